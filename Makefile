@@ -1,0 +1,51 @@
+# make run    set everything up, run the pipeline, print the recall table
+# make test   set up what tests need, run them
+# make lint   ruff and mypy
+# make setup  only build .venv from requirements.txt
+# ENV=active  use the active Python environment in place of .venv (as on Colab)
+
+VENV := .venv
+ifeq ($(ENV),active)
+BIN :=
+PYTHON := python3
+STAMP := .scratch/active
+else
+BIN := $(CURDIR)/$(VENV)/bin/
+PYTHON := $(BIN)python
+STAMP := $(VENV)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+endif
+
+.PHONY: run test lint setup
+.DELETE_ON_ERROR:
+
+run: setup
+	$(PYTHON) -m vpr doctor --quick
+	dvc repro
+	@$(PYTHON) -m vpr lockfile
+	dvc metrics show
+	@echo "Submission: data/submission/submit.json; predictions: data/predictions.npz; per query: metrics/queries.csv"
+
+test: setup $(STAMP)/requirements-dev.done
+	$(PYTHON) -m pytest
+
+lint: setup $(STAMP)/requirements-dev.done
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+setup: $(STAMP)/requirements.done
+
+$(STAMP)/%.done: %.txt | $(STAMP)/python.done
+	$(PYTHON) -m pip install --disable-pip-version-check -q -r $<
+	@touch $@
+
+$(STAMP)/requirements-dev.done: | $(STAMP)/requirements.done
+
+$(STAMP)/python.done:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is `python3 --version 2>&1`" >&2; exit 1; }
+	@mkdir -p $(STAMP)
+ifneq ($(ENV),active)
+	python3 -m venv $(VENV)
+endif
+	@touch $@

@@ -1,0 +1,1 @@
+"""DVC stages: each module reads files, calls the library and writes files."""

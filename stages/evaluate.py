@@ -1,0 +1,79 @@
+"""Stage evaluate: recall with its uncertainty, and how each query fared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.entry import run_stage
+from vpr.evaluation import radius_curve, recall_curve, summarise
+from vpr.index import load_index
+from vpr.parameters import load_params
+from vpr.positives import load_positives
+from vpr.predictions import load_predictions
+from vpr.query_table import errors_in_metres, tabulate_queries
+from vpr.recall import first_correct_ranks
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """Parameters of the stage evaluate."""
+
+    recall_at: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    radii_m: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+    block_length: Annotated[int, Field(ge=1)]
+    num_samples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+def evaluate(
+    *,
+    predictions: Path,
+    positives: Path,
+    database: Path,
+    query: Path,
+    recall: Path,
+    queries: Path,
+    curves: Path,
+) -> None:
+    """Compare the predictions with the truth.
+
+    Args:
+        predictions: The ranking of each query.
+        positives: Query x database positives.
+        database: Index of the database.
+        query: Index of the queries.
+        recall: Metrics to write, JSON.
+        queries: Table to write, a row per query.
+        curves: Folder to write, with `recall.csv` and `radius.csv`.
+    """
+    params = load_params("evaluate", EvaluateParams)
+    ranked, truth = load_predictions(predictions), load_positives(positives)
+    places, asked = load_index(database), load_index(query)
+    table = tabulate_queries(ranked, truth, places, asked)
+    ranks = first_correct_ranks(ranked.indices, truth)
+    depth = ranked.indices.shape[1]
+    metres = errors_in_metres(ranked.indices, places, asked)[:, 0]
+    metrics = summarise(
+        ranks, np.diff(truth.indptr), metres, ns=[n for n in params.recall_at if n <= depth],
+        block_length=params.block_length, num_samples=params.num_samples,
+        confidence=params.confidence, seed=params.seed,
+    )  # fmt: skip
+    with built_aside(recall, queries, curves) as aside:
+        aside[0].write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+        table.to_csv(aside[1], index=False)
+        aside[2].mkdir()
+        recall_curve(ranks, depth=depth).to_csv(aside[2] / "recall.csv", index=False)
+        sweep = radius_curve(metres, radius_m=params.radii_m)
+        sweep.to_csv(aside[2] / "radius.csv", index=False)
+
+
+if __name__ == "__main__":
+    run_stage(evaluate)

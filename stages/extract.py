@@ -1,0 +1,34 @@
+"""Stages extract_db and extract_query: local features -> one descriptor per image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpr.artefacts import built_aside
+from vpr.descriptors import save_descriptors
+from vpr.device import find_device
+from vpr.entry import run_stage
+from vpr.extraction import extract_descriptors
+from vpr.head import load_head
+from vpr.local_features import load_features
+from vpr.model_files import load_state
+from vpr.parameters import load_param
+
+
+def extract(*, features: Path, model: Path, descriptors: Path) -> None:
+    """Compute one unit vector per image from its stored local features.
+
+    Args:
+        features: Folder of one side's local features.
+        model: State of the whole model.
+        descriptors: The array to write, shape (num_images, num_clusters * dim).
+    """
+    head = load_head(load_state(model), load_param("trunk.trainable_from", int))
+    stored = load_features(features)
+    blocks = extract_descriptors(head, stored, range(len(stored.shapes)), find_device())
+    with built_aside(descriptors) as (aside,):
+        save_descriptors(aside, blocks, num_images=len(stored.shapes))
+
+
+if __name__ == "__main__":
+    run_stage(extract)

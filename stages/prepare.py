@@ -1,0 +1,74 @@
+"""Stage prepare: a data set's ground truth -> indices, positives and the images of each side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.dbstruct import parse_dbstruct
+from vpr.entry import run_stage
+from vpr.gathering import gather_images
+from vpr.geometry import find_positives, find_training_positives
+from vpr.index import save_index
+from vpr.parameters import load_params
+from vpr.positives import save_positives
+from vpr.survey import describe_set
+
+
+@dataclass(frozen=True)
+class DatasetParams:
+    """Which data set is used."""
+
+    dir: str
+    index: str
+
+
+@dataclass(frozen=True)
+class PrepareParams:
+    """Parameters of the stage prepare."""
+
+    radius_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+
+
+def prepare(
+    *,
+    dataset: Path,
+    database: Path,
+    query: Path,
+    positives: Path,
+    training_positives: Path,
+    database_images: Path,
+    query_images: Path,
+) -> None:
+    """Read the ground truth, check every image and find the positives.
+
+    Args:
+        dataset: The data set's folder.
+        database: Index of the database to write.
+        query: Index of the queries to write.
+        positives: Query x database positives to write.
+        training_positives: Database x database positives to write.
+        database_images: Folder of the database's images to write.
+        query_images: Folder of the query images to write.
+    """
+    truth = parse_dbstruct(dataset / load_params("dataset", DatasetParams).index)
+    radius_m = load_params("prepare", PrepareParams).radius_m or truth.radius_m
+    places, asked = truth.database.coordinates, truth.query.coordinates
+    found = find_positives(places, asked, radius_m=radius_m)
+    print(describe_set(truth, found, radius_m=radius_m))
+    outs = (database, query, positives, training_positives, database_images, query_images)
+    with built_aside(*outs) as aside:
+        save_index(aside[0], truth.database)
+        save_index(aside[1], truth.query)
+        save_positives(aside[2], found)
+        save_positives(aside[3], find_training_positives(places, radius_m=radius_m))
+        gather_images(dataset, truth.database.paths, aside[4], side="database")
+        gather_images(dataset, truth.query.paths, aside[5], side="query")
+
+
+if __name__ == "__main__":
+    run_stage(prepare)

@@ -1,0 +1,29 @@
+"""Stage submit: predictions -> the challenge's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpr.artefacts import built_aside
+from vpr.entry import run_stage
+from vpr.predictions import load_predictions
+from vpr.submission import CHALLENGE_DEPTH, save_submission
+
+
+def submit(*, predictions: Path, submission: Path) -> None:
+    """Write the predictions in the challenge's form.
+
+    Args:
+        predictions: The ranking of each query.
+        submission: The file to write.
+    """
+    ranked = load_predictions(predictions)
+    depth = ranked.indices.shape[1]
+    if depth != CHALLENGE_DEPTH:
+        print(f"note: {depth} predictions per query; the challenge asks for {CHALLENGE_DEPTH}")
+    with built_aside(submission) as (aside,):
+        save_submission(aside, ranked)
+
+
+if __name__ == "__main__":
+    run_stage(submit)

@@ -1,0 +1,53 @@
+"""Stages trunk_db and trunk_query: images -> local features of the frozen layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.device import find_device
+from vpr.entry import run_stage
+from vpr.extraction import announce_features, extract_features, load_trunk
+from vpr.images import list_images, read_image, read_size
+from vpr.local_features import FeatureWriter
+from vpr.model_files import load_state
+from vpr.parameters import load_params
+
+
+@dataclass(frozen=True)
+class TrunkParams:
+    """Parameters of the stages trunk_db and trunk_query."""
+
+    trainable_from: int
+    precision: Literal["float32", "bfloat16"]
+    max_side_px: Annotated[int, Field(ge=32)] | None
+
+
+def trunk(*, images: Path, frozen: Path, features: Path) -> None:
+    """Compute the local features of one side's images, once per image.
+
+    Args:
+        images: Folder of numbered images.
+        frozen: State of the encoder's frozen modules.
+        features: The folder to write.
+    """
+    params = load_params("trunk", TrunkParams)
+    precision = getattr(torch, params.precision)
+    files = list_images(images)
+    sizes = [read_size(file, max_side_px=params.max_side_px) for file in files]
+    announce_features(files, sizes, params.trainable_from, precision)
+    network = load_trunk(load_state(frozen), params.trainable_from, precision)
+    read = partial(read_image, max_side_px=params.max_side_px)
+    with built_aside(features) as (aside,), FeatureWriter(aside) as writer:
+        for maps in extract_features(network, files, sizes, read, find_device()):
+            writer.append(maps)
+
+
+if __name__ == "__main__":
+    run_stage(trunk)

@@ -1,0 +1,1 @@
+"""Commands that a person types: `python -m vpr COMMAND`."""

@@ -1,0 +1,83 @@
+"""The encoder: VGG16's convolutions, image -> local features."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.vgg import cfgs, make_layers
+
+NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
+CONV_MODULES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+POOL_MODULES = (4, 9, 16, 23)  # each halves height and width, rounding down
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
+STD = (0.229, 0.224, 0.225)
+
+
+def build_encoder(first: int, last: int) -> nn.Sequential:
+    """The encoder's modules first..last-1, named by their place in the whole encoder.
+
+    VGG16 up to conv5_3 without the last ReLU (Simonyan & Zisserman, ICLR 2015; Arandjelović et
+    al., CVPR 2016, section 5.1). The names make the keys of a part's state_dict those of the
+    whole: `24.weight` is conv5_1's.
+
+    Args:
+        first: Index of the first module.
+        last: Index behind the last module, at most 29.
+
+    Returns:
+        The modules in order; the weights are not initialised.
+    """
+    with torch.device("meta"):
+        layers = list(make_layers(cfgs["D"], batch_norm=False))[:NUM_MODULES]
+    part = OrderedDict((str(index), layers[index]) for index in range(first, last))
+    return nn.Sequential(part).to_empty(device="cpu")
+
+
+def encoder_shapes() -> dict[str, tuple[int, ...]]:
+    """Shape of each of the encoder's 26 tensors, by its key in a checkpoint."""
+    with torch.device("meta"):
+        layers = make_layers(cfgs["D"], batch_norm=False)[:NUM_MODULES]
+    return {f"encoder.{name}": tuple(tensor.shape) for name, tensor in layers.state_dict().items()}
+
+
+def check_split(trainable_from: int) -> None:
+    """Check where the encoder is cut into a frozen and a trainable part.
+
+    Args:
+        trainable_from: Index of the first module that trains; 29 if only the pool does.
+
+    Raises:
+        ValueError: If the index is none of a convolution's but the first, nor 29.
+    """
+    allowed = (*CONV_MODULES[1:], NUM_MODULES)
+    if trainable_from not in allowed:
+        raise ValueError(
+            f"trunk.trainable_from = {trainable_from}: expected the index of a convolution "
+            f"(or 29: only NetVLAD trains), one of {', '.join(map(str, allowed))}"
+        )
+
+
+def normalise_pixels(images: Tensor) -> Tensor:
+    """Pixels as the encoder expects them: scaled to [0, 1], then ImageNet's mean and deviation.
+
+    Args:
+        images: RGB of shape (N, H, W, 3), uint8.
+
+    Returns:
+        Shape (N, 3, H, W), float32, in channels_last memory.
+    """
+    mean = torch.tensor(MEAN, device=images.device)
+    std = torch.tensor(STD, device=images.device)
+    return images.float().div(255).sub(mean).div(std).permute(0, 3, 1, 2)  # (N, 3, H, W)
+
+
+def map_shape(trainable_from: int, height_px: int, width_px: int) -> tuple[int, int, int]:
+    """Shape (C, H, W) of what the modules before `trainable_from` make of one image."""
+    channels = encoder_shapes()[
+        f"encoder.{max(c for c in CONV_MODULES if c < trainable_from)}.bias"
+    ]
+    halvings = sum(pool < trainable_from for pool in POOL_MODULES)
+    return channels[0], height_px >> halvings, width_px >> halvings

@@ -1,0 +1,59 @@
+"""Gathering the images of one side into a folder of their own, named by index."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from vpr.images import check_image
+from vpr.progress import track
+
+NUM_THREADS = 4  # decoding releases the interpreter
+
+
+def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) -> None:
+    """Check each image, and copy its bytes unchanged to `000000.jpg`, `000001.jpg`, ...
+
+    Args:
+        root: The data set's folder.
+        names: Names of the images relative to it.
+        folder: The folder to create.
+        side: Database or query, for the messages.
+
+    Raises:
+        ValueError: If an image is missing, lies outside the folder or does not decode; one message
+            names it by side, index and name.
+    """
+    folder.mkdir(parents=True)
+    home = root.resolve()
+
+    def gather(number: int) -> None:
+        try:
+            source = _inside(home, names[number])
+            shutil.copyfile(source, folder / f"{number:06d}{check_image(source)}")
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(f"{side} image {number}: {error}") from None
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        try:
+            done = pool.map(gather, range(len(names)))
+            for _ in track(done, total=len(names), title=f"{side} images"):
+                pass
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _inside(home: Path, name: str) -> Path:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+        raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
+    if "\0" in name:
+        raise ValueError(f"{name!r}: a name cannot hold a zero byte")
+    source = home / name
+    if not source.resolve().is_relative_to(home):
+        raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
+    if not source.is_file():
+        raise FileNotFoundError(f"{name!r}: there is no such file in {home}")
+    return source

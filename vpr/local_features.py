@@ -1,0 +1,152 @@
+"""Stored local features: one row per position, image after image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# numpy has no bfloat16: its bits are stored as uint16.
+STORED = {torch.float32: np.dtype(np.float32), torch.bfloat16: np.dtype(np.uint16)}
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """Local features of a list of images, of any sizes.
+
+    Args:
+        rows: Shape (num_positions, C), float32 or uint16 (bfloat16's bits), usually mapped.
+        shapes: Height and width of each image's map, shape (num_images, 2).
+        starts: First row of each image, and the end, shape (num_images + 1,).
+    """
+
+    rows: NDArray[np.float32] | NDArray[np.uint16]
+    shapes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def maps(self, images: Sequence[int]) -> Tensor:
+        """Feature maps of images that have the same shape.
+
+        Args:
+            images: Indices of images.
+
+        Returns:
+            Shape (N, C, H, W), float32, in channels_last memory.
+        """
+        height, width = self.shapes[images[0]]
+        parts = [self.rows[self.starts[image] : self.starts[image + 1]] for image in images]
+        stacked = torch.from_numpy(np.stack(parts))  # (N, H * W, C)
+        if stacked.dtype == torch.uint16:
+            stacked = stacked.view(torch.bfloat16).float()
+        return stacked.view(len(images), height, width, -1).permute(0, 3, 1, 2)  # (N, C, H, W)
+
+
+def load_features(folder: Path) -> LocalFeatures:
+    """The features of a folder, mapped, not read.
+
+    Raises:
+        ValueError: If the two files disagree or hold anything but features.
+    """
+    rows = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
+    shapes = np.load(folder / "shapes.npy", allow_pickle=False)
+    if rows.ndim != 2 or rows.dtype not in STORED.values():
+        raise ValueError(
+            f"{folder / 'features.npy'}: expected (num_positions, C) of float32 or uint16, "
+            f"found {rows.shape} of {rows.dtype}"
+        )
+    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes < 1).any():
+        raise ValueError(f"{folder / 'shapes.npy'}: expected (num_images, 2) of H, W >= 1")
+    starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+    if starts[-1] != len(rows):
+        raise ValueError(
+            f"{folder}: shapes.npy tells of {starts[-1]} positions, features.npy has {len(rows)}"
+        )
+    return LocalFeatures(rows, shapes, starts)
+
+
+class FeatureWriter:
+    """Writes the features of a folder map by map, so that they never lie in memory together.
+
+    Args:
+        folder: The folder to create.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Create the folder and open its file."""
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._file = (folder / "features.npy").open("wb")
+        self._shapes: list[tuple[int, int]] = []
+        self._num_rows = 0
+        self._dtype = np.dtype(np.float32)
+        self._dim = 0
+
+    def append(self, maps: Tensor) -> None:
+        """Add the maps of images.
+
+        Args:
+            maps: Shape (N, C, H, W), float32 or bfloat16, on the CPU.
+        """
+        count, dim, height, width = maps.shape
+        rows = maps.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)
+        bits = rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows
+        if not self._shapes:
+            self._dtype, self._dim = STORED[maps.dtype], dim
+            self._write_header()
+        self._file.write(bits.numpy().tobytes())
+        self._shapes += [(height, width)] * count
+        self._num_rows += count * height * width
+
+    def _write_header(self) -> None:
+        # numpy pads the header so that the first axis may grow: rewritten, it has the same length.
+        self._file.seek(0)
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._num_rows, self._dim),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def __enter__(self) -> FeatureWriter:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the header, and the shapes beside it."""
+        with self._file:
+            self._write_header()
+        np.save(self._folder / "shapes.npy", np.array(self._shapes, dtype=np.int64).reshape(-1, 2))
+
+
+def batches_of_one_shape(
+    shapes: Sequence[tuple[int, int]] | NDArray[np.int64], *, max_area: int
+) -> Iterator[list[int]]:
+    """Split a list of images into runs of neighbours that can be computed as one batch.
+
+    Args:
+        shapes: Height and width of each image, in pixels or positions.
+        max_area: Largest sum of height * width of a batch; a single image may be larger.
+
+    Yields:
+        Indices of a run, in order.
+    """
+    run: list[int] = []
+    for index, (height, width) in enumerate(shapes):
+        same = run and tuple(shapes[run[0]]) == (height, width)
+        if run and (not same or (len(run) + 1) * int(height) * int(width) > max_area):
+            yield run
+            run = []
+        run.append(index)
+    if run:
+        yield run

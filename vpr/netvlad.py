@@ -1,0 +1,45 @@
+"""NetVLAD: local features of any width -> one descriptor."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class NetVLAD(nn.Module):
+    """Soft-assigned, aggregated residuals to cluster centroids.
+
+    Arandjelović et al., CVPR 2016, equation 4, in the form of the public pytorch-NetVlad: soft
+    assignment by a 1x1 convolution (without a bias: "vladv1"), residuals to the centroids. The
+    sum over positions is two matrix products, a x' - (sum a) c, in place of a loop over clusters,
+    and (N, K, C, positions) never exists in memory.
+
+    Args:
+        num_clusters: K.
+        dim: C, channels of a local feature.
+        with_bias: Whether the assignment has a bias ("vladv2").
+    """
+
+    def __init__(self, num_clusters: int, dim: int, *, with_bias: bool) -> None:
+        """Make the layer; its weights are not initialised."""
+        super().__init__()
+        self.conv = nn.Conv2d(dim, num_clusters, kernel_size=1, bias=with_bias)
+        self.centroids = nn.Parameter(torch.empty(num_clusters, dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Descriptors of feature maps.
+
+        Args:
+            features: Shape (N, C, H, W), float32.
+
+        Returns:
+            Unit rows of shape (N, K * C), cluster after cluster.
+        """
+        unit = functional.normalize(features, dim=1)
+        assignment = self.conv(unit).flatten(2).softmax(dim=1)  # (N, K, P)
+        positions = unit.flatten(2).transpose(1, 2)  # (N, P, C)
+        mass = assignment.sum(dim=2)[:, :, None]  # (N, K, 1)
+        residuals = assignment @ positions - mass * self.centroids  # (N, K, C)
+        blocks = functional.normalize(residuals, dim=2)  # intra-normalisation
+        return functional.normalize(blocks.flatten(1), dim=1)  # (N, K * C)

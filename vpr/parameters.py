@@ -1,0 +1,137 @@
+"""Reading params.yaml: strictly typed, by the rules of YAML 1.2."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+PARAMS_FILE = Path("params.yaml")
+
+T = TypeVar("T")
+
+
+def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
+    """One section of the parameters, as its dataclass.
+
+    The file is read by YAML 1.2, in which `1e-05` (what `dvc exp run -S` writes) is a number.
+
+    Args:
+        section: The section's name, which is the stage's.
+        form: A dataclass whose fields are exactly the keys of the section.
+        path: The parameter file.
+
+    Returns:
+        The section's values.
+
+    Raises:
+        ValueError: If the file is not readable YAML, or the section is absent or has an unknown
+            key, a missing key, or a value of the wrong type or outside its range. One message
+            names the file and every offending key with its value.
+    """
+    values = read_yaml(path).get(section)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected a section {section!r} with keys, found {values!r}")
+    fields = [field.name for field in dataclasses.fields(form)]  # type: ignore[arg-type]
+    problems = [
+        f"{section}.{key} = {values[key]!r}: unknown key; known are {', '.join(fields)}"
+        for key in values
+        if key not in fields
+    ]
+    known = {key: value for key, value in values.items() if key in fields}
+    try:
+        parsed = _validate(form, known)
+    except ValidationError as error:
+        problems += _describe(error, section, known)
+    if problems:
+        raise ValueError(f"{path}: " + "\n  ".join(problems))
+    return parsed
+
+
+def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
+    """One value of a section that belongs to another stage.
+
+    Args:
+        key: Section and name, as in `trunk.trainable_from`.
+        form: The value's type.
+        path: The parameter file.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: If the key is absent or its value is not of that type.
+    """
+    section, name = key.split(".")
+    values = read_yaml(path).get(section)
+    if not isinstance(values, dict) or name not in values:
+        raise ValueError(f"{path}: {key}: this key is missing")
+    try:
+        return _validate(form, values[name])
+    except ValidationError as error:
+        raise ValueError(f"{path}: {key} = {values[name]!r}: {error.errors()[0]['msg']}") from None
+
+
+def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[str]:
+    """Everything that is wrong with a whole parameter file.
+
+    Args:
+        forms: The dataclass of each section that the file must have.
+        path: The parameter file.
+
+    Returns:
+        One message for each section that is unknown, missing or does not fit; empty if all fit.
+
+    Raises:
+        ValueError: If the file cannot be read at all.
+    """
+    unknown = [
+        f"{path}: {section}: unknown section; known are {', '.join(forms)}"
+        for section in read_yaml(path)
+        if section not in forms
+    ]
+    for section, form in forms.items():
+        try:
+            load_params(section, form, path=path)
+        except ValueError as error:
+            unknown.append(str(error))
+    return unknown
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML 1.2 file whose top level is a mapping.
+
+    Raises:
+        ValueError: If the file cannot be read as such; the message names the file and the line.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: this file is missing in {Path.cwd()}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected sections with keys, found {content!r}")
+    return content
+
+
+def _validate(form: type[T], value: object) -> T:
+    # Through JSON: there pydantic's strict mode takes a mapping for a dataclass, a list for a
+    # tuple and an integer for a float, and still refuses '1', 1.0 and true for an integer.
+    text = json.dumps(value, allow_nan=True, default=str)
+    return TypeAdapter(form).validate_json(text, strict=True)
+
+
+def _describe(error: ValidationError, section: str, values: dict[str, Any]) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        key = f"{section}.{name}" if name else section
+        found = f" = {values[name]!r}" if name in values else ""
+        lines.append(f"{key}{found}: {problem['msg']}")
+    return list(dict.fromkeys(lines))

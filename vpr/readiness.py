@@ -1,0 +1,96 @@
+"""Whether a run can start: Python, packages, data set and weights."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpr.environment import ENV_FILE, installed_version
+from vpr.parameters import load_param, read_yaml
+
+OLDEST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Args:
+        subject: What was looked at.
+        words: What is there, or what to do.
+        ok: Whether a run can start with it.
+    """
+
+    subject: str
+    words: str
+    ok: bool
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        return f"{'OK  ' if self.ok else 'FAIL'} {self.subject}: {self.words}"
+
+
+def check_python() -> Finding:
+    """Whether this Python is new enough."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    needed = ".".join(map(str, OLDEST_PYTHON))
+    words = found if sys.version_info >= OLDEST_PYTHON else f"{found} is too old, needed: {needed}"
+    return Finding("Python", words, ok=sys.version_info >= OLDEST_PYTHON)
+
+
+def check_packages() -> Finding:
+    """Whether the packages of env.yaml are installed in those versions."""
+    differing = [
+        f"{name} {installed_version(name) or 'is missing'} (expected {version})"
+        for name, version in read_yaml(ENV_FILE).items()
+        if installed_version(name) != version
+    ]
+    if any("is missing" in words for words in differing):
+        return Finding("packages", f"{', '.join(differing)}: run `make setup`", ok=False)
+    words = f"{', '.join(differing)}: results may differ" if differing else "as in env.yaml"
+    return Finding("packages", words, ok=True)
+
+
+def check_dataset(root: Path) -> Finding:
+    """Whether the data set's folder and its ground truth are there, or can be made by DVC.
+
+    Args:
+        root: The repository.
+    """
+    folder = root / load_param("dataset.dir", str)
+    index = folder / load_param("dataset.index", str)
+    if folder.is_dir() and not index.exists():
+        inside = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
+        words = f"dataset.index: {index} is missing; the folder has: {inside}"
+        return Finding("data set", words, ok=False)
+    if folder.is_dir():
+        return Finding("data set", str(index), ok=True)
+    return _made_or_missing("data set", "dataset.dir", folder, root)
+
+
+def check_weights(root: Path) -> Finding:
+    """Whether the starting weights are there, or can be had by DVC.
+
+    Args:
+        root: The repository.
+    """
+    file = root / "models" / "pretrained" / load_param("pretrained.weights", str)
+    if file.is_file():
+        return Finding("weights", str(file), ok=True)
+    return _made_or_missing("weights", "pretrained.weights", file, root)
+
+
+def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:
+    if path.with_name(path.name + ".dvc").exists():
+        return Finding(subject, f"{path} is not here: get it with `dvc pull {path}.dvc`", ok=False)
+    if path.resolve() in _made_outs(root):
+        return Finding(subject, f"{path} will be made by its stage", ok=True)
+    words = f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
+    return Finding(subject, words, ok=False)
+
+
+def _made_outs(root: Path) -> list[Path]:
+    """Outs of the stages in data/dvc.yaml, which are data sets."""
+    stages = read_yaml(root / "data" / "dvc.yaml").get("stages", {})
+    return [(root / out).resolve() for stage in stages.values() for out in stage.get("outs", [])]

@@ -1,0 +1,66 @@
+"""Recall@N, as place recognition uses the word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+NEVER = np.iinfo(np.int64).max  # rank of a query without a positive among its predictions
+
+
+def first_correct_ranks(predictions: NDArray[np.int64], positives: csr_array) -> NDArray[np.int64]:
+    """Rank of the first positive of each query, counted from 1.
+
+    Args:
+        predictions: Database indices, best first, of shape (num_queries, depth).
+        positives: Shape (num_queries, num_database); stored entries are the positives.
+
+    Returns:
+        Shape (num_queries,); `NEVER` where no prediction is a positive.
+
+    Raises:
+        ValueError: If the inputs disagree on the number of queries.
+    """
+    if len(predictions) != positives.shape[0]:
+        raise ValueError(
+            f"predictions are of {len(predictions)} queries, positives of {positives.shape[0]}"
+        )
+    ranks = np.full(len(predictions), NEVER)
+    for row, ranking in enumerate(predictions):
+        near = positives.indices[positives.indptr[row] : positives.indptr[row + 1]]
+        hits = np.flatnonzero(np.isin(ranking, near))
+        if len(hits):
+            ranks[row] = hits[0] + 1
+    return ranks
+
+
+def recall_at(
+    ns: Sequence[int], predictions: NDArray[np.int64], positives: csr_array
+) -> dict[int, float]:
+    """Fraction of queries with a positive among their first N predictions.
+
+    This is recall@N as place recognition uses the word (Arandjelović et al., CVPR 2016);
+    information retrieval calls it hit rate. A query counts once, however many of its positives
+    are found, and one that has no positive still counts in the denominator.
+
+    Args:
+        ns: The depths N to report.
+        predictions: Database indices, best first, of shape (num_queries, depth).
+        positives: Shape (num_queries, num_database); stored entries are the positives.
+
+    Returns:
+        Recall in [0, 1], keyed by N.
+
+    Raises:
+        ValueError: If the inputs disagree on the number of queries, or some N is deeper than the
+            ranking.
+    """
+    depth = predictions.shape[1]
+    too_deep = [n for n in ns if not 1 <= n <= depth]
+    if too_deep:
+        raise ValueError(f"recall@N for N = {too_deep}: the ranking has a depth of {depth}")
+    ranks = first_correct_ranks(predictions, positives)
+    return {n: float(np.mean(ranks <= n)) for n in ns}

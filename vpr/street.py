@@ -1,0 +1,150 @@
+"""The demo's world: a gently curved street of buildings and trees, drawn from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+KERB_M = 5.5  # from the middle of the road to the kerb
+FACADE_M = 9.0  # to the facades
+STOREY_M = 3.2
+STEP_M = 1.0  # between the stored points of the middle line
+
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Road:
+    """The middle line.
+
+    Args:
+        points: Easting and northing in metres, one each metre, shape (n, 2).
+        headings: Direction at each point, radians from east, shape (n,).
+    """
+
+    points: NDArray[np.float64]
+    headings: NDArray[np.float64]
+
+    def place(self, along_m: float, left_m: float) -> NDArray[np.float64]:
+        """Easting and northing of a point so far along the road and left of its middle."""
+        grid = np.arange(len(self.points)) * STEP_M
+        middle = [np.interp(along_m, grid, self.points[:, axis]) for axis in (0, 1)]
+        heading = self.heading(along_m)
+        return np.array(middle) + left_m * np.array([-np.sin(heading), np.cos(heading)])
+
+    def heading(self, along_m: float) -> float:
+        """Direction of the road there, radians from east."""
+        return float(np.interp(along_m, np.arange(len(self.points)) * STEP_M, self.headings))
+
+
+@dataclass(frozen=True)
+class Building:
+    """A facade along the road, and what makes it look like itself.
+
+    Args:
+        side: 1 on the left, -1 on the right.
+        start_m: Where it begins, along the road.
+        width_m: Along the road.
+        storeys: Number of storeys.
+        wall: Colour, RGB in [0, 1].
+        trim: Colour of frames, door and roof edge.
+        shop: Colour of the shop's sign, or None for a house without a shop.
+        bays: Windows in a row.
+        window: Share of a bay that a window takes, across and up.
+    """
+
+    side: int
+    start_m: float
+    width_m: float
+    storeys: int
+    wall: Colour
+    trim: Colour
+    shop: Colour | None
+    bays: int
+    window: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree or a lamp beside the road.
+
+    Args:
+        side: 1 on the left, -1 on the right.
+        along_m: Where it stands, along the road.
+        height_m: Of the whole.
+        crown_m: Radius of the crown; 0 for a lamp.
+        green: Colour of the crown, RGB in [0, 1].
+    """
+
+    side: int
+    along_m: float
+    height_m: float
+    crown_m: float
+    green: Colour
+
+
+@dataclass(frozen=True)
+class Street:
+    """Everything that stands still for years."""
+
+    road: Road
+    buildings: list[Building]
+    trees: list[Tree]
+
+
+def build_street(length_m: float, rng: np.random.Generator) -> Street:
+    """A street of a length in metres."""
+    buildings = [each for side in (1, -1) for each in _row(side, length_m, rng)]
+    trees = [each for side in (1, -1) for each in _trees(side, length_m, rng)]
+    return Street(_road(length_m, rng), buildings, trees)
+
+
+def _road(length_m: float, rng: np.random.Generator) -> Road:
+    grid = np.arange(0, length_m + 2 * STEP_M, STEP_M)
+    waves = rng.uniform(0.1, 0.25, 3)[:, None] * np.sin(
+        grid / rng.uniform(90, 260, 3)[:, None] + rng.uniform(0, 2 * np.pi, 3)[:, None]
+    )
+    headings = waves.sum(axis=0)
+    steps = STEP_M * np.stack([np.cos(headings), np.sin(headings)], axis=1)
+    return Road(np.cumsum(steps, axis=0), headings)
+
+
+def _row(side: int, length_m: float, rng: np.random.Generator) -> list[Building]:
+    row = []
+    along = -10.0
+    while along < length_m:
+        width = float(rng.uniform(8, 20))
+        row.append(_building(side, along, width, rng))
+        gap = rng.uniform(4, 14) if rng.random() < 0.18 else rng.uniform(0, 0.3)
+        along += width + float(gap)
+    return row
+
+
+def _building(side: int, start_m: float, width_m: float, rng: np.random.Generator) -> Building:
+    grey = rng.uniform(0.45, 0.85)
+    wall = _colour(grey + rng.normal(0, 0.07, 3) + rng.uniform(0, 0.12) * np.array([1, 0.2, -1]))
+    trim = _colour(grey + rng.choice([-0.3, 0.2]) + rng.normal(0, 0.05, 3))
+    shop = _colour(rng.uniform(0.1, 0.85, 3)) if rng.random() < 0.55 else None
+    bays = max(2, round(width_m / float(rng.uniform(2.2, 4.2))))
+    window = (float(rng.uniform(0.35, 0.75)), float(rng.uniform(0.4, 0.75)))
+    storeys = int(rng.integers(2, 7))
+    return Building(side, start_m, width_m, storeys, wall, trim, shop, bays, window)
+
+
+def _trees(side: int, length_m: float, rng: np.random.Generator) -> list[Tree]:
+    trees = []
+    along = float(rng.uniform(0, 15))
+    while along < length_m:
+        is_lamp = rng.random() < 0.4
+        crown = 0.0 if is_lamp else float(rng.uniform(1.2, 2.4))
+        green = _colour(np.array([0.25, 0.4, 0.18]) + rng.normal(0, 0.06, 3))
+        trees.append(Tree(side, along, float(rng.uniform(5, 8)), crown, green))
+        along += float(rng.uniform(9, 26))
+    return trees
+
+
+def _colour(values: NDArray[np.float64]) -> Colour:
+    red, green, blue = np.clip(values, 0.05, 0.95)
+    return float(red), float(green), float(blue)

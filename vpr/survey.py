@@ -1,0 +1,30 @@
+"""What a data set looks like, in a few lines."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from vpr.ground_truth import GroundTruth
+
+
+def describe_set(truth: GroundTruth, positives: csr_array, *, radius_m: float) -> str:
+    """Counts, extent and positives of a data set.
+
+    Args:
+        truth: Both sides of the set.
+        positives: Query x database; stored entries are the positives.
+        radius_m: The radius that they were found with, in metres.
+
+    Returns:
+        Lines of text.
+    """
+    places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
+    east, north = np.ptp(places, axis=0)
+    counts = np.diff(positives.indptr)
+    return (
+        f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images over "
+        f"{east:.0f} m x {north:.0f} m\n"
+        f"positives per query within {radius_m:g} m: {counts.min()} to {counts.max()}, "
+        f"mean {counts.mean():.2f}; queries without any: {np.count_nonzero(counts == 0)}"
+    )

@@ -1,0 +1,63 @@
+"""How sure a recall is: intervals for independent queries, and for queries along a route."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+
+def wilson_interval(hits: NDArray[np.bool_], *, confidence: float) -> tuple[float, float]:
+    """Wilson's score interval of a fraction, for queries that fail independently.
+
+    Queries along a route do not: neighbours fail together, and this interval is too narrow then.
+
+    Args:
+        hits: Whether each query was answered right.
+        confidence: Such as 0.95.
+
+    Returns:
+        Lower and upper bound (Wilson, JASA 1927).
+    """
+    test = binomtest(int(hits.sum()), len(hits))
+    interval = test.proportion_ci(confidence_level=confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def block_bootstrap_interval(
+    values: NDArray[np.bool_] | NDArray[np.float64],
+    *,
+    block_length: int,
+    num_samples: int,
+    confidence: float,
+    seed: int,
+) -> tuple[float, float]:
+    """Percentile interval of a mean by the circular moving-block bootstrap along the route.
+
+    Blocks of neighbouring queries are drawn with replacement, so that their dependence stays
+    (Künsch, Annals of Statistics 1989); the route is closed to a circle, so that its ends are
+    drawn as often as its middle (Politis & Romano, 1992).
+
+    Args:
+        values: One per query, in the order of the route.
+        block_length: Queries in a block; longer than the route counts as the route's length.
+        num_samples: Bootstrap samples.
+        confidence: Such as 0.95.
+        seed: Of the draws.
+
+    Returns:
+        Lower and upper bound.
+    """
+    count = len(values)
+    length = min(block_length, count)
+    closed = np.concatenate([values, values[: length - 1]]).astype(np.float64)
+    sums = np.convolve(closed, np.ones(length), mode="valid")  # (count,): sum of each block
+    num_blocks, rest = divmod(count, length)
+    rng = np.random.default_rng(seed)
+    totals = sums[rng.integers(count, size=(num_samples, num_blocks))].sum(axis=1)
+    if rest:
+        short = np.convolve(closed[: count + rest - 1], np.ones(rest), mode="valid")
+        totals += short[rng.integers(count, size=num_samples)]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(totals / count, [tail, 1 - tail])
+    return float(low), float(high)
