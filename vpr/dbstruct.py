@@ -65,7 +65,7 @@ def save_dbstruct(path: Path, *, database: ImageIndex, query: ImageIndex, radius
     for number, part in enumerate(parts):
         cells[0, number] = part
     buffer = io.BytesIO()
-    savemat(buffer, {"dbStruct": cells}, do_compression=False)
+    savemat(buffer, {"dbStruct": cells}, do_compression=False)  # type: ignore[arg-type]
     path.write_bytes(HEADER.ljust(HEADER_BYTES) + buffer.getvalue()[HEADER_BYTES:])
 
 

@@ -75,10 +75,10 @@ def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[
     """The database's drive: even steps, the right lane, midday."""
     steps = np.cumsum(rng.uniform(0.85, 1.15, count))
     light = Light((0.72, 0.82, 0.93), (1.0, 1.0, 1.0), 1, 0.1, 0.0, 3.0)
-    parked = _parked(length_m, 0.35, rng)
+    parked = _parked(length_m, 0.12, rng)
     return [
         Shot(float(s), -1.8 + rng.normal(0, 0.15), rng.normal(0, 0.015), light,
-             parked + _moving(float(s), 0.25, rng))
+             parked + _moving(float(s), 0.15, rng))
         for s in _spread(steps, length_m)
     ]  # fmt: skip
 
@@ -99,13 +99,13 @@ def drive_months_later(
     """
     speed = 1 + 0.6 * np.sin(np.arange(count) / rng.uniform(6, 12) + rng.uniform(0, 6))
     steps = np.cumsum(speed + rng.uniform(0, 0.3, count))
-    lane = -1.8 + 3.4 * difficulty
-    yaw = 0.22 * difficulty * rng.choice([-1, 1])
-    parked = _parked(length_m, 0.25 + 0.5 * difficulty, rng)
+    lane = -1.8 + 2.2 * difficulty
+    yaw = 0.4 * difficulty * rng.choice([-1, 1])
+    parked = _parked(length_m, 0.1 + 0.2 * difficulty, rng)
     lights = _lights(count, difficulty, rng)
     return [
-        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.04), light,
-             parked + _moving(float(s), 0.3 + 0.4 * difficulty, rng))
+        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.3 * difficulty), light,
+             parked + _moving(float(s), 0.15 + 0.3 * difficulty, rng))
         for s, light in zip(_spread(steps, length_m), lights, strict=True)
     ]  # fmt: skip
 
@@ -117,7 +117,8 @@ def position(road: Road, shot: Shot) -> NDArray[np.float64]:
 
 def _spread(steps: NDArray[np.float64], length_m: float) -> NDArray[np.float64]:
     margin = 15.0
-    return margin + (steps - steps[0]) / (steps[-1] - steps[0]) * (length_m - 8 * margin)
+    along: NDArray[np.float64] = (steps - steps[0]) / (steps[-1] - steps[0])
+    return margin + along * (length_m - 8 * margin)
 
 
 def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Light]:
@@ -125,14 +126,15 @@ def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Lig
     lights = []
     for number in range(count):
         part = number / count
-        dark = difficulty * (0.1 if part < 0.4 else 0.45 if part < 0.75 else 0.8)
-        exposure = 1 + 0.25 * difficulty * rng.uniform(-1, 1)
-        level = (1 - 0.75 * dark) * exposure
+        dark = difficulty * (0.0 if part < 0.7 else 0.5 if part < 0.85 else 1.0)
+        exposure = 1 - 0.35 * difficulty * rng.uniform(0, 1)
         warm = dark * np.array([0.12, 0.0, -0.1])
-        sky = np.array([0.8, 0.82, 0.85]) * (1 - 0.9 * dark) + warm
-        tint = np.full(3, level) + level * warm
-        haze = 0.1 + 0.35 * difficulty * float(rng.uniform(0.3, 1))
-        lights.append(Light(_triple(sky), _triple(tint), 0, haze, 0.7 * dark, 3 + 8 * dark))
+        sky = np.array([0.75, 0.81, 0.88]) * (1 - 0.9 * dark) + warm
+        tint = exposure * (1 - 0.7 * dark) + warm
+        haze = 0.1 + 0.2 * difficulty * float(rng.uniform(0, 1))
+        lights.append(
+            Light(_triple(sky * exposure), _triple(tint), 0, haze, 0.7 * dark, 3 + 6 * dark)
+        )
     return lights
 
 

@@ -38,7 +38,7 @@ def load_trunk(state: dict[str, Tensor], trainable_from: int, precision: torch.d
     """
     trunk = build_encoder(0, trainable_from)
     trunk.load_state_dict({key.removeprefix("encoder."): value for key, value in state.items()})
-    return trunk.eval().to(precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return trunk.eval().to(precision).to(memory_format=torch.channels_last)
 
 
 def announce_features(

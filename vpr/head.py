@@ -58,4 +58,4 @@ def load_head(state: dict[str, Tensor], trainable_from: int) -> Head:
         head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)
     except RuntimeError as error:
         raise ValueError(f"the model does not fit the network: {error}") from None
-    return head.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return head.eval().to(memory_format=torch.channels_last)

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
             "MPO": ".jpg", "PPM": ".ppm"}  # fmt: skip
+FORMATS = [name for name in SUFFIXES if name != "MPO"]  # Pillow finds those by JPEG
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 ORIENTATION = 0x0112
 
@@ -98,7 +99,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=list(SUFFIXES)) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
                     raise ValueError("it has several frames; expected a still image")
                 yield image

@@ -50,9 +50,7 @@ def load_index(path: Path) -> ImageIndex:
             not a finite number; the message names the file, the row and the value.
     """
     try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8", float_precision="round_trip"
-        )
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a readable CSV file: {error}") from None
     if list(table.columns[:4]) != COLUMNS or list(table.columns[4:]) not in ([], ["sequence"]):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 # numpy has no bfloat16: its bits are stored as uint16.
-STORED = {torch.float32: np.dtype(np.float32), torch.bfloat16: np.dtype(np.uint16)}
+STORED: dict[torch.dtype, np.dtype[Any]] = {
+    torch.float32: np.dtype(np.float32),
+    torch.bfloat16: np.dtype(np.uint16),
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class FeatureWriter:
         self._file = (folder / "features.npy").open("wb")
         self._shapes: list[tuple[int, int]] = []
         self._num_rows = 0
-        self._dtype = np.dtype(np.float32)
+        self._dtype: np.dtype[Any] = np.dtype(np.float32)
         self._dim = 0
 
     def append(self, maps: Tensor) -> None:

@@ -61,7 +61,8 @@ def _rank_block(
         indices = np.concatenate([indices, places + rows.start], axis=1)
         squares = np.concatenate([squares, found], axis=1)
         best = np.argsort(squares, axis=1, kind="stable")[:, :num_kept]
-        indices, squares = (np.take_along_axis(each, best, axis=1) for each in (indices, squares))
+        indices = np.take_along_axis(indices, best, axis=1)
+        squares = np.take_along_axis(squares, best, axis=1)
     distances = np.stack(
         [_distances(database[row], one) for row, one in zip(indices, query, strict=True)]
     )
@@ -81,5 +82,6 @@ def _nearest(
 
 def _distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     differences = rows.astype(np.float64) - query
-    lengths = np.sqrt(np.square(differences).sum(axis=1))
-    return lengths.clip(0, 2).astype(np.float32)
+    lengths = np.sqrt(np.square(differences).sum(axis=1)).clip(0, 2)
+    rounded: NDArray[np.float32] = lengths.astype(np.float32)
+    return rounded

@@ -56,7 +56,7 @@ def split_state(
 def _imagenet_file() -> Path:
     url = VGG16_Weights.IMAGENET1K_V1.url
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    file = folder / url.rsplit("/", 1)[1]
+    file: Path = folder / url.rsplit("/", 1)[1]
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         try:

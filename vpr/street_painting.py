@@ -143,7 +143,8 @@ def paint(
 
 
 def _in_view(street: Street, shot: Shot) -> Iterator[Building | Tree | Car]:
-    for thing in [*street.buildings, *street.trees, *shot.cars]:
+    things: list[Building | Tree | Car] = [*street.buildings, *street.trees, *shot.cars]
+    for thing in things:
         start = thing.start_m if isinstance(thing, Building) else thing.along_m
         if shot.along_m - 25 < start < shot.along_m + VIEW_M:
             yield thing
@@ -162,7 +163,7 @@ def _paint_building(
 ) -> None:
     left = house.side * FACADE_M
     top = house.storeys * STOREY_M + 0.8
-    sunny = 1.0 if light.sun in (0, -house.side) else 0.72
+    sunny = 1.0 if light.sun in (0, -house.side) else 0.9
 
     def on_facade(u0: float, u1: float, low: float, high: float, colour: Colour) -> None:
         ends = [np.array([house.start_m + u * house.width_m, left]) for u in (u0, u1)]
@@ -171,6 +172,9 @@ def _paint_building(
     corner, back = np.array([house.start_m, left]), np.array([house.start_m, left * 2.2])
     canvas.wall(corner, back, 0, top, _scale(house.wall, 0.6))
     on_facade(0, 1, 0, top, house.wall)
+    for band in range(house.bands * (house.storeys - 1)):
+        low = STOREY_M + band * STOREY_M / house.bands
+        on_facade(0, 1, low, low + 0.4 * STOREY_M / house.bands, _scale(house.wall, 0.6))
     on_facade(0, 1, top - 0.5, top, house.trim)
     _paint_ground_floor(on_facade, house)
     for storey in range(1, house.storeys):

@@ -1,0 +1,112 @@
+"""Recall by hand, and intervals that say how sure it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from vpr.evaluation import radius_curve, recall_curve, summarise
+from vpr.index import ImageIndex
+from vpr.predictions import Predictions
+from vpr.query_table import tabulate_queries
+from vpr.recall import NEVER, first_correct_ranks, recall_at
+from vpr.uncertainty import block_bootstrap_interval, wilson_interval
+
+# Query 0 finds its positive (at 0 m) first, query 1 third, query 2 never, query 3 has none.
+POSITIVES = csr_array(
+    (np.array([0.0, 4.0, 1.0]), np.array([2, 0, 4]), np.array([0, 1, 2, 3, 3])), shape=(4, 5)
+)
+RANKING = np.array([[2, 1, 0], [3, 1, 0], [0, 1, 2], [0, 1, 2]])
+
+
+def test_recall_counts_queries_not_positives_and_keeps_the_unanswerable() -> None:
+    assert first_correct_ranks(RANKING, POSITIVES).tolist() == [1, 3, NEVER, NEVER]
+    assert recall_at([1, 2, 3], RANKING, POSITIVES) == {1: 0.25, 2: 0.25, 3: 0.5}
+
+
+def test_recall_equals_a_plain_loop_on_random_data() -> None:
+    rng = np.random.default_rng(0)
+    truth = [set(rng.permutation(30)[: rng.integers(0, 4)].tolist()) for _ in range(50)]
+    ranking = np.stack([rng.permutation(30)[:10] for _ in range(50)])
+    indptr = np.cumsum([0, *map(len, truth)])
+    indices = np.array([i for row in truth for i in sorted(row)])
+    positives = csr_array((np.zeros(len(indices)), indices, indptr), shape=(50, 30))
+    for n, recall in recall_at([1, 5, 10], ranking, positives).items():
+        hits = [bool(set(row[:n].tolist()) & near) for row, near in zip(ranking, truth, strict=True)]
+        assert recall == sum(hits) / 50
+
+
+def test_recall_deeper_than_the_ranking_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[4\]: the ranking has a depth of 3"):
+        recall_at([1, 4], RANKING, POSITIVES)
+    with pytest.raises(ValueError, match="predictions are of 3 queries, positives of 4"):
+        recall_at([1], RANKING[:3], POSITIVES)
+
+
+def test_both_denominators_are_reported() -> None:
+    metrics = summarise(
+        first_correct_ranks(RANKING, POSITIVES), np.array([1, 1, 1, 0]), np.array([0, 9, 9, 99.0]),
+        ns=[1, 3], block_length=2, num_samples=200, confidence=0.95, seed=0,
+    )  # fmt: skip
+    assert metrics["recall@3"] == 0.5
+    assert metrics["recall@3_answerable"] == pytest.approx(2 / 3)
+    assert metrics["num_queries_without_positives"] == 1
+    assert metrics["top1_metres_median"] == 9
+
+
+def test_the_table_has_a_row_per_query() -> None:
+    database = ImageIndex(list("abcde"), np.array([[0.0, 0], [3, 4], [6, 8], [0, 1], [9, 9]]))
+    query = ImageIndex(list("wxyz"), np.zeros((4, 2)))
+    distances = np.tile(np.array([0.2, 0.4, 0.8], np.float32), (4, 1))
+    table = tabulate_queries(Predictions(RANKING, distances, 5), POSITIVES, database, query)
+    assert list(table.columns) == (
+        "index path first_correct_rank top1_path top1_metres top1_distance distance_ratio "
+        "num_positives accepted"
+    ).split()
+    assert table["top1_path"].tolist() == ["c", "d", "a", "a"]
+    assert table["top1_metres"].tolist() == [10, 1, 0, 0]
+    assert table["distance_ratio"].tolist() == [0.5] * 4
+    assert table["num_positives"].tolist() == [1, 1, 1, 0]
+    assert table.to_csv(index=False).split("\n")[3].startswith("2,y,,a,")  # never right: empty
+
+
+def test_curves_by_hand() -> None:
+    curve = recall_curve(first_correct_ranks(RANKING, POSITIVES), depth=3)
+    assert curve["recall"].tolist() == [0.25, 0.25, 0.5]
+    radii = radius_curve(np.array([0.0, 5, 20]), radius_m=[5, 10, 30])
+    assert radii["recall@1"].tolist() == pytest.approx([2 / 3, 2 / 3, 1])
+
+
+def test_wilson_interval_of_the_published_baseline() -> None:
+    hits = np.arange(280) < 107
+    low, high = wilson_interval(hits, confidence=0.95)
+    assert (100 * low, 100 * high) == pytest.approx((32.7, 44.0), abs=0.05)
+
+
+def interval(values: np.ndarray, block_length: int) -> tuple[float, float]:
+    return block_bootstrap_interval(
+        values, block_length=block_length, num_samples=500, confidence=0.95, seed=0
+    )
+
+
+def test_the_block_bootstrap_covers_correlated_hits_where_wilson_does_not() -> None:
+    rng = np.random.default_rng(0)
+    truth, runs, covered = 0.4, 200, np.zeros(2)
+    for _ in range(runs):
+        change = rng.random(280) < 0.15  # a state that lasts about 7 queries
+        fresh = rng.random(280) < truth
+        hits = fresh[np.maximum.accumulate(np.where(change, np.arange(280), 0))]
+        bounds = wilson_interval(hits, confidence=0.95), interval(hits, 20)
+        covered += [low <= truth <= high for low, high in bounds]
+    wilson, block = covered / runs
+    assert wilson < 0.7
+    assert block > 0.82
+
+
+def test_blocks_of_one_give_the_usual_bootstrap_and_long_ones_are_cut() -> None:
+    hits = np.arange(200) % 2 == 0
+    low, high = interval(hits, 1)
+    assert (low, high) == pytest.approx((0.43, 0.57), abs=0.02)
+    assert interval(hits, 1000) == (0.5, 0.5)
+    assert interval(np.ones(7, dtype=bool), 3) == (1.0, 1.0)

@@ -1,0 +1,139 @@
+"""Triplets are right, gradients are the group's mean, and training repeats."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+
+from vpr.finetuning import train
+from vpr.geometry import find_training_positives
+from vpr.head import Head
+from vpr.local_features import LocalFeatures
+from vpr.mining import find_anchors, find_negatives, mine_triplets
+from vpr.training import group_losses, make_optimizer
+
+CPU = torch.device("cpu")
+NUM = 6
+PLACES = np.stack([np.arange(NUM) * 10.0, np.zeros(NUM)], axis=1)  # neighbours are 10 m apart
+
+
+@pytest.fixture
+def positives() -> csr_array:
+    return find_training_positives(PLACES, radius_m=10)
+
+
+@pytest.fixture
+def head() -> Head:
+    torch.manual_seed(0)
+    head = Head(29, num_clusters=2, dim=4, with_bias=False)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    return head
+
+
+def make_features(shapes: list[tuple[int, int]]) -> LocalFeatures:
+    counts = [height * width for height, width in shapes]
+    rows = np.random.default_rng(0).normal(size=(sum(counts), 4)).astype(np.float32)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return LocalFeatures(rows, np.array(shapes), starts)
+
+
+FEATURES = make_features([(2, 3), (3, 2), (2, 3), (2, 3), (3, 2), (2, 3)])
+
+
+def mine(positives: csr_array, *, hard: bool, margin: float = 0.3, seed: int = 0) -> np.ndarray:
+    anchors = find_anchors(positives)
+    negatives = [find_negatives(positives, PLACES, a, radius_m=None) for a in anchors]
+    descriptors = np.random.default_rng(1).normal(size=(NUM, 3)).astype(np.float32)
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    triplets = mine_triplets(
+        anchors, positives, negatives, descriptors, hard=hard, nearest_positive=True,
+        margin=margin, rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    assert len(triplets.images) + triplets.num_skipped == len(anchors)
+    for anchor, near, far in triplets.images:
+        assert abs(int(anchor) - int(near)) == 1
+        assert abs(int(anchor) - int(far)) > 1
+        if hard:
+            away = np.linalg.norm(descriptors - descriptors[anchor], axis=1)
+            allowed = [i for i in range(NUM) if abs(i - anchor) > 1]
+            assert away[far] == pytest.approx(away[allowed].min())
+            assert away[far] < away[near] + margin
+    return triplets.images
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_triplets_have_a_true_positive_and_a_true_negative(
+    positives: csr_array, hard: bool
+) -> None:
+    assert len(mine(positives, hard=hard)) > 0
+
+
+def test_anchors_without_a_violating_negative_are_skipped(positives: csr_array) -> None:
+    assert len(mine(positives, hard=True, margin=0.001)) < len(mine(positives, hard=False)) == NUM
+
+
+def test_a_negative_radius_leaves_a_ring_out(positives: csr_array) -> None:
+    assert find_negatives(positives, PLACES, 0, radius_m=None).tolist() == [2, 3, 4, 5]
+    assert find_negatives(positives, PLACES, 0, radius_m=30).tolist() == [4, 5]
+
+
+def test_without_any_positive_there_is_a_clear_error() -> None:
+    lonely = find_training_positives(PLACES, radius_m=5)
+    with pytest.raises(ValueError, match="none of the 6 database images has another one"):
+        find_anchors(lonely)
+
+
+def test_gradient_of_a_group_is_the_mean_over_its_triplets(head: Head) -> None:
+    group = np.array([[0, 1, 3], [1, 2, 5], [4, 3, 0]])
+    group_losses(head, FEATURES, group, margin=2.0, device=CPU)[0].mean().backward()
+    together = [parameter.grad.clone() for parameter in head.parameters()]
+    sums = [torch.zeros_like(gradient) for gradient in together]
+    for triplet in group:
+        head.zero_grad()
+        maps = [FEATURES.maps([int(image)]) for image in triplet]
+        anchor, near, far = (head(each) for each in maps)
+        torch.nn.TripletMarginLoss(margin=2.0)(anchor, near, far).backward()
+        for total, parameter in zip(sums, head.parameters(), strict=True):
+            total += parameter.grad / len(group)
+    for ours, mean in zip(together, sums, strict=True):
+        torch.testing.assert_close(ours, mean, atol=1e-6, rtol=1e-4)
+
+
+def run(head: Head, positives: csr_array, *, seed: int, epochs: int = 4) -> tuple[Head, list]:
+    trained = copy.deepcopy(head)
+    optimizer = make_optimizer(trained, lr=0.05, momentum=0.9, weight_decay=0)
+    records = train(
+        trained, FEATURES, positives, PLACES, optimizer, epochs=epochs, seed=seed, margin=0.5,
+        batch_triplets=4, hard=False, nearest_positive=True, negative_radius_m=None,
+        refresh_epochs=1, device=CPU,
+    )  # fmt: skip
+    return trained, list(records)
+
+
+def test_loss_falls_and_one_seed_repeats(head: Head, positives: csr_array) -> None:
+    first, records = run(head, positives, seed=0, epochs=30)
+    again, _ = run(head, positives, seed=0, epochs=30)
+    other, _ = run(head, positives, seed=1, epochs=30)
+    early, late = (np.mean([r.loss for r in part]) for part in (records[:5], records[-5:]))
+    assert late < 0.7 * early
+    assert all(r.num_triplets == NUM for r in records)  # 4 and then a group of 2
+    assert torch.equal(first.pool.centroids, again.pool.centroids)
+    assert not torch.equal(first.pool.centroids, other.pool.centroids)
+
+
+def test_no_epochs_change_nothing_even_without_positives(head: Head) -> None:
+    lonely = find_training_positives(PLACES, radius_m=5)
+    trained, records = run(head, lonely, seed=0, epochs=0)
+    assert records == []
+    assert torch.equal(trained.pool.centroids, head.pool.centroids)
+
+
+def test_a_diverging_loss_stops_with_advice(head: Head, positives: csr_array) -> None:
+    head.pool.centroids.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"smaller finetune.lr"):
+        run(head, positives, seed=0)
