@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,62 @@ def real_data() -> Path:
     folder = os.environ.get("VPR_REAL_DATA")
     require(folder, "VPR_REAL_DATA does not name the folder of real data")
     return Path(str(folder)).resolve()
+
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = {  # a dozen small images, so that a whole run takes seconds
+    "num_database: 160": "num_database: 12",
+    "num_query: 120": "num_query: 8",
+    "width_px: 256": "width_px: 64",
+    "height_px: 192": "height_px: 48",
+    "num_clusters: 16": "num_clusters: 4",
+    "top_k: 20": "top_k: 5",
+    "epochs: 5": "epochs: 1",
+}
+
+
+def run(folder: Path, *command: str, code: int = 0) -> str:
+    """Run a command in a folder, expect its exit code, and give all that it printed."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == code, text
+    return text
+
+
+@pytest.fixture(scope="session")
+def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC repository in which the pipeline ran once on a small demo set; not to be changed."""
+    folder = tmp_path_factory.mktemp("pipeline") / "repo"
+    for name in run(ROOT, "git", "ls-files").split("\n"):
+        source = ROOT / name
+        if source.is_file() and not name.startswith(("tests/", "metrics/queries", "metrics/rec")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+    for lock in ("dvc.lock", "data/dvc.lock"):
+        (folder / lock).unlink(missing_ok=True)
+    params = (folder / "params.yaml").read_text()
+    for old, new in SMALL.items():
+        assert old in params
+        params = params.replace(old, new)
+    (folder / "params.yaml").write_text(params)
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "git", "config", "user.name", "Tester")
+    run(folder, "git", "config", "user.email", "tester@example.org")
+    run(folder, "dvc", "repro")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "The pipeline, run once")
+    return folder
+
+
+@pytest.fixture
+def pipeline(finished_pipeline: Path, tmp_path: Path) -> Path:
+    """A copy of the finished pipeline, cache included, to do with as one likes."""
+    return Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))

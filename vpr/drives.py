@@ -100,11 +100,11 @@ def drive_months_later(
     speed = 1 + 0.6 * np.sin(np.arange(count) / rng.uniform(6, 12) + rng.uniform(0, 6))
     steps = np.cumsum(speed + rng.uniform(0, 0.3, count))
     lane = -1.8 + 2.2 * difficulty
-    yaw = 0.4 * difficulty * rng.choice([-1, 1])
+    yaw = 0.8 * difficulty * rng.choice([-1, 1])
     parked = _parked(length_m, 0.1 + 0.2 * difficulty, rng)
     lights = _lights(count, difficulty, rng)
     return [
-        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.3 * difficulty), light,
+        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.5 * difficulty), light,
              parked + _moving(float(s), 0.15 + 0.3 * difficulty, rng))
         for s, light in zip(_spread(steps, length_m), lights, strict=True)
     ]  # fmt: skip
