@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "num_database: 160": "num_database: 12",
     "num_query: 120": "num_query: 8",
+    "spacing_m: 5.0": "spacing_m: 25.0",
     "width_px: 256": "width_px: 64",
     "height_px: 192": "height_px: 48",
     "num_clusters: 16": "num_clusters: 4",

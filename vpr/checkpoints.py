@@ -70,7 +70,9 @@ def _load_safely(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0].split(". ")[0]
+        # Only the line that names the culprit: the rest of torch's text advises unsafe loading.
+        named = [line for line in str(error).split("\n") if "nsupported" in line]
+        reason = named[0].split(" please use")[0] if named else "it is not a file of tensors"
         raise ValueError(f"{path}: refused, nothing in it was run: {reason}") from None
     except Exception as error:  # torch raises many kinds on damaged bytes
         raise ValueError(f"{path}: not a readable checkpoint (damaged?): {error}") from None

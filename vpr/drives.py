@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from vpr.street import KERB_M, Colour, Road
 
+START_M = 15.0  # of street before the first photo
+REST_M = 105.0  # behind the last, so that it shows a street
+
 
 @dataclass(frozen=True)
 class Car:
@@ -116,9 +119,13 @@ def position(road: Road, shot: Shot) -> NDArray[np.float64]:
 
 
 def _spread(steps: NDArray[np.float64], length_m: float) -> NDArray[np.float64]:
-    margin = 15.0
+    if length_m <= START_M + REST_M:
+        raise ValueError(
+            f"a street of {length_m:g} m (sample.num_database * sample.spacing_m) is too short: "
+            f"more than {START_M + REST_M:g} m are needed"
+        )
     along: NDArray[np.float64] = (steps - steps[0]) / (steps[-1] - steps[0])
-    return margin + along * (length_m - 8 * margin)
+    return START_M + along * (length_m - START_M - REST_M)
 
 
 def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Light]:
