@@ -105,6 +105,8 @@ def train(
     """
     if epochs == 0:
         return
+    # The gradient of picking rows is a sum that torch otherwise adds up in any order.
+    torch.use_deterministic_algorithms(True)
     rng = np.random.default_rng(seed)
     anchors = find_anchors(positives)
     negatives = [
