@@ -9,12 +9,12 @@ from typing import Annotated
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.checkpoints import describe_state
+from vpr.checkpoints import describe_checkpoint
 from vpr.encoder import check_split
 from vpr.entry import run_stage
 from vpr.model_files import save_state
 from vpr.parameters import load_param, load_params
-from vpr.starting_weights import find_weights, split_state
+from vpr.starting_weights import check_sha256, find_weights, split_state
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class PretrainedParams:
 
     weights: str
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
 
 
 def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
@@ -35,9 +36,12 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
     """
     trainable_from = load_param("trunk.trainable_from", int)
     check_split(trainable_from)
-    state = find_weights(weights, seed=load_params("pretrained", PretrainedParams).seed)
-    print(f"{weights.name}: {describe_state(state)}")
-    below, above = split_state(state, trainable_from)
+    params = load_params("pretrained", PretrainedParams)
+    if params.sha256 is not None:
+        check_sha256(weights, params.sha256, source="pretrained.sha256")
+    found = find_weights(weights, seed=params.seed)
+    print(f"{weights.name}: {describe_checkpoint(found)}")
+    below, above = split_state(found.state, trainable_from)
     with built_aside(frozen, trainable) as aside:
         save_state(aside[0], below)
         save_state(aside[1], above)

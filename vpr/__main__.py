@@ -6,10 +6,12 @@ import sys
 
 import typer
 
+from vpr.commands.checkpoint import checkpoint
 from vpr.commands.doctor import doctor
 from vpr.commands.lockfile import lockfile
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(checkpoint)
 app.command()(doctor)
 app.command()(lockfile)
 

@@ -1,116 +1,144 @@
-"""Checkpoints of other people: the challenge's own form and bare state_dicts."""
+"""Checkpoints of other people: every public form of VGG16-NetVLAD weights, in one."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from vpr.encoder import encoder_shapes
+from vpr.checkpoint_files import read_checkpoint
+from vpr.checkpoint_fit import expected_shapes, find_problems
+from vpr.numpy_pickles import NumberArray
 
-# What numpy scalars beside the tensors (recalls, best_score) are pickled with: the first line is
-# how numpy < 2 names it, the second how numpy >= 2 does. Nothing else is let in.
-ALLOWED = [
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]
-    np.dtype,
-    np.dtypes.Float64DType,
-]
+# How others name the parts: deep-visual-geo-localization-benchmark and torchvision.
+PARTS = {"backbone": "encoder", "features": "encoder", "aggregation": "pool"}
+STATE_KEYS = ("state_dict", "model_state_dict")
 
 
-def parse_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a VGG16-NetVLAD checkpoint, under the reference's names.
-
-    Taken are the challenge's form (a dictionary with `state_dict`), a bare state_dict of encoder
-    and pool, one of the encoder alone, and torchvision's VGG16 (`features.N.*`, whose classifier
-    is dropped).
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Starting weights, whatever form they came in.
 
     Args:
-        path: The file, as torch.save wrote it. No code in it is run.
+        state: `encoder.N.weight`, `encoder.N.bias`, and as far as the file has them
+            `pool.conv.weight` (K, C, 1, 1), `pool.conv.bias` (K,), `pool.centroids` (K, C),
+            `WPCA.0.weight` (D, K * C, 1, 1), `WPCA.0.bias` (D,); float32.
+        form: Where the weights come from, in words.
+        notes: `epoch`, `recalls` (by N, or a list in the file's order), `best_score`, as far as
+            the file has them; recalls in the unit of the file.
+    """
+
+    state: dict[str, Tensor]
+    form: str
+    notes: dict[str, Any]
+
+    @property
+    def num_clusters(self) -> int | None:
+        """K of NetVLAD, or None without a pool."""
+        return len(self.state["pool.centroids"]) if "pool.centroids" in self.state else None
+
+    @property
+    def dim(self) -> int:
+        """C, channels of a local feature."""
+        return len(self.state["encoder.28.bias"])
+
+    @property
+    def vlad_version(self) -> int | None:
+        """2 if the assignment has a bias, 1 if not, None without a pool."""
+        return None if self.num_clusters is None else 1 + ("pool.conv.bias" in self.state)
+
+    @property
+    def whitening_dim(self) -> int | None:
+        """D of the whitening that comes with the weights, or None."""
+        return len(self.state["WPCA.0.bias"]) if "WPCA.0.bias" in self.state else None
+
+
+def parse_checkpoint(path: Path) -> Checkpoint:
+    """A VGG16-NetVLAD checkpoint, recognised from its tensors.
+
+    Taken are pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), that of the
+    deep-visual-geo-localization benchmark, bare state_dicts, either wrapped by DataParallel as a
+    whole or in parts, and VGG16 alone, as torchvision distributes it (without its classifier).
+
+    Args:
+        path: A file of torch.save, or safetensors. No code in it is run.
 
     Returns:
-        `encoder.N.weight`, `encoder.N.bias` and, if the file has a pool, `pool.conv.weight` (K, C,
-        1, 1) and `pool.centroids` (K, C); float32.
+        Its tensors under the reference's names, and what else it tells.
 
     Raises:
         ValueError: If the file is damaged, would run code, or lacks tensors, has unknown ones, or
             ones of another shape or with values that are not finite; one message lists them all.
     """
-    content = _load_safely(path)
-    inner = content.get("state_dict", content)
+    container, content = read_checkpoint(path)
+    key = next((key for key in STATE_KEYS if key in content), None)
+    inner = content if key is None else content[key]
     if not isinstance(inner, Mapping):
-        raise ValueError(f"{path}: state_dict: expected tensors by name, found {type(inner)}")
-    state = {_reference_name(str(name)): value for name, value in inner.items()}
-    if not any(name.startswith("pool.") for name in state):
-        # torchvision's VGG16 ends behind conv5_3; only its classifier is more than the encoder.
-        state = {name: value for name, value in state.items() if not name.startswith("classifier.")}
-    problems = _problems(state)
+        raise ValueError(f"{path}: {key}: expected tensors by name, found {type(inner).__name__}")
+    found, sources, problems = _rename(inner)
+    problems += find_problems(found, sources)
     if problems:
         raise ValueError(f"{path}: not a VGG16-NetVLAD checkpoint:\n  " + "\n  ".join(problems))
-    return {name: tensor.float() for name, tensor in state.items()}
+    state = {name: found[name].detach().float().contiguous() for name in expected_shapes(found)}
+    place = "bare tensors" if key is None else f"tensors under {key}"
+    prefix = sources["encoder.0.weight"].removesuffix("0.weight")
+    form = f"{container}, {place}, named {prefix}*"
+    return Checkpoint(state, form, {} if key is None else _notes(content))
 
 
-def describe_state(state: Mapping[str, Tensor]) -> str:
-    """What a set of starting weights holds, in words."""
-    if "pool.centroids" not in state:
-        return "VGG16 without a pool: NetVLAD's clusters will come from the database"
-    num_clusters, dim = state["pool.centroids"].shape
-    return f"VGG16 with NetVLAD of {num_clusters} clusters x {dim} dimensions (vladv1)"
-
-
-def _load_safely(path: Path) -> Mapping[str, Any]:
-    try:
-        with torch.serialization.safe_globals(ALLOWED):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except pickle.UnpicklingError as error:
-        # Only the line that names the culprit: the rest of torch's text advises unsafe loading.
-        named = [line for line in str(error).split("\n") if "nsupported" in line]
-        reason = named[0].split(" please use")[0] if named else "it is not a file of tensors"
-        raise ValueError(f"{path}: refused, nothing in it was run: {reason}") from None
-    except Exception as error:  # torch raises many kinds on damaged bytes
-        raise ValueError(f"{path}: not a readable checkpoint (damaged?): {error}") from None
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: expected tensors by name, found {type(content).__name__}")
-    return content
-
-
-def _reference_name(name: str) -> str:
-    return name.replace("features.", "encoder.", 1) if name.startswith("features.") else name
-
-
-def _problems(state: Mapping[str, Any]) -> list[str]:
-    expected: dict[str, tuple[int, ...]] = encoder_shapes()
-    centroids = state.get("pool.centroids")
-    if any(name.startswith("pool.") for name in state):
-        num_clusters = len(centroids) if isinstance(centroids, Tensor) else 0
-        dim = expected["encoder.28.bias"][0]
-        expected["pool.conv.weight"] = (num_clusters, dim, 1, 1)
-        expected["pool.centroids"] = (num_clusters, dim)
-    missing = [f"{name}: missing" for name in expected if name not in state]
-    unknown = [f"{name}: not part of the network" for name in state if name not in expected]
-    return (
-        missing
-        + unknown
-        + [
-            f"{name}: {problem}"
-            for name in expected
-            if name in state and (problem := _problem(state[name], expected[name]))
+def describe_checkpoint(checkpoint: Checkpoint) -> str:
+    """What a checkpoint holds, in words."""
+    if checkpoint.num_clusters is None:
+        parts = ["VGG16 without a pool: NetVLAD's clusters will come from the database"]
+    else:
+        whitening = checkpoint.whitening_dim
+        parts = [
+            f"VGG16 with NetVLAD of {checkpoint.num_clusters} clusters x {checkpoint.dim} "
+            f"dimensions (vladv{checkpoint.vlad_version})",
+            f"whitening to {whitening} dimensions" if whitening else "no whitening",
         ]
-    )
+    parts += [f"{key} {value}" for key, value in checkpoint.notes.items()]
+    return f"{checkpoint.form}: " + ", ".join(parts)
 
 
-def _problem(tensor: object, shape: tuple[int, ...]) -> str | None:
-    if not isinstance(tensor, Tensor):
-        return f"expected a tensor, found {type(tensor).__name__}"
-    if tuple(tensor.shape) != shape:
-        return f"expected shape {shape}, found {tuple(tensor.shape)}"
-    if not tensor.is_floating_point():
-        return f"expected floating point values, found {tensor.dtype}"
-    return None if bool(torch.isfinite(tensor).all()) else "has values that are not finite"
+def _rename(inner: Mapping[object, Any]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Values by the reference's names, the file's names by those, and what is named badly."""
+    names = [name for name in inner if isinstance(name, str)]
+    problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
+    if any(name.startswith("features.") for name in names):  # torchvision's whole VGG16
+        names = [name for name in names if not name.startswith("classifier.")]
+    sources: dict[str, str] = {}
+    for name in names:
+        parts = [part for part in name.split(".") if part != "module"] or [name]
+        canonical = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
+        if canonical in sources:
+            problems.append(f"{canonical}: is there twice, as {sources[canonical]} and {name}")
+        sources[canonical] = name
+    return {name: inner[source] for name, source in sources.items()}, sources, problems
+
+
+def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
+    """What is told beside the tensors, as far as it is in a form that we know."""
+    notes: dict[str, Any] = {}
+    epoch = content.get("epoch", content.get("epoch_num"))
+    if isinstance(epoch, int):
+        notes["epoch"] = epoch
+    recalls = content.get("recalls")
+    if isinstance(recalls, NumberArray):
+        recalls = recalls.values
+    if isinstance(recalls, Mapping) and _are_numbers(recalls.values()):
+        if all(str(n).isdecimal() for n in recalls):  # JSON has its keys as text
+            notes["recalls"] = {int(n): value for n, value in recalls.items()}
+    elif isinstance(recalls, list) and _are_numbers(recalls):
+        notes["recalls"] = recalls
+    score = content.get("best_score", content.get("best_r5"))
+    if isinstance(score, int | float):
+        notes["best_score"] = score
+    return notes
+
+
+def _are_numbers(values: Collection[object]) -> bool:
+    return len(values) <= 100 and all(isinstance(value, int | float) for value in values)

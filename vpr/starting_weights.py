@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import urllib.error
 from pathlib import Path
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor
 from torchvision.models import VGG16_Weights
 
-from vpr.checkpoints import parse_checkpoint
+from vpr.checkpoints import Checkpoint, parse_checkpoint
 from vpr.random_weights import random_encoder
 
+IMAGENET_SHA256 = "397923af"  # its first digits, which torchvision has in the file's name
 
-def find_weights(path: Path, *, seed: int) -> dict[str, Tensor]:
-    """The tensors that a file in models/pretrained stands for.
+
+def find_weights(path: Path, *, seed: int) -> Checkpoint:
+    """The weights that a file in models/pretrained stands for.
 
     Args:
         path: `random` (drawn from the seed), `imagenet` (torchvision's VGG16, downloaded once), or
@@ -23,14 +26,14 @@ def find_weights(path: Path, *, seed: int) -> dict[str, Tensor]:
         seed: Of random weights.
 
     Returns:
-        Tensors by the reference's names.
+        Tensors by the reference's names, and what is known about them.
 
     Raises:
-        ValueError: If a checkpoint is refused.
+        ValueError: If a checkpoint is refused, or ImageNet's weights on this machine are damaged.
         OSError: If ImageNet's weights are not on this machine and cannot be downloaded.
     """
     if path.name == "random":
-        return random_encoder(seed)
+        return Checkpoint(random_encoder(seed), f"random weights of seed {seed}", {})
     if path.name == "imagenet":
         return parse_checkpoint(_imagenet_file())
     return parse_checkpoint(path)
@@ -53,6 +56,23 @@ def split_state(
     return frozen, {name: tensor for name, tensor in state.items() if name not in frozen}
 
 
+def check_sha256(path: Path, expected: str, *, source: str) -> None:
+    """Check that a file is the one that is meant.
+
+    Args:
+        path: The file.
+        expected: Its SHA-256 in hexadecimal digits, or the first of them.
+        source: What states it, for the message.
+
+    Raises:
+        ValueError: If it is another file; the message has the digits found.
+    """
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(expected.lower()):
+        raise ValueError(f"{path}: expected SHA-256 {expected} ({source}), found {found}")
+
+
 def _imagenet_file() -> Path:
     url = VGG16_Weights.IMAGENET1K_V1.url
     folder = Path(torch.hub.get_dir()) / "checkpoints"
@@ -60,11 +80,12 @@ def _imagenet_file() -> Path:
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(file), hash_prefix="397923af")
+            torch.hub.download_url_to_file(url, str(file), hash_prefix=IMAGENET_SHA256)
         except (urllib.error.URLError, http.client.HTTPException, RuntimeError, OSError) as error:
             raise OSError(
                 f"pretrained.weights = imagenet: {url} could not be downloaded ({error}). On a "
                 f"machine with access download it, and put it here as {file}; or put it into "
                 f"models/pretrained/ and set pretrained.weights to {file.name}"
             ) from None
+    check_sha256(file, IMAGENET_SHA256, source="torchvision; if it is damaged, remove it")
     return file

@@ -1,0 +1,36 @@
+"""`python -m vpr checkpoint FILE`: what a checkpoint holds, and the same in another form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpr.checkpoint_files import Form, save_checkpoint
+from vpr.checkpoints import describe_checkpoint, parse_checkpoint
+
+
+def checkpoint(
+    file: Annotated[Path, typer.Argument(help="A checkpoint of any public form.")],
+    out: Annotated[Path | None, typer.Argument(help="With --to: the file to write.")] = None,
+    to: Annotated[Form | None, typer.Option(help="The form to write.")] = None,
+) -> None:
+    """Say what a checkpoint holds, and with --to FORM OUT write it in another form."""
+    found = parse_checkpoint(file)
+    print(f"{file}: {describe_checkpoint(found)}")
+    if (to is None) != (out is None):
+        raise ValueError("--to FORM and OUT belong together: checkpoint FILE --to FORM OUT")
+    if to is None or out is None:
+        return
+    if out.exists():
+        raise ValueError(f"{out}: exists already: name another file, or remove it")
+    aside = out.with_name(f".{out.name}.part")  # on the same disk, so that renaming is atomic
+    try:
+        save_checkpoint(aside, found.state, found.notes, form=to)
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
+    print(f"{out}: written as {to}")
+    if to == "bare" and found.notes:
+        print(f"a bare state_dict cannot hold {', '.join(found.notes)}")
