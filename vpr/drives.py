@@ -11,6 +11,7 @@ from vpr.street import KERB_M, Colour, Road
 
 START_M = 15.0  # of street before the first photo
 REST_M = 105.0  # behind the last, so that it shows a street
+FOCAL = 0.72  # focal length of the database's camera in image widths
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Shot:
         along_m: Where the camera is, along the road.
         left_m: And left of its middle.
         yaw: Direction of view against the road's, radians, left is positive.
+        pitch: Direction of view against the horizon, radians, up is positive.
+        focal: Focal length in image widths.
         light: Light and weather.
         cars: The traffic at that moment.
     """
@@ -70,6 +73,8 @@ class Shot:
     along_m: float
     left_m: float
     yaw: float
+    pitch: float
+    focal: float
     light: Light
     cars: list[Car]
 
@@ -78,10 +83,10 @@ def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[
     """The database's drive: even steps, the right lane, midday."""
     steps = np.cumsum(rng.uniform(0.85, 1.15, count))
     light = Light((0.72, 0.82, 0.93), (1.0, 1.0, 1.0), 1, 0.1, 0.0, 3.0)
-    parked = _parked(length_m, 0.12, rng)
+    parked = _parked(length_m, 0.06, rng)
     return [
-        Shot(float(s), -1.8 + rng.normal(0, 0.15), rng.normal(0, 0.015), light,
-             parked + _moving(float(s), 0.15, rng))
+        Shot(float(s), -1.8 + rng.normal(0, 0.15), rng.normal(0, 0.015), rng.normal(0, 0.01),
+             FOCAL, light, parked + _moving(float(s), 0.06, rng))
         for s in _spread(steps, length_m)
     ]  # fmt: skip
 
@@ -89,7 +94,7 @@ def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[
 def drive_months_later(
     count: int, length_m: float, *, difficulty: float, rng: np.random.Generator
 ) -> list[Shot]:
-    """The queries' drive: another lane, yaw, speed, light and weather, and other traffic.
+    """The queries' drive: another lane, view, camera, speed, light and weather, and other traffic.
 
     Args:
         count: Photos.
@@ -102,13 +107,15 @@ def drive_months_later(
     """
     speed = 1 + 0.6 * np.sin(np.arange(count) / rng.uniform(6, 12) + rng.uniform(0, 6))
     steps = np.cumsum(speed + rng.uniform(0, 0.3, count))
-    lane = -1.8 + 2.2 * difficulty
-    yaw = 0.8 * difficulty * rng.choice([-1, 1])
-    parked = _parked(length_m, 0.1 + 0.2 * difficulty, rng)
+    lane = -1.8 + 5 * difficulty
+    yaw = 0.3 * difficulty * rng.choice([-1, 1])
+    pitch, focal = 0.5 * difficulty, FOCAL * (1 + 0.5 * difficulty)  # another camera and mount
+    parked = _parked(length_m, 0.05 + 0.1 * difficulty, rng)
     lights = _lights(count, difficulty, rng)
     return [
-        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.5 * difficulty), light,
-             parked + _moving(float(s), 0.15 + 0.3 * difficulty, rng))
+        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.2 * difficulty),
+             pitch + rng.normal(0, 0.15 * difficulty), focal, light,
+             parked + _moving(float(s), 0.06 + 0.2 * difficulty, rng))
         for s, light in zip(_spread(steps, length_m), lights, strict=True)
     ]  # fmt: skip
 

@@ -126,12 +126,12 @@ def _row(side: int, length_m: float, rng: np.random.Generator) -> list[Building]
 
 def _building(side: int, start_m: float, width_m: float, rng: np.random.Generator) -> Building:
     grey = rng.uniform(0.25, 0.9)
-    wall = _colour(grey + rng.normal(0, 0.09, 3) + rng.uniform(0, 0.12) * np.array([1, 0.2, -1]))
-    trim = _colour(grey + rng.choice([-0.3, 0.2]) + rng.normal(0, 0.05, 3))
+    wall = _colour(grey + rng.normal(0, 0.05, 3) + rng.uniform(0, 0.07) * np.array([1, 0.2, -1]))
+    trim = _colour(grey + rng.choice([-0.3, 0.2]) + rng.normal(0, 0.03, 3))
     shop = _colour(rng.uniform(0.1, 0.85, 3)) if rng.random() < 0.55 else None
     bays = max(2, round(width_m / float(rng.uniform(1.6, 5.0))))
     window = (float(rng.uniform(0.25, 0.85)), float(rng.uniform(0.3, 0.85)))
-    storeys = int(rng.integers(2, 7))
+    storeys = int(rng.integers(5, 7))
     bands = int(rng.choice([0, 1, 2, 4, 6]))
     return Building(side, start_m, width_m, storeys, wall, trim, shop, bays, window, bands)
 

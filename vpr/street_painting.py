@@ -14,7 +14,6 @@ from vpr.street import FACADE_M, KERB_M, STOREY_M, Building, Colour, Road, Stree
 VIEW_M = 110.0  # how far ahead things are painted
 NEAR_M = 0.7  # what is nearer is cut off
 EYE_M = 1.7  # the camera's height
-FOCAL = 0.72  # focal length in image widths
 FINER = 2  # painted so many times larger, then scaled down
 
 GROUND: Colour = (0.42, 0.42, 0.43)
@@ -29,6 +28,8 @@ class Canvas:
         self.shot = shot
         self.road = road
         self._width, self._height = (FINER * side for side in size_px)
+        self._focal = shot.focal * self._width
+        self._horizon = 0.55 * self._height + self._focal * np.tan(shot.pitch)
         self._eye = position(road, shot)
         heading = road.heading(shot.along_m) + shot.yaw
         self._ahead = np.array([np.cos(heading), np.sin(heading)])
@@ -67,7 +68,7 @@ class Canvas:
         x, z = self._seen(place)
         if z > NEAR_M:
             u, v = self._project(x, up_m, z)
-            r = radius_m * FOCAL * self._width / z
+            r = radius_m * self._focal / z
             self._draw.ellipse((u - r, v - r, u + r, v + r), fill=self._shade(colour, z))
 
     def finish(self, rng: np.random.Generator) -> Image.Image:
@@ -93,8 +94,8 @@ class Canvas:
         return [cut, ends[1]] if z0 < NEAR_M else [ends[0], cut]
 
     def _project(self, x: float, up_m: float, z: float) -> tuple[float, float]:
-        focal = FOCAL * self._width
-        return self._width / 2 + focal * x / z, 0.55 * self._height - focal * (up_m - EYE_M) / z
+        focal = self._focal
+        return self._width / 2 + focal * x / z, self._horizon - focal * (up_m - EYE_M) / z
 
     def _fill(self, corners: list[tuple[float, float, float]], colour: Colour) -> None:
         distance = float(np.mean([z for _, _, z in corners]))
