@@ -27,6 +27,7 @@ class FinetuneParams:
     """Parameters of the stage finetune."""
 
     num_clusters: Annotated[int, Field(ge=1)]
+    vlad_version: Literal[1, 2]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     epochs: Annotated[int, Field(ge=0)]
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -59,7 +60,8 @@ def finetune(
     stored = load_features(features)
     state, origin = start_model(
         load_state(frozen) | load_state(trainable), stored, trainable_from=trainable_from,
-        num_clusters=params.num_clusters, seed=params.seed, device=device,
+        num_clusters=params.num_clusters, vlad_version=params.vlad_version, seed=params.seed,
+        device=device,
     )  # fmt: skip
     print(origin)
     head = load_head(state, trainable_from)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from vpr.__main__ import app
 from vpr.checkpoint_files import save_checkpoint
 from vpr.checkpoints import parse_checkpoint
+from vpr.model_files import save_state
 from vpr.random_weights import random_encoder
 
 
@@ -50,3 +51,17 @@ def test_it_converts_and_never_overwrites(file: Path) -> None:
 def test_a_form_and_a_file_belong_together(file: Path, extra: list[str]) -> None:
     done = CliRunner().invoke(app, ["checkpoint", str(file), *extra])
     assert "belong together" in str(done.exception)
+
+
+def test_a_fitted_whitening_goes_along_and_comes_back(file: Path, tmp_path: Path) -> None:
+    fitted = {"WPCA.0.weight": torch.rand(3, 1024, 1, 1), "WPCA.0.bias": torch.rand(3)}
+    save_state(tmp_path / "whitening.pt", fitted)
+    out = tmp_path / "with"
+    arguments = ["checkpoint", str(file), "--whitening", str(tmp_path / "whitening.pt")]
+    told = CliRunner().invoke(app, [*arguments, "--to", "nanne", str(out)])
+    assert "whitening to 3 dimensions" in told.output
+    found = parse_checkpoint(out)
+    assert found.whitening_dim == 3
+    assert all(torch.equal(found.state[name], tensor) for name, tensor in fitted.items())
+    save_state(tmp_path / "whitening.pt", {})
+    assert "whiten.dim = 0" in str(CliRunner().invoke(app, arguments).exception)

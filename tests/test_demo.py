@@ -58,7 +58,7 @@ def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
             for files in sides
         ]  # fmt: skip
         rows = torch.nn.functional.normalize(maps[0], dim=1).permute(0, 2, 3, 1).reshape(-1, 512)
-        pool = initial_pool(rows.numpy(), num_clusters=16, seed=0)
+        pool = initial_pool(rows.numpy(), num_clusters=16, vlad_version=1, seed=0)
         head.load_state_dict(head.state_dict() | pool)
         return [head.pool(each).numpy() for each in maps]
 

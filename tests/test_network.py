@@ -73,7 +73,7 @@ def test_first_clusters_are_the_means_and_the_second_weighs_a_hundredth() -> Non
     means = np.eye(8, dtype=np.float32)[:3]
     samples = np.repeat(means, 50, axis=0) + rng.normal(0, 0.02, (150, 8)).astype(np.float32)
     samples /= np.linalg.norm(samples, axis=1, keepdims=True)
-    pool = initial_pool(samples, num_clusters=3, seed=0)
+    pool = initial_pool(samples, num_clusters=3, vlad_version=1, seed=0)
     found = pool["pool.centroids"].numpy()
     assert sorted(found.argmax(axis=1).tolist()) == [0, 1, 2]
     assert np.abs(np.sort(found.max(axis=1)) - 1).max() < 0.05
@@ -86,9 +86,25 @@ def test_first_clusters_are_the_means_and_the_second_weighs_a_hundredth() -> Non
     assert np.mean(scores[:, -1] - scores[:, -2]) == pytest.approx(np.log(100), rel=1e-3)
 
 
+def test_clusters_of_version_2_assign_by_squared_distance() -> None:
+    rng = np.random.default_rng(1)
+    samples = rng.normal(0.3, 1, (200, 6)).astype(np.float32)
+    samples /= np.linalg.norm(samples, axis=1, keepdims=True)
+    pool = initial_pool(samples, num_clusters=4, vlad_version=2, seed=0)
+    centroids = pool["pool.centroids"].numpy()
+    squares = ((samples[:, None] - centroids) ** 2).sum(axis=2)  # (200, 4)
+    nearest = np.sort(squares, axis=1)
+    alpha = -np.log(0.01) / np.mean(nearest[:, 1] - nearest[:, 0])
+    expected = np.exp(-alpha * squares)
+    expected /= expected.sum(axis=1, keepdims=True)
+    scores = torch.from_numpy(samples) @ pool["pool.conv.weight"][:, :, 0, 0].T
+    assigned = (scores + pool["pool.conv.bias"]).softmax(dim=1).numpy()
+    np.testing.assert_allclose(assigned, expected, atol=2e-5)
+
+
 def test_too_few_or_equal_samples_for_clusters_are_refused() -> None:
     with pytest.raises(ValueError, match="num_clusters = 4"):
-        initial_pool(np.eye(3, dtype=np.float32), num_clusters=4, seed=0)
+        initial_pool(np.eye(3, dtype=np.float32), num_clusters=4, vlad_version=1, seed=0)
 
 
 @pytest.mark.parametrize("index", [0, 23, 25, 30, -1])

@@ -89,6 +89,27 @@ def parse_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(state, form, {} if key is None else _notes(content))
 
 
+def add_whitening(
+    checkpoint: Checkpoint, whitening: Mapping[str, Tensor], *, source: Path
+) -> Checkpoint:
+    """A checkpoint with a whitening beside the network, as Patch-NetVLAD stores it.
+
+    Args:
+        checkpoint: The network.
+        whitening: `WPCA.0.weight` (D, K * C, 1, 1) and `WPCA.0.bias` (D,).
+        source: Where the whitening comes from, for the message.
+
+    Raises:
+        ValueError: If the whitening is empty, or does not fit the network.
+    """
+    state = {**checkpoint.state, **whitening}
+    problems = find_problems(state, {name: name for name in state})
+    if problems or "WPCA.0.weight" not in state:
+        words = problems or ["it is empty: the stage whiten was off (whiten.dim = 0)"]
+        raise ValueError(f"{source}: not a whitening for this network:\n  " + "\n  ".join(words))
+    return Checkpoint(state, checkpoint.form, checkpoint.notes)
+
+
 def describe_checkpoint(checkpoint: Checkpoint) -> str:
     """What a checkpoint holds, in words."""
     if checkpoint.num_clusters is None:

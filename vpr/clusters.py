@@ -53,21 +53,27 @@ def sample_encoded(
 
 
 def initial_pool(
-    samples: NDArray[np.float32], *, num_clusters: int, seed: int
+    samples: NDArray[np.float32], *, num_clusters: int, vlad_version: int, seed: int
 ) -> dict[str, Tensor]:
     """NetVLAD's tensors such that soft assignment starts close to k-means' hard one.
 
-    As the references do ("vladv1"): centroids c by k-means, weights alpha * c / |c|, and alpha
-    such that the second-nearest cluster weighs about 1 % of the nearest on average over the
-    samples. Training from random centroids is the most common silent failure.
+    Centroids c come from k-means. Version 1, as in the challenge's code, assigns by cosine:
+    weights alpha * c / |c|. Version 2 is that of the paper (Arandjelović et al., CVPR 2016,
+    equation 3) and of its MATLAB code, which assigns by distance: weights 2 alpha c, biases
+    -alpha |c|^2. The public Python port has three errors there: it squares the
+    neighbours' indices in place of their distances, looks for the neighbours of centroids among
+    the samples, and takes the norm for its square. Alpha is such that the
+    second-nearest cluster weighs about 1 % of the nearest on average over the samples.
 
     Args:
         samples: Unit local features, shape (num_samples, C).
         num_clusters: K.
+        vlad_version: 1 or 2.
         seed: Of k-means.
 
     Returns:
-        `pool.conv.weight` (K, C, 1, 1) and `pool.centroids` (K, C), float32.
+        `pool.conv.weight` (K, C, 1, 1), for version 2 `pool.conv.bias` (K,), and `pool.centroids`
+        (K, C), float32.
 
     Raises:
         ValueError: If there are fewer samples than clusters, or the samples cannot be told apart.
@@ -80,17 +86,20 @@ def initial_pool(
     with threadpool_limits(1):  # the order of sums, and so the bits, without a race
         means = KMeans(num_clusters, n_init=1, max_iter=100, random_state=seed).fit(samples)
     centroids = means.cluster_centers_.astype(np.float32)
-    unit = centroids / np.linalg.norm(centroids, axis=1, keepdims=True)
-    alpha = _sharpness(samples @ unit.T) if num_clusters > 1 else 1.0
-    weight = torch.from_numpy(alpha * unit).float()
-    return {
-        "pool.conv.weight": weight[:, :, None, None],
-        "pool.centroids": torch.from_numpy(centroids),
-    }
+    lengths = np.linalg.norm(centroids, axis=1)
+    if vlad_version == 1:
+        weight, bias = centroids / lengths[:, None], np.zeros_like(lengths)
+    else:
+        weight, bias = 2 * centroids, -(lengths**2)
+    alpha = _sharpness(samples @ weight.T + bias) if num_clusters > 1 else 1.0
+    pool = {"pool.conv.weight": torch.from_numpy(alpha * weight).float()[:, :, None, None]}
+    if vlad_version == 2:
+        pool["pool.conv.bias"] = torch.from_numpy(alpha * bias).float()
+    return pool | {"pool.centroids": torch.from_numpy(centroids)}
 
 
-def _sharpness(cosines: NDArray[np.float32]) -> float:
-    nearest = np.partition(cosines, -2, axis=1)[:, -2:]  # (num_samples, 2), ascending
+def _sharpness(likeness: NDArray[np.float32]) -> float:
+    nearest = np.partition(likeness, -2, axis=1)[:, -2:]  # (num_samples, 2), ascending
     gap = float(np.mean(nearest[:, 1] - nearest[:, 0], dtype=np.float64))
     if gap <= 0:
         raise ValueError(

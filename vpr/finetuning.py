@@ -23,6 +23,7 @@ def start_model(
     *,
     trainable_from: int,
     num_clusters: int,
+    vlad_version: int,
     seed: int,
     device: torch.device,
 ) -> tuple[dict[str, Tensor], str]:
@@ -33,6 +34,7 @@ def start_model(
         features: Stored features of the database.
         trainable_from: Index of the encoder's first trainable module.
         num_clusters: K of a new pool.
+        vlad_version: 1 or 2, how a new pool assigns.
         seed: Of the sample and of k-means.
         device: Where to compute.
 
@@ -40,7 +42,7 @@ def start_model(
         All tensors of the model, and in words where the pool comes from.
 
     Raises:
-        ValueError: If the weights bring a pool with another number of clusters.
+        ValueError: If the weights bring a pool with another number of clusters, or version.
     """
     if "pool.centroids" in state:
         found = len(state["pool.centroids"])
@@ -49,7 +51,13 @@ def start_model(
                 f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {found} "
                 f"clusters: set it to {found}, or use weights without a pool"
             )
-        return state, f"pool of {found} clusters from the weights"
+        version = 1 + ("pool.conv.bias" in state)
+        if version != vlad_version:
+            raise ValueError(
+                f"finetune.vlad_version = {vlad_version}, but the weights bring a pool of version "
+                f"{version}: set it to {version}, or use weights without a pool"
+            )
+        return state, f"pool of {found} clusters (vladv{version}) from the weights"
     dim = len(state["encoder.28.bias"])
     blank = {
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
@@ -58,8 +66,11 @@ def start_model(
     samples = sample_encoded(
         load_head(state | blank, trainable_from), features, seed=seed, device=device
     )
-    pool = initial_pool(samples, num_clusters=num_clusters, seed=seed)
-    return state | pool, f"pool of {num_clusters} clusters by k-means of {len(samples)} features"
+    pool = initial_pool(samples, num_clusters=num_clusters, vlad_version=vlad_version, seed=seed)
+    return state | pool, (
+        f"pool of {num_clusters} clusters (vladv{vlad_version}) by k-means of "
+        f"{len(samples)} features"
+    )
 
 
 def train(

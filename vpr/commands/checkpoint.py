@@ -8,16 +8,22 @@ from typing import Annotated
 import typer
 
 from vpr.checkpoint_files import Form, save_checkpoint
-from vpr.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.checkpoints import add_whitening, describe_checkpoint, parse_checkpoint
+from vpr.model_files import load_state
 
 
 def checkpoint(
     file: Annotated[Path, typer.Argument(help="A checkpoint of any public form.")],
     out: Annotated[Path | None, typer.Argument(help="With --to: the file to write.")] = None,
     to: Annotated[Form | None, typer.Option(help="The form to write.")] = None,
+    whitening: Annotated[
+        Path | None, typer.Option(help="models/whitening.pt of stage whiten, to take along.")
+    ] = None,
 ) -> None:
     """Say what a checkpoint holds, and with --to FORM OUT write it in another form."""
     found = parse_checkpoint(file)
+    if whitening is not None:
+        found = add_whitening(found, load_state(whitening), source=whitening)
     print(f"{file}: {describe_checkpoint(found)}")
     if (to is None) != (out is None):
         raise ValueError("--to FORM and OUT belong together: checkpoint FILE --to FORM OUT")

@@ -15,6 +15,7 @@ from stages.pretrained import PretrainedParams
 from stages.sample import SampleParams
 from stages.search import SearchParams
 from stages.trunk import TrunkParams
+from stages.whiten import WhitenParams
 from vpr.parameters import check_params
 from vpr.readiness import Finding, check_dataset, check_packages, check_python, check_weights
 
@@ -24,6 +25,7 @@ SECTIONS: dict[str, type] = {
     "pretrained": PretrainedParams,
     "trunk": TrunkParams,
     "finetune": FinetuneParams,
+    "whiten": WhitenParams,
     "search": SearchParams,
     "evaluate": EvaluateParams,
     "sample": SampleParams,

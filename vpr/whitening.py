@@ -1,0 +1,125 @@
+"""PCA-whitening of descriptors, fitted on the database alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from vpr.descriptors import row_blocks
+
+MAX_ROWS = 10_000  # descriptors to fit on; Patch-NetVLAD takes as many
+NAMES = ("WPCA.0.weight", "WPCA.0.bias")  # of the reference, which has it as a 1x1 convolution
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """An affine map y = W x + b, after which descriptors have unit length again.
+
+    Args:
+        weight: W, shape (dim, descriptor_dim), float32.
+        bias: b, shape (dim,), float32.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
+    """Directions of largest variance, each scaled to variance 1.
+
+    W = diag(variances)^-1/2 U', b = -W mean (Jégou and Chum, ECCV 2012), as the references do. A
+    large database is represented by 10,000 evenly spaced rows.
+
+    Args:
+        descriptors: Unit rows of the database, shape (num_images, descriptor_dim).
+        dim: Directions to keep.
+
+    Returns:
+        The map to `dim` dimensions.
+
+    Raises:
+        ValueError: If the database does not span so many directions.
+    """
+    rows = np.unique(np.linspace(0, len(descriptors) - 1, MAX_ROWS).round().astype(np.int64))
+    sample = descriptors[rows]
+    most = min(len(sample) - 1, sample.shape[1])
+    if dim > most:
+        raise ValueError(
+            f"whiten.dim = {dim}: {len(sample)} database descriptors of {sample.shape[1]} "
+            f"dimensions span at most {most} directions"
+        )
+    tall = len(sample) > sample.shape[1]
+    with threadpool_limits(1):  # the order of sums, and so the bits
+        fitted = PCA(dim, svd_solver="covariance_eigh" if tall else "full").fit(sample)
+    spread = np.sqrt(fitted.explained_variance_)
+    if not spread[-1] > 1e-6 * spread[0]:
+        raise ValueError(
+            f"whiten.dim = {dim}: the database's descriptors have no spread in so many directions "
+            "(are images repeated?): set it smaller"
+        )
+    weight = (fitted.components_ / spread[:, None]).astype(np.float32)
+    return Whitening(weight, -weight @ fitted.mean_.astype(np.float32))
+
+
+def whiten_rows(
+    descriptors: NDArray[np.float32], whitening: Whitening
+) -> Iterator[NDArray[np.float32]]:
+    """Whitened descriptors, block by block.
+
+    Args:
+        descriptors: Unit rows, shape (num_images, descriptor_dim).
+        whitening: The map.
+
+    Yields:
+        Unit rows (N, dim), in order.
+
+    Raises:
+        ValueError: If the map is for descriptors of another width.
+    """
+    if descriptors.shape[1] != whitening.weight.shape[1]:
+        raise ValueError(
+            f"the whitening is for descriptors of {whitening.weight.shape[1]} dimensions, these "
+            f"have {descriptors.shape[1]}"
+        )
+    for rows in row_blocks(descriptors):
+        mapped = descriptors[rows] @ whitening.weight.T + whitening.bias
+        yield mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
+
+
+def find_whitening(state: dict[str, Tensor], *, dim: int) -> Whitening | None:
+    """The whitening that a model brings, cut to its first directions, which vary most.
+
+    Args:
+        state: Tensors of the model by name.
+        dim: Directions to keep.
+
+    Returns:
+        The map, or None if the model has none.
+
+    Raises:
+        ValueError: If the model's whitening has fewer directions.
+    """
+    if NAMES[0] not in state:
+        return None
+    weight, bias = (state[name].flatten(1 if name == NAMES[0] else 0).numpy() for name in NAMES)
+    if dim > len(weight):
+        raise ValueError(
+            f"whiten.dim = {dim}: the weights bring a whitening to {len(weight)} dimensions: set "
+            "it to that or less"
+        )
+    return Whitening(weight[:dim], bias[:dim])
+
+
+def whitening_state(whitening: Whitening | None) -> dict[str, Tensor]:
+    """A whitening under the reference's names, as a 1x1 convolution; empty if there is none."""
+    if whitening is None:
+        return {}
+    weight = torch.from_numpy(whitening.weight)[:, :, None, None]
+    return dict(zip(NAMES, (weight, torch.from_numpy(whitening.bias)), strict=True))
