@@ -9,10 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.dbstruct import parse_dbstruct
 from vpr.entry import run_stage
+from vpr.formats import parse_set
 from vpr.gathering import gather_images
 from vpr.geometry import find_positives, find_training_positives
+from vpr.ground_truth import choose_radius
 from vpr.index import save_index
 from vpr.parameters import load_params
 from vpr.positives import save_positives
@@ -24,7 +25,8 @@ class DatasetParams:
     """Which data set is used."""
 
     dir: str
-    index: str
+    index: str | None
+    crs: str | None
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,12 @@ def prepare(
         database_images: Folder of the database's images to write.
         query_images: Folder of the query images to write.
     """
-    truth = parse_dbstruct(dataset / load_params("dataset", DatasetParams).index)
-    radius_m = load_params("prepare", PrepareParams).radius_m or truth.radius_m
+    chosen = load_params("dataset", DatasetParams)
+    truth = parse_set(dataset, chosen.index)
+    radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     places, asked = truth.database.coordinates, truth.query.coordinates
     found = find_positives(places, asked, radius_m=radius_m)
-    print(describe_set(truth, found, radius_m=radius_m))
+    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
     outs = (database, query, positives, training_positives, database_images, query_images)
     with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)

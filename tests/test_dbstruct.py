@@ -10,6 +10,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from vpr.dbstruct import parse_dbstruct, save_dbstruct
+from vpr.formats import parse_set
 from vpr.index import ImageIndex, load_index, save_index
 
 PLACES = np.array([[0.0, 1.0], [2.0, 3.5]])
@@ -69,20 +70,20 @@ def test_only_padding_is_stripped_from_names(tmp_path: Path) -> None:
     ("changed", "words"),
     [
         ({"numDb": 3}, "numDb = 3"),
-        ({"locQ": PLACES}, "2 rows in locQ"),
+        ({"locQ": PLACES}, "2 places in locQ"),
         ({"locDb": np.array([[0.0, np.nan], [1, 1]])}, "database image 0 ('a.jpg')"),
         ({"posDistSqThr": 5.0}, "posDistSqThr = 5.0"),
         ({"posDistThr": -5.0}, "radius above 0"),
         ({"dbImage": np.array(["   ", "b.jpg"])}, "database image 0 has an empty name"),
-        ({"locDb": np.array(["x", "y"])}, "locDb: expected numbers"),
+        ({"locDb": np.array(["x", "y"])}, "locDb: expected two numbers"),
         ({"dbImage": PLACES}, "dbImage: expected names"),
-        ({"numQ": np.array([1, 2])}, "cell 5: expected one number"),
+        ({"numQ": np.array([1, 2])}, "numQ: expected one number"),
     ],
 )
 def test_parts_that_disagree_are_named(tmp_path: Path, changed: dict[str, Any], words: str) -> None:
     file = write(tmp_path, cells(**changed))
     with pytest.raises(ValueError, match=r"set\.mat") as caught:
-        parse_dbstruct(file)
+        parse_set(tmp_path, file.name)
     assert words in str(caught.value)
 
 

@@ -8,11 +8,13 @@ import typer
 
 from vpr.commands.checkpoint import checkpoint
 from vpr.commands.doctor import doctor
+from vpr.commands.export import export
 from vpr.commands.lockfile import lockfile
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(checkpoint)
 app.command()(doctor)
+app.command()(export)
 app.command()(lockfile)
 
 

@@ -27,11 +27,10 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
             names it by side, index and name.
     """
     folder.mkdir(parents=True)
-    home = root.resolve()
 
     def gather(number: int) -> None:
         try:
-            source = _inside(home, names[number])
+            source = find_image(root, names[number])
             shutil.copyfile(source, folder / f"{number:06d}{check_image(source)}")
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{side} image {number}: {error}") from None
@@ -46,7 +45,18 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
             raise
 
 
-def _inside(home: Path, name: str) -> Path:
+def find_image(root: Path, name: str) -> Path:
+    """The file of an image, which lies in the data set's folder.
+
+    Args:
+        root: The data set's folder.
+        name: The image's path in it.
+
+    Raises:
+        ValueError: If the name or a link leads out of the folder.
+        FileNotFoundError: If there is no such file.
+    """
+    home = root.resolve()
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
         raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
     if "\0" in name:

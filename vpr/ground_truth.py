@@ -17,12 +17,15 @@ class GroundTruth:
     Args:
         database: Images whose positions are known.
         query: Images whose positions are to be found.
-        radius_m: A database image this near to a query is a positive, in metres (or frames).
+        radius_m: A database image this near to a query is a positive, in metres (or frames);
+            None if the format does not tell.
+        form: The format it came in, in words.
     """
 
     database: ImageIndex
     query: ImageIndex
-    radius_m: float
+    radius_m: float | None
+    form: str
 
 
 def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
@@ -36,8 +39,9 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
         ValueError: If a side is empty, a name is empty, a coordinate is not finite, or the radius
             is not a positive number.
     """
-    if not (math.isfinite(truth.radius_m) and truth.radius_m > 0):
-        raise ValueError(f"{source}: expected a radius above 0 m, found {truth.radius_m}")
+    radius_m = truth.radius_m
+    if radius_m is not None and not (math.isfinite(radius_m) and radius_m > 0):
+        raise ValueError(f"{source}: expected a radius above 0 m, found {radius_m}")
     for side, index in (("database", truth.database), ("query", truth.query)):
         if not index.paths:
             raise ValueError(f"{source}: the {side} side has no images")
@@ -54,3 +58,25 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
                     f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
                     "are not finite"
                 )
+
+
+def choose_radius(truth: GroundTruth, asked_m: float | None) -> float:
+    """The radius that positives are found with.
+
+    Args:
+        truth: The set, which may bring a radius of its own.
+        asked_m: The parameter `prepare.radius_m`, which goes first.
+
+    Returns:
+        Metres (or frames).
+
+    Raises:
+        ValueError: If neither tells.
+    """
+    radius_m = asked_m or truth.radius_m
+    if radius_m is None:
+        raise ValueError(
+            f"prepare.radius_m = null, but a set in the form {truth.form} has no radius of its "
+            "own: set it in metres (25 is usual for street photos)"
+        )
+    return radius_m

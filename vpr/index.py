@@ -42,6 +42,15 @@ def save_index(path: Path, index: ImageIndex) -> None:
     table.to_csv(path, index=False)
 
 
+def parse_index(path: Path) -> ImageIndex:
+    """Read a side of somebody's data set: `path,easting,northing[,sequence]`.
+
+    Raises:
+        ValueError: As for `load_index`.
+    """
+    return _to_index(path, _read_table(path, COLUMNS[1:]))
+
+
 def load_index(path: Path) -> ImageIndex:
     """Read what `save_index` wrote.
 
@@ -49,17 +58,26 @@ def load_index(path: Path) -> ImageIndex:
         ValueError: If a column is missing, the rows are not numbered 0..n-1 or a coordinate is
             not a finite number; the message names the file, the row and the value.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a readable CSV file: {error}") from None
-    if list(table.columns[:4]) != COLUMNS or list(table.columns[4:]) not in ([], ["sequence"]):
-        raise ValueError(
-            f"{path}: expected the columns {','.join(COLUMNS)}[,sequence], "
-            f"found {','.join(table.columns)}"
-        )
+    table = _read_table(path, COLUMNS)
     if list(table["index"]) != [str(number) for number in range(len(table))]:
         raise ValueError(f"{path}: expected the column index to count 0, 1, 2, ...")
+    return _to_index(path, table)
+
+
+def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
+    if list(table.columns) not in (columns, [*columns, "sequence"]):
+        raise ValueError(
+            f"{path}: expected the columns {','.join(columns)}[,sequence], "
+            f"found {','.join(map(str, table.columns))}"
+        )
+    return table
+
+
+def _to_index(path: Path, table: pd.DataFrame) -> ImageIndex:
     columns = [_numbers(path, table[name]) for name in ("easting", "northing")]
     sequence = list(table["sequence"]) if "sequence" in table else None
     return ImageIndex(list(table["path"]), np.column_stack(columns), sequence)

@@ -1,0 +1,28 @@
+"""`python -m vpr export`: the data set in a form that others read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.prepare import DatasetParams, PrepareParams
+from vpr.export import Form, export_set
+from vpr.formats import parse_set
+from vpr.ground_truth import choose_radius
+from vpr.parameters import load_params
+
+
+def export(
+    out: Annotated[Path, typer.Argument(help="The folder to create.")],
+    to: Annotated[Form, typer.Option(help="The form to write.")],
+) -> None:
+    """Write the data set of params.yaml, images included, in another form."""
+    chosen = load_params("dataset", DatasetParams)
+    truth = parse_set(Path(chosen.dir), chosen.index)
+    radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
+    export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
+    print(f"{out}: {len(truth.database.paths)} + {len(truth.query.paths)} images as {to}")
+    if to != "dbstruct":
+        print(f"this form has no place for the radius: set prepare.radius_m = {radius_m:g}")
