@@ -12,8 +12,10 @@ from stages.evaluate import EvaluateParams
 from stages.finetune import FinetuneParams
 from stages.prepare import DatasetParams, PrepareParams
 from stages.pretrained import PretrainedParams
+from stages.report import ReportParams
 from stages.sample import SampleParams
 from stages.search import SearchParams
+from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.whiten import WhitenParams
 from vpr.parameters import check_params
@@ -22,12 +24,14 @@ from vpr.readiness import Finding, check_dataset, check_packages, check_python, 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
     "prepare": PrepareParams,
+    "thumbnails": ThumbnailsParams,
     "pretrained": PretrainedParams,
     "trunk": TrunkParams,
     "finetune": FinetuneParams,
     "whiten": WhitenParams,
     "search": SearchParams,
     "evaluate": EvaluateParams,
+    "report": ReportParams,
     "sample": SampleParams,
 }
 

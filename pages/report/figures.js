@@ -1,0 +1,59 @@
+// A query and its predictions in words and pictures. Names are untrusted: they become text nodes only.
+"use strict";
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function picture(side, index) {
+  const file = `${String(index).padStart(6, "0")}.jpg`;
+  const words = side === "query" ? "Query photo" : "Database photo";
+  return element("img", {
+    src: `thumbnails/${side}/${file}`, loading: "lazy", decoding: "async",
+    alt: `${words} ${REPORT[side].path[index]}`,
+  });
+}
+
+function isRight(query) {
+  return REPORT.top.correct[query][0];
+}
+
+function metres(value) {
+  return `${value.toLocaleString("en", { maximumFractionDigits: 1 })} m`;
+}
+
+function position(side, index) {
+  const { lat, lon } = REPORT[side];
+  return lat ? `${lat[index].toFixed(5)}, ${lon[index].toFixed(5)}` : "";
+}
+
+function verdict(query) {
+  const { rank, accepted, positives } = REPORT.top;
+  if (isRight(query)) return accepted[query] ? "✓ right" : "✓ right, but not accepted";
+  const found = rank[query] ? `first right one at rank ${rank[query]}` : "none right";
+  const known = positives[query] ? found : "the database has no such place";
+  return `✗ wrong${accepted[query] ? "" : ", not accepted"}: ${known}`;
+}
+
+function verdictElement(query) {
+  const className = `verdict ${isRight(query) ? "right" : "wrong"}`;
+  return element("span", { className }, verdict(query));
+}
+
+function queryFigure(query) {
+  return element("figure", {}, picture("query", query), element("figcaption", {},
+    "query", element("span", { className: "path" }, position("query", query))));
+}
+
+function predictionFigure(query, rank) {
+  const { index, metres: far, distance, correct } = REPORT.top;
+  const image = index[query][rank];
+  const right = correct[query][rank];
+  const caption = `${rank + 1}. ${right ? "✓" : "✗"} ${metres(far[query][rank])}`;
+  return element("figure", { className: right ? "right" : "wrong" }, picture("database", image),
+    element("figcaption", {}, caption,
+      element("span", { className: "path" }, `distance ${distance[query][rank].toFixed(3)}`),
+      element("span", { className: "path" }, REPORT.database.path[image])));
+}

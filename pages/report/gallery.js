@@ -1,0 +1,110 @@
+// The gallery: queries with their predictions, filtered, sorted and searched, a page at a time.
+"use strict";
+
+const PER_PAGE = 50;
+const COUNT = REPORT.query.path.length;
+const ALL = [...Array(COUNT).keys()];
+const FILTERS = {
+  all: () => true,
+  wrong: (query) => !isRight(query),
+  right: isRight,
+  "accepted-wrong": (query) => REPORT.top.accepted[query] && !isRight(query),
+};
+const ORDERS = {
+  route: (a, b) => a - b,
+  error: (a, b) => REPORT.top.metres[b][0] - REPORT.top.metres[a][0] || a - b,
+  margin: (a, b) => REPORT.top.margin[a] - REPORT.top.margin[b] || a - b,
+};
+const at = (id) => document.getElementById(id);
+let shown = ALL; // queries that pass the filter, in order
+let current = -1; // place in `shown` of the query with the focus
+let page = 0;
+
+function card(query, place) {
+  const heading = element("h2", { id: `query-${query}` },
+    `Query ${query}: ${REPORT.query.path[query]}`, verdictElement(query));
+  const figures = REPORT.top.index[query].map((_, rank) => predictionFigure(query, rank));
+  const link = element("a", { href: `map.html#query=${query}`, className: "small" }, "on the map");
+  heading.append(link);
+  const made = element("article", { tabIndex: -1 }, heading,
+    element("div", { className: "row" }, queryFigure(query), ...figures));
+  made.setAttribute("aria-labelledby", heading.id);
+  made.addEventListener("focusin", () => mark(place));
+  return made;
+}
+
+function mark(place) {
+  current = place;
+  for (const [offset, made] of [...at("queries").children].entries()) {
+    made.classList.toggle("current", page * PER_PAGE + offset === place);
+  }
+}
+
+function showPage(number) {
+  page = number;
+  const start = page * PER_PAGE;
+  const cards = shown.slice(start, start + PER_PAGE).map((query, offset) => card(query, start + offset));
+  at("queries").replaceChildren(...cards);
+  const pages = Math.max(1, Math.ceil(shown.length / PER_PAGE));
+  at("page").textContent = `Page ${page + 1} of ${pages}`;
+  at("previous-page").disabled = page === 0;
+  at("next-page").disabled = page >= pages - 1;
+  at("status").textContent = `${shown.length} of ${COUNT} queries, page ${page + 1} of ${pages}`;
+}
+
+function goTo(place) {
+  if (place < 0 || place >= shown.length) return;
+  const wanted = Math.floor(place / PER_PAGE);
+  if (wanted !== page) showPage(wanted);
+  at("queries").children[place - page * PER_PAGE].focus();
+}
+
+function update() {
+  const filter = FILTERS[new FormData(at("controls")).get("filter")];
+  const name = at("name").value.trim().toLowerCase();
+  const named = (query) => REPORT.query.path[query].toLowerCase().includes(name);
+  shown = ALL.filter((query) => filter(query) && named(query)).sort(ORDERS[at("sort").value]);
+  current = -1;
+  showPage(0);
+}
+
+function turnPage(step) {
+  showPage(page + step);
+  goTo(page * PER_PAGE);
+}
+
+function onKey(event) {
+  const typing = event.target.matches("input, select, textarea");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const steps = { ArrowRight: 1, j: 1, ArrowLeft: -1, k: -1 };
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  goTo(Math.max(0, current + steps[event.key]));
+}
+
+function openFromAddress() {
+  const found = /^#query=(\d+)$/.exec(location.hash);
+  if (!found || Number(found[1]) >= COUNT) return;
+  at("controls").reset();
+  update();
+  goTo(shown.indexOf(Number(found[1])));
+}
+
+function listen() {
+  at("controls").addEventListener("submit", (event) => event.preventDefault());
+  at("controls").addEventListener("input", update);
+  at("previous").addEventListener("click", () => goTo(Math.max(0, current - 1)));
+  at("next").addEventListener("click", () => goTo(current + 1));
+  at("previous-page").addEventListener("click", () => turnPage(-1));
+  at("next-page").addEventListener("click", () => turnPage(1));
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("hashchange", openFromAddress);
+}
+
+for (const counter of document.querySelectorAll("[data-count]")) {
+  counter.textContent = `(${ALL.filter(FILTERS[counter.dataset.count]).length})`;
+}
+at("sort").querySelector("[value=margin]").disabled = REPORT.top.margin === null;
+update();
+listen();
+openFromAddress();

@@ -1,0 +1,131 @@
+// The map: places of the database, queries, and a line from each query to its first prediction.
+"use strict";
+
+const COUNT = REPORT.query.path.length;
+const FIRST = REPORT.top.index.map((row) => row[0]);
+const MANY = 2000; // points above which WebGL draws them, where the browser has it
+const CHOSEN = 5; // number of the trace that marks the chosen query
+let chosen = null;
+
+function pointType() {
+  const has = document.createElement("canvas").getContext("webgl");
+  return has && COUNT + REPORT.database.path.length > MANY ? "scattergl" : "scatter";
+}
+
+function escaped(text) { // Plotly reads some tags in hover texts
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function hoverText(query) {
+  const far = metres(REPORT.top.metres[query][0]);
+  const globe = position("query", query);
+  return `Query ${query}: ${escaped(REPORT.query.path[query])}<br>${verdict(query)}, ${far}` +
+    (globe && `<br>${globe}`);
+}
+
+function pairOf(query) {
+  const { database, query: asked } = REPORT;
+  return {
+    x: [asked.east[query], database.east[FIRST[query]]],
+    y: [asked.north[query], database.north[FIRST[query]]],
+  };
+}
+
+function linesOf(queries, name, line) {
+  const pairs = queries.map(pairOf);
+  return {
+    name, line, type: "scatter", mode: "lines", hoverinfo: "skip",
+    x: pairs.flatMap((pair) => [...pair.x, null]), y: pairs.flatMap((pair) => [...pair.y, null]),
+  };
+}
+
+function queriesOf(queries, name, marker) {
+  return {
+    name, marker, type: pointType(), mode: "markers", customdata: queries,
+    x: queries.map((query) => REPORT.query.east[query]),
+    y: queries.map((query) => REPORT.query.north[query]),
+    text: queries.map(hoverText), hovertemplate: "%{text}<extra></extra>",
+  };
+}
+
+function chosenTrace() {
+  const pair = chosen === null ? { x: [], y: [] } : pairOf(chosen);
+  return {
+    ...pair, name: "chosen query", type: "scatter", mode: "lines+markers", hoverinfo: "skip",
+    line: { color: colour("accent"), width: 3 },
+    marker: { size: [17, 13], symbol: ["circle-open", "square-open"], color: colour("accent"), line: { width: 3 } },
+  };
+}
+
+function traces() {
+  const all = [...Array(COUNT).keys()];
+  const [right, wrong] = [all.filter(isRight), all.filter((query) => !isRight(query))];
+  const places = {
+    name: "database", type: pointType(), mode: "markers",
+    x: REPORT.database.east, y: REPORT.database.north,
+    text: REPORT.database.path.map(escaped), hovertemplate: "Database: %{text}<extra></extra>",
+    marker: { color: colour("database"), size: 5 },
+  };
+  return [
+    linesOf(wrong, "query to first prediction, wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
+    linesOf(right, "query to first prediction, right", { color: colour("right"), width: 2 }),
+    places,
+    queriesOf(wrong, `wrong queries (${wrong.length})`, { color: colour("wrong"), size: 9, symbol: "x" }),
+    queriesOf(right, `right queries (${right.length})`, { color: colour("right"), size: 8 }),
+    chosenTrace(),
+  ];
+}
+
+function draw() {
+  const layout = layoutOf({
+    xaxis: { title: { text: "easting (m)" }, tickformat: "~f" },
+    yaxis: { title: { text: "northing (m)" }, tickformat: "~f", scaleanchor: "x" },
+    margin: { l: 75, r: 10, t: 10, b: 45 }, hovermode: "closest", dragmode: "pan",
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, uirevision: "kept",
+  });
+  const config = { ...CONFIG, scrollZoom: true, displayModeBar: true,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage", "autoScale2d"] };
+  Plotly.react("map", traces(), layout, config);
+}
+
+function choose(query) {
+  chosen = (query + COUNT) % COUNT;
+  document.getElementById("number").value = chosen;
+  document.getElementById("chosen").textContent = `Query ${chosen}: ${REPORT.query.path[chosen]}`;
+  const link = element("a", { href: `gallery.html#query=${chosen}` }, "All its predictions in the gallery");
+  const pictures = [queryFigure(chosen), predictionFigure(chosen, 0)];
+  const words = element("p", {}, verdictElement(chosen));
+  document.getElementById("details").replaceChildren(words, ...pictures, element("p", {}, link));
+  const trace = chosenTrace();
+  Plotly.restyle("map", { x: [trace.x], y: [trace.y] }, [CHOSEN]);
+}
+
+function nextWrong() {
+  for (let step = 1; step <= COUNT; step += 1) {
+    const query = ((chosen ?? -1) + step) % COUNT;
+    if (!isRight(query)) return choose(query);
+  }
+}
+
+function listen() {
+  document.getElementById("map").on("plotly_click", ({ points }) => {
+    if (Number.isInteger(points[0].customdata)) choose(points[0].customdata);
+  });
+  document.getElementById("choose").addEventListener("submit", (event) => event.preventDefault());
+  document.getElementById("previous").addEventListener("click", () => choose((chosen ?? COUNT) - 1));
+  document.getElementById("next").addEventListener("click", () => choose((chosen ?? -1) + 1));
+  document.getElementById("next-wrong").addEventListener("click", nextWrong);
+  document.getElementById("number").addEventListener("change", ({ target }) => {
+    if (target.reportValidity() && target.value !== "") choose(Number(target.value));
+  });
+}
+
+function chooseFromAddress() {
+  const found = /^#query=(\d+)$/.exec(location.hash);
+  if (found && Number(found[1]) < COUNT) choose(Number(found[1]));
+}
+
+drawInEveryScheme(draw);
+listen();
+chooseFromAddress();
+window.addEventListener("hashchange", chooseFromAddress);

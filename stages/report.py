@@ -1,0 +1,97 @@
+"""Stage report: pages to look at, in a folder that opens from disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.charts import collect_charts
+from vpr.entry import run_stage
+from vpr.index import load_index
+from vpr.pages import write_script
+from vpr.parameters import load_param, load_params, read_yaml
+from vpr.positives import load_positives
+from vpr.predictions import load_predictions
+from vpr.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
+from vpr.report_data import describe_places, describe_predictions, describe_set
+from vpr.worst_queries import draw_worst
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """Parameters of the stage report."""
+
+    depth: Annotated[int, Field(ge=1, le=20)]
+    num_worst: Annotated[int, Field(ge=0)]
+
+
+def report(
+    *,
+    predictions: Path,
+    positives: Path,
+    database: Path,
+    query: Path,
+    model: Path,
+    recall: Path,
+    queries: Path,
+    curves: Path,
+    database_thumbnails: Path,
+    query_thumbnails: Path,
+    params: Path,
+    environment: Path,
+    templates: Path,
+    report: Path,
+) -> None:
+    """Write the report.
+
+    Args:
+        predictions: The ranking of each query.
+        positives: Query x database positives.
+        database: Index of the database.
+        query: Index of the queries.
+        model: Folder of the model, for its loss.
+        recall: Metrics of the run.
+        queries: How each query fared.
+        curves: Folder of curves; those that are there are drawn.
+        database_thumbnails: Small pictures of the database.
+        query_thumbnails: Small pictures of the queries.
+        params: Every parameter of the run, to show them.
+        environment: Versions of the packages, to show them.
+        templates: Folder of the pages' templates.
+        report: Folder to write.
+    """
+    shown = load_params("report", ReportParams)
+    crs = load_param("dataset.crs", str | None)
+    ranked, truth = load_predictions(predictions), load_positives(positives)
+    places, asked = load_index(database), load_index(query)
+    table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
+    first = describe_predictions(ranked, truth, places, asked, table, depth=shown.depth)
+    metrics = json.loads(recall.read_text())
+    facts = {
+        "headline": headline(metrics), "metrics": other_metrics(metrics),
+        "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
+        "facts": describe_set(places, asked, truth), "params": read_yaml(params),
+        "versions": read_yaml(environment),
+        "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
+        "num_queries": len(asked.paths),
+    }  # fmt: skip
+    with built_aside(report) as (aside,):
+        aside.mkdir()
+        sides = {"database": describe_places(places, crs), "query": describe_places(asked, crs)}
+        write_script(aside / "data.js", "REPORT", sides | {"top": first})
+        write_pages(aside, templates, facts)
+        used = np.unique(ranked.indices[:, : shown.depth]).tolist()
+        copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
+        copy_thumbnails(query_thumbnails, range(len(asked.paths)), aside / "thumbnails" / "query")
+        draw_worst(aside / "worst", first, aside / "thumbnails", count=shown.num_worst)
+
+
+if __name__ == "__main__":
+    run_stage(report)

@@ -1,0 +1,51 @@
+"""Stage thumbnails: small pictures of both sides, for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.entry import run_stage
+from vpr.images import list_images
+from vpr.parameters import load_params
+from vpr.thumbnails import draw_thumbnails
+
+
+@dataclass(frozen=True)
+class ThumbnailsParams:
+    """Parameters of the stage thumbnails."""
+
+    max_side_px: Annotated[int, Field(ge=16, le=4096)]
+    quality: Annotated[int, Field(ge=1, le=95)]
+
+
+def thumbnails(
+    *,
+    database_images: Path,
+    query_images: Path,
+    database_thumbnails: Path,
+    query_thumbnails: Path,
+) -> None:
+    """Draw a small picture of each image.
+
+    Args:
+        database_images: Folder of the database's images.
+        query_images: Folder of the query images.
+        database_thumbnails: Folder to write.
+        query_thumbnails: Folder to write.
+    """
+    params = load_params("thumbnails", ThumbnailsParams)
+    sides = (database_images, query_images)
+    with built_aside(database_thumbnails, query_thumbnails) as aside:
+        for images, folder in zip(sides, aside, strict=True):
+            draw_thumbnails(
+                list_images(images), folder, max_side_px=params.max_side_px, quality=params.quality
+            )
+
+
+if __name__ == "__main__":
+    run_stage(thumbnails)
