@@ -68,7 +68,7 @@ def report(
         report: Folder to write.
     """
     shown = load_params("report", ReportParams)
-    crs = load_param("dataset.crs", str | None)
+    crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
     ranked, truth = load_predictions(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -48,7 +48,7 @@ def test_contract_files_are_there_in_their_form(finished_pipeline: Path) -> None
 
 def test_another_depth_runs_search_and_what_follows_alone(pipeline: Path) -> None:
     output = run(pipeline, "dvc", "exp", "run", "-S", "search.top_k=3")
-    assert stages_run(output) == {"search", "evaluate", "submit"}
+    assert stages_run(output) == {"search", "evaluate", "submit", "report"}
 
 
 def test_a_small_learning_rate_is_a_number_and_runs_no_trunk(pipeline: Path) -> None:

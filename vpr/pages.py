@@ -31,8 +31,8 @@ def as_script(value: object) -> Markup:
         ValueError: If it holds a number that is not finite: JSON has none.
     """
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
-               "\u2029": "\\u2029"}  # fmt: skip
+    escapes: dict[str, str | int | None] = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
+                                            "\u2029": "\\u2029"}  # fmt: skip
     return Markup(text.translate(str.maketrans(escapes)))  # noqa: S704 - cannot hold markup now
 
 

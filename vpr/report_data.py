@@ -95,8 +95,8 @@ def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool
 def _margins(distances: NDArray[np.float32]) -> list[float] | None:
     if distances.shape[1] < 2:
         return None
-    margins: NDArray[np.float64] = np.diff(distances[:, :2].astype(np.float64))[:, 0]
-    return margins.round(4).tolist()
+    first, second = distances[:, :2].astype(np.float64).T
+    return [round(float(margin), 4) for margin in second - first]
 
 
 def describe_set(

@@ -18,9 +18,7 @@ TEXT_PX = 26
 RIGHT, WRONG, PLAIN = (26, 127, 55), (196, 38, 46), (110, 110, 110)
 
 
-def draw_worst(
-    folder: Path, top: Mapping[str, Any], thumbnails: Path, *, count: int
-) -> None:
+def draw_worst(folder: Path, top: Mapping[str, Any], thumbnails: Path, *, count: int) -> None:
     """Write a picture of each of the worst queries: `00_query_17.jpg`, the worst first.
 
     Args:
@@ -55,7 +53,8 @@ def find_worst(metres: NDArray[np.float64], correct: NDArray[np.bool_], *, count
         count: At most so many.
     """
     wrong = np.flatnonzero(~correct)
-    return wrong[np.argsort(-metres[wrong], kind="stable")][:count].tolist()
+    farthest = wrong[np.argsort(-metres[wrong], kind="stable")]
+    return [int(query) for query in farthest[:count]]
 
 
 def draw_query(

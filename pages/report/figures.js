@@ -21,7 +21,7 @@ function isRight(query) {
 }
 
 function metres(value) {
-  return `${value.toLocaleString("en", { maximumFractionDigits: 1 })} m`;
+  return `${value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} m`;
 }
 
 function position(side, index) {

@@ -25,8 +25,7 @@ function card(query, place) {
     `Query ${query}: ${REPORT.query.path[query]}`, verdictElement(query));
   const figures = REPORT.top.index[query].map((_, rank) => predictionFigure(query, rank));
   const link = element("a", { href: `map.html#query=${query}`, className: "small" }, "on the map");
-  heading.append(link);
-  const made = element("article", { tabIndex: -1 }, heading,
+  const made = element("article", { tabIndex: -1 }, element("div", { className: "head" }, heading, link),
     element("div", { className: "row" }, queryFigure(query), ...figures));
   made.setAttribute("aria-labelledby", heading.id);
   made.addEventListener("focusin", () => mark(place));

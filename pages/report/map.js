@@ -4,12 +4,14 @@
 const COUNT = REPORT.query.path.length;
 const FIRST = REPORT.top.index.map((row) => row[0]);
 const MANY = 2000; // points above which WebGL draws them, where the browser has it
+const POINTS = pointType();
 const CHOSEN = 5; // number of the trace that marks the chosen query
 let chosen = null;
 
 function pointType() {
-  const has = document.createElement("canvas").getContext("webgl");
-  return has && COUNT + REPORT.database.path.length > MANY ? "scattergl" : "scatter";
+  if (COUNT + REPORT.database.path.length <= MANY) return "scatter";
+  const canvas = document.createElement("canvas");
+  return canvas.getContext("webgl", { failIfMajorPerformanceCaveat: true }) ? "scattergl" : "scatter";
 }
 
 function escaped(text) { // Plotly reads some tags in hover texts
@@ -31,17 +33,17 @@ function pairOf(query) {
   };
 }
 
-function linesOf(queries, name, line) {
+function linesOf(queries, legendgroup, line) {
   const pairs = queries.map(pairOf);
   return {
-    name, line, type: "scatter", mode: "lines", hoverinfo: "skip",
+    legendgroup, line, showlegend: false, type: "scatter", mode: "lines", hoverinfo: "skip",
     x: pairs.flatMap((pair) => [...pair.x, null]), y: pairs.flatMap((pair) => [...pair.y, null]),
   };
 }
 
-function queriesOf(queries, name, marker) {
+function queriesOf(queries, legendgroup, marker) {
   return {
-    name, marker, type: pointType(), mode: "markers", customdata: queries,
+    legendgroup, name: `${legendgroup} (${queries.length})`, marker, type: POINTS, mode: "markers", customdata: queries,
     x: queries.map((query) => REPORT.query.east[query]),
     y: queries.map((query) => REPORT.query.north[query]),
     text: queries.map(hoverText), hovertemplate: "%{text}<extra></extra>",
@@ -51,7 +53,7 @@ function queriesOf(queries, name, marker) {
 function chosenTrace() {
   const pair = chosen === null ? { x: [], y: [] } : pairOf(chosen);
   return {
-    ...pair, name: "chosen query", type: "scatter", mode: "lines+markers", hoverinfo: "skip",
+    ...pair, showlegend: false, type: "scatter", mode: "lines+markers", hoverinfo: "skip",
     line: { color: colour("accent"), width: 3 },
     marker: { size: [17, 13], symbol: ["circle-open", "square-open"], color: colour("accent"), line: { width: 3 } },
   };
@@ -61,31 +63,29 @@ function traces() {
   const all = [...Array(COUNT).keys()];
   const [right, wrong] = [all.filter(isRight), all.filter((query) => !isRight(query))];
   const places = {
-    name: "database", type: pointType(), mode: "markers",
+    name: "database", type: POINTS, mode: "markers",
     x: REPORT.database.east, y: REPORT.database.north,
     text: REPORT.database.path.map(escaped), hovertemplate: "Database: %{text}<extra></extra>",
     marker: { color: colour("database"), size: 5 },
   };
   return [
-    linesOf(wrong, "query to first prediction, wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
-    linesOf(right, "query to first prediction, right", { color: colour("right"), width: 2 }),
+    linesOf(wrong, "wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
+    linesOf(right, "right", { color: colour("right"), width: 2 }),
     places,
-    queriesOf(wrong, `wrong queries (${wrong.length})`, { color: colour("wrong"), size: 9, symbol: "x" }),
-    queriesOf(right, `right queries (${right.length})`, { color: colour("right"), size: 8 }),
+    queriesOf(wrong, "wrong", { color: colour("wrong"), size: 9, symbol: "x" }),
+    queriesOf(right, "right", { color: colour("right"), size: 8 }),
     chosenTrace(),
   ];
 }
 
 function draw() {
   const layout = layoutOf({
-    xaxis: { title: { text: "easting (m)" }, tickformat: "~f" },
-    yaxis: { title: { text: "northing (m)" }, tickformat: "~f", scaleanchor: "x" },
-    margin: { l: 75, r: 10, t: 10, b: 45 }, hovermode: "closest", dragmode: "pan",
+    xaxis: { tickformat: "~f", nticks: 6 },
+    yaxis: { tickformat: "~f", scaleanchor: "x", automargin: true },
+    margin: { l: 10, r: 15, t: 40, b: 30 }, hovermode: "closest", dragmode: "pan",
     legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, uirevision: "kept",
   });
-  const config = { ...CONFIG, scrollZoom: true, displayModeBar: true,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage", "autoScale2d"] };
-  Plotly.react("map", traces(), layout, config);
+  Plotly.react("map", traces(), layout, { ...CONFIG, scrollZoom: true });
 }
 
 function choose(query) {
