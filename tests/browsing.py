@@ -67,9 +67,13 @@ class Browser:
         self.wait("[...document.images].every(image => image.complete)")
         return self.run("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
 
-    def complaints(self) -> list[str]:
+    def complaints(self, *, warnings: bool = True) -> list[str]:
         """What the console said, and every request that left the disk, since the last call."""
-        said = [entry["message"] for entry in self.driver.get_log("browser")]
+        said = [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if warnings or entry["level"] != "WARNING"
+        ]
         events = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
         asked = [
             event["message"]["params"]["request"]["url"]

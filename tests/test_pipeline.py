@@ -21,7 +21,9 @@ from vpr.environment import DISTRIBUTIONS, MODULES
 from vpr.parameters import check_params, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TORCH_FREE = ("search", "evaluate", "submit", "prepare", "sample", "thumbnails", "report")
+TORCH_FREE = (
+    "search", "evaluate", "submit", "prepare", "sample", "thumbnails", "report", "plots_page",
+)  # fmt: skip
 
 
 def load_stages() -> dict[str, dict[str, Any]]:

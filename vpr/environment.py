@@ -12,7 +12,9 @@ from vpr.parameters import read_yaml
 ENV_FILE = Path("env.yaml")
 
 # Distribution names in env.yaml whose module is called otherwise.
-MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "opencv": "cv2"}
+MODULES = {
+    "scikit-learn": "sklearn", "pillow": "PIL", "opencv": "cv2", "vl-convert-python": "vl_convert",
+}  # fmt: skip
 # Names in env.yaml that more than one distribution provides.
 DISTRIBUTIONS = {"faiss": ("faiss-gpu", "faiss-cpu"), "opencv": ("opencv-python-headless",)}
 

@@ -9,6 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+# What could end a script, begin markup in it, or break its lines.
+ESCAPES = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
+
 
 def load_templates(folder: Path) -> Environment:
     """The templates of a folder; whatever is put into one is escaped, since names are not ours."""
@@ -31,9 +34,7 @@ def as_script(value: object) -> Markup:
         ValueError: If it holds a number that is not finite: JSON has none.
     """
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    escapes: dict[str, str | int | None] = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
-                                            "\u2029": "\\u2029"}  # fmt: skip
-    return Markup(text.translate(str.maketrans(escapes)))  # noqa: S704 - cannot hold markup now
+    return Markup(text.translate(ESCAPES))  # noqa: S704 - cannot hold markup now
 
 
 def write_script(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
