@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from vpr.commands.checkpoint import checkpoint
-from vpr.commands.doctor import doctor
-from vpr.commands.export import export
-from vpr.commands.lockfile import lockfile
+COMMANDS = ("checkpoint", "doctor", "export", "locate", "lockfile")  # each a function in its module of vpr/commands/
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command()(checkpoint)
-app.command()(doctor)
-app.command()(export)
-app.command()(lockfile)
+
+class Commands(TyperGroup):
+    """Imports a command's module when it is asked for: `lockfile` need not wait for torch."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own click
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(cmd_name)(getattr(import_module(f"vpr.commands.{cmd_name}"), cmd_name))
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 @app.callback()

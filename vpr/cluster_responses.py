@@ -1,0 +1,47 @@
+"""What NetVLAD's clusters respond to in a photo, and what of it makes the match."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from vpr.head import Head
+
+
+def cluster_responses(
+    head: Head, features: Tensor, match: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Soft assignment of each position, and each position's share in the likeness to a match.
+
+    A descriptor is a sum over positions, normalised: its dot product with the descriptor of a
+    database image falls apart into one term for each position, without an approximation.
+
+    Args:
+        head: The trained part of the network.
+        features: Stored features of one photo, shape (1, C', H, W).
+        match: Descriptor of the database image, shape (K * C,).
+
+    Returns:
+        Assignment (K, H', W'), which sums to 1 at each position, and shares (H', W'), which sum to
+        the dot product of the two descriptors.
+    """
+    pool = head.pool
+    with torch.inference_mode():
+        maps = head.encoder(features)
+        height, width = maps.shape[2:]
+        unit = functional.normalize(maps, dim=1)
+        assignment = pool.conv(unit).flatten(2).softmax(dim=1)[0]  # (K, P)
+        positions = unit.flatten(2)[0].T  # (P, C)
+        residuals = assignment @ positions - assignment.sum(1, keepdim=True) * pool.centroids
+        lengths = residuals.norm(dim=1, keepdim=True).clamp_min(1e-12)  # (K, 1)
+        whole = (residuals / lengths).norm().clamp_min(1e-12)
+        towards = (
+            torch.from_numpy(np.array(match)).to(maps.device).view_as(residuals) / lengths / whole
+        )  # (K, C)
+        at_centroids = (towards * pool.centroids).sum(dim=1, keepdim=True)  # (K, 1)
+        shares = (assignment * (towards @ positions.T - at_centroids)).sum(dim=0)  # (P,)
+    grid = (height, width)
+    return assignment.view(-1, *grid).cpu().numpy(), shares.view(grid).cpu().numpy()

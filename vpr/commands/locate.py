@@ -1,0 +1,101 @@
+"""`python -m vpr locate PHOTO…`: where was this photo taken?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+
+from stages.trunk import TrunkParams
+from vpr.descriptors import load_descriptors
+from vpr.images import list_images
+from vpr.index import load_index
+from vpr.located_files import as_json, as_text, save_csv, save_geojson
+from vpr.located_page import describe_photo, write_page
+from vpr.locating import Located, Truth, find_queries, find_threshold, locate_photos
+from vpr.locator import Ranked, rank_photos
+from vpr.locked_run import locked_params
+from vpr.model_files import load_state
+from vpr.parameters import load_param
+from vpr.photo_files import find_photos
+from vpr.positives import load_positives
+from vpr.sheets import PLAIN, Tile, colour_of, draw_sheet
+
+IMAGES = Path("data/images")
+PREPARED = Path("data/prepared")
+MODEL = Path("models/netvlad/model.pt")
+DESCRIPTORS = Path("data/descriptors/database.npy")
+QUERIES = Path("metrics/queries.csv")
+TEMPLATES = Path("pages")
+
+
+def locate(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.")],
+    top: Annotated[int, typer.Option(min=1, help="Matches for each photo.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    show: Annotated[Path | None, typer.Option(help="Picture of the matches to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page with heat maps to write.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table to write.")] = None,
+    geojson: Annotated[Path | None, typer.Option(help="Positions to write.")] = None,
+) -> None:
+    """Say where photos were taken, with the current model and database."""
+    files = find_photos(photos)
+    ranked = _rank(files, top=top, with_responses=html is not None)
+    located = _locate(files, ranked)
+    print(as_json(located) if json else "\n".join(map(as_text, located)))
+    if csv:
+        save_csv(csv, located)
+    if geojson:
+        save_geojson(geojson, located)
+    images = list_images(IMAGES / "database") if show or html else []
+    if show:
+        draw_sheet([_row(one, images) for one in located]).save(show)
+    if html:
+        pairs = zip(located, ranked, strict=True)
+        shown = [describe_photo(one, row.responses, images) for one, row in pairs if row.responses]
+        write_page(html, TEMPLATES, shown)
+
+
+def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
+    for needed in (MODEL, DESCRIPTORS, QUERIES):
+        if not needed.exists():
+            raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
+    trunk = TrunkParams(**locked_params("trunk_db", "trunk"))
+    ranked = rank_photos(
+        load_state(MODEL), files, load_descriptors(DESCRIPTORS),
+        trainable_from=trunk.trainable_from, precision=getattr(torch, trunk.precision),
+        max_side_px=trunk.max_side_px, top=top, with_responses=with_responses,
+    )  # fmt: skip
+    return list(ranked)
+
+
+def _locate(files: Sequence[Path], ranked: Sequence[Ranked]) -> list[Located]:
+    query = load_index(PREPARED / "query.csv")
+    named = [Path(load_param("dataset.dir", str)) / path for path in query.paths]
+    gathered = list_images(IMAGES / "query")
+    by_set, by_number = find_queries(files, named), find_queries(files, gathered)
+    return locate_photos(
+        files,
+        np.stack([row.indices for row in ranked]),
+        np.stack([row.distances for row in ranked]),
+        load_index(PREPARED / "database.csv"),
+        crs=load_param("dataset.crs", str | None),  # type: ignore[arg-type] # mypy: no type
+        threshold=find_threshold(pd.read_csv(QUERIES)),
+        truth=Truth(query, load_positives(PREPARED / "positives.npz")),
+        queries=[a if a is not None else b for a, b in zip(by_set, by_number, strict=True)],
+    )
+
+
+def _row(located: Located, images: Sequence[Path]) -> list[Tile]:
+    photo = Tile(Path(located.photo), "the photo", PLAIN)
+    matches = (
+        Tile(images[match.image], f"{match.rank}: distance {match.distance:.3f}",
+             colour_of(match.correct))
+        for match in located.matches
+    )  # fmt: skip
+    return [photo, *matches]

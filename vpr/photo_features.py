@@ -1,0 +1,73 @@
+"""The current model applied to photos from anywhere, by the very steps of the pipeline."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vpr.extraction import (
+    announce_features,
+    extract_descriptors,
+    extract_features,
+    load_trunk,
+)
+from vpr.head import Head
+from vpr.images import read_image, read_size
+from vpr.local_features import FeatureWriter, LocalFeatures, load_features
+from vpr.starting_weights import split_state
+
+PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together
+
+
+def extract_photos(
+    state: dict[str, Tensor],
+    photos: Sequence[Path],
+    *,
+    trainable_from: int,
+    precision: torch.dtype,
+    max_side_px: int | None,
+    device: torch.device,
+) -> Iterator[LocalFeatures]:
+    """Stored local features of photos, as the trunk's stages store them.
+
+    Args:
+        state: The whole model.
+        photos: Image files of any size.
+        trainable_from: Index of the first encoder module that trained.
+        precision: Type that the trunk computes and stores in.
+        max_side_px: Larger photos are scaled down to it.
+        device: Where to compute.
+
+    Yields:
+        Features of at most 64 photos, in order; valid until the next are asked for.
+
+    Raises:
+        ValueError: If a photo does not decode; the message names it.
+    """
+    frozen, _ = split_state(state, trainable_from)
+    trunk = load_trunk(frozen, trainable_from, precision)
+    read = partial(read_image, max_side_px=max_side_px)
+    for start in range(0, len(photos), PHOTOS_AT_ONCE):
+        batch = photos[start : start + PHOTOS_AT_ONCE]
+        sizes = [read_size(photo, max_side_px=max_side_px) for photo in batch]
+        announce_features(batch, sizes, trainable_from, precision)
+        with tempfile.TemporaryDirectory(prefix="vpr-locate-") as folder:
+            with FeatureWriter(Path(folder) / "features") as writer:
+                for maps in extract_features(trunk, batch, sizes, read, device):
+                    writer.append(maps)
+            yield load_features(Path(folder) / "features")
+
+
+def describe_photos(
+    head: Head, features: LocalFeatures, device: torch.device
+) -> NDArray[np.float32]:
+    """Unit descriptors of all images of some stored features, shape (num_images, K * C)."""
+    every = range(len(features.shapes))
+    return np.concatenate(list(extract_descriptors(head, features, every, device)))
