@@ -9,7 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-COMMANDS = ("checkpoint", "doctor", "export", "locate", "lockfile")  # each a function in its module of vpr/commands/
+# Each a function in its module of vpr/commands/.
+COMMANDS = ("checkpoint", "doctor", "export", "locate", "lockfile")
 
 
 class Commands(TyperGroup):

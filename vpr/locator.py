@@ -16,6 +16,7 @@ from vpr.device import find_device
 from vpr.head import load_head
 from vpr.photo_features import describe_photos, extract_photos
 from vpr.ranking import rank_database
+from vpr.whitening import Whitening, whiten_rows
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def rank_photos(
     photos: Sequence[Path],
     database: NDArray[np.float32],
     *,
+    whitening: Whitening | None,
+    whitened: NDArray[np.float32],
     trainable_from: int,
     precision: torch.dtype,
     max_side_px: int | None,
@@ -51,6 +54,8 @@ def rank_photos(
         state: The whole model.
         photos: Image files.
         database: Descriptors of the database, by this model, shape (num_database, K * C).
+        whitening: The map that the search looks behind, or None.
+        whitened: The database behind it, or as it is, shape (num_database, dim).
         trainable_from: Index of the first encoder module that trained.
         precision: Type that the trunk computes in.
         max_side_px: Larger photos are scaled down to it.
@@ -69,9 +74,10 @@ def rank_photos(
         state, photos, trainable_from=trainable_from, precision=precision,
         max_side_px=max_side_px, device=device,
     ):  # fmt: skip
-        indices, distances = rank_database(
-            database, describe_photos(head, features, device), top_k=top
-        )
+        described = describe_photos(head, features, device)
+        if whitening is not None:
+            described = np.concatenate(list(whiten_rows(described, whitening)))
+        indices, distances = rank_database(whitened, described, top_k=top)
         for number, (images, far) in enumerate(zip(indices, distances, strict=True)):
             responses = None
             if with_responses:

@@ -93,23 +93,23 @@ def whiten_rows(
         yield mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
 
 
-def find_whitening(state: dict[str, Tensor], *, dim: int) -> Whitening | None:
-    """The whitening that a model brings, cut to its first directions, which vary most.
+def find_whitening(state: dict[str, Tensor], *, dim: int | None = None) -> Whitening | None:
+    """The whitening among tensors, cut to its first directions, which vary most.
 
     Args:
-        state: Tensors of the model by name.
-        dim: Directions to keep.
+        state: Tensors by name.
+        dim: Directions to keep; None: all.
 
     Returns:
-        The map, or None if the model has none.
+        The map, or None if there is none.
 
     Raises:
-        ValueError: If the model's whitening has fewer directions.
+        ValueError: If the whitening has fewer directions.
     """
     if NAMES[0] not in state:
         return None
     weight, bias = (state[name].flatten(1 if name == NAMES[0] else 0).numpy() for name in NAMES)
-    if dim > len(weight):
+    if dim is not None and dim > len(weight):
         raise ValueError(
             f"whiten.dim = {dim}: the weights bring a whitening to {len(weight)} dimensions: set "
             "it to that or less"

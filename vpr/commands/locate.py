@@ -25,11 +25,14 @@ from vpr.parameters import load_param
 from vpr.photo_files import find_photos
 from vpr.positives import load_positives
 from vpr.sheets import PLAIN, Tile, colour_of, draw_sheet
+from vpr.whitening import find_whitening
 
 IMAGES = Path("data/images")
 PREPARED = Path("data/prepared")
 MODEL = Path("models/netvlad/model.pt")
 DESCRIPTORS = Path("data/descriptors/database.npy")
+WHITENING = Path("models/whitening.pt")
+WHITENED = Path("data/whitened/database.npy")
 QUERIES = Path("metrics/queries.csv")
 TEMPLATES = Path("pages")
 
@@ -62,12 +65,13 @@ def locate(
 
 
 def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
-    for needed in (MODEL, DESCRIPTORS, QUERIES):
+    for needed in (MODEL, DESCRIPTORS, WHITENING, WHITENED, QUERIES):
         if not needed.exists():
             raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
     trunk = TrunkParams(**locked_params("trunk_db", "trunk"))
     ranked = rank_photos(
         load_state(MODEL), files, load_descriptors(DESCRIPTORS),
+        whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
         trainable_from=trunk.trainable_from, precision=getattr(torch, trunk.precision),
         max_side_px=trunk.max_side_px, top=top, with_responses=with_responses,
     )  # fmt: skip
