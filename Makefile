@@ -40,7 +40,7 @@ $(STAMP)/%.done: %.txt | $(STAMP)/python.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q -r $<
 	@touch $@
 
-$(STAMP)/requirements-dev.done: | $(STAMP)/requirements.done
+$(STAMP)/requirements-dev.done: requirements-remotes.txt | $(STAMP)/requirements.done
 
 $(STAMP)/python.done:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is `python3 --version 2>&1`" >&2; exit 1; }
