@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
+from bench.trivial_descriptors import describe, histogram, thumbnail
 from vpr.clusters import initial_pool
 from vpr.extraction import extract_features, load_trunk
 from vpr.geometry import find_positives
@@ -23,24 +22,6 @@ from vpr.street_set import draw_set
 
 CUT = 24  # conv5_1
 BLANK = {"pool.conv.weight": torch.zeros(16, 512, 1, 1), "pool.centroids": torch.zeros(16, 512)}
-
-
-def thumbnail(photo: Image.Image) -> NDArray[np.float64]:
-    values = np.asarray(photo.resize((32, 24)), dtype=np.float64).ravel()
-    return values - values.mean()
-
-
-def histogram(photo: Image.Image) -> NDArray[np.float64]:
-    pixels = np.asarray(photo)
-    channels = [np.histogram(pixels[..., i], 32, (0, 256))[0] for i in range(3)]
-    return np.concatenate(channels).astype(np.float64)
-
-
-def describe(
-    files: list[Path], method: Callable[[Image.Image], NDArray[np.float64]]
-) -> NDArray[np.float32]:
-    rows = np.stack([method(Image.open(file)) for file in files])
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
