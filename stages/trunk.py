@@ -14,10 +14,11 @@ from vpr.artefacts import built_aside
 from vpr.device import find_device
 from vpr.entry import run_stage
 from vpr.extraction import announce_features, extract_features, load_trunk
+from vpr.feature_writer import FeatureWriter
 from vpr.images import list_images, read_image, read_size
-from vpr.local_features import FeatureWriter
 from vpr.model_files import load_state
 from vpr.parameters import load_params
+from vpr.resuming import fingerprint
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,18 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
         frozen: State of the encoder's frozen modules.
         features: The folder to write.
     """
-    params = load_params("trunk", TrunkParams)
-    precision = getattr(torch, params.precision)
-    files = list_images(images)
-    sizes = [read_size(file, max_side_px=params.max_side_px) for file in files]
-    announce_features(files, sizes, params.trainable_from, precision)
-    network = load_trunk(load_state(frozen), params.trainable_from, precision)
-    read = partial(read_image, max_side_px=params.max_side_px)
-    with built_aside(features) as (aside,), FeatureWriter(aside) as writer:
-        for maps in extract_features(network, files, sizes, read, find_device()):
+    params, device = load_params("trunk", TrunkParams), find_device()
+    key = fingerprint(params, inputs=(images, frozen), device=device)
+    with built_aside(features, key=key) as (aside,), FeatureWriter(aside) as writer:
+        precision = getattr(torch, params.precision)
+        files = list_images(images)[writer.num_images :]
+        if writer.num_images:
+            print(f"going on after the {writer.num_images} images that were done")
+        sizes = [read_size(file, max_side_px=params.max_side_px) for file in files]
+        announce_features(files, sizes, params.trainable_from, precision)
+        network = load_trunk(load_state(frozen), params.trainable_from, precision)
+        read = partial(read_image, max_side_px=params.max_side_px)
+        for maps in extract_features(network, files, sizes, read, device):
             writer.append(maps)
 
 

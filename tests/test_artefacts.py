@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-from vpr.artefacts import SCRATCH, built_aside, require_space
+from vpr.artefacts import SCRATCH, built_aside, replaced_whole, require_space, running_outs
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +72,57 @@ def test_a_disk_that_is_too_small_is_named_before_it_is_full() -> None:
     require_space(Path(), 1)
     with pytest.raises(OSError, match="GB are needed"):
         require_space(Path(), 10**18)
+
+
+def test_what_a_kill_left_is_removed_by_the_next_run() -> None:
+    aside = built_aside(Path("a.txt"))
+    (place,) = aside.__enter__()
+    place.write_text("half")
+    del aside  # as a kill: the block never ends, the lock goes
+    gc.collect()
+    with built_aside(Path("a.txt")) as (place,):
+        assert not place.exists()
+        place.write_text("whole")
+    assert Path("a.txt").read_text() == "whole"
+    assert leftovers() == []
+
+
+def test_work_with_a_key_goes_on_and_that_of_another_key_is_removed() -> None:
+    with pytest.raises(RuntimeError), built_aside(Path("a.txt"), key="one") as (place,):
+        place.write_text("half")
+        raise RuntimeError
+    with pytest.raises(RuntimeError), built_aside(Path("a.txt"), key="one") as (place,):
+        assert place.read_text() == "half"
+        raise RuntimeError
+    with built_aside(Path("a.txt"), key="other") as (place,):
+        assert not place.exists()
+        assert len(leftovers()) == 2  # the lock, and the folder of this run
+        place.write_text("whole")
+    assert leftovers() == []
+
+
+def test_a_second_process_is_refused_at_once_and_told_which_is_the_first() -> None:
+    code = (
+        "from pathlib import Path; from vpr.artefacts import built_aside\n"
+        "with built_aside(Path('data/a')): pass"
+    )
+    with built_aside(Path("data/a")) as (place,):
+        assert running_outs() == {"data.a": os.getpid()}
+        second = subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, capture_output=True
+        )
+        place.write_text("a")
+    assert f"data/a: process {os.getpid()} is making it" in second.stderr.decode()
+    assert running_outs() == {}
+
+
+def test_a_file_replaced_whole_is_old_or_new() -> None:
+    Path("a").write_bytes(b"old")
+    with pytest.raises(RuntimeError), replaced_whole(Path("a")) as file:
+        file.write(b"ne")
+        raise RuntimeError
+    assert Path("a").read_bytes() == b"old"
+    with replaced_whole(Path("a")) as file:
+        file.write(b"new")
+    assert Path("a").read_bytes() == b"new"
+    assert [path.name for path in Path().iterdir()] == ["a"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from vpr.local_features import FeatureWriter, batches_of_one_shape, load_features
+from vpr.feature_writer import FeatureWriter
+from vpr.local_features import batches_of_one_shape, load_features
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

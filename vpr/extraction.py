@@ -90,6 +90,8 @@ def extract_features(
     Yields:
         Feature maps (N, C, H', W') of neighbouring images of one size, on the CPU, in order.
     """
+    if not images:  # all were done before a kill
+        return
     trunk = trunk.to(device)
     precision = next(trunk.parameters()).dtype
     batches = list(batches_of_one_shape(sizes, max_area=PIXELS_PER_BATCH[device.type]))

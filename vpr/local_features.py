@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -72,65 +71,6 @@ def load_features(folder: Path) -> LocalFeatures:
             f"{folder}: shapes.npy tells of {starts[-1]} positions, features.npy has {len(rows)}"
         )
     return LocalFeatures(rows, shapes, starts)
-
-
-class FeatureWriter:
-    """Writes the features of a folder map by map, so that they never lie in memory together.
-
-    Args:
-        folder: The folder to create.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Create the folder and open its file."""
-        folder.mkdir(parents=True)
-        self._folder = folder
-        self._file = (folder / "features.npy").open("wb")
-        self._shapes: list[tuple[int, int]] = []
-        self._num_rows = 0
-        self._dtype: np.dtype[Any] = np.dtype(np.float32)
-        self._dim = 0
-
-    def append(self, maps: Tensor) -> None:
-        """Add the maps of images.
-
-        Args:
-            maps: Shape (N, C, H, W), float32 or bfloat16, on the CPU.
-        """
-        count, dim, height, width = maps.shape
-        rows = maps.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)
-        bits = rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows
-        if not self._shapes:
-            self._dtype, self._dim = STORED[maps.dtype], dim
-            self._write_header()
-        self._file.write(bits.numpy().tobytes())
-        self._shapes += [(height, width)] * count
-        self._num_rows += count * height * width
-
-    def _write_header(self) -> None:
-        # numpy pads the header so that the first axis may grow: rewritten, it has the same length.
-        self._file.seek(0)
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._num_rows, self._dim),
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-    def __enter__(self) -> FeatureWriter:
-        """The writer itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the header, and the shapes beside it."""
-        with self._file:
-            self._write_header()
-        np.save(self._folder / "shapes.npy", np.array(self._shapes, dtype=np.int64).reshape(-1, 2))
 
 
 def batches_of_one_shape(

@@ -18,9 +18,10 @@ from vpr.extraction import (
     extract_features,
     load_trunk,
 )
+from vpr.feature_writer import FeatureWriter
 from vpr.head import Head
 from vpr.images import read_image, read_size
-from vpr.local_features import FeatureWriter, LocalFeatures, load_features
+from vpr.local_features import LocalFeatures, load_features
 from vpr.starting_weights import split_state
 
 PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together

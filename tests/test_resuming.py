@@ -1,0 +1,114 @@
+"""A stage that was interrupted goes on, and gives the bytes of a straight run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import stages.trunk
+from stages.trunk import trunk
+from vpr import extraction, feature_writer
+from vpr.artefacts import SCRATCH
+from vpr.model_files import save_state
+from vpr.random_weights import random_encoder
+from vpr.resuming import fingerprint
+from vpr.starting_weights import split_state
+
+CPU = torch.device("cpu")
+SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 2 1, 1
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(extraction.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
+    monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
+    Path("params.yaml").write_text(
+        "trunk: {trainable_from: 5, precision: float32, max_side_px: null}\n"
+    )
+    Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
+    rng = np.random.default_rng(0)
+    Path("images").mkdir()
+    for number, (width, height) in enumerate(SIZES):
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"images/{number:06d}.png")
+    save_state(Path("frozen.pt"), split_state(random_encoder(0), 5)[0])
+
+
+def run(name: str) -> dict[str, bytes]:
+    trunk(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
+    return {file.name: file.read_bytes() for file in Path(name).iterdir()}
+
+
+def interrupt_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = stages.trunk.extract_features
+
+    def broken_off(*args: object) -> Iterator[torch.Tensor]:
+        for number, maps in enumerate(whole(*args)):  # type: ignore[arg-type]
+            if number == num_batches:
+                raise KeyboardInterrupt
+            yield maps
+        raise KeyboardInterrupt  # all done, not yet in place
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages.trunk, "extract_features", broken_off)
+        run("resumed")
+
+
+@pytest.mark.parametrize("num_batches", [0, 1, 3, 6])
+def test_the_trunk_goes_on_and_gives_the_same_bytes(
+    num_batches: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = run("straight")
+    interrupt_after(num_batches, monkeypatch)
+    assert not Path("resumed").exists()
+    capsys.readouterr()
+    assert run("resumed") == straight
+    done = [0, 2, 4, 5, 7, 8, 9][num_batches]
+    told = capsys.readouterr().out
+    assert told == (f"going on after the {done} images that were done\n" if done else "")
+    assert list(SCRATCH.iterdir()) == []
+
+
+def test_rows_behind_the_last_save_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = run("straight")
+    interrupt_after(3, monkeypatch)
+    (features,) = SCRATCH.rglob("features.npy")
+    with features.open("ab") as file:
+        file.write(b"half a row")
+    assert run("resumed") == straight
+
+
+def test_other_inputs_or_parameters_start_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt_after(3, monkeypatch)
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("float32", "bfloat16"))
+    run("resumed")
+    assert "going on" not in capsys.readouterr().out
+    assert np.load("resumed/features.npy").dtype == np.uint16
+
+
+def test_the_key_changes_with_everything_that_bits_depend_on() -> None:
+    def key(*values: object) -> str:
+        return fingerprint(*values, inputs=(Path("images"), Path("frozen.pt")), device=CPU)
+
+    keys = [key(1), key(2)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    keys.append(key(1))
+    torch.set_num_threads(threads)
+    assert key(1) == keys[0]
+    pixel = bytearray(Path("images/000004.png").read_bytes())
+    pixel[-20] ^= 1
+    Path("images/000004.png").write_bytes(pixel)
+    keys.append(key(1))
+    Path("env.yaml").write_text("numpy: 2.0.0\n")
+    keys.append(key(1))
+    assert len(set(keys)) == 5
