@@ -12,11 +12,11 @@ from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.entry import run_stage
-from vpr.evaluation import radius_curve, recall_curve, summarise
+from vpr.evaluation import describe_reranking, radius_curve, recall_curve, summarise
 from vpr.index import load_index
 from vpr.parameters import load_params
 from vpr.positives import load_positives
-from vpr.predictions import load_predictions
+from vpr.predictions import load_predictions, load_reranked
 from vpr.query_table import errors_in_metres, tabulate_queries
 from vpr.recall import first_correct_ranks
 
@@ -35,6 +35,7 @@ class EvaluateParams:
 
 def evaluate(
     *,
+    retrieved: Path,
     predictions: Path,
     positives: Path,
     database: Path,
@@ -46,6 +47,7 @@ def evaluate(
     """Compare the predictions with the truth.
 
     Args:
+        retrieved: The ranking of each query before re-ranking.
         predictions: The ranking of each query.
         positives: Query x database positives.
         database: Index of the database.
@@ -55,7 +57,7 @@ def evaluate(
         curves: Folder to write, with `recall.csv` and `radius.csv`.
     """
     params = load_params("evaluate", EvaluateParams)
-    ranked, truth = load_predictions(predictions), load_positives(positives)
+    ranked, truth = load_reranked(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
     table = tabulate_queries(ranked, truth, places, asked)
     ranks = first_correct_ranks(ranked.indices, truth)
@@ -65,6 +67,10 @@ def evaluate(
         ranks, np.diff(truth.indptr), metres, ns=[n for n in params.recall_at if n <= depth],
         block_length=params.block_length, num_samples=params.num_samples,
         confidence=params.confidence, seed=params.seed,
+    )  # fmt: skip
+    metrics |= describe_reranking(
+        load_predictions(retrieved).indices, ranked.indices, truth,
+        ns=[n for n in params.recall_at if n <= depth],
     )  # fmt: skip
     with built_aside(recall, queries, curves) as aside:
         aside[0].write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")

@@ -18,7 +18,7 @@ from vpr.index import load_index
 from vpr.pages import write_script
 from vpr.parameters import load_param, load_params, read_yaml
 from vpr.positives import load_positives
-from vpr.predictions import load_predictions
+from vpr.predictions import load_reranked
 from vpr.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
 from vpr.report_data import describe_places, describe_predictions, describe_set
 from vpr.worst_queries import draw_worst
@@ -69,7 +69,7 @@ def report(
     """
     shown = load_params("report", ReportParams)
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
-    ranked, truth = load_predictions(predictions), load_positives(positives)
+    ranked, truth = load_reranked(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
     first = describe_predictions(ranked, truth, places, asked, table, depth=shown.depth)

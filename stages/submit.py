@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vpr.artefacts import built_aside
 from vpr.entry import run_stage
-from vpr.predictions import load_predictions
+from vpr.predictions import load_reranked
 from vpr.submission import CHALLENGE_DEPTH, save_submission
 
 
@@ -17,7 +17,7 @@ def submit(*, predictions: Path, submission: Path) -> None:
         predictions: The ranking of each query.
         submission: The file to write.
     """
-    ranked = load_predictions(predictions)
+    ranked = load_reranked(predictions)
     depth = ranked.indices.shape[1]
     if depth != CHALLENGE_DEPTH:
         print(f"note: {depth} predictions per query; the challenge asks for {CHALLENGE_DEPTH}")

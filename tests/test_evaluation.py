@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from vpr.evaluation import radius_curve, recall_curve, summarise
+from vpr.evaluation import describe_reranking, radius_curve, recall_curve, summarise
 from vpr.index import ImageIndex
 from vpr.predictions import Predictions
 from vpr.query_table import tabulate_queries
@@ -71,6 +71,26 @@ def test_the_table_has_a_row_per_query() -> None:
     assert table["distance_ratio"].tolist() == [0.5] * 4
     assert table["num_positives"].tolist() == [1, 1, 1, 0]
     assert table.to_csv(index=False).split("\n")[3].startswith("2,y,,a,")  # never right: empty
+
+
+def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
+    distances = np.array([[0.4, 0.8, 0.2], [0.2, 0.8, 0.4], [0, 0, 0], [0.1, 0, 0]], np.float32)
+    database, query = (
+        ImageIndex(list("abcde"), np.zeros((5, 2))),
+        ImageIndex(list("wxyz"), np.zeros((4, 2))),
+    )
+    table = tabulate_queries(Predictions(RANKING, distances, 5), POSITIVES, database, query)
+    assert table["top1_distance"].tolist() == [0.4, 0.2, 0, 0.1]
+    assert table["distance_ratio"].tolist() == [2, 0.5, 1, 1]
+
+
+def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
+    before = RANKING[:, [1, 0, 2]]
+    assert describe_reranking(before, RANKING, POSITIVES, ns=[1, 3]) == {
+        "recall@1_before_reranking": 0.0,
+        "recall@3_before_reranking": 0.5,
+        "num_top1_reranked": 4,
+    }
 
 
 def test_curves_by_hand() -> None:

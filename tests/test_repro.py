@@ -48,7 +48,17 @@ def test_contract_files_are_there_in_their_form(finished_pipeline: Path) -> None
 
 def test_another_depth_runs_search_and_what_follows_alone(pipeline: Path) -> None:
     output = run(pipeline, "dvc", "exp", "run", "-S", "search.top_k=3")
-    assert stages_run(output) == {"search", "evaluate", "submit", "report"}
+    assert stages_run(output) == {"search", "rerank", "evaluate", "submit", "report"}
+
+
+def test_without_reranking_the_retrieval_is_passed_on_byte_for_byte(
+    finished_pipeline: Path,
+) -> None:
+    data = finished_pipeline / "data"
+    assert (data / "reranked.npz").read_bytes() == (data / "predictions.npz").read_bytes()
+    stored = [file for file in (data / "keypoints").rglob("*") if file.is_file()]
+    assert len(stored) == 6
+    assert sum(file.stat().st_size for file in stored) < 1000  # headers alone
 
 
 def test_a_small_learning_rate_is_a_number_and_runs_no_trunk(pipeline: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from vpr import descriptors as descriptors_room
 from vpr.descriptors import load_descriptors, save_descriptors
-from vpr.predictions import Predictions, load_predictions, save_predictions
+from vpr.predictions import Predictions, load_predictions, load_reranked, save_predictions
 from vpr.ranking import rank_database
 from vpr.submission import save_submission
 
@@ -86,6 +86,18 @@ def test_predictions_survive_their_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.indices, GOOD.indices)
     np.testing.assert_array_equal(again.distances, GOOD.distances)
     assert again.num_database == 3
+
+
+def test_a_reranked_order_need_not_ascend_but_is_a_ranking(tmp_path: Path) -> None:
+    file = tmp_path / "p.npz"
+    swapped = Predictions(GOOD.indices[:, ::-1], GOOD.distances[:, ::-1], 3)
+    save_predictions(file, swapped)
+    np.testing.assert_array_equal(load_reranked(file).distances, [[0.5, 0], GOOD.distances[1]])
+    with pytest.raises(ValueError, match="ascending"):
+        load_predictions(file)
+    save_predictions(file, Predictions(GOOD.indices, -GOOD.distances, 3))
+    with pytest.raises(ValueError, match="distances of 0 or more"):
+        load_reranked(file)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from vpr.recall import recall_at
 from vpr.uncertainty import block_bootstrap_interval, wilson_interval
 
 Metrics = dict[str, float | int | list[float]]
@@ -60,6 +62,26 @@ def summarise(
     metrics["num_queries_without_positives"] = int(np.count_nonzero(~answerable))
     metrics["top1_metres_median"] = float(np.median(top1_metres))
     metrics["top1_metres_p90"] = float(np.quantile(top1_metres, 0.9))
+    return metrics
+
+
+def describe_reranking(
+    before: NDArray[np.int64], after: NDArray[np.int64], positives: csr_array, *, ns: Sequence[int]
+) -> Metrics:
+    """What re-ranking changed.
+
+    Args:
+        before: The retrieval, database indices of shape (num_queries, depth).
+        after: The same predictions re-ranked.
+        positives: Query x database; stored entries are the positives.
+        ns: The depths N to report.
+
+    Returns:
+        `recall@N_before_reranking`, and the number of queries whose first prediction changed.
+    """
+    recalls = recall_at(ns, before, positives)
+    metrics: Metrics = {f"recall@{n}_before_reranking": recall for n, recall in recalls.items()}
+    metrics["num_top1_reranked"] = int(np.count_nonzero(before[:, 0] != after[:, 0]))
     return metrics
 
 

@@ -16,7 +16,8 @@ class Predictions:
 
     Args:
         indices: Database indices, best first, shape (num_queries, top_k).
-        distances: Euclidean, in [0, 2], ascending, same shape.
+        distances: Euclidean between the descriptors, in [0, 2], same shape; ascending as long as
+            they alone made the order.
         num_database: Images that were ranked.
     """
 
@@ -37,7 +38,19 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Read what `save_predictions` wrote.
+    """Read a ranking by distance.
+
+    Raises:
+        ValueError: If the file is damaged, or a row is no ranking of database images by distance.
+    """
+    predictions = load_reranked(path)
+    if not bool((np.diff(predictions.distances, axis=1) >= 0).all()):
+        raise ValueError(f"{path}: expected distances ascending in each row")
+    return predictions
+
+
+def load_reranked(path: Path) -> Predictions:
+    """Read a ranking whose order may come from more than the distances.
 
     Raises:
         ValueError: If the file is damaged, or a row is no ranking of database images.
@@ -63,8 +76,8 @@ def _check(predictions: Predictions, path: Path) -> None:
             f"{path}: expected distances {indices.shape} of float32, found {distances.shape} of "
             f"{distances.dtype}"
         )
-    if not bool((np.diff(distances, axis=1) >= 0).all() & (distances[:, 0] >= 0).all()):
-        raise ValueError(f"{path}: expected distances of 0 or more, ascending in each row")
+    if not bool((distances >= 0).all()):
+        raise ValueError(f"{path}: expected distances of 0 or more")
     check_ranking(indices, predictions.num_database, source=path)
 
 

@@ -26,8 +26,9 @@ def tabulate_queries(
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
         num_positives,accepted`. The rank counts from 1 and is empty if no prediction is right;
-        the ratio is that of the two smallest distances, empty at depth 1; without a threshold
-        every query is accepted.
+        the ratio is that of the first prediction's distance and the smallest of the others' (above
+        1 where re-ranking put it before a nearer one), empty at depth 1; without a threshold every
+        query is accepted.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -63,8 +64,12 @@ def errors_in_metres(
 def _ratios(distances: NDArray[np.float32]) -> NDArray[np.float64]:
     if distances.shape[1] < 2:
         return np.full(len(distances), np.nan)
-    first, second = distances[:, 0].astype(np.float64), distances[:, 1].astype(np.float64)
-    return np.divide(first, second, out=np.ones_like(first), where=second > 0).round(6)
+    exact = distances.astype(np.float64)
+    first, second = exact[:, 0], exact[:, 1:].min(axis=1)
+    shares: NDArray[np.float64] = np.divide(
+        first, second, out=np.ones_like(first), where=second > 0
+    )
+    return shares.round(6)
 
 
 def _check_sizes(

@@ -59,8 +59,9 @@ def describe_predictions(
 
     Returns:
         A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a
-        list of at most depth values for each query. `margin` is how much farther the second
-        prediction is than the first, None at depth 1.
+        list of at most depth values for each query. `margin` is how much farther the nearest
+        other prediction is than the first (below 0 where re-ranking put it before a nearer one),
+        None at depth 1.
 
     Raises:
         ValueError: If the inputs disagree on the number of queries.
@@ -95,8 +96,8 @@ def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool
 def _margins(distances: NDArray[np.float32]) -> list[float] | None:
     if distances.shape[1] < 2:
         return None
-    first, second = distances[:, :2].astype(np.float64).T
-    return [round(float(margin), 4) for margin in second - first]
+    exact = distances.astype(np.float64)
+    return [round(float(margin), 4) for margin in exact[:, 1:].min(axis=1) - exact[:, 0]]
 
 
 def describe_set(

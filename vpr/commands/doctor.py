@@ -10,9 +10,11 @@ import typer
 
 from stages.evaluate import EvaluateParams
 from stages.finetune import FinetuneParams
+from stages.keypoints import KeypointsParams
 from stages.prepare import DatasetParams, PrepareParams
 from stages.pretrained import PretrainedParams
 from stages.report import ReportParams
+from stages.rerank import RerankParams
 from stages.sample import SampleParams
 from stages.search import SearchParams
 from stages.thumbnails import ThumbnailsParams
@@ -30,6 +32,8 @@ SECTIONS: dict[str, type] = {
     "finetune": FinetuneParams,
     "whiten": WhitenParams,
     "search": SearchParams,
+    "keypoints": KeypointsParams,
+    "rerank": RerankParams,
     "evaluate": EvaluateParams,
     "report": ReportParams,
     "sample": SampleParams,

@@ -1,0 +1,49 @@
+"""Stages keypoints_db and keypoints_query: images -> keypoints, for re-ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.entry import run_stage
+from vpr.images import list_images, read_image
+from vpr.keypoint_detection import detect_keypoints
+from vpr.keypoints import save_keypoints
+from vpr.parameters import load_param, load_params
+from vpr.progress import track
+
+
+@dataclass(frozen=True)
+class KeypointsParams:
+    """Parameters of the stages keypoints_db and keypoints_query."""
+
+    max_side_px: Annotated[int, Field(ge=32)] | None
+    max_keypoints: Annotated[int, Field(ge=1)]
+
+
+def keypoints(*, images: Path, keypoints: Path) -> None:
+    """Find and describe keypoints, if re-ranking will ask for them; else there are none.
+
+    Args:
+        images: Folder of one side's images.
+        keypoints: Folder to write.
+    """
+    params = load_params("keypoints", KeypointsParams)
+    wanted = load_param("rerank.method", str) != "none"
+    files = list_images(images) if wanted else []
+    found = (
+        detect_keypoints(
+            read_image(file, max_side_px=params.max_side_px), max_keypoints=params.max_keypoints
+        )
+        for file in files
+    )
+    with built_aside(keypoints) as (aside,):
+        save_keypoints(aside, track(found, total=len(files), title="keypoints"))
+
+
+if __name__ == "__main__":
+    run_stage(keypoints)

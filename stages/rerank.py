@@ -1,0 +1,64 @@
+"""Stage rerank: the first predictions of each query, verified by geometry."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.entry import run_stage
+from vpr.keypoints import load_keypoints
+from vpr.parameters import load_params
+from vpr.predictions import load_predictions, save_predictions
+from vpr.reranking import rerank_candidates, score_candidates
+
+
+@dataclass(frozen=True)
+class RerankParams:
+    """Parameters of the stage rerank."""
+
+    method: Literal["none", "geometric"]
+    top: Annotated[int, Field(ge=1)]
+    ratio: Annotated[float, Field(gt=0, le=1)]
+    tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    min_inliers: Annotated[int, Field(ge=0)]
+    lead: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def rerank(
+    *, predictions: Path, database_keypoints: Path, query_keypoints: Path, reranked: Path
+) -> None:
+    """Order the first predictions of each query by the inliers of a homography.
+
+    Args:
+        predictions: The retrieval.
+        database_keypoints: Folder of the database's keypoints.
+        query_keypoints: Folder of the queries' keypoints.
+        reranked: The ranking to write; with method none a copy of the retrieval.
+    """
+    params = load_params("rerank", RerankParams)
+    with built_aside(reranked) as (aside,):
+        if params.method == "none":
+            shutil.copyfile(predictions, aside)
+            return
+        ranked, start = load_predictions(predictions), time.monotonic()
+        scores = score_candidates(
+            ranked, load_keypoints(database_keypoints), load_keypoints(query_keypoints),
+            top=params.top, ratio=params.ratio, tolerance_px=params.tolerance_px,
+        )  # fmt: skip
+        per_query = (time.monotonic() - start) / len(scores)
+        print(f"re-ranking: {per_query:.3f} s per query", file=sys.stderr)
+        save_predictions(
+            aside,
+            rerank_candidates(ranked, scores, min_inliers=params.min_inliers, lead=params.lead),
+        )
+
+
+if __name__ == "__main__":
+    run_stage(rerank)
