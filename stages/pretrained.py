@@ -9,12 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.checkpoints import describe_checkpoint
-from vpr.encoder import check_split
+from vpr.encoder import Encoder, check_split
 from vpr.entry import run_stage
 from vpr.model_files import save_state
 from vpr.parameters import load_param, load_params
-from vpr.starting_weights import check_sha256, find_weights, split_state
+from vpr.starting_weights import check_sha256, split_state, starting_state
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,10 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
     params = load_params("pretrained", PretrainedParams)
     if params.sha256 is not None:
         check_sha256(weights, params.sha256, source="pretrained.sha256")
-    found = find_weights(weights, seed=params.seed)
-    print(f"{weights.name}: {describe_checkpoint(found)}")
-    below, above = split_state(found.state, trainable_from)
+    encoder: Encoder = load_param("trunk.encoder", Encoder)  # type: ignore[arg-type] # no type
+    state, words = starting_state(weights, encoder=encoder, seed=params.seed)
+    print(words)
+    below, above = split_state(state, trainable_from)
     with built_aside(frozen, trainable) as aside:
         save_state(aside[0], below)
         save_state(aside[1], above)

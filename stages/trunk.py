@@ -12,19 +12,22 @@ from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.device import find_device
+from vpr.encoder import Encoder
 from vpr.entry import run_stage
-from vpr.extraction import announce_features, extract_features, load_trunk
+from vpr.extraction import extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.images import list_images, read_image, read_size
 from vpr.model_files import load_state
 from vpr.parameters import load_params
 from vpr.resuming import fingerprint
+from vpr.trunk import announce_features, load_trunk
 
 
 @dataclass(frozen=True)
 class TrunkParams:
     """Parameters of the stages trunk_db and trunk_query."""
 
+    encoder: Encoder
     trainable_from: int
     precision: Literal["float32", "bfloat16"]
     max_side_px: Annotated[int, Field(ge=32)] | None
@@ -35,7 +38,7 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
 
     Args:
         images: Folder of numbered images.
-        frozen: State of the encoder's frozen modules.
+        frozen: State of what is frozen of the encoder, which says which one it is.
         features: The folder to write.
     """
     params, device = load_params("trunk", TrunkParams), find_device()
@@ -46,8 +49,8 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
         if writer.num_images:
             print(f"going on after the {writer.num_images} images that were done")
         sizes = [read_size(file, max_side_px=params.max_side_px) for file in files]
-        announce_features(files, sizes, params.trainable_from, precision)
         network = load_trunk(load_state(frozen), params.trainable_from, precision)
+        announce_features(files, sizes, network)
         read = partial(read_image, max_side_px=params.max_side_px)
         for maps in extract_features(network, files, sizes, read, device):
             writer.append(maps)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.trivial_descriptors import describe, histogram, thumbnail
 from vpr.clusters import initial_pool
-from vpr.extraction import extract_features, load_trunk
+from vpr.extraction import extract_features
 from vpr.geometry import find_positives
 from vpr.head import load_head
 from vpr.images import read_image
@@ -19,6 +19,7 @@ from vpr.random_weights import random_encoder
 from vpr.ranking import rank_database
 from vpr.recall import recall_at
 from vpr.street_set import draw_set
+from vpr.trunk import load_trunk
 
 CUT = 24  # conv5_1
 BLANK = {"pool.conv.weight": torch.zeros(16, 512, 1, 1), "pool.centroids": torch.zeros(16, 512)}

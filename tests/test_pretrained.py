@@ -28,7 +28,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def run_stage_on(weights: Path, *, trainable_from: int = 24, sha256: str = "null") -> list[bytes]:
     Path("params.yaml").write_text(
         f"pretrained:\n  weights: {weights.name}\n  seed: 3\n  sha256: {sha256}\n"
-        f"trunk:\n  trainable_from: {trainable_from}\n"
+        f"trunk:\n  encoder: vgg16\n  trainable_from: {trainable_from}\n"
     )
     frozen, trainable = (Path(out) for out in OUTS)
     pretrained(weights=weights, frozen=frozen, trainable=trainable)

@@ -29,7 +29,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(extraction.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
     monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
     Path("params.yaml").write_text(
-        "trunk: {trainable_from: 5, precision: float32, max_side_px: null}\n"
+        "trunk: {encoder: vgg16, trainable_from: 5, precision: float32, max_side_px: null}\n"
     )
     Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
     rng = np.random.default_rng(0)

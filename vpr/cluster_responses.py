@@ -12,7 +12,7 @@ from vpr.head import Head
 
 
 def cluster_responses(
-    head: Head, features: Tensor, match: NDArray[np.float32]
+    head: Head, features: Tensor, match: NDArray[np.float32], *, num_scales: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Soft assignment of each position, and each position's share in the likeness to a match.
 
@@ -23,10 +23,11 @@ def cluster_responses(
         head: The trained part of the network.
         features: Stored features of one photo, shape (1, C', H, W).
         match: Descriptor of the database image, shape (K * C,).
+        num_scales: Maps that stand one below the other in the features.
 
     Returns:
-        Assignment (K, H', W'), which sums to 1 at each position, and shares (H', W'), which sum to
-        the dot product of the two descriptors.
+        Assignment (K, H', W'), which sums to 1 at each position, its mean over the scales, and
+        shares (H', W'), the scales' sum, which sum to the dot product of the two descriptors.
     """
     pool = head.pool
     with torch.inference_mode():
@@ -43,5 +44,6 @@ def cluster_responses(
         )  # (K, C)
         at_centroids = (towards * pool.centroids).sum(dim=1, keepdim=True)  # (K, 1)
         shares = (assignment * (towards @ positions.T - at_centroids)).sum(dim=0)  # (P,)
-    grid = (height, width)
-    return assignment.view(-1, *grid).cpu().numpy(), shares.view(grid).cpu().numpy()
+    grid = (num_scales, height // num_scales, width)
+    means = assignment.view(-1, *grid).mean(dim=1)  # (K, H', W')
+    return means.cpu().numpy(), shares.view(grid).sum(dim=0).cpu().numpy()

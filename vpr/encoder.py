@@ -1,12 +1,17 @@
-"""The encoder: VGG16's convolutions, image -> local features."""
+"""The encoder, image -> local features: which there are, and VGG16's convolutions."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
+
+Encoder = Literal["vgg16", "dense_rootsift"]
+SIFT = "sift."  # names of dense RootSIFT's tensors start so; it has scales, and no weights
 
 NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
 CONV_MODULES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
@@ -41,6 +46,16 @@ def encoder_shapes() -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         layers = make_layers(cfgs["D"], batch_norm=False)[:NUM_MODULES]
     return {f"encoder.{name}": tuple(tensor.shape) for name, tensor in layers.state_dict().items()}
+
+
+def is_dense_sift(names: Iterable[str]) -> bool:
+    """Whether tensors of these names are of a model on dense RootSIFT, not on VGG16."""
+    return any(name.startswith(SIFT) for name in names)
+
+
+def count_scales(state: dict[str, Tensor]) -> int:
+    """Maps of one image that stand one below the other in its stored features."""
+    return len(state[f"{SIFT}bins_px"]) if is_dense_sift(state) else 1
 
 
 def check_split(trainable_from: int) -> None:

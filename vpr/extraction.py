@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -14,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpr.artefacts import require_space
-from vpr.encoder import build_encoder, map_shape, normalise_pixels
 from vpr.head import Head
 from vpr.local_features import LocalFeatures, batches_of_one_shape
 from vpr.progress import track
@@ -23,52 +19,6 @@ from vpr.progress import track
 # Areas of one batch. On CPUs larger ones gain nothing and cost memory; results are the same.
 PIXELS_PER_BATCH = {"cpu": 2 * 640 * 480, "cuda": 32 * 640 * 480}
 POSITIONS_PER_BATCH = {"cpu": 4 * 40 * 30, "cuda": 64 * 40 * 30}
-
-
-def load_trunk(state: dict[str, Tensor], trainable_from: int, precision: torch.dtype) -> nn.Module:
-    """The frozen part of the encoder, ready to run.
-
-    Args:
-        state: The frozen tensors, by their keys in a checkpoint.
-        trainable_from: Index of the first module that is not frozen.
-        precision: Type to compute in; sums inside a convolution are float32 either way.
-
-    Returns:
-        The modules 0..trainable_from-1 in evaluation mode and channels_last memory.
-    """
-    trunk = build_encoder(0, trainable_from)
-    trunk.load_state_dict({key.removeprefix("encoder."): value for key, value in state.items()})
-    return trunk.eval().to(precision).to(memory_format=torch.channels_last)
-
-
-def announce_features(
-    images: Sequence[Path],
-    sizes: Sequence[tuple[int, int]],
-    trainable_from: int,
-    precision: torch.dtype,
-) -> None:
-    """Print how large the stored features will be, before the first is computed.
-
-    Args:
-        images: The files.
-        sizes: Height and width of each as the trunk will see it, in pixels.
-        trainable_from: Index of the first module that is not frozen.
-        precision: Type of the stored features.
-
-    Raises:
-        ValueError: If an image is too small for the network.
-        OSError: If the disk does not hold the features.
-    """
-    shapes = [map_shape(trainable_from, *size) for size in sizes]
-    for image, size, shape in zip(images, sizes, shapes, strict=True):
-        if min(shape) < 1:
-            raise ValueError(
-                f"{image}: {size[1]}x{size[0]} pixels are too few for the network, which needs at "
-                "least 16 each way"
-            )
-    num_bytes = sum(math.prod(shape) for shape in shapes) * precision.itemsize
-    print(f"{len(images)} images, local features of {num_bytes / 1e6:.0f} MB", file=sys.stderr)
-    require_space(Path(), num_bytes)
 
 
 def extract_features(
@@ -81,7 +31,7 @@ def extract_features(
     """Local features of images; the next batch is decoded while this one is computed.
 
     Args:
-        trunk: What `load_trunk` gave.
+        trunk: Makes feature maps of pixels, as `load_trunk` gives it.
         images: Files to read.
         sizes: Height and width that `read` gives for each, in pixels.
         read: Reads a file as RGB of shape (H, W, 3).
@@ -93,7 +43,6 @@ def extract_features(
     if not images:  # all were done before a kill
         return
     trunk = trunk.to(device)
-    precision = next(trunk.parameters()).dtype
     batches = list(batches_of_one_shape(sizes, max_area=PIXELS_PER_BATCH[device.type]))
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = pool.submit(_decode, [images[index] for index in batches[0]], read, device)
@@ -103,7 +52,7 @@ def extract_features(
             if upcoming:
                 waiting = pool.submit(_decode, [images[index] for index in upcoming], read, device)
             with torch.inference_mode():
-                yield trunk(normalise_pixels(pixels.to(device)).to(precision)).cpu()
+                yield trunk(pixels.to(device)).cpu()
 
 
 def _decode(

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from vpr.clusters import initial_pool, sample_encoded
+from vpr.encoder import is_dense_sift
 from vpr.head import Head, load_head
 from vpr.local_features import LocalFeatures
 from vpr.mining import find_anchors, find_negatives, mine_triplets
@@ -58,7 +59,7 @@ def start_model(
                 f"{version}: set it to {version}, or use weights without a pool"
             )
         return state, f"pool of {found} clusters (vladv{version}) from the weights"
-    dim = len(state["encoder.28.bias"])
+    dim = features.rows.shape[1] if is_dense_sift(state) else len(state["encoder.28.bias"])
     blank = {
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
         "pool.centroids": torch.zeros(num_clusters, dim),

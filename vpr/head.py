@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vpr.encoder import NUM_MODULES, build_encoder
+from vpr.encoder import NUM_MODULES, build_encoder, is_dense_sift
 from vpr.netvlad import NetVLAD
 
 
@@ -39,7 +39,8 @@ def load_head(state: dict[str, Tensor], trainable_from: int) -> Head:
     Args:
         state: Tensors by name; those of the encoder before the head and of the whitening are
             not used.
-        trainable_from: Index of the head's first encoder module.
+        trainable_from: Index of the head's first encoder module; a model on dense RootSIFT has
+            none.
 
     Returns:
         The head in evaluation mode.
@@ -50,9 +51,8 @@ def load_head(state: dict[str, Tensor], trainable_from: int) -> Head:
     if "pool.centroids" not in state:
         raise ValueError("the model has no pool.centroids: it was never initialised")
     num_clusters, dim = state["pool.centroids"].shape
-    head = Head(
-        trainable_from, num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state
-    )
+    first = NUM_MODULES if is_dense_sift(state) else trainable_from
+    head = Head(first, num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state)
     names = head.state_dict().keys()
     try:
         head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vpr.cluster_responses import cluster_responses
 from vpr.device import find_device
+from vpr.encoder import count_scales
 from vpr.head import load_head
 from vpr.photo_features import describe_photos, extract_photos
 from vpr.ranking import rank_database
@@ -82,5 +83,7 @@ def rank_photos(
             responses = None
             if with_responses:
                 maps = features.maps([number]).to(device)
-                responses = cluster_responses(head, maps, database[images[0]])
+                responses = cluster_responses(
+                    head, maps, database[images[0]], num_scales=count_scales(state)
+                )
             yield Ranked(images, far, responses)

@@ -12,17 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.extraction import (
-    announce_features,
-    extract_descriptors,
-    extract_features,
-    load_trunk,
-)
+from vpr.extraction import extract_descriptors, extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.head import Head
 from vpr.images import read_image, read_size
 from vpr.local_features import LocalFeatures, load_features
 from vpr.starting_weights import split_state
+from vpr.trunk import announce_features, load_trunk
 
 PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together
 
@@ -58,7 +54,7 @@ def extract_photos(
     for start in range(0, len(photos), PHOTOS_AT_ONCE):
         batch = photos[start : start + PHOTOS_AT_ONCE]
         sizes = [read_size(photo, max_side_px=max_side_px) for photo in batch]
-        announce_features(batch, sizes, trainable_from, precision)
+        announce_features(batch, sizes, trunk)
         with tempfile.TemporaryDirectory(prefix="vpr-locate-") as folder:
             with FeatureWriter(Path(folder) / "features") as writer:
                 for maps in extract_features(trunk, batch, sizes, read, device):

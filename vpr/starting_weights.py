@@ -11,10 +11,37 @@ import torch
 from torch import Tensor
 from torchvision.models import VGG16_Weights
 
-from vpr.checkpoints import Checkpoint, parse_checkpoint
+from vpr.checkpoints import Checkpoint, describe_checkpoint, parse_checkpoint
+from vpr.dense_sift import DenseRootSift
+from vpr.encoder import SIFT, Encoder
 from vpr.random_weights import random_encoder
 
 IMAGENET_SHA256 = "397923af"  # its first digits, which torchvision has in the file's name
+
+
+def starting_state(path: Path, *, encoder: Encoder, seed: int) -> tuple[dict[str, Tensor], str]:
+    """The tensors that an encoder starts with, and in words where they come from.
+
+    Args:
+        path: A file in models/pretrained, as for `find_weights`.
+        encoder: Which one.
+        seed: Of random weights.
+
+    Raises:
+        ValueError: If dense RootSIFT is to have weights, or as `find_weights`.
+        OSError: As `find_weights`.
+    """
+    if encoder == "vgg16":
+        found = find_weights(path, seed=seed)
+        return found.state, f"{path.name}: {describe_checkpoint(found)}"
+    if path.name != "random":
+        raise ValueError(
+            f"pretrained.weights = {path.name}, but trunk.encoder = {encoder} takes no weights: "
+            "set pretrained.weights to random, or trunk.encoder to vgg16"
+        )
+    sift = DenseRootSift()
+    words = f"dense RootSIFT at {len(sift.bins_px)} scales: no weights, nothing random"
+    return {SIFT + name: tensor for name, tensor in sift.state_dict().items()}, words
 
 
 def find_weights(path: Path, *, seed: int) -> Checkpoint:
@@ -46,12 +73,13 @@ def split_state(
 
     Args:
         state: Tensors by name.
-        trainable_from: Index of the encoder's first module that trains.
+        trainable_from: Index of the encoder's first module that trains; of dense RootSIFT, none.
     """
     frozen = {
         name: tensor
         for name, tensor in state.items()
-        if name.startswith("encoder.") and int(name.split(".")[1]) < trainable_from
+        if name.startswith(SIFT)
+        or (name.startswith("encoder.") and int(name.split(".")[1]) < trainable_from)
     }
     return frozen, {name: tensor for name, tensor in state.items() if name not in frozen}
 
