@@ -1,0 +1,71 @@
+"""The gate fails where DVC does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+from vpr.gate import judge, parse_diff, parse_limit
+
+DIFF = parse_diff(
+    '{"metrics/recall.json": {"recall@1": {"old": 0.52, "new": 0.50, "diff": -0.02},'
+    ' "error": {"old": 3.0, "new": NaN}, "new": {"new": 0.9}, "loss": {"old": 1, "new": 2}},'
+    ' "other.json": {"loss": {"old": 1, "new": 2}}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "limit", "kept", "words"),
+    [
+        ("min", "recall@1=0.5", True, "recall@1: 0.5; at least 0.5"),
+        ("min", "recall@1=0.51", False, "recall@1: 0.5; at least 0.51"),
+        ("min", "recall@5=0.1", False, "no such metric; there are error, loss, new, recall@1"),
+        ("min", "error=0", False, "error: nan"),
+        ("min", "loss=0", False, "which of metrics/recall.json:loss, other.json:loss?"),
+        ("min", "other.json:loss=2", True, "other.json:loss: 2"),
+        ("drop", "recall@1=0.02", True, "0.52 -> 0.5; a drop of at most 0.02"),
+        ("drop", "recall@1=0.019", False, "0.52 -> 0.5"),
+        ("drop", "new=0.5", False, "missing -> 0.9"),
+        ("drop", "error=9", False, "3.0 -> nan"),
+    ],
+)
+def test_limits_by_hand(option: str, limit: str, kept: bool, words: str) -> None:
+    limits = {"min": [], "drop": [], option: [parse_limit(limit)]}
+    ((found, why),) = judge(DIFF, minima=limits["min"], drops=limits["drop"])
+    assert found is kept
+    assert words in why
+
+
+@pytest.mark.parametrize("text", ["{}", '{"metrics/recall.json": {}}', "", "[]"])
+def test_a_diff_without_metrics_is_no_pass(text: str) -> None:
+    with pytest.raises(ValueError, match="dvc metrics diff"):
+        parse_diff(text)
+
+
+@pytest.mark.parametrize("text", ["recall@1", "=0.5", "recall@1=nan", "recall@1=high"])
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected METRIC=NUMBER"):
+        parse_limit(text)
+
+
+def gate(folder: Path, *arguments: str, code: int = 0) -> str:
+    return run(folder, "python", "-m", "vpr", "gate", *arguments, code=code)
+
+
+def test_the_command_reads_what_dvc_says(pipeline: Path) -> None:
+    kept = gate(pipeline, "--min", "recall@1=0", "--max-drop", "recall@1=0")
+    assert kept.count("ok  ") == 2
+    file = pipeline / "metrics/recall.json"
+    metrics = json.loads(file.read_text())
+    file.write_text(json.dumps(metrics | {"recall@1": metrics["recall@1"] - 0.1}))
+    output = gate(pipeline, "--min", "recall@1=0", "--max-drop", "recall@1=0.02", code=1)
+    assert "FAIL  recall@1" in output
+    assert "allowed" in output
+    assert "nothing to hold" in gate(pipeline, code=1)
+    assert "unknown Git revision" in gate(pipeline, "nowhere", "--min", "recall@1=0", code=1)
+    file.unlink()
+    run(pipeline, "git", "commit", "-qam", "No metrics on either side")
+    assert "no metric on either side" in gate(pipeline, "--min", "recall@1=0", code=1)
