@@ -48,13 +48,14 @@ CURVES = {
     ),
     "errors.csv": Curve(
         "errors", "Error of the first prediction", "top1_metres", "fraction_of_queries",
-        "distance of the first prediction from the query (m)", "fraction of queries",
+        "distance from the query (m)", "fraction of queries",
         "The share of queries whose first prediction is at most that far away.",
     ),
     "precision_recall.csv": Curve(
         "precision-recall", "Known or unknown place", "recall", "precision",
-        "recall (accepted and right / queries that have a positive)", "precision",
-        "Each point accepts the first predictions below one distance; the rest are unknown places.",
+        "recall", "precision",
+        "Each point accepts the first predictions up to one distance; the rest are unknown places. "
+        "Recall: accepted and right, of the queries that have a positive. It ends at recall@1.",
     ),
     "loss.csv": Curve(
         "loss", "Training loss", "epoch", "loss", "epoch", "mean triplet loss",

@@ -72,10 +72,10 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The metrics that the headline leaves out, as pairs of name and value."""
+def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The metrics that the headline leaves out, as pairs of name and value in four digits."""
     return [
-        (key, value)
+        (key, f"{value:.4g}" if isinstance(value, float) else str(value))
         for key, value in metrics.items()
         if not key.startswith("recall@") and not isinstance(value, (list, dict))
     ]
