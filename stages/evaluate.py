@@ -10,9 +10,16 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from vpr.acceptance import decide
 from vpr.artefacts import built_aside
+from vpr.curves import save_curves
 from vpr.entry import run_stage
-from vpr.evaluation import describe_reranking, radius_curve, recall_curve, summarise
+from vpr.evaluation import (
+    describe_reranking,
+    summarise_acceptance,
+    summarise_errors,
+    summarise_recall,
+)
 from vpr.index import load_index
 from vpr.parameters import load_params
 from vpr.positives import load_positives
@@ -31,6 +38,8 @@ class EvaluateParams:
     num_samples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0)]
+    accept_precision: Annotated[float, Field(gt=0, le=1)] | None
+    accept_folds: Annotated[int, Field(ge=2)]
 
 
 def evaluate(
@@ -54,31 +63,35 @@ def evaluate(
         query: Index of the queries.
         recall: Metrics to write, JSON.
         queries: Table to write, a row per query.
-        curves: Folder to write, with `recall.csv` and `radius.csv`.
+        curves: Folder to write, a CSV file per curve.
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_reranked(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
-    table = tabulate_queries(ranked, truth, places, asked)
     ranks = first_correct_ranks(ranked.indices, truth)
-    depth = ranked.indices.shape[1]
+    num_positives, depth = np.diff(truth.indptr), ranked.indices.shape[1]
+    depths = [n for n in params.recall_at if n <= depth]
     metres = errors_in_metres(ranked.indices, places, asked)[:, 0]
-    metrics = summarise(
-        ranks, np.diff(truth.indptr), metres, ns=[n for n in params.recall_at if n <= depth],
-        block_length=params.block_length, num_samples=params.num_samples,
-        confidence=params.confidence, seed=params.seed,
+    nearest, correct = ranked.distances[:, 0].astype(np.float64), ranks == 1
+    decided = decide(
+        nearest, correct, num_answerable=int((num_positives > 0).sum()),
+        precision=params.accept_precision, num_folds=params.accept_folds,
     )  # fmt: skip
-    metrics |= describe_reranking(
-        load_predictions(retrieved).indices, ranked.indices, truth,
-        ns=[n for n in params.recall_at if n <= depth],
+    metrics = summarise_recall(
+        ranks, num_positives, ns=depths, block_length=params.block_length,
+        num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
     )  # fmt: skip
+    metrics |= summarise_errors(metres) | summarise_acceptance(decided, correct)
+    before = load_predictions(retrieved).indices
+    metrics |= describe_reranking(before, ranked.indices, truth, ns=depths)
+    table = tabulate_queries(ranked, truth, places, asked, accepted=decided.accepted)
     with built_aside(recall, queries, curves) as aside:
         aside[0].write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         table.to_csv(aside[1], index=False)
-        aside[2].mkdir()
-        recall_curve(ranks, depth=depth).to_csv(aside[2] / "recall.csv", index=False)
-        sweep = radius_curve(metres, radius_m=params.radii_m)
-        sweep.to_csv(aside[2] / "radius.csv", index=False)
+        save_curves(
+            aside[2], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
+            precision_recall=decided.curve,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ HOSTILE = [
 
 
 def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px: int = 64) -> None:
-    """Write a run in which every third query is answered wrong, five metres between places.
+    """Write a run in which every third query is answered wrong and every sixth is not accepted.
 
     Args:
         folder: An empty folder; the current one when the report is made.
@@ -49,6 +49,7 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     )
     nearest = np.round(along / 5).astype(np.int64)
     wrong = np.arange(len(names)) % 3 == 2
+    unsure = np.arange(len(names)) % 6 == 5  # every second one of the wrong
     start = np.where(wrong, nearest + num_database // 2, nearest)
     indices = (start[:, None] + np.arange(8)) % num_database
     distances = (0.5 + 0.3 * wrong[:, None] + 0.01 * np.arange(8)).astype(np.float32)
@@ -59,7 +60,7 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     save_index(folder / "query.csv", query)
     save_positives(folder / "positives.npz", positives)
     save_predictions(folder / "predictions.npz", predictions)
-    table = tabulate_queries(predictions, positives, database, query)
+    table = tabulate_queries(predictions, positives, database, query, accepted=~unsure)
     table.to_csv(folder / "queries.csv", index=False)
     _write_rest(folder)
     for side, count in (("database", num_database), ("query", len(names))):

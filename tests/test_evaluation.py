@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from vpr.evaluation import describe_reranking, radius_curve, recall_curve, summarise
+from vpr.curves import error_curve, radius_curve, recall_curve
+from vpr.evaluation import describe_reranking, summarise_errors, summarise_recall
 from vpr.index import ImageIndex
 from vpr.predictions import Predictions
 from vpr.query_table import tabulate_queries
@@ -47,21 +48,25 @@ def test_recall_deeper_than_the_ranking_is_refused() -> None:
 
 
 def test_both_denominators_are_reported() -> None:
-    metrics = summarise(
-        first_correct_ranks(RANKING, POSITIVES), np.array([1, 1, 1, 0]), np.array([0, 9, 9, 99.0]),
-        ns=[1, 3], block_length=2, num_samples=200, confidence=0.95, seed=0,
+    ranks = first_correct_ranks(RANKING, POSITIVES)
+    metrics = summarise_recall(
+        ranks, np.array([1, 1, 1, 0]), ns=[1, 3], block_length=2, num_samples=200,
+        confidence=0.95, seed=0,
     )  # fmt: skip
     assert metrics["recall@3"] == 0.5
     assert metrics["recall@3_answerable"] == pytest.approx(2 / 3)
     assert metrics["num_queries_without_positives"] == 1
-    assert metrics["top1_metres_median"] == 9
+    assert summarise_errors(np.array([0, 9, 9, 99.0]))["top1_metres_median"] == 9
 
 
 def test_the_table_has_a_row_per_query() -> None:
     database = ImageIndex(list("abcde"), np.array([[0.0, 0], [3, 4], [6, 8], [0, 1], [9, 9]]))
     query = ImageIndex(list("wxyz"), np.zeros((4, 2)))
     distances = np.tile(np.array([0.2, 0.4, 0.8], np.float32), (4, 1))
-    table = tabulate_queries(Predictions(RANKING, distances, 5), POSITIVES, database, query)
+    accepted = np.array([True, False, True, True])
+    table = tabulate_queries(
+        Predictions(RANKING, distances, 5), POSITIVES, database, query, accepted=accepted
+    )
     assert ",".join(table.columns) == (
         "index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,"
         "num_positives,accepted"
@@ -70,6 +75,7 @@ def test_the_table_has_a_row_per_query() -> None:
     assert table["top1_metres"].tolist() == [10, 1, 0, 0]
     assert table["distance_ratio"].tolist() == [0.5] * 4
     assert table["num_positives"].tolist() == [1, 1, 1, 0]
+    assert table["accepted"].tolist() == accepted.tolist()
     assert table.to_csv(index=False).split("\n")[3].startswith("2,y,,a,")  # never right: empty
 
 
@@ -79,7 +85,9 @@ def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
         ImageIndex(list("abcde"), np.zeros((5, 2))),
         ImageIndex(list("wxyz"), np.zeros((4, 2))),
     )
-    table = tabulate_queries(Predictions(RANKING, distances, 5), POSITIVES, database, query)
+    table = tabulate_queries(
+        Predictions(RANKING, distances, 5), POSITIVES, database, query, accepted=np.ones(4, bool)
+    )
     assert table["top1_distance"].tolist() == [0.4, 0.2, 0, 0.1]
     assert table["distance_ratio"].tolist() == [2, 0.5, 1, 1]
 
@@ -96,6 +104,8 @@ def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
 def test_curves_by_hand() -> None:
     curve = recall_curve(first_correct_ranks(RANKING, POSITIVES), depth=3)
     assert curve["recall"].tolist() == [0.25, 0.25, 0.5]
+    errors = error_curve(np.array([7.0, 0, 7, 30]))
+    assert errors.to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
     radii = radius_curve(np.array([0.0, 5, 20]), radius_m=[5, 10, 30])
     assert radii["recall@1"].tolist() == pytest.approx([2 / 3, 2 / 3, 1])
 

@@ -1,24 +1,23 @@
-"""The metrics of a run: recall with its uncertainty, errors in metres, and curves."""
+"""The metrics of a run: recall with its uncertainty, errors in metres, known places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.acceptance import Acceptance, average_precision, recall_at_precision
 from vpr.recall import recall_at
 from vpr.uncertainty import block_bootstrap_interval, wilson_interval
 
 Metrics = dict[str, float | int | list[float]]
 
 
-def summarise(
+def summarise_recall(
     ranks: NDArray[np.int64],
     num_positives: NDArray[np.int64],
-    top1_metres: NDArray[np.float64],
     *,
     ns: Sequence[int],
     block_length: int,
@@ -26,12 +25,11 @@ def summarise(
     confidence: float,
     seed: int,
 ) -> Metrics:
-    """What goes into metrics/recall.json.
+    """Recall at each depth with its uncertainty.
 
     Args:
         ranks: Rank of the first positive of each query, from 1, in the order of the route.
         num_positives: Positives of each query.
-        top1_metres: Distance of the first prediction from the query, in metres.
         ns: The depths N to report.
         block_length: Queries in a bootstrap block.
         num_samples: Bootstrap samples.
@@ -40,7 +38,7 @@ def summarise(
 
     Returns:
         `recall@N` over all queries and `recall@N_answerable` over those that have a positive;
-        their intervals as lists; counts; median and 90th percentile of the top-1 error in metres.
+        their intervals as lists; counts.
     """
     answerable = num_positives > 0
     metrics: Metrics = {}
@@ -60,8 +58,6 @@ def summarise(
         )  # fmt: skip
     metrics["num_queries"] = len(ranks)
     metrics["num_queries_without_positives"] = int(np.count_nonzero(~answerable))
-    metrics["top1_metres_median"] = float(np.median(top1_metres))
-    metrics["top1_metres_p90"] = float(np.quantile(top1_metres, 0.9))
     return metrics
 
 
@@ -85,18 +81,36 @@ def describe_reranking(
     return metrics
 
 
-def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
-    """Recall@N for N = 1..depth, as columns `n` and `recall`."""
-    ns = np.arange(1, depth + 1)
-    return pd.DataFrame({"n": ns, "recall": [float(np.mean(ranks <= n)) for n in ns]})
+def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
+    """Median and 90th percentile of the first predictions' distance from their queries, metres."""
+    return {
+        "top1_metres_median": float(np.median(top1_metres)),
+        "top1_metres_p90": float(np.quantile(top1_metres, 0.9)),
+    }
 
 
-def radius_curve(metres: NDArray[np.float64], *, radius_m: Sequence[float]) -> pd.DataFrame:
-    """Recall@1 over a sweep of radii, as columns `radius_m` and `recall@1`.
+def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
+    """How well distance tells known from unknown places.
 
     Args:
-        metres: Distance of the first prediction from the query, shape (num_queries,).
-        radius_m: The radii; a prediction at the edge counts.
+        decided: Which queries were accepted, and the curve over all thresholds.
+        correct: Whether the first prediction of each is right, shape (num_queries,).
+
+    Returns:
+        Average precision, and recall at 100 % and 99 % precision, of the whole curve; with a
+        threshold the out-of-fold figures, and the threshold, by a name that says what it saw.
     """
-    shares = [float(np.mean(metres <= radius)) for radius in radius_m]
-    return pd.DataFrame({"radius_m": list(radius_m), "recall@1": shares})
+    metrics: Metrics = {
+        "average_precision": average_precision(decided.curve),
+        "recall_at_precision_100": recall_at_precision(decided.curve, 1.0),
+        "recall_at_precision_99": recall_at_precision(decided.curve, 0.99),
+    }
+    if decided.threshold is not None:
+        num_accepted = int(decided.accepted.sum())
+        num_right = int((decided.accepted & correct).sum())
+        metrics["accept_threshold_fitted_on_these_queries"] = decided.threshold
+        metrics["num_accepted_out_of_fold"] = num_accepted
+        metrics["accept_recall_out_of_fold"] = num_right / max(decided.num_answerable, 1)
+        if num_accepted:  # of nothing there is no precision, and NaN is no JSON
+            metrics["accept_precision_out_of_fold"] = num_right / num_accepted
+    return metrics

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -82,16 +82,13 @@ class Truth:
         return round(metres, 3), bool(np.isin(image, self.positives.indices[row]))
 
 
-def find_threshold(table: pd.DataFrame) -> float:
-    """Largest distance at which `evaluate` accepted a query; infinite if it accepted all.
+def find_threshold(metrics: Mapping[str, Any]) -> float:
+    """Largest distance that `evaluate` would accept; infinite if it accepts whatever comes.
 
     Args:
-        table: Columns `top1_distance` and `accepted` of metrics/queries.csv.
+        metrics: What metrics/recall.json holds.
     """
-    accepted = table["accepted"].to_numpy(dtype=bool)
-    if accepted.all():
-        return np.inf
-    return float(table["top1_distance"][accepted].max()) if accepted.any() else -np.inf
+    return float(metrics.get("accept_threshold_fitted_on_these_queries", np.inf))
 
 
 def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:

@@ -13,7 +13,12 @@ from vpr.recall import NEVER, first_correct_ranks
 
 
 def tabulate_queries(
-    predictions: Predictions, positives: csr_array, database: ImageIndex, query: ImageIndex
+    predictions: Predictions,
+    positives: csr_array,
+    database: ImageIndex,
+    query: ImageIndex,
+    *,
+    accepted: NDArray[np.bool_],
 ) -> pd.DataFrame:
     """A row per query.
 
@@ -22,13 +27,13 @@ def tabulate_queries(
         positives: Query x database; stored entries are the positives.
         database: Index of the database.
         query: Index of the queries.
+        accepted: Whether each query counts as a known place, shape (num_queries,).
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
         num_positives,accepted`. The rank counts from 1 and is empty if no prediction is right;
         the ratio is that of the first prediction's distance and the smallest of the others' (above
-        1 where re-ranking put it before a nearer one), empty at depth 1; without a threshold every
-        query is accepted.
+        1 where re-ranking put it before a nearer one), empty at depth 1.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -47,7 +52,7 @@ def tabulate_queries(
             "top1_distance": nearest.round(6),
             "distance_ratio": _ratios(predictions.distances),
             "num_positives": np.diff(positives.indptr),
-            "accepted": True,
+            "accepted": accepted,
         }
     )
 

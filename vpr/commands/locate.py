@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from json import loads
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 import torch
 import typer
 
@@ -33,7 +33,7 @@ MODEL = Path("models/netvlad/model.pt")
 DESCRIPTORS = Path("data/descriptors/database.npy")
 WHITENING = Path("models/whitening.pt")
 WHITENED = Path("data/whitened/database.npy")
-QUERIES = Path("metrics/queries.csv")
+METRICS = Path("metrics/recall.json")
 TEMPLATES = Path("pages")
 
 
@@ -65,7 +65,7 @@ def locate(
 
 
 def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
-    for needed in (MODEL, DESCRIPTORS, WHITENING, WHITENED, QUERIES):
+    for needed in (MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS):
         if not needed.exists():
             raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
     trunk = TrunkParams(**locked_params("trunk_db", "trunk"))
@@ -89,7 +89,7 @@ def _locate(files: Sequence[Path], ranked: Sequence[Ranked]) -> list[Located]:
         np.stack([row.distances for row in ranked]),
         load_index(PREPARED / "database.csv"),
         crs=load_param("dataset.crs", str | None),  # type: ignore[arg-type] # mypy: no type
-        threshold=find_threshold(pd.read_csv(QUERIES)),
+        threshold=find_threshold(loads(METRICS.read_text())),
         truth=Truth(query, load_positives(PREPARED / "positives.npz")),
         queries=[a if a is not None else b for a, b in zip(by_set, by_number, strict=True)],
     )

@@ -1,0 +1,64 @@
+"""Curves of a run: a table each, for DVC's plots and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
+    """Recall@N for N = 1..depth, as columns `n` and `recall`."""
+    ns = np.arange(1, depth + 1)
+    return pd.DataFrame({"n": ns, "recall": [float(np.mean(ranks <= n)) for n in ns]})
+
+
+def radius_curve(metres: NDArray[np.float64], *, radius_m: Sequence[float]) -> pd.DataFrame:
+    """Recall@1 over a sweep of radii, as columns `radius_m` and `recall@1`.
+
+    Args:
+        metres: Distance of the first prediction from the query, shape (num_queries,).
+        radius_m: The radii; a prediction at the edge counts.
+    """
+    shares = [float(np.mean(metres <= radius)) for radius in radius_m]
+    return pd.DataFrame({"radius_m": list(radius_m), "recall@1": shares})
+
+
+def error_curve(metres: NDArray[np.float64]) -> pd.DataFrame:
+    """How many first predictions lie how near, as columns `top1_metres`, `fraction_of_queries`.
+
+    Args:
+        metres: Distance of the first prediction from the query, shape (num_queries,).
+    """
+    shares = np.arange(1, len(metres) + 1) / len(metres)
+    columns = {"top1_metres": np.sort(metres).round(3), "fraction_of_queries": shares}
+    return pd.DataFrame(columns).drop_duplicates("top1_metres", keep="last")
+
+
+def save_curves(
+    folder: Path,
+    *,
+    ranks: NDArray[np.int64],
+    depth: int,
+    metres: NDArray[np.float64],
+    radii_m: Sequence[float],
+    precision_recall: pd.DataFrame,
+) -> None:
+    """Write every curve into a new folder, each a CSV file.
+
+    Args:
+        folder: The folder to create.
+        ranks: Rank of the first positive of each query, from 1, shape (num_queries,).
+        depth: Of the ranking.
+        metres: Distance of the first prediction from the query, same shape as the ranks.
+        radii_m: Radii of the sweep.
+        precision_recall: Over thresholds of acceptance.
+    """
+    folder.mkdir()
+    recall_curve(ranks, depth=depth).to_csv(folder / "recall.csv", index=False)
+    radius_curve(metres, radius_m=radii_m).to_csv(folder / "radius.csv", index=False)
+    error_curve(metres).to_csv(folder / "errors.csv", index=False)
+    precision_recall.to_csv(folder / "precision_recall.csv", index=False)
