@@ -11,15 +11,16 @@ from pydantic import Field
 from vpr.artefacts import built_aside
 from vpr.device import find_device
 from vpr.entry import run_stage
-from vpr.finetuning import start_model, train
+from vpr.finetuning import train
 from vpr.head import load_head
-from vpr.index import load_index
+from vpr.initial_model import start_model
 from vpr.local_features import load_features
 from vpr.model_files import load_state
 from vpr.parameters import load_param, load_params
-from vpr.positives import load_positives
-from vpr.training import make_optimizer
-from vpr.training_log import save_model
+from vpr.training_data import load_training_data
+from vpr.training_log import announce_epochs, save_model
+from vpr.training_state import TrainingState
+from vpr.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -39,45 +40,56 @@ class FinetuneParams:
     positive: Literal["nearest", "random"]
     negative_radius_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     refresh_epochs: Annotated[int, Field(ge=1)]
+    validation_fraction: Annotated[float, Field(ge=0, le=0.5)]
+    select: Literal["last", "best"]
+
+    def __post_init__(self) -> None:
+        """Refuse a choice that there is nothing to make by."""
+        if self.select == "best" and self.validation_fraction == 0:
+            raise ValueError("select = best needs a validation_fraction above 0")
 
 
 def finetune(
-    *, features: Path, database: Path, positives: Path, frozen: Path, trainable: Path, model: Path
-) -> None:
+    *, features: Path, validation: Path, database: Path, positives: Path, frozen: Path,
+    trainable: Path, model: Path,
+) -> None:  # fmt: skip
     """Train NetVLAD and the encoder's last layers on the database alone.
 
     Args:
         features: Folder of the database's stored local features.
+        validation: The same of a view of each held-out image, the last of the database.
         database: Index of the database, for its coordinates.
         positives: Database x database positives.
         frozen: State of the encoder's frozen modules.
         trainable: State of what trains, with or without a pool.
-        model: Folder to write: `model.pt`, `loss.csv`, `metrics.json`.
+        model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
     """
     params = load_params("finetune", FinetuneParams)
     trainable_from = load_param("trunk.trainable_from", int)
     device = find_device()
-    stored = load_features(features)
-    state, origin = start_model(
-        load_state(frozen) | load_state(trainable), stored, trainable_from=trainable_from,
+    views = load_features(validation)
+    whole = load_training_data(features=features, positives=positives, index=database)
+    seen = whole.without_last(len(views.shapes))
+    start, origin = start_model(
+        load_state(frozen) | load_state(trainable), seen.features, trainable_from=trainable_from,
         num_clusters=params.num_clusters, vlad_version=params.vlad_version, seed=params.seed,
         device=device,
     )  # fmt: skip
     print(origin)
-    head = load_head(state, trainable_from)
-    optimizer = make_optimizer(
-        head, lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay
-    )
+    state = TrainingState.start(
+        load_head(start, trainable_from), seed=params.seed, lr=params.lr,
+        momentum=params.momentum, weight_decay=params.weight_decay,
+    )  # fmt: skip
     records = train(
-        head, stored, load_positives(positives), load_index(database).coordinates, optimizer,
-        epochs=params.epochs, seed=params.seed, margin=params.margin,
+        state, seen, epochs=params.epochs, margin=params.margin,
         batch_triplets=params.batch_triplets, hard=params.mining == "hard",
         nearest_positive=params.positive == "nearest",
         negative_radius_m=params.negative_radius_m, refresh_epochs=params.refresh_epochs,
-        device=device,
+        validation=Validation(views, whole) if len(views.shapes) else None, device=device,
     )  # fmt: skip
+    announce_epochs(records, state)
     with built_aside(model) as (aside,):
-        save_model(aside, state, head, records)
+        save_model(aside, start, state, select_best=params.select == "best")
 
 
 if __name__ == "__main__":

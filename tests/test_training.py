@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,10 @@ from vpr.geometry import find_training_positives
 from vpr.head import Head
 from vpr.local_features import LocalFeatures
 from vpr.mining import find_anchors, find_negatives, mine_triplets
-from vpr.training import group_losses, make_optimizer
+from vpr.training import EpochRecord, group_losses
+from vpr.training_data import TrainingData
+from vpr.training_state import TrainingState
+from vpr.validation import Validation
 
 CPU = torch.device("cpu")
 NUM = 6
@@ -105,14 +110,25 @@ def test_gradient_of_a_group_is_the_mean_over_its_triplets(head: Head) -> None:
 
 
 def run(head: Head, positives: csr_array, *, seed: int, epochs: int = 4) -> tuple[Head, list]:
-    trained = copy.deepcopy(head)
-    optimizer = make_optimizer(trained, lr=0.05, momentum=0.9, weight_decay=0)
-    records = train(
-        trained, FEATURES, positives, PLACES, optimizer, epochs=epochs, seed=seed, margin=0.5,
+    state = start(head, seed=seed)
+    return state.head, list(go_on(state, positives, epochs=epochs))
+
+
+def start(head: Head, *, seed: int) -> TrainingState:
+    return TrainingState.start(
+        copy.deepcopy(head), seed=seed, lr=0.05, momentum=0.9, weight_decay=0
+    )
+
+
+def go_on(
+    state: TrainingState, positives: csr_array, *, epochs: int,
+    validation: Validation | None = None, refresh_epochs: int = 1,
+) -> Iterator[EpochRecord]:  # fmt: skip
+    return train(
+        state, TrainingData(FEATURES, positives, PLACES), epochs=epochs, margin=0.5,
         batch_triplets=4, hard=False, nearest_positive=True, negative_radius_m=None,
-        refresh_epochs=1, device=CPU,
+        refresh_epochs=refresh_epochs, validation=validation, device=CPU,
     )  # fmt: skip
-    return trained, list(records)
 
 
 def test_loss_falls_and_one_seed_repeats(head: Head, positives: csr_array) -> None:
@@ -137,3 +153,28 @@ def test_a_diverging_loss_stops_with_advice(head: Head, positives: csr_array) ->
     head.pool.centroids.data.fill_(float("nan"))
     with pytest.raises(ValueError, match=r"smaller finetune.lr"):
         run(head, positives, seed=0)
+
+
+def same(one: Head, other: Head) -> bool:
+    mine, its = one.state_dict(), other.state_dict()
+    return all(torch.equal(tensor, its[name]) for name, tensor in mine.items())
+
+
+def test_training_that_is_saved_and_loaded_between_epochs_ends_at_the_same_bits(
+    head: Head, positives: csr_array, tmp_path: Path
+) -> None:
+    validation = Validation(FEATURES, TrainingData(FEATURES, positives, PLACES))
+    straight = start(head, seed=3)
+    list(go_on(straight, positives, epochs=5, validation=validation, refresh_epochs=3))
+    halted = start(head, seed=3)
+    epochs = go_on(halted, positives, epochs=5, validation=validation, refresh_epochs=3)
+    next(epochs), next(epochs)
+    torch.save(halted.state_dict(), tmp_path / "a")
+    resumed = start(head, seed=99)
+    resumed.load_state_dict(torch.load(tmp_path / "a", weights_only=True))
+    rest = list(go_on(resumed, positives, epochs=5, validation=validation, refresh_epochs=3))
+    assert len(rest) == 3
+    assert resumed.records == straight.records
+    assert resumed.recalls == straight.recalls
+    assert same(resumed.head, straight.head)
+    assert all(torch.equal(resumed.best[name], straight.best[name]) for name in straight.best)

@@ -33,6 +33,11 @@ class LocalFeatures:
     shapes: NDArray[np.int64]
     starts: NDArray[np.int64]
 
+    def first(self, num_images: int) -> LocalFeatures:
+        """The features of the first images alone."""
+        starts = self.starts[: num_images + 1]
+        return LocalFeatures(self.rows[: starts[-1]], self.shapes[:num_images], starts)
+
     def maps(self, images: Sequence[int]) -> Tensor:
         """Feature maps of images that have the same shape.
 

@@ -97,7 +97,7 @@ def train_epoch(
         optimizer.step()
         losses, near, far = (values.detach().double() for values in measured)
         sums += [float(values.sum()) for values in (losses, losses > 0, near, far)]
-    means = sums / max(len(triplets.images), 1)
+    means = (sums / max(len(triplets.images), 1)).tolist()
     return EpochRecord(
         loss=means[0],
         num_triplets=len(triplets.images),
