@@ -1,5 +1,6 @@
 # make run    set everything up, run the pipeline, print the recall table
 # make test   set up what tests need, run them
+# make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
 # make lint   ruff and mypy
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
@@ -16,7 +17,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run test lint setup
+.PHONY: run berlin test lint setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -25,6 +26,11 @@ run: setup
 	@$(PYTHON) -m vpr lockfile
 	dvc metrics show
 	@echo "Submission: data/submission/submit.json; predictions: data/predictions.npz; per query: metrics/queries.csv"
+
+# DATA and CHECKPOINT reach the shell as environment variables, so that spaces in them do no harm.
+berlin: setup
+	@test -n "$$DATA" -a -n "$$CHECKPOINT" || { echo "usage: make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar" >&2; exit 1; }
+	$(PYTHON) -m vpr berlin "$$DATA" "$$CHECKPOINT"
 
 test: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest

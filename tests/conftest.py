@@ -86,3 +86,10 @@ def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(finished_pipeline: Path, tmp_path: Path) -> Path:
     """A copy of the finished pipeline, cache included, to do with as one likes."""
     return Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    """Replace a text in the parameters of a folder."""
+    params = (folder / "params.yaml").read_text()
+    assert old in params
+    (folder / "params.yaml").write_text(params.replace(old, new))

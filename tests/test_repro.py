@@ -11,19 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, run
+from conftest import ROOT, change, run
 from ruamel.yaml import YAML
 from test_pipeline import STAGES, names, outs_of
 
 
 def stages_run(output: str) -> set[str]:
     return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", output)}
-
-
-def change(pipeline: Path, old: str, new: str) -> None:
-    params = (pipeline / "params.yaml").read_text()
-    assert old in params
-    (pipeline / "params.yaml").write_text(params.replace(old, new))
 
 
 def test_a_finished_run_is_clean_and_a_second_one_does_nothing(pipeline: Path) -> None:

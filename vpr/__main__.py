@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 # Each a function in its module of vpr/commands/.
-COMMANDS = ("checkpoint", "compare", "doctor", "export", "gate", "locate", "lockfile")
+COMMANDS = ("berlin", "checkpoint", "compare", "doctor", "export", "gate", "locate", "lockfile")
 
 
 class Commands(TyperGroup):

@@ -46,6 +46,8 @@ def find_index(folder: Path, index: str | None) -> Path:
     Raises:
         ValueError: If there is no such thing, or several and none is named.
     """
+    if not folder.is_dir():
+        raise ValueError(f"dataset.dir = {folder}: there is no such folder")
     if index is not None:
         path = folder / index
         if not path.exists():

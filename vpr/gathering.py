@@ -57,13 +57,26 @@ def find_image(root: Path, name: str) -> Path:
         FileNotFoundError: If there is no such file.
     """
     home = root.resolve()
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-        raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
-    if "\0" in name:
-        raise ValueError(f"{name!r}: a name cannot hold a zero byte")
+    check_name(name, home=home)
     source = home / name
     if not source.resolve().is_relative_to(home):
         raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
     if not source.is_file():
         raise FileNotFoundError(f"{name!r}: there is no such file in {home}")
     return source
+
+
+def check_name(name: str, *, home: Path) -> None:
+    """Check that an image's name can only be a path below the data set's folder.
+
+    Args:
+        name: The image's path in it.
+        home: The folder, for the message.
+
+    Raises:
+        ValueError: If it is absolute, leads out of the folder, or no path at all.
+    """
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+        raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
+    if "\0" in name:
+        raise ValueError(f"{name!r}: a name cannot hold a zero byte")

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from vpr.environment import ENV_FILE, installed_version
+from vpr.finding import Finding
+from vpr.formats import find_index
 from vpr.parameters import load_param, read_yaml
 
 OLDEST_PYTHON = (3, 11)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Args:
-        subject: What was looked at.
-        words: What is there, or what to do.
-        ok: Whether a run can start with it.
-    """
-
-    subject: str
-    words: str
-    ok: bool
-
-    def __str__(self) -> str:
-        """One line for a terminal."""
-        return f"{'OK  ' if self.ok else 'FAIL'} {self.subject}: {self.words}"
 
 
 def check_python() -> Finding:
@@ -59,14 +41,35 @@ def check_dataset(root: Path) -> Finding:
         root: The repository.
     """
     folder = root / load_param("dataset.dir", str)
-    index = folder / load_param("dataset.index", str)
-    if folder.is_dir() and not index.exists():
-        inside = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
-        words = f"dataset.index: {index} is missing; the folder has: {inside}"
-        return Finding("data set", words, ok=False)
-    if folder.is_dir():
-        return Finding("data set", str(index), ok=True)
-    return _made_or_missing("data set", "dataset.dir", folder, root)
+    if not folder.is_dir():
+        return _made_or_missing("data set", "dataset.dir", folder, root)
+    index = load_param("dataset.index", str | None)  # type: ignore[arg-type] # mypy: no type
+    try:
+        return Finding("data set", str(find_index(folder, index)), ok=True)
+    except ValueError as error:
+        return Finding("data set", str(error), ok=False)
+
+
+def check_sharing(root: Path) -> Finding:
+    """Whether experiments in other folders, and other people, can get the data set.
+
+    Args:
+        root: The repository.
+    """
+    name = load_param("dataset.dir", str)
+    folder, subject = root / name, "sharing the data set"
+    if not folder.resolve().is_relative_to(root.resolve()):
+        words = (
+            f"{name} lies outside the repository: runs work on this machine alone"
+            + ("" if Path(name).is_absolute() else ", and not in `dvc exp run --temp` or --queue")
+            + f". To share it: dvc add {name} -o data/{folder.resolve().name}, and name that in "
+            "dataset.dir"
+        )
+        return Finding(subject, words, ok=True, is_note=True)
+    if _pointer(folder).exists() or folder.resolve() in _made_outs(root):
+        return Finding(subject, "DVC knows it", ok=True)
+    words = f"{name} is not known to DVC: `dvc add {name}`, or --temp and --queue lack it"
+    return Finding(subject, words, ok=True, is_note=True)
 
 
 def check_weights(root: Path) -> Finding:
@@ -82,12 +85,16 @@ def check_weights(root: Path) -> Finding:
 
 
 def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:
-    if path.with_name(path.name + ".dvc").exists():
+    if _pointer(path).exists():
         return Finding(subject, f"{path} is not here: get it with `dvc pull {path}.dvc`", ok=False)
     if path.resolve() in _made_outs(root):
         return Finding(subject, f"{path} will be made by its stage", ok=True)
     words = f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
     return Finding(subject, words, ok=False)
+
+
+def _pointer(path: Path) -> Path:
+    return path.with_name(path.name + ".dvc")
 
 
 def _made_outs(root: Path) -> list[Path]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from stages.evaluate import EvaluateParams
@@ -20,8 +22,35 @@ from stages.search import SearchParams
 from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.whiten import WhitenParams
-from vpr.parameters import check_params
-from vpr.readiness import Finding, check_dataset, check_packages, check_python, check_weights
+from vpr.finding import Finding
+from vpr.formats import parse_set
+from vpr.ground_truth import choose_radius
+from vpr.image_facts import survey_images, usable
+from vpr.image_findings import (
+    check_conversions,
+    check_decoding,
+    check_duplicates,
+    check_missing,
+    check_sizes,
+)
+from vpr.machine_findings import check_disk, check_faiss_gpu, check_torch_gpu
+from vpr.parameters import check_params, load_param, load_params
+from vpr.place_findings import (
+    check_coordinates,
+    check_counts,
+    check_query_positives,
+    check_training_positives,
+)
+from vpr.readiness import (
+    check_dataset,
+    check_packages,
+    check_python,
+    check_sharing,
+    check_weights,
+)
+from vpr.weights_findings import check_checkpoint
+
+ROOT = Path()
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
@@ -41,20 +70,70 @@ SECTIONS: dict[str, type] = {
 
 
 def doctor(
-    quick: Annotated[bool, typer.Option(help="Print only what needs attention.")] = False,
+    quick: Annotated[bool, typer.Option(help="Print only what would stop a run at once.")] = False,
 ) -> None:
-    """Check Python, packages, parameters, data set and weights: each OK, or what to do."""
-    problems = check_params(SECTIONS)
-    findings = [check_python(), check_packages()]
-    findings += [Finding("parameters", problem, ok=False) for problem in problems]
-    if not problems:
-        findings += [
-            Finding("parameters", "params.yaml fits every stage", ok=True),
-            check_dataset(Path()),
-            check_weights(Path()),
-        ]
-    for finding in findings:
+    """Check Python, packages, parameters, machine, data set and weights: each OK, or what to do."""
+    all_ok = True
+    for finding in _findings(quick=quick):
+        all_ok = all_ok and finding.ok
         if not (quick and finding.ok):
-            print(finding)
-    if not all(finding.ok for finding in findings):
+            print(finding, flush=True)
+    if not all_ok:
         sys.exit(1)
+
+
+def _findings(*, quick: bool) -> Iterator[Finding]:
+    """One finding after the other; the quick part opens no image and no checkpoint."""
+    yield check_python()
+    yield check_packages()
+    problems = check_params(SECTIONS)
+    if problems:
+        yield from (Finding("parameters", problem, ok=False) for problem in problems)
+        return
+    yield Finding("parameters", "params.yaml fits every stage", ok=True)
+    dataset = check_dataset(ROOT)
+    yield dataset
+    yield check_weights(ROOT)
+    if quick:
+        return
+    yield check_torch_gpu()
+    yield check_faiss_gpu()
+    yield from _check_checkpoint()
+    yield check_sharing(ROOT)
+    if dataset.ok and Path(load_param("dataset.dir", str)).is_dir():
+        yield from _check_set()
+
+
+def _check_checkpoint() -> Iterator[Finding]:
+    params = load_params("pretrained", PretrainedParams)
+    tuned = load_params("finetune", FinetuneParams)
+    file = ROOT / "models/pretrained" / params.weights
+    if file.is_file() and file.name not in ("random", "imagenet"):
+        yield check_checkpoint(
+            file, sha256=params.sha256, num_clusters=tuned.num_clusters,
+            vlad_version=tuned.vlad_version,
+        )  # fmt: skip
+
+
+def _check_set() -> Iterator[Finding]:
+    chosen = load_params("dataset", DatasetParams)
+    tuned = load_params("finetune", FinetuneParams)
+    try:
+        truth = parse_set(Path(chosen.dir), chosen.index)
+        radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
+    except (ValueError, OSError) as error:
+        yield Finding("ground truth", str(error), ok=False)
+        return
+    yield check_counts(truth, radius_m)
+    yield check_coordinates(truth, chosen.crs)
+    yield check_query_positives(truth, radius_m, load_params("evaluate", EvaluateParams).radii_m)
+    yield check_training_positives(truth, radius_m, tuned.epochs)
+    facts = survey_images(Path(chosen.dir), truth)
+    for check in (check_missing, check_decoding, check_duplicates, check_sizes, check_conversions):
+        yield check(facts)
+    trunk = load_params("trunk", TrunkParams)
+    yield check_disk(
+        [one.file for one in usable(facts) if one.file], trainable_from=trunk.trainable_from,
+        precision=getattr(torch, trunk.precision), max_side_px=trunk.max_side_px,
+        num_clusters=tuned.num_clusters,
+    )  # fmt: skip

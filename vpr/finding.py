@@ -1,0 +1,27 @@
+"""One line of the doctor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Args:
+        subject: What was looked at.
+        words: What is there, or what to do.
+        ok: Whether a run can start with it.
+        is_note: Whether somebody should look at it although a run can start.
+    """
+
+    subject: str
+    words: str
+    ok: bool
+    is_note: bool = False
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        level = "FAIL" if not self.ok else "NOTE" if self.is_note else "OK  "
+        return f"{level} {self.subject}: {self.words}"
