@@ -179,7 +179,10 @@ def test_the_disk_that_a_run_fills_is_added_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
-    given = {"trainable_from": 24, "precision": torch.bfloat16, "max_side_px": None}
+    given = {
+        "map_shape": lambda height, width: (512, height // 16, width // 16),
+        "precision": torch.bfloat16, "max_side_px": None,
+    }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
     # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.
     words = check_disk([tmp_path / "a.png"], **given, num_clusters=100_000).words

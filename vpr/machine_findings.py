@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import faiss
 import torch
 
-from vpr.encoder import encoder_shapes, map_shape
+from vpr.encoder import encoder_shapes
 from vpr.finding import Finding
 from vpr.images import read_size
 
@@ -38,7 +38,7 @@ def check_faiss_gpu() -> Finding:
 def check_disk(
     files: Sequence[Path],
     *,
-    trainable_from: int,
+    map_shape: Callable[[int, int], tuple[int, int, int]],
     precision: torch.dtype,
     max_side_px: int | None,
     num_clusters: int,
@@ -47,7 +47,7 @@ def check_disk(
 
     Args:
         files: The images of both sides, each one that decodes.
-        trainable_from: Index of the first module that is not frozen.
+        map_shape: Shape (C, H', W') of the stored features of an image H x W pixels large.
         precision: Type of the stored features.
         max_side_px: Larger images are scaled down to it.
         num_clusters: K of NetVLAD.
@@ -56,7 +56,7 @@ def check_disk(
     dim = NUM_WRITTEN["descriptors"] * num_clusters * shapes["encoder.28.bias"][0]
     num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * sum(map(math.prod, shapes.values()))
     for file in files:
-        features = math.prod(map_shape(trainable_from, *read_size(file, max_side_px=max_side_px)))
+        features = math.prod(map_shape(*read_size(file, max_side_px=max_side_px)))
         num_bytes += file.stat().st_size + features * precision.itemsize + dim * FLOAT_BYTES
     free = shutil.disk_usage(Path()).free
     words = (

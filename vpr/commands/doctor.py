@@ -22,6 +22,7 @@ from stages.search import SearchParams
 from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.whiten import WhitenParams
+from vpr.dense_sift import DenseRootSift
 from vpr.finding import Finding
 from vpr.formats import parse_set
 from vpr.ground_truth import choose_radius
@@ -48,6 +49,7 @@ from vpr.readiness import (
     check_sharing,
     check_weights,
 )
+from vpr.trunk import SiftTrunk, VggTrunk
 from vpr.weights_findings import check_checkpoint
 
 ROOT = Path()
@@ -132,8 +134,14 @@ def _check_set() -> Iterator[Finding]:
     for check in (check_missing, check_decoding, check_duplicates, check_sizes, check_conversions):
         yield check(facts)
     trunk = load_params("trunk", TrunkParams)
+    precision = getattr(torch, trunk.precision)
+    network = (
+        VggTrunk(trunk.trainable_from, precision)
+        if trunk.encoder == "vgg16"
+        else SiftTrunk(DenseRootSift(), precision)
+    )
     yield check_disk(
-        [one.file for one in usable(facts) if one.file], trainable_from=trunk.trainable_from,
-        precision=getattr(torch, trunk.precision), max_side_px=trunk.max_side_px,
+        [one.file for one in usable(facts) if one.file],
+        map_shape=network.map_shape, precision=precision, max_side_px=trunk.max_side_px,
         num_clusters=tuned.num_clusters,
     )  # fmt: skip
