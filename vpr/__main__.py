@@ -10,7 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 # Each a function in its module of vpr/commands/.
-COMMANDS = ("berlin", "checkpoint", "compare", "doctor", "export", "gate", "locate", "lockfile")
+COMMANDS = (
+    "berlin", "checkpoint", "compare", "doctor", "export", "gate", "locate", "lockfile", "score",
+)  # fmt: skip
 
 
 class Commands(TyperGroup):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +82,13 @@ def _check(predictions: Predictions, path: Path) -> None:
     check_ranking(indices, predictions.num_database, source=path)
 
 
-def check_ranking(indices: NDArray[np.int64], num_database: int, *, source: object) -> None:
+def check_ranking(
+    indices: Iterable[NDArray[np.int64]], num_database: int, *, source: object
+) -> None:
     """Check that every row names distinct database images.
 
     Args:
-        indices: Database indices, shape (num_queries, top_k).
+        indices: Database indices, a row for each query.
         num_database: Images in the database.
         source: The file, named in the messages.
 
