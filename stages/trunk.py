@@ -29,7 +29,7 @@ class TrunkParams:
 
     encoder: Encoder
     trainable_from: int
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16", "float16"]
     max_side_px: Annotated[int, Field(ge=32)] | None
 
 
@@ -50,7 +50,7 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
             print(f"going on after the {writer.num_images} images that were done")
         sizes = [read_size(file, max_side_px=params.max_side_px) for file in files]
         network = load_trunk(load_state(frozen), params.trainable_from, precision)
-        announce_features(files, sizes, network)
+        announce_features(files, sizes, network, device)
         read = partial(read_image, max_side_px=params.max_side_px)
         for maps in extract_features(network, files, sizes, read, device):
             writer.append(maps)

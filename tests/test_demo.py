@@ -33,7 +33,7 @@ def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
     trunk = load_trunk(frozen, CUT, torch.bfloat16)
     with torch.inference_mode():
         maps = [
-            torch.cat([head.encoder(part.float()) for part in extract_features(
+            torch.cat([head.encode(part) for part in extract_features(
                 trunk, files, [(192, 256)] * len(files),
                 lambda file: read_image(file, max_side_px=None), torch.device("cpu"),
             )])

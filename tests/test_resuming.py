@@ -12,7 +12,7 @@ from PIL import Image
 
 import stages.trunk
 from stages.trunk import trunk
-from vpr import extraction, feature_writer
+from vpr import batches, feature_writer
 from vpr.artefacts import SCRATCH
 from vpr.model_files import save_state
 from vpr.random_weights import random_encoder
@@ -26,7 +26,7 @@ SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 
 @pytest.fixture(autouse=True)
 def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(extraction.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
+    monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
     monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
     Path("params.yaml").write_text(
         "trunk: {encoder: vgg16, trainable_from: 5, precision: float32, max_side_px: null}\n"

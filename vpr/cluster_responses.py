@@ -31,7 +31,7 @@ def cluster_responses(
     """
     pool = head.pool
     with torch.inference_mode():
-        maps = head.encoder(features)
+        maps = head.encode(features)
         height, width = maps.shape[2:]
         unit = functional.normalize(maps, dim=1)
         assignment = pool.conv(unit).flatten(2).softmax(dim=1)[0]  # (K, P)

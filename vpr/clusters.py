@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from vpr.extraction import POSITIONS_PER_BATCH
+from vpr.batches import positions_per_batch
 from vpr.head import Head
 from vpr.local_features import LocalFeatures, batches_of_one_shape
 
@@ -40,12 +40,12 @@ def sample_encoded(
     num_images = len(features.shapes)
     images = np.sort(rng.permutation(num_images)[:MAX_IMAGES])
     per_image = math.ceil(NUM_SAMPLES / len(images))
-    encoder = head.encoder.to(device)
+    head = head.to(device)
     samples = []
     shapes = features.shapes[images]
-    for run in batches_of_one_shape(shapes, max_area=POSITIONS_PER_BATCH[device.type]):
+    for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
         with torch.inference_mode():
-            maps = encoder(features.maps(images[run].tolist()).to(device))
+            maps = head.encode(features.maps(images[run].tolist()).to(device))
             rows = torch.nn.functional.normalize(maps, dim=1).flatten(2).transpose(1, 2)
         for image in rows.cpu().numpy():  # (P, C)
             samples.append(image[rng.permutation(len(image))[:per_image]])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vpr.batches import pixels_per_batch, positions_per_batch
 from vpr.head import Head
 from vpr.local_features import LocalFeatures, batches_of_one_shape
 from vpr.progress import track
 
-# Areas of one batch. On CPUs larger ones gain nothing and cost memory; results are the same.
-PIXELS_PER_BATCH = {"cpu": 2 * 640 * 480, "cuda": 32 * 640 * 480}
-POSITIONS_PER_BATCH = {"cpu": 4 * 40 * 30, "cuda": 64 * 40 * 30}
+BATCHES_AHEAD = 2  # decoded while one is computed
 
 
 def extract_features(
@@ -28,7 +28,10 @@ def extract_features(
     read: Callable[[Path], NDArray[np.uint8]],
     device: torch.device,
 ) -> Iterator[Tensor]:
-    """Local features of images; the next batch is decoded while this one is computed.
+    """Local features of images; the next batches are decoded while this one is computed.
+
+    One thread decodes beside a CPU, which computes on all its cores; beside a GPU, which waits
+    for pixels, as many as there are cores.
 
     Args:
         trunk: Makes feature maps of pixels, as `load_trunk` gives it.
@@ -39,27 +42,42 @@ def extract_features(
 
     Yields:
         Feature maps (N, C, H', W') of neighbouring images of one size, on the CPU, in order.
+
+    Raises:
+        ValueError: If an image does not decode, or its features are not finite.
     """
     if not images:  # all were done before a kill
         return
     trunk = trunk.to(device)
-    batches = list(batches_of_one_shape(sizes, max_area=PIXELS_PER_BATCH[device.type]))
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = pool.submit(_decode, [images[index] for index in batches[0]], read, device)
-        steps = track(pairwise([*batches, []]), total=len(batches), title="local features")
-        for _, upcoming in steps:
-            pixels = waiting.result()
-            if upcoming:
-                waiting = pool.submit(_decode, [images[index] for index in upcoming], read, device)
-            with torch.inference_mode():
-                yield trunk(pixels.to(device)).cpu()
+    batches = list(batches_of_one_shape(sizes, max_area=pixels_per_batch(device)))
+    decoded = _decoded([[images[index] for index in batch] for batch in batches], read, device)
+    steps = track(zip(batches, decoded, strict=True), total=len(batches), title="local features")
+    for batch, pixels in steps:
+        with torch.inference_mode():
+            maps = trunk(pixels.to(device, non_blocking=True))
+            if not bool(torch.isfinite(maps).all()):
+                raise ValueError(
+                    f"{images[batch[0]]} or one of the next {len(batch) - 1}: local features "
+                    f"exceed the range of {maps.dtype}: take another trunk.precision or weights"
+                )
+            yield maps.cpu()
 
 
-def _decode(
-    images: Sequence[Path], read: Callable[[Path], NDArray[np.uint8]], device: torch.device
-) -> Tensor:
-    pixels = torch.from_numpy(np.stack([read(image) for image in images]))
-    return pixels.pin_memory() if device.type == "cuda" else pixels
+def _decoded(
+    batches: Sequence[Sequence[Path]],
+    read: Callable[[Path], NDArray[np.uint8]],
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Pixels (N, H, W, 3) of batch after batch; on the way to a GPU in pinned memory."""
+    on_gpu = device.type == "cuda"
+    waiting: deque[list[Future[NDArray[np.uint8]]]] = deque()
+    upcoming = iter(batches)
+    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) if on_gpu else 1) as pool:
+        for _ in batches:
+            while len(waiting) <= BATCHES_AHEAD and (batch := next(upcoming, None)):
+                waiting.append([pool.submit(read, image) for image in batch])
+            pixels = torch.from_numpy(np.stack([one.result() for one in waiting.popleft()]))
+            yield pixels.pin_memory() if on_gpu else pixels
 
 
 def extract_descriptors(
@@ -78,7 +96,7 @@ def extract_descriptors(
     """
     head = head.to(device)
     shapes = features.shapes[np.asarray(images)]
-    for run in batches_of_one_shape(shapes, max_area=POSITIONS_PER_BATCH[device.type]):
+    for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
         with torch.inference_mode():
             maps = features.maps([images[position] for position in run]).to(device)
             yield head(maps).cpu().numpy()

@@ -59,7 +59,7 @@ class FeatureWriter:
         """Add the maps of images.
 
         Args:
-            maps: Shape (N, C, H, W), float32 or bfloat16, on the CPU.
+            maps: Shape (N, C, H, W), float32, bfloat16 or float16, on the CPU.
         """
         count, dim, height, width = maps.shape
         rows = maps.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)

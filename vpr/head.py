@@ -27,9 +27,28 @@ class Head(nn.Module):
         self.encoder = build_encoder(trainable_from, NUM_MODULES)
         self.pool = NetVLAD(num_clusters, dim, with_bias=with_bias)
 
+    def encode(self, features: Tensor) -> Tensor:
+        """Local features behind the whole encoder.
+
+        Convolutions compute in the precision of the stored features where that is safe: from
+        bfloat16 features in bfloat16, by autocast, with weights, gradients of weights and
+        optimizer in float32. From float16 they compute in float32: gradients of that type would
+        fall below its smallest number.
+
+        Args:
+            features: As stored, shape (N, C', H, W), float32, bfloat16 or float16.
+
+        Returns:
+            Shape (N, C, H, W), float32.
+        """
+        low = features.dtype == torch.bfloat16
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=low):
+            maps: Tensor = self.encoder(features if low else features.float())
+        return maps.float()
+
     def forward(self, features: Tensor) -> Tensor:
-        """Unit descriptors (N, K * C) of stored features (N, C', H, W)."""
-        descriptors: Tensor = self.pool(self.encoder(features))
+        """Unit descriptors (N, K * C), float32, of stored features (N, C', H, W)."""
+        descriptors: Tensor = self.pool(self.encode(features))
         return descriptors
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 STORED: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32),
     torch.bfloat16: np.dtype(np.uint16),
+    torch.float16: np.dtype(np.float16),
 }
 
 
@@ -24,12 +25,13 @@ class LocalFeatures:
     """Local features of a list of images, of any sizes.
 
     Args:
-        rows: Shape (num_positions, C), float32 or uint16 (bfloat16's bits), usually mapped.
+        rows: Shape (num_positions, C), float32, float16 or uint16 (bfloat16's bits), usually
+            mapped.
         shapes: Height and width of each image's map, shape (num_images, 2).
         starts: First row of each image, and the end, shape (num_images + 1,).
     """
 
-    rows: NDArray[np.float32] | NDArray[np.uint16]
+    rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
     shapes: NDArray[np.int64]
     starts: NDArray[np.int64]
 
@@ -45,13 +47,13 @@ class LocalFeatures:
             images: Indices of images.
 
         Returns:
-            Shape (N, C, H, W), float32, in channels_last memory.
+            Shape (N, C, H, W) in the type that was stored, in channels_last memory.
         """
         height, width = self.shapes[images[0]]
         parts = [self.rows[self.starts[image] : self.starts[image + 1]] for image in images]
         stacked = torch.from_numpy(np.stack(parts))  # (N, H * W, C)
         if stacked.dtype == torch.uint16:
-            stacked = stacked.view(torch.bfloat16).float()
+            stacked = stacked.view(torch.bfloat16)
         return stacked.view(len(images), height, width, -1).permute(0, 3, 1, 2)  # (N, C, H, W)
 
 
@@ -65,8 +67,8 @@ def load_features(folder: Path) -> LocalFeatures:
     shapes = np.load(folder / "shapes.npy", allow_pickle=False)
     if rows.ndim != 2 or rows.dtype not in STORED.values():
         raise ValueError(
-            f"{folder / 'features.npy'}: expected (num_positions, C) of float32 or uint16, "
-            f"found {rows.shape} of {rows.dtype}"
+            f"{folder / 'features.npy'}: expected (num_positions, C) of float32, float16 or "
+            f"uint16, found {rows.shape} of {rows.dtype}"
         )
     if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes < 1).any():
         raise ValueError(f"{folder / 'shapes.npy'}: expected (num_images, 2) of H, W >= 1")

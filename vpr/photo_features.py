@@ -54,7 +54,7 @@ def extract_photos(
     for start in range(0, len(photos), PHOTOS_AT_ONCE):
         batch = photos[start : start + PHOTOS_AT_ONCE]
         sizes = [read_size(photo, max_side_px=max_side_px) for photo in batch]
-        announce_features(batch, sizes, trunk)
+        announce_features(batch, sizes, trunk, device)
         with tempfile.TemporaryDirectory(prefix="vpr-locate-") as folder:
             with FeatureWriter(Path(folder) / "features") as writer:
                 for maps in extract_features(trunk, batch, sizes, read, device):

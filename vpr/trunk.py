@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from vpr.artefacts import require_space
+from vpr.batches import require_memory
 from vpr.dense_sift import DIM, DenseRootSift
+from vpr.device import check_precision
 from vpr.encoder import (
     POOL_MODULES,
     SIFT,
@@ -95,7 +97,7 @@ def load_trunk(state: dict[str, Tensor], trainable_from: int, precision: torch.d
 
 
 def announce_features(
-    images: Sequence[Path], sizes: Sequence[tuple[int, int]], trunk: Trunk
+    images: Sequence[Path], sizes: Sequence[tuple[int, int]], trunk: Trunk, device: torch.device
 ) -> None:
     """Print how large the stored features will be, before the first is computed.
 
@@ -103,11 +105,16 @@ def announce_features(
         images: The files.
         sizes: Height and width of each as the trunk will see it, in pixels.
         trunk: What will make the features.
+        device: Where.
 
     Raises:
-        ValueError: If an image is too small for the network.
+        ValueError: If an image is too small for the network or too large for memory, or the
+            device does not compute in the network's precision.
         OSError: If the disk does not hold the features.
     """
+    if isinstance(trunk, VggTrunk):
+        check_precision(trunk.precision, device)
+        require_memory(images, sizes, trunk.precision, device)
     shapes = [trunk.map_shape(*size) for size in sizes]
     for image, size, shape in zip(images, sizes, shapes, strict=True):
         if min(shape) < 1:
