@@ -37,12 +37,13 @@ def trunk_validation(*, images: Path, frozen: Path, features: Path) -> None:
     def read(file: Path) -> NDArray[np.uint8]:
         return draw_view(read_image(file, max_side_px=params.max_side_px), seed=int(file.stem))
 
+    device = find_device()
     with built_aside(features) as (aside,), FeatureWriter(aside) as writer:
         precision = getattr(torch, params.precision)
         sizes = [read_size(file, max_side_px=params.max_side_px) for file in held_out]
         network = load_trunk(load_state(frozen), params.trainable_from, precision)
-        announce_features(held_out, sizes, network)
-        for maps in extract_features(network, held_out, sizes, read, find_device()):
+        announce_features(held_out, sizes, network, device)
+        for maps in extract_features(network, held_out, sizes, read, device):
             writer.append(maps)
 
 
