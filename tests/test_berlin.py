@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import run
+from conftest import ROOT, run
 from PIL import Image
 from scipy.io import savemat
+from typer.testing import CliRunner
 
 from vpr import artefacts
+from vpr.__main__ import app
 from vpr.bundles import MAX_FILE_BYTES, opened_bundle, read_file
 from vpr.challenge import baseline_params, compare_with_published
 from vpr.challenge_files import copy_checkpoint, place_checkpoint, unpack_set
@@ -261,6 +263,25 @@ def test_a_small_disk_is_named_before_and_a_full_one_leaves_nothing(
     with pytest.raises(OSError, match="No space left"):
         unpack_set(stand_ins, Path("data/berlin"))
     assert contents(workplace) == {}
+
+
+def test_a_wrong_checkpoint_or_zip_changes_nothing_at_all(
+    workplace: Path, stand_ins: Path, checkpoint: Path
+) -> None:
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+    Path("page.pth.tar").write_text("<!DOCTYPE html>")
+    Path("set.zip").write_bytes(b"PK no more")
+    before = contents(workplace)
+    for data, weights, words in (
+        (stand_ins, Path("page.pth.tar"), "page.pth.tar: refused, nothing in it was run: expected"),
+        (Path("set.zip"), checkpoint, "set.zip: expected a folder or a whole zip"),
+        (stand_ins, Path("nowhere"), "nowhere"),
+    ):
+        done = CliRunner().invoke(app, ["berlin", str(data), str(weights)])
+        assert done.exit_code == 1
+        assert words in str(done.exception)
+        assert isinstance(done.exception, ValueError | OSError)  # which __main__ tells in one line
+        assert contents(workplace) == before
 
 
 def test_checkpoints_get_a_plain_name_and_never_replace_another(

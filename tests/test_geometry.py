@@ -9,6 +9,7 @@ import pytest
 
 from vpr.dbstruct import parse_dbstruct
 from vpr.geometry import find_positives, find_training_positives
+from vpr.mining import find_anchors
 from vpr.positives import load_positives, save_positives
 
 
@@ -93,3 +94,10 @@ def test_nordland_has_133_pairs_exactly_on_the_radius(real_data: Path) -> None:
     found = find_positives(truth.database.coordinates, truth.query.coordinates, radius_m=5)
     assert np.sum(found.data == 5) == 133
     assert find_training_positives(truth.database.coordinates, radius_m=5).nnz == 0
+
+
+def test_finetune_explains_that_nordland_has_nothing_to_train_on(real_data: Path) -> None:
+    truth = parse_dbstruct(real_data / "nordland/nordland.mat")
+    found = find_training_positives(truth.database.coordinates, radius_m=5)
+    with pytest.raises(ValueError, match="none of the 1000 database images has another one"):
+        find_anchors(found)

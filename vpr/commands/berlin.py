@@ -24,7 +24,7 @@ NEXT = """To keep this as the baseline:
   git add params.yaml dvc.lock metrics {tracked} && git commit -m "Berlin baseline"
 To train as the challenge does, and compare:
   dvc exp run -n finetuned -S finetune.epochs=5 -S finetune.lr=1e-5
-  dvc exp show --only-changed"""
+  python -m vpr compare HEAD finetuned"""
 
 
 def berlin(
