@@ -1,6 +1,7 @@
 # make run    set everything up, run the pipeline, print the recall table
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
+# make soak   the tests that take minutes: damage, kills, many at once
 # make lint   ruff and mypy
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
@@ -17,7 +18,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test lint setup
+.PHONY: run berlin test soak lint setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -34,6 +35,9 @@ berlin: setup
 
 test: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest
+
+soak: setup $(STAMP)/requirements-dev.done
+	$(PYTHON) -m pytest -m soak
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

@@ -206,7 +206,7 @@ def test_what_does_not_fit_its_form_is_named(tmp_path: Path, kind: str) -> None:
 
 def test_a_struct_without_its_fields_names_them(tmp_path: Path) -> None:
     savemat(tmp_path / "set.mat", {"dbStruct": {"whichSet": "test", "utmDb": np.zeros((2, 1))}})
-    with pytest.raises(ValueError, match=r"lacks the fields dbImageFns, .*; it has whichSet"):
+    with pytest.raises(ValueError, match=r"lacks the fields dbImageFns, .*; it has .'whichSet'"):
         parse_dbstruct(tmp_path / "set.mat")
 
 

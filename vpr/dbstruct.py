@@ -86,7 +86,7 @@ def _read_parts(path: Path) -> tuple[str, list[Any], tuple[str, ...]]:
     missing = [name for name in FIELDS if name not in fields]
     if missing:
         raise ValueError(
-            f"{path}: dbStruct lacks the fields {', '.join(missing)}; it has {', '.join(fields)}"
+            f"{path}: dbStruct lacks the fields {', '.join(missing)}; it has {list(fields)}"
         )
     stamps = " and time stamps" if TIME_STAMPS in fields else ""
     parts = [struct.reshape(-1)[0][name] for name in FIELDS]

@@ -5,23 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
+
+from vpr.mat_arrays import read_array
+from vpr.mat_elements import MAX_BYTES, find_byte_order, find_variable
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_OFFSETS = (0, 512)  # MATLAB writes 512 bytes of its own before it
 
 
 def read_variable(path: Path, name: str) -> NDArray[Any]:
-    """Read one variable of a .mat file of MATLAB 4 to 7.
+    """Read one variable of a .mat file of MATLAB 5 to 7.
+
+    Memory stays within a few times the variable's size, whatever the file claims.
 
     Args:
         path: The file.
         name: The variable.
 
     Returns:
-        As scipy gives it: cells are an object array, a struct is a structured one.
+        As `read_array` gives it.
 
     Raises:
         ValueError: If the file is a MATLAB 7.3 one, is damaged, or has no such variable.
@@ -34,10 +37,15 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
             f"{path}: this is a MATLAB 7.3 (HDF5) file; in MATLAB, save it again: "
             f"load('{path.name}'); save('{path.name}', '{name}', '-v7')"
         )
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path}: expected a .mat file of at most {MAX_BYTES:,} bytes")
+    content = path.read_bytes()
     try:
-        content = loadmat(path, variable_names=[name])
-    except Exception as error:  # scipy raises many kinds on damaged bytes
+        order = find_byte_order(content)
+        data = find_variable(content, name, order)
+        array = None if data is None else read_array(data, order)
+    except ValueError as error:
         raise ValueError(f"{path}: not a readable .mat file (truncated?): {error}") from None
-    if name not in content:
+    if array is None:
         raise ValueError(f"{path}: expected a variable {name}, which this file does not hold")
-    return np.asarray(content[name])
+    return array

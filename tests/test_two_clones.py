@@ -1,0 +1,63 @@
+"""What one clone computed, another gets from the remote: everything, or only what it needs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import run
+from test_repro import change, stages_run
+
+
+@pytest.fixture(scope="module")
+def ours(finished_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone whose finished run was pushed to the remote that the committed settings name."""
+    folder = tmp_path_factory.mktemp("clones") / "ours"
+    shutil.copytree(finished_pipeline, folder, symlinks=True)
+    run(folder, "dvc", "push", "--run-cache")
+    assert (folder.parent / "vpr-storage/files").is_dir()
+    return folder
+
+
+@pytest.fixture
+def theirs(ours: Path, request: pytest.FixtureRequest) -> Path:
+    """A fresh clone beside it: what git has, and nothing of the data."""
+    folder = ours.parent / request.node.name
+    run(ours.parent, "git", "clone", "-q", str(ours), str(folder))
+    assert not (folder / "data/sample").exists()
+    return folder
+
+
+def test_a_clone_that_pulled_runs_nothing_and_has_the_same_metrics(
+    ours: Path, theirs: Path
+) -> None:
+    run(theirs, "dvc", "pull")
+    assert stages_run(run(theirs, "dvc", "repro")) == set()
+    assert run(theirs, "git", "status", "--porcelain") == ""
+    assert run(theirs, "dvc", "metrics", "show") == run(ours, "dvc", "metrics", "show")
+    model = "models/netvlad/model.pt"
+    assert (theirs / model).read_bytes() == (ours / model).read_bytes()
+
+
+def test_another_depth_in_a_clone_without_data_fetches_what_search_and_its_followers_read(
+    theirs: Path,
+) -> None:
+    change(theirs, "top_k: 5", "top_k: 3")
+    output = run(theirs, "dvc", "repro", "--pull", "--allow-missing")
+    assert stages_run(output) == {"search", "evaluate", "submit", "report"}
+    assert (theirs / "data/whitened/database.npy").exists()
+    for unread in ("data/sample", "data/images", "data/trunk", "data/descriptors"):
+        assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
+
+
+def test_another_learning_rate_in_a_clone_without_data_trains_from_the_stored_features(
+    ours: Path, theirs: Path
+) -> None:
+    change(theirs, "lr: 0.0001", "lr: 0.001")
+    output = run(theirs, "dvc", "repro", "--pull", "--allow-missing", "finetune")
+    assert stages_run(output) == {"finetune"}
+    stored = "data/trunk/database/features.npy"
+    assert (theirs / stored).read_bytes() == (ours / stored).read_bytes()
+    for unread in ("data/sample", "data/images", "data/trunk/query"):
+        assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
