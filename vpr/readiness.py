@@ -72,6 +72,15 @@ def check_sharing(root: Path) -> Finding:
     return Finding(subject, words, ok=True, is_note=True)
 
 
+def check_names() -> Finding:
+    """Whether the names in params.yaml can stand in a command, where dvc.yaml quotes them by '."""
+    for key in ("dataset.dir", "pretrained.weights"):
+        name = load_param(key, str)
+        if "'" in name:
+            return Finding("names", f"{key} = {name}: a name with ' in it: rename it", ok=False)
+    return Finding("names", "can stand in a command", ok=True)
+
+
 def check_weights(root: Path) -> Finding:
     """Whether the starting weights are there, or can be had by DVC.
 

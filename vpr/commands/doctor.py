@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,31 +25,17 @@ from stages.trunk import TrunkParams
 from stages.whiten import WhitenParams
 from vpr.dense_sift import DenseRootSift
 from vpr.finding import Finding
-from vpr.formats import parse_set
-from vpr.ground_truth import choose_radius
-from vpr.image_facts import survey_images, usable
-from vpr.image_findings import (
-    check_conversions,
-    check_decoding,
-    check_duplicates,
-    check_missing,
-    check_sizes,
-)
 from vpr.machine_findings import check_disk, check_faiss_gpu, check_torch_gpu
 from vpr.parameters import check_params, load_param, load_params
-from vpr.place_findings import (
-    check_coordinates,
-    check_counts,
-    check_query_positives,
-    check_training_positives,
-)
 from vpr.readiness import (
     check_dataset,
+    check_names,
     check_packages,
     check_python,
     check_sharing,
     check_weights,
 )
+from vpr.set_findings import check_set
 from vpr.trunk import SiftTrunk, VggTrunk
 from vpr.weights_findings import check_checkpoint
 
@@ -96,6 +83,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     dataset = check_dataset(ROOT)
     yield dataset
     yield check_weights(ROOT)
+    yield check_names()
     if quick:
         return
     yield check_torch_gpu()
@@ -118,30 +106,20 @@ def _check_checkpoint() -> Iterator[Finding]:
 
 
 def _check_set() -> Iterator[Finding]:
-    chosen = load_params("dataset", DatasetParams)
+    chosen, trunk = load_params("dataset", DatasetParams), load_params("trunk", TrunkParams)
     tuned = load_params("finetune", FinetuneParams)
-    try:
-        truth = parse_set(Path(chosen.dir), chosen.index)
-        radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
-    except (ValueError, OSError) as error:
-        yield Finding("ground truth", str(error), ok=False)
-        return
-    yield check_counts(truth, radius_m)
-    yield check_coordinates(truth, chosen.crs)
-    yield check_query_positives(truth, radius_m, load_params("evaluate", EvaluateParams).radii_m)
-    yield check_training_positives(truth, radius_m, tuned.epochs)
-    facts = survey_images(Path(chosen.dir), truth)
-    for check in (check_missing, check_decoding, check_duplicates, check_sizes, check_conversions):
-        yield check(facts)
-    trunk = load_params("trunk", TrunkParams)
     precision = getattr(torch, trunk.precision)
     network = (
         VggTrunk(trunk.trainable_from, precision)
         if trunk.encoder == "vgg16"
         else SiftTrunk(DenseRootSift(), precision)
     )
-    yield check_disk(
-        [one.file for one in usable(facts) if one.file],
-        map_shape=network.map_shape, precision=precision, max_side_px=trunk.max_side_px,
-        num_clusters=tuned.num_clusters,
+    yield from check_set(
+        Path(chosen.dir), chosen.index, crs=chosen.crs,
+        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+        other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
+        check_disk=partial(
+            check_disk, map_shape=network.map_shape, precision=precision,
+            max_side_px=trunk.max_side_px, num_clusters=tuned.num_clusters,
+        ),
     )  # fmt: skip
