@@ -32,12 +32,13 @@ def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     """One to three changes; where an element is compressed, mostly to what is inside it."""
     if struct.unpack_from("<I", content, HEADER_BYTES)[0] == COMPRESSED and rng.random() < 0.8:
         inside = zlib.decompress(content[HEADER_BYTES + 8 :])
-        packed = zlib.compress(_change(inside, rng))
+        packed = zlib.compress(change_bytes(inside, rng))
         return content[:HEADER_BYTES] + struct.pack("<II", COMPRESSED, len(packed)) + packed
-    return _change(content, rng)
+    return change_bytes(content, rng)
 
 
-def _change(content: bytes, rng: np.random.Generator) -> bytes:
+def change_bytes(content: bytes, rng: np.random.Generator) -> bytes:
+    """One to three changes at random places."""
     changed = bytearray(content)
     for _ in range(rng.integers(1, 4)):
         place = int(rng.integers(0, max(1, len(changed))))

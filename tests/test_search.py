@@ -96,7 +96,7 @@ def test_a_reranked_order_need_not_ascend_but_is_a_ranking(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="ascending"):
         load_predictions(file)
     save_predictions(file, Predictions(GOOD.indices, -GOOD.distances, 3))
-    with pytest.raises(ValueError, match="distances of 0 or more"):
+    with pytest.raises(ValueError, match="distances of unit vectors, 0 to 2"):
         load_reranked(file)
 
 

@@ -46,9 +46,12 @@ def load_descriptors(path: Path) -> NDArray[np.float32]:
         ValueError: If the file holds anything but finite unit rows; the message names the row.
     """
     try:
-        descriptors: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a file of descriptors: {error}") from None
+        descriptors: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # numpy raises many kinds on damaged bytes
+        words = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a file of descriptors: {words}") from None
     if descriptors.ndim != 2 or descriptors.dtype != np.float32 or descriptors.size == 0:
         raise ValueError(
             f"{path}: expected (num_images, dim) of float32, found {descriptors.shape} of "

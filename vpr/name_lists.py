@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 
 from vpr.ground_truth import GroundTruth
 from vpr.index import ImageIndex
+from vpr.npz_files import load_arrays
 
+PARTS = ("utmDb", "utmQ", "posDistThr")
 LISTS = ("*index.txt", "*query.txt")  # database and queries, one name a line
 
 
@@ -27,14 +28,7 @@ def parse_name_lists(path: Path) -> GroundTruth:
     Raises:
         ValueError: If a part is missing or the parts disagree.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            places = [file["utmDb"], file["utmQ"]]
-            radius_m = np.asarray(file["posDistThr"])
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path}: expected an .npz of utmDb, utmQ and posDistThr: {error}"
-        ) from None
+    *places, radius_m = load_arrays(path, PARTS, what="positions beside lists of names")
     if radius_m.size != 1 or radius_m.dtype.kind not in "iuf":
         raise ValueError(f"{path}: posDistThr: expected one number, found {radius_m.tolist()}")
     database, query = (

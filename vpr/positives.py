@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
+
+from vpr.npz_files import load_arrays
 
 PARTS = ("indptr", "indices", "data", "shape")
 
@@ -37,14 +38,15 @@ def load_positives(path: Path) -> csr_array:
     Raises:
         ValueError: If the file is damaged or is not a sparse matrix of distances.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            indptr, indices, data, shape = (file[part] for part in PARTS)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a file of positives: {error}") from None
+    indptr, indices, data, shape = load_arrays(path, PARTS, what="a file of positives")
+    parts = (indptr, indices, data, shape)
+    kinds = [part.dtype.kind for part in parts]
+    if kinds != ["i", "i", "f", "i"] or any(part.ndim != 1 for part in parts) or len(shape) != 2:
+        raise ValueError(f"{path}: expected a sparse matrix of distances, found {kinds}")
     rows, columns = (int(size) for size in shape)
     fits = (
-        len(indptr) == rows + 1
+        min(rows, columns) >= 0
+        and len(indptr) == rows + 1
         and indptr[0] == 0
         and indptr[-1] == len(indices) == len(data)
         and bool((np.diff(indptr) >= 0).all())

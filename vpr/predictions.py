@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vpr.npz_files import load_arrays
+
+PARTS = ("indices", "distances", "num_database")
+MAX_DISTANCE = 2.001  # of unit vectors, and rounding
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,10 @@ def load_reranked(path: Path) -> Predictions:
     Raises:
         ValueError: If the file is damaged, or a row is no ranking of database images.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            predictions = Predictions(file["indices"], file["distances"], int(file["num_database"]))
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a file of predictions: {error}") from None
+    indices, distances, count = load_arrays(path, PARTS, what="a file of predictions")
+    if count.shape != () or count.dtype.kind not in "iu":
+        raise ValueError(f"{path}: num_database: expected one number, found {count.tolist()!r}")
+    predictions = Predictions(indices, distances, int(count))
     _check(predictions, path)
     return predictions
 
@@ -77,8 +80,9 @@ def _check(predictions: Predictions, path: Path) -> None:
             f"{path}: expected distances {indices.shape} of float32, found {distances.shape} of "
             f"{distances.dtype}"
         )
-    if not bool((distances >= 0).all()):
-        raise ValueError(f"{path}: expected distances of 0 or more")
+    outside = distances[~((distances >= 0) & (distances <= MAX_DISTANCE))]
+    if len(outside):
+        raise ValueError(f"{path}: expected distances of unit vectors, 0 to 2, found {outside[0]}")
     check_ranking(indices, predictions.num_database, source=path)
 
 
