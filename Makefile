@@ -2,6 +2,7 @@
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
 # make soak   the tests that take minutes: damage, kills, many at once
+# make soak   kill stages 60 times, run again, compare all files (long)
 # make lint   ruff and mypy
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
@@ -18,7 +19,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test soak lint setup
+.PHONY: run berlin test soak soak lint setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -38,6 +39,9 @@ test: setup $(STAMP)/requirements-dev.done
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak
+
+soak: setup $(STAMP)/requirements-dev.done
+	cd tests && $(PYTHON) kills.py --kills 60
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 import numpy as np
 from pydantic import Field
 
 from vpr.acceptance import decide
 from vpr.artefacts import built_aside
 from vpr.curves import save_curves
-from vpr.entry import run_stage
 from vpr.evaluation import (
     describe_reranking,
     summarise_acceptance,

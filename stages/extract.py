@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vpr.entry import run_stage
+
 from vpr.artefacts import built_aside
 from vpr.descriptors import save_descriptors
 from vpr.device import find_device
-from vpr.entry import run_stage
 from vpr.extraction import extract_descriptors
 from vpr.head import load_head
 from vpr.local_features import load_features

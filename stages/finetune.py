@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.device import find_device
-from vpr.entry import run_stage
 from vpr.finetuning import train
 from vpr.head import load_head
 from vpr.initial_model import start_model

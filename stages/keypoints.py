@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.entry import run_stage
 from vpr.images import list_images, read_image
 from vpr.keypoint_detection import detect_keypoints
 from vpr.keypoints import save_keypoints

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vpr.entry import run_stage
+
 from vl_convert import javascript_bundle
 
 from vpr.artefacts import built_aside
-from vpr.entry import run_stage
 
 VEGA_LITE = "5.20"  # DVC's templates are of version 5
 SLOT = "{vega}"

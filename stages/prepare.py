@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.entry import run_stage
 from vpr.formats import parse_set
 from vpr.gathering import gather_images
 from vpr.geometry import find_positives, find_training_positives

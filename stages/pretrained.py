@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.encoder import Encoder, check_split
-from vpr.entry import run_stage
 from vpr.model_files import save_state
 from vpr.parameters import load_param, load_params
 from vpr.starting_weights import check_sha256, split_state, starting_state

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.charts import collect_charts
-from vpr.entry import run_stage
 from vpr.index import load_index
 from vpr.pages import write_script
 from vpr.parameters import load_param, load_params, read_yaml

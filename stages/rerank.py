@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.entry import run_stage
 from vpr.keypoints import load_keypoints
 from vpr.parameters import load_params
 from vpr.predictions import load_predictions, save_predictions

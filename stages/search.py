@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.descriptors import load_descriptors
-from vpr.entry import run_stage
 from vpr.parameters import load_params
 from vpr.predictions import Predictions, save_predictions
 from vpr.ranking import rank_database

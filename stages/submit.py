@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.artefacts import built_aside
 from vpr.entry import run_stage
+
+from vpr.artefacts import built_aside
 from vpr.predictions import load_reranked
 from vpr.submission import CHALLENGE_DEPTH, save_submission
 

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from vpr.entry import run_stage
+
 import torch
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.device import find_device
 from vpr.encoder import Encoder
-from vpr.entry import run_stage
 from vpr.extraction import extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.images import list_images, read_image, read_size

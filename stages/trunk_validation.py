@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vpr.entry import run_stage
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +13,6 @@ from numpy.typing import NDArray
 from stages.trunk import TrunkParams
 from vpr.artefacts import built_aside
 from vpr.device import find_device
-from vpr.entry import run_stage
 from vpr.extraction import extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.images import list_images, read_image, read_size

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vpr.entry import run_stage
+
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.descriptors import load_descriptors, save_descriptors
-from vpr.entry import run_stage
 from vpr.model_files import load_state, save_state
 from vpr.parameters import load_params
 from vpr.whitening import find_whitening, fit_whitening, whiten_rows, whitening_state

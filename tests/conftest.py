@@ -41,16 +41,20 @@ SMALL = {  # a dozen small images, so that a whole run takes seconds
 }
 
 
-def run(folder: Path, *command: str, code: int = 0) -> str:
-    """Run a command in a folder, expect its exit code, and give all that it printed."""
-    environment = {
+def dvc_environment() -> dict[str, str]:
+    """Environment of a command that finds this Python, and no setting of the user's."""
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
+
+
+def run(folder: Path, *command: str, code: int = 0) -> str:
+    """Run a command in a folder, expect its exit code, and give all that it printed."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False
     )
     text = done.stdout + done.stderr
     assert done.returncode == code, text
@@ -60,7 +64,11 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
 @pytest.fixture(scope="session")
 def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DVC repository in which the pipeline ran once on a small demo set; not to be changed."""
-    folder = tmp_path_factory.mktemp("pipeline") / "repo"
+    return make_pipeline(tmp_path_factory.mktemp("pipeline") / "repo")
+
+
+def make_pipeline(folder: Path) -> Path:
+    """Make a DVC repository and run the pipeline in it once, on a small demo set."""
     for name in run(ROOT, "git", "ls-files").split("\n"):
         source = ROOT / name
         if source.is_file() and not name.startswith(("tests/", "metrics/queries", "metrics/rec")):
