@@ -18,6 +18,7 @@ from vpr.ground_truth import choose_radius
 from vpr.index import save_index
 from vpr.parameters import load_params
 from vpr.positives import save_positives
+from vpr.radius import save_radius
 from vpr.survey import describe_set
 
 
@@ -46,6 +47,7 @@ def prepare(
     training_positives: Path,
     database_images: Path,
     query_images: Path,
+    radius: Path,
 ) -> None:
     """Read the ground truth, check every image and find the positives.
 
@@ -57,6 +59,7 @@ def prepare(
         training_positives: Database x database positives to write.
         database_images: Folder of the database's images to write.
         query_images: Folder of the query images to write.
+        radius: File to write, with the radius that was used.
     """
     chosen = load_params("dataset", DatasetParams)
     truth = parse_set(dataset, chosen.index)
@@ -65,13 +68,14 @@ def prepare(
     found = find_positives(places, asked, radius_m=radius_m)
     print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
     outs = (database, query, positives, training_positives, database_images, query_images)
-    with built_aside(*outs) as aside:
+    with built_aside(*outs, radius) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
         save_positives(aside[2], found)
         save_positives(aside[3], find_training_positives(places, radius_m=radius_m))
         gather_images(dataset, truth.database.paths, aside[4], side="database")
         gather_images(dataset, truth.query.paths, aside[5], side="query")
+        save_radius(aside[6], radius_m)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from vpr.keypoints import load_keypoints
 from vpr.parameters import load_params
 from vpr.predictions import load_predictions, save_predictions
 from vpr.reranking import rerank_candidates, score_candidates
+from vpr.utility_files import load_kept
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,12 @@ class RerankParams:
 
 
 def rerank(
-    *, predictions: Path, database_keypoints: Path, query_keypoints: Path, reranked: Path
+    *,
+    predictions: Path,
+    database_keypoints: Path,
+    query_keypoints: Path,
+    kept: Path,
+    reranked: Path,
 ) -> None:
     """Order the first predictions of each query by the inliers of a homography.
 
@@ -41,6 +47,7 @@ def rerank(
         predictions: The retrieval.
         database_keypoints: Folder of the database's keypoints.
         query_keypoints: Folder of the queries' keypoints.
+        kept: Which keypoints of the database are looked at.
         reranked: The ranking to write; with method none a copy of the retrieval.
     """
     params = load_params("rerank", RerankParams)
@@ -49,8 +56,10 @@ def rerank(
             shutil.copyfile(predictions, aside)
             return
         ranked, start = load_predictions(predictions), time.monotonic()
+        known = load_keypoints(database_keypoints)
+        known = known.only(load_kept(kept, num_keypoints=len(known.points)))
         scores = score_candidates(
-            ranked, load_keypoints(database_keypoints), load_keypoints(query_keypoints),
+            ranked, known, load_keypoints(query_keypoints),
             top=params.top, ratio=params.ratio, tolerance_px=params.tolerance_px,
         )  # fmt: skip
         per_query = (time.monotonic() - start) / len(scores)

@@ -48,12 +48,13 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
     work.mkdir()
     monkeypatch.chdir(work)
     Path("params.yaml").write_text(PARAMS.format(radius_m))
-    outs = [Path(name) for name in ("d.csv", "q.csv", "p.npz", "t.npz", "database", "query")]
+    outs = [Path(name) for name in ("d.csv", "q.csv", "p.npz", "t.npz", "database", "query", "r")]
     prepare(
         dataset=folder, database=outs[0], query=outs[1], positives=outs[2],
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
+        radius=outs[6],
     )  # fmt: skip
-    made = [*outs[:4], *outs[4].iterdir(), *outs[5].iterdir()]
+    made = [*outs[:4], outs[6], *outs[4].iterdir(), *outs[5].iterdir()]
     return {str(path): path.read_bytes() for path in made}
 
 

@@ -49,6 +49,11 @@ class Keypoints:
         height, width = self.sizes[image].tolist()
         return ImageKeypoints(self.points[rows], self.descriptors[rows], (height, width))
 
+    def only(self, kept: NDArray[np.bool_]) -> Keypoints:
+        """Those that are kept, of the same images; kept has shape (num_keypoints,)."""
+        before = np.concatenate([[0], np.cumsum(kept)])  # (num_keypoints + 1,)
+        return Keypoints(self.points[kept], self.descriptors[kept], self.sizes, before[self.starts])
+
 
 def save_keypoints(folder: Path, images: Iterable[ImageKeypoints]) -> None:
     """Write keypoints: `points.npy`, `descriptors.npy`, and `images.npy` with count, height, width.

@@ -22,6 +22,7 @@ from stages.sample import SampleParams
 from stages.search import SearchParams
 from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
+from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
 from vpr.dense_sift import DenseRootSift
 from vpr.finding import Finding
@@ -51,6 +52,7 @@ SECTIONS: dict[str, type] = {
     "whiten": WhitenParams,
     "search": SearchParams,
     "keypoints": KeypointsParams,
+    "utility": UtilityParams,
     "rerank": RerankParams,
     "evaluate": EvaluateParams,
     "report": ReportParams,

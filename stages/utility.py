@@ -1,0 +1,74 @@
+"""Stage utility: which keypoints of the database re-ranking keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.descriptors import load_descriptors
+from vpr.entry import run_stage
+from vpr.index import load_index
+from vpr.keypoint_choice import choose_keypoints
+from vpr.keypoints import load_keypoints
+from vpr.parameters import load_param, load_params
+from vpr.radius import load_radius
+from vpr.utility import choose_clusters, find_low_clusters, find_negatives, measure_utility
+from vpr.utility_files import Utility, save_utility
+
+
+@dataclass(frozen=True)
+class UtilityParams:
+    """Parameters of the stage utility."""
+
+    keep: Literal["all", "environment", "place", "both"]
+    mode: Literal["paper", "released"]
+    top: Annotated[int, Field(ge=1)]
+
+
+def utility(
+    *,
+    features: Path,
+    model: Path,
+    descriptors: Path,
+    database: Path,
+    radius: Path,
+    keypoints: Path,
+    utility: Path,
+) -> None:
+    """Measure what NetVLAD's clusters are good for, and keep the keypoints that lie on those.
+
+    Args:
+        features: Folder of the database's local features.
+        model: State of the whole model.
+        descriptors: Descriptors of the database.
+        database: Index of the database.
+        radius: File of the radius.
+        keypoints: Folder of the database's keypoints.
+        utility: Folder to write; with keep all every keypoint is kept and nothing is measured.
+    """
+    params, stored = load_params("utility", UtilityParams), load_keypoints(keypoints)
+    if params.keep == "all" or load_param("rerank.method", str) == "none":
+        with built_aside(utility) as (aside,):
+            save_utility(aside, np.ones(len(stored.points), dtype=bool), None)
+        return
+    # Here, since torch takes seconds to import, and a run without utility needs none of it.
+    from vpr.cluster_assignment import load_cluster_maps
+
+    negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
+    trainable_from = load_param("trunk.trainable_from", int)
+    maps, present = load_cluster_maps(features, model, trainable_from=trainable_from)
+    environment, place = measure_utility(load_descriptors(descriptors), present, negatives)
+    low = find_low_clusters(environment, mode=params.mode)
+    clusters = choose_clusters(place, low, keep=params.keep, top=params.top)
+    with built_aside(utility) as (aside,):
+        kept = choose_keypoints(stored, maps, clusters)
+        save_utility(aside, kept, Utility(environment, low, place))
+
+
+if __name__ == "__main__":
+    run_stage(utility)

@@ -1,0 +1,134 @@
+"""Utility of NetVLAD's clusters: for the environment as a whole, and for each place.
+
+Keetha, Milford and Garg, "A Hierarchical Dual Model of Environment- and Place-Specific Utility for
+Visual Place Recognition", RA-L 2021. A cluster is of use where its block of the descriptor differs
+between places; both numbers come from the reference map alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+
+def find_negatives(coordinates: NDArray[np.float64], *, radius_m: float) -> NDArray[np.bool_]:
+    """Reference images of other places: those farther than twice the radius.
+
+    Args:
+        coordinates: Easting and northing in metres, shape (num_images, 2).
+        radius_m: Radius in metres within which an image is a positive.
+
+    Returns:
+        Shape (num_images, num_images).
+
+    Raises:
+        ValueError: If a reference has no negative; the message names the first.
+    """
+    negatives: NDArray[np.bool_] = cdist(coordinates, coordinates) > 2 * radius_m
+    without = np.flatnonzero(~negatives.any(axis=1))
+    if len(without):
+        raise ValueError(
+            f"utility: database image {without[0]} has no negative: every other image is within "
+            f"{2 * radius_m:g} m of it, twice the radius. Set utility.keep: all, or take a larger "
+            "map or a smaller prepare.radius_m"
+        )
+    return negatives
+
+
+def measure_utility(
+    descriptors: NDArray[np.float32], present: NDArray[np.bool_], negatives: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Environment-specific and place-specific utility of each cluster.
+
+    With D_jk[i] the distance between the blocks of cluster i in references j and k:
+    PS_j[i] = 1 + mean of D_jk[i] over j's negatives k where i is present in j, else 0;
+    ES[i] = sum of D_jk[i] over all j in which i is present and their negatives k, divided by
+    n (n - 1), n being the number of references.
+
+    Args:
+        descriptors: Final descriptors, cluster after cluster, shape (n, K * C).
+        present: Whether a cluster wins a position of a reference, shape (n, K).
+        negatives: Which references are of other places, shape (n, n); at least one in each row.
+
+    Returns:
+        ES of shape (K,) and PS of shape (n, K).
+    """
+    count, num_clusters = present.shape
+    blocks = np.asarray(descriptors, np.float64).reshape(count, num_clusters, -1)
+    sums = np.stack(
+        [(cdist(block, block) * negatives).sum(axis=1) for block in blocks.transpose(1, 0, 2)],
+        axis=1,
+    )  # (n, K)
+    environment: NDArray[np.float64] = (sums * present).sum(axis=0) / (count * (count - 1))
+    place = np.where(present, 1 + sums / negatives.sum(axis=1, keepdims=True), 0.0)
+    return environment, place
+
+
+def split_in_two(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The upper of two groups of numbers: 2-means in one dimension, exactly.
+
+    The groups of the best 2-means are neighbours in order, so that every split is tried; of equally
+    good ones the first counts.
+
+    Args:
+        values: Shape (n,).
+
+    Returns:
+        Whether a value is in the upper group, shape (n,); none is if all are equal.
+    """
+    order = np.argsort(values, kind="stable")
+    ascending = values[order]
+    if ascending[0] == ascending[-1]:
+        return np.zeros(len(values), dtype=bool)
+    within = [
+        len(lower) * lower.var() + len(upper) * upper.var()
+        for lower, upper in (np.split(ascending, [cut]) for cut in range(1, len(values)))
+    ]
+    above = np.zeros(len(values), dtype=bool)
+    above[order[int(np.argmin(within)) + 1 :]] = True
+    return above
+
+
+def find_low_clusters(environment: NDArray[np.float64], *, mode: str) -> NDArray[np.bool_]:
+    """Clusters of low environment-specific utility.
+
+    Args:
+        environment: ES of each cluster, shape (K,).
+        mode: `paper`: the group of 2-means with the lower mean. `released`: the group that holds
+            cluster 0, which is what the authors' code takes for it.
+
+    Returns:
+        Shape (K,); no cluster is low if all are equal.
+    """
+    above = split_in_two(environment)
+    if not above.any():
+        return above
+    low: NDArray[np.bool_] = ~above if mode == "paper" else above == above[0]
+    return low
+
+
+def choose_clusters(
+    place: NDArray[np.float64], low: NDArray[np.bool_], *, keep: str, top: int
+) -> NDArray[np.bool_]:
+    """Clusters of each reference whose features are worth keeping.
+
+    Args:
+        place: PS of each reference and cluster, 0 where a cluster is absent, shape (n, K).
+        low: Clusters of low environment-specific utility, shape (K,).
+        keep: `environment`: all but the low ones. `place`: those with the highest PS. `both`: of
+            the former, those with the highest PS.
+        top: How many clusters of the highest PS; equal ones by lower number.
+
+    Returns:
+        Shape (n, K); only clusters that are present.
+    """
+    useful = place > 0
+    if keep in ("environment", "both"):
+        useful &= ~low
+    if keep in ("place", "both"):
+        order = np.argsort(-np.where(useful, place, 0), axis=1, kind="stable")
+        best = np.zeros_like(useful)
+        np.put_along_axis(best, order[:, :top], values=True, axis=1)
+        useful &= best
+    return useful
