@@ -15,7 +15,8 @@ from vpr.artefacts import built_aside
 from vpr.descriptors import load_descriptors, save_descriptors
 from vpr.model_files import load_state, save_state
 from vpr.parameters import load_params
-from vpr.whitening import find_whitening, fit_whitening, whiten_rows, whitening_state
+from vpr.whitening import find_whitening, whiten_rows, whitening_state
+from vpr.whitening_fit import fit_whitening
 
 
 @dataclass(frozen=True)

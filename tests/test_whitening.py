@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from vpr.model_files import load_state
-from vpr.whitening import find_whitening, fit_whitening, whiten_rows, whitening_state
+from vpr.whitening import find_whitening, whiten_rows, whitening_state
+from vpr.whitening_fit import fit_whitening
 
 RNG = np.random.default_rng(0)
 

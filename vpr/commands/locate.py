@@ -68,9 +68,12 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
     for needed in (MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS):
         if not needed.exists():
             raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
-    trunk = TrunkParams(**locked_params("trunk_db", "trunk"))
+    database = load_descriptors(DESCRIPTORS)
+    if top > len(database):
+        raise ValueError(f"--top {top}: the database has only {len(database)} images")
+    trunk = locked_params("trunk_db", "trunk", TrunkParams)
     ranked = rank_photos(
-        load_state(MODEL), files, load_descriptors(DESCRIPTORS),
+        load_state(MODEL), files, database,
         whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
         trainable_from=trunk.trainable_from, precision=getattr(torch, trunk.precision),
         max_side_px=trunk.max_side_px, top=top, with_responses=with_responses,

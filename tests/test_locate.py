@@ -1,0 +1,181 @@
+"""Where was this photo taken: the command on a real run, from the folder a person stands in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import run
+from PIL import Image
+from synthetic_run import HOSTILE
+
+from stages.trunk import TrunkParams
+from vpr.commands.locate import locate
+from vpr.locating import find_threshold
+from vpr.locator import rank_photos
+from vpr.locked_run import locked_params
+from vpr.map_projection import latitude_longitude
+from vpr.model_files import load_state
+from vpr.predictions import load_predictions
+
+QUERY = Path("data/sample/queries/0003.jpg")
+NAMES = [name for name in HOSTILE if "/" not in name]  # as a file on the disk may be called
+
+
+@pytest.fixture
+def home(finished_pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished pipeline as the current folder; locate writes nothing into it."""
+    monkeypatch.chdir(finished_pipeline)
+    return finished_pipeline
+
+
+@pytest.fixture
+def album(home: Path, tmp_path: Path) -> Path:
+    """A folder of photos with names that nobody would choose, and something that is no photo."""
+    folder = tmp_path / "my album"
+    folder.mkdir()
+    for name in NAMES:
+        shutil.copyfile(home / QUERY, folder / f"{name.removesuffix('.jpg')}.jpg")
+    (folder / "notes.txt").write_text("not a photo")
+    return folder
+
+
+def test_a_query_is_ranked_as_the_pipeline_ranked_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locate([QUERY, Path("data/images/query/000004.jpg")], top=5, json=True)
+    found = json.loads(capsys.readouterr().out)
+    predictions = load_predictions(home / "data/predictions.npz")
+    table = pd.read_csv("metrics/queries.csv")
+    database = pd.read_csv("data/prepared/database.csv")
+    threshold = json.loads(Path("metrics/recall.json").read_text())[
+        "accept_threshold_fitted_on_these_queries"
+    ]
+    for number, photo in zip((3, 4), found, strict=True):
+        matches = pd.DataFrame(photo["matches"])
+        assert matches["image"].tolist() == predictions.indices[number].tolist()
+        np.testing.assert_allclose(matches["distance"], predictions.distances[number], atol=1e-4)
+        assert matches["rank"].tolist() == [1, 2, 3, 4, 5]
+        places = database.iloc[matches["image"]][["easting", "northing"]].to_numpy()
+        np.testing.assert_array_equal(matches[["easting", "northing"]], places)
+        globe = latitude_longitude(places, "EPSG:32633")
+        np.testing.assert_allclose(matches[["latitude", "longitude"]], globe, atol=1e-7)
+        assert matches["metres"][0] == pytest.approx(table["top1_metres"][number], abs=1e-3)
+        right = matches.index[matches["correct"]] + 1
+        rank = table["first_correct_rank"][number]
+        assert right.min() == rank if len(right) else np.isnan(rank)
+        assert photo["accepted"] is bool(matches["distance"][0] <= threshold)
+
+
+def test_a_folder_gives_a_page_a_picture_and_tables(
+    home: Path, album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = album.parent
+    locate(
+        [album, QUERY], top=3, html=out / "page.html", show=out / "sheet.png",
+        csv=out / "table.csv", geojson=out / "places.geojson",
+    )  # fmt: skip
+    count = len(NAMES) + 1
+    text = capsys.readouterr().out
+    assert text.count("accepted") == count
+    assert text.count("distance ") == 3 * count
+    assert text.count(" m away") == 3  # of the query alone the truth is known
+
+    table = pd.read_csv(out / "table.csv")
+    assert list(table.columns) == ["query", "rank", "database", "distance", "metres", "correct"]
+    assert set(table["query"]) == {str(file) for file in album.glob("*.jpg")} | {str(QUERY)}
+    assert table["metres"].notna().sum() == 3
+    assert (table.groupby("rank")["database"].nunique() == 1).all()  # the same photo each time
+
+    features = json.loads((out / "places.geojson").read_text())["features"]
+    longitude, latitude = features[0]["geometry"]["coordinates"]
+    assert (round(longitude), round(latitude)) == (13, 52)  # Berlin
+    assert len(features) == 3 * count
+
+    page = (out / "page.html").read_text()
+    assert page.count("<img ") == count * (1 + 3 + 1 + 4)  # photo, matches, likeness, clusters
+    assert "<script" not in page
+    assert "한국어 사진 이름.jpg" in page
+    assert "src=&#34;" not in page.replace("src=x", "")
+    assert Image.open(out / "sheet.png").size == (4 * 240, count * 206)
+
+
+def test_batches_change_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locate([Path("data/sample/queries")], top=2, json=True)
+    at_once = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr("vpr.photo_features.PHOTOS_AT_ONCE", 3)
+    locate([Path("data/sample/queries")], top=2, json=True)
+    in_threes = json.loads(capsys.readouterr().out)
+    assert [photo["photo"][-8:] for photo in in_threes] == [f"{i:04d}.jpg" for i in range(8)]
+    for one, other in zip(at_once, in_threes, strict=True):
+        assert [m["image"] for m in one["matches"]] == [m["image"] for m in other["matches"]]
+        distances = [[match["distance"] for match in found["matches"]] for found in (one, other)]
+        np.testing.assert_allclose(*distances, atol=1e-5)
+
+
+def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
+    trunk = locked_params("trunk_db", "trunk", TrunkParams)
+    database = np.load("data/descriptors/database.npy")
+    (ranked,) = rank_photos(
+        load_state(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
+        whitened=database, trainable_from=trunk.trainable_from,
+        precision=getattr(torch, trunk.precision), max_side_px=None, top=1, with_responses=True,
+    )  # fmt: skip
+    assert ranked.responses is not None
+    assignment, shares = ranked.responses
+    assert shares.sum() == pytest.approx(1 - ranked.distances[0] ** 2 / 2, abs=1e-4)
+    np.testing.assert_allclose(assignment.sum(axis=0), np.ones((3, 4)), atol=1e-5)
+
+
+def test_what_cannot_be_located_is_named(home: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((home / QUERY).read_bytes()[:500])
+    (tmp_path / "empty").mkdir()
+    for photos, top, words in (
+        ([broken], 5, r"broken\.jpg: not a readable image"),
+        ([tmp_path / "nowhere.jpg"], 5, r"nowhere\.jpg: there is no such photo"),
+        ([tmp_path / "empty"], 5, "empty: holds no images"),
+        ([QUERY], 13, "--top 13: the database has only 12 images"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            locate(photos, top=top)
+
+
+def test_geojson_needs_a_reference_system(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+    params = pipeline / "params.yaml"
+    params.write_text(params.read_text().replace("crs: EPSG:32633", "crs: null"))
+    with pytest.raises(ValueError, match=r"GeoJSON needs longitude and latitude: set dataset\.crs"):
+        locate([QUERY], geojson=Path("places.geojson"))
+
+
+def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:
+    for name in ("vpr", "stages"):
+        (tmp_path / name).symlink_to(home / name)
+    output = run(tmp_path, "python", "-m", "vpr", "locate", str(home / QUERY), code=1)
+    assert output == (
+        "error: models/netvlad/model.pt: is not here: make it by `dvc repro`, or get it: dvc pull\n"
+    )
+
+
+def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(
+        "stages:\n  trunk_db:\n    params:\n      params.yaml:\n        trunk: {a: 1}\n"
+    )
+    with pytest.raises(ValueError, match="last ran with the parameters a, this code has encoder"):
+        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+    with pytest.raises(ValueError, match="stage search has not run"):
+        locked_params("search", "search", TrunkParams, lock=lock)
+
+
+def test_without_a_threshold_every_place_counts_as_known() -> None:
+    assert find_threshold({}) == np.inf
+    assert find_threshold({"accept_threshold_fitted_on_these_queries": 0.7}) == 0.7
