@@ -29,7 +29,10 @@ def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
         titles = browser.run(
             "[...document.querySelectorAll('.role-title')].map(t => t.textContent)"
         )
-        assert {"Recall at N", "Recall by radius", "Training loss"} <= set(titles)
+        assert {
+            "Recall at N", "Recall by radius", "Known or unknown place",
+            "Error of the first prediction", "Training loss",
+        } <= set(titles)  # fmt: skip
         assert browser.run("document.images.length") == 8 - round(8 * metrics["recall@1"])
         assert browser.load_images() == []
         assert browser.complaints(warnings=False) == []  # Vega warns of its own versions
