@@ -29,6 +29,8 @@ def compare(
     first, second = load_run(a), load_run(b)
     checked = check_same_protocol(first.protocol, second.protocol, names=(a, b))
     depths = [n for n in first.depths if n in second.depths]
+    if not depths:
+        raise ValueError(f"no depth N in common: {a} reports {first.depths}, {b} {second.depths}")
     recalls = compare_ranks(
         first.ranks, second.ranks, ns=depths, block_length=params.block_length,
         num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
