@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from vpr.entry import run_stage
+
 import numpy as np
 from pydantic import Field
 
 from vpr.artefacts import built_aside
 from vpr.descriptors import load_descriptors
-from vpr.entry import run_stage
 from vpr.index import load_index
 from vpr.keypoint_choice import choose_keypoints
 from vpr.keypoints import load_keypoints
