@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from vpr.curves import error_curve, radius_curve, recall_curve
+from vpr.dbstruct import parse_dbstruct
 from vpr.evaluation import describe_reranking, summarise_errors, summarise_recall
+from vpr.geometry import find_positives
 from vpr.index import ImageIndex
 from vpr.predictions import Predictions
 from vpr.query_table import tabulate_queries
@@ -38,6 +42,34 @@ def test_recall_equals_a_plain_loop_on_random_data() -> None:
             bool(set(row[:n].tolist()) & near) for row, near in zip(ranking, truth, strict=True)
         ]
         assert recall == sum(hits) / 50
+
+
+def test_recall_equals_brute_force_with_edges_zeros_and_missing_candidates() -> None:
+    rng = np.random.default_rng(1)
+    database, query = (rng.integers(0, 12, (n, 2)) for n in (40, 60))
+    query[:5] += 100  # near nothing
+    positives = find_positives(database.astype(float), query.astype(float), radius_m=5)
+    ranking = np.stack([rng.permutation(40)[:8] for _ in range(60)])
+    ranking[rng.random(ranking.shape) < 0.3] = -1  # faiss: no candidate; not the last image
+    squares = [[(x - a) ** 2 + (y - b) ** 2 for a, b in database] for x, y in query.tolist()]
+    assert {0, 25} <= {square for row in squares for square in row}  # 0 m, and 5 m exactly
+    for n, recall in recall_at([1, 4, 8], ranking, positives).items():
+        found = 0
+        for row, near in zip(ranking.tolist(), squares, strict=True):
+            found += any(index >= 0 and near[index] <= 25 for index in row[:n])
+        assert recall == found / 60
+
+
+def test_every_photo_of_gardens_point_has_its_exact_match_at_0_m(real_data: Path) -> None:
+    for name in ("day.mat", "night.mat"):
+        truth = parse_dbstruct(real_data / "gardens_point" / name)
+        places = truth.database.coordinates, truth.query.coordinates
+        positives = find_positives(*places, radius_m=truth.radius_m)
+        assert np.diff(positives.indptr).tolist() == [3, 4, *[5] * 196, 4, 3]
+        assert np.count_nonzero(positives.data == 0) == 200
+        exact = np.arange(200)[:, None]
+        assert recall_at([1], exact, positives) == {1: 1.0}
+        assert recall_at([1], np.full((200, 1), 100), positives) == {1: 5 / 200}
 
 
 def test_recall_deeper_than_the_ranking_is_refused() -> None:

@@ -14,13 +14,18 @@ from vpr.netvlad import NetVLAD
 from vpr.random_weights import random_encoder
 
 
-def literal_vlad(features: np.ndarray, weight: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def literal_vlad(
+    features: np.ndarray, weight: np.ndarray, centroids: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """NetVLAD of one image's features (P, C) by loops, float64 (CVPR 2016, equation 4)."""
     num_clusters, dim = centroids.shape
     vlad = np.zeros((num_clusters, dim))
     for feature in features.astype(np.float64):
         x = feature / np.sqrt(sum(value**2 for value in feature))
-        scores = [np.exp(sum(w * v for w, v in zip(row, x, strict=True))) for row in weight]
+        scores = [
+            np.exp(sum(w * v for w, v in zip(row, x, strict=True)) + b)
+            for row, b in zip(weight, bias, strict=True)
+        ]
         for k in range(num_clusters):
             vlad[k] += scores[k] / sum(scores) * (x - centroids[k])
     for k in range(num_clusters):
@@ -28,15 +33,18 @@ def literal_vlad(features: np.ndarray, weight: np.ndarray, centroids: np.ndarray
     return vlad.reshape(-1) / np.linalg.norm(vlad)
 
 
-def test_netvlad_equals_the_loops_for_any_batch() -> None:
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_netvlad_equals_the_loops_for_any_batch(with_bias: bool) -> None:
     torch.manual_seed(0)
-    layer = NetVLAD(3, 5, with_bias=False)
+    layer = NetVLAD(3, 5, with_bias=with_bias)
     torch.nn.init.normal_(layer.centroids)
     features = torch.randn(4, 5, 2, 3)
     together = layer(features).detach().numpy()
     weight = layer.conv.weight.detach().numpy()[:, :, 0, 0]
+    centroids = layer.centroids.detach().numpy()
+    bias = layer.conv.bias.detach().numpy() if with_bias else np.zeros(3)
     for image, ours in zip(features.numpy(), together, strict=True):
-        literal = literal_vlad(image.reshape(5, -1).T, weight, layer.centroids.detach().numpy())
+        literal = literal_vlad(image.reshape(5, -1).T, weight, centroids, bias)
         np.testing.assert_allclose(ours, literal, atol=1e-6)
 
 

@@ -15,8 +15,9 @@ from vpr.finetuning import train
 from vpr.geometry import find_training_positives
 from vpr.head import Head
 from vpr.local_features import LocalFeatures
-from vpr.mining import find_anchors, find_negatives, mine_triplets
-from vpr.training import EpochRecord, group_losses
+from vpr.mining import Triplets, find_anchors, find_negatives, mine_triplets
+from vpr.model_files import load_state
+from vpr.training import EpochRecord, group_losses, train_epoch
 from vpr.training_data import TrainingData
 from vpr.training_state import TrainingState
 from vpr.validation import Validation
@@ -178,3 +179,78 @@ def test_training_that_is_saved_and_loaded_between_epochs_ends_at_the_same_bits(
     assert resumed.recalls == straight.recalls
     assert same(resumed.head, straight.head)
     assert all(torch.equal(resumed.best[name], straight.best[name]) for name in straight.best)
+
+
+def test_images_without_a_positive_are_no_anchors() -> None:
+    places = np.array([[0.0, 0], [0, 0], [500, 0], [10, 0]])  # two at one place, one far away
+    assert find_anchors(find_training_positives(places, radius_m=10)).tolist() == [0, 1, 3]
+
+
+def test_the_positive_is_the_nearest_descriptor_or_any(positives: csr_array) -> None:
+    angles = np.deg2rad([0, 40, 10, 90, 60, 100])  # image 1 is nearer to 2 than to 0
+    descriptors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    anchors = np.array([1])
+    negatives = [find_negatives(positives, PLACES, 1, radius_m=None)]
+    for nearest, expected in ((True, {2}), (False, {0, 2})):
+        rng = np.random.default_rng(0)
+        found = {
+            int(
+                mine_triplets(
+                    anchors, positives, negatives, descriptors, hard=False,
+                    nearest_positive=nearest, margin=0.3, rng=rng,
+                ).images[0, 1]
+            )
+            for _ in range(30)
+        }  # fmt: skip
+        assert found == expected
+
+
+def test_descriptors_for_mining_are_refreshed_when_they_are_due(
+    head: Head, positives: csr_array
+) -> None:
+    state = start(head, seed=0)
+    seen = [state.mined for _ in go_on(state, positives, epochs=5, refresh_epochs=2)]
+    assert seen[0] is seen[1]
+    assert seen[2] is seen[3]
+    assert seen[3] is not seen[4]
+    assert not np.array_equal(seen[1], seen[2])
+
+
+def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head) -> None:
+    images = np.array([[0, 1, 3], [1, 2, 5], [4, 3, 0]])
+    ours, literal = copy.deepcopy(head), copy.deepcopy(head)
+    optimizer = torch.optim.SGD(ours.parameters(), lr=0.1)
+    record = train_epoch(
+        ours, optimizer, FEATURES, Triplets(images, num_skipped=2), margin=2.0, batch_triplets=2,
+        title="", device=CPU,
+    )  # fmt: skip
+    losses, near, far, norms = [], [], [], []
+    for group in (images[:2], images[2:]):
+        values = []
+        for triplet in group:
+            a, p, n = (literal(FEATURES.maps([int(image)]))[0] for image in triplet)
+            to_near, to_far = (a - p).norm(), (a - n).norm()
+            values.append((to_near - to_far + 2.0).clamp(min=0))
+            near.append(to_near.item()), far.append(to_far.item())
+        gradients = torch.autograd.grad(sum(values) / len(values), list(literal.parameters()))
+        losses += [value.item() for value in values]
+        norms.append(float(torch.cat([g.flatten() for g in gradients]).norm()))
+        with torch.no_grad():
+            for parameter, gradient in zip(literal.parameters(), gradients, strict=True):
+                parameter -= 0.1 * gradient
+    for mine, its in zip(ours.parameters(), literal.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, atol=1e-5, rtol=1e-4)
+    assert (record.num_triplets, record.num_skipped, record.active_share) == (3, 2, 1.0)
+    measured = [record.loss, record.positive_distance, record.negative_distance]
+    assert measured == pytest.approx([np.mean(losses), np.mean(near), np.mean(far)], abs=1e-4)
+    assert record.gradient_norm == pytest.approx(np.mean(norms), rel=1e-3)
+
+
+def test_frozen_tensors_do_not_move_and_all_others_do(finished_pipeline: Path) -> None:
+    models = finished_pipeline / "models"
+    frozen, start = (load_state(models / "initial" / f"{x}.pt") for x in ("frozen", "trainable"))
+    model = load_state(models / "netvlad" / "model.pt")
+    assert set(model) == {*frozen, *start, "pool.conv.weight", "pool.centroids"}
+    assert len(frozen) == 20
+    assert all(torch.equal(model[name], tensor) for name, tensor in frozen.items())
+    assert not any(torch.equal(model[name], tensor) for name, tensor in start.items())
