@@ -1,8 +1,8 @@
 # make run    set everything up, run the pipeline, print the recall table
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
-# make soak   the tests that take minutes: damage, kills, many at once
-# make soak   kill stages 60 times, run again, compare all files (long)
+# make soak   the tests that take minutes: damage, many at once; then 60 kills of stages (long)
+# make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
 # make lint   ruff and mypy
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
@@ -19,7 +19,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test soak soak lint setup
+.PHONY: run berlin test soak bench bench-quick lint setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -39,9 +39,13 @@ test: setup $(STAMP)/requirements-dev.done
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak
-
-soak: setup $(STAMP)/requirements-dev.done
 	cd tests && $(PYTHON) kills.py --kills 60
+
+bench: setup
+	$(PYTHON) -m bench.speed
+
+bench-quick: setup
+	$(PYTHON) -m bench.speed --quick
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

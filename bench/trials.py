@@ -18,10 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def temporary_clone() -> Iterator[Path]:
+def temporary_clone(*, cold: bool = False) -> Iterator[Path]:
     """A clone of the last commit whose DVC cache is this repository's, removed afterwards.
 
     What a trial computes stays in the cache, so a trial that is repeated costs nothing.
+
+    Args:
+        cold: Whether the clone starts with an empty cache of its own instead.
 
     Yields:
         The clone's folder.
@@ -29,7 +32,8 @@ def temporary_clone() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-        call(clone, "dvc", "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
+        if not cold:
+            call(clone, "dvc", "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
         yield clone
 
 
@@ -44,6 +48,19 @@ def run_trial(clone: Path, parameters: Mapping[str, object], *, target: str) -> 
     Returns:
         The content of metrics/recall.json.
     """
+    set_parameters(clone, parameters)
+    call(clone, "dvc", "repro", target)
+    metrics: dict[str, Any] = json.loads((clone / "metrics" / "recall.json").read_text())
+    return metrics
+
+
+def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:
+    """Change the committed parameters of a clone, and no others.
+
+    Args:
+        clone: What `temporary_clone` gave.
+        parameters: New values by key, such as {"finetune.epochs": 0}.
+    """
     call(clone, "git", "checkout", "-q", "params.yaml")
     yaml = YAML()
     content = yaml.load(clone / "params.yaml")
@@ -51,9 +68,6 @@ def run_trial(clone: Path, parameters: Mapping[str, object], *, target: str) -> 
         section, name = key.split(".")
         content[section][name] = value
     yaml.dump(content, clone / "params.yaml")
-    call(clone, "dvc", "repro", target)
-    metrics: dict[str, Any] = json.loads((clone / "metrics" / "recall.json").read_text())
-    return metrics
 
 
 def call(clone: Path, *command: str) -> None:
