@@ -61,14 +61,8 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
     return text
 
 
-@pytest.fixture(scope="session")
-def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A DVC repository in which the pipeline ran once on a small demo set; not to be changed."""
-    return make_pipeline(tmp_path_factory.mktemp("pipeline") / "repo")
-
-
-def make_pipeline(folder: Path) -> Path:
-    """Make a DVC repository and run the pipeline in it once, on a small demo set."""
+def copy_repository(folder: Path) -> Path:
+    """The repository's tracked files, a small demo set, and git without a commit; nothing ran."""
     for name in run(ROOT, "git", "ls-files").split("\n"):
         source = ROOT / name
         if source.is_file() and not name.startswith(("tests/", "metrics/queries", "metrics/rec")):
@@ -76,18 +70,27 @@ def make_pipeline(folder: Path) -> Path:
             shutil.copyfile(source, folder / name)
     for lock in ("dvc.lock", "data/dvc.lock"):
         (folder / lock).unlink(missing_ok=True)
-    params = (folder / "params.yaml").read_text()
     for old, new in SMALL.items():
-        assert old in params
-        params = params.replace(old, new)
-    (folder / "params.yaml").write_text(params)
+        change(folder, old, new)
     run(folder, "git", "init", "-q", "-b", "main")
     run(folder, "git", "config", "user.name", "Tester")
     run(folder, "git", "config", "user.email", "tester@example.org")
+    return folder
+
+
+def make_pipeline(folder: Path) -> Path:
+    """Make a DVC repository and run the pipeline in it once, on a small demo set."""
+    copy_repository(folder)
     run(folder, "dvc", "repro")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "The pipeline, run once")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC repository in which the pipeline ran once on a small demo set; not to be changed."""
+    return make_pipeline(tmp_path_factory.mktemp("pipeline") / "repo")
 
 
 @pytest.fixture

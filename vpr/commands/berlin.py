@@ -48,7 +48,6 @@ def berlin(
     _run("dvc", "add", "--quiet", str(SET), str(weights))
     for change in set_params(params):
         print(f"params.yaml: {change}")
-    _run("vpr", "doctor", "--quick")
     _run("dvc", "repro")
     print(compare_with_published(json.loads(RECALL.read_text())))
     print(NEXT.format(tracked=f"{SET}.dvc {weights}.dvc"))
