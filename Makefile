@@ -1,13 +1,16 @@
 # make run    set everything up, run the pipeline, print the recall table
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
-# make soak   the tests that take minutes: damage, many at once; then 60 kills of stages (long)
+# make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall
+# make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
 # make lint   ruff and mypy
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
 
 VENV := .venv
+LR := 1e-5 1e-4
+CLUSTERS := 16 64
 ifeq ($(ENV),active)
 BIN :=
 PYTHON := python3
@@ -19,7 +22,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test soak bench bench-quick lint setup
+.PHONY: run berlin test sweep soak bench bench-quick lint setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -36,6 +39,9 @@ berlin: setup
 
 test: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest
+
+sweep: setup
+	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)"
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak

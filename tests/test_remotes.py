@@ -21,9 +21,9 @@ FILES = {
 }
 
 
-def recipe(title: str) -> list[str]:
-    """The commands below a heading: those of who sets a remote up, then those of everyone."""
-    section = re.split(r"^#+ ", PAGE.split(f"### {title}\n")[1], flags=re.M)[0]
+def commands(title: str) -> list[str]:
+    """The blocks of commands below a heading; of a recipe who sets up goes first, then everyone."""
+    section = re.split(r"^#+ ", PAGE.split(f"# {title}\n")[1], flags=re.M)[0]
     return re.findall(r"```sh\n(.*?)```", section, flags=re.S)
 
 
@@ -34,9 +34,9 @@ class Remote:
     stored: Path
     words: dict[str, str] = field(default_factory=dict)
 
-    def follow(self, repository: Path, commands: list[str], *then: str, code: int = 0) -> str:
-        """Run the commands of a recipe and others after them in one shell."""
-        script = "\n".join([*commands, *then])
+    def follow(self, repository: Path, blocks: list[str], *then: str, code: int = 0) -> str:
+        """Run blocks of a recipe and other commands after them in one shell."""
+        script = "\n".join([*blocks, *then])
         for word, here in self.words.items():
             script = script.replace(word, here)
         return run(repository, "bash", "-euc", script, code=code)
@@ -107,7 +107,7 @@ def test_a_clone_pulls_what_was_pushed_and_refuses_what_was_damaged(
     ours = Path(shutil.copytree(repository, tmp_path / "a"))
     theirs = tmp_path / "b"
     (tmp_path / "aside").mkdir()
-    setting_up, *everyone = recipe(title)
+    setting_up, *everyone = commands(title)
     with served(tmp_path / "aside") as remote:
         remote.follow(ours, [setting_up, *everyone], "dvc push", "git commit -qam Remote")
         run(tmp_path, "git", "clone", "-q", str(ours), str(theirs))

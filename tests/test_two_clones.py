@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run
+from test_remotes import commands
 from test_repro import change, stages_run
 
 
@@ -61,3 +62,18 @@ def test_another_learning_rate_in_a_clone_without_data_trains_from_the_stored_fe
     assert (theirs / stored).read_bytes() == (ours / stored).read_bytes()
     for unread in ("data/sample", "data/images", "data/trunk/query"):
         assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
+
+
+def test_a_colleague_gets_just_the_model_as_the_page_says(ours: Path, tmp_path: Path) -> None:
+    origin = ours.parent / "origin.git"
+    run(ours.parent, "git", "clone", "-q", "--bare", str(ours), str(origin))
+    run(ours, "git", "remote", "add", "origin", str(origin))
+    by_path, naming, by_name = commands("Just the model")
+    run(ours, "bash", "-euc", naming)
+    for number, script in enumerate((by_path, by_name)):
+        assert "-o model.pt" in script
+        (tmp_path / str(number)).mkdir()
+        here = script.replace("https://git.example.org/vpr.git", str(origin))
+        run(tmp_path / str(number), "bash", "-euc", here)
+        model = (tmp_path / str(number) / "model.pt").read_bytes()
+        assert model == (ours / "models/netvlad/model.pt").read_bytes()

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 # Each a function in its module of vpr/commands/.
 COMMANDS = (
     "berlin", "checkpoint", "compare", "doctor", "export", "gate", "locate", "lockfile", "score",
-    "verify",
+    "sweep", "verify",
 )  # fmt: skip
 
 

@@ -58,7 +58,8 @@ def load_descriptors(path: Path) -> NDArray[np.float32]:
             f"{descriptors.dtype}"
         )
     for rows in row_blocks(descriptors):
-        lengths = np.linalg.norm(descriptors[rows], axis=1)
+        with np.errstate(over="ignore"):  # then the length is infinite, and told below
+            lengths = np.linalg.norm(descriptors[rows], axis=1)
         wrong = np.flatnonzero(~(np.abs(lengths - 1) <= TOLERANCE))
         if len(wrong):
             raise ValueError(
