@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vpr.parameters import read_yaml
 
@@ -24,12 +25,14 @@ class Recorded:
         md5: Its hash; that of a folder ends in `.dir` and is its listing's.
         owner: The stage that made it, or the .dvc file.
         out: The out that it belongs to: itself, or the folder it lies in.
+        size: In bytes; None for a file in a folder.
     """
 
     path: Path
     md5: str
     owner: str
     out: Path
+    size: int | None = None
 
 
 def list_recorded(root: Path) -> list[Recorded]:
@@ -82,6 +85,6 @@ def hash_file(file: Path) -> str:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _recorded(home: Path, out: dict[str, str], owner: str) -> Recorded:
+def _recorded(home: Path, out: dict[str, Any], owner: str) -> Recorded:
     path = home / out["path"]
-    return Recorded(path, out["md5"], owner, path)
+    return Recorded(path, out["md5"], owner, path, out.get("size"))

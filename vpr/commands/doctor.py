@@ -25,6 +25,7 @@ from stages.trunk import TrunkParams
 from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
 from vpr.dense_sift import DenseRootSift
+from vpr.dvc_calls import find_cache, read_config
 from vpr.finding import Finding
 from vpr.machine_findings import check_disk, check_faiss_gpu, check_torch_gpu
 from vpr.parameters import check_params, load_param, load_params
@@ -36,7 +37,9 @@ from vpr.readiness import (
     check_sharing,
     check_weights,
 )
+from vpr.recorded_outs import list_recorded
 from vpr.set_findings import check_set
+from vpr.sharing_findings import check_cache, check_remote
 from vpr.trunk import SiftTrunk, VggTrunk
 from vpr.weights_findings import check_checkpoint
 
@@ -92,8 +95,17 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield check_faiss_gpu()
     yield from _check_checkpoint()
     yield check_sharing(ROOT)
+    yield from _check_shared()
     if dataset.ok and Path(load_param("dataset.dir", str)).is_dir():
         yield from _check_set()
+
+
+def _check_shared() -> Iterator[Finding]:
+    try:
+        yield check_remote(read_config())
+        yield check_cache(find_cache(), list_recorded(ROOT))
+    except OSError as error:  # in dvc's own words
+        yield Finding("remote and cache", str(error), ok=True, is_note=True)
 
 
 def _check_checkpoint() -> Iterator[Finding]:
