@@ -29,7 +29,7 @@ DIFF = parse_diff(
         ("drop", "recall@1=0.02", True, "0.52 -> 0.5; a drop of at most 0.02"),
         ("drop", "recall@1=0.019", False, "0.52 -> 0.5"),
         ("drop", "new=0.5", False, "missing -> 0.9"),
-        ("drop", "error=9", False, "3.0 -> nan"),
+        ("drop", "error=9", False, "3 -> nan"),
     ],
 )
 def test_limits_by_hand(option: str, limit: str, kept: bool, words: str) -> None:

@@ -82,15 +82,15 @@ def _row(one: PairedRecall) -> tuple[str, ...]:
 
 def _title(found: Comparison) -> str:
     return (
-        f"A = {found.a.name}, B = {found.b.name}: {len(found.a.ranks)} queries, measured alike "
-        f"({', '.join(found.checked)}: same content)"
+        f"A = {found.a.name}, B = {found.b.name}: {len(found.a.ranks)} queries\n"
+        f"Same by content hash: {', '.join(found.checked)}"
     )
 
 
 def _note(found: Comparison) -> str:
     return (
-        f"Interval: of the difference at {found.confidence:.0%}, blocks of {found.block_length} "
-        "neighbouring queries drawn along the route. McNemar: exact, if queries flip independently."
+        f"Interval: {found.confidence:.0%}, of B - A, blocks of {found.block_length} neighbouring "
+        "queries drawn along the route.\nMcNemar: exact, if each query flips independently."
     )
 
 
@@ -99,15 +99,16 @@ def _count(flips: Sequence[object]) -> str:
 
 
 def _flips(found: Comparison) -> list[tuple[str, str, str, str]]:
-    changes: dict[int, list[str]] = {}
+    changes: dict[int, dict[str, list[str]]] = {}
     for one in found.recalls:
         for word, queries in (("gained", one.gained), ("lost", one.lost)):
             for query in queries:
-                changes.setdefault(query, []).append(f"{word} at {one.n}")
-    return [
-        (found.a.paths[query], _rank(found.a, query), _rank(found.b, query), ", ".join(words))
-        for query, words in sorted(changes.items())
-    ]
+                changes.setdefault(query, {}).setdefault(word, []).append(str(one.n))
+    rows = []
+    for query, words in sorted(changes.items()):
+        change = "; ".join(f"{word} at {', '.join(ns)}" for word, ns in words.items())
+        rows.append((found.a.paths[query], _rank(found.a, query), _rank(found.b, query), change))
+    return rows
 
 
 def _rank(run: ComparedRun, query: int) -> str:

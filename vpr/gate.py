@@ -102,10 +102,16 @@ def _values(diff: Diff, metric: str, *sides: str) -> tuple[list[float] | None, s
         return None, f"which of {', '.join(entries)}?"
     (values,) = entries.values()
     found = [values.get(side) for side in sides]
-    words = " -> ".join("missing" if value is None else f"{value}" for value in found)
+    words = " -> ".join(map(_words, found))
     numbers = [value for value in found if isinstance(value, (int, float))]
     usable = len(numbers) == len(sides) and all(math.isfinite(number) for number in numbers)
     return (numbers if usable else None), words
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return "missing"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _names(diff: Diff) -> list[str]:
