@@ -1,4 +1,4 @@
-"""The report of 5,000 synthetic queries: seconds and memory to build it, seconds until it shows.
+"""The report of 5,000 queries and as many database images: seconds, memory, seconds until it shows.
 
 Run from the repository's root: `python -m bench.large_report`. It needs chromium and chromedriver.
 """
@@ -12,8 +12,28 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parents[1]
 NUM_QUERIES = 5000
+
+
+def draw_all(folder: Path) -> None:
+    """Draw the small pictures of both sides from one photo of 640 x 480 pixels under all names."""
+    from vpr.images import list_images
+    from vpr.thumbnails import draw_thumbnails
+
+    photo = np.random.default_rng(0).integers(256, size=(60, 80, 3), dtype=np.uint8)
+    photos = folder / "photos"
+    photos.mkdir()
+    first = photos / "000000.jpg"
+    Image.fromarray(photo).resize((640, 480)).save(first)
+    for number in range(1, 2 * NUM_QUERIES):
+        (photos / f"{number:06d}.jpg").hardlink_to(first)
+    start = time.perf_counter()
+    draw_thumbnails(list_images(photos), folder / "small", max_side_px=320, quality=80)
+    print(f"thumbnails of {2 * NUM_QUERIES} photos: {time.perf_counter() - start:.1f} s")
 
 
 def main() -> None:
@@ -23,6 +43,7 @@ def main() -> None:
     from synthetic_run import make_report, write_run
 
     with tempfile.TemporaryDirectory() as folder:
+        draw_all(Path(folder))
         run = Path(folder) / "run"
         names = [f"drive/{number:05d}.jpg" for number in range(NUM_QUERIES)]
         write_run(run, num_database=NUM_QUERIES, names=names, size_px=320)
