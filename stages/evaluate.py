@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +18,13 @@ from vpr.artefacts import built_aside
 from vpr.curves import save_curves
 from vpr.evaluation import (
     describe_reranking,
+    name_sequence_metrics,
     summarise_acceptance,
     summarise_errors,
     summarise_recall,
 )
 from vpr.index import load_index
-from vpr.parameters import load_params
+from vpr.parameters import load_param, load_params
 from vpr.positives import load_positives
 from vpr.predictions import load_predictions, load_reranked
 from vpr.query_table import errors_in_metres, tabulate_queries
@@ -44,21 +46,15 @@ class EvaluateParams:
 
 
 def evaluate(
-    *,
-    retrieved: Path,
-    predictions: Path,
-    positives: Path,
-    database: Path,
-    query: Path,
-    recall: Path,
-    queries: Path,
-    curves: Path,
-) -> None:
+    *, retrieved: Path, predictions: Path, sequenced: Path, positives: Path,
+    database: Path, query: Path, recall: Path, queries: Path, curves: Path,
+) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
     Args:
         retrieved: The ranking of each query before re-ranking.
-        predictions: The ranking of each query.
+        predictions: The ranking of each query, by itself.
+        sequenced: The ranking of each query with its neighbours on the route.
         positives: Query x database positives.
         database: Index of the database.
         query: Index of the queries.
@@ -78,13 +74,17 @@ def evaluate(
         nearest, correct, num_answerable=int((num_positives > 0).sum()),
         precision=params.accept_precision, num_folds=params.accept_folds,
     )  # fmt: skip
-    metrics = summarise_recall(
-        ranks, num_positives, ns=depths, block_length=params.block_length,
-        num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
+    summary = partial(
+        summarise_recall, num_positives=num_positives, ns=depths,
+        block_length=params.block_length, num_samples=params.num_samples,
+        confidence=params.confidence, seed=params.seed,
     )  # fmt: skip
-    metrics |= summarise_errors(metres) | summarise_acceptance(decided, correct)
+    metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
     before = load_predictions(retrieved).indices
     metrics |= describe_reranking(before, ranked.indices, truth, ns=depths)
+    if load_param("sequence.length", int) > 1:
+        along = first_correct_ranks(load_reranked(sequenced).indices, truth)
+        metrics |= name_sequence_metrics(summary(along))
     table = tabulate_queries(ranked, truth, places, asked, accepted=decided.accepted)
     with built_aside(recall, queries, curves) as aside:
         aside[0].write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")

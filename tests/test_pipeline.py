@@ -23,7 +23,7 @@ from vpr.parameters import check_params, read_yaml
 ROOT = Path(__file__).resolve().parents[1]
 TORCH_FREE = (
     "search", "evaluate", "submit", "prepare", "sample", "thumbnails", "report", "plots_page",
-    "keypoints", "utility", "rerank",
+    "keypoints", "utility", "rerank", "sequence",
 )  # fmt: skip
 
 

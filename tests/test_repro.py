@@ -42,7 +42,19 @@ def test_contract_files_are_there_in_their_form(finished_pipeline: Path) -> None
 
 def test_another_depth_runs_search_and_what_follows_alone(pipeline: Path) -> None:
     output = run(pipeline, "dvc", "exp", "run", "-S", "search.top_k=3")
-    assert stages_run(output) == {"search", "rerank", "evaluate", "submit", "report"}
+    assert stages_run(output) == {"search", "rerank", "sequence", "evaluate", "submit", "report"}
+
+
+def test_sequences_are_reported_beside_single_images_not_in_their_place(pipeline: Path) -> None:
+    before = json.loads((pipeline / "metrics/recall.json").read_text())
+    change(pipeline, "length: 1 ", "length: 3 ")
+    assert stages_run(run(pipeline, "dvc", "repro", "evaluate")) == {"sequence", "evaluate"}
+    after = json.loads((pipeline / "metrics/recall.json").read_text())
+    assert {name: after[name] for name in before} == before
+    assert {
+        "sequence_recall@1",
+        "sequence_recall@5_block_bootstrap",
+    } <= after.keys() - before.keys()
 
 
 def test_without_reranking_the_retrieval_is_passed_on_byte_for_byte(

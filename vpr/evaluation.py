@@ -81,6 +81,17 @@ def describe_reranking(
     return metrics
 
 
+def name_sequence_metrics(metrics: Metrics) -> Metrics:
+    """Recall with its intervals under names of their own, such as `sequence_recall@1`.
+
+    It is of another protocol: it uses the order of the queries, which single images do not have.
+
+    Args:
+        metrics: What `summarise_recall` says of rankings by sequences.
+    """
+    return {f"sequence_{name}": of for name, of in metrics.items() if name.startswith("recall@")}
+
+
 def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
     """Median and 90th percentile of the first predictions' distance from their queries, metres."""
     return {

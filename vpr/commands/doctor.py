@@ -20,6 +20,7 @@ from stages.report import ReportParams
 from stages.rerank import RerankParams
 from stages.sample import SampleParams
 from stages.search import SearchParams
+from stages.sequence import SequenceParams
 from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.utility import UtilityParams
@@ -57,6 +58,7 @@ SECTIONS: dict[str, type] = {
     "keypoints": KeypointsParams,
     "utility": UtilityParams,
     "rerank": RerankParams,
+    "sequence": SequenceParams,
     "evaluate": EvaluateParams,
     "report": ReportParams,
     "sample": SampleParams,

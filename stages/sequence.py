@@ -1,0 +1,67 @@
+"""Stage sequence: queries in the order of their route, each with its neighbours."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from vpr.entry import run_stage
+
+from pydantic import Field
+
+from vpr.artefacts import built_aside
+from vpr.descriptors import load_descriptors
+from vpr.index import load_index
+from vpr.parameters import load_params
+from vpr.predictions import Predictions, load_reranked, save_predictions
+from vpr.sequence_ranking import find_distances, rank_descriptors
+from vpr.sequences import find_recordings
+
+
+@dataclass(frozen=True)
+class SequenceParams:
+    """Parameters of the stage sequence."""
+
+    length: Annotated[int, Field(ge=1)]
+    velocities: Annotated[
+        tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=1)
+    ]
+    contrast_reach: Annotated[int, Field(ge=1)] | None
+
+
+def sequence(
+    *, predictions: Path, database_descriptors: Path, query_descriptors: Path,
+    database: Path, query: Path, sequenced: Path,
+) -> None:  # fmt: skip
+    """Rank the database for each query by the lines of similarity that pass through both.
+
+    Args:
+        predictions: The ranking of single images, whose depth is kept.
+        database_descriptors: What the search looked at.
+        query_descriptors: What the search looked for, in the order of the route.
+        database: Index of the database; only its recordings are looked at.
+        query: Index of the queries; only its recordings are looked at.
+        sequenced: The ranking to write; with length 1 a copy of that of single images.
+    """
+    params = load_params("sequence", SequenceParams)
+    with built_aside(sequenced) as (aside,):
+        if params.length == 1:
+            shutil.copyfile(predictions, aside)
+            return
+        known, asked = load_descriptors(database_descriptors), load_descriptors(query_descriptors)
+        runs = [
+            find_recordings(load_index(index).sequence, len(rows))
+            for index, rows in ((query, asked), (database, known))
+        ]
+        indices = rank_descriptors(
+            known, asked, *runs, length=params.length, velocities=params.velocities,
+            reach=params.contrast_reach, top_k=load_reranked(predictions).indices.shape[1],
+        )  # fmt: skip
+        distances = find_distances(known, asked, indices)
+        save_predictions(aside, Predictions(indices, distances, len(known)))
+
+
+if __name__ == "__main__":
+    run_stage(sequence)
