@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from vpr.model_files import load_state
+from stages.whiten import whiten
+from vpr.descriptors import save_descriptors
+from vpr.model_files import load_state, save_state
 from vpr.whitening import find_whitening, whiten_rows, whitening_state
 from vpr.whitening_fit import fit_whitening
 
@@ -73,3 +75,30 @@ def test_off_passes_the_descriptors_through(pipeline: Path) -> None:
         before = (pipeline / f"data/descriptors/{side}.npy").read_bytes()
         assert (pipeline / f"data/whitened/{side}.npy").read_bytes() == before
     assert load_state(pipeline / "models/whitening.pt") == {}
+
+
+def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("whiten:\n  dim: 3\n")
+    rows = {side: unit_rows(30, 10) for side in ("database", "query")}
+    for side, block in rows.items():
+        save_descriptors(Path(f"{side}.npy"), [block], num_images=30)
+    theirs = {"WPCA.0.weight": torch.randn(4, 10, 1, 1), "WPCA.0.bias": torch.randn(4)}
+    for model, used in ((theirs, theirs), ({}, None)):
+        save_state(Path("model.pt"), model)
+        whiten(
+            database=Path("database.npy"), query=Path("query.npy"), model=Path("model.pt"),
+            whitening=Path("w.pt"), whitened_database=Path("d.npy"), whitened_query=Path("q.npy"),
+        )  # fmt: skip
+        written = load_state(Path("w.pt"))
+        weight, bias = written["WPCA.0.weight"][:, :, 0, 0].numpy(), written["WPCA.0.bias"].numpy()
+        if used:
+            np.testing.assert_array_equal(weight, used["WPCA.0.weight"][:3, :, 0, 0].numpy())
+        else:  # fitted on the database: its covariance becomes the identity
+            np.testing.assert_allclose(np.cov(weight @ rows["database"].T), np.eye(3), atol=1e-3)
+        for side, out in (("database", "d.npy"), ("query", "q.npy")):
+            mapped = rows[side] @ weight.T + bias
+            expected = mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
+            np.testing.assert_allclose(np.load(out), expected, atol=1e-5)
