@@ -195,7 +195,7 @@ def reference_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     with FeatureWriter(Path("features")) as writer:
         for row in MAPS:
-            writer.append(AXES[row].T[None, :, None])
+            writer.append(AXES[row].T[None, :, None].to(torch.bfloat16))
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
     torch.save(pool, "model.pt")
     blocks = np.zeros((4, 3, 512), np.float32)

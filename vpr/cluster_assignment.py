@@ -33,7 +33,7 @@ def assign_positions(
     head = head.to(device)
     for run in batches_of_one_shape(features.shapes, max_area=positions_per_batch(device)):
         with torch.inference_mode():
-            maps = head.encoder(features.maps(run).to(device))
+            maps = head.encode(features.maps(run).to(device))
             won = head.pool.conv(functional.normalize(maps, dim=1)).argmax(dim=1)  # (N, H', W')
         yield from won.cpu().numpy()
 
