@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import run
 
+from vpr.commands.compare import compare
 from vpr.compared_runs import ComparedRun, load_run
 from vpr.comparison import compare_ranks, mcnemar_p_value
 from vpr.comparison_text import Comparison, as_markdown, as_text
@@ -96,12 +97,12 @@ def test_names_cannot_break_the_markdown_table() -> None:
     assert "  `c`.jpg: rank 3 -> 1, gained at 1" in as_text(found).split("\n")
 
 
-def compare(folder: Path, *arguments: str, code: int = 0) -> str:
-    return run(folder, "python", "-m", "vpr", "compare", *arguments, code=code)
-
-
-def test_runs_of_a_repository_compare_by_revision_and_experiment(pipeline: Path) -> None:
-    itself = json.loads(compare(pipeline, "HEAD", "HEAD", "--json"))
+def test_runs_of_a_repository_compare_by_revision_and_experiment(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pipeline)
+    compare("HEAD", "HEAD", json=True)
+    itself = json.loads(capsys.readouterr().out)
     assert {one["p_value"] for one in itself["recall"]} == {1.0}
     assert [one["gained"] + one["lost"] for one in itself["recall"]] == [[], []]  # N = 1, 5
     assert "query images" in itself["same_by_content_hash"]
@@ -113,18 +114,25 @@ def test_runs_of_a_repository_compare_by_revision_and_experiment(pipeline: Path)
     table.to_csv(queries, index=False)
     run(pipeline, "dvc", "exp", "save", "-n", "flipped")
     run(pipeline, "git", "checkout", "-q", "metrics", "dvc.lock")
-    flipped = json.loads(compare(pipeline, "main", "flipped", "--json"))["recall"][0]
+    compare("main", "flipped", json=True)
+    flipped = json.loads(capsys.readouterr().out)["recall"][0]
     assert flipped["gained"] + flipped["lost"] == [3]
     assert flipped["difference"] == pytest.approx((-1 if was == "1" else 1) / 8)
-    assert "Flipped queries: 0" in compare(pipeline, "HEAD", "metrics/queries.csv", "--md")
+    compare("HEAD", "metrics/queries.csv", md=True)
+    assert "Flipped queries: 0" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="unknown Git revision"):
+        compare("HEAD", "nowhere")
 
 
-def test_another_radius_is_another_protocol(pipeline: Path) -> None:
+def test_another_radius_is_another_protocol(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
     params = pipeline / "params.yaml"
     params.write_text(params.read_text().replace("radius_m: null", "radius_m: 60", 1))
     run(pipeline, "dvc", "repro", "-s", "prepare", "evaluate")
-    output = compare(pipeline, "HEAD", "workspace", code=1)
-    assert "  positives: " in output
-    assert "prepare.radius_m is null and 60" in output
-    assert "images" not in output
-    assert "unknown Git revision" in compare(pipeline, "HEAD", "nowhere", code=1)
+    with pytest.raises(ValueError, match="HEAD and workspace were not measured alike") as caught:
+        compare("HEAD", "workspace")
+    assert "  positives: " in str(caught.value)
+    assert "prepare.radius_m is null and 60" in str(caught.value)
+    assert "images" not in str(caught.value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import run
 
+from vpr.commands.gate import gate
 from vpr.gate import judge, parse_diff, parse_limit
 
 DIFF = parse_diff(
@@ -51,21 +52,26 @@ def test_a_limit_that_is_none_is_refused(text: str) -> None:
         parse_limit(text)
 
 
-def gate(folder: Path, *arguments: str, code: int = 0) -> str:
-    return run(folder, "python", "-m", "vpr", "gate", *arguments, code=code)
-
-
-def test_the_command_reads_what_dvc_says(pipeline: Path) -> None:
-    kept = gate(pipeline, "--min", "recall@1=0", "--max-drop", "recall@1=0")
-    assert kept.count("ok  ") == 2
+def test_the_command_reads_what_dvc_says(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pipeline)
+    gate(min=["recall@1=0"], max_drop=["recall@1=0"])
+    assert capsys.readouterr().out.count("ok  ") == 2
     file = pipeline / "metrics/recall.json"
     metrics = json.loads(file.read_text())
     file.write_text(json.dumps(metrics | {"recall@1": metrics["recall@1"] - 0.1}))
-    output = gate(pipeline, "--min", "recall@1=0", "--max-drop", "recall@1=0.02", code=1)
-    assert "FAIL  recall@1" in output
-    assert "allowed" in output
-    assert "nothing to hold" in gate(pipeline, code=1)
-    assert "unknown Git revision" in gate(pipeline, "nowhere", "--min", "recall@1=0", code=1)
+    with pytest.raises(SystemExit, match="1"):
+        gate(max_drop=["recall@1=0.02"])
+    assert capsys.readouterr().out.startswith("FAIL  recall@1: ")
+    with pytest.raises(ValueError, match="unknown Git revision"):
+        gate("nowhere", min=["recall@1=0"])
     file.unlink()
     run(pipeline, "git", "commit", "-qam", "No metrics on either side")
-    assert "no metric on either side" in gate(pipeline, "--min", "recall@1=0", code=1)
+    with pytest.raises(ValueError, match="no metric on either side"):
+        gate(min=["recall@1=0"])
+
+
+def test_a_gate_without_limits_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing to hold the metrics against"):
+        gate()
