@@ -5,6 +5,7 @@
 # make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
 # make lint   ruff and mypy
+# make audit  installed packages among known vulnerabilities, where the registry can say
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
 
@@ -22,7 +23,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test sweep soak bench bench-quick lint setup
+.PHONY: run berlin test sweep soak bench bench-quick lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -57,6 +58,9 @@ lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+
+audit: setup $(STAMP)/requirements-dev.done
+	$(PYTHON) .ci/audit.py
 
 setup: $(STAMP)/requirements.done
 
