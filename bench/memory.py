@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.trials import set_parameters, temporary_clone
-from bench.whole_job import repro
+from bench.whole_job import SPACING_M, repro
 
 FACTORS = (1, 2, 4)
 
@@ -23,7 +23,7 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
             settings = {
                 "sample.num_database": factor * num_database,
                 "sample.num_query": factor * num_query,
-                "sample.width_px": 96, "sample.height_px": 64, "finetune.epochs": 1,
+                "sample.spacing_m": SPACING_M, "sample.width_px": 96, "sample.height_px": 64, "finetune.epochs": 1,
             }  # fmt: skip
             set_parameters(clone, settings)
             for stage, peak in repro(clone)[1].items():

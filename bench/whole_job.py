@@ -30,6 +30,7 @@ CHANGES: dict[str, dict[str, object]] = {
     "changed clusters": {"finetune.num_clusters": 24},
     "changed top_k": {"search.top_k": 10},
 }
+SPACING_M = 11.0  # of Berlin's database
 NUM_PLAIN = 6  # photos described, and triplets trained on, to extrapolate the plain loop from
 
 
@@ -45,7 +46,7 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
     """
     settings = {
         "sample.num_database": num_database, "sample.num_query": num_query,
-        "sample.width_px": SIZE_PX[0], "sample.height_px": SIZE_PX[1],
+        "sample.spacing_m": SPACING_M, "sample.width_px": SIZE_PX[0], "sample.height_px": SIZE_PX[1],
         "trunk.precision": "bfloat16", "finetune.epochs": EPOCHS, "finetune.mining": "random",
     }  # fmt: skip
     seconds, memory = {}, {}
