@@ -23,7 +23,8 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
             settings = {
                 "sample.num_database": factor * num_database,
                 "sample.num_query": factor * num_query,
-                "sample.spacing_m": SPACING_M, "sample.width_px": 96, "sample.height_px": 64, "finetune.epochs": 1,
+                "sample.width_px": 96, "sample.height_px": 64,
+                "sample.spacing_m": SPACING_M, "finetune.epochs": 1,
             }  # fmt: skip
             set_parameters(clone, settings)
             for stage, peak in repro(clone)[1].items():

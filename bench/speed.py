@@ -35,12 +35,12 @@ def measure_all() -> dict[str, Any]:
     return {
         "machine": machine(),
         "extraction": extraction.measure(
-            num_photos=12, repeats=3, peak_sizes=(1024, 2048, 4096, 8192)
+            num_photos=8, repeats=3, peak_sizes=(1024, 2048, 4096, 8192)
         ),
-        "training": training.measure(num_photos=24, num_plain=4, repeats=2),
-        "search": search.measure(sizes=(10_000, 100_000), repeats=3),
+        "training": training.measure(num_photos=16, num_plain=4, repeats=2),
+        "search": search.measure(sizes=(10_000, 100_000), repeats=2),
         "memory": memory.measure(num_database=50, num_query=30),
-        "whole job": whole_job.measure(num_database=40, num_query=20),
+        "whole job": whole_job.measure(num_database=24, num_query=21),
     }
 
 

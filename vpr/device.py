@@ -33,7 +33,7 @@ def check_precision(precision: torch.dtype, device: torch.device) -> None:
 
     Raises:
         ValueError: If it is float16 and the device a CPU (5.6 times float32's time, measured on
-            an AMD EPYC of 2022; bfloat16 without the instructions for it takes 3 to 7 times).
+            an AMD EPYC with avx512_bf16; bfloat16 without its instructions takes 3 to 7 times).
     """
     if device.type != "cpu":
         return
