@@ -6,6 +6,7 @@ the parts refuse in detail stands in test_dbstruct, test_images, test_formats an
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from collections.abc import Callable
@@ -22,16 +23,13 @@ from stages.search import search
 from vpr import entry
 from vpr.dbstruct import save_dbstruct
 from vpr.descriptors import save_descriptors
-from vpr.index import ImageIndex
+from vpr.index import ImageIndex, load_index
 
 EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
 DATABASE = ["한국어 이름/하나 둘.jpg", "cmyk.jpg", "deep.png"]
 QUERY = ["turned.jpg", "Über die Brücke.jpg"]
 PLACES = np.array([[EAST, NORTH], [EAST + 5, NORTH], [EAST + 10, NORTH]])
-OUTS = {
-    "database": "d.csv", "query": "q.csv", "positives": "p.npz", "training_positives": "t.npz",
-    "database_images": "database", "query_images": "query",
-}  # fmt: skip
+OUTS = {name: name for name in inspect.signature(prepare).parameters if name != "dataset"}
 
 
 def save_truth(*, database: list[str] = DATABASE, places: np.ndarray = PLACES) -> None:
@@ -45,7 +43,6 @@ def save_truth(*, database: list[str] = DATABASE, places: np.ndarray = PLACES) -
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A set with every kind of image that is read, and outs of other stages beside it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(entry, "_end_with_parent", lambda: None)
     for name in ("params.yaml", "env.yaml"):
         shutil.copyfile(ROOT / name, name)
     change(tmp_path, "index: sample.mat", "index: set.mat")
@@ -85,9 +82,9 @@ def test_what_is_odd_but_whole_is_prepared_with_its_bytes(
 ) -> None:
     assert call(prepare, monkeypatch, dataset="set", **OUTS) == 0
     for side, names in (("database", DATABASE), ("query", QUERY)):
-        made = [path.read_bytes() for path in sorted(Path(side).iterdir())]
+        made = [path.read_bytes() for path in sorted(Path(f"{side}_images").iterdir())]
         assert made == [(Path("set") / name).read_bytes() for name in names]
-    assert "한국어 이름/하나 둘.jpg" in Path("d.csv").read_text(encoding="utf-8")
+        assert load_index(Path(side)).paths == names
 
 
 def cut(name: str, length: int) -> None:

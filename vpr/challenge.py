@@ -72,7 +72,7 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
         "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.max_side_px": None,
         "finetune.num_clusters": checkpoint.num_clusters,
         "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,
-        "search.top_k": 20, "rerank.method": "none",
+        "search.top_k": 20, "rerank.method": "none", "sequence.length": 1,
     }  # fmt: skip
 
 
