@@ -73,8 +73,11 @@ def describe_reranking(
         ns: The depths N to report.
 
     Returns:
-        `recall@N_before_reranking`, and the number of queries whose first prediction changed.
+        `recall@N_before_reranking`, and the number of queries whose first prediction changed;
+        empty where re-ranking changed nothing or is off.
     """
+    if np.array_equal(before, after):
+        return {}
     recalls = recall_at(ns, before, positives)
     metrics: Metrics = {f"recall@{n}_before_reranking": recall for n, recall in recalls.items()}
     metrics["num_top1_reranked"] = int(np.count_nonzero(before[:, 0] != after[:, 0]))
