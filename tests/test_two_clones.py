@@ -46,7 +46,7 @@ def test_another_depth_in_a_clone_without_data_fetches_what_search_and_its_follo
 ) -> None:
     change(theirs, "top_k: 5", "top_k: 3")
     output = run(theirs, "dvc", "repro", "--pull", "--allow-missing")
-    assert stages_run(output) == {"search", "evaluate", "submit", "report"}
+    assert stages_run(output) == {"search", "rerank", "evaluate", "submit", "report"}
     assert (theirs / "data/whitened/database.npy").exists()
     for unread in ("data/sample", "data/images", "data/trunk", "data/descriptors"):
         assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
@@ -64,7 +64,13 @@ def test_another_learning_rate_in_a_clone_without_data_trains_from_the_stored_fe
         assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
 
 
-def test_a_colleague_gets_just_the_model_as_the_page_says(ours: Path, tmp_path: Path) -> None:
+def test_a_colleague_gets_just_the_model_as_the_page_says(
+    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))  # as on another machine
+    storage = str(ours.parent / "vpr-storage")  # a relative one is looked for elsewhere
+    run(ours, "dvc", "remote", "modify", "storage", "url", storage)
+    run(ours, "git", "commit", "-qm", "Name the remote by its whole path", ".dvc/config")
     origin = ours.parent / "origin.git"
     run(ours.parent, "git", "clone", "-q", "--bare", str(ours), str(origin))
     run(ours, "git", "remote", "add", "origin", str(origin))
