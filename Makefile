@@ -6,6 +6,7 @@
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
 # make lint   ruff and mypy
 # make audit  installed packages among known vulnerabilities, where the registry can say
+# make table  what each part of the pipeline buys, on each data set -> docs/results.md
 # make setup  only build .venv from requirements.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
 
@@ -23,7 +24,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test sweep soak bench bench-quick lint audit setup
+.PHONY: run berlin test sweep soak bench bench-quick table lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -50,6 +51,9 @@ soak: setup $(STAMP)/requirements-dev.done
 
 bench: setup
 	$(PYTHON) -m bench.speed
+
+table: setup
+	$(PYTHON) -m bench.table
 
 bench-quick: setup
 	$(PYTHON) -m bench.speed --quick
