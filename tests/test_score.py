@@ -78,6 +78,25 @@ def test_the_table_names_both_denominators(truth: Path, tmp_path: Path) -> None:
     assert lines[3:] == [["recall@1", "33.33", "%", "50.00", "%"]]  # two deep: no recall@5
 
 
+def test_sequences_from_rankings_alone_stand_beside_single_images(tmp_path: Path) -> None:
+    places = np.stack([np.arange(6) * 10.0, np.zeros(6)], axis=1)
+    names = [f"{n}.jpg" for n in range(6)]
+    save_dbstruct(tmp_path / "r.mat", database=ImageIndex(names, places),
+                  query=ImageIndex(names, places), radius_m=1)  # fmt: skip
+    # Query 2 has its place second, and query 4 not at all: the drive through both tells.
+    rankings = [[0, 5], [1, 5], [1, 2], [3, 0], [5, 0], [5, 2]]
+    file = write(tmp_path / "r.json", {"predictions": rankings})
+    found = score_of(file, tmp_path / "r.mat", "--sequence", 3, "--velocity", 1)
+    assert found["recall@1"] == pytest.approx(4 / 6)
+    assert found["sequence_recall@1"] == 1
+    backwards = score_of(file, tmp_path / "r.mat", "--sequence", 3, "--velocity", -1)
+    assert backwards["sequence_recall@1"] < 1
+    asked = ("--predictions", file, "--truth", tmp_path / "r.mat", "--sequence", 3)
+    text = ask(*asked, "--velocity", 1)
+    assert "another protocol" in text
+    assert "66.67 %" in text and "100.00 %" in text
+
+
 def test_the_radius_can_be_another_and_its_edge_counts(truth: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "a.json", {"predictions": RANKING})
     assert score_of(file, truth, "--radius", "4.999", "--n", "2")["num_queries_answerable"] == 1

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.sequences import enhance_contrast, rank_lines
+from vpr.sequences import enhance_contrast, matrix_of_rankings, rank_lines
 
 
 def rank_descriptors(
@@ -44,6 +44,33 @@ def rank_descriptors(
     return rank_lines(
         matrix, query_recordings, database_recordings,
         length=length, velocities=velocities, top_k=top_k,
+    )  # fmt: skip
+
+
+def rank_again(
+    rankings: NDArray[np.int64],
+    query_recordings: Sequence[slice],
+    database_recordings: Sequence[slice],
+    *,
+    length: int,
+    velocities: Sequence[float],
+) -> NDArray[np.int64]:
+    """Rankings of single images, ranked again by lines through what they tell.
+
+    Args:
+        rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
+        query_recordings: Runs of queries that a line stays in.
+        database_recordings: Runs of database images that a line stays in; the last one ends them.
+        length: Queries on a line.
+        velocities: Database images passed from one query to the next.
+
+    Returns:
+        The same shape. Images that no ranking on a line names follow, by lower index.
+    """
+    matrix = matrix_of_rankings(rankings, database_recordings[-1].stop)
+    return rank_lines(
+        lambda rows: matrix[rows], query_recordings, database_recordings,
+        length=length, velocities=velocities, top_k=rankings.shape[1],
     )  # fmt: skip
 
 

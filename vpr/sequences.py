@@ -143,12 +143,13 @@ def matrix_of_rankings(indices: NDArray[np.int64], num_database: int) -> NDArray
     """Similarity as far as rankings tell it: from 1 for the first down to 0 for those not named.
 
     Args:
-        indices: Database indices, best first, shape (num_queries, depth).
+        indices: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
         num_database: Images in the database.
 
     Returns:
         Shape (num_queries, num_database); each rank counts 1 / depth less than the one before.
     """
     matrix = np.zeros((len(indices), num_database))
-    np.put_along_axis(matrix, indices, np.linspace(1, 0, indices.shape[1] + 1)[None, :-1], axis=1)
+    rows, ranks = np.nonzero(indices >= 0)
+    matrix[rows, indices[rows, ranks]] = 1 - ranks / indices.shape[1]
     return matrix

@@ -9,9 +9,13 @@ from typing import Annotated
 
 import typer
 
+from stages.sequence import SequenceParams
 from vpr.foreign_rankings import parse_rankings
 from vpr.formats import parse_set
+from vpr.parameters import load_params
 from vpr.scoring import score_rankings, tell_score
+from vpr.sequence_ranking import rank_again
+from vpr.sequences import find_recordings
 
 
 def score(
@@ -19,6 +23,13 @@ def score(
     truth: Annotated[Path, typer.Option(help="Ground truth: a file in a known form, or a folder.")],
     n: Annotated[str | None, typer.Option(help="Depths N, as in 1,5,10,20.")] = None,
     radius: Annotated[float | None, typer.Option(help="Metres. Default: the set's own.")] = None,
+    sequence: Annotated[
+        int, typer.Option(min=1, help="Queries on a line of the route; 1: each by itself.")
+    ] = 1,
+    velocity: Annotated[
+        list[float] | None,
+        typer.Option(help="Database images from query to query. Default: sequence.velocities."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recall of predictions against a ground truth, over both denominators in use."""
@@ -36,7 +47,20 @@ def score(
         num_database=len(places.database.paths),
     )
     result = score_rankings(rankings, places, radius_m=radius_m, ns=_depths(n))
-    print(dumps(result, indent=2) if json else tell_score(result))
+    text = tell_score(result)
+    if sequence > 1:
+        along = rank_again(
+            rankings,
+            *(find_recordings(side.sequence, len(side.paths))
+              for side in (places.query, places.database)),
+            length=sequence,
+            velocities=velocity or load_params("sequence", SequenceParams).velocities,
+        )  # fmt: skip
+        again = score_rankings(along, places, radius_m=radius_m, ns=_depths(n))
+        text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
+        text += "\n".join(tell_score(again).split("\n")[1:])
+        result |= {f"sequence_{name}": of for name, of in again.items() if "recall@" in name}
+    print(dumps(result, indent=2) if json else text)
 
 
 def _depths(text: str | None) -> list[int] | None:
