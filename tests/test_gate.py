@@ -67,9 +67,10 @@ def test_the_command_reads_what_dvc_says(
     with pytest.raises(ValueError, match="unknown Git revision"):
         gate("nowhere", min=["recall@1=0"])
     file.unlink()
-    run(pipeline, "git", "commit", "-qam", "No metrics on either side")
-    with pytest.raises(ValueError, match="no metric on either side"):
+    run(pipeline, "git", "commit", "-qam", "No recall on either side")
+    with pytest.raises(SystemExit, match="1"):
         gate(min=["recall@1=0"])
+    assert capsys.readouterr().out.startswith("FAIL  recall@1: no such metric; there are ")
 
 
 def test_a_gate_without_limits_is_refused() -> None:
