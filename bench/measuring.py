@@ -69,8 +69,9 @@ def _note_memory(process: psutil.Process, seen: dict[str, int]) -> None:
     except (psutil.Error, OSError):  # a child that has just ended
         return
     found = re.search(r"RssAnon:\s+(\d+)", status)
-    if found and "-m" in words:
-        name = words[words.index("-m") + 1].removeprefix("stages.")
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    if found and module.startswith(("stages.", "bench.")):
+        name = module.removeprefix("stages.")
         seen[name] = max(seen.get(name, 0), 1024 * int(found[1]))
 
 
