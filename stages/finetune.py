@@ -18,6 +18,7 @@ from vpr.initial_model import start_model
 from vpr.local_features import load_features
 from vpr.model_files import load_state
 from vpr.parameters import load_param, load_params
+from vpr.resuming import fingerprint, load_saved, save_after_each
 from vpr.training_data import load_training_data
 from vpr.training_log import announce_epochs, save_model
 from vpr.training_state import TrainingState
@@ -65,31 +66,32 @@ def finetune(
         trainable: State of what trains, with or without a pool.
         model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
     """
-    params = load_params("finetune", FinetuneParams)
+    params, device = load_params("finetune", FinetuneParams), find_device()
     trainable_from = load_param("trunk.trainable_from", int)
-    device = find_device()
-    views = load_features(validation)
-    whole = load_training_data(features=features, positives=positives, index=database)
-    seen = whole.without_last(len(views.shapes))
-    start, origin = start_model(
-        load_state(frozen) | load_state(trainable), seen.features, trainable_from=trainable_from,
-        num_clusters=params.num_clusters, vlad_version=params.vlad_version, seed=params.seed,
-        device=device,
-    )  # fmt: skip
-    print(origin)
-    state = TrainingState.start(
-        load_head(start, trainable_from), seed=params.seed, lr=params.lr,
-        momentum=params.momentum, weight_decay=params.weight_decay,
-    )  # fmt: skip
-    records = train(
-        state, seen, epochs=params.epochs, margin=params.margin,
-        batch_triplets=params.batch_triplets, hard=params.mining == "hard",
-        nearest_positive=params.positive == "nearest",
-        negative_radius_m=params.negative_radius_m, refresh_epochs=params.refresh_epochs,
-        validation=Validation(views, whole) if len(views.shapes) else None, device=device,
-    )  # fmt: skip
-    announce_epochs(records, state)
-    with built_aside(model) as (aside,):
+    inputs = (features, validation, database, positives, frozen, trainable)
+    key = fingerprint(params, trainable_from, inputs=inputs, device=device)
+    with built_aside(model, key=key) as (aside,):
+        whole = load_training_data(features=features, positives=positives, index=database)
+        views = load_features(validation)
+        seen = whole.without_last(len(views.shapes))
+        given = load_state(frozen) | load_state(trainable)
+        start, origin = start_model(
+            given, seen.features, trainable_from=trainable_from, num_clusters=params.num_clusters,
+            vlad_version=params.vlad_version, seed=params.seed, device=device,
+        )  # fmt: skip
+        print(origin)
+        state = TrainingState.start(
+            load_head(start, trainable_from).to(device), seed=params.seed, lr=params.lr,
+            momentum=params.momentum, weight_decay=params.weight_decay,
+        )  # fmt: skip
+        saved = load_saved(state, aside.with_name("state.pt"))
+        records = train(
+            state, seen, epochs=params.epochs, margin=params.margin, hard=params.mining == "hard",
+            batch_triplets=params.batch_triplets, negative_radius_m=params.negative_radius_m,
+            nearest_positive=params.positive == "nearest", refresh_epochs=params.refresh_epochs,
+            validation=Validation(views, whole) if len(views.shapes) else None, device=device,
+        )  # fmt: skip
+        announce_epochs(save_after_each(records, state, saved), state)
         save_model(aside, start, state, select_best=params.select == "best")
 
 

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 from vpr.artefacts import SCRATCH, built_aside, replaced_whole, require_space, running_outs
+from vpr.run_findings import check_runs
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +127,16 @@ def test_a_file_replaced_whole_is_old_or_new() -> None:
         file.write(b"new")
     assert Path("a").read_bytes() == b"new"
     assert [path.name for path in Path().iterdir()] == ["a"]
+
+
+def test_doctor_tells_runs_at_work_from_interrupted_ones() -> None:
+    assert str(check_runs(Path())) == "OK   runs: none at work, none interrupted"
+    with built_aside(Path("data/a"), key="one") as (place,):
+        told = str(check_runs(Path()))
+        assert told.startswith(f"FAIL runs: process {os.getpid()} is making data.a: wait")
+        place.write_text("a")
+    with pytest.raises(RuntimeError), built_aside(Path("data/a"), key="one"):
+        raise RuntimeError
+    assert str(check_runs(Path())).startswith(
+        "NOTE runs: an interrupted run left .scratch/data.a: `dvc repro` goes on"
+    )

@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image
 
+import stages.finetune
 import stages.trunk
+from stages.finetune import finetune
 from stages.trunk import trunk
 from vpr import batches, feature_writer
 from vpr.artefacts import SCRATCH
+from vpr.geometry import find_training_positives
+from vpr.index import ImageIndex, save_index
 from vpr.model_files import save_state
+from vpr.positives import save_positives
 from vpr.random_weights import random_encoder
 from vpr.resuming import fingerprint
 from vpr.starting_weights import split_state
@@ -112,3 +118,43 @@ def test_the_key_changes_with_everything_that_bits_depend_on() -> None:
     Path("env.yaml").write_text("numpy: 2.0.0\n")
     keys.append(key(1))
     assert len(set(keys)) == 5
+
+
+def write_training_data() -> dict[str, Path]:
+    places = np.stack([np.arange(12) * 10.0, np.zeros(12)], axis=1)
+    photos = ImageIndex(paths=[f"{number}.png" for number in range(12)], coordinates=places)
+    save_index(Path("database.csv"), photos)
+    save_positives(Path("near.npz"), find_training_positives(places, radius_m=10))
+    below, above = split_state(random_encoder(0), 24)
+    save_state(Path("below.pt"), below)
+    save_state(Path("above.pt"), above)
+    torch.manual_seed(0)
+    for name, num_images in (("features", 12), ("views", 3)):
+        with feature_writer.FeatureWriter(Path(name)) as writer:
+            writer.append(torch.randn(num_images, 512, 3, 4))
+    names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
+             "trainable": "above.pt", "features": "features", "validation": "views"}  # fmt: skip
+    return {option: Path(name) for option, name in names.items()}
+
+
+def test_training_goes_on_after_the_last_epoch_and_gives_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = (ROOT / "params.yaml").read_text()
+    Path("params.yaml").write_text(params.replace("  epochs: 5", "  epochs: 2"))
+    inputs = write_training_data()
+    finetune(**inputs, model=Path("straight"))
+
+    def stop_after_one(records: Iterator[object], state: object) -> None:
+        next(records)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages.finetune, "announce_epochs", stop_after_one)
+        finetune(**inputs, model=Path("resumed"))
+    capsys.readouterr()
+    finetune(**inputs, model=Path("resumed"))
+    assert "going on after epoch 1\n" in capsys.readouterr().out
+    for file in Path("straight").iterdir():
+        assert file.read_bytes() == (Path("resumed") / file.name).read_bytes(), file.name
+    assert list(SCRATCH.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import inspect
 import os
 import signal
@@ -17,6 +18,7 @@ from types import FrameType
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SHELLS = ("sh", "dash", "ash", "bash", "zsh", "ksh", "mksh", "fish")  # that DVC runs a command by
 
+HOW_TO_MAKE_ROOM = "make room (`dvc gc --help`), then run again"
 HOW_BACK = "Outs of the last complete run come back with: git checkout metrics && dvc checkout"
 
 
@@ -106,5 +108,7 @@ def run_stage(stage: Callable[..., None]) -> None:
     except (ValueError, OSError) as error:
         if os.environ.get("VPR_TRACEBACK") == "1":
             raise
-        print(f"{stage.__name__}: error: {error}\n{HOW_BACK}", file=sys.stderr)
+        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        advice = f" below {Path.cwd()}: {HOW_TO_MAKE_ROOM}" if is_full else ""
+        print(f"{stage.__name__}: error: {error}{advice}\n{HOW_BACK}", file=sys.stderr)
         sys.exit(1)

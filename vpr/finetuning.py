@@ -60,7 +60,7 @@ def train(
     anchors = find_anchors(seen.positives)
     negatives = _find_all_negatives(seen, anchors, radius_m=negative_radius_m)
     for epoch in range(len(state.records), epochs):
-        if epoch % refresh_epochs == 0 or state.mined is None:
+        if state.mined is None:
             state.mined = describe_database(state.head, seen.features, device)
         triplets = mine_triplets(
             anchors, seen.positives, negatives, state.mined,
@@ -72,6 +72,8 @@ def train(
             title=f"epoch {epoch + 1}/{epochs}",
         )  # fmt: skip
         state.records.append(record)
+        if (epoch + 1) % refresh_epochs == 0:
+            state.mined = None
         if validation:
             state.note_recall(validation.recall(state.head, device))
         yield record

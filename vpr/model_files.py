@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -17,7 +19,14 @@ def save_state(path: Path, state: dict[str, Tensor]) -> None:
     """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     with path.open("wb") as file:  # an open file: torch writes a path's stem into the bytes
-        torch.save(plain, file)
+        write_tensors(file, plain)
+
+
+def write_tensors(file: IO[bytes], content: dict[str, Any]) -> None:
+    """Save as torch does, but on a full disk with the disk's error in place of torch's own."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    file.write(buffer.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Tensor]:

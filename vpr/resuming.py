@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import torch
 
+from vpr.artefacts import replaced_whole
 from vpr.environment import ENV_FILE, installed_version
+from vpr.model_files import write_tensors
 from vpr.parameters import read_yaml
+
+T = TypeVar("T")
 
 
 def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -> str:
@@ -38,6 +43,40 @@ def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -
         for file, content in zip(files, pool.map(_digest_file, files), strict=True):
             digest.update(file.name.encode() + b"\0" + content)
     return digest.hexdigest()
+
+
+class HasState(Protocol):
+    """What can be saved and loaded, as a module or an optimizer can."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as tensors, numbers and names."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what `state_dict` told."""
+
+
+def load_saved(state: HasState, file: Path) -> Path:
+    """Go on from a file that `save_after_each` wrote, if there is one; the file is given back."""
+    if file.exists():
+        state.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    return file
+
+
+def save_after_each(items: Iterable[T], state: HasState, file: Path) -> Iterator[T]:
+    """Pass the items on, and save after each what a killed run goes on from.
+
+    Args:
+        items: Steps that change the state as they are drawn.
+        state: What they change.
+        file: Where to save; whole at any time.
+
+    Yields:
+        The items.
+    """
+    for item in items:
+        with replaced_whole(file) as stream:
+            write_tensors(stream, state.state_dict())
+        yield item
 
 
 def _machine(device: torch.device) -> Iterator[str]:

@@ -26,6 +26,8 @@ def announce_epochs(records: Iterable[EpochRecord], state: TrainingState) -> Non
         records: What `train` yields.
         state: What it changes.
     """
+    if state.records:
+        print(f"going on after epoch {len(state.records)}")
     start = time.monotonic()
     for record in records:
         seconds, start = time.monotonic() - start, time.monotonic()
@@ -56,7 +58,7 @@ def save_model(
         state: Where training ended.
         select_best: Whether the model is that of the best validation recall, or the last.
     """
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # a killed run may have left it
     _records_table(state.records).to_csv(folder / "loss.csv", index=False)
     recalls = {"epoch": range(len(state.recalls)), "recall@5": state.recalls}
     pd.DataFrame(recalls).to_csv(folder / "validation.csv", index=False)

@@ -22,7 +22,8 @@ class TrainingState:
         head: What trains.
         optimizer: Over the head's parameters.
         rng: Source of order and choice.
-        mined: Descriptors (num_images, dim) that mining looks at, of the network as it was lately.
+        mined: Descriptors (num_images, dim) that mining looks at, of the network as it was lately;
+            None: the next epoch computes them.
         records: Of the epochs done.
         recalls: Validation recall before training and after each epoch done; empty without
             validation.

@@ -39,6 +39,7 @@ from vpr.readiness import (
     check_weights,
 )
 from vpr.recorded_outs import list_recorded
+from vpr.run_findings import check_runs
 from vpr.set_findings import check_set
 from vpr.sharing_findings import check_cache, check_remote
 from vpr.trunk import SiftTrunk, VggTrunk
@@ -91,6 +92,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield dataset
     yield check_weights(ROOT)
     yield check_names()
+    yield check_runs(ROOT)
     if quick:
         return
     yield check_torch_gpu()
