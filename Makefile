@@ -39,8 +39,9 @@ berlin: setup
 	@test -n "$$DATA" -a -n "$$CHECKPOINT" || { echo "usage: make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar" >&2; exit 1; }
 	$(PYTHON) -m vpr berlin "$$DATA" "$$CHECKPOINT"
 
+# Two processes at once: most tests wait for a pipeline that starts programs one after another.
 test: setup $(STAMP)/requirements-dev.done
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 sweep: setup
 	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)"

@@ -17,6 +17,7 @@ from stages.extract import extract
 from stages.finetune import finetune
 from stages.pretrained import pretrained
 from stages.trunk import trunk
+from stages.trunk_validation import trunk_validation
 from vpr.cluster_responses import cluster_responses
 from vpr.dense_sift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.descriptors import load_descriptors
@@ -139,9 +140,10 @@ def run_stages() -> None:
     frozen, trainable, features = Path("frozen.pt"), Path("trainable.pt"), Path("features")
     pretrained(weights=Path("random"), frozen=frozen, trainable=trainable)
     trunk(images=Path("images"), frozen=frozen, features=features)
+    trunk_validation(images=Path("images"), frozen=frozen, features=Path("validation"))
     finetune(
-        features=features, database=Path("database.csv"), positives=Path("positives.npz"),
-        frozen=frozen, trainable=trainable, model=Path("model"),
+        features=features, validation=Path("validation"), database=Path("database.csv"),
+        positives=Path("positives.npz"), frozen=frozen, trainable=trainable, model=Path("model"),
     )  # fmt: skip
     extract(features=features, model=Path("model/model.pt"), descriptors=Path("database.npy"))
 

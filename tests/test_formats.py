@@ -82,7 +82,7 @@ def test_the_same_set_in_every_form_is_prepared_to_the_same_bytes(
     named_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     expected = prepared(named_set, monkeypatch, "25")
-    assert len(expected) == 4 + 3 + 2
+    assert len(expected) == 5 + 3 + 2
     assert "form: @easting@northing@ names" in capsys.readouterr().out
     truth = parse_set(named_set, None)
 
@@ -176,8 +176,8 @@ BAD_FILES = {
     "not a number": ({"database.csv": "path,easting,northing\na,1,\n"}, "row 0, column northing"),
     "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),
     "no position": ({"database/@x@1@.jpg": ""}, "expected a name @easting@northing"),
-    "no such key": ({"set.npz": {"utmDb": [[1, 2]]}}, "expected an .npz of utmDb"),
-    "no archive": ({"set.npz": "text"}, "set.npz: expected an .npz"),
+    "no such key": ({"set.npz": {"utmDb": [[1, 2]]}}, "an .npz of utmDb, utmQ, posDistThr"),
+    "no archive": ({"set.npz": "text"}, "posDistThr: this is no such archive"),
     "no list": (
         {"set.npz": PLACED},
         "expected one list of names *index.txt beside set.npz, found none",

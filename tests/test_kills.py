@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,33 @@ def test_a_stage_whose_dvc_died_before_it_could_ask_ends_itself(pipeline: Path) 
         assert time.monotonic() < late, (pipeline / "said").read_text()
         time.sleep(0.1)
     assert not (pipeline / "late.json").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    require(mounted, "root, to mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_earlier_outs_are_whole_and_the_next_run_completes(
+    pipeline: Path, small_disk: Path
+) -> None:
+    undisturbed = snapshot(pipeline)
+    (pipeline / ".scratch").rename(pipeline / "scratch-before")
+    (pipeline / ".scratch").symlink_to(small_disk)
+    output = run(pipeline, "dvc", "repro", "-s", "-f", "pretrained", code=255)
+    assert "pretrained: error: [Errno 28] No space left on device" in output
+    assert "make room" in output
+    assert "Traceback" not in output
+    lost = dict(undisturbed.items() - snapshot(pipeline).items())
+    assert sorted(lost) == ["models/initial/frozen.pt", "models/initial/trainable.pt"]
+    assert list(small_disk.iterdir()) == []
+    (pipeline / ".scratch").unlink()
+    (pipeline / "scratch-before").rename(pipeline / ".scratch")
+    assert losses(pipeline, undisturbed) == []

@@ -203,9 +203,11 @@ def run_stages(method: str, top: int, out: str) -> Predictions:
     Path("params.yaml").write_text(PARAMS.format(method=method, top=top))
     for side in ("database", "query"):
         keypoints(images=Path(side), keypoints=Path("keypoints") / side)
+    num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
+    np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
     rerank(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
-        query_keypoints=Path("keypoints/query"), reranked=Path(out),
+        query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), reranked=Path(out),
     )  # fmt: skip
     return load_reranked(Path(out))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from vpr.head import Head
 from vpr.local_features import LocalFeatures
 from vpr.mining import Triplets, find_anchors, find_negatives, mine_triplets
 from vpr.model_files import load_state
-from vpr.training import EpochRecord, group_losses, train_epoch
+from vpr.training import EpochRecord, describe_database, group_losses, train_epoch
 from vpr.training_data import TrainingData
 from vpr.training_state import TrainingState
 from vpr.validation import Validation
@@ -206,14 +207,19 @@ def test_the_positive_is_the_nearest_descriptor_or_any(positives: csr_array) -> 
 
 
 def test_descriptors_for_mining_are_refreshed_when_they_are_due(
-    head: Head, positives: csr_array
+    head: Head, positives: csr_array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    computed = []
+
+    def describe(*network: Any) -> np.ndarray:  # noqa: ANN401 - as the room's own
+        computed.append(describe_database(*network))
+        return computed[-1]
+
+    monkeypatch.setattr("vpr.finetuning.describe_database", describe)
     state = start(head, seed=0)
-    seen = [state.mined for _ in go_on(state, positives, epochs=5, refresh_epochs=2)]
-    assert seen[0] is seen[1]
-    assert seen[2] is seen[3]
-    assert seen[3] is not seen[4]
-    assert not np.array_equal(seen[1], seen[2])
+    counts = [len(computed) for _ in go_on(state, positives, epochs=5, refresh_epochs=2)]
+    assert counts == [1, 1, 2, 2, 3]
+    assert not np.array_equal(computed[0], computed[1])
 
 
 def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head) -> None:

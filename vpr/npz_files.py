@@ -39,6 +39,8 @@ def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[
             return [found[name] for name in names]
         except Exception as error:  # damaged bytes raise many kinds in zipfile and numpy
             words = " ".join(str(error).split()) or type(error).__name__
+            if "pickle" in words:  # numpy's words for anything else, with advice that is unsafe
+                words = "this is no such archive"
             raise ValueError(
                 f"{path}: not {what}, an .npz of {', '.join(names)}: {words}"
             ) from None
