@@ -91,7 +91,7 @@ def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
 ) -> None:
     clone = tmp_path / "elsewhere" / "a clone"
     run(tmp_path, "git", "clone", "-q", str(finished_pipeline), str(clone))
-    ran = stages_run(run(clone, "dvc", "repro"))  # outs equal to another stage's come from the cache
+    ran = stages_run(run(clone, "dvc", "repro"))  # an out equal to another's comes from the cache
     assert {"sample", "prepare", "trunk_db", "trunk_query", "finetune", "search", "evaluate"} <= ran
     for lock in ("dvc.lock", "data/dvc.lock"):
         assert (clone / lock).read_bytes() == (finished_pipeline / lock).read_bytes()
