@@ -68,7 +68,7 @@ def test_without_reranking_the_retrieval_is_passed_on_byte_for_byte(
 
 
 def test_a_small_learning_rate_is_a_number_and_runs_no_trunk(pipeline: Path) -> None:
-    output = run(pipeline, "dvc", "exp", "run", "-S", "finetune.lr=1e-5")
+    output = run(pipeline, "dvc", "exp", "run", "-S", "finetune.lr=1e-5", "evaluate")
     assert "lr: 1e-05" in (pipeline / "params.yaml").read_text()
     assert "finetune" in stages_run(output)
     assert not stages_run(output) & {"sample", "prepare", "pretrained", "trunk_db", "trunk_query"}
@@ -81,7 +81,7 @@ def test_other_clusters_run_no_trunk(pipeline: Path) -> None:
 
 def test_one_more_query_leaves_the_database_side_untouched(pipeline: Path) -> None:
     change(pipeline, "num_query: 8", "num_query: 9")
-    ran = stages_run(run(pipeline, "dvc", "repro"))
+    ran = stages_run(run(pipeline, "dvc", "repro", "evaluate"))
     assert {"prepare", "trunk_query", "extract_query", "search", "evaluate"} <= ran
     assert not ran & {"trunk_db", "finetune", "extract_db", "pretrained"}
 
