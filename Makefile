@@ -39,9 +39,9 @@ berlin: setup
 	@test -n "$$DATA" -a -n "$$CHECKPOINT" || { echo "usage: make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar" >&2; exit 1; }
 	$(PYTHON) -m vpr berlin "$$DATA" "$$CHECKPOINT"
 
-# Two processes at once: most tests wait for a pipeline that starts programs one after another.
+# Two processes at once; passive: threads of one that wait do not spin on the other's core.
 test: setup $(STAMP)/requirements-dev.done
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile
 
 sweep: setup
 	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)"
