@@ -8,7 +8,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.vgg import cfgs, make_layers
 
 Encoder = Literal["vgg16", "dense_rootsift"]
 SIFT = "sift."  # names of dense RootSIFT's tensors start so; it has scales, and no weights
@@ -16,6 +15,7 @@ SIFT = "sift."  # names of dense RootSIFT's tensors start so; it has scales, and
 NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
 CONV_MODULES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 POOL_MODULES = (4, 9, 16, 23)  # each halves height and width, rounding down
+CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)  # around them
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
 STD = (0.229, 0.224, 0.225)
@@ -35,17 +35,29 @@ def build_encoder(first: int, last: int) -> nn.Sequential:
     Returns:
         The modules in order; the weights are not initialised.
     """
-    with torch.device("meta"):
-        layers = list(make_layers(cfgs["D"], batch_norm=False))[:NUM_MODULES]
-    part = OrderedDict((str(index), layers[index]) for index in range(first, last))
-    return nn.Sequential(part).to_empty(device="cpu")
+    return nn.Sequential(_layers(first, last)).to_empty(device="cpu")
 
 
 def encoder_shapes() -> dict[str, tuple[int, ...]]:
     """Shape of each of the encoder's 26 tensors, by its key in a checkpoint."""
-    with torch.device("meta"):
-        layers = make_layers(cfgs["D"], batch_norm=False)[:NUM_MODULES]
+    layers = nn.Sequential(_layers(0, NUM_MODULES))
     return {f"encoder.{name}": tuple(tensor.shape) for name, tensor in layers.state_dict().items()}
+
+
+def _layers(first: int, last: int) -> OrderedDict[str, nn.Module]:
+    """On the meta device. Not by torchvision, whose import takes longer than many a stage."""
+    part: OrderedDict[str, nn.Module] = OrderedDict()
+    for index in range(first, last):
+        if index in CONV_MODULES:
+            place = CONV_MODULES.index(index)
+            part[str(index)] = nn.Conv2d(
+                CHANNELS[place], CHANNELS[place + 1], kernel_size=3, padding=1, device="meta"
+            )
+        elif index in POOL_MODULES:
+            part[str(index)] = nn.MaxPool2d(kernel_size=2, stride=2)
+        else:
+            part[str(index)] = nn.ReLU(inplace=True)
+    return part
 
 
 def is_dense_sift(names: Iterable[str]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
@@ -29,17 +29,14 @@ class ImageIndex:
 
 def save_index(path: Path, index: ImageIndex) -> None:
     """Write `index,path,easting,northing[,sequence]`; coordinates keep every bit."""
-    table = pd.DataFrame(
-        {
-            "index": np.arange(len(index.paths)),
-            "path": index.paths,
-            "easting": index.coordinates[:, 0],
-            "northing": index.coordinates[:, 1],
-        }
-    )
+    columns = [range(len(index.paths)), index.paths, *index.coordinates.T.tolist()]
+    names = COLUMNS
     if index.sequence is not None:
-        table["sequence"] = index.sequence
-    table.to_csv(path, index=False)
+        columns, names = [*columns, index.sequence], [*COLUMNS, "sequence"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(names)
+        table.writerows(zip(*columns, strict=True))
 
 
 def parse_index(path: Path) -> ImageIndex:
@@ -59,31 +56,34 @@ def load_index(path: Path) -> ImageIndex:
             not a finite number; the message names the file, the row and the value.
     """
     table = _read_table(path, COLUMNS)
-    if list(table["index"]) != [str(number) for number in range(len(table))]:
+    if table["index"] != [str(number) for number in range(len(table["index"]))]:
         raise ValueError(f"{path}: expected the column index to count 0, 1, 2, ...")
     return _to_index(path, table)
 
 
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+def _read_table(path: Path, names: list[str]) -> dict[str, list[str]]:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            found, *rows = csv.reader(file, strict=True)
+    except (csv.Error, UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
-    if list(table.columns) not in (columns, [*columns, "sequence"]):
+    if found not in (names, [*names, "sequence"]):
         raise ValueError(
-            f"{path}: expected the columns {','.join(columns)}[,sequence], "
-            f"found {','.join(map(str, table.columns))}"
+            f"{path}: expected the columns {','.join(names)}[,sequence], found {','.join(found)}"
         )
-    return table
+    rows = [row for row in rows if row]  # without blank lines
+    for number, row in enumerate(rows):
+        if len(row) != len(found):
+            raise ValueError(f"{path}: row {number}: expected {len(found)} fields, found {row}")
+    return {name: [row[place] for row in rows] for place, name in enumerate(found)}
 
 
-def _to_index(path: Path, table: pd.DataFrame) -> ImageIndex:
-    columns = [_numbers(path, table[name]) for name in ("easting", "northing")]
-    sequence = list(table["sequence"]) if "sequence" in table else None
-    return ImageIndex(list(table["path"]), np.column_stack(columns), sequence)
+def _to_index(path: Path, table: dict[str, list[str]]) -> ImageIndex:
+    columns = [_numbers(path, name, table[name]) for name in ("easting", "northing")]
+    return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"))
 
 
-def _numbers(path: Path, column: pd.Series[str]) -> NDArray[np.float64]:
+def _numbers(path: Path, name: str, column: list[str]) -> NDArray[np.float64]:
     values = np.empty(len(column))
     for row, text in enumerate(column):
         try:
@@ -92,6 +92,6 @@ def _numbers(path: Path, column: pd.Series[str]) -> NDArray[np.float64]:
             values[row] = np.nan
         if not np.isfinite(values[row]):
             raise ValueError(
-                f"{path}: row {row}, column {column.name}: expected a finite number, found {text!r}"
+                f"{path}: row {row}, column {name}: expected a finite number, found {text!r}"
             )
     return values

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 BYTES_OF_A_KEYPOINT = 128 + 2 * 4  # its SIFT, and x and y as float32
@@ -48,9 +48,11 @@ def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     if utility is not None:
         np.save(folder / "place.npy", utility.place)
-        clusters = np.arange(len(utility.low))
-        table = {"cluster": clusters, "utility": utility.environment, "low": utility.low}
-        pd.DataFrame(table).to_csv(folder / "environment.csv", index=False)
+        with (folder / "environment.csv").open("w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["cluster", "utility", "low"])
+            pairs = zip(utility.environment.tolist(), utility.low.tolist(), strict=True)
+            table.writerows([cluster, *pair] for cluster, pair in enumerate(pairs))
 
 
 def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
