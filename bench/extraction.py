@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.measuring import interleaved, matrix_peak
 from bench.photos import CUT, SIZE_PX, draw_photos, random_model
 from bench.plain_loop import PlainNetwork, describe_plain
+from vpr.encoder import split_state
 from vpr.extraction import extract_features
 from vpr.head import load_head
 from vpr.images import read_image
-from vpr.starting_weights import split_state
 from vpr.trunk import load_trunk
 
 CPU = torch.device("cpu")

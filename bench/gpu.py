@@ -20,8 +20,8 @@ import torch
 from bench.measuring import machine
 from bench.photos import CUT, SIZE_PX, draw_photos, random_model
 from vpr.device import find_device
+from vpr.encoder import split_state
 from vpr.images import read_image
-from vpr.starting_weights import split_state
 from vpr.trunk import Trunk, load_trunk
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -16,13 +16,13 @@ from bench.extraction import CPU, PRECISIONS
 from bench.measuring import interleaved
 from bench.photos import CUT, SIZE_PX, draw_photos, random_model
 from bench.plain_loop import PlainNetwork, train_plain
+from vpr.encoder import split_state
 from vpr.extraction import extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.head import load_head
 from vpr.images import read_image
 from vpr.local_features import LocalFeatures, load_features
 from vpr.mining import Triplets
-from vpr.starting_weights import split_state
 from vpr.training import describe_database, make_optimizer, train_epoch
 from vpr.trunk import load_trunk
 

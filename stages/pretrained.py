@@ -11,10 +11,10 @@ from vpr.entry import run_stage
 from pydantic import Field
 
 from vpr.artefacts import built_aside
-from vpr.encoder import Encoder, check_split
+from vpr.encoder import Encoder, check_split, split_state
 from vpr.model_files import save_state
 from vpr.parameters import load_param, load_params
-from vpr.starting_weights import check_sha256, split_state, starting_state
+from vpr.starting_weights import check_sha256, starting_state
 
 
 @dataclass(frozen=True)

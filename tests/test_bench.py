@@ -17,9 +17,9 @@ from bench.plain_loop import PlainNetwork, describe_plain, read_plain, train_pla
 from bench.search_once import METHODS
 from bench.speed import LEAST, find_regressions
 from bench.speed_table import as_table
+from vpr.encoder import split_state
 from vpr.head import load_head
 from vpr.images import read_image
-from vpr.starting_weights import split_state
 from vpr.trunk import load_trunk
 
 

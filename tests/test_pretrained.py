@@ -10,9 +10,10 @@ import torch
 
 from stages.pretrained import pretrained
 from vpr.checkpoint_files import save_checkpoint
+from vpr.encoder import split_state
 from vpr.model_files import load_state, save_state
 from vpr.random_weights import random_encoder
-from vpr.starting_weights import find_weights, split_state
+from vpr.starting_weights import find_weights
 
 STATE = random_encoder(0) | {
     "pool.conv.weight": torch.rand(4, 512, 1, 1),

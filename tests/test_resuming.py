@@ -17,13 +17,13 @@ from stages.finetune import finetune
 from stages.trunk import trunk
 from vpr import batches, feature_writer
 from vpr.artefacts import SCRATCH
+from vpr.encoder import split_state
 from vpr.geometry import find_training_positives
 from vpr.index import ImageIndex, save_index
 from vpr.model_files import save_state
 from vpr.positives import save_positives
 from vpr.random_weights import random_encoder
 from vpr.resuming import fingerprint
-from vpr.starting_weights import split_state
 
 CPU = torch.device("cpu")
 SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 2 1, 1

@@ -87,6 +87,24 @@ def check_split(trainable_from: int) -> None:
         )
 
 
+def split_state(
+    state: dict[str, Tensor], trainable_from: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Frozen tensors of the encoder, and all others, in the same order.
+
+    Args:
+        state: Tensors by name.
+        trainable_from: Index of the encoder's first module that trains; of dense RootSIFT, none.
+    """
+    frozen = {
+        name: tensor
+        for name, tensor in state.items()
+        if name.startswith(SIFT)
+        or (name.startswith("encoder.") and int(name.split(".")[1]) < trainable_from)
+    }
+    return frozen, {name: tensor for name, tensor in state.items() if name not in frozen}
+
+
 def normalise_pixels(images: Tensor) -> Tensor:
     """Pixels as the encoder expects them: scaled to [0, 1], then ImageNet's mean and deviation.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-
-import pandas as pd
 
 from vpr.locating import Located, Match
 
@@ -41,8 +40,10 @@ def save_csv(path: Path, located: Sequence[Located]) -> None:
         for one in located
         for match in one.matches
     ]
-    columns = ["query", "rank", "database", "distance", "metres", "correct"]
-    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["query", "rank", "database", "distance", "metres", "correct"])
+        table.writerows(rows)
 
 
 def save_geojson(path: Path, located: Sequence[Located]) -> None:

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vpr.encoder import split_state
 from vpr.extraction import extract_descriptors, extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.head import Head
 from vpr.images import read_image, read_size
 from vpr.local_features import LocalFeatures, load_features
-from vpr.starting_weights import split_state
 from vpr.trunk import announce_features, load_trunk
 
 PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together

@@ -66,24 +66,6 @@ def find_weights(path: Path, *, seed: int) -> Checkpoint:
     return parse_checkpoint(path)
 
 
-def split_state(
-    state: dict[str, Tensor], trainable_from: int
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Frozen tensors of the encoder, and all others, in the same order.
-
-    Args:
-        state: Tensors by name.
-        trainable_from: Index of the encoder's first module that trains; of dense RootSIFT, none.
-    """
-    frozen = {
-        name: tensor
-        for name, tensor in state.items()
-        if name.startswith(SIFT)
-        or (name.startswith("encoder.") and int(name.split(".")[1]) < trainable_from)
-    }
-    return frozen, {name: tensor for name, tensor in state.items() if name not in frozen}
-
-
 def check_sha256(path: Path, expected: str, *, source: str) -> None:
     """Check that a file is the one that is meant.
 
