@@ -35,7 +35,11 @@ def build_encoder(first: int, last: int) -> nn.Sequential:
     Returns:
         The modules in order; the weights are not initialised.
     """
-    return nn.Sequential(_layers(first, last)).to_empty(device="cpu")
+    part = nn.Sequential(_layers(first, last))
+    for module in part:  # not by to_empty, which imports sympy: half a second
+        for name, tensor in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty(tensor.shape)))
+    return part
 
 
 def encoder_shapes() -> dict[str, tuple[int, ...]]:

@@ -110,7 +110,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: If the file cannot be read as such; the message names the file and the line.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = YAML(typ="safe").load(path)
     except FileNotFoundError:
         raise ValueError(f"{path}: this file is missing in {Path.cwd()}") from None
     except (YAMLError, UnicodeDecodeError) as error:

@@ -83,7 +83,8 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
 
 def _locate(files: Sequence[Path], ranked: Sequence[Ranked]) -> list[Located]:
     query = load_index(PREPARED / "query.csv")
-    named = [Path(load_param("dataset.dir", str)) / path for path in query.paths]
+    data_set = Path(load_param("dataset.dir", str))
+    named = [data_set / path for path in query.paths]
     gathered = list_images(IMAGES / "query")
     by_set, by_number = find_queries(files, named), find_queries(files, gathered)
     return locate_photos(
