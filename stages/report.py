@@ -22,6 +22,7 @@ from vpr.positives import load_positives
 from vpr.predictions import load_reranked
 from vpr.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
 from vpr.report_data import describe_places, describe_predictions, describe_set
+from vpr.utility_pictures import draw_utility
 from vpr.worst_queries import draw_worst
 
 
@@ -31,25 +32,14 @@ class ReportParams:
 
     depth: Annotated[int, Field(ge=1, le=20)]
     num_worst: Annotated[int, Field(ge=0)]
+    num_utility: Annotated[int, Field(ge=0)]
 
 
 def report(
-    *,
-    predictions: Path,
-    positives: Path,
-    database: Path,
-    query: Path,
-    model: Path,
-    recall: Path,
-    queries: Path,
-    curves: Path,
-    database_thumbnails: Path,
-    query_thumbnails: Path,
-    params: Path,
-    environment: Path,
-    templates: Path,
-    report: Path,
-) -> None:
+    *, predictions: Path, positives: Path, database: Path, query: Path, model: Path, utility: Path,
+    recall: Path, queries: Path, curves: Path, database_thumbnails: Path, query_thumbnails: Path,
+    params: Path, environment: Path, templates: Path, report: Path,
+) -> None:  # fmt: skip
     """Write the report.
 
     Args:
@@ -58,6 +48,7 @@ def report(
         database: Index of the database.
         query: Index of the queries.
         model: Folder of the model, for its loss.
+        utility: Folder of utility, drawn if it was measured.
         recall: Metrics of the run.
         queries: How each query fared.
         curves: Folder of curves; those that are there are drawn.
@@ -85,6 +76,9 @@ def report(
     }  # fmt: skip
     with built_aside(report) as (aside,):
         aside.mkdir()
+        facts["utility"] = draw_utility(
+            aside / "utility", utility, database_thumbnails, count=shown.num_utility
+        )
         sides = {"database": describe_places(places, crs), "query": describe_places(asked, crs)}
         write_script(aside / "data.js", "REPORT", sides | {"top": first})
         write_pages(aside, templates, facts)

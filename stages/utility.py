@@ -68,7 +68,7 @@ def utility(
     clusters = choose_clusters(place, low, keep=params.keep, top=params.top)
     with built_aside(utility) as (aside,):
         kept = choose_keypoints(stored, maps, clusters)
-        save_utility(aside, kept, Utility(environment, low, place))
+        save_utility(aside, kept, Utility(environment, low, place, clusters, maps))
 
 
 if __name__ == "__main__":

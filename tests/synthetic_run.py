@@ -18,6 +18,7 @@ from vpr.positives import save_positives
 from vpr.predictions import Predictions, save_predictions
 from vpr.query_table import tabulate_queries
 from vpr.thumbnails import thumbnail_name
+from vpr.utility_files import Utility, save_utility
 
 HOSTILE = [
     "<script>document.title='owned'</script>.jpg",
@@ -63,12 +64,22 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     table = tabulate_queries(predictions, positives, database, query, accepted=~unsure)
     table.to_csv(folder / "queries.csv", index=False)
     _write_rest(folder)
+    _write_utility(folder / "utility", num_database)
     for side, count in (("database", num_database), ("query", len(names))):
         (folder / side).mkdir()
         for number in range(count):
             shade = (number % 256, 90, 160 if side == "query" else 60)
             picture = Image.new("RGB", (size_px, size_px * 3 // 4), shade)
             picture.save(folder / side / thumbnail_name(number))
+
+
+def _write_utility(folder: Path, num_images: int) -> None:
+    """Two clusters: of the first the left half, of the second, which is not kept, the right one."""
+    kept = np.tile([True, False], (num_images, 1))
+    maps = [np.array([[[0, 0, 1, 1]] * 3])] * num_images
+    place = np.full((num_images, 2), 1.5)
+    utility = Utility(np.array([0.5, 0.1]), np.array([False, True]), place, kept, maps)
+    save_utility(folder, np.ones(4, dtype=bool), utility)
 
 
 def _write_rest(folder: Path) -> None:
@@ -97,7 +108,8 @@ def make_report() -> Path:
     report(
         predictions=Path("predictions.npz"), positives=Path("positives.npz"),
         database=Path("database.csv"), query=Path("query.csv"), model=Path("model"),
-        recall=Path("recall.json"), queries=Path("queries.csv"), curves=Path("curves"),
+        utility=Path("utility"), recall=Path("recall.json"),
+        queries=Path("queries.csv"), curves=Path("curves"),
         database_thumbnails=Path("database"), query_thumbnails=Path("query"),
         params=Path("params.yaml"), environment=Path("env.yaml"),
         templates=ROOT / "pages" / "report", report=Path("report"),

@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mat_mutations import change_bytes
 from scipy.sparse import csr_array
 
 from vpr.descriptors import load_descriptors, save_descriptors
+from vpr.feature_writer import FeatureWriter
+from vpr.keypoints import ImageKeypoints, load_keypoints, save_keypoints
+from vpr.local_features import load_features
 from vpr.name_lists import parse_name_lists
 from vpr.positives import load_positives, save_positives
 from vpr.predictions import Predictions, load_predictions, save_predictions
+from vpr.utility_files import load_kept
 
 INDICES = np.array([[2, 0], [1, 2], [0, 1]])
 DISTANCES = np.array([[0.5, 1], [0, 0], [1.5, 2]], dtype=np.float32)
@@ -38,11 +43,30 @@ def name_lists(path: Path) -> None:
     np.savez(path, utmDb=np.eye(2), utmQ=np.ones((1, 2)), posDistThr=5.0)
 
 
+def features(path: Path) -> None:
+    with FeatureWriter(path.parent) as writer:
+        writer.append(torch.ones(2, 4, 2, 3))
+
+
+def keypoints(path: Path) -> None:
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    save_keypoints(path.parent, [ImageKeypoints(rows, np.zeros((3, 128), np.uint8), (8, 9))])
+
+
+def kept(path: Path) -> None:
+    np.save(path, np.array([True, False, True]))
+
+
 FILES = {
     "predictions.npz": (predictions, load_predictions),
     "positives.npz": (positives, load_positives),
     "descriptors.npy": (descriptors, load_descriptors),
     "set.npz": (name_lists, parse_name_lists),
+    "trunk/features.npy": (features, lambda path: load_features(path.parent)),
+    "trunk/shapes.npy": (features, lambda path: load_features(path.parent)),
+    "keypoints/points.npy": (keypoints, lambda path: load_keypoints(path.parent)),
+    "keypoints/images.npy": (keypoints, lambda path: load_keypoints(path.parent)),
+    "kept.npy": (kept, lambda path: load_kept(path, num_keypoints=3)),
 }
 
 
@@ -69,6 +93,7 @@ def test_mutated_files_are_read_or_refused_in_one_message(tmp_path: Path, name: 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_the_other_form_is_refused_by_name(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
+    FILES[name][0](file)
     other = np.savez if name.endswith(".npy") else np.save
     with file.open("wb") as handle:
         other(handle, np.zeros((2, 2)))  # type: ignore[operator]

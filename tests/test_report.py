@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsing import Browser, chromium
+from PIL import Image
 from synthetic_run import HOSTILE, make_report, write_run
 
 from vpr.charts import collect_charts
@@ -53,6 +54,17 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
     browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 4")
     assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
+
+
+def test_utility_is_drawn_where_it_was_measured(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    assert browser.texts(".pictures li") == [
+        f"database image {number}" for number in (0, 16, 32, 47, 63, 79)
+    ]
+    with Image.open(folder / "utility" / "000047.jpg") as picture:
+        left, right = (picture.getpixel((x, 24)) for x in (8, 56))
+    assert left[0] > 1.5 * left[2]  # it glows
+    assert max(right) - min(right) < 8  # grey
 
 
 def test_filters_show_the_queries_they_name(browser: Browser, folder: Path) -> None:

@@ -136,13 +136,13 @@ def image_keypoints(points: list[list[float]], size: tuple[int, int]) -> ImageKe
 
 
 def test_a_keypoint_has_the_cluster_of_the_position_it_falls_on() -> None:
-    won = np.array([[0, 1, 2], [3, 4, 5]])  # of 32 x 48 pixels, 16 for each position
+    won = np.array([[[0, 1, 2], [3, 4, 5]]])  # of 32 x 48 pixels, 16 for each position
     points = [[0, 0], [15.9, 15.9], [16, 0], [47.9, 15], [0, 16], [40, 31.9]]
-    assert clusters_of(image_keypoints(points, (32, 48)), won).tolist() == [0, 0, 1, 2, 3, 5]
+    assert clusters_of(image_keypoints(points, (32, 48)), won).tolist() == [[0, 0, 1, 2, 3, 5]]
     half = [[x / 2, y / 2] for x, y in points]  # looked at scaled down
-    assert clusters_of(image_keypoints(half, (16, 24)), won).tolist() == [0, 0, 1, 2, 3, 5]
+    assert clusters_of(image_keypoints(half, (16, 24)), won).tolist() == [[0, 0, 1, 2, 3, 5]]
     with pytest.raises(ValueError, match="8x3 positions does not lie on an image of 32x48"):
-        clusters_of(image_keypoints(points, (32, 48)), np.zeros((8, 3), np.int64))
+        clusters_of(image_keypoints(points, (32, 48)), np.zeros((1, 8, 3), np.int64))
 
 
 def test_kept_keypoints_lie_on_kept_clusters_of_their_own_image(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_kept_keypoints_lie_on_kept_clusters_of_their_own_image(tmp_path: Path) 
               image_keypoints(points[:2], (16, 48))]  # fmt: skip
     save_keypoints(tmp_path / "k", images)
     stored = load_keypoints(tmp_path / "k")
-    maps = [np.array([[0, 1, 2]]), np.array([[0, 0, 0]]), np.array([[2, 1, 0]])]
+    maps = [np.array([[row]]) for row in ([0, 1, 2], [0, 0, 0], [2, 1, 0])]
     clusters = np.array([[True, False, True], [True] * 3, [False, True, False]])
     kept = choose_keypoints(stored, maps, clusters)
     assert kept.tolist() == [True, False, True, False, True]
@@ -227,8 +227,28 @@ def kept_by_the_stage(keep: str, mode: str = "paper") -> list[list[bool]]:
 
 def test_the_cluster_of_a_position_is_the_one_that_wins_it(reference_map: Path) -> None:
     head = load_head(torch.load("model.pt"), 29)
-    won = assign_positions(head, load_features(Path("features")), torch.device("cpu"))
-    assert [one.tolist() for one in won] == [[row] for row in MAPS]
+    won = assign_positions(head, load_features(Path("features")), torch.device("cpu"), num_scales=1)
+    assert [one.tolist() for one in won] == [[[row]] for row in MAPS]
+
+
+def test_a_keypoint_stays_if_its_cluster_is_kept_at_one_of_several_scales(tmp_path: Path) -> None:
+    points = [[5.0, 5], [20, 5], [40, 5]]
+    save_keypoints(tmp_path / "k", [image_keypoints(points, (16, 48))])
+    scales = np.array([[[0, 1, 2]], [[1, 1, 0]]])  # two maps of one row
+    chosen = choose_keypoints(
+        load_keypoints(tmp_path / "k"), [scales], np.array([[True, False, False]])
+    )
+    assert chosen.tolist() == [True, False, True]
+
+
+def test_stacked_scales_are_told_apart(tmp_path: Path) -> None:
+    with FeatureWriter(tmp_path / "features") as writer:
+        stacked = AXES[[0, 1, 2, 2, 1, 0]].T.reshape(1, 512, 2, 3)  # two scales of 1 x 3 positions
+        writer.append(stacked.to(torch.bfloat16))
+    pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
+    features = load_features(tmp_path / "features")
+    won = assign_positions(load_head(pool, 29), features, torch.device("cpu"), num_scales=2)
+    assert [one.tolist() for one in won] == [[[[0, 1, 2]], [[2, 1, 0]]]]
 
 
 def test_the_stage_keeps_what_the_formulas_say(reference_map: Path) -> None:

@@ -12,13 +12,14 @@ from torch.nn import functional
 
 from vpr.batches import positions_per_batch
 from vpr.device import find_device
+from vpr.encoder import count_scales
 from vpr.head import Head, load_head
 from vpr.local_features import LocalFeatures, batches_of_one_shape, load_features
 from vpr.model_files import load_state
 
 
 def assign_positions(
-    head: Head, features: LocalFeatures, device: torch.device
+    head: Head, features: LocalFeatures, device: torch.device, *, num_scales: int
 ) -> Iterator[NDArray[np.int64]]:
     """The cluster with the largest soft assignment at each position.
 
@@ -26,16 +27,17 @@ def assign_positions(
         head: The trained part of the network.
         features: Stored features of one side.
         device: Where to compute.
+        num_scales: Maps of one image that stand one below the other in the features.
 
     Yields:
-        Shape (H', W') for each image, in order.
+        Shape (num_scales, H', W') for each image, in order.
     """
     head = head.to(device)
     for run in batches_of_one_shape(features.shapes, max_area=positions_per_batch(device)):
         with torch.inference_mode():
             maps = head.encode(features.maps(run).to(device))
-            won = head.pool.conv(functional.normalize(maps, dim=1)).argmax(dim=1)  # (N, H', W')
-        yield from won.cpu().numpy()
+            won = head.pool.conv(functional.normalize(maps, dim=1)).argmax(dim=1)  # (N, S H', W')
+        yield from won.unflatten(1, (num_scales, -1)).cpu().numpy()
 
 
 def load_cluster_maps(
@@ -49,11 +51,12 @@ def load_cluster_maps(
         trainable_from: Index of the head's first encoder module.
 
     Returns:
-        Maps (H', W'), one for each image, and whether a cluster is present in an image, that is
-        wins at least one position of it, shape (num_images, K).
+        Maps (num_scales, H', W'), one for each image, and whether a cluster is present in an
+        image, that is wins at least one position of it, shape (num_images, K).
     """
-    head = load_head(load_state(model), trainable_from)
-    maps = list(assign_positions(head, load_features(features), find_device()))
+    state, stored = load_state(model), load_features(features)
+    head = load_head(state, trainable_from)
+    maps = list(assign_positions(head, stored, find_device(), num_scales=count_scales(state)))
     present = np.zeros((len(maps), len(head.pool.centroids)), dtype=bool)
     for image, won in enumerate(maps):
         present[image, np.unique(won)] = True

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.npy_files import load_array
+
 BLOCK_BYTES = 64 * 2**20  # of rows looked at together
 TOLERANCE = 1e-3  # of a row's length
 
@@ -45,13 +47,7 @@ def load_descriptors(path: Path) -> NDArray[np.float32]:
     Raises:
         ValueError: If the file holds anything but finite unit rows; the message names the row.
     """
-    try:
-        descriptors: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # numpy raises many kinds on damaged bytes
-        words = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a file of descriptors: {words}") from None
+    descriptors: NDArray[np.float32] = load_array(path, what="a file of descriptors", mapped=True)
     if descriptors.ndim != 2 or descriptors.dtype != np.float32 or descriptors.size == 0:
         raise ValueError(
             f"{path}: expected (num_images, dim) of float32, found {descriptors.shape} of "

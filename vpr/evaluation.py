@@ -37,15 +37,15 @@ def summarise_recall(
         seed: Of the bootstrap.
 
     Returns:
-        `recall@N` over all queries and `recall@N_answerable` over those that have a positive;
-        their intervals as lists; counts.
+        `recall@N` over all queries, its intervals as lists, and counts; where queries without a
+        positive make a difference, `recall@N_answerable` over those that have one.
     """
     answerable = num_positives > 0
     metrics: Metrics = {}
     for n in ns:
         hits = ranks <= n
         metrics[f"recall@{n}"] = float(hits.mean())
-        if answerable.any():
+        if answerable.any() and not answerable.all():
             metrics[f"recall@{n}_answerable"] = float(hits[answerable].mean())
         metrics[f"recall@{n}_wilson_if_independent"] = list(
             wilson_interval(hits, confidence=confidence)

@@ -11,39 +11,39 @@ from vpr.keypoints import ImageKeypoints, Keypoints
 
 
 def clusters_of(keypoints: ImageKeypoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cluster of each keypoint: that of the position of the map which it falls on.
+    """Clusters of each keypoint: those of the positions which it falls on, one at each scale.
 
     Args:
         keypoints: Of an image.
-        won: Cluster of each position of the same image's map, shape (H', W').
+        won: Cluster of each position of the same image's maps, shape (num_scales, H', W').
 
     Returns:
-        Shape (num_keypoints,).
+        Shape (num_scales, num_keypoints).
 
     Raises:
-        ValueError: If the map has not the image's form, as the stacked scales of dense RootSIFT.
+        ValueError: If the maps have not the image's form.
     """
     height, width = keypoints.size
-    rows, columns = won.shape
+    rows, columns = won.shape[1:]
     step = max(height, width) / max(rows, columns)  # pixels between positions
     if abs(height / step - rows) >= 1 or abs(width / step - columns) >= 1:
         raise ValueError(
             f"utility.keep: a map of {rows}x{columns} positions does not lie on an image of "
-            f"{height}x{width} pixels: it needs an encoder with one map for each image, as vgg16"
+            f"{height}x{width} pixels"
         )
     column, row = (keypoints.points / [width, height] * [columns, rows]).astype(np.int64).T
-    clusters: NDArray[np.int64] = won[row.clip(0, rows - 1), column.clip(0, columns - 1)]
+    clusters: NDArray[np.int64] = won[:, row.clip(0, rows - 1), column.clip(0, columns - 1)]
     return clusters
 
 
 def choose_keypoints(
     keypoints: Keypoints, maps: Sequence[NDArray[np.int64]], clusters: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Keypoints that lie on a cluster that their image keeps.
+    """Keypoints that lie on a cluster that their image keeps, at one scale or more.
 
     Args:
         keypoints: Of the database.
-        maps: Cluster of each position, (H', W') for each image.
+        maps: Cluster of each position, (num_scales, H', W') for each image.
         clusters: Whether an image keeps a cluster, shape (num_images, K).
 
     Returns:
@@ -58,6 +58,7 @@ def choose_keypoints(
             "local features"
         )
     kept = [
-        clusters[image, clusters_of(keypoints.of(image), won)] for image, won in enumerate(maps)
+        clusters[image, clusters_of(keypoints.of(image), won)].any(axis=0)
+        for image, won in enumerate(maps)
     ]
     return np.concatenate(kept)

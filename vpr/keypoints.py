@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.npy_files import load_array
+
 DIM = 128  # of SIFT
 
 
@@ -81,7 +83,7 @@ def load_keypoints(folder: Path) -> Keypoints:
         ValueError: If the three files disagree or hold anything but keypoints.
     """
     points, descriptors, images = (
-        np.load(folder / f"{name}.npy", allow_pickle=False)
+        load_array(folder / f"{name}.npy", what="a file of keypoints")
         for name in ("points", "descriptors", "images")
     )
     forms = [(points, 2, np.float32), (descriptors, DIM, np.uint8), (images, 3, np.int64)]

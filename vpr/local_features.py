@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vpr.npy_files import load_array
+
 # numpy has no bfloat16: its bits are stored as uint16.
 STORED: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32),
@@ -63,14 +65,14 @@ def load_features(folder: Path) -> LocalFeatures:
     Raises:
         ValueError: If the two files disagree or hold anything but features.
     """
-    rows = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
-    shapes = np.load(folder / "shapes.npy", allow_pickle=False)
+    rows = load_array(folder / "features.npy", what="a file of local features", mapped=True)
+    shapes = load_array(folder / "shapes.npy", what="a file of shapes")
     if rows.ndim != 2 or rows.dtype not in STORED.values():
         raise ValueError(
             f"{folder / 'features.npy'}: expected (num_positions, C) of float32, float16 or "
             f"uint16, found {rows.shape} of {rows.dtype}"
         )
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes < 1).any():
+    if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.dtype != np.int64 or (shapes < 1).any():
         raise ValueError(f"{folder / 'shapes.npy'}: expected (num_images, 2) of H, W >= 1")
     starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
     if starts[-1] != len(rows):

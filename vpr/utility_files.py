@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vpr.npy_files import load_array
+from vpr.npz_files import load_arrays
 
 BYTES_OF_A_KEYPOINT = 128 + 2 * 4  # its SIFT, and x and y as float32
 
@@ -21,20 +25,27 @@ class Utility:
         environment: ES of each cluster, shape (K,).
         low: Clusters of low ES, shape (K,).
         place: PS of each reference and cluster, shape (n, K).
+        clusters: Which clusters a reference keeps, shape (n, K).
+        maps: The cluster that wins each position, (num_scales, H', W') for each reference.
     """
 
     environment: NDArray[np.float64]
     low: NDArray[np.bool_]
     place: NDArray[np.float64]
+    clusters: NDArray[np.bool_]
+    maps: Sequence[NDArray[np.int64]]
 
 
 def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None) -> None:
-    """Write `kept.npy` and `metrics.json`, and where utility was measured what it was.
+    """Write `kept.npy`, `metrics.json`, and where utility was measured what it was.
+
+    Without keypoints, that is without re-ranking, `metrics.json` is empty.
 
     Args:
         folder: The folder to create.
         kept: Whether each keypoint of the database is kept, shape (num_keypoints,).
-        utility: Written as `environment.csv` (`cluster,utility,low`) and `place.npy`, if measured.
+        utility: Written as `environment.csv` (`cluster,utility,low`), `place.npy`,
+            `clusters.npy` and `maps.npz`, if measured.
     """
     folder.mkdir()
     np.save(folder / "kept.npy", kept)
@@ -45,9 +56,14 @@ def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None)
         "keypoint_bytes": BYTES_OF_A_KEYPOINT * len(kept),
         "keypoint_bytes_saved": BYTES_OF_A_KEYPOINT * (len(kept) - count),
     }
+    if len(kept) == 0:  # re-ranking is off: nothing to report
+        metrics = {}
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     if utility is not None:
         np.save(folder / "place.npy", utility.place)
+        np.save(folder / "clusters.npy", utility.clusters)
+        won = {str(image): one.astype(np.uint16) for image, one in enumerate(utility.maps)}
+        np.savez(folder / "maps.npz", **won)  # type: ignore[arg-type] # of arrays, mypy cannot know
         with (folder / "environment.csv").open("w", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["cluster", "utility", "low"])
@@ -61,10 +77,36 @@ def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
     Raises:
         ValueError: If the file does not hold one truth value for each keypoint.
     """
-    kept: NDArray[np.bool_] = np.load(path, allow_pickle=False)
+    kept: NDArray[np.bool_] = load_array(path, what="a file of kept keypoints")
     if kept.dtype != np.bool_ or kept.shape != (num_keypoints,):
         raise ValueError(
             f"{path}: expected ({num_keypoints},) of bool, one for each keypoint, found "
             f"{kept.shape} of {kept.dtype}"
         )
     return kept
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether utility was measured, not only every keypoint kept."""
+    return (folder / "maps.npz").exists()
+
+
+def load_utility_map(folder: Path, image: int) -> NDArray[np.float32]:
+    """Place-specific utility at each position of a reference, beyond the 1 that every cluster has.
+
+    Args:
+        folder: What `save_utility` wrote, with utility measured.
+        image: Index of the reference.
+
+    Returns:
+        Shape (num_scales, H', W'); 0 where the cluster is not kept.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    place = load_array(folder / "place.npy", what="utility of each place")
+    kept = load_array(folder / "clusters.npy", what="clusters that are kept")
+    (won,) = load_arrays(folder / "maps.npz", [str(image)], what="maps of clusters")
+    beyond = np.where(kept[image], place[image] - 1, 0).astype(np.float32)  # (K,)
+    heat: NDArray[np.float32] = beyond[won]
+    return heat
