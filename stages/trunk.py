@@ -15,13 +15,12 @@ from pydantic import Field
 from vpr.artefacts import built_aside
 from vpr.device import find_device
 from vpr.encoder import Encoder
-from vpr.extraction import extract_features
-from vpr.feature_writer import FeatureWriter
-from vpr.images import list_images, read_image, read_size
+from vpr.images import list_images, read_image
 from vpr.model_files import load_state
 from vpr.parameters import load_params
 from vpr.resuming import fingerprint
-from vpr.trunk import announce_features, load_trunk
+from vpr.trunk import load_trunk
+from vpr.trunk_features import store_features
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,15 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     """
     params, device = load_params("trunk", TrunkParams), find_device()
     key = fingerprint(params, inputs=(images, frozen), device=device)
-    with built_aside(features, key=key) as (aside,), FeatureWriter(aside) as writer:
-        precision = getattr(torch, params.precision)
-        files = list_images(images)[writer.num_images :]
-        if writer.num_images:
-            print(f"going on after the {writer.num_images} images that were done")
-        sizes = [read_size(file, max_side_px=params.max_side_px) for file in files]
-        network = load_trunk(load_state(frozen), params.trainable_from, precision)
-        announce_features(files, sizes, network, device)
-        read = partial(read_image, max_side_px=params.max_side_px)
-        for maps in extract_features(network, files, sizes, read, device):
-            writer.append(maps)
+    read = partial(read_image, max_side_px=params.max_side_px)
+    with built_aside(features, key=key) as (aside,):
+        network = load_trunk(
+            load_state(frozen), params.trainable_from, getattr(torch, params.precision)
+        )
+        store_features(
+            aside, network, list_images(images), read,
+            max_side_px=params.max_side_px, device=device,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from stages.trunk import TrunkParams
 from vpr.artefacts import built_aside
 from vpr.device import find_device
-from vpr.extraction import extract_features
-from vpr.feature_writer import FeatureWriter
-from vpr.images import list_images, read_image, read_size
+from vpr.images import list_images, read_image
 from vpr.model_files import load_state
 from vpr.parameters import load_param, load_params
-from vpr.trunk import announce_features, load_trunk
+from vpr.resuming import fingerprint
+from vpr.trunk import load_trunk
+from vpr.trunk_features import store_features
 from vpr.views import draw_view, num_held_out
 
 
@@ -30,7 +30,7 @@ def trunk_validation(*, images: Path, frozen: Path, features: Path) -> None:
         frozen: State of the encoder's frozen modules.
         features: The folder to write.
     """
-    params = load_params("trunk", TrunkParams)
+    params, device = load_params("trunk", TrunkParams), find_device()
     fraction = load_param("finetune.validation_fraction", float)
     every = list_images(images)
     held_out = every[len(every) - num_held_out(len(every), fraction) :]
@@ -38,14 +38,14 @@ def trunk_validation(*, images: Path, frozen: Path, features: Path) -> None:
     def read(file: Path) -> NDArray[np.uint8]:
         return draw_view(read_image(file, max_side_px=params.max_side_px), seed=int(file.stem))
 
-    device = find_device()
-    with built_aside(features) as (aside,), FeatureWriter(aside) as writer:
-        precision = getattr(torch, params.precision)
-        sizes = [read_size(file, max_side_px=params.max_side_px) for file in held_out]
-        network = load_trunk(load_state(frozen), params.trainable_from, precision)
-        announce_features(held_out, sizes, network, device)
-        for maps in extract_features(network, held_out, sizes, read, device):
-            writer.append(maps)
+    key = fingerprint(params, fraction, inputs=(images, frozen), device=device)
+    with built_aside(features, key=key) as (aside,):
+        network = load_trunk(
+            load_state(frozen), params.trainable_from, getattr(torch, params.precision)
+        )
+        store_features(
+            aside, network, held_out, read, max_side_px=params.max_side_px, device=device
+        )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import namedtuple
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vpr import batches
+from vpr import batches, extraction
 from vpr.batches import pixels_per_batch, positions_per_batch, require_memory
 from vpr.device import check_precision
 from vpr.extraction import extract_descriptors, extract_features
@@ -48,6 +50,24 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:06d}.png")
     return sorted(folder.iterdir())
+
+
+def test_local_features_do_not_depend_on_how_many_threads_decode(
+    state: dict[str, Tensor], photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = load_trunk(frozen(state), CUT, torch.float32)
+    delays = np.random.default_rng(0).uniform(0, 0.05, len(photos))
+
+    def read(photo: Path) -> NDArray[np.uint8]:
+        time.sleep(delays[int(photo.stem)])  # so that threads finish in another order
+        return read_image(photo, max_side_px=None)
+
+    found = []
+    for count in (1, 2, 5):
+        monkeypatch.setattr(extraction, "count_decoders", lambda _, count=count: count)
+        maps = list(extract_features(trunk, photos, SIZES, read, CPU))
+        found.append([one.numpy().tobytes() for one in maps])
+    assert found[0] == found[1] == found[2]
 
 
 def frozen(state: dict[str, Tensor]) -> dict[str, Tensor]:

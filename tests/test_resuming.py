@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ from conftest import ROOT
 from PIL import Image
 
 import stages.finetune
-import stages.trunk
 from stages.finetune import finetune
 from stages.trunk import trunk
-from vpr import batches, feature_writer
+from stages.trunk_validation import trunk_validation
+from vpr import batches, feature_writer, trunk_features
 from vpr.artefacts import SCRATCH
 from vpr.encoder import split_state
 from vpr.geometry import find_training_positives
@@ -36,6 +36,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
     Path("params.yaml").write_text(
         "trunk: {encoder: vgg16, trainable_from: 5, precision: float32, max_side_px: null}\n"
+        "finetune: {validation_fraction: 0.5}\n"
     )
     Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
     rng = np.random.default_rng(0)
@@ -46,13 +47,15 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_state(Path("frozen.pt"), split_state(random_encoder(0), 5)[0])
 
 
-def run(name: str) -> dict[str, bytes]:
-    trunk(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
+def run(name: str, stage: Callable[..., None] = trunk) -> dict[str, bytes]:
+    stage(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
     return {file.name: file.read_bytes() for file in Path(name).iterdir()}
 
 
-def interrupt_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = stages.trunk.extract_features
+def interrupt_after(
+    num_batches: int, monkeypatch: pytest.MonkeyPatch, stage: Callable[..., None] = trunk
+) -> None:
+    whole = trunk_features.extract_features
 
     def broken_off(*args: object) -> Iterator[torch.Tensor]:
         for number, maps in enumerate(whole(*args)):  # type: ignore[arg-type]
@@ -62,8 +65,8 @@ def interrupt_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt  # all done, not yet in place
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stages.trunk, "extract_features", broken_off)
-        run("resumed")
+        patch.setattr(trunk_features, "extract_features", broken_off)
+        run("resumed", stage)
 
 
 @pytest.mark.parametrize("num_batches", [0, 1, 3, 6])
@@ -79,6 +82,15 @@ def test_the_trunk_goes_on_and_gives_the_same_bytes(
     told = capsys.readouterr().out
     assert told == (f"going on after the {done} images that were done\n" if done else "")
     assert list(SCRATCH.iterdir()) == []
+
+
+def test_the_views_to_validate_on_go_on_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = run("straight", trunk_validation)
+    interrupt_after(2, monkeypatch, trunk_validation)
+    assert run("resumed", trunk_validation) == straight
+    assert "going on after the 3 images that were done" in capsys.readouterr().out
 
 
 def test_rows_behind_the_last_save_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,9 +30,6 @@ def extract_features(
 ) -> Iterator[Tensor]:
     """Local features of images; the next batches are decoded while this one is computed.
 
-    One thread decodes beside a CPU, which computes on all its cores; beside a GPU, which waits
-    for pixels, as many as there are cores.
-
     Args:
         trunk: Makes feature maps of pixels, as `load_trunk` gives it.
         images: Files to read.
@@ -63,6 +60,11 @@ def extract_features(
             yield maps.cpu()
 
 
+def count_decoders(device: torch.device) -> int:
+    """Threads that decode: one beside a CPU, which computes on all its cores; all beside a GPU."""
+    return (os.cpu_count() or 1) if device.type == "cuda" else 1
+
+
 def _decoded(
     batches: Sequence[Sequence[Path]],
     read: Callable[[Path], NDArray[np.uint8]],
@@ -72,7 +74,7 @@ def _decoded(
     on_gpu = device.type == "cuda"
     waiting: deque[list[Future[NDArray[np.uint8]]]] = deque()
     upcoming = iter(batches)
-    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) if on_gpu else 1) as pool:
+    with ThreadPoolExecutor(count_decoders(device)) as pool:
         for _ in batches:
             while len(waiting) <= BATCHES_AHEAD and (batch := next(upcoming, None)):
                 waiting.append([pool.submit(read, image) for image in batch])

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.encoder import split_state
-from vpr.extraction import extract_descriptors, extract_features
-from vpr.feature_writer import FeatureWriter
+from vpr.extraction import extract_descriptors
 from vpr.head import Head
-from vpr.images import read_image, read_size
+from vpr.images import read_image
 from vpr.local_features import LocalFeatures, load_features
-from vpr.trunk import announce_features, load_trunk
+from vpr.trunk import load_trunk
+from vpr.trunk_features import store_features
 
 PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together
 
@@ -53,13 +53,10 @@ def extract_photos(
     read = partial(read_image, max_side_px=max_side_px)
     for start in range(0, len(photos), PHOTOS_AT_ONCE):
         batch = photos[start : start + PHOTOS_AT_ONCE]
-        sizes = [read_size(photo, max_side_px=max_side_px) for photo in batch]
-        announce_features(batch, sizes, trunk, device)
         with tempfile.TemporaryDirectory(prefix="vpr-locate-") as folder:
-            with FeatureWriter(Path(folder) / "features") as writer:
-                for maps in extract_features(trunk, batch, sizes, read, device):
-                    writer.append(maps)
-            yield load_features(Path(folder) / "features")
+            features = Path(folder) / "features"
+            store_features(features, trunk, batch, read, max_side_px=max_side_px, device=device)
+            yield load_features(features)
 
 
 def describe_photos(
