@@ -144,6 +144,6 @@ def require_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < 2 * num_bytes:
         raise OSError(
-            f"{folder.resolve()}: {2 * num_bytes / 1e9:.2f} GB are needed (the out and its copy in "
-            f"DVC's cache), {free / 1e9:.2f} GB are free: make room, or see `dvc gc --help`"
+            f"{folder.resolve()}: {2 * num_bytes / 1e9:.3g} GB are needed (the out and its copy in "
+            f"DVC's cache), {free / 1e9:.3g} GB are free: make room, or see `dvc gc --help`"
         )
