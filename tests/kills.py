@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import json
 import os
 import random
 import re
@@ -26,6 +27,8 @@ from pathlib import Path
 from typing import IO
 
 from conftest import dvc_environment, make_pipeline, run
+
+from vpr.parameters import read_yaml
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 TARGETS = ("stage", "dvc", "group")
@@ -73,7 +76,7 @@ def snapshot(repo: Path) -> dict[str, str]:
 
 def strike(repo: Path, stage: str, number: signal.Signals, target: str, moment: float) -> Blow:
     """Force a stage to run and kill it; return when nothing of it is alive any more."""
-    shutil.rmtree(repo / ".dvc/cache/runs", ignore_errors=True)  # or DVC would not run it again
+    forget(repo, stage)
     log = repo / ".dvc/tmp/killed.log"
     with log.open("w") as file:
         dvc = start(repo, file, "--single-item", stage)
@@ -91,6 +94,19 @@ def strike(repo: Path, stage: str, number: signal.Signals, target: str, moment: 
             time.sleep(0.02)
     assert not is_alive(process), f"{stage} outlived {target} by {SECONDS_TO_END} s"
     return Blow(stage, number, target, moment, hit, time.monotonic() - sent, log.read_text())
+
+
+def forget(repo: Path, stage: str) -> None:
+    """Take a stage's outs out of the cache, or DVC would get them there and not run it again."""
+    folder, _, name = stage.rpartition("dvc.yaml:")
+    outs = read_yaml(repo / folder / "dvc.lock")["stages"][name]["outs"]
+    objects = repo / ".dvc/cache/files/md5"
+    for digest in [out["md5"] for out in outs]:
+        file = objects / digest[:2] / digest[2:]
+        inside = json.loads(file.read_text()) if digest.endswith(".dir") else []
+        for each in [digest, *(entry["md5"] for entry in inside)]:
+            (objects / each[:2] / each[2:]).unlink(missing_ok=True)
+    shutil.rmtree(repo / ".dvc/cache/runs", ignore_errors=True)
 
 
 def start(repo: Path, log: IO[str], *options: str) -> subprocess.Popen[bytes]:
