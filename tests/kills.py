@@ -85,9 +85,9 @@ def strike(repo: Path, stage: str, number: signal.Signals, target: str, moment: 
         sent = time.monotonic()
         victim = {"stage": process, "dvc": dvc.pid}.get(target)
         hit = is_alive(process)
-        if victim is None:
+        if hit and victim is None:
             os.killpg(dvc.pid, number)
-        elif hit or victim == dvc.pid:
+        elif hit:
             os.kill(victim, number)
         dvc.wait(timeout=600)
         while is_alive(process) and time.monotonic() - sent < SECONDS_TO_END:
