@@ -128,7 +128,8 @@ def main() -> None:
         "(which takes queries for independent: along a route the interval counts). Seconds are of "
         "trunk, head, search and what follows, without the start of processes and without "
         "whitening; bytes are those of the descriptor, for re-ranking with the keypoints that are "
-        "kept (`utility.keep`: all, or `both` in row 7).",
+        "kept (`utility.keep`: all, or `both` in row 7). Seconds are of one pass on a machine that "
+        "may have been busy with other work too: do not compare them finely.",
     ]  # fmt: skip
     with temporary_clone() as clone:
         for one in data_sets():

@@ -28,7 +28,7 @@ from vpr.parameters import load_param, load_params
 from vpr.positives import load_positives
 from vpr.predictions import load_predictions, load_reranked
 from vpr.query_table import errors_in_metres, tabulate_queries
-from vpr.recall import first_correct_ranks
+from vpr.recall import first_correct_ranks, reached_depths
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EvaluateParams:
     recall_at: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     radii_m: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
     block_length: Annotated[int, Field(ge=1)]
-    num_samples: Annotated[int, Field(ge=100)]
+    num_samples: Annotated[int, Field(ge=100, le=10**6)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0)]
     accept_precision: Annotated[float, Field(gt=0, le=1)] | None
@@ -65,9 +65,8 @@ def evaluate(
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_reranked(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
-    ranks = first_correct_ranks(ranked.indices, truth)
-    num_positives, depth = np.diff(truth.indptr), ranked.indices.shape[1]
-    depths = [n for n in params.recall_at if n <= depth]
+    ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
+    num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     metres = errors_in_metres(ranked.indices, places, asked)[:, 0]
     nearest, correct = ranked.distances[:, 0].astype(np.float64), ranks == 1
     decided = decide(
@@ -80,8 +79,9 @@ def evaluate(
         confidence=params.confidence, seed=params.seed,
     )  # fmt: skip
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
-    before = load_predictions(retrieved).indices
-    metrics |= describe_reranking(before, ranked.indices, truth, ns=depths)
+    metrics |= describe_reranking(
+        load_predictions(retrieved), ranked, truth, ns=depths, precision=params.accept_precision
+    )
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_reranked(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))

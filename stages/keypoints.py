@@ -23,7 +23,7 @@ class KeypointsParams:
     """Parameters of the stages keypoints_db and keypoints_query."""
 
     max_side_px: Annotated[int, Field(ge=32)] | None
-    max_keypoints: Annotated[int, Field(ge=1)]
+    max_keypoints: Annotated[int, Field(ge=1, le=100_000)]
 
 
 def keypoints(*, images: Path, keypoints: Path) -> None:

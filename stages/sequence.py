@@ -9,6 +9,8 @@ from typing import Annotated
 
 from vpr.entry import run_stage
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from vpr.artefacts import built_aside
@@ -25,10 +27,18 @@ class SequenceParams:
     """Parameters of the stage sequence."""
 
     length: Annotated[int, Field(ge=1)]
-    velocities: Annotated[
-        tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=1)
-    ]
-    contrast_reach: Annotated[int, Field(ge=1)] | None
+    velocities: Annotated[tuple[Annotated[float, Field(ge=-100, le=100)], ...], Field(min_length=1)]
+    contrast_reach: Annotated[int, Field(ge=1, le=10**6)] | None
+
+
+def load_recordings(index: Path, descriptors: NDArray[np.float32]) -> list[slice]:
+    """Recordings of a side, whose index must have an image for each descriptor."""
+    images = load_index(index)
+    if len(images.paths) != len(descriptors):
+        raise ValueError(
+            f"{index}: {len(images.paths)} images, but there are {len(descriptors)} descriptors"
+        )
+    return find_recordings(images.sequence, len(descriptors))
 
 
 def sequence(
@@ -51,10 +61,7 @@ def sequence(
             shutil.copyfile(predictions, aside)
             return
         known, asked = load_descriptors(database_descriptors), load_descriptors(query_descriptors)
-        runs = [
-            find_recordings(load_index(index).sequence, len(rows))
-            for index, rows in ((query, asked), (database, known))
-        ]
+        runs = [load_recordings(*pair) for pair in ((query, asked), (database, known))]
         indices = rank_descriptors(
             known, asked, *runs, length=params.length, velocities=params.velocities,
             reach=params.contrast_reach, top_k=load_reranked(predictions).indices.shape[1],

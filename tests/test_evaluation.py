@@ -14,8 +14,8 @@ from vpr.evaluation import describe_reranking, summarise_errors, summarise_recal
 from vpr.geometry import find_positives
 from vpr.index import ImageIndex
 from vpr.predictions import Predictions
-from vpr.query_table import tabulate_queries
-from vpr.recall import NEVER, first_correct_ranks, recall_at
+from vpr.query_table import errors_in_metres, tabulate_queries
+from vpr.recall import NEVER, first_correct_ranks, reached_depths, recall_at
 from vpr.uncertainty import block_bootstrap_interval, wilson_interval
 
 # Query 0 finds its positive (at 0 m) first, query 1 third, query 2 never, query 3 has none.
@@ -126,11 +126,40 @@ def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
 
 def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
     before = RANKING[:, [1, 0, 2]]
-    assert describe_reranking(before, RANKING, POSITIVES, ns=[1, 3]) == {
+    distances = np.tile(np.array([0.1, 0.2, 0.3], np.float32), (4, 1))
+    pair = [Predictions(indices, distances, 5) for indices in (before, RANKING)]
+    found = describe_reranking(*pair, POSITIVES, ns=[1, 3], precision=None)
+    assert found == {
         "recall@1_before_reranking": 0.0,
         "recall@3_before_reranking": 0.5,
         "num_top1_reranked": 4,
     }
+    other = Predictions(RANKING, distances, 6)
+    with pytest.raises(ValueError, match=r"the retrieval has \(4, 3, 5\)"):
+        describe_reranking(pair[0], other, POSITIVES, ns=[1], precision=None)
+
+
+def test_a_photo_that_is_not_reranked_is_accepted_by_the_retrievals_own_threshold() -> None:
+    positives = csr_array(np.diag([5.0, 5, 5]))
+    before = np.array([[0, 1], [2, 1], [2, 1]])  # right, wrong, right
+    near = np.array([[0.2, 0.9], [0.5, 0.9], [0.3, 0.9]], np.float32)
+    after = np.array([[0, 1], [1, 2], [2, 1]])  # all right
+    pair = Predictions(before, near, 3), Predictions(after, near, 3)
+    found = describe_reranking(*pair, positives, ns=[1], precision=1.0)
+    assert found["recall@1_before_reranking"] == pytest.approx(2 / 3)
+    assert found["accept_threshold_of_retrieval_fitted_on_these_queries"] == pytest.approx(0.3)
+
+
+def test_depths_that_no_ranking_reaches_are_an_error() -> None:
+    assert reached_depths([1, 5, 30], 5) == [1, 5]
+    with pytest.raises(ValueError, match=r"recall_at = \[30\]: search.top_k = 5 reaches none"):
+        reached_depths([30], 5)
+
+
+def test_predictions_of_another_database_have_no_error_in_metres() -> None:
+    side = ImageIndex(list("ab"), np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="2 queries and 2 database images"):
+        errors_in_metres(np.array([[0], [2]]), side, side)
 
 
 def test_curves_by_hand() -> None:

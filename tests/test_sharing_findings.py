@@ -11,7 +11,7 @@ import pytest
 from servers import free_port
 
 from vpr.recorded_outs import Recorded, stored_at
-from vpr.sharing_findings import check_cache, check_remote
+from vpr.sharing_findings import check_cache, check_locks, check_remote
 
 FILE = Recorded(Path("data/a.bin"), "a" * 32, "make", Path("data/a.bin"), 3)
 
@@ -44,6 +44,21 @@ def test_a_folder_that_nobody_pushed_to_is_a_note(tmp_path: Path) -> None:
     assert "NOTE remote: none is set" in str(check_remote({}))
 
 
+@pytest.mark.parametrize(
+    "content, words",
+    [("", "expected sections"), ("stages: 5\n", "expected stages, found 5"), ("a: [", "readable")],
+)
+def test_a_lock_file_that_a_killed_dvc_left_empty_has_a_way_back(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    assert check_locks(tmp_path).ok  # nothing ran yet
+    (tmp_path / "dvc.lock").write_text(content)
+    finding = check_locks(tmp_path)
+    assert not finding.ok
+    assert words in str(finding)
+    assert "git checkout dvc.lock" in str(finding)
+
+
 def put(cache: Path, md5: str, content: bytes) -> Path:
     file = stored_at(cache, md5)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,12 +72,16 @@ def test_a_cache_that_lacks_bytes_is_named_by_out(tmp_path: Path) -> None:
     ).encode()
     name = hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
     folder = Recorded(Path("data/b"), name, "make", Path("data/b"), 7)
-    assert "OK   cache: 0 of 1 outs" in str(check_cache(tmp_path, [FILE]))  # not pulled
+    assert "OK   cache: 0 outs, in their sizes; 1 that" in str(
+        check_cache(tmp_path, [FILE])
+    )  # not pulled
     put(tmp_path, FILE.md5, b"abc")
     put(tmp_path, name, listing)
     put(tmp_path, "c" * 32, b"1234")
     second = put(tmp_path, "d" * 32, b"567")
-    assert "OK   cache: 2 of 2 outs" in str(check_cache(tmp_path, [FILE, folder]))
+    assert "OK   cache: 2 outs, in their sizes; 0 that" in str(
+        check_cache(tmp_path, [FILE, folder])
+    )
     second.unlink()
     assert "NOTE cache: data/b has 4 of 7 bytes" in str(check_cache(tmp_path, [FILE, folder]))
     put(tmp_path, FILE.md5, b"ab")

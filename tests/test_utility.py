@@ -141,6 +141,10 @@ def test_a_keypoint_has_the_cluster_of_the_position_it_falls_on() -> None:
     assert clusters_of(image_keypoints(points, (32, 48)), won).tolist() == [[0, 0, 1, 2, 3, 5]]
     half = [[x / 2, y / 2] for x, y in points]  # looked at scaled down
     assert clusters_of(image_keypoints(half, (16, 24)), won).tolist() == [[0, 0, 1, 2, 3, 5]]
+    left_over = np.array([[[0, 1, 2], [3, 4, 5]]])  # of 46 x 48 pixels, the last 14 rows cut off
+    assert clusters_of(image_keypoints([[0, 17], [0, 15.9], [0, 45]], (46, 48)), left_over)[
+        0
+    ].tolist() == [3, 0, 3]
     with pytest.raises(ValueError, match="8x3 positions does not lie on an image of 32x48"):
         clusters_of(image_keypoints(points, (32, 48)), np.zeros((1, 8, 3), np.int64))
 

@@ -105,7 +105,7 @@ def run_stage(stage: Callable[..., None]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print(f"{stage.__name__}: interrupted. {HOW_BACK}", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         if os.environ.get("VPR_TRACEBACK") == "1":
             raise
         is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC

@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.acceptance import Acceptance, average_precision, recall_at_precision
-from vpr.recall import recall_at
+from vpr.acceptance import (
+    Acceptance,
+    average_precision,
+    fit_threshold,
+    recall_at_precision,
+)
+from vpr.predictions import Predictions
+from vpr.recall import first_correct_ranks, recall_at
 from vpr.uncertainty import block_bootstrap_interval, wilson_interval
 
+RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
 Metrics = dict[str, float | int | list[float]]
 
 
@@ -62,25 +69,42 @@ def summarise_recall(
 
 
 def describe_reranking(
-    before: NDArray[np.int64], after: NDArray[np.int64], positives: csr_array, *, ns: Sequence[int]
-) -> Metrics:
+    before: Predictions, after: Predictions, positives: csr_array, *, ns: Sequence[int],
+    precision: float | None,
+) -> Metrics:  # fmt: skip
     """What re-ranking changed.
 
     Args:
-        before: The retrieval, database indices of shape (num_queries, depth).
+        before: The retrieval.
         after: The same predictions re-ranked.
         positives: Query x database; stored entries are the positives.
         ns: The depths N to report.
+        precision: That is asked of accepted queries; None: all are accepted.
 
     Returns:
-        `recall@N_before_reranking`, and the number of queries whose first prediction changed;
-        empty where re-ranking changed nothing or is off.
+        `recall@N_before_reranking`, the number of queries whose first prediction changed, and the
+        threshold for retrieval alone, by which a photo is accepted that is not re-ranked; empty
+        where re-ranking changed nothing or is off.
+
+    Raises:
+        ValueError: If the two are of other databases or queries.
     """
-    if np.array_equal(before, after):
+    shapes = [(*one.indices.shape, one.num_database) for one in (before, after)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
+            f"predictions {shapes[1]}"
+        )
+    if np.array_equal(before.indices, after.indices):
         return {}
-    recalls = recall_at(ns, before, positives)
+    recalls = recall_at(ns, before.indices, positives)
     metrics: Metrics = {f"recall@{n}_before_reranking": recall for n, recall in recalls.items()}
-    metrics["num_top1_reranked"] = int(np.count_nonzero(before[:, 0] != after[:, 0]))
+    changed = before.indices[:, 0] != after.indices[:, 0]
+    metrics["num_top1_reranked"] = int(np.count_nonzero(changed))
+    if precision is not None:
+        nearest = before.distances[:, 0].astype(np.float64)
+        correct = first_correct_ranks(before.indices, positives) == 1
+        metrics[RETRIEVAL_THRESHOLD] = fit_threshold(nearest, correct, precision=precision)
     return metrics
 
 

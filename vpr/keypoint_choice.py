@@ -31,7 +31,8 @@ def clusters_of(keypoints: ImageKeypoints, won: NDArray[np.int64]) -> NDArray[np
             f"utility.keep: a map of {rows}x{columns} positions does not lie on an image of "
             f"{height}x{width} pixels"
         )
-    column, row = (keypoints.points / [width, height] * [columns, rows]).astype(np.int64).T
+    # By the step: what is left over at the right and below has no position of its own.
+    column, row = (keypoints.points / step).astype(np.int64).T
     clusters: NDArray[np.int64] = won[:, row.clip(0, rows - 1), column.clip(0, columns - 1)]
     return clusters
 

@@ -93,6 +93,10 @@ def load_keypoints(folder: Path) -> Keypoints:
                 f"{folder}: expected keypoints (rows, {width}) of {np.dtype(kind)}, found "
                 f"{array.shape} of {array.dtype}"
             )
+    if (images < [0, 1, 1]).any() or not np.isfinite(points).all():
+        raise ValueError(
+            f"{folder}: expected counts of 0 or more, sizes of 1 pixel or more and finite points"
+        )
     starts = np.concatenate([[0], np.cumsum(images[:, 0])])
     if not starts[-1] == len(points) == len(descriptors):
         raise ValueError(

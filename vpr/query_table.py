@@ -60,7 +60,16 @@ def tabulate_queries(
 def errors_in_metres(
     indices: NDArray[np.int64], database: ImageIndex, query: ImageIndex
 ) -> NDArray[np.float64]:
-    """Distance in metres of each prediction from its query, shape (num_queries, depth)."""
+    """Distance in metres of each prediction from its query, shape (num_queries, depth).
+
+    Raises:
+        ValueError: If the indices are of another database or other queries.
+    """
+    if len(indices) != len(query.paths) or indices.max() >= len(database.paths):
+        raise ValueError(
+            f"predictions of {len(indices)} queries, up to database image {indices.max()}: the "
+            f"indices tell of {len(query.paths)} queries and {len(database.paths)} database images"
+        )
     offsets = database.coordinates[indices] - query.coordinates[:, None, :]  # (queries, depth, 2)
     distances: NDArray[np.float64] = np.linalg.norm(offsets, axis=2)
     return distances

@@ -17,7 +17,10 @@ def load_radius(path: Path) -> float:
     Raises:
         ValueError: If the file holds no positive radius.
     """
-    content = json.loads(path.read_text())
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON: {error}") from None
     radius_m = content.get("radius_m") if isinstance(content, dict) else None
     if not isinstance(radius_m, float) or not radius_m > 0:
         raise ValueError(f'{path}: expected {{"radius_m": metres above 0}}, found {content!r}')

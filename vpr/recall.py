@@ -64,3 +64,17 @@ def recall_at(
         raise ValueError(f"recall@N for N = {too_deep}: the ranking has a depth of {depth}")
     ranks = first_correct_ranks(predictions, positives)
     return {n: float(np.mean(ranks <= n)) for n in ns}
+
+
+def reached_depths(ns: Sequence[int], depth: int) -> list[int]:
+    """Those depths N that rankings of some depth reach.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    reached = [n for n in ns if n <= depth]
+    if not reached:
+        raise ValueError(
+            f"evaluate.recall_at = {list(ns)}: search.top_k = {depth} reaches none of them"
+        )
+    return reached

@@ -40,17 +40,33 @@ def list_recorded(root: Path) -> list[Recorded]:
 
     Args:
         root: The repository.
+
+    Raises:
+        ValueError: If a file of DVC's is damaged.
     """
-    found = []
-    for lock in LOCKS:
-        stages = read_yaml(root / lock)["stages"] if (root / lock).exists() else {}
-        prefix = "" if lock.parent == Path() else f"{lock.parent}/dvc.yaml:"
-        for name, stage in stages.items():
-            found += [_recorded(Path(), out, prefix + name) for out in stage.get("outs", [])]
+    found = list_locked(root)
     pointers = [path for part in DATA for path in sorted((root / part).rglob("*.dvc"))]
     for pointer in pointers:
         home, owner = pointer.parent.relative_to(root), str(pointer.relative_to(root))
         found += [_recorded(home, out, owner) for out in read_yaml(pointer).get("outs", [])]
+    return found
+
+
+def list_locked(root: Path) -> list[Recorded]:
+    """Every out in the repository's lock files, in their order.
+
+    Args:
+        root: The repository.
+
+    Raises:
+        ValueError: If a lock file is damaged.
+    """
+    found = []
+    for lock in LOCKS:
+        stages = _stages_of(root, lock) if (root / lock).exists() else {}
+        prefix = "" if lock.parent == Path() else f"{lock.parent}/dvc.yaml:"
+        for name, stage in stages.items():
+            found += [_recorded(Path(), out, prefix + name) for out in stage.get("outs", [])]
     return found
 
 
@@ -83,6 +99,17 @@ def hash_file(file: Path) -> str:
     """MD5 of a file's bytes, as DVC names them; it is no protection against intent."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _stages_of(root: Path, lock: Path) -> dict[str, Any]:
+    way_back = f"bring it back with `git checkout {lock}`"
+    try:
+        stages = read_yaml(root / lock).get("stages")
+    except ValueError as error:
+        raise ValueError(f"{error}: {way_back}") from None
+    if not isinstance(stages, dict):
+        raise ValueError(f"{lock}: expected stages, found {stages!r}: {way_back}")
+    return stages
 
 
 def _recorded(home: Path, out: dict[str, Any], owner: str) -> Recorded:

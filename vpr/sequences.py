@@ -19,7 +19,12 @@ def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[sli
     Args:
         sequence: For each image the name of its recording; None: all are of one.
         num_images: How many images there are.
+
+    Raises:
+        ValueError: If there are not as many names.
     """
+    if sequence is not None and len(sequence) != num_images:
+        raise ValueError(f"{num_images} images, but the index names {len(sequence)} recordings")
     runs, start = [], 0
     for _, images in groupby(sequence or [""] * num_images):
         stop = start + len(list(images))
@@ -83,10 +88,11 @@ def score_lines(
     Returns:
         The same shape.
     """
-    best = np.full(similarity.shape, -np.inf)
+    best, farthest = np.full(similarity.shape, -np.inf), len(similarity) - 1
+    first, last = max(-(length // 2), -farthest), min(length - length // 2 - 1, farthest)
     for velocity in velocities:
         total, count = np.zeros(similarity.shape), np.zeros(similarity.shape)
-        for offset in range(-(length // 2), length - length // 2):
+        for offset in range(first, last + 1):
             shift = math.floor(velocity * offset + 0.5)
             here, there = _overlap(similarity.shape, offset, shift)
             total[here] += similarity[there]

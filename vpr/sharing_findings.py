@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vpr.finding import Finding
-from vpr.recorded_outs import Recorded, list_files, stored_at
+from vpr.recorded_outs import Recorded, list_files, list_locked, stored_at
 
 PORTS = {"http": 80, "https": 443, "ssh": 22}
 AWS = "https://s3.amazonaws.com"  # where s3:// without endpointurl goes
@@ -44,6 +44,19 @@ def check_remote(config: Mapping[str, str]) -> Finding:
         return Finding(subject, words, ok=True, is_note=True)
 
 
+def check_locks(root: Path) -> Finding:
+    """Whether DVC's record of the last run is readable: a killed `dvc` may leave it empty.
+
+    Args:
+        root: The repository.
+    """
+    try:
+        count = len(list_locked(root))
+    except ValueError as error:
+        return Finding("dvc.lock", str(error), ok=False)
+    return Finding("dvc.lock", f"{count} outs", ok=True)
+
+
 def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
     """Whether each out that the cache holds has there the size that was recorded, or another.
 
@@ -68,4 +81,6 @@ def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
     if wrong:
         words = f"{'; '.join(wrong)}: `python -m vpr verify` names the files, --mend mends them"
         return Finding("cache", words, ok=True, is_note=True)
-    return Finding("cache", f"{num_held} of {len(objects)} outs, in their sizes", ok=True)
+    others = len(objects) - num_held
+    words = f"{num_held} outs, in their sizes; {others} that git keeps, or that are not fetched"
+    return Finding("cache", words, ok=True)

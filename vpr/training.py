@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ def train_epoch(
         Means over the epoch; zeros if there was no triplet.
 
     Raises:
-        ValueError: If the loss is no longer a number.
+        ValueError: If the loss, its gradient or a weight is no longer a number.
     """
     head.to(device).train()
     groups = [
@@ -90,13 +91,17 @@ def train_epoch(
         optimizer.zero_grad()
         measured = group_losses(head, features, group, margin=margin, device=device)
         loss = measured[0].mean()
-        if not bool(torch.isfinite(loss)):
-            raise ValueError("the loss is no longer a number: try a smaller finetune.lr")
         loss.backward()  # type: ignore[no-untyped-call]
         norms.append(float(nn.utils.get_total_norm([p.grad for p in head.parameters()])))  # type: ignore[misc]
+        if not math.isfinite(loss.item() + norms[-1]):
+            raise ValueError(
+                "the loss or its gradient is no longer a number: try a smaller finetune.lr"
+            )
         optimizer.step()
         losses, near, far = (values.detach().double() for values in measured)
         sums += [float(values.sum()) for values in (losses, losses > 0, near, far)]
+    if not all(bool(torch.isfinite(weights).all()) for weights in head.parameters()):
+        raise ValueError("weights are no longer numbers: try a smaller finetune.lr")
     means = (sums / max(len(triplets.images), 1)).tolist()
     return EpochRecord(
         loss=means[0],

@@ -46,7 +46,8 @@ def block_bootstrap_interval(
 
     Args:
         values: One per query, in the order of the route.
-        block_length: Queries in a block; longer than the route counts as the route's length.
+        block_length: Queries in a block; at most a third of the route counts, since blocks as long
+            as the route would all have the same mean, and the interval no width.
         num_samples: Bootstrap samples.
         confidence: Such as 0.95.
         seed: Of the draws.
@@ -55,7 +56,7 @@ def block_bootstrap_interval(
         Lower and upper bound.
     """
     count = len(values)
-    length = min(block_length, count)
+    length = min(block_length, max(count // 3, 1))
     closed = np.concatenate([values, values[: length - 1]]).astype(np.float64)
     sums = np.convolve(closed, np.ones(length), mode="valid")  # (count,): sum of each block
     num_blocks, rest = divmod(count, length)

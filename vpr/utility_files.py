@@ -106,6 +106,11 @@ def load_utility_map(folder: Path, image: int) -> NDArray[np.float32]:
     """
     place = load_array(folder / "place.npy", what="utility of each place")
     kept = load_array(folder / "clusters.npy", what="clusters that are kept")
+    if place.ndim != 2 or place.shape != kept.shape or len(place) <= image:
+        raise ValueError(
+            f"{folder}: place.npy and clusters.npy: expected one row for each image and as many "
+            f"columns as clusters in both, found {place.shape} and {kept.shape}"
+        )
     (won,) = load_arrays(folder / "maps.npz", [str(image)], what="maps of clusters")
     beyond = np.where(kept[image], place[image] - 1, 0).astype(np.float32)  # (K,)
     heat: NDArray[np.float32] = beyond[won]

@@ -31,7 +31,7 @@ def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -
         return []
     folder.mkdir(parents=True)
     num_images = len(list(thumbnails.iterdir()))
-    spread = np.linspace(0, num_images - 1, count).round().astype(int)
+    spread = np.linspace(0, num_images - 1, min(count, num_images)).round().astype(int)
     shown: list[int] = np.unique(spread).tolist()
     for image in shown:
         heat = load_utility_map(utility, image).mean(axis=0)  # (H', W')

@@ -41,7 +41,7 @@ from vpr.readiness import (
 from vpr.recorded_outs import list_recorded
 from vpr.run_findings import check_runs
 from vpr.set_findings import check_set
-from vpr.sharing_findings import check_cache, check_remote
+from vpr.sharing_findings import check_cache, check_locks, check_remote
 from vpr.trunk import SiftTrunk, VggTrunk
 from vpr.weights_findings import check_checkpoint
 
@@ -93,13 +93,16 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield check_weights(ROOT)
     yield check_names()
     yield check_runs(ROOT)
+    locks = check_locks(ROOT)
+    yield locks
     if quick:
         return
     yield check_torch_gpu()
     yield check_faiss_gpu()
     yield from _check_checkpoint()
     yield check_sharing(ROOT)
-    yield from _check_shared()
+    if locks.ok:
+        yield from _check_shared()
     if dataset.ok and Path(load_param("dataset.dir", str)).is_dir():
         yield from _check_set()
 
