@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from vpr.locator import rank_photos
 from vpr.locked_run import locked_params
 from vpr.map_projection import latitude_longitude
 from vpr.model_files import load_state
+from vpr.photo_files import find_photos
 from vpr.predictions import load_predictions
 
 QUERY = Path("data/sample/queries/0003.jpg")
@@ -182,6 +184,53 @@ def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
         locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
     with pytest.raises(ValueError, match="stage search has not run"):
         locked_params("search", "search", TrunkParams, lock=lock)
+
+
+def test_of_a_folder_only_files_are_photos(tmp_path: Path) -> None:
+    (tmp_path / "dir.jpg").mkdir()
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert find_photos([tmp_path]) == [tmp_path / "a.png", tmp_path / "b.JPG"]
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.raises(ValueError, match=r"gone\.jpg: there is no such photo"):
+        find_photos([tmp_path])
+
+
+def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.jpg", b"\xff.jpg", "카페.jpg".encode()):
+        (tmp_path / os.fsdecode(name)).touch()
+    with pytest.raises(ValueError, match="expected names in UTF-8") as told:
+        find_photos([tmp_path])
+    assert str(told.value).startswith(rf"'{tmp_path}/caf\udce9.jpg', '{tmp_path}/\udcff.jpg': ")
+    assert "카페" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "expected sections with keys, found None"),
+        ("stages: {", "not readable as YAML"),
+        ("stages: 5", "stages = 5: Input should be a valid dictionary"),
+        ("schema: '2.0'", "stages = .*: Field required"),
+        ("stages: {trunk_db: 5}", r"stages\.trunk_db = 5: Input should be"),
+        ("stages: {trunk_db: {params: [1]}}", r"stages\.trunk_db\.params = \[1\]: Input should be"),
+        ("stages: {trunk_db: {params: {params.yaml: {trunk: 5}}}}", "trunk_db: trunk = 5: Input"),
+        (
+            "stages: {trunk_db: {params: {params.yaml: {trunk: {encoder: vgg16, "
+            "trainable_from: 24, precision: 7, max_side_px: null}}}}}",
+            r"trunk_db: trunk\.precision = 7: Input should be 'float32'",
+        ),
+    ],
+)
+def test_a_damaged_record_is_named_with_what_to_do(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(content)
+    advice = "git checkout dvc.lock`, or make it anew by `dvc repro`"
+    with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
+        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+    assert type(told.value) is ValueError  # and not pydantic's, of several lines
 
 
 def test_without_a_threshold_every_place_counts_as_known() -> None:
