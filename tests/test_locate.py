@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,17 +12,19 @@ import pandas as pd
 import pytest
 import torch
 from browsing import chromium
-from conftest import run
+from conftest import change, run
 from PIL import Image
 from synthetic_run import HOSTILE
 
 from stages.trunk import TrunkParams
 from vpr.commands.locate import locate
-from vpr.locating import find_threshold
+from vpr.located_files import as_text
+from vpr.locating import Located, Match, find_threshold
 from vpr.locator import rank_photos
 from vpr.locked_run import locked_params
 from vpr.map_projection import latitude_longitude
 from vpr.model_files import load_state
+from vpr.photo_files import find_photos
 from vpr.predictions import load_predictions
 
 QUERY = Path("data/sample/queries/0003.jpg")
@@ -156,12 +159,127 @@ def test_what_cannot_be_located_is_named(home: Path, tmp_path: Path) -> None:
             locate(photos, top=top)
 
 
-def test_geojson_needs_a_reference_system(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def copy(finished_pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the run made, without DVC's cache, as the current folder: to be damaged."""
+    for name in ("data", "models", "metrics"):
+        shutil.copytree(finished_pipeline / name, tmp_path / name)
+    shutil.copyfile(finished_pipeline / "dvc.lock", tmp_path / "dvc.lock")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network must not have run when a fault is told."""
+
+    def run_late(*_: object, **__: object) -> None:
+        raise AssertionError("the network ran first")
+
+    monkeypatch.setattr("vpr.commands.locate.rank_photos", run_late)
+
+
+def test_truth_and_reference_system_are_those_of_the_run_and_not_of_changed_parameters(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(pipeline)
-    params = pipeline / "params.yaml"
-    params.write_text(params.read_text().replace("crs: EPSG:32633", "crs: null"))
+    shutil.copytree("data/sample", "data/other")
+    change(pipeline, "dir: data/sample", "dir: data/other")
+    change(pipeline, "crs: EPSG:32633", "crs: EPSG:32632")
+    locate([Path("data/other/queries/0003.jpg"), QUERY], top=2, json=True)
+    foreign, own = (photo["matches"] for photo in json.loads(capsys.readouterr().out))
+    assert [(match["metres"], match["correct"]) for match in foreign] == [(None, None)] * 2
+    assert all(match["metres"] is not None for match in own)
+    places = np.array([[match["easting"], match["northing"]] for match in own])
+    globe = [[match["latitude"], match["longitude"]] for match in own]
+    np.testing.assert_allclose(globe, latitude_longitude(places, "EPSG:32633"), atol=1e-7)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_geojson_needs_a_reference_system(copy: Path) -> None:
+    lock = copy / "dvc.lock"
+    lock.write_text(lock.read_text().replace("crs: EPSG:32633", "crs:"))
     with pytest.raises(ValueError, match=r"GeoJSON needs longitude and latitude: set dataset\.crs"):
         locate([QUERY], geojson=Path("places.geojson"))
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    "needed",
+    ["images/database", "images/query", "prepared/database.csv", "prepared/query.csv",
+     "prepared/positives.npz"],
+)  # fmt: skip
+def test_what_is_missing_of_the_run_is_told_before_the_network_runs(
+    copy: Path, needed: str
+) -> None:
+    (copy / "data" / needed).rename(copy / "away")
+    with pytest.raises(ValueError, match=f"data/{needed}: is not here: .* dvc pull"):
+        locate([QUERY], html=Path("page.html"))
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff", b"[]", b"5", b"[" * 100_000,
+     b'{"accept_threshold_fitted_on_these_queries": "near"}',
+     b'{"accept_threshold_fitted_on_these_queries": NaN}'],
+)  # fmt: skip
+def test_damaged_metrics_are_named_before_the_network_runs(copy: Path, content: bytes) -> None:
+    (copy / "metrics/recall.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^metrics/recall\.json: damaged: .*git checkout"):
+        locate([QUERY])
+
+
+@pytest.mark.usefixtures("home", "no_network")
+@pytest.mark.parametrize("option", ["show", "html", "csv", "geojson"])
+def test_a_file_that_cannot_be_written_is_told_before_the_network_runs(
+    tmp_path: Path, option: str
+) -> None:
+    for path, words in (
+        (tmp_path / "nodir/a.png", "there is no folder .*nodir: make it first"),
+        (tmp_path, "expected a file to write, this is a folder"),
+    ):
+        with pytest.raises(ValueError, match=f"^--{option} {path}: {words}"):
+            locate([QUERY], **{option: path})  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("home", "no_network")
+@pytest.mark.parametrize("name", ["x.foo", "x", "x.mpg", "x.xbm"])  # xbm has no colours
+def test_a_picture_of_an_unknown_kind_is_told_before_the_network_runs(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^--show .*{name}: expected a name that ends .*\.png"):
+        locate([QUERY], show=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_of_a_folder_only_files_are_photos(tmp_path: Path) -> None:
+    (tmp_path / "dir.jpg").mkdir()
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert find_photos([tmp_path]) == [tmp_path / "a.png", tmp_path / "b.JPG"]
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.raises(ValueError, match=r"gone\.jpg: there is no such photo"):
+        find_photos([tmp_path])
+
+
+def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.jpg", b"\xff.jpg", "카페.jpg".encode()):
+        (tmp_path / os.fsdecode(name)).touch()
+    with pytest.raises(ValueError, match="expected names in UTF-8") as told:
+        find_photos([tmp_path])
+    assert str(told.value).startswith(rf"'{tmp_path}/caf\udce9.jpg', '{tmp_path}/\udcff.jpg': ")
+    assert "카페" not in str(told.value)
+
+
+def test_names_cannot_forge_lines_of_the_terminal() -> None:
+    match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None)
+    told = as_text(Located("a.jpg: accepted\n  1  distance 0.1 카페.jpg", False, [match]))
+    assert told.splitlines() == [
+        r"'a.jpg: accepted\n  1  distance 0.1 카페.jpg': not accepted: perhaps an unknown place",
+        r"   1  distance 0.5000  1.0 E 2.0 N  'db\x1b[2K.jpg'",
+    ]
+    assert as_text(Located("카페 1.jpg", True, [])) == "카페 1.jpg: accepted"
 
 
 def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:
@@ -182,6 +300,34 @@ def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
         locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
     with pytest.raises(ValueError, match="stage search has not run"):
         locked_params("search", "search", TrunkParams, lock=lock)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "expected sections with keys, found None"),
+        ("stages: {", "not readable as YAML"),
+        ("stages: 5", "stages = 5: Input should be a valid dictionary"),
+        ("schema: '2.0'", "stages = .*: Field required"),
+        ("stages: {trunk_db: 5}", r"stages\.trunk_db = 5: Input should be"),
+        ("stages: {trunk_db: {params: [1]}}", r"stages\.trunk_db\.params = \[1\]: Input should be"),
+        ("stages: {trunk_db: {params: {params.yaml: {trunk: 5}}}}", "trunk_db: trunk = 5: Input"),
+        (
+            "stages: {trunk_db: {params: {params.yaml: {trunk: {encoder: vgg16, "
+            "trainable_from: 24, precision: 7, max_side_px: null}}}}}",
+            r"trunk_db: trunk\.precision = 7: Input should be 'float32'",
+        ),
+    ],
+)
+def test_a_damaged_record_is_named_with_what_to_do(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(content)
+    advice = "git checkout dvc.lock`, or make it anew by `dvc repro`"
+    with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
+        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+    assert type(told.value) is ValueError  # and not pydantic's, of several lines
 
 
 def test_without_a_threshold_every_place_counts_as_known() -> None:

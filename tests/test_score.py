@@ -173,7 +173,26 @@ def test_unreadable_files_and_options_are_told(truth: Path, tmp_path: Path) -> N
         asked = ("--predictions", file, "--truth", truth, "--radius", radius)
         assert "--radius: expected metres above 0" in ask(*asked, code=1)
     assert "nowhere" in ask("--predictions", tmp_path / "nowhere", "--truth", truth, code=1)
-    assert "none.mat" in ask("--predictions", file, "--truth", tmp_path / "none.mat", code=1)
+
+
+def test_a_truth_that_is_not_there_is_named_by_its_option(truth: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    for path in (tmp_path / "nope.mat", tmp_path / "nodir/nope.mat"):
+        message = ask("--predictions", file, "--truth", path, code=1)
+        assert message == f"--truth {path}: there is no such file or folder"
+    truth.unlink()
+    for path in (tmp_path, file):
+        message = ask("--predictions", file, "--truth", path, code=1)
+        assert message.startswith(f"--truth {path}: ")
+
+
+def test_velocities_are_finite_and_so_are_their_lines(truth: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    asked = ("--predictions", file, "--truth", truth, "--sequence", 11, "--velocity")
+    for velocity in ("inf", "-inf", "nan", "1e308"):
+        message = ask(*asked, 1, "--velocity", velocity, code=1)
+        assert message.startswith(f"--velocity {float(velocity)}: expected database images")
+    assert "another protocol" in ask(*asked, "1e300")
 
 
 def test_berlin_is_scored_as_a_plain_loop_scores_it(real_data: Path, tmp_path: Path) -> None:

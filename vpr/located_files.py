@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+from PIL import Image
 
 from vpr.locating import Located, Match
 
 
+def check_targets(targets: Mapping[str, Path]) -> None:
+    """Check, before anything is computed for them, that files can be written.
+
+    Args:
+        targets: The files by the options that name them.
+
+    Raises:
+        ValueError: If one is a folder, lies in none or where nothing may be written, or its
+            option is `--show` and its name ends as no picture's does.
+    """
+    for option, path in targets.items():
+        if path.is_dir():
+            raise ValueError(f"{option} {path}: expected a file to write, this is a folder")
+        if not path.parent.is_dir():
+            raise ValueError(f"{option} {path}: there is no folder {path.parent}: make it first")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ValueError(f"{option} {path}: writing is not permitted there")
+        if option == "--show":
+            _check_picture(path)
+
+
+def _check_picture(path: Path) -> None:
+    form = Image.registered_extensions().get(path.suffix.lower())
+    try:
+        Image.new("RGB", (1, 1)).save(io.BytesIO(), form or path.suffix)
+    except (KeyError, OSError, ValueError):  # no such format, or one that is only read
+        raise ValueError(
+            f"--show {path}: expected a name that ends as a picture's does, .png or .jpg, found "
+            f"{path.suffix!r}"
+        ) from None
+
+
 def as_text(located: Located) -> str:
-    """Lines for a terminal."""
+    """Lines for a terminal; a name that would move its cursor or break the line is quoted."""
     verdict = "accepted" if located.accepted else "not accepted: perhaps an unknown place"
-    return "\n".join([f"{located.photo}: {verdict}", *map(_line, located.matches)])
+    return "\n".join([f"{_shown(located.photo)}: {verdict}", *map(_line, located.matches)])
 
 
 def _line(match: Match) -> str:
@@ -24,8 +60,12 @@ def _line(match: Match) -> str:
         known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
     return (
         f"  {match.rank:2d}  distance {match.distance:.4f}  {match.easting:.1f} E "
-        f"{match.northing:.1f} N{globe}  {match.database}{known}"
+        f"{match.northing:.1f} N{globe}  {_shown(match.database)}{known}"
     )
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
 
 
 def as_json(located: Sequence[Located]) -> str:
@@ -47,11 +87,7 @@ def save_csv(path: Path, located: Sequence[Located]) -> None:
 
 
 def save_geojson(path: Path, located: Sequence[Located]) -> None:
-    """Write a point for each match (RFC 7946: longitude first, WGS 84).
-
-    Raises:
-        ValueError: If the data set names no reference system.
-    """
+    """Write a point for each match (RFC 7946: longitude first, WGS 84); none may lack its place."""
     features = [
         {
             "type": "Feature",
@@ -64,10 +100,5 @@ def save_geojson(path: Path, located: Sequence[Located]) -> None:
         for one in located
         for match in one.matches
     ]  # fmt: skip
-    if any(match.longitude is None for one in located for match in one.matches):
-        raise ValueError(
-            f"{path}: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to what "
-            "the coordinates are in, such as EPSG:32633"
-        )
     content = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")

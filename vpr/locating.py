@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,8 @@ from scipy.sparse import csr_array
 
 from vpr.index import ImageIndex
 from vpr.map_projection import latitude_longitude
+
+THRESHOLD = "accept_threshold_fitted_on_these_queries"
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,19 @@ class Truth:
         return round(metres, 3), bool(np.isin(image, self.positives.indices[row]))
 
 
-def find_threshold(metrics: Mapping[str, Any]) -> float:
+def find_threshold(metrics: object) -> float:
     """Largest distance that `evaluate` would accept; infinite if it accepts whatever comes.
 
     Args:
         metrics: What metrics/recall.json holds.
+
+    Raises:
+        ValueError: If they are no metrics, or the threshold is no number.
     """
-    return float(metrics.get("accept_threshold_fitted_on_these_queries", np.inf))
+    threshold = metrics.get(THRESHOLD, np.inf) if isinstance(metrics, dict) else None
+    if not isinstance(threshold, int | float) or np.isnan(threshold):
+        raise ValueError(f"{THRESHOLD} = {threshold!r}: expected a distance")
+    return float(threshold)
 
 
 def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:

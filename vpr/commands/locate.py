@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from json import loads
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,17 @@ import numpy as np
 import torch
 import typer
 
+from stages.prepare import DatasetParams
 from stages.trunk import TrunkParams
 from vpr.descriptors import load_descriptors
 from vpr.images import list_images
 from vpr.index import load_index
-from vpr.located_files import as_json, as_text, save_csv, save_geojson
+from vpr.located_files import as_json, as_text, check_targets, save_csv, save_geojson
 from vpr.located_page import describe_photo, write_page
 from vpr.locating import Located, Truth, find_queries, find_threshold, locate_photos
 from vpr.locator import Ranked, rank_photos
 from vpr.locked_run import locked_params
 from vpr.model_files import load_state
-from vpr.parameters import load_param
 from vpr.photo_files import find_photos
 from vpr.positives import load_positives
 from vpr.sheets import PLAIN, Tile, colour_of, draw_sheet
@@ -34,6 +35,10 @@ DESCRIPTORS = Path("data/descriptors/database.npy")
 WHITENING = Path("models/whitening.pt")
 WHITENED = Path("data/whitened/database.npy")
 METRICS = Path("metrics/recall.json")
+NEEDED = (
+    MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS, PREPARED / "database.csv",
+    PREPARED / "query.csv", PREPARED / "positives.npz", IMAGES / "query",
+)  # fmt: skip
 TEMPLATES = Path("pages")
 
 
@@ -48,14 +53,21 @@ def locate(
 ) -> None:
     """Say where photos were taken, with the current model and database."""
     files = find_photos(photos)
+    options = {"--show": show, "--html": html, "--csv": csv, "--geojson": geojson}
+    check_targets({option: path for option, path in options.items() if path})
+    _check_run(with_images=bool(show or html))
+    place = _load_places(files, with_globe=geojson is not None)
+    images = list_images(IMAGES / "database") if show or html else []
     ranked = _rank(files, top=top, with_responses=html is not None)
-    located = _locate(files, ranked)
+    located = place(
+        indices=np.stack([row.indices for row in ranked]),
+        distances=np.stack([row.distances for row in ranked]),
+    )
     print(as_json(located) if json else "\n".join(map(as_text, located)))
     if csv:
         save_csv(csv, located)
     if geojson:
         save_geojson(geojson, located)
-    images = list_images(IMAGES / "database") if show or html else []
     if show:
         draw_sheet([_row(one, images) for one in located]).save(show)
     if html:
@@ -64,10 +76,13 @@ def locate(
         write_page(html, TEMPLATES, shown)
 
 
-def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
-    for needed in (MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS):
+def _check_run(*, with_images: bool) -> None:
+    for needed in (*NEEDED, *([IMAGES / "database"] if with_images else [])):
         if not needed.exists():
             raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
+
+
+def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
     database = load_descriptors(DESCRIPTORS)
     if top > len(database):
         raise ValueError(f"--top {top}: the database has only {len(database)} images")
@@ -81,22 +96,38 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
     return list(ranked)
 
 
-def _locate(files: Sequence[Path], ranked: Sequence[Ranked]) -> list[Located]:
+def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Located]]:
+    """`locate_photos`, to which only the ranking is missing: what is damaged is told before it."""
+    # Of the run that made the descriptors: params.yaml may name another set by now.
+    dataset = locked_params("prepare", "dataset", DatasetParams)
+    if with_globe and dataset.crs is None:
+        raise ValueError(
+            "--geojson: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to "
+            "what the coordinates are in, such as EPSG:32633, and run `dvc repro`"
+        )
     query = load_index(PREPARED / "query.csv")
-    data_set = Path(load_param("dataset.dir", str))
-    named = [data_set / path for path in query.paths]
+    named = [Path(dataset.dir) / path for path in query.paths]
     gathered = list_images(IMAGES / "query")
     by_set, by_number = find_queries(files, named), find_queries(files, gathered)
-    return locate_photos(
+    return partial(
+        locate_photos,
         files,
-        np.stack([row.indices for row in ranked]),
-        np.stack([row.distances for row in ranked]),
-        load_index(PREPARED / "database.csv"),
-        crs=load_param("dataset.crs", str | None),  # type: ignore[arg-type] # mypy: no type
-        threshold=find_threshold(loads(METRICS.read_text())),
+        database=load_index(PREPARED / "database.csv"),
+        crs=dataset.crs,
+        threshold=_load_threshold(),
         truth=Truth(query, load_positives(PREPARED / "positives.npz")),
         queries=[a if a is not None else b for a, b in zip(by_set, by_number, strict=True)],
     )
+
+
+def _load_threshold() -> float:
+    try:
+        return find_threshold(loads(METRICS.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{METRICS}: damaged: {error}: get it back by `git checkout {METRICS}`, or make it "
+            "anew by `dvc repro`"
+        ) from None
 
 
 def _row(located: Located, images: Sequence[Path]) -> list[Tile]:

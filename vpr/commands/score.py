@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from stages.sequence import SequenceParams
 from vpr.foreign_rankings import parse_rankings
 from vpr.formats import parse_set
+from vpr.ground_truth import GroundTruth
 from vpr.parameters import load_params
 from vpr.scoring import score_rankings, tell_score
 from vpr.sequence_ranking import rank_again
@@ -33,14 +35,14 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recall of predictions against a ground truth, over both denominators in use."""
-    folder, name = (truth, None) if truth.is_dir() else (truth.parent, truth.name)
-    places = parse_set(folder, name)
+    places = _parse_truth(truth)
     radius_m = places.radius_m if radius is None else radius
     if radius_m is None or not 0 < radius_m < math.inf:
         raise ValueError(
             f"--radius: expected metres above 0, found {radius_m} ({truth}, {places.form}, brings "
             f"{places.radius_m})"
         )
+    _check_velocities(velocity or [], length=sequence)
     rankings = parse_rankings(
         predictions,
         num_queries=len(places.query.paths),
@@ -61,6 +63,25 @@ def score(
         text += "\n".join(tell_score(again).split("\n")[1:])
         result |= {f"sequence_{name}": of for name, of in again.items() if "recall@" in name}
     print(dumps(result, indent=2) if json else text)
+
+
+def _parse_truth(truth: Path) -> GroundTruth:
+    if not truth.exists():
+        raise ValueError(f"--truth {truth}: there is no such file or folder")
+    folder, name = (truth, None) if truth.is_dir() else (truth.parent, truth.name)
+    try:
+        return parse_set(folder, name)
+    except ValueError as error:  # its words are those of params.yaml
+        raise ValueError(f"--truth {truth}: {error}") from None
+
+
+def _check_velocities(velocities: Sequence[float], *, length: int) -> None:
+    for velocity in velocities:
+        if not math.isfinite(velocity * length):  # the span of a line
+            raise ValueError(
+                f"--velocity {velocity}: expected database images from query to query, such as "
+                "0.8 or -1: a number whose lines do not reach to infinity"
+            )
 
 
 def _depths(text: str | None) -> list[int] | None:
