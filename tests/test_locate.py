@@ -17,6 +17,7 @@ from PIL import Image
 from synthetic_run import HOSTILE
 
 from stages.trunk import TrunkParams
+from vpr import evaluation, locating
 from vpr.commands.locate import locate
 from vpr.located_files import as_text
 from vpr.locating import Located, Match, find_threshold
@@ -333,3 +334,6 @@ def test_a_damaged_record_is_named_with_what_to_do(
 def test_without_a_threshold_every_place_counts_as_known() -> None:
     assert find_threshold({}) == np.inf
     assert find_threshold({"accept_threshold_fitted_on_these_queries": 0.7}) == 0.7
+    assert find_threshold({locating.THRESHOLD: 0.7, locating.RETRIEVAL_THRESHOLD: 0.4}) == 0.4
+    for name in ("THRESHOLD", "RETRIEVAL_THRESHOLD"):  # locate does not wait for evaluate's imports
+        assert getattr(locating, name) == getattr(evaluation, name)

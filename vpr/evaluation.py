@@ -18,6 +18,7 @@ from vpr.predictions import Predictions
 from vpr.recall import first_correct_ranks, recall_at
 from vpr.uncertainty import block_bootstrap_interval, wilson_interval
 
+THRESHOLD = "accept_threshold_fitted_on_these_queries"
 RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
 Metrics = dict[str, float | int | list[float]]
 
@@ -146,7 +147,7 @@ def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Met
     if decided.threshold is not None:
         num_accepted = int(decided.accepted.sum())
         num_right = int((decided.accepted & correct).sum())
-        metrics["accept_threshold_fitted_on_these_queries"] = decided.threshold
+        metrics[THRESHOLD] = decided.threshold
         metrics["num_accepted_out_of_fold"] = num_accepted
         metrics["accept_recall_out_of_fold"] = num_right / max(decided.num_answerable, 1)
         if num_accepted:  # of nothing there is no precision, and NaN is no JSON

@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 from vpr.index import ImageIndex
 from vpr.map_projection import latitude_longitude
 
-THRESHOLD = "accept_threshold_fitted_on_these_queries"
+THRESHOLD = "accept_threshold_fitted_on_these_queries"  # in metrics/recall.json
+RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ class Truth:
 
 
 def find_threshold(metrics: object) -> float:
-    """Largest distance that `evaluate` would accept; infinite if it accepts whatever comes.
+    """Largest distance at which a retrieved image is accepted; infinite if whatever comes is.
+
+    Where re-ranking changed the rankings, its threshold is of other first predictions than a photo's
+    here, which is not re-ranked: then the one that `evaluate` fitted on the retrieval counts.
 
     Args:
         metrics: What metrics/recall.json holds.
@@ -92,7 +96,8 @@ def find_threshold(metrics: object) -> float:
     Raises:
         ValueError: If they are no metrics, or the threshold is no number.
     """
-    threshold = metrics.get(THRESHOLD, np.inf) if isinstance(metrics, dict) else None
+    known = metrics if isinstance(metrics, dict) else {THRESHOLD: None}
+    threshold = known.get(RETRIEVAL_THRESHOLD, known.get(THRESHOLD, np.inf))
     if not isinstance(threshold, int | float) or np.isnan(threshold):
         raise ValueError(f"{THRESHOLD} = {threshold!r}: expected a distance")
     return float(threshold)
