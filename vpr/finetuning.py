@@ -89,7 +89,7 @@ def _find_all_negatives(
     if not any(map(len, negatives)):
         raise ValueError(
             "every database image is a positive of every other or within "
-            f"finetune.negative_radius_m = {radius_m} of it: there are no negatives to "
+            f"finetune.negative_radius_m = {radius_m or 'null'} of it: there are no negatives to "
             "train with; set finetune.epochs to 0, or a smaller radius"
         )
     return negatives

@@ -87,8 +87,7 @@ class Truth:
 def find_threshold(metrics: object) -> float:
     """Largest distance at which a retrieved image is accepted; infinite if whatever comes is.
 
-    Where re-ranking changed the rankings, its threshold is of other first predictions than a photo's
-    here, which is not re-ranked: then the one that `evaluate` fitted on the retrieval counts.
+    A photo is not re-ranked: where queries were, the threshold fitted on their retrieval counts.
 
     Args:
         metrics: What metrics/recall.json holds.
