@@ -11,6 +11,7 @@ from vpr.entry import run_stage
 from pydantic import Field
 
 from vpr.artefacts import built_aside
+from vpr.dataset_params import DatasetParams
 from vpr.formats import parse_set
 from vpr.gathering import gather_images
 from vpr.geometry import find_positives, find_training_positives
@@ -20,15 +21,6 @@ from vpr.parameters import load_params
 from vpr.positives import save_positives
 from vpr.radius import save_radius
 from vpr.survey import describe_set
-
-
-@dataclass(frozen=True)
-class DatasetParams:
-    """Which data set is used."""
-
-    dir: str
-    index: str | None
-    crs: str | None
 
 
 @dataclass(frozen=True)

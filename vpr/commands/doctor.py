@@ -14,7 +14,7 @@ import typer
 from stages.evaluate import EvaluateParams
 from stages.finetune import FinetuneParams
 from stages.keypoints import KeypointsParams
-from stages.prepare import DatasetParams, PrepareParams
+from stages.prepare import PrepareParams
 from stages.pretrained import PretrainedParams
 from stages.report import ReportParams
 from stages.rerank import RerankParams
@@ -25,6 +25,7 @@ from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
+from vpr.dataset_params import DatasetParams
 from vpr.dense_sift import DenseRootSift
 from vpr.dvc_calls import find_cache, read_config
 from vpr.finding import Finding

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stages.prepare import DatasetParams, PrepareParams
+from stages.prepare import PrepareParams
+from vpr.dataset_params import DatasetParams
 from vpr.export import Form, export_set
 from vpr.formats import parse_set
 from vpr.ground_truth import choose_radius

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 import typer
 
-from stages.prepare import DatasetParams
 from stages.trunk import TrunkParams
+from vpr.dataset_params import DatasetParams
 from vpr.descriptors import load_descriptors
 from vpr.images import list_images
 from vpr.index import load_index

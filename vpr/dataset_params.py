@@ -1,0 +1,14 @@
+"""The section of params.yaml that names the data set: more than the stage prepare reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DatasetParams:
+    """Which data set is used."""
+
+    dir: str
+    index: str | None
+    crs: str | None
