@@ -122,7 +122,8 @@ def state_of(repo: Path) -> tuple[str, dict[str, bytes]]:
 
 
 CHANGED = [
-    "dir: data/berlin", "index: berlin.mat", f"weights: {NAME}", "num_clusters: 16", "epochs: 0",
+    "dir: data/berlin", "index: berlin.mat", f"weights: {NAME}", "precision: float32",
+    "num_clusters: 16", "epochs: 0",
     "top_k: 20",
 ]  # fmt: skip
 
