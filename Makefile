@@ -48,7 +48,7 @@ sweep: setup
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak
-	cd tests && $(PYTHON) kills.py --kills 60
+	PYTHONPATH=. $(PYTHON) tests/kills.py --kills 60
 
 bench: setup
 	$(PYTHON) -m bench.speed
