@@ -91,27 +91,27 @@ def is_measured(folder: Path) -> bool:
     return (folder / "maps.npz").exists()
 
 
-def load_utility_map(folder: Path, image: int) -> NDArray[np.float32]:
-    """Place-specific utility at each position of a reference, beyond the 1 that every cluster has.
+def load_utility_maps(folder: Path, images: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Place-specific utility at each position of references, beyond the 1 that every cluster has.
 
     Args:
         folder: What `save_utility` wrote, with utility measured.
-        image: Index of the reference.
+        images: Indices of the references.
 
     Returns:
-        Shape (num_scales, H', W'); 0 where the cluster is not kept.
+        Shape (num_scales, H', W') for each; 0 where the cluster is not kept.
 
     Raises:
         ValueError: If a file is damaged.
     """
     place = load_array(folder / "place.npy", what="utility of each place")
     kept = load_array(folder / "clusters.npy", what="clusters that are kept")
-    if place.ndim != 2 or place.shape != kept.shape or len(place) <= image:
+    if place.ndim != 2 or place.shape != kept.shape or len(place) <= max(images):
         raise ValueError(
             f"{folder}: place.npy and clusters.npy: expected one row for each image and as many "
             f"columns as clusters in both, found {place.shape} and {kept.shape}"
         )
-    (won,) = load_arrays(folder / "maps.npz", [str(image)], what="maps of clusters")
-    beyond = np.where(kept[image], place[image] - 1, 0).astype(np.float32)  # (K,)
-    heat: NDArray[np.float32] = beyond[won]
-    return heat
+    names = [str(image) for image in images]
+    maps = load_arrays(folder / "maps.npz", names, what="maps of clusters")
+    beyond = np.where(kept, place - 1, 0).astype(np.float32)  # (n, K)
+    return [beyond[image][won] for image, won in zip(images, maps, strict=True)]

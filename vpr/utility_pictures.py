@@ -9,7 +9,7 @@ import numpy as np
 from vpr.heat_maps import overlay
 from vpr.images import read_image
 from vpr.thumbnails import thumbnail_name
-from vpr.utility_files import is_measured, load_utility_map
+from vpr.utility_files import is_measured, load_utility_maps
 
 
 def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -> list[int]:
@@ -33,8 +33,8 @@ def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -
     num_images = len(list(thumbnails.iterdir()))
     spread = np.linspace(0, num_images - 1, min(count, num_images)).round().astype(int)
     shown: list[int] = np.unique(spread).tolist()
-    for image in shown:
-        heat = load_utility_map(utility, image).mean(axis=0)  # (H', W')
-        picture = overlay(read_image(thumbnails / thumbnail_name(image), max_side_px=None), heat)
+    for image, scales in zip(shown, load_utility_maps(utility, shown), strict=True):
+        photo = read_image(thumbnails / thumbnail_name(image), max_side_px=None)
+        picture = overlay(photo, scales.mean(axis=0))
         picture.save(folder / thumbnail_name(image), "JPEG", quality=85)
     return shown
