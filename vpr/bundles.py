@@ -85,7 +85,7 @@ def read_file(bundle: Bundle, name: str) -> bytes:
     try:
         with bundle.open_file(name) as file:
             return file.read()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ValueError(f"{bundle.source}: {name!r} cannot be unpacked: {error}") from None
 
 
