@@ -33,7 +33,7 @@ class FinetuneParams:
     vlad_version: Literal[1, 2]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     epochs: Annotated[int, Field(ge=0)]
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    lr: Annotated[float, Field(gt=0, le=1e6)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     margin: Annotated[float, Field(gt=0, le=2)]

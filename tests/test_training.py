@@ -222,6 +222,20 @@ def test_descriptors_for_mining_are_refreshed_when_they_are_due(
     assert not np.array_equal(computed[0], computed[1])
 
 
+@pytest.mark.parametrize("num_steps, words", [(1, "weights are"), (2, "the loss or its gradient")])
+def test_training_that_diverges_stops_and_names_the_rate(
+    head: Head, num_steps: int, words: str
+) -> None:
+    images = np.array([[0, 1, 3], [1, 2, 5]])[:num_steps]  # after the last step only weights tell
+    ours = copy.deepcopy(head)
+    optimizer = torch.optim.SGD(ours.parameters(), lr=1e38, weight_decay=1e4)  # to infinity
+    with pytest.raises(ValueError, match=f"{words} .*: try a smaller finetune.lr"):
+        train_epoch(
+            ours, optimizer, FEATURES, Triplets(images, num_skipped=0), margin=2.0,
+            batch_triplets=1, title="", device=CPU,
+        )  # fmt: skip
+
+
 def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head) -> None:
     images = np.array([[0, 1, 3], [1, 2, 5], [4, 3, 0]])
     ours, literal = copy.deepcopy(head), copy.deepcopy(head)

@@ -39,19 +39,9 @@ def start_model(
         ValueError: If the weights bring a pool with another number of clusters, or version.
     """
     if "pool.centroids" in state:
-        found = len(state["pool.centroids"])
-        if found != num_clusters:
-            raise ValueError(
-                f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {found} "
-                f"clusters: set it to {found}, or use weights without a pool"
-            )
-        version = 1 + ("pool.conv.bias" in state)
-        if version != vlad_version:
-            raise ValueError(
-                f"finetune.vlad_version = {vlad_version}, but the weights bring a pool of version "
-                f"{version}: set it to {version}, or use weights without a pool"
-            )
-        return state, f"pool of {found} clusters (vladv{version}) from the weights"
+        _check_pool(state, num_clusters=num_clusters, vlad_version=vlad_version)
+        words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
+        return state, words
     dim = features.rows.shape[1] if is_dense_sift(state) else len(state["encoder.28.bias"])
     blank = {
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
@@ -65,3 +55,18 @@ def start_model(
         f"pool of {num_clusters} clusters (vladv{vlad_version}) by k-means of "
         f"{len(samples)} features"
     )
+
+
+def _check_pool(state: dict[str, Tensor], *, num_clusters: int, vlad_version: int) -> None:
+    found = len(state["pool.centroids"])
+    if found != num_clusters:
+        raise ValueError(
+            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {found} "
+            f"clusters: set it to {found}, or use weights without a pool"
+        )
+    version = 1 + ("pool.conv.bias" in state)
+    if version != vlad_version:
+        raise ValueError(
+            f"finetune.vlad_version = {vlad_version}, but the weights bring a pool of version "
+            f"{version}: set it to {version}, or use weights without a pool"
+        )

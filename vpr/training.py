@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,21 +84,17 @@ def train_epoch(
         triplets.images[start : start + batch_triplets]
         for start in range(0, len(triplets.images), batch_triplets)
     ]
-    sums = np.zeros(4)
-    norms = []
+    sums, norms = np.zeros(4), []
     for group in track(groups, total=len(groups), title=title):
         optimizer.zero_grad()
         measured = group_losses(head, features, group, margin=margin, device=device)
-        loss = measured[0].mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        measured[0].mean().backward()  # type: ignore[no-untyped-call]
         norms.append(float(nn.utils.get_total_norm([p.grad for p in head.parameters()])))  # type: ignore[misc]
-        if not math.isfinite(loss.item() + norms[-1]):
-            raise ValueError(
-                "the loss or its gradient is no longer a number: try a smaller finetune.lr"
-            )
         optimizer.step()
         losses, near, far = (values.detach().double() for values in measured)
         sums += [float(values.sum()) for values in (losses, losses > 0, near, far)]
+        if not np.isfinite([*sums, norms[-1]]).all():
+            raise ValueError("the loss or its gradient is no number: try a smaller finetune.lr")
     if not all(bool(torch.isfinite(weights).all()) for weights in head.parameters()):
         raise ValueError("weights are no longer numbers: try a smaller finetune.lr")
     means = (sums / max(len(triplets.images), 1)).tolist()
