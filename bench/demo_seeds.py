@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench import markdown
 from bench.trials import run_trial, temporary_clone
 from bench.trivial_descriptors import Method, describe, histogram, thumbnail
 from vpr.positives import load_positives
@@ -26,8 +27,8 @@ def trivial_recall(clone: Path, method: Method) -> float:
 
 def main() -> None:
     """Run and print."""
-    print("| sample.seed | thumbnail | histogram | epochs = 0 | trained | trained - untrained |")
-    print("|---|---|---|---|---|---|")
+    ways = ["thumbnail", "histogram", "epochs = 0", "trained"]
+    print(markdown.head(["sample.seed", *ways, "trained - untrained"]))
     with temporary_clone() as clone:
         for seed in SEEDS:
             street = {"sample.seed": seed}
@@ -36,9 +37,8 @@ def main() -> None:
                 for change in ({"finetune.epochs": 0}, {})
             )
             trivial = [trivial_recall(clone, method) for method in (thumbnail, histogram)]
-            cells = [*trivial, before, after]
-            print(f"| {seed} | " + " | ".join(f"{cell:.3f}" for cell in cells), end="")
-            print(f" | {after - before:+.3f} |", flush=True)
+            cells = [seed, *trivial, before, after, f"{after - before:+.3f}"]
+            print(markdown.row(cells, form=".3f"), flush=True)
 
 
 if __name__ == "__main__":

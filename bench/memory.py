@@ -15,9 +15,9 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
 
     Returns:
         Peak anonymous memory in MB of each stage's process, in the order of the factors, and the
-        last over the first.
+        last over the first; None where a stage did not run, since nothing of its had changed.
     """
-    peaks: dict[str, list[float]] = {}
+    peaks: list[dict[str, float]] = []
     with temporary_clone(cold=True) as clone:
         for factor in FACTORS:
             settings = {
@@ -27,11 +27,14 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
                 "sample.spacing_m": SPACING_M, "finetune.epochs": 1,
             }  # fmt: skip
             set_parameters(clone, settings)
-            for stage, peak in repro(clone)[1].items():
-                peaks.setdefault(stage, []).append(peak / 1e6)
+            peaks.append({stage: peak / 1e6 for stage, peak in repro(clone)[1].items()})
+    stages = list(peaks[0])  # the first run is cold, so all of them ran
     return {
         "photos": [num_database, num_query],
         "factors": list(FACTORS),
-        "peak_memory_mb": peaks,
-        "growth": {stage: values[-1] / values[0] for stage, values in peaks.items()},
+        "peak_memory_mb": {stage: [found.get(stage) for found in peaks] for stage in stages},
+        "growth": {
+            stage: peaks[-1][stage] / peaks[0][stage] if stage in peaks[-1] else None
+            for stage in stages
+        },
     }

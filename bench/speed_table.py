@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+from bench.markdown import table
 
 
 def as_table(found: dict[str, Any]) -> str:
@@ -15,27 +16,19 @@ def as_table(found: dict[str, Any]) -> str:
     return "\n\n".join([facts, *parts])
 
 
-def _rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    cells = [
-        [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in line] for line in lines
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
 def _extraction(found: dict[str, Any]) -> str:
     rates = found["images_per_second"]
     rows = [
-        [name, rate, rate / rates["plain"], found["share_of_peak"].get(name, "")]
+        [name, rate, rate / rates["plain"], found["share_of_peak"].get(name)]
         for name, rate in rates.items()
     ]
-    return _rows(["way", "images/s", "of the plain loop's", "share of matrix peak"], rows)
+    return table(["way", "images/s", "of the plain loop's", "share of matrix peak"], rows)
 
 
 def _training(found: dict[str, Any]) -> str:
     seconds = found["seconds_per_epoch_of_314"]
     rows = [[name, taken, seconds["plain"] / taken] for name, taken in seconds.items()]
-    return _rows(["way", "s for 314 triplets", "plain loop over it"], rows)
+    return table(["way", "s for 314 triplets", "plain loop over it"], rows)
 
 
 def _search(found: dict[str, Any]) -> str:
@@ -45,7 +38,7 @@ def _search(found: dict[str, Any]) -> str:
         for method, result in methods.items()
         if isinstance(result, dict)
     ]
-    return _rows(["database", "method", "queries/s", "peak MB"], rows)
+    return table(["database", "method", "queries/s", "peak MB"], rows)
 
 
 def _memory(found: dict[str, Any]) -> str:
@@ -54,21 +47,20 @@ def _memory(found: dict[str, Any]) -> str:
         [stage, *values, found["growth"][stage]]
         for stage, values in found["peak_memory_mb"].items()
     ]
-    return _rows(header, rows)
+    return table(header, rows)
 
 
 def _whole_job(found: dict[str, Any]) -> str:
     plain = found["plain_seconds_extrapolated"]
-    rows = [["plain loop, extrapolated", plain, ""]]
+    rows = [["plain loop, extrapolated", plain, None]]
     rows += [
         [name, taken, found["plain_over_ours"][name]] for name, taken in found["seconds"].items()
     ]
     highest = max(found["peak_memory_mb"], key=found["peak_memory_mb"].__getitem__)
     peak = found["peak_memory_mb"][highest]
     photos = " + ".join(map(str, found["photos"]))
-    table = _rows(["experiment", "s", "plain loop over it"], rows)
     words = f"{photos} photos, {found['epochs']} epochs; highest peak: {highest}, {peak:.0f} MB"
-    return f"{table}\n\n{words}"
+    return f"{table(['experiment', 's', 'plain loop over it'], rows)}\n\n{words}"
 
 
 TABLES = {

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import markdown
 from bench.measured_rows import Measured, measure
 from bench.trials import ROOT, temporary_clone
 from stages.evaluate import EvaluateParams
@@ -80,20 +81,18 @@ def tabulate(measured: list[Measured], params: EvaluateParams) -> list[str]:
     """The table as lines of Markdown."""
     drawn = {"block_length": params.block_length, "num_samples": params.num_samples,
              "confidence": params.confidence, "seed": params.seed}  # fmt: skip
-    lines = [
-        "| | configuration | recall@1 | recall@5 | recall@10 | recall@20 | recall@1 against row | "
-        "s per query | bytes per image |",
-        "|" + "---|" * 9,
-    ]
+    recalls = [f"recall@{n}" for n in NS]
+    costs = ["s per query", "bytes per image"]
+    lines = [markdown.head(["", "configuration", *recalls, "recall@1 against row", *costs])]
     for number, ((name, _, base), row) in enumerate(zip(ROWS, measured, strict=True), start=1):
-        cells = []
+        cells: list[object] = [number, name]
         for n in NS:
             hits = row.ranks <= n
             low, high = block_bootstrap_interval(hits, **drawn)  # type: ignore[arg-type]
             cells.append(f"{hits.mean():.3f} ({low:.2f}–{high:.2f})")
         against = "–" if base is None else _against(base, measured[base - 1], row, drawn)
-        cells += [against, f"{row.seconds:.3f}", f"{row.num_bytes:,.0f}"]
-        lines.append(f"| {number} | {name} | " + " | ".join(cells) + " |")
+        cells += [against, row.seconds, f"{row.num_bytes:,.0f}"]
+        lines.append(markdown.row(cells, form=".3f"))
     return lines
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from bench import markdown
 from bench.trials import run_trial, temporary_clone
 
 CHALLENGE = {"finetune.lr": 1e-5, "finetune.mining": "random", "finetune.positive": "random"}
@@ -25,9 +26,9 @@ ROWS: dict[str, dict[str, object]] = {
 
 def row_of(name: str, metrics: dict[str, Any]) -> str:
     """A line of the table, with the block bootstrap's interval of recall@1."""
-    recalls = [f"{metrics[f'recall@{n}']:.3f}" for n in (1, 5, 10, 20)]
     low, high = metrics["recall@1_block_bootstrap"]
-    return f"| {name} | {' | '.join(recalls)} | {low:.2f} to {high:.2f} |"
+    recalls = [metrics[f"recall@{n}"] for n in (1, 5, 10, 20)]
+    return markdown.row([name, *recalls, f"{low:.2f} to {high:.2f}"], form=".3f")
 
 
 def main() -> None:
@@ -40,8 +41,7 @@ def main() -> None:
     data: dict[str, object] = {"trunk.max_side_px": asked.max_side_px} if asked.max_side_px else {}
     if asked.dir:
         data |= {"dataset.dir": asked.dir, "dataset.index": asked.index, "dataset.crs": None}
-    print("| | recall@1 | @5 | @10 | @20 | recall@1, 95 % |")
-    print("|---|---|---|---|---|---|")
+    print(markdown.head(["", "recall@1", "@5", "@10", "@20", "recall@1, 95 %"]))
     with temporary_clone() as clone:
         for name, changes in ROWS.items():
             metrics = run_trial(clone, data | changes, target="evaluate")
