@@ -84,6 +84,17 @@ def test_the_table_shows_rates_and_ratios() -> None:
     assert "threads 2" in table
 
 
+def test_a_stage_that_did_not_run_again_leaves_its_cells_empty() -> None:
+    memory = {
+        "factors": [1, 2, 4],
+        "peak_memory_mb": {"trunk": [500.0, 550.0, 600.0], "pretrained": [610.0, None, None]},
+        "growth": {"trunk": 1.2, "pretrained": None},
+    }
+    table = as_table({"machine": {"threads": 2}, "memory": memory})
+    assert "| trunk | 500.00 | 550.00 | 600.00 | 1.20 |" in table
+    assert "| pretrained | 610.00 |  |  |  |" in table
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_the_gpu_measurement_says_that_there_is_none() -> None:
     command = [sys.executable, "-m", "bench.gpu"]

@@ -205,6 +205,13 @@ def test_what_does_not_fit_its_form_is_named(tmp_path: Path, kind: str) -> None:
     assert words in str(caught.value)
 
 
+def test_an_empty_side_is_not_laid_to_the_other_side_s_file(tmp_path: Path) -> None:
+    (tmp_path / "database.csv").write_text("path,easting,northing\na.jpg,1,2\n")
+    (tmp_path / "query.csv").write_text("path,easting,northing\n")
+    with pytest.raises(ValueError, match=f"^{tmp_path}: the query side has no images"):
+        parse_set(tmp_path, None)
+
+
 def test_a_struct_without_its_fields_names_them(tmp_path: Path) -> None:
     savemat(tmp_path / "set.mat", {"dbStruct": {"whichSet": "test", "utmDb": np.zeros((2, 1))}})
     with pytest.raises(ValueError, match=r"lacks the fields dbImageFns, .*; it has .'whichSet'"):

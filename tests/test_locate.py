@@ -254,6 +254,12 @@ def test_a_picture_of_an_unknown_kind_is_told_before_the_network_runs(
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.usefixtures("home", "no_network")
+def test_more_photos_than_a_jpeg_holds_are_told_before_the_network_runs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^--show .*: 480x82400 pixels are more .*\.png"):
+        locate([QUERY] * 400, top=1, show=tmp_path / "x.jpg")
+
+
 def test_of_a_folder_only_files_are_photos(tmp_path: Path) -> None:
     (tmp_path / "dir.jpg").mkdir()
     for name in ("b.JPG", "a.png", "notes.txt"):

@@ -11,6 +11,7 @@ from vpr.name_lists import parse_name_lists
 from vpr.utm_names import SIDES, parse_utm_names
 
 TABLES = ("database.csv", "query.csv")
+FILES = (".mat", ".npz")  # forms with both sides in one file
 KNOWN = f"""a dbStruct .mat file; {" and ".join(TABLES)} with path,easting,northing[,sequence]; \
 folders {" and ".join(SIDES)} of images named @easting@northing@...@.jpg; or an .npz of utmDb, \
 utmQ and posDistThr beside *index.txt and *query.txt"""
@@ -31,7 +32,8 @@ def parse_set(folder: Path, index: str | None) -> GroundTruth:
     """
     path = find_index(folder, index)
     truth = _parse(path)
-    check_ground_truth(truth, source=path)
+    # Of several files, one for each side, the folder is named.
+    check_ground_truth(truth, source=path if path.suffix in FILES else path.parent)
     return truth
 
 

@@ -15,15 +15,17 @@ from PIL import Image
 from vpr.locating import Located, Match
 
 
-def check_targets(targets: Mapping[str, Path]) -> None:
+def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
     """Check, before anything is computed for them, that files can be written.
 
     Args:
         targets: The files by the options that name them.
+        sheet_px: Width and height of the picture that `--show` names.
 
     Raises:
         ValueError: If one is a folder, lies in none or where nothing may be written, or its
-            option is `--show` and its name ends as no picture's does.
+            option is `--show` and its name ends as no picture's does, or as one that holds none
+            so large.
     """
     for option, path in targets.items():
         if path.is_dir():
@@ -33,18 +35,30 @@ def check_targets(targets: Mapping[str, Path]) -> None:
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise ValueError(f"{option} {path}: writing is not permitted there")
         if option == "--show":
-            _check_picture(path)
+            _check_picture(path, sheet_px)
 
 
-def _check_picture(path: Path) -> None:
-    form = Image.registered_extensions().get(path.suffix.lower())
-    try:
-        Image.new("RGB", (1, 1)).save(io.BytesIO(), form or path.suffix)
-    except (KeyError, OSError, ValueError):  # no such format, or one that is only read
+def _check_picture(path: Path, size_px: tuple[int, int]) -> None:
+    width, height = size_px
+    if not _can_be_saved(path, (1, 1)):  # no such format, or one that is only read
         raise ValueError(
             f"--show {path}: expected a name that ends as a picture's does, .png or .jpg, found "
             f"{path.suffix!r}"
-        ) from None
+        )
+    if not (_can_be_saved(path, (width, 1)) and _can_be_saved(path, (1, height))):
+        raise ValueError(
+            f"--show {path}: {width}x{height} pixels are more than a picture of this form holds: "
+            "take a name that ends in .png, or fewer photos"
+        )
+
+
+def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
+    form = Image.registered_extensions().get(path.suffix.lower())
+    try:
+        Image.new("RGB", size_px).save(io.BytesIO(), form or path.suffix)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True
 
 
 def as_text(located: Located) -> str:

@@ -39,10 +39,15 @@ def colour_of(correct: bool | None) -> Colour:
     return RIGHT if correct else WRONG
 
 
+def sheet_size(*, num_rows: int, num_columns: int) -> tuple[int, int]:
+    """Width and height in pixels of a sheet of so many pictures."""
+    return num_columns * TILE_PX[0], num_rows * (TILE_PX[1] + TEXT_PX)
+
+
 def draw_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     """Rows of pictures, each with a frame and its line of text."""
     width, height = TILE_PX
-    size = (max(len(row) for row in rows) * width, len(rows) * (height + TEXT_PX))
+    size = sheet_size(num_rows=len(rows), num_columns=max(len(row) for row in rows))
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(15)

@@ -25,7 +25,7 @@ from vpr.locked_run import locked_params
 from vpr.model_files import load_state
 from vpr.photo_files import find_photos
 from vpr.positives import load_positives
-from vpr.sheets import PLAIN, Tile, colour_of, draw_sheet
+from vpr.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.whitening import find_whitening
 
 IMAGES = Path("data/images")
@@ -54,7 +54,8 @@ def locate(
     """Say where photos were taken, with the current model and database."""
     files = find_photos(photos)
     options = {"--show": show, "--html": html, "--csv": csv, "--geojson": geojson}
-    check_targets({option: path for option, path in options.items() if path})
+    sheet_px = sheet_size(num_rows=len(files), num_columns=1 + top)
+    check_targets({option: path for option, path in options.items() if path}, sheet_px=sheet_px)
     _check_run(with_images=bool(show or html))
     place = _load_places(files, with_globe=geojson is not None)
     images = list_images(IMAGES / "database") if show or html else []
