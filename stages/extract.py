@@ -7,9 +7,9 @@ from pathlib import Path
 from vpr.entry import run_stage
 
 from vpr.artefacts import built_aside
+from vpr.describing import extract_descriptors
 from vpr.descriptors import save_descriptors
 from vpr.device import find_device
-from vpr.extraction import extract_descriptors
 from vpr.head import load_head
 from vpr.local_features import load_features
 from vpr.model_files import load_state

@@ -15,12 +15,12 @@ from pydantic import Field
 from vpr.artefacts import built_aside
 from vpr.device import find_device
 from vpr.encoder import Encoder
+from vpr.extraction import store_features
 from vpr.images import list_images, read_image
 from vpr.model_files import load_state
 from vpr.parameters import load_params
 from vpr.resuming import fingerprint
 from vpr.trunk import load_trunk
-from vpr.trunk_features import store_features
 
 
 @dataclass(frozen=True)

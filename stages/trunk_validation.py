@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from stages.trunk import TrunkParams
 from vpr.artefacts import built_aside
 from vpr.device import find_device
+from vpr.extraction import store_features
 from vpr.images import list_images, read_image
 from vpr.model_files import load_state
 from vpr.parameters import load_param, load_params
 from vpr.resuming import fingerprint
 from vpr.trunk import load_trunk
-from vpr.trunk_features import store_features
 from vpr.views import draw_view, num_held_out
 
 

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from vpr import batches, extraction
 from vpr.batches import pixels_per_batch, positions_per_batch, require_memory
+from vpr.describing import extract_descriptors
 from vpr.device import check_precision
-from vpr.extraction import extract_descriptors, extract_features
+from vpr.extraction import extract_features
 from vpr.feature_writer import FeatureWriter
 from vpr.head import Head, load_head
 from vpr.images import read_image

@@ -15,7 +15,7 @@ import stages.finetune
 from stages.finetune import finetune
 from stages.trunk import trunk
 from stages.trunk_validation import trunk_validation
-from vpr import batches, feature_writer, trunk_features
+from vpr import batches, extraction, feature_writer
 from vpr.artefacts import SCRATCH
 from vpr.encoder import split_state
 from vpr.geometry import find_training_positives
@@ -55,7 +55,7 @@ def run(name: str, stage: Callable[..., None] = trunk) -> dict[str, bytes]:
 def interrupt_after(
     num_batches: int, monkeypatch: pytest.MonkeyPatch, stage: Callable[..., None] = trunk
 ) -> None:
-    whole = trunk_features.extract_features
+    whole = extraction.extract_features
 
     def broken_off(*args: object) -> Iterator[torch.Tensor]:
         for number, maps in enumerate(whole(*args)):  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def interrupt_after(
         raise KeyboardInterrupt  # all done, not yet in place
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trunk_features, "extract_features", broken_off)
+        patch.setattr(extraction, "extract_features", broken_off)
         run("resumed", stage)
 
 

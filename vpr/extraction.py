@@ -1,4 +1,4 @@
-"""Running the network: images -> local features, local features -> descriptors."""
+"""Running the trunk: images -> local features."""
 
 from __future__ import annotations
 
@@ -13,12 +13,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpr.batches import pixels_per_batch, positions_per_batch
-from vpr.head import Head
-from vpr.local_features import LocalFeatures, batches_of_one_shape
+from vpr.batches import pixels_per_batch
+from vpr.feature_writer import FeatureWriter
+from vpr.images import read_size
+from vpr.local_features import batches_of_one_shape
 from vpr.progress import track
+from vpr.trunk import Trunk, announce_features
 
 BATCHES_AHEAD = 2  # decoded while one is computed
+
+
+def store_features(
+    folder: Path,
+    trunk: Trunk,
+    images: Sequence[Path],
+    read: Callable[[Path], NDArray[np.uint8]],
+    *,
+    max_side_px: int | None,
+    device: torch.device,
+) -> None:
+    """Compute the features of images, behind those that an interrupted run left in the folder.
+
+    Args:
+        folder: The folder to write, or to go on with.
+        trunk: The frozen part of the encoder.
+        images: The files.
+        read: Gives the pixels of a file, (H, W, 3) in RGB.
+        max_side_px: Longer side that `read` scales larger images down to; None: it does not.
+        device: Where to compute.
+
+    Raises:
+        ValueError: If an image does not decode, or is too small or too large.
+        OSError: If the disk does not hold the features.
+    """
+    with FeatureWriter(folder) as writer:
+        if writer.num_images:
+            print(f"going on after the {writer.num_images} images that were done")
+        left = images[writer.num_images :]
+        sizes = [read_size(image, max_side_px=max_side_px) for image in left]
+        announce_features(left, sizes, trunk, device)
+        for maps in extract_features(trunk, left, sizes, read, device):
+            writer.append(maps)
 
 
 def extract_features(
@@ -80,25 +115,3 @@ def _decoded(
                 waiting.append([pool.submit(read, image) for image in batch])
             pixels = torch.from_numpy(np.stack([one.result() for one in waiting.popleft()]))
             yield pixels.pin_memory() if on_gpu else pixels
-
-
-def extract_descriptors(
-    head: Head, features: LocalFeatures, images: Sequence[int], device: torch.device
-) -> Iterator[NDArray[np.float32]]:
-    """Descriptors of images from their stored features.
-
-    Args:
-        head: The trained part of the network, in evaluation mode.
-        features: Local features of at least those images.
-        images: Indices of the images wanted.
-        device: Where to compute.
-
-    Yields:
-        Unit rows (N, K * C) of neighbouring images of one size, in order.
-    """
-    head = head.to(device)
-    shapes = features.shapes[np.asarray(images)]
-    for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
-        with torch.inference_mode():
-            maps = features.maps([images[position] for position in run]).to(device)
-            yield head(maps).cpu().numpy()

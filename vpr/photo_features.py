@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vpr.describing import extract_descriptors
 from vpr.encoder import split_state
-from vpr.extraction import extract_descriptors
+from vpr.extraction import store_features
 from vpr.head import Head
 from vpr.images import read_image
 from vpr.local_features import LocalFeatures, load_features
 from vpr.trunk import load_trunk
-from vpr.trunk_features import store_features
 
 PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together
 

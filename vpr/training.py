@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpr.extraction import extract_descriptors
+from vpr.describing import extract_descriptors
 from vpr.head import Head
 from vpr.local_features import LocalFeatures
 from vpr.mining import Triplets
