@@ -48,16 +48,16 @@ sweep: setup
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak
-	PYTHONPATH=. $(PYTHON) tests/kills.py --kills 60
+	$(PYTHON) -m tests.support.kills --kills 60
 
 bench: setup
-	$(PYTHON) -m bench.speed
+	$(PYTHON) -m bench.speed.side_by_side
 
 table: setup
-	$(PYTHON) -m bench.table
+	$(PYTHON) -m bench.quality.results
 
 bench-quick: setup
-	$(PYTHON) -m bench.speed --quick
+	$(PYTHON) -m bench.speed.side_by_side --quick
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

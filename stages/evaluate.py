@@ -8,27 +8,27 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 import numpy as np
 from pydantic import Field
 
-from vpr.acceptance import decide
-from vpr.artefacts import built_aside
-from vpr.curves import save_curves
-from vpr.evaluation import (
+from vpr.evaluation.acceptance import decide
+from vpr.evaluation.curves import save_curves
+from vpr.evaluation.metrics import (
     describe_reranking,
     name_sequence_metrics,
     summarise_acceptance,
     summarise_errors,
     summarise_recall,
 )
-from vpr.index import load_index
-from vpr.parameters import load_param, load_params
-from vpr.positives import load_positives
-from vpr.predictions import load_predictions, load_reranked
-from vpr.query_table import errors_in_metres, tabulate_queries
-from vpr.recall import first_correct_ranks, reached_depths
+from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
+from vpr.evaluation.recall import first_correct_ranks, reached_depths
+from vpr.places.index import load_index
+from vpr.places.positives import load_positives
+from vpr.retrieval.predictions import load_predictions, load_reranked
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param, load_params
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
-from vpr.artefacts import built_aside
-from vpr.describing import extract_descriptors
-from vpr.descriptors import save_descriptors
-from vpr.device import find_device
-from vpr.head import load_head
-from vpr.local_features import load_features
-from vpr.model_files import load_state
-from vpr.parameters import load_param
+from vpr.features.local_features import load_features
+from vpr.network.describing import extract_descriptors
+from vpr.network.head import load_head
+from vpr.retrieval.descriptors import save_descriptors
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.device import find_device
+from vpr.runtime.parameters import load_param
+from vpr.runtime.tensors import load_state
 
 
 def extract(*, features: Path, model: Path, descriptors: Path) -> None:

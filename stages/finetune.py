@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.device import find_device
-from vpr.finetuning import train
-from vpr.head import load_head
-from vpr.initial_model import start_model
-from vpr.local_features import load_features
-from vpr.model_files import load_state
-from vpr.parameters import load_param, load_params
-from vpr.resuming import fingerprint, load_saved, save_after_each
-from vpr.training_data import load_training_data
-from vpr.training_log import announce_epochs, save_model
-from vpr.training_state import TrainingState
-from vpr.validation import Validation
+from vpr.features.local_features import load_features
+from vpr.network.head import load_head
+from vpr.network.initial_model import start_model
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.device import find_device
+from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.resuming import fingerprint, load_saved, save_after_each
+from vpr.runtime.tensors import load_state
+from vpr.training.data import load_training_data
+from vpr.training.log import announce_epochs, save_model
+from vpr.training.loop import train
+from vpr.training.state import TrainingState
+from vpr.training.validation import Validation
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.images import list_images, read_image
-from vpr.keypoint_detection import detect_keypoints
-from vpr.keypoints import save_keypoints
-from vpr.parameters import load_param, load_params
-from vpr.progress import track
+from vpr.matchers.keypoint_detection import detect_keypoints
+from vpr.places.images import list_images, read_image
+from vpr.reranking.keypoints import save_keypoints
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.progress import track
 
 
 @dataclass(frozen=True)

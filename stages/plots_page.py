@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from vl_convert import javascript_bundle
 
-from vpr.artefacts import built_aside
+from vpr.runtime.artefacts import built_aside
 
 VEGA_LITE = "5.20"  # DVC's templates are of version 5
 SLOT = "{vega}"

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.dataset_params import DatasetParams
-from vpr.formats import parse_set
-from vpr.gathering import gather_images
-from vpr.geometry import find_positives, find_training_positives
-from vpr.ground_truth import choose_radius
-from vpr.index import save_index
-from vpr.parameters import load_params
-from vpr.positives import save_positives
-from vpr.radius import save_radius
-from vpr.survey import describe_set
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import choose_radius
+from vpr.datasets.params import DatasetParams
+from vpr.datasets.survey import describe_set
+from vpr.places.gathering import gather_images
+from vpr.places.index import save_index
+from vpr.places.positives import save_positives
+from vpr.places.radius import find_positives, find_training_positives
+from vpr.places.radius_file import save_radius
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.encoder import Encoder, check_split, split_state
-from vpr.model_files import save_state
-from vpr.parameters import load_param, load_params
-from vpr.starting_weights import check_sha256, starting_state
+from vpr.encoders.vgg16 import Encoder, check_split, split_state
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.tensors import save_state
+from vpr.weights.starting_weights import check_sha256, starting_state
 
 
 @dataclass(frozen=True)

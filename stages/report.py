@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.charts import collect_charts
-from vpr.index import load_index
-from vpr.pages import write_script
-from vpr.parameters import load_param, load_params, read_yaml
-from vpr.positives import load_positives
-from vpr.predictions import load_reranked
-from vpr.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
-from vpr.report_data import describe_places, describe_predictions, describe_set
-from vpr.utility_pictures import draw_utility
-from vpr.worst_queries import draw_worst
+from vpr.places.index import load_index
+from vpr.places.positives import load_positives
+from vpr.report.charts import collect_charts
+from vpr.report.pages import write_script
+from vpr.report.queries import describe_places, describe_predictions, describe_set
+from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
+from vpr.report.utility_pictures import draw_utility
+from vpr.report.worst_queries import draw_worst
+from vpr.retrieval.predictions import load_reranked
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param, load_params, read_yaml
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.keypoints import load_keypoints
-from vpr.parameters import load_params
-from vpr.predictions import load_predictions, save_predictions
-from vpr.reranking import rerank_candidates, score_candidates
-from vpr.utility_files import load_kept
+from vpr.reranking.keypoints import load_keypoints
+from vpr.reranking.reranking import rerank_candidates, score_candidates
+from vpr.reranking.utility_files import load_kept
+from vpr.retrieval.predictions import load_predictions, save_predictions
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.dbstruct import save_dbstruct
-from vpr.parameters import load_params
-from vpr.street_set import draw_set
+from vpr.datasets.dbstruct import save_dbstruct
+from vpr.demo.drawing import draw_set
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)

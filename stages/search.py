@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.descriptors import load_descriptors
-from vpr.parameters import load_params
-from vpr.predictions import Predictions, save_predictions
-from vpr.ranking import rank_database
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.predictions import Predictions, save_predictions
+from vpr.retrieval.ranking import rank_database
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.descriptors import load_descriptors
-from vpr.index import load_index
-from vpr.parameters import load_params
-from vpr.predictions import Predictions, load_reranked, save_predictions
-from vpr.sequence_ranking import find_distances, rank_descriptors
-from vpr.sequences import find_recordings
+from vpr.places.index import load_index
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
+from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.retrieval.sequences import find_recordings
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)

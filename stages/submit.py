@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
-from vpr.artefacts import built_aside
-from vpr.predictions import load_reranked
-from vpr.submission import CHALLENGE_DEPTH, save_submission
+from vpr.retrieval.predictions import load_reranked
+from vpr.retrieval.submission import CHALLENGE_DEPTH, save_submission
+from vpr.runtime.artefacts import built_aside
 
 
 def submit(*, predictions: Path, submission: Path) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.images import list_images
-from vpr.parameters import load_params
-from vpr.thumbnails import draw_thumbnails
+from vpr.places.images import list_images
+from vpr.report.thumbnails import draw_thumbnails
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 import torch
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.device import find_device
-from vpr.encoder import Encoder
-from vpr.extraction import store_features
-from vpr.images import list_images, read_image
-from vpr.model_files import load_state
-from vpr.parameters import load_params
-from vpr.resuming import fingerprint
-from vpr.trunk import load_trunk
+from vpr.encoders.vgg16 import Encoder
+from vpr.features.extraction import store_features
+from vpr.features.trunk import load_trunk
+from vpr.places.images import list_images, read_image
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.device import find_device
+from vpr.runtime.parameters import load_params
+from vpr.runtime.resuming import fingerprint
+from vpr.runtime.tensors import load_state
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stages.trunk import TrunkParams
-from vpr.artefacts import built_aside
-from vpr.device import find_device
-from vpr.extraction import store_features
-from vpr.images import list_images, read_image
-from vpr.model_files import load_state
-from vpr.parameters import load_param, load_params
-from vpr.resuming import fingerprint
-from vpr.trunk import load_trunk
-from vpr.views import draw_view, num_held_out
+from vpr.features.extraction import store_features
+from vpr.features.trunk import load_trunk
+from vpr.places.images import list_images, read_image
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.device import find_device
+from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.resuming import fingerprint
+from vpr.runtime.tensors import load_state
+from vpr.training.views import draw_view, num_held_out
 
 
 def trunk_validation(*, images: Path, frozen: Path, features: Path) -> None:

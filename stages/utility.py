@@ -6,20 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 import numpy as np
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.descriptors import load_descriptors
-from vpr.index import load_index
-from vpr.keypoint_choice import choose_keypoints
-from vpr.keypoints import load_keypoints
-from vpr.parameters import load_param, load_params
-from vpr.radius import load_radius
-from vpr.utility import choose_clusters, find_low_clusters, find_negatives, measure_utility
-from vpr.utility_files import Utility, save_utility
+from vpr.places.index import load_index
+from vpr.places.radius_file import load_radius
+from vpr.reranking.keypoint_choice import choose_keypoints
+from vpr.reranking.keypoints import load_keypoints
+from vpr.reranking.utility import (
+    choose_clusters,
+    find_low_clusters,
+    find_negatives,
+    measure_utility,
+)
+from vpr.reranking.utility_files import Utility, save_utility
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param, load_params
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def utility(
             save_utility(aside, np.ones(len(stored.points), dtype=bool), None)
         return
     # Here, since torch takes seconds to import, and a run without utility needs none of it.
-    from vpr.cluster_assignment import load_cluster_maps
+    from vpr.reranking.cluster_maps import load_cluster_maps
 
     negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
     trainable_from = load_param("trunk.trainable_from", int)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vpr.entry import run_stage
+from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.artefacts import built_aside
-from vpr.descriptors import load_descriptors, save_descriptors
-from vpr.model_files import load_state, save_state
-from vpr.parameters import load_params
-from vpr.whitening import find_whitening, whiten_rows, whitening_state
-from vpr.whitening_fit import fit_whitening
+from vpr.retrieval.descriptors import load_descriptors, save_descriptors
+from vpr.retrieval.whitening import find_whitening, whiten_rows, whitening_state
+from vpr.retrieval.whitening_fit import fit_whitening
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_params
+from vpr.runtime.tensors import load_state, save_state
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-# Each a function in its module of vpr/commands/.
-COMMANDS = (
-    "berlin", "checkpoint", "compare", "doctor", "export", "gate", "locate", "lockfile", "score",
-    "sweep", "verify",
-)  # fmt: skip
+# Module of each command in vpr/commands/, which holds a function of the command's name.
+COMMANDS = {
+    "berlin": "berlin.command",
+    "checkpoint": "checkpoint",
+    "compare": "compare.command",
+    "doctor": "doctor.command",
+    "export": "export",
+    "gate": "gate.command",
+    "locate": "locate.command",
+    "lockfile": "lockfile",
+    "score": "score.command",
+    "sweep": "sweep.command",
+    "verify": "verify.command",
+}
 
 
 class Commands(TyperGroup):
@@ -28,7 +37,8 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(cmd_name)(getattr(import_module(f"vpr.commands.{cmd_name}"), cmd_name))
+        module = import_module(f"vpr.commands.{COMMANDS[cmd_name]}")
+        single.command(cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(single)
 
 

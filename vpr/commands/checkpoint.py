@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from vpr.checkpoint_files import Form, save_checkpoint
-from vpr.checkpoints import add_whitening, describe_checkpoint, parse_checkpoint
-from vpr.model_files import load_state
+from vpr.runtime.tensors import load_state
+from vpr.weights.checkpoint_files import Form, save_checkpoint
+from vpr.weights.checkpoints import add_whitening, describe_checkpoint, parse_checkpoint
 
 
 def checkpoint(

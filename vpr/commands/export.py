@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from stages.prepare import PrepareParams
-from vpr.dataset_params import DatasetParams
-from vpr.export import Form, export_set
-from vpr.formats import parse_set
-from vpr.ground_truth import choose_radius
-from vpr.parameters import load_params
+from vpr.datasets.export import Form, export_set
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import choose_radius
+from vpr.datasets.params import DatasetParams
+from vpr.runtime.parameters import load_params
 
 
 def export(

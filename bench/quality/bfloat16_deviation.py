@@ -1,0 +1,106 @@
+"""What bfloat16 does to descriptors and rankings of real photos, against float32.
+
+Run from the repository's root: `python -m bench.quality.bfloat16_deviation DIR INDEX
+[--max-side-px N] [--weights FILE]`, for example on Gardens Point. Both sides'
+photos are described twice by one network, which starts as the pipeline
+starts it. It prints lines for a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vpr.commands.locate.photo_features import PHOTOS_AT_ONCE, describe_photos, extract_photos
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.evaluation.recall import recall_at
+from vpr.network.head import load_head
+from vpr.network.initial_model import start_model
+from vpr.places.radius import find_positives
+from vpr.retrieval.ranking import rank_database
+from vpr.runtime.device import find_device
+from vpr.weights.starting_weights import find_weights
+
+CUT = 24
+
+
+def start(weights: Path, photos: Sequence[Path], max_side_px: int | None) -> dict[str, Tensor]:
+    """The network before training, its clusters from at most 64 photos in float32."""
+    some = photos[:: -(-len(photos) // PHOTOS_AT_ONCE)]
+    state = find_weights(weights, seed=0).state
+    device = find_device()
+    blocks = extract_photos(
+        state, some, trainable_from=CUT, precision=torch.float32, max_side_px=max_side_px,
+        device=device,
+    )  # fmt: skip
+    clusters = len(state.get("pool.centroids", range(16)))
+    started, origin = start_model(
+        state, next(blocks), trainable_from=CUT, num_clusters=clusters,
+        vlad_version=1 + ("pool.conv.bias" in state), seed=0, device=device,
+    )  # fmt: skip
+    print(origin)
+    return started
+
+
+def describe(
+    state: dict[str, Tensor],
+    photos: Sequence[Path],
+    precision: torch.dtype,
+    max_side_px: int | None,
+) -> NDArray[np.float32]:
+    """Descriptors of photos, with trunk and head in a precision."""
+    device, head = find_device(), load_head(state, CUT)
+    blocks = extract_photos(
+        state, photos, trainable_from=CUT, precision=precision, max_side_px=max_side_px,
+        device=device,
+    )  # fmt: skip
+    return np.concatenate([describe_photos(head, block, device) for block in blocks])
+
+
+def compare(truth: GroundTruth, exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> None:
+    """Print how far the rounded descriptors and their rankings are from the exact ones."""
+    assert truth.radius_m is not None
+    cosines = (exact.astype(np.float64) * rounded).sum(axis=1)
+    print(f"cosine to float32: mean {cosines.mean():.6f}, least {cosines.min():.6f}")
+    split = len(truth.database.paths)
+    positives = find_positives(
+        truth.database.coordinates, truth.query.coordinates, radius_m=truth.radius_m
+    )
+    firsts = []
+    for name, rows in (("float32", exact), ("bfloat16", rounded)):
+        ranking, _ = rank_database(rows[:split], rows[split:], top_k=20)
+        recalls = recall_at([1, 5, 10, 20], ranking, positives)
+        print(f"{name}: " + ", ".join(f"recall@{n} {recall:.3f}" for n, recall in recalls.items()))
+        firsts.append(ranking[:, 0])
+    print(f"top-1 changed: {np.sum(firsts[0] != firsts[1])} of {len(firsts[0])} queries")
+
+
+def main() -> None:
+    """Describe twice and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("dir", type=Path, help="folder of a data set")
+    parser.add_argument("index", help="its ground truth")
+    parser.add_argument("--max-side-px", type=int, help="scale larger photos down to this")
+    parser.add_argument("--weights", type=Path, default=Path("models/pretrained/random"))
+    asked = parser.parse_args()
+    truth = parse_set(asked.dir, asked.index)
+    database, query = (
+        [asked.dir / path for path in side.paths] for side in (truth.database, truth.query)
+    )
+    state = start(asked.weights, database, asked.max_side_px)
+    exact, rounded = (
+        describe(state, [*database, *query], precision, asked.max_side_px)
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    compare(truth, exact, rounded)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The demo over three seeds: the network before and after training, and trivial descriptors.
+
+Run from the repository's root: `python -m bench.quality.demo_seeds`. Each seed draws another street
+and another pair of drives; everything else is as committed in params.yaml. It prints a table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.quality.trivial_descriptors import Method, describe, histogram, thumbnail
+from bench.shared import markdown
+from bench.shared.trials import run_trial, temporary_clone
+from vpr.evaluation.recall import recall_at
+from vpr.places.positives import load_positives
+from vpr.retrieval.ranking import rank_database
+
+SEEDS = (0, 1, 2)
+
+
+def trivial_recall(clone: Path, method: Method) -> float:
+    """Recall@1 of a trivial descriptor on the images of a clone's last run."""
+    sides = [sorted((clone / "data" / "images" / side).iterdir()) for side in ("database", "query")]
+    ranked, _ = rank_database(*[describe(side, method) for side in sides], top_k=1)
+    return recall_at([1], ranked, load_positives(clone / "data" / "prepared" / "positives.npz"))[1]
+
+
+def main() -> None:
+    """Run and print."""
+    ways = ["thumbnail", "histogram", "epochs = 0", "trained"]
+    print(markdown.head(["sample.seed", *ways, "trained - untrained"]))
+    with temporary_clone() as clone:
+        for seed in SEEDS:
+            street = {"sample.seed": seed}
+            before, after = (
+                run_trial(clone, street | change, target="evaluate")["recall@1"]
+                for change in ({"finetune.epochs": 0}, {})
+            )
+            trivial = [trivial_recall(clone, method) for method in (thumbnail, histogram)]
+            cells = [seed, *trivial, before, after, f"{after - before:+.3f}"]
+            print(markdown.row(cells, form=".3f"), flush=True)
+
+
+if __name__ == "__main__":
+    main()

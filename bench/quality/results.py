@@ -1,0 +1,142 @@
+"""What each part buys: encoder, training, whitening, re-ranking, sequences, on each data set.
+
+Run from the repository's root: `python -m bench.quality.results` (`make table`). It runs the
+pipeline for each row in a temporary clone that shares this repository's cache, and writes
+docs/results.md. Gardens Point is run where the environment variable VPR_REAL_DATA names the
+folder it lies in.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.quality.rows import Measured, measure
+from bench.shared import markdown
+from bench.shared.trials import ROOT, temporary_clone
+from stages.evaluate import EvaluateParams
+from vpr.evaluation.comparison import compare_ranks
+from vpr.evaluation.uncertainty import block_bootstrap_interval
+from vpr.runtime.parameters import load_params
+
+NS = (1, 5, 10, 20)
+SIFT = {"trunk.encoder": "dense_rootsift", "finetune.num_clusters": 64}
+UNTRAINED = {"finetune.epochs": 0}
+WHITENED = {"whiten.dim": 64}
+RERANKED = {"rerank.method": "geometric"}
+OF_USE = {"utility.keep": "both"}
+ALONG = {"sequence.length": 11}
+
+# What a row is called, its parameters, and the row that it differs from in one thing.
+ROWS: tuple[tuple[str, dict[str, object], int | None], ...] = (
+    ("VGG16 of random weights, 16 clusters, untrained", UNTRAINED, None),
+    ("1, trained", {}, 1),
+    ("1, but dense RootSIFT, 64 clusters", SIFT | UNTRAINED, 1),
+    ("3, trained", SIFT, 3),
+    ("3, whitened to 64 dimensions", SIFT | UNTRAINED | WHITENED, 3),
+    ("5, re-ranked", SIFT | UNTRAINED | WHITENED | RERANKED, 5),
+    ("6, keypoints on clusters of use", SIFT | UNTRAINED | WHITENED | RERANKED | OF_USE, 6),
+    ("5, sequences of 11 (another protocol)", SIFT | UNTRAINED | WHITENED | ALONG, 5),
+)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A set, and what is known of it.
+
+    Args:
+        name: Heading.
+        parameters: That choose it.
+        note: Below the heading.
+        along: Parameters of its sequences, known before any result.
+    """
+
+    name: str
+    parameters: dict[str, object]
+    note: str
+    along: dict[str, object] = field(default_factory=dict)
+
+
+def data_sets() -> list[DataSet]:
+    """The demo, and Gardens Point where it is."""
+    sets = [DataSet("Demo", {}, "Drawn by the stage `sample`. Every setting was chosen here.")]
+    real = os.environ.get("VPR_REAL_DATA")
+    for light in ("day", "night") if real else ():
+        chosen = {
+            "dataset.dir": str(Path(str(real)).resolve() / "gardens_point"),
+            "dataset.index": f"{light}.mat", "dataset.crs": None,
+        }  # fmt: skip
+        note = (
+            "Queries of the other side of the path, positives within 2 frames; settings as fixed "
+            "on the demo. Both drives are aligned frame by frame, so the sequences' slope is known "
+            "in advance to be 1, and is given (`sequence.velocities: [1.0]`)."
+        )
+        sets.append(
+            DataSet(f"Gardens Point, {light}", chosen, note, {"sequence.velocities": [1.0]})
+        )
+    return sets
+
+
+def tabulate(measured: list[Measured], params: EvaluateParams) -> list[str]:
+    """The table as lines of Markdown."""
+    drawn = {"block_length": params.block_length, "num_samples": params.num_samples,
+             "confidence": params.confidence, "seed": params.seed}  # fmt: skip
+    recalls = [f"recall@{n}" for n in NS]
+    costs = ["s per query", "bytes per image"]
+    lines = [markdown.head(["", "configuration", *recalls, "recall@1 against row", *costs])]
+    for number, ((name, _, base), row) in enumerate(zip(ROWS, measured, strict=True), start=1):
+        cells: list[object] = [number, name]
+        for n in NS:
+            hits = row.ranks <= n
+            low, high = block_bootstrap_interval(hits, **drawn)  # type: ignore[arg-type]
+            cells.append(f"{hits.mean():.3f} ({low:.2f}–{high:.2f})")
+        against = "–" if base is None else _against(base, measured[base - 1], row, drawn)
+        cells += [against, row.seconds, f"{row.num_bytes:,.0f}"]
+        lines.append(markdown.row(cells, form=".3f"))
+    return lines
+
+
+def _against(base: int, before: Measured, row: Measured, drawn: dict[str, float]) -> str:
+    (one,) = compare_ranks(before.ranks, row.ranks, ns=[1], **drawn)  # type: ignore[arg-type]
+    low, high = one.interval
+    return (
+        f"{base}: {one.difference:+.3f} ({low:+.2f} to {high:+.2f}), "
+        f"{len(one.gained)} gained, {len(one.lost)} lost, p = {one.p_value:.2g}"
+    )
+
+
+def measure_set(clone: Path, one: DataSet) -> list[Measured]:
+    """Every row on a set, each told when it is done."""
+    rows = []
+    for name, parameters, _ in ROWS:
+        extra = one.along if "sequence.length" in parameters else {}
+        rows.append(measure(clone, one.parameters | parameters | extra))
+        print(f"{one.name}: {name}: recall@1 {(rows[-1].ranks <= 1).mean():.3f}", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Run every row on every set, and write docs/results.md."""
+    params = load_params("evaluate", EvaluateParams, path=ROOT / "params.yaml")
+    lines = [
+        "# What each part buys", "",
+        f"Written by `make table` on {os.cpu_count()} cores. In brackets the "
+        f"{params.confidence:.0%} interval of a block bootstrap (blocks of {params.block_length} "
+        "neighbouring queries); each row is compared query by query with the one that it differs "
+        "from in one thing: difference with its interval, queries gained and lost, exact McNemar "
+        "(which takes queries for independent: along a route the interval counts). Seconds are of "
+        "trunk, head, search and what follows, without the start of processes and without "
+        "whitening; bytes are those of the descriptor, for re-ranking with the keypoints that are "
+        "kept (`utility.keep`: all, or `both` in row 7). Seconds are of one pass on a machine that "
+        "may have been busy with other work too: do not compare them finely.",
+    ]  # fmt: skip
+    with temporary_clone() as clone:
+        for one in data_sets():
+            lines += ["", f"## {one.name}", "", one.note, ""]
+            lines += tabulate(measure_set(clone, one), params)
+    (ROOT / "docs" / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

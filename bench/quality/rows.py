@@ -1,0 +1,80 @@
+"""One row of the table of results: a run, its ranks, and what a query and an image cost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.shared.trials import call, set_parameters
+from stages.extract import extract
+from stages.keypoints import keypoints
+from stages.rerank import rerank
+from stages.search import search
+from stages.sequence import sequence
+from stages.trunk import trunk
+from vpr.evaluation.recall import first_correct_ranks
+from vpr.places.positives import load_positives
+from vpr.retrieval.predictions import load_reranked
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of the table.
+
+    Args:
+        ranks: Rank of the first positive of each query, from 1.
+        seconds: Of one query, from its image to its ranking.
+        num_bytes: That the database keeps of one image to be searched.
+    """
+
+    ranks: NDArray[np.int64]
+    seconds: float
+    num_bytes: float
+
+
+def measure(clone: Path, parameters: dict[str, object]) -> Measured:
+    """Run the pipeline with these parameters, and time its query side once more without DVC."""
+    set_parameters(clone, parameters)
+    call(clone, "dvc", "repro", "sequence")
+    with contextlib.chdir(clone):
+        ranked = load_reranked(Path("data/sequenced.npz"))
+        ranks = first_correct_ranks(
+            ranked.indices, load_positives(Path("data/prepared/positives.npz"))
+        )
+        descriptors = np.load("data/whitened/database.npy", mmap_mode="r")
+        stored = descriptors.nbytes
+        if parameters.get("rerank.method", "none") != "none":
+            sizes = json.loads(Path("data/utility/metrics.json").read_text())
+            stored += sizes["keypoint_bytes"] - sizes["keypoint_bytes_saved"]
+        seconds = _time_query_side(Path("bench-again"))
+    return Measured(ranks, seconds / len(ranks), stored / len(descriptors))
+
+
+def _time_query_side(again: Path) -> float:
+    images, data = Path("data/images/query"), Path("data")
+    start = time.perf_counter()
+    trunk(images=images, frozen=Path("models/initial/frozen.pt"), features=again / "features")
+    extract(
+        features=again / "features", model=Path("models/netvlad/model.pt"),
+        descriptors=again / "query.npy",
+    )  # fmt: skip
+    whitened = {side: data / "whitened" / f"{side}.npy" for side in ("database", "query")}
+    search(**whitened, predictions=again / "predictions.npz")
+    keypoints(images=images, keypoints=again / "keypoints")
+    rerank(
+        predictions=again / "predictions.npz", database_keypoints=data / "keypoints" / "database",
+        query_keypoints=again / "keypoints", kept=data / "utility" / "kept.npy",
+        reranked=again / "reranked.npz",
+    )  # fmt: skip
+    sequence(
+        predictions=again / "reranked.npz", database_descriptors=whitened["database"],
+        query_descriptors=whitened["query"], database=data / "prepared" / "database.csv",
+        query=data / "prepared" / "query.csv", sequenced=again / "sequenced.npz",
+    )  # fmt: skip
+    return time.perf_counter() - start

@@ -1,0 +1,81 @@
+"""Real runs of the pipeline with other parameters, in a temporary clone that shares the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def temporary_clone(*, cold: bool = False) -> Iterator[Path]:
+    """A clone of the last commit whose DVC cache is this repository's, removed afterwards.
+
+    What a trial computes stays in the cache, so a trial that is repeated costs nothing.
+
+    Args:
+        cold: Whether the clone starts with an empty cache of its own instead.
+
+    Yields:
+        The clone's folder.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        if not cold:
+            call(clone, "dvc", "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
+        yield clone
+
+
+def run_trial(clone: Path, parameters: Mapping[str, object], *, target: str) -> dict[str, Any]:
+    """Run the pipeline up to one stage with some parameters changed from the committed ones.
+
+    Args:
+        clone: What `temporary_clone` gave.
+        parameters: New values by key, such as {"finetune.epochs": 0}.
+        target: The stage to run, with what it needs.
+
+    Returns:
+        The content of metrics/recall.json.
+    """
+    set_parameters(clone, parameters)
+    call(clone, "dvc", "repro", target)
+    metrics: dict[str, Any] = json.loads((clone / "metrics" / "recall.json").read_text())
+    return metrics
+
+
+def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:
+    """Change the committed parameters of a clone, and no others.
+
+    Args:
+        clone: What `temporary_clone` gave.
+        parameters: New values by key, such as {"finetune.epochs": 0}.
+    """
+    call(clone, "git", "checkout", "-q", "params.yaml")
+    yaml = YAML()
+    content = yaml.load(clone / "params.yaml")
+    for key, value in parameters.items():
+        section, name = key.split(".")
+        content[section][name] = value
+    yaml.dump(content, clone / "params.yaml")
+
+
+def call(clone: Path, *command: str) -> None:
+    """Run a command in the clone with this Python's programs; its output is shown if it fails."""
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=clone, env={**os.environ, "PATH": programs}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

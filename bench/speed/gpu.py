@@ -1,0 +1,100 @@
+"""Images a second on a GPU, by batch and precision, and whether decoding or computing bounds them.
+
+`python -m bench.speed.gpu` writes bench/results/gpu.json. It needs a GPU that torch sees.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.shared.measuring import machine
+from bench.shared.photos import CUT, SIZE_PX, draw_photos, random_model
+from vpr.encoders.vgg16 import split_state
+from vpr.features.trunk import Trunk, load_trunk
+from vpr.places.images import read_image
+from vpr.runtime.device import find_device
+
+RESULTS = Path(__file__).resolve().parent / "results"
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+PRECISIONS = {
+    "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}  # fmt: skip
+SECONDS = 2.0  # of computing for each figure
+
+
+def measure(device: torch.device) -> dict[str, Any]:
+    """The trunk's images a second from pixels on the GPU, and those that the CPU decodes."""
+    decoded = _decoding_rate()
+    rates = {name: _rates(name, device) for name in PRECISIONS}
+    return {
+        "gpu": torch.cuda.get_device_name(device),
+        "cores": os.cpu_count(),
+        "images_per_second": rates,
+        "decoded_per_second": decoded,
+        "bounded_by": {
+            name: "decoding" if decoded < max(found.values()) else "computing"
+            for name, found in rates.items()
+        },
+    }
+
+
+def _rates(name: str, device: torch.device) -> dict[str, float]:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    state = split_state(random_model(), CUT)[0]
+    trunk = load_trunk(state, CUT, PRECISIONS[name]).to(device)
+    found = {}
+    for batch in BATCHES:
+        try:
+            found[str(batch)] = _rate(trunk, batch, device)
+        except torch.cuda.OutOfMemoryError:
+            print(f"{name}: a batch of {batch} does not fit", file=sys.stderr)
+            break
+    return found
+
+
+def _rate(trunk: Trunk, batch: int, device: torch.device) -> float:
+    pixels = torch.zeros(batch, *SIZE_PX[::-1], 3, dtype=torch.uint8, device=device)
+    with torch.inference_mode():
+        for _ in range(2):
+            trunk(pixels)
+        torch.cuda.synchronize(device)
+        start, done = time.perf_counter(), 0
+        while time.perf_counter() - start < SECONDS:
+            trunk(pixels)
+            torch.cuda.synchronize(device)
+            done += batch
+    return done / (time.perf_counter() - start)
+
+
+def _decoding_rate() -> float:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        photos = draw_photos(Path(folder) / "set", num_photos=64) * 8
+        start = time.perf_counter()
+        list(pool.map(partial(read_image, max_side_px=None), photos))
+        return len(photos) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure, print and keep the figures."""
+    device = find_device()
+    if device.type != "cuda":
+        sys.exit("bench.speed.gpu needs a GPU, and torch sees none; `make bench` measures the CPU")
+    found = {"machine": machine(), "gpu": measure(device)}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "gpu.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Exact search: queries a second and peak memory, against numpy and scikit-learn."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.shared.measuring import watch_memory
+
+ROOT = Path(__file__).resolve().parents[2]
+NUM_QUERIES = 200
+DIM = 4096  # of whitened NetVLAD descriptors in the paper
+CLOSE = 1e-5  # Euclidean, between unit vectors
+SIDES = ("database", "query")
+METHODS = ("ours", "numpy", "scikit-learn")
+
+
+def measure(*, sizes: tuple[int, ...], repeats: int) -> dict[str, Any]:
+    """Search databases of some sizes with each method, each time in a process of its own."""
+    return {str(size): _measure_size(size, repeats) for size in sizes}
+
+
+def _measure_size(size: int, repeats: int) -> dict[str, Any]:
+    found: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder) / "database.npy", size, seed=0)
+        _write(Path(folder) / "query.npy", NUM_QUERIES, seed=1)
+        for _ in range(repeats):
+            for method in METHODS:
+                found[method].append(_run(method, folder))
+        _check_agreement(Path(folder))
+    result: dict[str, Any] = {
+        method: {
+            "queries_per_second": NUM_QUERIES / statistics.median(r["seconds"] for r in runs),
+            "peak_memory_mb": max(r["peak"] for r in runs) / 1e6,
+        }
+        for method, runs in found.items()
+    }
+    rates = {method: result[method]["queries_per_second"] for method in METHODS}
+    return result | {"ours_over_best": rates["ours"] / max(rates["numpy"], rates["scikit-learn"])}
+
+
+def _check_agreement(folder: Path) -> None:
+    """Rankings may differ by swaps of candidates that are equally far, as float32 tells it."""
+    database, query = (np.load(folder / f"{side}.npy", mmap_mode="r") for side in SIDES)
+    distances = {}
+    for method in METHODS:
+        ranked = np.load(folder / f"{method}.npy")
+        pairs = zip(query.astype(np.float64), ranked, strict=True)
+        distances[method] = np.stack(
+            [np.linalg.norm(database[row] - one, axis=1) for one, row in pairs]
+        )
+    for method in METHODS[1:]:
+        apart = np.abs(distances[method] - distances[METHODS[0]]).max()
+        assert apart < CLOSE, f"{method} ranks otherwise: distances up to {apart} apart"
+
+
+def _write(path: Path, count: int, *, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, DIM))
+    for start in range(0, count, 4096):
+        block = rng.standard_normal((min(4096, count - start), DIM), dtype=np.float32)
+        rows[start : start + 4096] = block / np.linalg.norm(block, axis=1, keepdims=True)
+
+
+def _run(method: str, folder: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.speed.search_once", method, folder]
+    peaks: dict[str, int] = {}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
+        watch.start()
+        printed, _ = process.communicate()
+        watch.join()
+    assert process.returncode == 0, command
+    return json.loads(printed) | {"peak": max(peaks.values())}

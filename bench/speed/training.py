@@ -1,0 +1,98 @@
+"""Seconds of an epoch from stored features, against the plain loop that stores nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.shared.measuring import interleaved
+from bench.shared.photos import CUT, SIZE_PX, draw_photos, random_model
+from bench.shared.plain_loop import PlainNetwork, train_plain
+from bench.speed.extraction import CPU, PRECISIONS
+from vpr.encoders.vgg16 import split_state
+from vpr.features.extraction import extract_features
+from vpr.features.feature_writer import FeatureWriter
+from vpr.features.local_features import LocalFeatures, load_features
+from vpr.features.trunk import load_trunk
+from vpr.network.head import load_head
+from vpr.places.images import read_image
+from vpr.training.epochs import describe_database, make_optimizer, train_epoch
+from vpr.training.mining import Triplets
+
+BERLIN = 314  # database images, and as many anchors
+
+
+def measure(*, num_photos: int, num_plain: int, repeats: int) -> dict[str, Any]:
+    """Time epochs over a small set, and scale them to Berlin's number of images.
+
+    Ours mines once an epoch: the descriptors of all images are part of its time. The plain loop is
+    timed on fewer triplets, since each costs the same.
+
+    Args:
+        num_photos: Images of the small database; there is one triplet for each.
+        num_plain: Triplets that the plain loop is timed on.
+        repeats: How often each is timed.
+    """
+    state = random_model()
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = draw_photos(Path(folder) / "set", num_photos=num_photos)
+        triplets = _triplets(num_photos, rng)
+        stored = {
+            name: _store(state, photos, Path(folder) / name, precision)
+            for name, precision in PRECISIONS.items()
+        }
+        chosen = [tuple(photos[image] for image in row) for row in triplets[:num_plain]]
+        plain = PlainNetwork(state)
+        train_plain(plain, chosen[:1])
+        runs = {"plain": partial(train_plain, plain, chosen)} | {
+            name: partial(_epoch, state, features, triplets) for name, features in stored.items()
+        }
+        for name in PRECISIONS:
+            _epoch(state, stored[name], triplets[:2])
+        seconds = interleaved(runs, repeats=repeats)
+    counts = {"plain": num_plain, "float32": num_photos, "bfloat16": num_photos}
+    epochs = {name: BERLIN * taken / counts[name] for name, taken in seconds.items()}
+    return {
+        "triplets": counts,
+        "repeats": repeats,
+        "seconds_per_epoch_of_314": epochs,
+        "plain_over_float32": epochs["plain"] / epochs["float32"],
+        "plain_over_bfloat16": epochs["plain"] / epochs["bfloat16"],
+    }
+
+
+def _triplets(num_photos: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Each image once as the anchor, its neighbour as the positive, one from afar."""
+    anchors = rng.permutation(num_photos)
+    near = np.where(anchors + 1 < num_photos, anchors + 1, anchors - 1)
+    far = (anchors + rng.integers(2, num_photos - 2, num_photos)) % num_photos
+    return np.stack([anchors, near, far], axis=1)
+
+
+def _store(
+    state: dict[str, Tensor], photos: list[Path], folder: Path, precision: torch.dtype
+) -> LocalFeatures:
+    trunk = load_trunk(split_state(state, CUT)[0], CUT, precision)
+    read = partial(read_image, max_side_px=None)
+    with FeatureWriter(folder) as writer:
+        for maps in extract_features(trunk, photos, [SIZE_PX[::-1]] * len(photos), read, CPU):
+            writer.append(maps)
+    return load_features(folder)
+
+
+def _epoch(state: dict[str, Tensor], features: LocalFeatures, rows: NDArray[np.int64]) -> None:
+    head = load_head(state, CUT)
+    optimizer = make_optimizer(head, lr=1e-5, momentum=0.9, weight_decay=0.001)
+    describe_database(head, features, CPU)
+    train_epoch(
+        head, optimizer, features, Triplets(rows, num_skipped=0), margin=0.1**0.5,
+        batch_triplets=8, title="epoch", device=CPU,
+    )  # fmt: skip

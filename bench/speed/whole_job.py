@@ -1,0 +1,119 @@
+"""A whole job in a real DVC repository, cold and with one thing changed, against the plain loop.
+
+`python -m bench.speed.whole_job` runs it at Berlin's size (314 and 280 photos of 640x480, 5
+epochs): about half an hour on 2 cores. `make bench` runs a smaller one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.shared.measuring import interleaved, machine, watch_memory
+from bench.shared.photos import SIZE_PX, draw_photos, random_model
+from bench.shared.plain_loop import PlainNetwork, describe_plain, train_plain
+from bench.shared.trials import call, set_parameters, temporary_clone
+
+RESULTS = Path(__file__).resolve().parent / "results"
+EPOCHS = 5
+CHANGES: dict[str, dict[str, object]] = {
+    "changed top_k": {"search.top_k": 10},  # first: beside it only the cold run is in the cache
+    "changed learning rate": {"finetune.lr": 0.00002},
+    "changed clusters": {"finetune.num_clusters": 24},
+}
+SPACING_M = 11.0  # of Berlin's database
+NUM_PLAIN = 4  # photos described, and triplets trained on, to extrapolate the plain loop from
+
+
+def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
+    """Time `dvc repro` from nothing, then once more for each change.
+
+    Drawing the photos is not part of the job. The plain loop is extrapolated from a measured part:
+    it describes each photo and trains on a triplet for each database photo and epoch, and does
+    so anew for every experiment but the one that only searches.
+
+    Returns:
+        Seconds, ratios to the plain loop, and peak memory of each stage in MB.
+    """
+    settings = {
+        "sample.num_database": num_database, "sample.num_query": num_query,
+        "sample.width_px": SIZE_PX[0], "sample.height_px": SIZE_PX[1],
+        "sample.spacing_m": SPACING_M,
+        "trunk.precision": "bfloat16", "finetune.epochs": EPOCHS, "finetune.mining": "random",
+    }  # fmt: skip
+    seconds, memory = {}, {}
+    with temporary_clone(cold=True) as clone:
+        for name, change in {"cold": {}, **CHANGES}.items():
+            set_parameters(clone, settings | change)
+            if name == "cold":
+                call(clone, "dvc", "repro", "-q", "data/dvc.yaml:sample")
+            seconds[name], peaks = repro(clone)
+            memory |= {stage: max(peak, memory.get(stage, 0)) for stage, peak in peaks.items()}
+    plain = _plain_seconds(num_database, num_query)
+    return {
+        "photos": [num_database, num_query],
+        "epochs": EPOCHS,
+        "seconds": seconds,
+        "plain_seconds_extrapolated": plain,
+        "plain_over_ours": {name: plain / taken for name, taken in seconds.items()},
+        "peak_memory_mb": {stage: peak / 1e6 for stage, peak in sorted(memory.items())},
+    }
+
+
+def repro(clone: Path) -> tuple[float, dict[str, int]]:
+    """Seconds of a `dvc repro` in a clone, and peak anonymous memory of each stage in bytes."""
+    programs = Path(sys.executable).parent
+    peaks: dict[str, int] = {}
+    start = time.perf_counter()
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        subprocess.Popen(
+            [programs / "dvc", "repro"], cwd=clone, env=environment, stdout=output, stderr=output
+        ) as process,
+    ):
+        watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
+        watch.start()
+        process.wait()
+        watch.join()
+        output.seek(0)
+        assert process.returncode == 0, output.read()
+    return time.perf_counter() - start, peaks
+
+
+def _plain_seconds(num_database: int, num_query: int) -> float:
+    network = PlainNetwork(random_model())
+    with tempfile.TemporaryDirectory() as folder:
+        photos = draw_photos(Path(folder) / "set", num_photos=NUM_PLAIN + 2)
+        triplets = list(zip(photos[:-2], photos[1:-1], photos[2:], strict=True))
+        describe_plain(network, photos[:1])
+        taken = interleaved(
+            {
+                "describe": lambda: describe_plain(network, photos[:NUM_PLAIN]),
+                "train": lambda: train_plain(network, triplets),
+            },
+            repeats=2,
+        )
+    steps = {"describe": num_database + num_query, "train": EPOCHS * num_database}
+    return sum(steps[name] * taken[name] / NUM_PLAIN for name in steps)
+
+
+def main() -> None:
+    """Run at Berlin's size and keep the figures in bench/results/berlin_cpu.json."""
+    found = {"machine": machine(), "whole job": measure(num_database=314, num_query=280)}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "berlin_cpu.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`python -m vpr checkpoint`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from vpr.__main__ import app
+from vpr.runtime.tensors import save_state
+from vpr.weights.checkpoint_files import save_checkpoint
+from vpr.weights.checkpoints import parse_checkpoint
+from vpr.weights.random_weights import random_encoder
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    pool = {"pool.conv.weight": torch.rand(2, 512, 1, 1), "pool.centroids": torch.rand(2, 512)}
+    save_checkpoint(
+        tmp_path / "a.pth.tar",
+        random_encoder(0) | pool,
+        {"epoch": 3, "best_score": 0.5},
+        form="nanne",
+    )
+    return tmp_path / "a.pth.tar"
+
+
+def test_it_says_what_is_there_and_writes_nothing(file: Path) -> None:
+    told = CliRunner().invoke(app, ["checkpoint", str(file)])
+    assert told.exit_code == 0
+    assert "2 clusters x 512 dimensions (vladv1), no whitening, epoch 3" in told.output
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_it_converts_and_never_overwrites(file: Path) -> None:
+    out = file.with_name("b")
+    arguments = ["checkpoint", str(file), "--to", "safetensors", str(out)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    one, other = parse_checkpoint(file), parse_checkpoint(out)
+    assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
+    assert one.notes == other.notes
+    assert sorted(path.name for path in file.parent.iterdir()) == ["a.pth.tar", "b"]
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code != 0
+    assert "exists already" in str(again.exception)
+
+
+@pytest.mark.parametrize("extra", [["--to", "bare"], ["out"]])
+def test_a_form_and_a_file_belong_together(file: Path, extra: list[str]) -> None:
+    done = CliRunner().invoke(app, ["checkpoint", str(file), *extra])
+    assert "belong together" in str(done.exception)
+
+
+def test_a_fitted_whitening_goes_along_and_comes_back(file: Path, tmp_path: Path) -> None:
+    fitted = {"WPCA.0.weight": torch.rand(3, 1024, 1, 1), "WPCA.0.bias": torch.rand(3)}
+    save_state(tmp_path / "whitening.pt", fitted)
+    out = tmp_path / "with"
+    arguments = ["checkpoint", str(file), "--whitening", str(tmp_path / "whitening.pt")]
+    told = CliRunner().invoke(app, [*arguments, "--to", "nanne", str(out)])
+    assert "whitening to 3 dimensions" in told.output
+    found = parse_checkpoint(out)
+    assert found.whitening_dim == 3
+    assert all(torch.equal(found.state[name], tensor) for name, tensor in fitted.items())
+    save_state(tmp_path / "whitening.pt", {})
+    assert "whiten.dim = 0" in str(CliRunner().invoke(app, arguments).exception)

@@ -1,0 +1,138 @@
+"""Two runs compared: by hand, and as a person asks in a real DVC repository."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.repositories import run
+from vpr.commands.compare.command import compare
+from vpr.commands.compare.compared_runs import ComparedRun, load_run
+from vpr.commands.compare.comparison_text import Comparison, as_markdown, as_text
+from vpr.commands.compare.protocol import Protocol, check_same_protocol
+from vpr.evaluation.comparison import compare_ranks, mcnemar_p_value
+from vpr.evaluation.recall import NEVER
+
+A = np.array([1, 3, NEVER, 1, 2])
+B = np.array([1, 1, 5, NEVER, 1])
+BOOTSTRAP = {"block_length": 1, "num_samples": 500, "confidence": 0.95, "seed": 0}
+
+
+def test_flips_and_differences_by_hand() -> None:
+    first, fifth = compare_ranks(A, B, ns=[1, 5], **BOOTSTRAP)  # type: ignore[arg-type]
+    assert (first.recall_a, first.recall_b) == (0.4, 0.6)
+    assert first.difference == pytest.approx(0.2)
+    assert (first.gained, first.lost) == ([1, 4], [3])
+    assert first.p_value == 1.0
+    assert (fifth.gained, fifth.lost) == ([2], [3])
+    assert (fifth.recall_a, fifth.recall_b, fifth.difference) == (0.8, 0.8, 0.0)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (7, 1), (3, 12), (40, 40), (5, 60)])
+def test_mcnemar_is_the_tail_of_a_fair_coin(gained: int, lost: int) -> None:
+    flips, fewer = gained + lost, min(gained, lost)
+    tail = sum(math.comb(flips, k) for k in range(fewer + 1)) / 2**flips
+    assert mcnemar_p_value(gained, lost) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
+
+
+def test_the_interval_of_a_paired_difference_is_that_of_its_mean() -> None:
+    rng = np.random.default_rng(0)
+    change = rng.choice([-1, 0, 1], size=400, p=[0.1, 0.6, 0.3])
+    a, b = np.where(change < 0, 1, 9), np.where(change > 0, 1, 9)
+    (found,) = compare_ranks(a, b, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
+    half = 1.96 * change.std() / np.sqrt(400)  # blocks of one: queries are independent
+    expected = (change.mean() - half, change.mean() + half)
+    assert found.interval == pytest.approx(expected, abs=0.01)
+
+
+def test_other_protocols_are_named() -> None:
+    a = Protocol({"query list": "a" * 64, "positives": "b" * 64}, "null")
+    b = Protocol({"query list": "a" * 64, "positives": "c" * 64, "database list": "d"}, "10")
+    assert check_same_protocol(a, a, names=("x", "y")) == ["query list", "positives"]
+    with pytest.raises(ValueError, match="x and y were not measured alike") as caught:
+        check_same_protocol(a, b, names=("x", "y"))
+    assert "positives: bbbbbbbb and cccccccc" in str(caught.value)
+    assert "prepare.radius_m is null and 10" in str(caught.value)
+    assert "query list" not in str(caught.value)
+
+
+def write_table(path: Path, paths: list[str], ranks: list[str]) -> str:
+    columns = {"path": paths, "first_correct_rank": ranks, "num_positives": 1}
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return str(path)
+
+
+def test_bare_tables_compare_as_deep_as_they_tell(tmp_path: Path) -> None:
+    a = load_run(write_table(tmp_path / "a.csv", ["x", "y"], ["1", ""]))
+    b = load_run(write_table(tmp_path / "b.csv", ["x", "y"], ["7", "2"]))
+    assert (a.depths, b.depths) == ((1,), (1, 5))
+    assert b.ranks.tolist() == [7, 2]
+    assert a.protocol == b.protocol
+    other = load_run(write_table(tmp_path / "c.csv", ["y", "x"], ["1", "1"]))
+    with pytest.raises(ValueError, match="names of the queries"):
+        check_same_protocol(a.protocol, other.protocol, names=("a", "c"))
+
+
+@pytest.mark.parametrize("text", ["path,first_correct_rank,num_positives\nx,0,1\n", "a,b\n", ""])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.csv"):
+        load_run(str(tmp_path / "a.csv"))
+
+
+def test_names_cannot_break_the_markdown_table() -> None:
+    paths = ["a|b.jpg", "`c`.jpg", "<b>.jpg", "d", "e"]
+    runs = [ComparedRun(name, paths, ranks, (1,), Protocol({}, None)) for name, ranks in
+            (("A", A), ("B", B))]  # fmt: skip
+    recalls = compare_ranks(A, B, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
+    found = Comparison(runs[0], runs[1], ["query list"], recalls, 1, 0.95)
+    lines = as_markdown(found).split("\n")
+    assert "| `` `c`.jpg `` | 3 | 1 | gained at 1 |" in lines
+    assert "| ` d ` | 1 | none | lost at 1 |" in lines
+    assert "  `c`.jpg: rank 3 -> 1, gained at 1" in as_text(found).split("\n")
+
+
+def test_runs_of_a_repository_compare_by_revision_and_experiment(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pipeline)
+    compare("HEAD", "HEAD", json=True)
+    itself = json.loads(capsys.readouterr().out)
+    assert {one["p_value"] for one in itself["recall"]} == {1.0}
+    assert [one["gained"] + one["lost"] for one in itself["recall"]] == [[], []]  # N = 1, 5
+    assert "query images" in itself["same_by_content_hash"]
+
+    queries = pipeline / "metrics/queries.csv"
+    table = pd.read_csv(queries, dtype=str, keep_default_na=False)
+    was = table.loc[3, "first_correct_rank"]
+    table.loc[3, "first_correct_rank"] = "" if was == "1" else "1"
+    table.to_csv(queries, index=False)
+    run(pipeline, "dvc", "exp", "save", "-n", "flipped")
+    run(pipeline, "git", "checkout", "-q", "metrics", "dvc.lock")
+    compare("main", "flipped", json=True)
+    flipped = json.loads(capsys.readouterr().out)["recall"][0]
+    assert flipped["gained"] + flipped["lost"] == [3]
+    assert flipped["difference"] == pytest.approx((-1 if was == "1" else 1) / 8)
+    compare("HEAD", "metrics/queries.csv", md=True)
+    assert "Flipped queries: 0" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="unknown Git revision"):
+        compare("HEAD", "nowhere")
+
+
+def test_another_radius_is_another_protocol(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
+    params = pipeline / "params.yaml"
+    params.write_text(params.read_text().replace("radius_m: null", "radius_m: 60", 1))
+    run(pipeline, "dvc", "repro", "-s", "prepare", "evaluate")
+    with pytest.raises(ValueError, match="HEAD and workspace were not measured alike") as caught:
+        compare("HEAD", "workspace")
+    assert "  positives: " in str(caught.value)
+    assert "prepare.radius_m is null and 60" in str(caught.value)
+    assert "images" not in str(caught.value)

@@ -1,0 +1,238 @@
+"""The doctor says of everything that a run needs: OK, or what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from tests.support.repositories import ROOT, change, run
+from vpr.__main__ import app
+from vpr.commands.doctor import machine_findings
+from vpr.commands.doctor.image_facts import survey_images
+from vpr.commands.doctor.image_findings import check_missing, check_sizes
+from vpr.commands.doctor.machine_findings import check_disk
+from vpr.commands.doctor.place_findings import (
+    check_coordinates,
+    check_query_positives,
+    check_training_positives,
+)
+from vpr.commands.doctor.weights_findings import check_checkpoint
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.index import ImageIndex
+from vpr.weights.checkpoint_files import save_checkpoint
+from vpr.weights.random_weights import random_encoder
+
+EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
+DATABASE = ["fine.png", "길 하나.png", "grey.png", "clear.png", "turned.jpg"]
+QUERY = ["again.png", "missing.png", "text.jpg", "wide.png"]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the doctor looks at, with a set `data/mine` that has one of each oddity."""
+    for name in ("params.yaml", "env.yaml", "data/dvc.yaml", "models/pretrained/random"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    change(tmp_path, "dir: data/sample", "dir: data/mine")
+    change(tmp_path, "index: sample.mat", "index: null")
+    change(tmp_path, "radius_m: null", "radius_m: 10.0")
+    folder = tmp_path / "data/mine"
+    folder.mkdir()
+    red = Image.new("RGB", (40, 20), (200, 30, 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    red.save(folder / "fine.png")
+    red.save(folder / "again.png")
+    red.rotate(180).convert("P").save(folder / "길 하나.png")
+    red.convert("L").save(folder / "grey.png")
+    red.convert("RGBA").save(folder / "clear.png")
+    red.save(folder / "turned.jpg", exif=exif)
+    red.resize((80, 20)).save(folder / "wide.png")
+    (folder / "text.jpg").write_text("no image")
+    for table, names in (("database", DATABASE), ("query", QUERY)):
+        rows = [f"{name},{EAST + 9 * n},{NORTH}" for n, name in enumerate(names)]
+        text = "\n".join(["path,easting,northing", *rows])
+        (folder / f"{table}.csv").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def doctor(*options: str, code: int = 0) -> dict[str, str]:
+    """What it prints, by subject."""
+    done = CliRunner().invoke(app, ["doctor", *options])
+    assert done.exit_code == code, done.output
+    lines = [line for line in done.stdout.splitlines() if line[:5] in ("OK   ", "NOTE ", "FAIL ")]
+    return {line[5:].split(": ", 1)[0]: line for line in lines}
+
+
+def test_it_counts_what_is_odd_about_a_set_and_says_what_is_done(workplace: Path) -> None:
+    lines = doctor(code=1)
+    assert lines["missing images"] == (
+        "FAIL missing images: 1 of 9: query image 1 ('missing.png'): there is no such file in "
+        f"{workplace / 'data/mine'}"
+    )
+    assert lines["damaged images"].startswith("FAIL damaged images: 1 of 9: query image 2")
+    assert "1 are database and query at once" in lines["equal images"]
+    assert "database image 0 ('fine.png') = query image 0 ('again.png')" in lines["equal images"]
+    assert "40x20 (6 images), 80x20 (1 images): nothing to do" in lines["image sizes"]
+    for words in ("1 greyscale: made RGB", "1 with transparency: it is dropped",
+                  "1 of a palette: made RGB", "1 turned by EXIF: read upright"):  # fmt: skip
+        assert words in lines["pixel formats"]
+    assert "5 database and 4 query images, within 10 m (CSV)" in lines["ground truth"]
+    assert "36 m x 0 m, WGS 84 / UTM zone 33N" in lines["coordinates"]
+    assert lines["queries without positives"].startswith("OK ")
+    assert lines["database images without positives"].startswith("OK ")
+    assert "`dvc add data/mine`" in lines["sharing the data set"]
+    for subject in ("Python", "packages", "GPU for torch", "GPU for faiss", "disk", "weights"):
+        assert lines[subject].startswith("OK ")
+
+
+def test_the_quick_part_opens_no_image_and_says_nothing_without_need(workplace: Path) -> None:
+    assert doctor("--quick") == {}
+    shutil.rmtree(workplace / "data/mine")
+    assert "data/mine does not exist: put it there" in doctor("--quick", code=1)["data set"]
+    Path("data/mine.dvc").touch()
+    assert "`dvc pull data/mine.dvc`" in doctor("--quick", code=1)["data set"]
+    change(workplace, "dir: data/mine", 'dir: "data/bob\'s"')
+    assert "a name with ' in it: rename it" in doctor("--quick", code=1)["names"]
+    change(workplace, 'dir: "data/bob\'s"', "dir: data/sample")
+    assert "will be made by its stage" in doctor()["data set"]
+
+
+def test_a_table_that_cannot_be_read_is_a_finding_not_a_crash(workplace: Path) -> None:
+    table = workplace / "data/mine/query.csv"
+    table.write_text(table.read_text().replace(str(NORTH), "nan"))
+    assert "row 0, column northing: expected a finite number" in doctor(code=1)["ground truth"]
+    change(workplace, "index: null", "index: other.mat")
+    assert "other.mat is missing; the folder has" in doctor(code=1)["data set"]
+
+
+@pytest.mark.parametrize("name", ["absolute", "../elsewhere"])
+def test_a_set_outside_is_told_what_that_means(workplace: Path, name: str) -> None:
+    outside = workplace.with_name(workplace.name + " elsewhere")
+    shutil.move(workplace / "data/mine", outside)
+    given = str(outside) if name == "absolute" else f"../{outside.name}"
+    change(workplace, "dir: data/mine", f"dir: {given}")
+    line = doctor(code=1)["sharing the data set"]
+    assert "lies outside the repository" in line
+    assert ("--temp" in line) == (name != "absolute")
+    assert f"dvc add {given} -o data/" in line
+
+
+def places(*coordinates: tuple[float, float]) -> GroundTruth:
+    side = ImageIndex([f"{n}.jpg" for n in range(len(coordinates))], np.array(coordinates))
+    return GroundTruth(side, side, None, "by hand")
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ((13.32871, 52.50231), "NOTE coordinates: they look like degrees"),
+        ((52.50231, 13.32871), "NOTE coordinates: they look like degrees"),
+        ((-179.91234, -37.5), "NOTE coordinates: they look like degrees"),
+        ((3.0, 0.0), "OK   coordinates: finite"),  # frame numbers
+        ((12.25, 3.5), "OK   coordinates: finite"),  # metres in a room, to the centimetre
+        ((EAST, NORTH), "OK   coordinates: finite"),
+    ],
+)
+def test_degrees_are_told_from_metres_and_frames(place: tuple[float, float], words: str) -> None:
+    truth = places(place, (place[0] + 1, place[1]))
+    assert str(check_coordinates(truth, None)).startswith(words)
+
+
+def test_degrees_with_a_system_of_metres_are_refused_or_noted() -> None:
+    swapped = check_coordinates(places((NORTH, EAST)), "EPSG:32633")
+    assert not swapped.ok and "swapped?" in swapped.words
+    assert "EPSG:4326" in check_coordinates(places((EAST, NORTH)), "EPSG:4326").words
+
+
+def test_a_set_whose_sides_are_far_apart_cannot_run() -> None:
+    database = ImageIndex(["a.jpg"], np.array([[EAST, NORTH]]))
+    query = ImageIndex(["q.jpg"], np.array([[13.3, 52.5]]))
+    found = check_query_positives(GroundTruth(database, query, None, "by hand"), 25, [])
+    assert not found.ok and "1 of 1 within 25 m: recall would be 0" in found.words
+
+
+def test_the_real_sets_have_their_known_queries_without_positives(real_data: Path) -> None:
+    berlin = parse_set(real_data / "berlin", None)
+    found = check_query_positives(berlin, 50, [10, 25, 50, 75])
+    assert found.words == "0 of 280 within 50 m; 220 within 10 m, 114 within 25 m"
+    assert check_training_positives(berlin, 50, 5).words == "0 of 314 within 50 m"
+    assert "UTM zone 33N" in check_coordinates(berlin, "EPSG:32633").words
+
+
+def test_nordland_cannot_train_and_is_told_why(real_data: Path) -> None:
+    nordland = parse_set(real_data / "nordland", None)
+    found = check_training_positives(nordland, 5, 5)
+    assert not found.ok
+    assert "1000 of 1000 within 5 m: finetune can form no triplet" in found.words
+    assert "finetune.epochs to 0, or prepare.radius_m larger" in found.words
+    assert check_training_positives(nordland, 5, 0).ok
+
+
+def test_the_disk_that_a_run_fills_is_added_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
+    given = {
+        "map_shape": lambda height, width: (512, height // 16, width // 16),
+        "precision": torch.bfloat16, "max_side_px": None,
+    }  # fmt: skip
+    # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
+    # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.
+    words = check_disk([tmp_path / "a.png"], **given, num_clusters=100_000).words
+    total = 2 * (2 * 14_714_688 * 4 + 20 * 10 * 512 * 2 + 2 * 100_000 * 512 * 4)
+    assert f"writes about {total / 1e9:.2f} GB" in words
+    usage = shutil.disk_usage(tmp_path)._replace(free=total // 2)
+    monkeypatch.setattr(machine_findings.shutil, "disk_usage", lambda folder: usage)
+    small = check_disk([tmp_path / "a.png"], **given, num_clusters=100_000)
+    assert not small.ok and "make room" in small.words
+
+
+def test_a_checkpoint_that_does_not_fit_names_the_parameter(tmp_path: Path) -> None:
+    pool = {"pool.conv.weight": torch.rand(4, 512, 1, 1), "pool.centroids": torch.rand(4, 512)}
+    file = tmp_path / "a.pth.tar"
+    save_checkpoint(file, random_encoder(0) | pool, {}, form="nanne")
+    given = {"sha256": None, "vlad_version": 1}
+    assert "4 clusters" in check_checkpoint(file, **given, num_clusters=4).words
+    assert "set finetune.num_clusters = 4" in check_checkpoint(file, **given, num_clusters=16).words
+    other = check_checkpoint(file, sha256="0" * 64, vlad_version=1, num_clusters=4)
+    assert not other.ok and "expected SHA-256 000" in other.words
+    file.write_bytes(b"no checkpoint")
+    assert "refused, nothing in it was run" in check_checkpoint(file, **given, num_clusters=4).words
+
+
+def test_small_images_and_links_are_found(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 15)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/etc/hostname")
+    truth = GroundTruth(
+        ImageIndex(["a.png"], np.zeros((1, 2))), ImageIndex(["b.png"], np.zeros((1, 2))), None, ""
+    )
+    facts = survey_images(tmp_path, truth)
+    assert "1 of 2: database image 0 ('a.png'): below 16 pixels" in check_sizes(facts).words
+    assert "a link leads out" in check_missing(facts).words
+
+
+def test_make_run_says_what_is_missing_before_dvc_does(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "params.yaml", "env.yaml", "data/dvc.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for name in ("vpr", "stages", "models/pretrained"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    stamps = tmp_path / ".scratch/active"
+    stamps.mkdir(parents=True)
+    for name in ("python.done", "requirements.done"):
+        (stamps / name).touch()
+    change(tmp_path, "dir: data/sample", "dir: data/nowhere")
+    change(tmp_path, "weights: random", "weights: nowhere.pth")
+    output = run(tmp_path, "make", "run", "ENV=active", code=2)
+    assert "FAIL data set: data/nowhere does not exist: put it there, or set dataset.dir" in output
+    assert "FAIL weights: models/pretrained/nowhere.pth does not exist: put it there" in output
+    assert "dvc repro" not in output

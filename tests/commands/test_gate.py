@@ -1,0 +1,80 @@
+"""The gate fails where DVC does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.repositories import run
+from vpr.commands.gate.command import gate
+from vpr.commands.gate.limits import judge, parse_diff, parse_limit
+
+DIFF = parse_diff(
+    '{"metrics/recall.json": {"recall@1": {"old": 0.52, "new": 0.50, "diff": -0.02},'
+    ' "error": {"old": 3.0, "new": NaN}, "new": {"new": 0.9}, "loss": {"old": 1, "new": 2}},'
+    ' "other.json": {"loss": {"old": 1, "new": 2}}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "limit", "kept", "words"),
+    [
+        ("min", "recall@1=0.5", True, "recall@1: 0.5; at least 0.5"),
+        ("min", "recall@1=0.51", False, "recall@1: 0.5; at least 0.51"),
+        ("min", "recall@5=0.1", False, "no such metric; there are error, loss, new, recall@1"),
+        ("min", "error=0", False, "error: nan"),
+        ("min", "loss=0", False, "which of metrics/recall.json:loss, other.json:loss?"),
+        ("min", "other.json:loss=2", True, "other.json:loss: 2"),
+        ("drop", "recall@1=0.02", True, "0.52 -> 0.5; a drop of at most 0.02"),
+        ("drop", "recall@1=0.019", False, "0.52 -> 0.5"),
+        ("drop", "new=0.5", False, "missing -> 0.9"),
+        ("drop", "error=9", False, "3 -> nan"),
+    ],
+)
+def test_limits_by_hand(option: str, limit: str, kept: bool, words: str) -> None:
+    limits = {"min": [], "drop": [], option: [parse_limit(limit)]}
+    ((found, why),) = judge(DIFF, minima=limits["min"], drops=limits["drop"])
+    assert found is kept
+    assert words in why
+
+
+@pytest.mark.parametrize("text", ["{}", '{"metrics/recall.json": {}}', "", "[]"])
+def test_a_diff_without_metrics_is_no_pass(text: str) -> None:
+    with pytest.raises(ValueError, match="dvc metrics diff"):
+        parse_diff(text)
+
+
+@pytest.mark.parametrize("text", ["recall@1", "=0.5", "recall@1=nan", "recall@1=high"])
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected METRIC=NUMBER"):
+        parse_limit(text)
+
+
+def test_the_command_reads_what_dvc_says(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pipeline)
+    gate(min=["recall@1=0"], max_drop=["recall@1=0"])
+    assert capsys.readouterr().out.count("ok  ") == 2
+    file = pipeline / "metrics/recall.json"
+    metrics = json.loads(file.read_text())
+    file.write_text(json.dumps(metrics | {"recall@1": metrics["recall@1"] - 0.1}))
+    with pytest.raises(SystemExit, match="1"):
+        gate(max_drop=["recall@1=0.02"])
+    assert capsys.readouterr().out.startswith("FAIL  recall@1: ")
+    with pytest.raises(ValueError, match="unknown Git revision"):
+        gate("nowhere", min=["recall@1=0"])
+    with pytest.raises(SystemExit, match="1"):
+        gate(min=["recall@2=0"])
+    assert capsys.readouterr().out.startswith("FAIL  recall@2: no such metric; there are ")
+    file.unlink()
+    run(pipeline, "git", "commit", "-qam", "No recall on either side")
+    with pytest.raises(ValueError, match="no metric on either side"):
+        gate(min=["recall@1=0"])
+
+
+def test_a_gate_without_limits_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing to hold the metrics against"):
+        gate()

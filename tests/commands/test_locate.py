@@ -1,0 +1,346 @@
+"""Where was this photo taken: the command on a real run, from the folder a person stands in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from stages.trunk import TrunkParams
+from tests.support.browsing import chromium
+from tests.support.repositories import change, run
+from tests.support.synthetic_run import HOSTILE
+from vpr.commands.locate import locating
+from vpr.commands.locate.command import locate
+from vpr.commands.locate.located_files import as_text
+from vpr.commands.locate.locating import Located, Match, find_threshold
+from vpr.commands.locate.locator import rank_photos
+from vpr.commands.locate.photo_files import find_photos
+from vpr.evaluation import metrics as evaluation
+from vpr.places.map_projection import latitude_longitude
+from vpr.repository.locked_run import locked_params
+from vpr.retrieval.predictions import load_predictions
+from vpr.runtime.tensors import load_state
+
+QUERY = Path("data/sample/queries/0003.jpg")
+NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
+
+
+@pytest.fixture
+def home(finished_pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished pipeline as the current folder; locate writes nothing into it."""
+    monkeypatch.chdir(finished_pipeline)
+    return finished_pipeline
+
+
+@pytest.fixture
+def album(home: Path, tmp_path: Path) -> Path:
+    """A folder of photos with names that nobody would choose, and something that is no photo."""
+    folder = tmp_path / "my album"
+    folder.mkdir()
+    for name in NAMES:
+        shutil.copyfile(home / QUERY, folder / f"{name.removesuffix('.jpg')}.jpg")
+    (folder / "notes.txt").write_text("not a photo")
+    return folder
+
+
+def test_a_query_is_ranked_as_the_pipeline_ranked_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locate([QUERY, Path("data/images/query/000004.jpg")], top=5, json=True)
+    found = json.loads(capsys.readouterr().out)
+    predictions = load_predictions(home / "data/predictions.npz")
+    table = pd.read_csv("metrics/queries.csv")
+    database = pd.read_csv("data/prepared/database.csv")
+    threshold = json.loads(Path("metrics/recall.json").read_text())[
+        "accept_threshold_fitted_on_these_queries"
+    ]
+    for number, photo in zip((3, 4), found, strict=True):
+        matches = pd.DataFrame(photo["matches"])
+        assert matches["image"].tolist() == predictions.indices[number].tolist()
+        np.testing.assert_allclose(matches["distance"], predictions.distances[number], atol=1e-4)
+        assert matches["rank"].tolist() == [1, 2, 3, 4, 5]
+        places = database.iloc[matches["image"]][["easting", "northing"]].to_numpy()
+        np.testing.assert_array_equal(matches[["easting", "northing"]], places)
+        globe = latitude_longitude(places, "EPSG:32633")
+        np.testing.assert_allclose(matches[["latitude", "longitude"]], globe, atol=1e-7)
+        assert matches["metres"][0] == pytest.approx(table["top1_metres"][number], abs=1e-3)
+        right = matches.index[matches["correct"]] + 1
+        rank = table["first_correct_rank"][number]
+        assert right.min() == rank if len(right) else np.isnan(rank)
+        assert photo["accepted"] is bool(matches["distance"][0] <= threshold)
+
+
+def test_a_folder_gives_a_page_a_picture_and_tables(
+    home: Path, album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = album.parent
+    locate(
+        [album, QUERY], top=3, html=out / "page.html", show=out / "sheet.png",
+        csv=out / "table.csv", geojson=out / "places.geojson",
+    )  # fmt: skip
+    count = len(NAMES) + 1
+    text = capsys.readouterr().out
+    assert text.count("accepted") == count
+    assert text.count("distance ") == 3 * count
+    assert text.count(" m away") == 3  # of the query alone the truth is known
+
+    table = pd.read_csv(out / "table.csv")
+    assert list(table.columns) == ["query", "rank", "database", "distance", "metres", "correct"]
+    assert set(table["query"]) == {str(file) for file in album.glob("*.jpg")} | {str(QUERY)}
+    assert table["metres"].notna().sum() == 3
+    assert (table.groupby("rank")["database"].nunique() == 1).all()  # the same photo each time
+
+    features = json.loads((out / "places.geojson").read_text())["features"]
+    longitude, latitude = features[0]["geometry"]["coordinates"]
+    assert (int(longitude), int(latitude)) == (13, 52)  # Berlin, longitude first
+    assert len(features) == 3 * count
+
+    with chromium() as browser:
+        browser.open(out / "page.html")
+        number = browser.run("document.images.length")
+        assert number == count * (1 + 3 + 1 + 4)  # photo, matches, likeness, clusters
+        assert browser.load_images() == []
+        assert browser.texts("h2") == [str(file) for file in sorted(album.glob("*.jpg"))] + [
+            str(QUERY)
+        ]
+        assert browser.run("document.scripts.length") == 0
+        assert browser.run("document.title") == "Where was this photo taken?"
+        assert browser.complaints() == []
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.size == (4 * 240, count * 206)
+
+
+def test_batches_change_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locate([Path("data/sample/queries")], top=2, json=True)
+    at_once = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr("vpr.commands.locate.photo_features.PHOTOS_AT_ONCE", 3)
+    locate([Path("data/sample/queries")], top=2, json=True)
+    in_threes = json.loads(capsys.readouterr().out)
+    assert [photo["photo"][-8:] for photo in in_threes] == [f"{i:04d}.jpg" for i in range(8)]
+    for one, other in zip(at_once, in_threes, strict=True):
+        assert [m["image"] for m in one["matches"]] == [m["image"] for m in other["matches"]]
+        distances = [[match["distance"] for match in found["matches"]] for found in (one, other)]
+        np.testing.assert_allclose(*distances, atol=1e-5)
+
+
+def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
+    trunk = locked_params("trunk_db", "trunk", TrunkParams)
+    database = np.load("data/descriptors/database.npy")
+    (ranked,) = rank_photos(
+        load_state(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
+        whitened=database, trainable_from=trunk.trainable_from,
+        precision=getattr(torch, trunk.precision), max_side_px=None, top=1, with_responses=True,
+    )  # fmt: skip
+    assert ranked.responses is not None
+    assignment, shares = ranked.responses
+    assert shares.sum() == pytest.approx(1 - ranked.distances[0] ** 2 / 2, abs=1e-4)
+    np.testing.assert_allclose(assignment.sum(axis=0), np.ones((3, 4)), atol=1e-5)
+
+
+def test_what_cannot_be_located_is_named(home: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((home / QUERY).read_bytes()[:500])
+    (tmp_path / "empty").mkdir()
+    for photos, top, words in (
+        ([broken], 5, r"broken\.jpg: not a readable image"),
+        ([tmp_path / "nowhere.jpg"], 5, r"nowhere\.jpg: there is no such photo"),
+        ([tmp_path / "empty"], 5, "empty: holds no images"),
+        ([QUERY], 13, "--top 13: the database has only 12 images"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            locate(photos, top=top)
+
+
+@pytest.fixture
+def copy(finished_pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the run made, without DVC's cache, as the current folder: to be damaged."""
+    for name in ("data", "models", "metrics"):
+        shutil.copytree(finished_pipeline / name, tmp_path / name)
+    shutil.copyfile(finished_pipeline / "dvc.lock", tmp_path / "dvc.lock")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network must not have run when a fault is told."""
+
+    def run_late(*_: object, **__: object) -> None:
+        raise AssertionError("the network ran first")
+
+    monkeypatch.setattr("vpr.commands.locate.command.rank_photos", run_late)
+
+
+def test_truth_and_reference_system_are_those_of_the_run_and_not_of_changed_parameters(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pipeline)
+    shutil.copytree("data/sample", "data/other")
+    change(pipeline, "dir: data/sample", "dir: data/other")
+    change(pipeline, "crs: EPSG:32633", "crs: EPSG:32632")
+    locate([Path("data/other/queries/0003.jpg"), QUERY], top=2, json=True)
+    foreign, own = (photo["matches"] for photo in json.loads(capsys.readouterr().out))
+    assert [(match["metres"], match["correct"]) for match in foreign] == [(None, None)] * 2
+    assert all(match["metres"] is not None for match in own)
+    places = np.array([[match["easting"], match["northing"]] for match in own])
+    globe = [[match["latitude"], match["longitude"]] for match in own]
+    np.testing.assert_allclose(globe, latitude_longitude(places, "EPSG:32633"), atol=1e-7)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_geojson_needs_a_reference_system(copy: Path) -> None:
+    lock = copy / "dvc.lock"
+    lock.write_text(lock.read_text().replace("crs: EPSG:32633", "crs:"))
+    with pytest.raises(ValueError, match=r"GeoJSON needs longitude and latitude: set dataset\.crs"):
+        locate([QUERY], geojson=Path("places.geojson"))
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    "needed",
+    ["images/database", "images/query", "prepared/database.csv", "prepared/query.csv",
+     "prepared/positives.npz"],
+)  # fmt: skip
+def test_what_is_missing_of_the_run_is_told_before_the_network_runs(
+    copy: Path, needed: str
+) -> None:
+    (copy / "data" / needed).rename(copy / "away")
+    with pytest.raises(ValueError, match=f"data/{needed}: is not here: .* dvc pull"):
+        locate([QUERY], html=Path("page.html"))
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff", b"[]", b"5", b"[" * 100_000,
+     b'{"accept_threshold_fitted_on_these_queries": "near"}',
+     b'{"accept_threshold_fitted_on_these_queries": NaN}'],
+)  # fmt: skip
+def test_damaged_metrics_are_named_before_the_network_runs(copy: Path, content: bytes) -> None:
+    (copy / "metrics/recall.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^metrics/recall\.json: damaged: .*git checkout"):
+        locate([QUERY])
+
+
+@pytest.mark.usefixtures("home", "no_network")
+@pytest.mark.parametrize("option", ["show", "html", "csv", "geojson"])
+def test_a_file_that_cannot_be_written_is_told_before_the_network_runs(
+    tmp_path: Path, option: str
+) -> None:
+    for path, words in (
+        (tmp_path / "nodir/a.png", "there is no folder .*nodir: make it first"),
+        (tmp_path, "expected a file to write, this is a folder"),
+    ):
+        with pytest.raises(ValueError, match=f"^--{option} {path}: {words}"):
+            locate([QUERY], **{option: path})  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("home", "no_network")
+@pytest.mark.parametrize("name", ["x.foo", "x", "x.mpg", "x.xbm"])  # xbm has no colours
+def test_a_picture_of_an_unknown_kind_is_told_before_the_network_runs(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^--show .*{name}: expected a name that ends .*\.png"):
+        locate([QUERY], show=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.usefixtures("home", "no_network")
+def test_more_photos_than_a_jpeg_holds_are_told_before_the_network_runs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^--show .*: 480x82400 pixels are more .*\.png"):
+        locate([QUERY] * 400, top=1, show=tmp_path / "x.jpg")
+
+
+def test_of_a_folder_only_files_are_photos(tmp_path: Path) -> None:
+    (tmp_path / "dir.jpg").mkdir()
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert find_photos([tmp_path]) == [tmp_path / "a.png", tmp_path / "b.JPG"]
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.raises(ValueError, match=r"gone\.jpg: there is no such photo"):
+        find_photos([tmp_path])
+
+
+def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.jpg", b"\xff.jpg", "카페.jpg".encode()):
+        (tmp_path / os.fsdecode(name)).touch()
+    with pytest.raises(ValueError, match="expected names in UTF-8") as told:
+        find_photos([tmp_path])
+    assert str(told.value).startswith(rf"'{tmp_path}/caf\udce9.jpg', '{tmp_path}/\udcff.jpg': ")
+    assert "카페" not in str(told.value)
+
+
+def test_names_cannot_forge_lines_of_the_terminal() -> None:
+    match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None)
+    told = as_text(Located("a.jpg: accepted\n  1  distance 0.1 카페.jpg", False, [match]))
+    assert told.splitlines() == [
+        r"'a.jpg: accepted\n  1  distance 0.1 카페.jpg': not accepted: perhaps an unknown place",
+        r"   1  distance 0.5000  1.0 E 2.0 N  'db\x1b[2K.jpg'",
+    ]
+    assert as_text(Located("카페 1.jpg", True, [])) == "카페 1.jpg: accepted"
+
+
+def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:
+    for name in ("vpr", "stages"):
+        (tmp_path / name).symlink_to(home / name)
+    output = run(tmp_path, "python", "-m", "vpr", "locate", str(home / QUERY), code=1)
+    assert output == (
+        "error: models/netvlad/model.pt: is not here: make it by `dvc repro`, or get it: dvc pull\n"
+    )
+
+
+def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(
+        "stages:\n  trunk_db:\n    params:\n      params.yaml:\n        trunk: {a: 1}\n"
+    )
+    with pytest.raises(ValueError, match="last ran with the parameters a, this code has encoder"):
+        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+    with pytest.raises(ValueError, match="stage search has not run"):
+        locked_params("search", "search", TrunkParams, lock=lock)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "expected sections with keys, found None"),
+        ("stages: {", "not readable as YAML"),
+        ("stages: 5", "stages = 5: Input should be a valid dictionary"),
+        ("schema: '2.0'", "stages = .*: Field required"),
+        ("stages: {trunk_db: 5}", r"stages\.trunk_db = 5: Input should be"),
+        ("stages: {trunk_db: {params: [1]}}", r"stages\.trunk_db\.params = \[1\]: Input should be"),
+        ("stages: {trunk_db: {params: {params.yaml: {trunk: 5}}}}", "trunk_db: trunk = 5: Input"),
+        (
+            "stages: {trunk_db: {params: {params.yaml: {trunk: {encoder: vgg16, "
+            "trainable_from: 24, precision: 7, max_side_px: null}}}}}",
+            r"trunk_db: trunk\.precision = 7: Input should be 'float32'",
+        ),
+    ],
+)
+def test_a_damaged_record_is_named_with_what_to_do(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(content)
+    advice = "git checkout dvc.lock`, or make it anew by `dvc repro`"
+    with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
+        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+    assert type(told.value) is ValueError  # and not pydantic's, of several lines
+
+
+def test_without_a_threshold_every_place_counts_as_known() -> None:
+    assert find_threshold({}) == np.inf
+    assert find_threshold({"accept_threshold_fitted_on_these_queries": 0.7}) == 0.7
+    assert find_threshold({locating.THRESHOLD: 0.7, locating.RETRIEVAL_THRESHOLD: 0.4}) == 0.4
+    for name in ("THRESHOLD", "RETRIEVAL_THRESHOLD"):  # locate does not wait for evaluate's imports
+        assert getattr(locating, name) == getattr(evaluation, name)

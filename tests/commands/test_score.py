@@ -1,0 +1,212 @@
+"""`python -m vpr score`: published results are checked without images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from vpr.__main__ import app
+from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
+from vpr.places.index import ImageIndex
+from vpr.retrieval.predictions import Predictions, save_predictions
+from vpr.retrieval.submission import save_submission
+
+# Query 0 lies on image 0 (0 m); query 1 is 5 m from image 2, the edge; query 2 is near nothing.
+DATABASE = ImageIndex(list("abcd"), np.array([[0.0, 0], [20, 0], [40, 0], [60, 0]]))
+QUERY = ImageIndex(list("xyz"), np.array([[0.0, 0], [43, 4], [900, 0]]))
+RANKING = [[0, 1], [3, 2], [1, 0]]
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    save_dbstruct(tmp_path / "a.mat", database=DATABASE, query=QUERY, radius_m=5)
+    return tmp_path / "a.mat"
+
+
+def ask(*arguments: object, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["score", *map(str, arguments)])
+    assert done.exit_code == code, done.output
+    return str(done.exception) if done.exception and code == 1 else done.output
+
+
+def score_of(file: Path, truth: Path, *more: object) -> dict[str, float]:
+    found: dict[str, float] = json.loads(
+        ask("--predictions", file, "--truth", truth, "--json", *more)
+    )
+    return found
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_three_forms_give_the_same_score_known_by_hand(truth: Path, tmp_path: Path) -> None:
+    distances = np.tile(np.array([0.1, 0.2], np.float32), (3, 1))
+    ours = Predictions(np.array(RANKING), distances, 4)
+    save_predictions(tmp_path / "p.npz", ours)
+    save_submission(tmp_path / "submit.json", ours)
+    plain = write(tmp_path / "list.json", {"recalls": "ours", "predictions": RANKING})
+    for file in (tmp_path / "p.npz", tmp_path / "submit.json", plain):
+        assert score_of(file, truth, "--n", "1,2") == {
+            "recall@1": pytest.approx(1 / 3), "recall@2": pytest.approx(2 / 3),
+            "recall@1_answerable": 0.5, "recall@2_answerable": 1.0,
+            "num_queries": 3, "num_queries_answerable": 2, "num_database": 4, "radius_m": 5.0,
+        }  # fmt: skip
+
+
+def test_the_table_names_both_denominators(truth: Path, tmp_path: Path) -> None:
+    told = ask("--predictions", write(tmp_path / "a.json", {"predictions": RANKING}),
+               "--truth", truth)  # fmt: skip
+    lines = [line.split() for line in told.splitlines()]
+    assert lines[0] == [
+        "3",
+        "queries,",
+        "4",
+        "database",
+        "images,",
+        "positives",
+        "within",
+        "5",
+        "m",
+    ]
+    assert lines[1:3] == [["all", "queries", "with", "a", "positive"], ["of", "3", "of", "2"]]
+    assert lines[3:] == [["recall@1", "33.33", "%", "50.00", "%"]]  # two deep: no recall@5
+
+
+def test_sequences_from_rankings_alone_stand_beside_single_images(tmp_path: Path) -> None:
+    places = np.stack([np.arange(6) * 10.0, np.zeros(6)], axis=1)
+    names = [f"{n}.jpg" for n in range(6)]
+    save_dbstruct(tmp_path / "r.mat", database=ImageIndex(names, places),
+                  query=ImageIndex(names, places), radius_m=1)  # fmt: skip
+    # Query 2 has its place second, and query 4 not at all: the drive through both tells.
+    rankings = [[0, 5], [1, 5], [1, 2], [3, 0], [5, 0], [5, 2]]
+    file = write(tmp_path / "r.json", {"predictions": rankings})
+    found = score_of(file, tmp_path / "r.mat", "--sequence", 3, "--velocity", 1)
+    assert found["recall@1"] == pytest.approx(4 / 6)
+    assert found["sequence_recall@1"] == 1
+    backwards = score_of(file, tmp_path / "r.mat", "--sequence", 3, "--velocity", -1)
+    assert backwards["sequence_recall@1"] < 1
+    asked = ("--predictions", file, "--truth", tmp_path / "r.mat", "--sequence", 3)
+    text = ask(*asked, "--velocity", 1)
+    assert "another protocol" in text
+    assert "66.67 %" in text and "100.00 %" in text
+
+
+def test_the_radius_can_be_another_and_its_edge_counts(truth: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    assert score_of(file, truth, "--radius", "4.999", "--n", "2")["num_queries_answerable"] == 1
+    assert score_of(file, truth, "--radius", "23.4", "--n", "1")["recall@1"] == pytest.approx(2 / 3)
+
+
+def test_minus_one_is_a_miss_and_never_the_last_image(truth: Path, tmp_path: Path) -> None:
+    near_last = ImageIndex(["q"], np.array([[60.0, 0]]))
+    save_dbstruct(truth, database=DATABASE, query=near_last, radius_m=5)
+    for ranking, recall in (([-1, 0], 0.0), ([0, -1], 0.0), ([-1, 3], 1.0), ([0], 0.0)):
+        file = write(tmp_path / "a.json", {"predictions": [ranking]})
+        assert score_of(file, truth, "--n", len(ranking))[f"recall@{len(ranking)}"] == recall
+
+
+def test_entries_of_a_submission_go_by_their_ids(truth: Path, tmp_path: Path) -> None:
+    entries = [{"id": query, "positive": RANKING[query]} for query in (2, 0, 1)]
+    file = write(tmp_path / "a.json", {"Query": entries})
+    assert score_of(file, truth, "--n", "2")["recall@2"] == pytest.approx(2 / 3)
+
+
+def test_truth_in_another_form_than_mat(tmp_path: Path) -> None:
+    for name, side in (("database.csv", DATABASE), ("query.csv", QUERY)):
+        rows = [
+            f"{path},{x},{y}" for path, (x, y) in zip(side.paths, side.coordinates, strict=True)
+        ]
+        (tmp_path / name).write_text("\n".join(["path,easting,northing", *rows]) + "\n")
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    for truth in (tmp_path, tmp_path / "database.csv"):
+        assert score_of(file, truth, "--radius", 5, "--n", "1")["recall@1"] == pytest.approx(1 / 3)
+    message = ask("--predictions", file, "--truth", tmp_path, code=1)
+    assert "--radius: expected metres above 0, found None" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"predictions": RANKING[:2]}, "ranks 2 queries, the ground truth has 3"),
+        ({"predictions": [[0], [4], [0]]}, "query 1: index 4 is not one of the 4"),
+        ({"predictions": [[0], [-2], [0]]}, "query 1: index -2 is not one of the 4"),
+        ({"predictions": [[0], [10**30], [0]]}, "is not one of the 4"),
+        ({"predictions": [[0, 0], [1], [2]]}, "query 0: a database image stands twice"),
+        ({"predictions": [[0], [1.0], [2]]}, "query 1: expected a list of indices, found [1.0]"),
+        ({"predictions": [[0], 1, [2]]}, "query 1: expected a list of indices, found 1"),
+        ({"predictions": [[0], [True], [2]]}, "query 1: expected a list of indices"),
+        ({"predictions": [[], [], []]}, "holds no predictions"),
+        ({"predictions": "all"}, "expected a submission"),
+        ([RANKING], "expected a submission"),
+        ({"Query": [{"id": 0}]}, "Query[0]: expected an id and a list positive"),
+        ({"Query": [{"id": 0, "positive": [1]}] * 2}, "Query[1]: expected a whole number that no"),
+        ({"Query": [{"id": "0", "positive": [1]}]}, "Query[0]: expected a whole number"),
+        ({"Query": [{"id": i, "positive": [1]} for i in (0, 1, 3)]}, "0 to 2, 2 is missing"),
+    ],
+)
+def test_what_is_no_ranking_of_the_set_is_refused(
+    truth: Path, tmp_path: Path, content: object, words: str
+) -> None:
+    file = write(tmp_path / "bad.json", content)
+    message = ask("--predictions", file, "--truth", truth, code=1)
+    assert message.startswith(str(file))
+    assert words in message
+
+
+def test_unreadable_files_and_options_are_told(truth: Path, tmp_path: Path) -> None:
+    for name, data in (("a.json", b"{"), ("b.npz", b"no zip"), ("c.txt", b"\xff\xfe"),
+                       ("d.json", b"[" * 100_000)):  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+        message = ask("--predictions", tmp_path / name, "--truth", truth, code=1)
+        assert str(tmp_path / name) in message
+    file = write(tmp_path / "good.json", {"predictions": RANKING})
+    for n, words in (("3", "N = [3]: the rankings have a depth of 2"), ("0", "N = [0]"),
+                     ("1,a", "--n: expected whole numbers")):  # fmt: skip
+        assert words in ask("--predictions", file, "--truth", truth, "--n", n, code=1)
+    for radius in ("0", "-1", "nan", "inf"):
+        asked = ("--predictions", file, "--truth", truth, "--radius", radius)
+        assert "--radius: expected metres above 0" in ask(*asked, code=1)
+    assert "nowhere" in ask("--predictions", tmp_path / "nowhere", "--truth", truth, code=1)
+
+
+def test_a_truth_that_is_not_there_is_named_by_its_option(truth: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    for path in (tmp_path / "nope.mat", tmp_path / "nodir/nope.mat"):
+        message = ask("--predictions", file, "--truth", path, code=1)
+        assert message == f"--truth {path}: there is no such file or folder"
+    truth.unlink()
+    for path in (tmp_path, file):
+        message = ask("--predictions", file, "--truth", path, code=1)
+        assert message.startswith(f"--truth {path}: ")
+
+
+def test_velocities_are_finite_and_so_are_their_lines(truth: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    asked = ("--predictions", file, "--truth", truth, "--sequence", 11, "--velocity")
+    for velocity in ("inf", "-inf", "nan", "1e308"):
+        message = ask(*asked, 1, "--velocity", velocity, code=1)
+        assert message.startswith(f"--velocity {float(velocity)}: expected database images")
+    assert "another protocol" in ask(*asked, "1e300")
+
+
+def test_berlin_is_scored_as_a_plain_loop_scores_it(real_data: Path, tmp_path: Path) -> None:
+    truth = parse_dbstruct(real_data / "berlin/berlin.mat")
+    rng = np.random.default_rng(0)
+    ranking = np.stack([rng.permutation(314)[:20] for _ in range(280)])
+    hits = dict.fromkeys((1, 5, 10, 20), 0)
+    for row, place in zip(ranking, truth.query.coordinates, strict=True):
+        for n in hits:
+            hits[n] += any(
+                ((truth.database.coordinates[index] - place) ** 2).sum() <= 50.0**2
+                for index in row[:n]
+            )
+    file = write(tmp_path / "a.json", {"predictions": ranking.tolist()})
+    score = score_of(file, real_data / "berlin/berlin.mat")
+    assert {n: score[f"recall@{n}"] * 280 for n in hits} == pytest.approx(hits)
+    assert 0.1 < score["recall@20"] < 0.6  # chance is 0.34

@@ -1,0 +1,88 @@
+"""The doctor says whether the remote answers and whether the cache has its sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import free_port
+from vpr.commands.doctor.sharing_findings import check_cache, check_locks, check_remote
+from vpr.repository.recorded_outs import Recorded, stored_at
+
+FILE = Recorded(Path("data/a.bin"), "a" * 32, "make", Path("data/a.bin"), 3)
+
+
+def config(url: str, **more: str) -> dict[str, str]:
+    keys = {"url": url, **more}
+    return {"core.remote": "storage"} | {f"remote.storage.{k}": v for k, v in keys.items()}
+
+
+@pytest.mark.parametrize("form", ["http://{}/vpr", "ssh://{}/srv/vpr", "s3"])
+def test_a_remote_that_listens_is_ok_and_one_that_does_not_is_told(form: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for port, words in (
+            (server.getsockname()[1], "answers"),
+            (free_port(), "nothing answers at 127.0.0.1:"),
+        ):
+            place = f"127.0.0.1:{port}"
+            settings = config(form.format(place))
+            if form == "s3":
+                settings = config("s3://vpr/store", endpointurl=f"http://{place}")
+            finding = check_remote(settings)
+            assert words in str(finding)
+            assert finding.is_note == (words != "answers")
+            assert finding.ok  # a run here needs no remote
+
+
+def test_a_folder_that_nobody_pushed_to_is_a_note(tmp_path: Path) -> None:
+    assert "NOTE remote storage" in str(check_remote(config(str(tmp_path / "none"))))
+    assert "OK   remote storage" in str(check_remote(config(str(tmp_path))))
+    assert "NOTE remote: none is set" in str(check_remote({}))
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [("", "expected sections"), ("stages: 5\n", "expected stages, found 5"), ("a: [", "readable")],
+)
+def test_a_lock_file_that_a_killed_dvc_left_empty_has_a_way_back(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    assert check_locks(tmp_path).ok  # nothing ran yet
+    (tmp_path / "dvc.lock").write_text(content)
+    finding = check_locks(tmp_path)
+    assert not finding.ok
+    assert words in str(finding)
+    assert "git checkout dvc.lock" in str(finding)
+
+
+def put(cache: Path, md5: str, content: bytes) -> Path:
+    file = stored_at(cache, md5)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return file
+
+
+def test_a_cache_that_lacks_bytes_is_named_by_out(tmp_path: Path) -> None:
+    listing = json.dumps(
+        [{"md5": "c" * 32, "relpath": "1.txt"}, {"md5": "d" * 32, "relpath": "2.txt"}]
+    ).encode()
+    name = hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+    folder = Recorded(Path("data/b"), name, "make", Path("data/b"), 7)
+    assert "OK   cache: 0 outs, in their sizes; 1 that" in str(
+        check_cache(tmp_path, [FILE])
+    )  # not pulled
+    put(tmp_path, FILE.md5, b"abc")
+    put(tmp_path, name, listing)
+    put(tmp_path, "c" * 32, b"1234")
+    second = put(tmp_path, "d" * 32, b"567")
+    assert "OK   cache: 2 outs, in their sizes; 0 that" in str(
+        check_cache(tmp_path, [FILE, folder])
+    )
+    second.unlink()
+    assert "NOTE cache: data/b has 4 of 7 bytes" in str(check_cache(tmp_path, [FILE, folder]))
+    put(tmp_path, FILE.md5, b"ab")
+    assert "data/a.bin has 2 of 3 bytes" in str(check_cache(tmp_path, [FILE, folder]))

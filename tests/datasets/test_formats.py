@@ -1,0 +1,261 @@
+"""A data set means the same in whichever form it comes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from stages.prepare import prepare
+from tests.support.repositories import run
+from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
+from vpr.datasets.export import export_set
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.places.crs import check_crs
+from vpr.places.index import ImageIndex, load_index
+
+DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
+QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
+PARAMS = "dataset:\n  dir: d\n  index: null\n  crs: EPSG:32633\nprepare:\n  radius_m: {}\n"
+
+
+def draw(folder: Path, names: list[str]) -> None:
+    for shade, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 6), (shade, 90, 90)).save(folder / name)
+
+
+@pytest.fixture
+def named_set(tmp_path: Path) -> Path:
+    """A set with the positions in its file names, written by the exporter."""
+    names = ["거리/하나 둘.jpg", "b.png", "c.jpg"], ["q.jpg", "거리/q 2.jpg"]
+    draw(tmp_path / "source", names[0])
+    draw(tmp_path / "source", names[1])
+    truth = GroundTruth(ImageIndex(names[0], DATABASE), ImageIndex(names[1], QUERY), None, "hand")
+    export_set(truth, tmp_path / "source", tmp_path / "set", to="utm-names", radius_m=25)
+    return tmp_path / "set"
+
+
+def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> dict[str, bytes]:
+    """Every byte that the stage prepare makes of a set."""
+    work = folder.with_name(f"{folder.name} prepared")
+    work.mkdir()
+    monkeypatch.chdir(work)
+    Path("params.yaml").write_text(PARAMS.format(radius_m))
+    outs = [Path(name) for name in ("d.csv", "q.csv", "p.npz", "t.npz", "database", "query", "r")]
+    prepare(
+        dataset=folder, database=outs[0], query=outs[1], positives=outs[2],
+        training_positives=outs[3], database_images=outs[4], query_images=outs[5],
+        radius=outs[6],
+    )  # fmt: skip
+    made = [*outs[:4], outs[6], *outs[4].iterdir(), *outs[5].iterdir()]
+    return {str(path): path.read_bytes() for path in made}
+
+
+def as_fields(truth: GroundTruth, *, stamps: bool) -> dict[str, Any]:
+    """A named struct as MATLAB writes it: a cell per name, a column per place."""
+
+    def cells(names: list[str]) -> np.ndarray:
+        column = np.empty((len(names), 1), dtype=object)
+        column[:, 0] = names
+        return column
+
+    count = len(truth.database.paths), len(truth.query.paths)
+    fields: dict[str, Any] = {
+        "whichSet": "test", "dbImageFns": cells(truth.database.paths),
+        "utmDb": truth.database.coordinates.T, "qImageFns": cells(truth.query.paths),
+        "utmQ": truth.query.coordinates.T, "numImages": count[0], "numQueries": count[1],
+        "posDistThr": 25.0, "posDistSqThr": 625.0, "nonTrivPosDistSqThr": 100.0,
+    }  # fmt: skip
+    if stamps:
+        fields |= {"dbTimeStamp": np.zeros((1, count[0])), "qTimeStamp": np.zeros((1, count[1]))}
+    return {"dbStruct": fields}
+
+
+def test_the_same_set_in_every_form_is_prepared_to_the_same_bytes(
+    named_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    expected = prepared(named_set, monkeypatch, "25")
+    assert len(expected) == 5 + 3 + 2
+    assert "form: @easting@northing@ names" in capsys.readouterr().out
+    truth = parse_set(named_set, None)
+
+    for form, words in (("csv", "form: CSV"), ("dbstruct", "form: dbStruct, as cells")):
+        export_set(truth, named_set, tmp_path / form, to=form, radius_m=25)  # type: ignore[arg-type]
+        radius = "null" if form == "dbstruct" else "25"
+        assert prepared(tmp_path / form, monkeypatch, radius) == expected
+        assert words in capsys.readouterr().out
+
+    for stamps, words in ((False, "10 named fields"), (True, "12 named fields and time stamps")):
+        folder = Path(shutil.copytree(named_set, tmp_path / words))
+        savemat(folder / "set.mat", as_fields(truth, stamps=stamps))
+        assert prepared(folder, monkeypatch, "null") == expected
+        assert words in capsys.readouterr().out
+
+    folder = Path(shutil.copytree(named_set, tmp_path / "lists"))
+    places = {"utmDb": truth.database.coordinates, "utmQ": truth.query.coordinates}
+    np.savez(folder / "set.npz", **places, posDistThr=25)
+    (folder / "set_imageNames_index.txt").write_text("\n".join(truth.database.paths))
+    (folder / "set_imageNames_query.txt").write_text("\n".join(truth.query.paths) + "\n")
+    assert prepared(folder, monkeypatch, "null") == expected
+    assert "form: npz with lists of names" in capsys.readouterr().out
+
+
+def test_an_export_keeps_places_pixels_and_which_belongs_to_which(named_set: Path) -> None:
+    truth = parse_set(named_set, None)
+    places = [tuple(place) for place in truth.database.coordinates]
+    assert places == sorted(tuple(place) for place in DATABASE)  # names sort by easting here
+    shade = {tuple(place): number for number, place in enumerate(QUERY)}
+    for name, place in zip(truth.query.paths, truth.query.coordinates, strict=True):
+        with Image.open(named_set / name) as image:
+            red, _, blue = image.getpixel((4, 3))  # type: ignore[misc]
+        assert abs(red - shade[tuple(place)]) <= 4 and abs(blue - 90) <= 4
+
+
+def test_a_csv_pair_keeps_its_sequences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "set"
+    draw(folder, ["a b.png", "한.png"])
+    (folder / "database.csv").write_text(
+        "\ufeffpath,easting,northing,sequence\na b.png,389000,5818000,ride 1\n", "utf-8"
+    )
+    (folder / "query.csv").write_text("path,easting,northing\n한.png,389000.25,5818000\n", "utf-8")
+    prepared(folder, monkeypatch, "5")
+    database, query = load_index(Path("d.csv")), load_index(Path("q.csv"))
+    assert (database.paths, database.sequence) == (["a b.png"], ["ride 1"])
+    assert (query.paths, query.sequence) == (["한.png"], None)
+    assert query.coordinates.tolist() == [[389000.25, 5818000]]
+
+
+def test_names_of_the_downloader_are_understood(tmp_path: Path) -> None:
+    # A name as the VPR datasets downloader writes it, zone and panorama included.
+    name = "@0584475.47@4476914.39@17@T@040.43769@-079.00396@pano@@087@@@@@@.jpg"
+    draw(tmp_path, [f"database/0/{name}", f"queries/{name}"])
+    truth = parse_set(tmp_path, None)
+    assert truth.database.paths == [f"database/0/{name}"]
+    assert truth.query.coordinates.tolist() == [[584475.47, 4476914.39]]
+
+
+def test_a_form_without_a_radius_asks_for_one(named_set: Path) -> None:
+    truth = parse_set(named_set, "database")
+    assert choose_radius(truth, 7.5) == 7.5
+    with pytest.raises(ValueError, match=r"prepare.radius_m = null, but .* set it in metres"):
+        choose_radius(truth, None)
+
+
+def make_mat(folder: Path, name: str) -> None:
+    one = ImageIndex(["a.jpg"], np.zeros((1, 2)))
+    save_dbstruct(folder / name, database=one, query=one, radius_m=5)
+
+
+def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has none of them: expected one of a dbStruct"):
+        parse_set(tmp_path, None)
+    make_mat(tmp_path, "a.mat")
+    make_mat(tmp_path, "b.mat")
+    with pytest.raises(ValueError, match=r"has a.mat, b.mat: .* name the one that is meant"):
+        parse_set(tmp_path, None)
+    assert parse_set(tmp_path, "b.mat").database.paths == ["a.jpg"]
+    with pytest.raises(ValueError, match=r"c.mat is missing; the folder has: a.mat, b.mat"):
+        parse_set(tmp_path, "c.mat")
+    (tmp_path / "d.txt").touch()
+    with pytest.raises(ValueError, match=r"d.txt is in no known form; known are"):
+        parse_set(tmp_path, "d.txt")
+
+
+PLACED = {"utmDb": [[1, 2]], "utmQ": [[1, 2]], "posDistThr": 5}
+BAD_FILES = {
+    "query.csv is missing": ({"database.csv": "path,easting,northing\na.jpg,1,2\n"}, "query.csv"),
+    "another separator": ({"database.csv": "path;easting;northing\n"}, "found path;easting"),
+    "an empty table": ({"database.csv": ""}, "database.csv: not a readable CSV"),
+    "not a number": ({"database.csv": "path,easting,northing\na,1,\n"}, "row 0, column northing"),
+    "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),
+    "no position": ({"database/@x@1@.jpg": ""}, "expected a name @easting@northing"),
+    "no such key": ({"set.npz": {"utmDb": [[1, 2]]}}, "an .npz of utmDb, utmQ, posDistThr"),
+    "no archive": ({"set.npz": "text"}, "posDistThr: this is no such archive"),
+    "no list": (
+        {"set.npz": PLACED},
+        "expected one list of names *index.txt beside set.npz, found none",
+    ),
+    "counts that disagree": (
+        {"set.npz": PLACED,
+         "a_index.txt": "a\nb\n"},
+        "a_index.txt has 2 names; found shape (1, 2)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_what_does_not_fit_its_form_is_named(tmp_path: Path, kind: str) -> None:
+    files, words = BAD_FILES[kind]
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if isinstance(content, dict):
+            np.savez(tmp_path / name, **content)
+        else:
+            data = content if isinstance(content, bytes) else content.encode()
+            (tmp_path / name).write_bytes(data)
+    with pytest.raises((ValueError, OSError)) as caught:
+        parse_set(tmp_path, None)
+    assert words in str(caught.value)
+
+
+def test_an_empty_side_is_not_laid_to_the_other_side_s_file(tmp_path: Path) -> None:
+    (tmp_path / "database.csv").write_text("path,easting,northing\na.jpg,1,2\n")
+    (tmp_path / "query.csv").write_text("path,easting,northing\n")
+    with pytest.raises(ValueError, match=f"^{tmp_path}: the query side has no images"):
+        parse_set(tmp_path, None)
+
+
+def test_a_struct_without_its_fields_names_them(tmp_path: Path) -> None:
+    savemat(tmp_path / "set.mat", {"dbStruct": {"whichSet": "test", "utmDb": np.zeros((2, 1))}})
+    with pytest.raises(ValueError, match=r"lacks the fields dbImageFns, .*; it has .'whichSet'"):
+        parse_dbstruct(tmp_path / "set.mat")
+
+
+BERLIN = np.array([[383_697.2, 5_817_547.1]])  # beside the Kurfürstendamm
+
+
+def test_a_projected_system_in_metres_is_named() -> None:
+    assert check_crs("EPSG:32633", BERLIN) == "WGS 84 / UTM zone 33N"
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "words"),
+    [
+        ("EPSG:4326", BERLIN, "counts in degree: coordinates must be metres"),
+        ("EPSG:2263", BERLIN, "counts in US survey foot"),
+        ("EPSG:99999999", BERLIN, "dataset.crs = EPSG:99999999: no such reference system"),
+        ("UTM", BERLIN, "dataset.crs = UTM: no such reference system"),
+        ("EPSG:32633", BERLIN[:, ::-1], "easting and northing swapped?"),
+    ],
+)
+def test_another_system_is_refused_with_a_reason(name: str, places: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        check_crs(name, places)
+    assert words in str(caught.value)
+
+
+def test_export_on_the_command_line_writes_a_set_that_can_be_prepared(pipeline: Path) -> None:
+    command = ("python", "-m", "vpr", "export", "--to", "dbstruct", "new")
+    assert "12 + 8 images as dbstruct" in run(pipeline, *command)
+    again, truth = (parse_set(pipeline / name, None) for name in ("new", "data/sample"))
+    assert again.database.paths == truth.database.paths
+    assert again.radius_m == 25
+    assert (pipeline / "new" / again.query.paths[7]).is_file()
+    assert "a folder that does not exist yet" in run(pipeline, *command, code=1)
+    assert "Traceback" not in run(pipeline, *command, code=1)
+
+
+def test_a_failed_export_leaves_nothing(named_set: Path, tmp_path: Path) -> None:
+    truth = parse_set(named_set, None)
+    (named_set / truth.query.paths[1]).unlink()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        export_set(truth, named_set, tmp_path / "out", to="csv", radius_m=5)
+    assert sorted(tmp_path.iterdir()) == before

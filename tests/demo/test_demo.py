@@ -1,0 +1,65 @@
+"""The demo set asks for more than a thumbnail or a colour histogram can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.quality.trivial_descriptors import describe, histogram, thumbnail
+from vpr.demo.drawing import draw_set
+from vpr.evaluation.recall import recall_at
+from vpr.features.extraction import extract_features
+from vpr.features.trunk import load_trunk
+from vpr.network.clusters import initial_pool
+from vpr.network.head import load_head
+from vpr.places.images import read_image
+from vpr.places.radius import find_positives
+from vpr.retrieval.ranking import rank_database
+from vpr.runtime.parameters import read_yaml
+from vpr.weights.random_weights import random_encoder
+
+CUT = 24  # conv5_1
+BLANK = {"pool.conv.weight": torch.zeros(16, 512, 1, 1), "pool.centroids": torch.zeros(16, 512)}
+
+
+def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
+    """Descriptors of the untrained demo: random VGG16, clusters by k-means on the first side."""
+    state = random_encoder(0)
+    head = load_head(state | BLANK, CUT)
+    frozen = {name: value for name, value in state.items() if int(name.split(".")[1]) < CUT}
+    trunk = load_trunk(frozen, CUT, torch.bfloat16)
+    with torch.inference_mode():
+        maps = [
+            torch.cat([head.encode(part) for part in extract_features(
+                trunk, files, [(192, 256)] * len(files),
+                lambda file: read_image(file, max_side_px=None), torch.device("cpu"),
+            )])
+            for files in sides
+        ]  # fmt: skip
+        rows = torch.nn.functional.normalize(maps[0], dim=1).permute(0, 2, 3, 1).reshape(-1, 512)
+        pool = initial_pool(rows.numpy(), num_clusters=16, vlad_version=1, seed=0)
+        head.load_state_dict(head.state_dict() | pool)
+        return [head.pool(each).numpy() for each in maps]
+
+
+def test_the_untrained_network_is_well_above_thumbnail_and_histogram(tmp_path: Path) -> None:
+    difficulty = read_yaml(Path("params.yaml"))["sample"]["difficulty"]
+    database, query = draw_set(
+        tmp_path / "set", num_database=80, num_query=60, length_m=800, size_px=(256, 192),
+        difficulty=difficulty, seed=0,
+    )  # fmt: skip
+    sides = [[tmp_path / "set" / name for name in side.paths] for side in (database, query)]
+    positives = find_positives(database.coordinates, query.coordinates, radius_m=25)
+    pairs = {
+        "network": network(*sides),
+        "thumbnail": [describe(side, thumbnail) for side in sides],
+        "histogram": [describe(side, histogram) for side in sides],
+    }
+    recall = {
+        name: recall_at([1], rank_database(*pair, top_k=1)[0], positives)[1]
+        for name, pair in pairs.items()
+    }
+    assert recall["network"] > 1.25 * max(recall["thumbnail"], recall["histogram"]), recall

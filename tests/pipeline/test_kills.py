@@ -1,0 +1,120 @@
+"""What a kill leaves: no half out, no orphan, no temporary file; the next run completes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.kills import losses, snapshot, strike
+from tests.support.repositories import require, run
+
+ORPHAN = """
+import time
+from pathlib import Path
+from vpr.runtime.artefacts import built_aside
+with built_aside(Path("data/submission/submit.json")):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_stages_that_were_killed_leave_nothing_and_the_next_run_completes(
+    pipeline: Path,
+) -> None:
+    undisturbed = snapshot(pipeline)
+    for stage, number, target, moment in (
+        ("submit", signal.SIGTERM, "stage", 0.2),
+        ("search", signal.SIGKILL, "group", 0.5),
+        ("extract_db", signal.SIGKILL, "dvc", 0.8),
+    ):
+        blow = strike(pipeline, stage, number, target, moment)
+        assert blow.seconds_to_end < 10
+        assert "Traceback" not in blow.output
+    assert losses(pipeline, undisturbed) == []
+
+
+def test_a_stage_ends_with_dvc_also_when_a_shell_stands_between(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require(Path("/bin/dash").exists(), "dash, the shell that does not hand its process over")
+    monkeypatch.setenv("SHELL", "/bin/dash")
+    strike(pipeline, "trunk_db", signal.SIGKILL, "dvc", 1.0)
+    assert not (pipeline / "data/trunk/database").exists()
+    time.sleep(1)
+    assert not (pipeline / "data/trunk/database").exists()
+
+
+def test_ctrl_c_is_one_line_and_no_traceback(pipeline: Path) -> None:
+    blow = strike(pipeline, "trunk_query", signal.SIGINT, "group", 0.5)
+    assert blow.seconds_to_end < 10
+    ours = [line for line in blow.output.split("\n") if "interrupted" in line]
+    assert len(ours) == 1
+    assert "Traceback" not in blow.output
+
+
+def test_a_second_run_beside_an_orphan_is_told_so_at_once(pipeline: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN], cwd=pipeline, stdout=subprocess.PIPE
+    ) as orphan:
+        assert orphan.stdout and orphan.stdout.readline()
+        output = run(pipeline, "dvc", "repro", "-s", "-f", "submit", code=255)
+        orphan.kill()
+    assert f"data/submission/submit.json: process {orphan.pid} is making it" in output
+    run(pipeline, "dvc", "repro", "-s", "-f", "submit")
+    assert list((pipeline / ".scratch").iterdir()) == []
+
+
+def test_a_stage_whose_dvc_died_before_it_could_ask_ends_itself(pipeline: Path) -> None:
+    stage = "python -m stages.submit --predictions data/predictions.npz --submission late.json"
+    run(pipeline, "sh", "-c", f"DVC_STAGE=submit setsid -f {stage} 2>said")  # its parent is init
+    late = time.monotonic() + 30
+    while "has died: ending" not in (pipeline / "said").read_text():
+        assert time.monotonic() < late, (pipeline / "said").read_text()
+        time.sleep(0.1)
+    assert not (pipeline / "late.json").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    require(mounted, "root, to mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    "stage, outs",
+    [
+        ("pretrained", "models/initial/"),
+        pytest.param("finetune", "models/netvlad/", marks=pytest.mark.soak),
+        pytest.param("report", "metrics/report/", marks=pytest.mark.soak),
+    ],
+)
+def test_a_full_disk_is_told_earlier_outs_are_whole_and_the_next_run_completes(
+    pipeline: Path, small_disk: Path, stage: str, outs: str
+) -> None:
+    undisturbed = snapshot(pipeline)
+    (pipeline / ".scratch").rename(pipeline / "scratch-before")
+    (pipeline / ".scratch").symlink_to(small_disk)
+    output = run(pipeline, "dvc", "repro", "-s", "-f", stage, code=255)
+    assert f"{stage}: error: [Errno 28] No space left on device" in output
+    assert "make room" in output
+    assert "Traceback" not in output
+    lost = dict(undisturbed.items() - snapshot(pipeline).items())
+    assert lost
+    assert [name for name in lost if not name.startswith(outs)] == []
+    # What finetune goes on from stays; of the others nothing does.
+    assert stage == "finetune" or list(small_disk.iterdir()) == []
+    (pipeline / ".scratch").unlink()
+    (pipeline / "scratch-before").rename(pipeline / ".scratch")
+    assert losses(pipeline, undisturbed) == []

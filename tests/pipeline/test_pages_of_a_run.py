@@ -1,0 +1,44 @@
+"""The pages that a real run of the pipeline leaves: the report, and DVC's own plots."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.plots_page import plots_page
+from tests.support.browsing import chromium
+from tests.support.repositories import run
+
+
+def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
+    run(pipeline, "dvc", "plots", "show")
+    metrics = json.loads((pipeline / "metrics/recall.json").read_text())
+    with chromium() as browser:
+        for page in ("index.html", "map.html", "gallery.html"):
+            browser.open(pipeline / "metrics" / "report" / page)
+            assert browser.load_images() == []
+            assert browser.complaints() == []
+        assert browser.texts("#status") == ["8 of 8 queries, page 1 of 1"]
+        browser.click("input[value=right]")
+        assert len(browser.texts("article")) == round(8 * metrics["recall@1"])
+
+        browser.open(pipeline / "dvc_plots" / "index.html")
+        browser.wait("document.querySelectorAll('.mark-line path').length >= 3")
+        titles = browser.run(
+            "[...document.querySelectorAll('.role-title')].map(t => t.textContent)"
+        )
+        assert {
+            "Recall at N", "Recall by radius", "Known or unknown place",
+            "Error of the first prediction", "Training loss",
+        } <= set(titles)  # fmt: skip
+        assert browser.run("document.images.length") == 8 - round(8 * metrics["recall@1"])
+        assert browser.load_images() == []
+        assert browser.complaints(warnings=False) == []  # Vega warns of its own versions
+
+
+def test_a_page_without_a_slot_for_the_scripts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("{plot_divs}")
+    with pytest.raises(ValueError, match=r"page\.html: expected a slot"):
+        plots_page(template=tmp_path / "page.html", page=tmp_path / "out.html")

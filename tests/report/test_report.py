@@ -1,0 +1,272 @@
+"""The report opens from disk, works by mouse and keys, and trusts no file name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.browsing import Browser, chromium
+from tests.support.synthetic_run import HOSTILE, make_report, write_run
+from vpr.places.map_projection import latitude_longitude
+from vpr.report.charts import collect_charts
+from vpr.report.pages import as_script, load_templates
+from vpr.report.report import headline
+from vpr.report.worst_queries import find_worst
+
+NAMES = [f"drive/{number:03d}.jpg" for number in range(113)] + HOSTILE
+NUM_WRONG = 40  # of 120 queries every third is answered wrong
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("report") / "a run"
+    write_run(home, num_database=80, names=NAMES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        return make_report()
+
+
+def test_every_page_loads_without_complaint_or_network(browser: Browser, folder: Path) -> None:
+    for page in ("index.html", "map.html", "gallery.html"):
+        browser.open(folder / page)
+        assert browser.load_images() == []
+        assert browser.complaints() == []
+
+
+def test_the_overview_shows_recall_its_interval_and_every_curve(
+    browser: Browser, folder: Path
+) -> None:
+    browser.open(folder / "index.html")
+    (card,) = browser.texts(".card")
+    assert card.split("\n") == ["recall@1", "67.0 %", "50.0 % to 80.0 % along the route"]
+    charts = ["recall", "errors", "precision-recall", "loss"]
+    assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
+    browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 4")
+    assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
+
+
+def test_utility_is_drawn_where_it_was_measured(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    assert browser.texts(".pictures li") == [
+        f"database image {number}" for number in (0, 16, 32, 47, 63, 79)
+    ]
+    with Image.open(folder / "utility" / "000047.jpg") as picture:
+        left, right = (picture.getpixel((x, 24)) for x in (8, 56))
+    assert left[0] > 1.5 * left[2]  # it glows
+    assert max(right) - min(right) < 8  # grey
+
+
+def test_filters_show_the_queries_they_name(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "gallery.html")
+    assert browser.texts("#status") == ["120 of 120 queries, page 1 of 3"]
+    browser.click("input[value=wrong]")
+    assert browser.texts("#status") == [f"{NUM_WRONG} of 120 queries, page 1 of 1"]
+    assert all("✗ wrong" in text for text in browser.texts("article h2"))
+    assert browser.texts("article h2")[0].startswith("Query 2: drive/002.jpg")
+    browser.click("input[value=right]")
+    assert browser.texts("#status") == ["80 of 120 queries, page 1 of 2"]
+    browser.click("input[value=accepted-wrong]")
+    assert browser.texts("#status") == [f"{NUM_WRONG // 2} of 120 queries, page 1 of 1"]
+    assert not any("not accepted" in text for text in browser.texts("article h2"))
+
+
+def test_search_and_sorting_find_a_query(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "gallery.html")
+    browser.type("#name", "DRIVE/07")
+    assert browser.texts("#status") == ["10 of 120 queries, page 1 of 1"]
+    browser.type("#name", "한국어")
+    assert [text.split("\n")[0] for text in browser.texts("article h2")] == [
+        "Query 116: 한국어 사진 이름.jpg"
+    ]
+    browser.open(folder / "gallery.html")
+    browser.run("document.querySelector('#sort option[value=error]').selected = true")
+    browser.run(
+        "document.querySelector('#sort').dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    errors = browser.run("shown.map(query => REPORT.top.metres[query][0])")
+    assert errors == sorted(errors, reverse=True)
+    assert browser.run("isRight(shown[0])") is False
+
+
+def test_keys_walk_from_query_to_query_and_over_the_end_of_a_page(
+    browser: Browser, folder: Path
+) -> None:
+    focus = "document.activeElement.querySelector('h2')?.id"
+    browser.open(folder / "gallery.html")
+    browser.press("\ue014")  # right arrow
+    assert browser.run(focus) == "query-0"
+    browser.press("jj")
+    assert browser.run(focus) == "query-2"
+    browser.press("\ue012")  # left arrow
+    assert browser.run(focus) == "query-1"
+    browser.press("j" * 50)
+    assert browser.run(focus) == "query-51"
+    assert browser.texts("#status") == ["120 of 120 queries, page 2 of 3"]
+    browser.click("#name")
+    browser.press("j")
+    assert browser.run("document.activeElement.value") == "j"
+
+
+def test_a_query_has_an_address(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "gallery.html", "#query=101")
+    assert browser.run("document.activeElement.querySelector('h2').id") == "query-101"
+    browser.click("article.current a")
+    browser.wait("document.querySelector('#chosen')?.textContent.startsWith('Query 101')")
+
+
+def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
+    browser: Browser, folder: Path
+) -> None:
+    browser.open(folder / "map.html")
+    browser.wait("document.querySelectorAll('#map .points path').length >= 80 + 120")
+    drawn = browser.run(
+        "document.querySelector('#map').data.map(trace => [trace.legendgroup, trace.x.length])"
+    )
+    assert drawn[:2] == [["wrong", 3 * NUM_WRONG], ["right", 3 * 80]]
+    assert drawn[3:5] == [["wrong", NUM_WRONG], ["right", 80]]
+    place = browser.run(  # of the fifth right query in the window
+        "(({x, y, width, height}) => [x + width / 2, y + height / 2])(document"
+        ".querySelectorAll('#map .trace')[4].querySelectorAll('path.point')[4]"
+        ".getBoundingClientRect())"
+    )
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        event = {"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+        browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+    browser.wait("document.querySelector('#chosen').textContent === 'Query 6: drive/006.jpg'")
+    browser.click("#next-wrong")
+    assert browser.texts("#chosen") == ["Query 8: drive/008.jpg"]
+    browser.type("#number", "3\n")
+    assert browser.texts("#chosen") == ["Query 3: drive/003.jpg"]
+    assert browser.load_images() == []
+    assert browser.run("document.images.length") == 2
+
+
+def test_hostile_names_are_only_text(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "gallery.html", "#query=113")
+    headings = browser.run("[...document.querySelectorAll('article h2')].map(h => h.textContent)")
+    for number, name in enumerate(HOSTILE, start=113):
+        assert any(text.startswith(f"Query {number}: {name}✓") or
+                   text.startswith(f"Query {number}: {name}✗") for text in headings)  # fmt: skip
+    browser.open(folder / "map.html")
+    for number, name in enumerate(HOSTILE, start=113):
+        browser.run(f"location.hash = '#query={number}'")
+        browser.wait(f"document.querySelector('#chosen').textContent.startsWith('Query {number}')")
+        assert browser.run("document.querySelector('#chosen').textContent").endswith(name)
+    assert "owned" not in browser.run("document.title")
+    assert browser.load_images() == []
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("page", ["index.html", "map.html#query=2", "gallery.html"])
+def test_nothing_is_wider_than_a_phone(browser: Browser, folder: Path, page: str) -> None:
+    browser.resize(360, 740)
+    name, _, query = page.partition("#")
+    browser.open(folder / name, f"#{query}" if query else "")
+    assert browser.run("document.documentElement.scrollWidth") <= 360
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_each_control_and_image_has_a_name_for_screen_readers(
+    browser: Browser, folder: Path
+) -> None:
+    for page in ("index.html", "map.html", "gallery.html"):
+        browser.open(folder / page, "#query=1")
+        tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        roles = {"button", "link", "radio", "combobox", "searchbox", "spinbutton", "image", "img"}
+        nodes = [
+            (node["role"]["value"], node.get("name", {}).get("value"))
+            for node in tree
+            if not node["ignored"] and node["role"]["value"] in roles
+        ]
+        assert nodes
+        assert [role for role, name in nodes if not name] == []
+        assert [n for n in tree if not n["ignored"] and n["role"]["value"] == "main"]
+
+
+def test_dark_readers_get_a_dark_page(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    scheme = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    browser.wait("getComputedStyle(document.body).backgroundColor === 'rgb(18, 22, 27)'")
+    browser.wait("document.querySelector('#recall').layout.paper_bgcolor === '#1b2128'")
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_equal_runs_give_equal_reports(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "again", num_database=80, names=NAMES)
+    monkeypatch.chdir(tmp_path / "again")
+    again = make_report()
+    files = [file.relative_to(folder) for file in sorted(folder.rglob("*")) if file.is_file()]
+    assert len(files) > 200
+    for file in files:
+        assert (again / file).read_bytes() == (folder / file).read_bytes(), file
+
+
+def test_the_pages_data_is_what_the_run_predicted(folder: Path) -> None:
+    text = (folder / "data.js").read_text(encoding="utf-8")
+    data = json.loads(text.removeprefix("const REPORT = ").removesuffix(";\n"))
+    assert data["query"]["path"] == NAMES
+    assert data["top"]["correct"][0] == [True, True, True, False, False]  # 3, 5, 10, 15 m away
+    assert data["top"]["index"][1] == [1, 2, 3, 4, 5]
+    assert data["top"]["metres"][0] == [3.0, 5.83, 10.44, 15.3, 20.22]  # sqrt(3^2 + (5 k)^2)
+    assert data["top"]["margin"][0] == 0.01
+
+
+def test_a_script_cannot_be_closed_by_its_data() -> None:
+    script = as_script({"name": "</script><!--", "end": "\u2028"})
+    assert "<" not in script
+    assert "\u2028" not in script
+    assert json.loads(script)["name"] == "</script><!--"
+
+
+def test_templates_escape_what_is_put_into_them(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<p title='{{ name }}'>{{ name }}</p>")
+    text = load_templates(tmp_path).get_template("page.html").render(name="<b>'\"")
+    assert text == "<p title='&lt;b&gt;&#39;&#34;'>&lt;b&gt;&#39;&#34;</p>"
+
+
+def test_utm_becomes_latitude_and_longitude() -> None:
+    # The zone's central meridian at the equator, by definition of UTM; Brandenburg Gate by maps.
+    places = np.array([[500_000.0, 0.0], [389_910.0, 5_819_700.0]])
+    globe = latitude_longitude(places, "EPSG:32633")
+    np.testing.assert_allclose(globe[0], [0, 15], atol=1e-9)
+    np.testing.assert_allclose(globe[1], [52.5163, 13.3777], atol=2e-3)
+
+
+@pytest.mark.parametrize(("crs", "words"), [("UTM 33", "does not know"), ("EPSG:32633", "image 0")])
+def test_a_wrong_reference_system_is_named(crs: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        latitude_longitude(np.array([[1e12, 1e12]]), crs)
+
+
+def test_headline_takes_each_depth_with_its_intervals() -> None:
+    metrics = {"recall@10": 0.5, "recall@1": 0.25, "recall@1_answerable": 0.3,
+               "recall@1_block_bootstrap": [0.1, 0.4]}  # fmt: skip
+    assert headline(metrics) == [
+        {"n": 1, "recall": 0.25, "intervals": [("along the route", [0.1, 0.4])]},
+        {"n": 10, "recall": 0.5, "intervals": []},
+    ]
+
+
+def test_the_worst_queries_are_wrong_and_far() -> None:
+    metres, correct = np.array([5.0, 900.0, 30.0, 70.0]), np.array([True, True, False, False])
+    assert find_worst(metres, correct, count=3) == [3, 2]
+
+
+def test_a_curve_that_lacks_its_column_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recall.csv").write_text("n,reccall\n1,0.5\n")
+    with pytest.raises(ValueError, match="column 'recall' is missing"):
+        collect_charts([tmp_path / "recall.csv"])

@@ -1,0 +1,264 @@
+"""Re-ranking: keypoints, matches, inliers and the gate, against what is known without the code."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from stages.keypoints import keypoints
+from stages.rerank import rerank
+from vpr.matchers.keypoint_detection import detect_keypoints
+from vpr.matchers.matching import match_mutually, root_sift
+from vpr.matchers.verification import count_inliers
+from vpr.reranking.keypoints import ImageKeypoints, Keypoints, load_keypoints, save_keypoints
+from vpr.reranking.reranking import rerank_candidates, score_candidates
+from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
+
+
+def unit(count: int, dim: int, seed: int) -> np.ndarray:
+    rows = np.abs(np.random.default_rng(seed).normal(size=(count, dim))).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_root_sift_is_the_square_root_of_the_l1_normalised_histogram() -> None:
+    counts = np.zeros((2, 128), np.uint8)
+    counts[0, [3, 7]] = (9, 16)
+    expected = np.zeros((2, 128))
+    expected[0, [3, 7]] = (3 / 5, 4 / 5)
+    np.testing.assert_allclose(root_sift(counts), expected, atol=1e-7)
+
+
+def match_by_loops(first: np.ndarray, second: np.ndarray, ratio: float) -> list[list[int]]:
+    """Mutual nearest neighbours and Lowe's ratio test, one distance at a time."""
+    away = [[math.dist(one, other) for other in second] for one in first]
+    pairs = []
+    for a, row in enumerate(away):
+        b = min(range(len(row)), key=lambda other: row[other])
+        nearest_of_b = min(range(len(away)), key=lambda one: away[one][b])
+        others = [distance for other, distance in enumerate(row) if other != b]
+        if nearest_of_b == a and (not others or row[b] < ratio * min(others)):
+            pairs.append([a, b])
+    return pairs
+
+
+@pytest.mark.parametrize("ratio", [0.7, 0.9, 1.0])
+def test_matches_equal_those_of_plain_loops(ratio: float) -> None:
+    first = unit(40, 8, 0)
+    near = first[5:25] + 0.1 * unit(20, 8, 1)  # some with a partner, some without
+    second = np.concatenate([unit(15, 8, 2), near / np.linalg.norm(near, axis=1, keepdims=True)])
+    expected = match_by_loops(first, second, ratio)
+    assert match_mutually(first, second, ratio=ratio).tolist() == expected
+    assert 3 < len(expected) < 35
+
+
+def test_a_pattern_that_repeats_matches_nothing_and_a_single_one_has_no_rival() -> None:
+    one = unit(1, 8, 0)
+    assert match_mutually(one, np.repeat(one, 2, axis=0), ratio=0.9).tolist() == []
+    assert match_mutually(one, one, ratio=0.9).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(("num_first", "num_second"), [(0, 5), (5, 0), (0, 0)])
+def test_without_keypoints_there_are_no_matches(num_first: int, num_second: int) -> None:
+    pairs = match_mutually(unit(num_first, 8, 0), unit(num_second, 8, 1), ratio=0.8)
+    assert pairs.shape == (0, 2)
+
+
+HOMOGRAPHY = np.array([[0.9, -0.1, 30], [0.15, 1.1, -12], [2e-4, -1e-4, 1]])
+
+
+def seen_from_two_places(num_inliers: int, num_outliers: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    first = rng.uniform(0, 400, size=(num_inliers + num_outliers, 2))
+    projected = np.c_[first, np.ones(len(first))] @ HOMOGRAPHY.T
+    second = projected[:, :2] / projected[:, 2:]
+    angles = rng.uniform(0, 2 * np.pi, num_outliers)
+    far = rng.uniform(60, 200, num_outliers)[:, None]
+    second[num_inliers:] += far * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return first.astype(np.float32), second.astype(np.float32)
+
+
+def test_the_inliers_are_those_that_a_known_homography_moved() -> None:
+    first, second = seen_from_two_places(30, 20)
+    assert count_inliers(first, second, tolerance_px=3) == 30
+    assert count_inliers(first[:30], second[:30], tolerance_px=3) == 30
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_too_few_matches_are_no_inliers(count: int) -> None:
+    first, second = seen_from_two_places(count, 0)
+    assert count_inliers(first, second, tolerance_px=3) == 0
+
+
+def test_matches_that_define_no_homography_do_not_crash() -> None:
+    same = np.full((20, 2), 7, np.float32)
+    line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
+    assert count_inliers(same, same, tolerance_px=3) == 0
+    assert 0 <= count_inliers(line, same, tolerance_px=3) <= 20
+    assert 0 <= count_inliers(line, line[::-1], tolerance_px=3) <= 20
+
+
+RETRIEVAL = Predictions(
+    np.array([[4, 2, 0, 1], [0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 2, 4]]),
+    np.tile(np.array([0.1, 0.2, 0.3, 0.4], np.float32), (4, 1)),
+    5,
+)
+
+
+def test_the_gate_opens_for_many_inliers_and_a_lead_and_ties_keep_their_order() -> None:
+    scores = np.array([[3, 9, 20], [10, 10, 19], [2, 9, 1], [4, 12, 12]])
+    ranked = rerank_candidates(RETRIEVAL, scores, min_inliers=10, lead=2)
+    assert ranked.indices.tolist() == [
+        [0, 2, 4, 1],  # by inliers; the fourth was not looked at
+        [0, 1, 2, 3],  # 19 are less than twice 10
+        [3, 2, 1, 0],  # 9 are less than 10
+        [0, 2, 1, 4],  # the two equal ones stay in the retrieval's order
+    ]
+    np.testing.assert_allclose(ranked.distances[0], [0.3, 0.2, 0.1, 0.4])
+    assert ranked.num_database == 5
+
+
+def test_without_inliers_the_retrieval_stays_even_if_the_gate_is_open() -> None:
+    nothing = np.zeros((4, 4), np.int64)
+    ranked = rerank_candidates(RETRIEVAL, nothing, min_inliers=0, lead=0)
+    np.testing.assert_array_equal(ranked.indices, RETRIEVAL.indices)
+
+
+def texture(seed: int, width: int = 200, height: int = 150) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 5, width // 5, 3), np.uint8)
+    picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    return picture.filter(ImageFilter.GaussianBlur(1))
+
+
+def test_keypoints_are_the_strongest_and_a_blank_image_has_none() -> None:
+    pixels = np.asarray(texture(0))
+    everything = detect_keypoints(pixels, max_keypoints=10_000)
+    few = detect_keypoints(pixels, max_keypoints=20)
+    assert len(everything.points) > 60
+    assert few.points.shape == (20, 2)
+    assert few.descriptors.dtype == np.uint8
+    assert few.size == (150, 200)
+    np.testing.assert_array_equal(few.points, everything.points[:20])
+    blank = detect_keypoints(np.full((48, 64, 3), 90, np.uint8), max_keypoints=20)
+    assert blank.points.shape == (0, 2)
+    assert blank.descriptors.shape == (0, 128)
+
+
+def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
+    images = [
+        ImageKeypoints(np.ones((2, 2), np.float32), np.full((2, 128), 3, np.uint8), (10, 20)),
+        ImageKeypoints(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), (30, 40)),
+        ImageKeypoints(np.full((1, 2), 5, np.float32), np.full((1, 128), 7, np.uint8), (50, 60)),
+    ]
+    save_keypoints(tmp_path / "k", images)
+    stored = load_keypoints(tmp_path / "k")
+    for number, image in enumerate(images):
+        np.testing.assert_array_equal(stored.of(number).points, image.points)
+        np.testing.assert_array_equal(stored.of(number).descriptors, image.descriptors)
+        assert stored.of(number).size == image.size
+    np.save(tmp_path / "k/points.npy", np.ones((5, 2), np.float32))
+    with pytest.raises(ValueError, match=r"tells of 3 keypoints, points\.npy has 5"):
+        load_keypoints(tmp_path / "k")
+    np.save(tmp_path / "k/points.npy", np.ones((3, 2)))
+    with pytest.raises(ValueError, match="float64"):
+        load_keypoints(tmp_path / "k")
+
+
+PARAMS = """
+keypoints:
+  max_side_px: 400
+  max_keypoints: 300
+rerank:
+  method: {method}
+  top: {top}
+  ratio: 0.8
+  tolerance_px: 3.0
+  min_inliers: 10
+  lead: 2.0
+"""
+
+
+@pytest.fixture
+def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four database images, the last blank, and three queries: two views of image 2, a blank."""
+    monkeypatch.chdir(tmp_path)
+    for side in ("database", "query"):
+        (tmp_path / side).mkdir()
+    for number in range(3):
+        texture(number).save(f"database/{number:06d}.png")
+    Image.new("L", (64, 48), 128).save("database/000003.png")
+    view = texture(2).crop((20, 10, 190, 140))
+    view.convert("L").save("query/000000.png")  # greyscale
+    view.resize((340, 260), Image.Resampling.BICUBIC).save("query/000001.png")  # another size
+    Image.new("RGB", (200, 150)).save("query/000002.png")
+    distances = np.tile(np.array([0.1, 0.2, 0.3, 0.4], np.float32), (3, 1))
+    save_predictions(Path("found.npz"), Predictions(np.array([[0, 3, 2, 1]] * 3), distances, 4))
+    return tmp_path
+
+
+def run_stages(method: str, top: int, out: str) -> Predictions:
+    Path("params.yaml").write_text(PARAMS.format(method=method, top=top))
+    for side in ("database", "query"):
+        keypoints(images=Path(side), keypoints=Path("keypoints") / side)
+    num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
+    np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
+    rerank(
+        predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
+        query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), reranked=Path(out),
+    )  # fmt: skip
+    return load_reranked(Path(out))
+
+
+@pytest.mark.parametrize("top", [3, 4, 50])
+def test_the_right_place_comes_first_whatever_colour_and_size_the_photo_has(
+    street: Path, top: int
+) -> None:
+    ranked = run_stages("geometric", top, "r.npz")
+    assert ranked.indices[:2, 0].tolist() == [2, 2]
+    np.testing.assert_allclose(ranked.distances[:2, 0], 0.3)
+    assert ranked.indices[2].tolist() == [0, 3, 2, 1]  # blank: the retrieval stays
+
+
+def test_no_candidate_beyond_the_top_is_looked_at(street: Path) -> None:
+    ranked = run_stages("geometric", 2, "r.npz")
+    assert ranked.indices.tolist() == [[0, 3, 2, 1]] * 3
+
+
+def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None:
+    run_stages("geometric", 4, "a.npz")
+    first = {file: file.read_bytes() for file in Path("keypoints").rglob("*.npy")}
+    run_stages("geometric", 4, "b.npz")
+    assert Path("a.npz").read_bytes() == Path("b.npz").read_bytes()
+    assert {file: file.read_bytes() for file in first} == first
+    run_stages("none", 4, "c.npz")
+    assert Path("c.npz").read_bytes() == Path("found.npz").read_bytes()
+
+
+def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
+    run_stages("geometric", 4, "r.npz")
+    database, query = (load_keypoints(Path("keypoints") / side) for side in ("database", "query"))
+    settings = {"top": 4, "ratio": 0.9, "tolerance_px": 3.0}
+    orders = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 0, 1, 3]])
+    far = np.zeros((3, 4), np.float32)
+    scores = score_candidates(Predictions(orders, far, 4), database, query, **settings)
+    for row in range(3):
+        alone = Keypoints(*(getattr(query, name) for name in ("points", "descriptors")),
+                          query.sizes[row : row + 1], query.starts[row : row + 2])  # fmt: skip
+        backwards = Predictions(orders[row : row + 1, ::-1], far[:1], 4)
+        again = score_candidates(backwards, database, alone, **settings)
+        np.testing.assert_array_equal(again[0, ::-1], scores[row])
+    with pytest.raises(ValueError, match=r"predictions have \(3, 5\), keypoints \(3, 4\)"):
+        score_candidates(Predictions(orders, far, 5), database, query, **settings)
+
+
+def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
+    whole = texture(7)
+    pixels = np.asarray(whole)
+    inner = np.asarray(whole.crop((40, 30, 180, 140)))
+    a, b = (detect_keypoints(p, max_keypoints=300) for p in (pixels, inner))
+    pairs = match_mutually(root_sift(a.descriptors), root_sift(b.descriptors), ratio=0.8)
+    offsets = a.points[pairs[:, 0]] - b.points[pairs[:, 1]]
+    assert np.mean(np.abs(offsets - [40, 30]).max(axis=1) < 1) > 0.9

@@ -1,0 +1,136 @@
+"""Search is exact, and its files and the submission are checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vpr.retrieval import descriptors as descriptors_room
+from vpr.retrieval.descriptors import load_descriptors, save_descriptors
+from vpr.retrieval.predictions import Predictions, load_predictions, load_reranked, save_predictions
+from vpr.retrieval.ranking import rank_database
+from vpr.retrieval.submission import save_submission
+
+
+def unit(count: int, dim: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def brute_force(database: np.ndarray, query: np.ndarray, top_k: int) -> tuple:
+    """By the definition: every distance in float64, sorted by (distance, index)."""
+    rows = []
+    for one in query.astype(np.float64):
+        away = np.sqrt(((database - one) ** 2).sum(axis=1)).astype(np.float32)
+        rows.append(sorted(zip(away.tolist(), range(len(database)), strict=True))[:top_k])
+    return np.array([[i for _, i in row] for row in rows]), np.array(
+        [[d for d, _ in row] for row in rows]
+    )
+
+
+@pytest.mark.parametrize("block_bytes", [2**26, 700])
+def test_search_equals_brute_force_in_one_block_and_in_many(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(descriptors_room, "BLOCK_BYTES", block_bytes)
+    database, query = unit(90, 16, 0), unit(25, 16, 1)
+    indices, distances = rank_database(database, query, top_k=7)
+    expected = brute_force(database, query, 7)
+    np.testing.assert_array_equal(indices, expected[0])
+    np.testing.assert_allclose(distances, expected[1], atol=1e-6)
+    assert indices.dtype == np.int64
+    assert distances.dtype == np.float32
+
+
+def test_equal_distances_go_by_lower_index_also_across_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(descriptors_room, "BLOCK_BYTES", 3 * 16 * 4)
+    one = unit(1, 16, 0)
+    database = np.concatenate([unit(4, 16, 1), np.repeat(one, 6, axis=0)])
+    indices, distances = rank_database(database, one, top_k=4)
+    assert indices.tolist() == [[4, 5, 6, 7]]
+    assert distances.tolist() == [[0, 0, 0, 0]]
+
+
+def test_more_predictions_than_images_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"search.top_k = 6, but the database has only 5"):
+        rank_database(unit(5, 4, 0), unit(2, 4, 1), top_k=6)
+
+
+def test_descriptors_survive_their_file_and_are_checked(tmp_path: Path) -> None:
+    rows = unit(5, 4, 0)
+    file = tmp_path / "d.npy"
+    save_descriptors(file, iter([rows[:2], rows[2:]]), num_images=5)
+    np.testing.assert_array_equal(load_descriptors(file), rows)
+    with pytest.raises(ValueError, match="expected 6 descriptors, got 5"):
+        save_descriptors(file, iter([rows]), num_images=6)
+    rows[3] *= 2
+    save_descriptors(file, iter([rows]), num_images=5)
+    with pytest.raises(ValueError, match="row 3: expected a unit vector"):
+        load_descriptors(file)
+    np.save(file, rows.astype(np.float64))
+    with pytest.raises(ValueError, match="float64"):
+        load_descriptors(file)
+
+
+GOOD = Predictions(np.array([[1, 0], [2, 1]]), np.array([[0, 0.5], [0.1, 0.1]], np.float32), 3)
+
+
+def test_predictions_survive_their_file(tmp_path: Path) -> None:
+    save_predictions(tmp_path / "p.npz", GOOD)
+    again = load_predictions(tmp_path / "p.npz")
+    np.testing.assert_array_equal(again.indices, GOOD.indices)
+    np.testing.assert_array_equal(again.distances, GOOD.distances)
+    assert again.num_database == 3
+
+
+def test_a_reranked_order_need_not_ascend_but_is_a_ranking(tmp_path: Path) -> None:
+    file = tmp_path / "p.npz"
+    swapped = Predictions(GOOD.indices[:, ::-1], GOOD.distances[:, ::-1], 3)
+    save_predictions(file, swapped)
+    np.testing.assert_array_equal(load_reranked(file).distances, [[0.5, 0], GOOD.distances[1]])
+    with pytest.raises(ValueError, match="ascending"):
+        load_predictions(file)
+    save_predictions(file, Predictions(GOOD.indices, -GOOD.distances, 3))
+    with pytest.raises(ValueError, match="distances of unit vectors, 0 to 2"):
+        load_reranked(file)
+
+
+@pytest.mark.parametrize(
+    ("indices", "distances", "words"),
+    [
+        ([[1, -1], [2, 1]], GOOD.distances, "query 0: index -1"),
+        ([[1, 0], [3, 1]], GOOD.distances, "query 1: index 3"),
+        ([[1, 0], [2, 2]], GOOD.distances, "query 1: a database image stands twice"),
+        (GOOD.indices, [[0.5, 0], [0, 1]], "ascending"),
+        (GOOD.indices, [[0.5], [0]], "expected distances"),
+    ],
+)
+def test_what_is_no_ranking_is_refused(
+    tmp_path: Path, indices: list, distances: list, words: str
+) -> None:
+    file = tmp_path / "p.npz"
+    bad = Predictions(np.array(indices), np.array(distances, np.float32), 3)
+    save_predictions(file, bad)
+    with pytest.raises(ValueError, match=words):
+        load_predictions(file)
+
+
+def test_submission_has_the_challenges_form(tmp_path: Path) -> None:
+    save_submission(tmp_path / "s.json", GOOD)
+    text = (tmp_path / "s.json").read_text()
+    assert json.loads(text) == {
+        "Query": [{"id": 0, "positive": [1, 0]}, {"id": 1, "positive": [2, 1]}]
+    }
+    assert text.startswith('{\n    "Query": [\n        {\n            "id": 0,')
+
+
+def test_a_bad_submission_is_not_written(tmp_path: Path) -> None:
+    bad = Predictions(np.array([[0, 0]]), np.zeros((1, 2), np.float32), 3)
+    with pytest.raises(ValueError, match="stands twice"):
+        save_submission(tmp_path / "s.json", bad)
+    assert not (tmp_path / "s.json").exists()

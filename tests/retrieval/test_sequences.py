@@ -1,0 +1,161 @@
+"""Lines through the matrix equal a literal walk along them, and stop at every break."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.sequence import sequence
+from vpr.places.index import ImageIndex, save_index
+from vpr.retrieval import sequences
+from vpr.retrieval.descriptors import save_descriptors
+from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
+from vpr.retrieval.ranking import rank_database
+from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.retrieval.sequences import (
+    enhance_contrast,
+    find_recordings,
+    matrix_of_rankings,
+    rank_lines,
+    score_lines,
+)
+
+VELOCITIES = (0.7, 1.0, 1.6, -1.0)
+
+
+def random_matrix(num_queries: int, num_database: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(num_queries, num_database))
+
+
+def walk(
+    matrix: np.ndarray, query: list[str], database: list[str], *, length: int, top_k: int
+) -> list[list[int]]:
+    """The ranking of each query by walking every line point by point, by the definition."""
+    ranked = []
+    for q in range(len(query)):
+        scores = []
+        for j in range(len(database)):
+            means = []
+            for velocity in VELOCITIES:
+                values = []
+                for offset in range(-(length // 2), length - length // 2):
+                    row, column = q + offset, j + math.floor(velocity * offset + 0.5)
+                    inside = 0 <= row < len(query) and 0 <= column < len(database)
+                    if inside and query[row] == query[q] and database[column] == database[j]:
+                        values.append(matrix[row, column])
+                means.append(sum(values) / len(values))
+            scores.append((-max(means), j))
+        ranked.append([j for _, j in sorted(scores)[:top_k]])
+    return ranked
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 40])
+@pytest.mark.parametrize("block", [256, 3])
+def test_ranking_by_lines_equals_walking_them_whatever_the_blocks(
+    monkeypatch: pytest.MonkeyPatch, length: int, block: int
+) -> None:
+    monkeypatch.setattr(sequences, "BLOCK_QUERIES", block)
+    query, database = ["a"] * 7 + ["b"] * 4 + ["a"] * 1, ["x"] * 2 + ["y"] * 9
+    query[-1] = "c"  # names that differ, so that the walk needs no runs
+    matrix = random_matrix(len(query), len(database))
+    ranked = rank_lines(
+        lambda rows: matrix[rows], find_recordings(query, len(query)),
+        find_recordings(database, len(database)), length=length, velocities=VELOCITIES, top_k=6,
+    )  # fmt: skip
+    assert ranked.tolist() == walk(matrix, query, database, length=length, top_k=6)
+
+
+def test_a_line_by_hand() -> None:
+    matrix = np.array([[9, 0, 0, 0], [0, 0, 3, 0], [0, 0, 6, 0]], dtype=np.float64)
+    scores = score_lines(matrix, length=3, velocities=[1.0])
+    assert scores[1, 1] == (9 + 0 + 6) / 3  # the diagonal through it
+    assert scores[0, 0] == (9 + 0) / 2  # the query before it is not there
+    assert scores[1, 3] == (0 + 0) / 2  # the image behind it is not there
+    doubled = score_lines(matrix, length=3, velocities=[2.0])
+    assert doubled[1, 2] == (9 + 3) / 2  # from image 0 over image 2 to image 4, which is not there
+    both = score_lines(matrix, length=3, velocities=[1.0, 2.0])
+    assert both[1, 2] == 6  # the better of the two: 3 at velocity 1
+
+
+def test_a_repeated_name_is_another_recording_and_no_column_is_a_single_one() -> None:
+    runs = find_recordings(["a", "a", "b", "a"], 4)
+    assert [(run.start, run.stop) for run in runs] == [(0, 2), (2, 3), (3, 4)]
+    assert find_recordings(None, 3) == [slice(0, 3)]
+
+
+@pytest.mark.parametrize("reach", [None, 2])
+def test_contrast_equals_a_loop_over_the_surroundings(reach: int | None) -> None:
+    matrix, runs = random_matrix(3, 9), [slice(0, 4), slice(4, 9)]
+    ours = enhance_contrast(matrix, runs, reach=reach)
+    for q in range(3):
+        for j in range(9):
+            run = range(4) if j < 4 else range(4, 9)
+            near = range(9) if reach is None else [k for k in run if abs(k - j) <= reach]
+            around = [matrix[q, k] for k in near]
+            expected = (matrix[q, j] - np.mean(around)) / (np.std(around) + 1e-6)
+            assert ours[q, j] == pytest.approx(expected, abs=1e-9)
+    blank = enhance_contrast(np.full((1, 9), 0.5), runs, reach=reach)
+    np.testing.assert_allclose(blank, 0, atol=0.1)
+
+
+def test_rankings_count_down_from_one_and_images_not_named_count_nothing() -> None:
+    assert matrix_of_rankings(np.array([[2, 0], [1, 2]]), 4).tolist() == [
+        [0.5, 0, 1, 0], [0, 1, 0.5, 0],
+    ]  # fmt: skip
+
+
+def unit(count: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_a_line_of_one_ranks_as_the_search_does_with_its_distances() -> None:
+    database, query = unit(30, 0), unit(8, 1)
+    expected = rank_database(database, query, top_k=5)
+    ours = rank_descriptors(
+        database, query, [slice(0, 8)], [slice(0, 30)],
+        length=1, velocities=[1.0], reach=None, top_k=5,
+    )  # fmt: skip
+    np.testing.assert_array_equal(ours, expected[0])
+    np.testing.assert_array_equal(find_distances(database, query, ours), expected[1])
+
+
+@pytest.fixture
+def route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """A drive and the same again in noise that single images do not stand; its first image."""
+    monkeypatch.chdir(tmp_path)
+    database = unit(60, 0)
+    noisy = database[10:50] + 1.2 * unit(40, 1)
+    query = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
+    for name, rows in (("database", database), ("query", query)):
+        save_descriptors(Path(f"{name}.npy"), iter([rows]), num_images=len(rows))
+        # Nothing in coordinates tells where a query was: they are all the same.
+        index = ImageIndex([f"{n}.jpg" for n in range(len(rows))], np.zeros((len(rows), 2)))
+        save_index(Path(f"{name}.csv"), index)
+    found = rank_database(database, query, top_k=5)
+    save_predictions(Path("alone.npz"), Predictions(*found, len(database)))
+    return np.arange(10, 50)
+
+
+def run_stage_with(length: int) -> Predictions:
+    Path("params.yaml").write_text(
+        f"sequence: {{length: {length}, velocities: [0.8, 1.0], contrast_reach: null}}\n"
+    )
+    sequence(
+        predictions=Path("alone.npz"), database_descriptors=Path("database.npy"),
+        query_descriptors=Path("query.npy"), database=Path("database.csv"),
+        query=Path("query.csv"), sequenced=Path("along.npz"),
+    )  # fmt: skip
+    return load_reranked(Path("along.npz"))
+
+
+def test_off_is_the_same_file_and_on_finds_what_single_images_do_not(route: np.ndarray) -> None:
+    alone = run_stage_with(1)
+    assert Path("along.npz").read_bytes() == Path("alone.npz").read_bytes()
+    along = run_stage_with(7)
+    assert along.indices.shape == alone.indices.shape
+    assert np.mean(alone.indices[:, 0] == route) < 0.95
+    assert np.mean(along.indices[:, 0] == route) == 1

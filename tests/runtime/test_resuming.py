@@ -1,0 +1,172 @@
+"""A stage that was interrupted goes on, and gives the bytes of a straight run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import stages.finetune
+from stages.finetune import finetune
+from stages.trunk import trunk
+from stages.trunk_validation import trunk_validation
+from tests.support.repositories import ROOT
+from vpr.encoders.vgg16 import split_state
+from vpr.features import batches, extraction, feature_writer
+from vpr.places.index import ImageIndex, save_index
+from vpr.places.positives import save_positives
+from vpr.places.radius import find_training_positives
+from vpr.runtime.artefacts import SCRATCH
+from vpr.runtime.resuming import fingerprint
+from vpr.runtime.tensors import save_state
+from vpr.weights.random_weights import random_encoder
+
+CPU = torch.device("cpu")
+SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 2 1, 1
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
+    monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
+    Path("params.yaml").write_text(
+        "trunk: {encoder: vgg16, trainable_from: 5, precision: float32, max_side_px: null}\n"
+        "finetune: {validation_fraction: 0.5}\n"
+    )
+    Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
+    rng = np.random.default_rng(0)
+    Path("images").mkdir()
+    for number, (width, height) in enumerate(SIZES):
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"images/{number:06d}.png")
+    save_state(Path("frozen.pt"), split_state(random_encoder(0), 5)[0])
+
+
+def run(name: str, stage: Callable[..., None] = trunk) -> dict[str, bytes]:
+    stage(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
+    return {file.name: file.read_bytes() for file in Path(name).iterdir()}
+
+
+def interrupt_after(
+    num_batches: int, monkeypatch: pytest.MonkeyPatch, stage: Callable[..., None] = trunk
+) -> None:
+    whole = extraction.extract_features
+
+    def broken_off(*args: object) -> Iterator[torch.Tensor]:
+        for number, maps in enumerate(whole(*args)):  # type: ignore[arg-type]
+            if number == num_batches:
+                raise KeyboardInterrupt
+            yield maps
+        raise KeyboardInterrupt  # all done, not yet in place
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(extraction, "extract_features", broken_off)
+        run("resumed", stage)
+
+
+@pytest.mark.parametrize("num_batches", [0, 1, 3, 6])
+def test_the_trunk_goes_on_and_gives_the_same_bytes(
+    num_batches: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = run("straight")
+    interrupt_after(num_batches, monkeypatch)
+    assert not Path("resumed").exists()
+    capsys.readouterr()
+    assert run("resumed") == straight
+    done = [0, 2, 4, 5, 7, 8, 9][num_batches]
+    told = capsys.readouterr().out
+    assert told == (f"going on after the {done} images that were done\n" if done else "")
+    assert list(SCRATCH.iterdir()) == []
+
+
+def test_the_views_to_validate_on_go_on_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = run("straight", trunk_validation)
+    interrupt_after(2, monkeypatch, trunk_validation)
+    assert run("resumed", trunk_validation) == straight
+    assert "going on after the 3 images that were done" in capsys.readouterr().out
+
+
+def test_rows_behind_the_last_save_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = run("straight")
+    interrupt_after(3, monkeypatch)
+    (features,) = SCRATCH.rglob("features.npy")
+    with features.open("ab") as file:
+        file.write(b"half a row")
+    assert run("resumed") == straight
+
+
+def test_other_inputs_or_parameters_start_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt_after(3, monkeypatch)
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("float32", "bfloat16"))
+    run("resumed")
+    assert "going on" not in capsys.readouterr().out
+    assert np.load("resumed/features.npy").dtype == np.uint16
+
+
+def test_the_key_changes_with_everything_that_bits_depend_on() -> None:
+    def key(*values: object) -> str:
+        return fingerprint(*values, inputs=(Path("images"), Path("frozen.pt")), device=CPU)
+
+    keys = [key(1), key(2)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    keys.append(key(1))
+    torch.set_num_threads(threads)
+    assert key(1) == keys[0]
+    pixel = bytearray(Path("images/000004.png").read_bytes())
+    pixel[-20] ^= 1
+    Path("images/000004.png").write_bytes(pixel)
+    keys.append(key(1))
+    Path("env.yaml").write_text("numpy: 2.0.0\n")
+    keys.append(key(1))
+    assert len(set(keys)) == 5
+
+
+def write_training_data() -> dict[str, Path]:
+    places = np.stack([np.arange(12) * 10.0, np.zeros(12)], axis=1)
+    photos = ImageIndex(paths=[f"{number}.png" for number in range(12)], coordinates=places)
+    save_index(Path("database.csv"), photos)
+    save_positives(Path("near.npz"), find_training_positives(places, radius_m=10))
+    below, above = split_state(random_encoder(0), 24)
+    save_state(Path("below.pt"), below)
+    save_state(Path("above.pt"), above)
+    torch.manual_seed(0)
+    for name, num_images in (("features", 12), ("views", 3)):
+        with feature_writer.FeatureWriter(Path(name)) as writer:
+            writer.append(torch.randn(num_images, 512, 3, 4))
+    names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
+             "trainable": "above.pt", "features": "features", "validation": "views"}  # fmt: skip
+    return {option: Path(name) for option, name in names.items()}
+
+
+def test_training_goes_on_after_the_last_epoch_and_gives_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = (ROOT / "params.yaml").read_text()
+    Path("params.yaml").write_text(params.replace("  epochs: 5", "  epochs: 2"))
+    inputs = write_training_data()
+    finetune(**inputs, model=Path("straight"))
+
+    def stop_after_one(records: Iterator[object], state: object) -> None:
+        next(records)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages.finetune, "announce_epochs", stop_after_one)
+        finetune(**inputs, model=Path("resumed"))
+    capsys.readouterr()
+    finetune(**inputs, model=Path("resumed"))
+    assert "going on after epoch 1\n" in capsys.readouterr().out
+    for file in Path("straight").iterdir():
+        assert file.read_bytes() == (Path("resumed") / file.name).read_bytes(), file.name
+    assert list(SCRATCH.iterdir()) == []

@@ -1,0 +1,90 @@
+"""Whole repositories to run commands in, and what more than one test file needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {  # a dozen small images, so that a whole run takes seconds
+    "num_database: 160": "num_database: 12",
+    "num_query: 120": "num_query: 8",
+    "spacing_m: 5.0": "spacing_m: 25.0",
+    "width_px: 256": "width_px: 64",
+    "height_px: 192": "height_px: 48",
+    "num_clusters: 16": "num_clusters: 4",
+    "top_k: 20": "top_k: 5",
+    "epochs: 5": "epochs: 1",
+}
+
+
+def dvc_environment() -> dict[str, str]:
+    """Environment of a command that finds this Python, and no setting of the user's."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+
+
+def run(folder: Path, *command: str, code: int = 0) -> str:
+    """Run a command in a folder, expect its exit code, and give all that it printed."""
+    done = subprocess.run(
+        command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == code, text
+    return text
+
+
+def copy_repository(folder: Path) -> Path:
+    """The repository's tracked files, a small demo set, and git without a commit; nothing ran."""
+    for name in run(ROOT, "git", "ls-files").split("\n"):
+        source = ROOT / name
+        if source.is_file() and not name.startswith(("tests/", "metrics/queries", "metrics/rec")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+    for lock in ("dvc.lock", "data/dvc.lock"):
+        (folder / lock).unlink(missing_ok=True)
+    for old, new in SMALL.items():
+        change(folder, old, new)
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "git", "config", "user.name", "Tester")
+    run(folder, "git", "config", "user.email", "tester@example.org")
+    return folder
+
+
+def make_pipeline(folder: Path) -> Path:
+    """Make a DVC repository and run the pipeline in it once, on a small demo set."""
+    copy_repository(folder)
+    run(folder, "dvc", "repro")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "The pipeline, run once")
+    return folder
+
+
+def require(condition: object, reason: str) -> None:
+    """Skip the test with a reason where something is missing; on CI that is a failure."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing on CI: {reason}")
+    pytest.skip(reason)
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    """Replace a text in the parameters of a folder."""
+    params = (folder / "params.yaml").read_text()
+    assert old in params
+    (folder / "params.yaml").write_text(params.replace(old, new))
+
+
+def stages_run(output: str) -> set[str]:
+    return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", output)}

@@ -1,0 +1,174 @@
+"""Checkpoints are loaded strictly, and nothing in them is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from vpr.weights.checkpoint_files import Form, save_checkpoint
+from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.weights.random_weights import random_encoder
+
+STATE = random_encoder(0) | {
+    "pool.conv.weight": torch.rand(4, 512, 1, 1),
+    "pool.centroids": torch.rand(4, 512),
+}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("old_numpy", [True, False])
+def test_the_challenges_own_form_loads(tmp_path: Path, old_numpy: bool) -> None:
+    file = tmp_path / "pittsburgh_checkpoint.pth.tar"
+    recalls = {1: np.float64(0.84), 5: np.float64(0.93)}
+    content: dict[str, Any] = {
+        "epoch": 13, "state_dict": STATE, "recalls": recalls, "best_score": np.float64(0.93),
+        "parallel": False,
+    }  # fmt: skip
+    content["optimizer"] = {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": []}
+    torch.save(content, file, _use_new_zipfile_serialization=False)
+    if old_numpy:  # numpy < 2 named the module without the underscore
+        data = file.read_bytes()
+        assert b"cnumpy._core.multiarray\nscalar" in data
+        file.write_bytes(data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
+    found = parse_checkpoint(file)
+    assert same(found.state, STATE)
+    assert found.notes == {"epoch": 13, "recalls": {1: 0.84, 5: 0.93}, "best_score": 0.93}
+    assert (found.num_clusters, found.dim, found.vlad_version) == (4, 512, 1)
+    assert found.whitening_dim is None
+    assert "legacy pickle" in describe_checkpoint(found)
+    assert "4 clusters x 512 dimensions (vladv1), no whitening" in describe_checkpoint(found)
+
+
+def test_a_bare_state_dict_loads_in_both_containers(tmp_path: Path) -> None:
+    for zipped in (True, False):
+        torch.save(STATE, tmp_path / "bare.pt", _use_new_zipfile_serialization=zipped)
+        assert same(parse_checkpoint(tmp_path / "bare.pt").state, STATE)
+
+
+def test_torchvisions_vgg16_loads_without_its_classifier(tmp_path: Path) -> None:
+    encoder = random_encoder(0)
+    content = {key.replace("encoder.", "features."): value for key, value in encoder.items()}
+    torch.save(content | {"classifier.0.weight": torch.zeros(2, 2)}, tmp_path / "vgg16.pth")
+    found = parse_checkpoint(tmp_path / "vgg16.pth")
+    assert same(found.state, encoder)
+    assert (found.num_clusters, found.vlad_version) == (None, None)
+
+
+def rename(state: dict[str, torch.Tensor], **parts: str) -> dict[str, torch.Tensor]:
+    split = (name.split(".", 1) for name in state)
+    return dict(zip((f"{parts[part]}.{rest}" for part, rest in split), state.values(), strict=True))
+
+
+def test_dataparallel_for_each_part_loads(tmp_path: Path) -> None:
+    state = rename(STATE, encoder="encoder.module", pool="pool.module")
+    torch.save({"state_dict": state, "parallel": True}, tmp_path / "a.pth.tar")
+    assert same(parse_checkpoint(tmp_path / "a.pth.tar").state, STATE)
+
+
+def test_the_benchmarks_form_loads_with_its_bias_and_its_array_of_recalls(tmp_path: Path) -> None:
+    state = STATE | {"pool.conv.bias": torch.rand(4)}
+    recalls = np.array([38.5, 59.0, 70.5, 79.0])
+    inner = rename(state, encoder="module.backbone", pool="module.aggregation")
+    content = {"epoch_num": 7, "model_state_dict": inner, "recalls": recalls, "best_r5": recalls[1]}
+    torch.save(content, tmp_path / "best_model.pth")
+    found = parse_checkpoint(tmp_path / "best_model.pth")
+    assert same(found.state, state)
+    assert found.vlad_version == 2
+    assert found.notes == {"epoch": 7, "recalls": [38.5, 59.0, 70.5, 79.0], "best_score": 59.0}
+
+
+def test_whitening_loads_with_the_pool_and_not_without_it(tmp_path: Path) -> None:
+    whitening = {"WPCA.0.weight": torch.rand(8, 2048, 1, 1), "WPCA.0.bias": torch.rand(8)}
+    torch.save({"state_dict": STATE | whitening}, tmp_path / "wpca.pth.tar")
+    found = parse_checkpoint(tmp_path / "wpca.pth.tar")
+    assert same(found.state, STATE | whitening)
+    assert found.whitening_dim == 8
+    assert "pool.centroids: missing" in refused(tmp_path, random_encoder(0) | whitening)
+
+
+def test_half_precision_and_parameters_become_float32(tmp_path: Path) -> None:
+    torch.save({name: torch.nn.Parameter(t.half()) for name, t in STATE.items()}, tmp_path / "h.pt")
+    state = parse_checkpoint(tmp_path / "h.pt").state
+    assert same(state, {name: tensor.half().float() for name, tensor in STATE.items()})
+    assert not any(tensor.requires_grad for tensor in state.values())
+
+
+@pytest.mark.parametrize("form", ["nanne", "bare", "safetensors"])
+def test_there_and_back_is_the_identity(tmp_path: Path, form: Form) -> None:
+    notes = {"epoch": 13, "recalls": {1: 0.84, 5: 0.93}, "best_score": 0.93}
+    for name in ("one", "another"):
+        save_checkpoint(tmp_path / name, STATE, notes, form=form)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "another").read_bytes()
+    found = parse_checkpoint(tmp_path / "one")
+    assert same(found.state, STATE)
+    assert list(found.state) == list(STATE)
+    assert found.notes == ({} if form == "bare" else notes)
+
+
+def test_safetensors_of_others_load(tmp_path: Path) -> None:
+    safetensors.torch.save_file(STATE, tmp_path / "a.safetensors")
+    assert same(parse_checkpoint(tmp_path / "a.safetensors").state, STATE)
+    save_checkpoint(tmp_path / "b.safetensors", STATE, {"epoch": 1}, form="safetensors")
+    assert same(safetensors.torch.load_file(tmp_path / "b.safetensors"), STATE)
+
+
+def test_numpy_numbers_of_every_type_are_read_without_numpy(tmp_path: Path) -> None:
+    numbers = {2: np.float32(0.5), 3: np.int64(-7), 4: np.bool_(True), 5: np.float16(0.25)}
+    swapped = np.array([1.0, 2.5], dtype=">f8")
+    torch.save(STATE | {"state_dict": STATE, "recalls": numbers}, tmp_path / "a.pt")
+    assert parse_checkpoint(tmp_path / "a.pt").notes["recalls"] == {2: 0.5, 3: -7, 4: 1, 5: 0.25}
+    torch.save({"state_dict": STATE, "recalls": swapped}, tmp_path / "b.pt")
+    assert parse_checkpoint(tmp_path / "b.pt").notes["recalls"] == [1.0, 2.5]
+    assert "'O8'" in refused(tmp_path, {"state_dict": STATE, "x": np.array([None])})
+
+
+def refused(tmp_path: Path, content: object) -> str:
+    torch.save(content, tmp_path / "bad.pt")
+    with pytest.raises(ValueError, match=r"bad\.pt") as caught:
+        parse_checkpoint(tmp_path / "bad.pt")
+    return str(caught.value)
+
+
+def test_one_message_lists_all_that_is_wrong(tmp_path: Path) -> None:
+    changed: dict[str, Any] = dict(STATE)
+    del changed["encoder.0.bias"]
+    changed["extra.weight"] = torch.zeros(1)
+    changed["encoder.2.bias"] = torch.zeros(63)
+    changed["encoder.5.bias"] = torch.full((128,), float("nan"))
+    changed["encoder.7.bias"] = torch.zeros(128, dtype=torch.int64)
+    changed["encoder.module.10.bias"] = changed["encoder.10.bias"]
+    message = refused(tmp_path, changed)
+    for words in ("encoder.10.bias: is there twice", "encoder.0.bias: missing",
+                  "extra.weight: not part", "(64,), found (63,)",
+                  "encoder.5.bias: has values", "encoder.7.bias: expected floating"):  # fmt: skip
+        assert words in message
+
+
+def test_values_that_fit_no_float32_or_are_repeated_or_not_plain_are_refused(
+    tmp_path: Path,
+) -> None:
+    changed: dict[str, Any] = dict(STATE)
+    changed["encoder.0.bias"] = torch.full((64,), 1e300, dtype=torch.float64)
+    changed["encoder.2.bias"] = torch.zeros(1).expand(64)
+    changed["encoder.5.bias"] = torch.zeros(128, device="meta")
+    changed["encoder.7.bias"] = 3
+    changed[8] = torch.zeros(1)
+    message = refused(tmp_path, changed)
+    for words in ("encoder.0.bias: has values that are not", "encoder.2.bias: expected 64 values",
+                  "encoder.5.bias: expected plain", "encoder.7.bias: expected a tensor, found int",
+                  "8: expected a name"):  # fmt: skip
+        assert words in message
+
+
+def test_a_pool_without_centroids_is_refused(tmp_path: Path) -> None:
+    changed = dict(STATE)
+    del changed["pool.centroids"]
+    assert "pool.centroids: missing" in refused(tmp_path, changed)

@@ -1,0 +1,1 @@
+"""`python -m vpr berlin`: the challenge's baseline in one command."""

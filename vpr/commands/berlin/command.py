@@ -1,0 +1,59 @@
+"""`python -m vpr berlin DATA CHECKPOINT`, as `make berlin` calls it: the challenge's baseline."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpr.commands.berlin.challenge import baseline_params, compare_with_published
+from vpr.commands.berlin.challenge_files import copy_checkpoint, place_checkpoint, unpack_set
+from vpr.repository.parameter_edits import set_params
+from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+
+SET = Path("data/berlin")
+WEIGHTS = Path("models/pretrained")
+RECALL = Path("metrics/recall.json")
+
+NEXT = """To keep this as the baseline:
+  git add params.yaml dvc.lock metrics {tracked} && git commit -m "Berlin baseline"
+To train as the challenge does, and compare:
+  dvc exp run -n finetuned -S finetune.epochs=5 -S finetune.lr=1e-5
+  python -m vpr compare HEAD finetuned"""
+
+
+def berlin(
+    data: Annotated[Path, typer.Argument(help="Folder or zip with berlin.mat and its images.")],
+    checkpoint: Annotated[Path, typer.Argument(help="pittsburgh_checkpoint.pth.tar.")],
+) -> None:
+    """Run the challenge's baseline on its data set, and print recall beside the published one."""
+    data, checkpoint = data.expanduser(), checkpoint.expanduser()
+    weights = place_checkpoint(checkpoint, WEIGHTS)
+    found = parse_checkpoint(checkpoint)
+    print(f"{checkpoint}: {describe_checkpoint(found)}")
+    params = baseline_params(SET, weights, found)
+    try:
+        written = {SET: unpack_set(data, SET), weights: copy_checkpoint(checkpoint, weights)}
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OSError(f"{Path.cwd()}: the disk is full; what was begun is removed") from None
+    for path, is_new in written.items():
+        print(f"{path}: {'written' if is_new else 'there already, with the same bytes'}")
+    _run("dvc", "add", "--quiet", str(SET), str(weights))
+    for change in set_params(params):
+        print(f"params.yaml: {change}")
+    _run("dvc", "repro")
+    print(compare_with_published(json.loads(RECALL.read_text())))
+    print(NEXT.format(tracked=f"{SET}.dvc {weights}.dvc"))
+
+
+def _run(module: str, *arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)

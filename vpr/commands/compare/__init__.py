@@ -1,0 +1,1 @@
+"""`python -m vpr compare`: two runs, query by query."""

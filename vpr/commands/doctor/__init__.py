@@ -1,0 +1,1 @@
+"""`python -m vpr doctor`: whether a run can start."""

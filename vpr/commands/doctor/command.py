@@ -1,0 +1,147 @@
+"""`python -m vpr doctor`: is everything there that a run needs?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from stages.evaluate import EvaluateParams
+from stages.finetune import FinetuneParams
+from stages.keypoints import KeypointsParams
+from stages.prepare import PrepareParams
+from stages.pretrained import PretrainedParams
+from stages.report import ReportParams
+from stages.rerank import RerankParams
+from stages.sample import SampleParams
+from stages.search import SearchParams
+from stages.sequence import SequenceParams
+from stages.thumbnails import ThumbnailsParams
+from stages.trunk import TrunkParams
+from stages.utility import UtilityParams
+from stages.whiten import WhitenParams
+from vpr.commands.doctor.finding import Finding
+from vpr.commands.doctor.machine_findings import check_disk, check_faiss_gpu, check_torch_gpu
+from vpr.commands.doctor.readiness import (
+    check_dataset,
+    check_names,
+    check_packages,
+    check_python,
+    check_sharing,
+    check_weights,
+)
+from vpr.commands.doctor.run_findings import check_runs
+from vpr.commands.doctor.set_findings import check_set
+from vpr.commands.doctor.sharing_findings import check_cache, check_locks, check_remote
+from vpr.commands.doctor.weights_findings import check_checkpoint
+from vpr.datasets.params import DatasetParams
+from vpr.encoders.dense_rootsift import DenseRootSift
+from vpr.features.trunk import SiftTrunk, VggTrunk
+from vpr.repository.dvc import find_cache, read_config
+from vpr.repository.recorded_outs import list_recorded
+from vpr.runtime.parameters import check_params, load_param, load_params
+
+ROOT = Path()
+
+SECTIONS: dict[str, type] = {
+    "dataset": DatasetParams,
+    "prepare": PrepareParams,
+    "thumbnails": ThumbnailsParams,
+    "pretrained": PretrainedParams,
+    "trunk": TrunkParams,
+    "finetune": FinetuneParams,
+    "whiten": WhitenParams,
+    "search": SearchParams,
+    "keypoints": KeypointsParams,
+    "utility": UtilityParams,
+    "rerank": RerankParams,
+    "sequence": SequenceParams,
+    "evaluate": EvaluateParams,
+    "report": ReportParams,
+    "sample": SampleParams,
+}
+
+
+def doctor(
+    quick: Annotated[bool, typer.Option(help="Print only what would stop a run at once.")] = False,
+) -> None:
+    """Check Python, packages, parameters, machine, data set and weights: each OK, or what to do."""
+    all_ok = True
+    for finding in _findings(quick=quick):
+        all_ok = all_ok and finding.ok
+        if not (quick and finding.ok):
+            print(finding, flush=True)
+    if not all_ok:
+        sys.exit(1)
+
+
+def _findings(*, quick: bool) -> Iterator[Finding]:
+    """One finding after the other; the quick part opens no image and no checkpoint."""
+    yield check_python()
+    yield check_packages()
+    problems = check_params(SECTIONS)
+    if problems:
+        yield from (Finding("parameters", problem, ok=False) for problem in problems)
+        return
+    yield Finding("parameters", "params.yaml fits every stage", ok=True)
+    dataset = check_dataset(ROOT)
+    yield dataset
+    yield check_weights(ROOT)
+    yield check_names()
+    yield check_runs(ROOT)
+    locks = check_locks(ROOT)
+    yield locks
+    if quick:
+        return
+    yield check_torch_gpu()
+    yield check_faiss_gpu()
+    yield from _check_checkpoint()
+    yield check_sharing(ROOT)
+    if locks.ok:
+        yield from _check_shared()
+    if dataset.ok and Path(load_param("dataset.dir", str)).is_dir():
+        yield from _check_set()
+
+
+def _check_shared() -> Iterator[Finding]:
+    try:
+        yield check_remote(read_config())
+        yield check_cache(find_cache(), list_recorded(ROOT))
+    except OSError as error:  # in dvc's own words
+        yield Finding("remote and cache", str(error), ok=True, is_note=True)
+
+
+def _check_checkpoint() -> Iterator[Finding]:
+    params = load_params("pretrained", PretrainedParams)
+    tuned = load_params("finetune", FinetuneParams)
+    file = ROOT / "models/pretrained" / params.weights
+    if file.is_file() and file.name not in ("random", "imagenet"):
+        yield check_checkpoint(
+            file, sha256=params.sha256, num_clusters=tuned.num_clusters,
+            vlad_version=tuned.vlad_version,
+        )  # fmt: skip
+
+
+def _check_set() -> Iterator[Finding]:
+    chosen, trunk = load_params("dataset", DatasetParams), load_params("trunk", TrunkParams)
+    tuned = load_params("finetune", FinetuneParams)
+    precision = getattr(torch, trunk.precision)
+    network = (
+        VggTrunk(trunk.trainable_from, precision)
+        if trunk.encoder == "vgg16"
+        else SiftTrunk(DenseRootSift(), precision)
+    )
+    yield from check_set(
+        Path(chosen.dir), chosen.index, crs=chosen.crs,
+        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+        other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
+        check_disk=partial(
+            check_disk, map_shape=network.map_shape, precision=precision,
+            max_side_px=trunk.max_side_px, num_clusters=tuned.num_clusters,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""What the images of a data set are like, each looked at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.gathering import find_image
+from vpr.places.images import ORIENTATION, check_image
+from vpr.runtime.progress import track
+
+NUM_THREADS = 4  # decoding releases the interpreter
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """One image, as its file tells.
+
+    Args:
+        label: Side, index and name, as the stages' messages have them.
+        file: The file, or None if there is none in the data set's folder.
+        problem: Why the image cannot be used, or None.
+        digest: SHA-256 of the file's bytes.
+        size_px: Width and height as stored.
+        mode: Pillow's name of the pixel format.
+        is_turned: Whether its EXIF data ask for a rotation or mirroring.
+    """
+
+    label: str
+    file: Path | None = None
+    problem: str | None = None
+    digest: str = ""
+    size_px: tuple[int, int] = (0, 0)
+    mode: str = ""
+    is_turned: bool = False
+
+
+def survey_images(root: Path, truth: GroundTruth) -> list[ImageFacts]:
+    """Look at every image of a data set, the database's first.
+
+    Nothing is raised for an image that is missing or damaged: its facts say so.
+
+    Args:
+        root: The data set's folder.
+        truth: Both sides of the set.
+    """
+    sides = (("database", truth.database.paths), ("query", truth.query.paths))
+    labelled = [
+        (f"{side} image {number} ({name!r})", name)
+        for side, names in sides
+        for number, name in enumerate(names)
+    ]
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        done = pool.map(lambda one: _look_at(root, *one), labelled)
+        return list(track(done, total=len(labelled), title="images"))
+
+
+def usable(facts: Sequence[ImageFacts]) -> list[ImageFacts]:
+    """Those without a problem."""
+    return [one for one in facts if one.problem is None]
+
+
+def _look_at(root: Path, label: str, name: str) -> ImageFacts:
+    try:
+        file = find_image(root, name)
+    except (ValueError, FileNotFoundError) as error:
+        return ImageFacts(label, problem=str(error).removeprefix(f"{name!r}: "))
+    try:
+        check_image(file)
+    except ValueError as error:
+        return ImageFacts(label, file, problem=str(error).removeprefix(f"{file}: "))
+    with Image.open(file) as image:
+        return ImageFacts(
+            label, file, None, hashlib.sha256(file.read_bytes()).hexdigest(), image.size,
+            image.mode, is_turned=image.getexif().get(ORIENTATION, 1) != 1,
+        )  # fmt: skip

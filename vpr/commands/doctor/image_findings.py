@@ -1,0 +1,84 @@
+"""What the doctor says about a data set's images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from vpr.commands.doctor.finding import Finding
+from vpr.commands.doctor.image_facts import ImageFacts, usable
+
+NUM_NAMED = 3  # images named in one line
+TREATMENT = {
+    "L": "greyscale: made RGB", "LA": "greyscale with transparency: made RGB, that is dropped",
+    "RGBA": "with transparency: it is dropped, the colour below shows", "CMYK": "CMYK: made RGB",
+    "P": "of a palette: made RGB", "1": "black and white: made RGB",
+    "I;16": "16-bit greyscale: scaled to 8 bits", "I;16B": "16-bit greyscale: scaled to 8 bits",
+    "I": "16-bit greyscale: scaled to 8 bits",
+}  # fmt: skip
+SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
+
+
+def check_missing(facts: Sequence[ImageFacts]) -> Finding:
+    """Images that are not in the data set's folder."""
+    missing = [one for one in facts if one.file is None]
+    if missing:
+        return Finding("missing images", _listed(missing, len(facts)), ok=False)
+    return Finding("missing images", f"none of {len(facts)}", ok=True)
+
+
+def check_decoding(facts: Sequence[ImageFacts]) -> Finding:
+    """Images that do not decode to the end."""
+    damaged = [one for one in facts if one.file is not None and one.problem is not None]
+    if damaged:
+        words = _listed(damaged, len(facts)) + ": replace them, or take them out of the set"
+        return Finding("damaged images", words, ok=False)
+    return Finding("damaged images", "none", ok=True)
+
+
+def check_duplicates(facts: Sequence[ImageFacts]) -> Finding:
+    """Images that have the very bytes of another one, above all queries that the database has."""
+    groups: dict[str, list[ImageFacts]] = {}
+    for one in usable(facts):
+        groups.setdefault(one.digest, []).append(one)
+    twins = [group for group in groups.values() if len(group) > 1]
+    if not twins:
+        return Finding("equal images", "none", ok=True)
+    both = [group for group in twins if len({one.label.split()[0] for one in group}) == 2]
+    first = " = ".join(one.label for one in (both or twins)[0][:NUM_NAMED])
+    words = f"{len(twins)} pictures are there more than once ({first})"
+    if both:
+        words += f"; {len(both)} are database and query at once, which flatters recall"
+    return Finding("equal images", words + ": take the copies out", ok=True, is_note=True)
+
+
+def check_sizes(facts: Sequence[ImageFacts]) -> Finding:
+    """Sizes, and images too small for the network."""
+    small = [one for one in usable(facts) if min(one.size_px) < SMALLEST_PX]
+    if small:
+        words = f"{_listed(small, len(facts))}: below {SMALLEST_PX} pixels, take them out"
+        return Finding("image sizes", words, ok=False)
+    counts = Counter(one.size_px for one in usable(facts))
+    words = ", ".join(f"{w}x{h} ({n} images)" for (w, h), n in counts.most_common(4))
+    if len(counts) > 4:
+        words += f" and {len(counts) - 4} more"
+    if len(counts) > 1:
+        words += ": nothing to do, only images of one size are computed together"
+    return Finding("image sizes", words or "no image to measure", ok=True)
+
+
+def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
+    """Images that are not plain upright RGB, and what is done with them."""
+    counts = Counter(TREATMENT.get(one.mode, f"{one.mode}: made RGB") for one in usable(facts)
+                     if one.mode != "RGB")  # fmt: skip
+    turned = sum(one.is_turned for one in usable(facts))
+    words = [f"{number} {treatment}" for treatment, number in counts.most_common()]
+    words += [f"{turned} turned by EXIF: read upright"] if turned else []
+    return Finding("pixel formats", "; ".join(words) or "all upright RGB", ok=True)
+
+
+def _listed(some: Sequence[ImageFacts], total: int) -> str:
+    named = ", ".join(f"{one.label}: {one.problem}" if one.problem else one.label
+                      for one in some[:NUM_NAMED])  # fmt: skip
+    more = f" and {len(some) - NUM_NAMED} more" if len(some) > NUM_NAMED else ""
+    return f"{len(some)} of {total}: {named}{more}"

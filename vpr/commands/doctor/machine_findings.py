@@ -1,0 +1,68 @@
+"""What the doctor says about the machine: its GPU and its disk."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import faiss
+import torch
+
+from vpr.commands.doctor.finding import Finding
+from vpr.encoders.vgg16 import encoder_shapes
+from vpr.places.images import read_size
+
+FLOAT_BYTES = 4
+NUM_WRITTEN = {"networks": 2, "descriptors": 2}  # at the start and trained; plain and whitened
+
+
+def check_torch_gpu() -> Finding:
+    """The device that the network runs on."""
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / 1e9
+        words = f"{torch.cuda.get_device_name(0)}, {memory:.0f} GB"
+    else:
+        words = f"none: the network runs on the CPU ({torch.get_num_threads()} threads)"
+    return Finding("GPU for torch", words, ok=True)
+
+
+def check_faiss_gpu() -> Finding:
+    """The device that the search runs on."""
+    count = faiss.get_num_gpus()
+    words = f"{count} seen" if count else "none: the search runs on the CPU, exact all the same"
+    return Finding("GPU for faiss", words, ok=True)
+
+
+def check_disk(
+    files: Sequence[Path],
+    *,
+    map_shape: Callable[[int, int], tuple[int, int, int]],
+    precision: torch.dtype,
+    max_side_px: int | None,
+    num_clusters: int,
+) -> Finding:
+    """Whether the disk holds what a run from nothing writes, and DVC's copy of it.
+
+    Args:
+        files: The images of both sides, each one that decodes.
+        map_shape: Shape (C, H', W') of the stored features of an image H x W pixels large.
+        precision: Type of the stored features.
+        max_side_px: Larger images are scaled down to it.
+        num_clusters: K of NetVLAD.
+    """
+    shapes = encoder_shapes()
+    dim = NUM_WRITTEN["descriptors"] * num_clusters * shapes["encoder.28.bias"][0]
+    num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * sum(map(math.prod, shapes.values()))
+    for file in files:
+        features = math.prod(map_shape(*read_size(file, max_side_px=max_side_px)))
+        num_bytes += file.stat().st_size + features * precision.itemsize + dim * FLOAT_BYTES
+    free = shutil.disk_usage(Path()).free
+    words = (
+        f"a run from nothing writes about {2 * num_bytes / 1e9:.2f} GB, DVC's copies included; "
+        f"{free / 1e9:.2f} GB are free"
+    )
+    if free < 2 * num_bytes:
+        return Finding("disk", f"{words}: make room, or see `dvc gc --help`", ok=False)
+    return Finding("disk", words, ok=True)

@@ -1,0 +1,112 @@
+"""Whether a run can start: Python, packages, data set and weights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from vpr.commands.doctor.finding import Finding
+from vpr.datasets.formats import find_index
+from vpr.runtime.environment import ENV_FILE, installed_version
+from vpr.runtime.parameters import load_param, read_yaml
+
+OLDEST_PYTHON = (3, 11)
+
+
+def check_python() -> Finding:
+    """Whether this Python is new enough."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    needed = ".".join(map(str, OLDEST_PYTHON))
+    words = found if sys.version_info >= OLDEST_PYTHON else f"{found} is too old, needed: {needed}"
+    return Finding("Python", words, ok=sys.version_info >= OLDEST_PYTHON)
+
+
+def check_packages() -> Finding:
+    """Whether the packages of env.yaml are installed in those versions."""
+    differing = [
+        f"{name} {installed_version(name) or 'is missing'} (expected {version})"
+        for name, version in read_yaml(ENV_FILE).items()
+        if installed_version(name) != version
+    ]
+    if any("is missing" in words for words in differing):
+        return Finding("packages", f"{', '.join(differing)}: run `make setup`", ok=False)
+    words = f"{', '.join(differing)}: results may differ" if differing else "as in env.yaml"
+    return Finding("packages", words, ok=True)
+
+
+def check_dataset(root: Path) -> Finding:
+    """Whether the data set's folder and its ground truth are there, or can be made by DVC.
+
+    Args:
+        root: The repository.
+    """
+    folder = root / load_param("dataset.dir", str)
+    if not folder.is_dir():
+        return _made_or_missing("data set", "dataset.dir", folder, root)
+    index = load_param("dataset.index", str | None)  # type: ignore[arg-type] # mypy: no type
+    try:
+        return Finding("data set", str(find_index(folder, index)), ok=True)
+    except ValueError as error:
+        return Finding("data set", str(error), ok=False)
+
+
+def check_sharing(root: Path) -> Finding:
+    """Whether experiments in other folders, and other people, can get the data set.
+
+    Args:
+        root: The repository.
+    """
+    name = load_param("dataset.dir", str)
+    folder, subject = root / name, "sharing the data set"
+    if not folder.resolve().is_relative_to(root.resolve()):
+        words = (
+            f"{name} lies outside the repository: runs work on this machine alone"
+            + ("" if Path(name).is_absolute() else ", and not in `dvc exp run --temp` or --queue")
+            + f". To share it: dvc add {name} -o data/{folder.resolve().name}, and name that in "
+            "dataset.dir"
+        )
+        return Finding(subject, words, ok=True, is_note=True)
+    if _pointer(folder).exists() or folder.resolve() in _made_outs(root):
+        return Finding(subject, "DVC knows it", ok=True)
+    words = f"{name} is not known to DVC: `dvc add {name}`, or --temp and --queue lack it"
+    return Finding(subject, words, ok=True, is_note=True)
+
+
+def check_names() -> Finding:
+    """Whether the names in params.yaml can stand in a command, where dvc.yaml quotes them by '."""
+    for key in ("dataset.dir", "pretrained.weights"):
+        name = load_param(key, str)
+        if "'" in name:
+            return Finding("names", f"{key} = {name}: a name with ' in it: rename it", ok=False)
+    return Finding("names", "can stand in a command", ok=True)
+
+
+def check_weights(root: Path) -> Finding:
+    """Whether the starting weights are there, or can be had by DVC.
+
+    Args:
+        root: The repository.
+    """
+    file = root / "models" / "pretrained" / load_param("pretrained.weights", str)
+    if file.is_file():
+        return Finding("weights", str(file), ok=True)
+    return _made_or_missing("weights", "pretrained.weights", file, root)
+
+
+def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:
+    if _pointer(path).exists():
+        return Finding(subject, f"{path} is not here: get it with `dvc pull {path}.dvc`", ok=False)
+    if path.resolve() in _made_outs(root):
+        return Finding(subject, f"{path} will be made by its stage", ok=True)
+    words = f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
+    return Finding(subject, words, ok=False)
+
+
+def _pointer(path: Path) -> Path:
+    return path.with_name(path.name + ".dvc")
+
+
+def _made_outs(root: Path) -> list[Path]:
+    """Outs of the stages in data/dvc.yaml, which are data sets."""
+    stages = read_yaml(root / "data" / "dvc.yaml").get("stages", {})
+    return [(root / out).resolve() for stage in stages.values() for out in stage.get("outs", [])]

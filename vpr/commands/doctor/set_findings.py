@@ -1,0 +1,65 @@
+"""What the doctor says about a data set, from its ground truth to the disk that it will fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from vpr.commands.doctor.finding import Finding
+from vpr.commands.doctor.image_facts import survey_images, usable
+from vpr.commands.doctor.image_findings import (
+    check_conversions,
+    check_decoding,
+    check_duplicates,
+    check_missing,
+    check_sizes,
+)
+from vpr.commands.doctor.place_findings import (
+    check_coordinates,
+    check_counts,
+    check_query_positives,
+    check_training_positives,
+)
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import choose_radius
+
+OF_PICTURES = (check_missing, check_decoding, check_duplicates, check_sizes, check_conversions)
+
+
+def check_set(
+    folder: Path,
+    index: str | None,
+    *,
+    crs: str | None,
+    asked_radius_m: float | None,
+    other_radii_m: Sequence[float],
+    epochs: int,
+    check_disk: Callable[[Sequence[Path]], Finding],
+) -> Iterator[Finding]:
+    """Read a data set, open each image, and say what is found.
+
+    Args:
+        folder: The data set's folder.
+        index: Its ground truth, as `find_index` takes it.
+        crs: `dataset.crs`.
+        asked_radius_m: `prepare.radius_m`.
+        other_radii_m: Radii at which queries without positives are counted too.
+        epochs: `finetune.epochs`; without training, database images need no positives.
+        check_disk: Whether the disk suffices for a run over these files.
+
+    Yields:
+        One finding after the other; a single one if the ground truth cannot be read.
+    """
+    try:
+        truth = parse_set(folder, index)
+        radius_m = choose_radius(truth, asked_radius_m)
+    except (ValueError, OSError) as error:
+        yield Finding("ground truth", str(error), ok=False)
+        return
+    yield check_counts(truth, radius_m)
+    yield check_coordinates(truth, crs)
+    yield check_query_positives(truth, radius_m, other_radii_m)
+    yield check_training_positives(truth, radius_m, epochs)
+    facts = survey_images(folder, truth)
+    yield from (check(facts) for check in OF_PICTURES)
+    yield check_disk([one.file for one in usable(facts) if one.file is not None])

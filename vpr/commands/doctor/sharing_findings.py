@@ -1,0 +1,86 @@
+"""Whether the remote can be reached, and whether the cache has the sizes that were recorded."""
+
+from __future__ import annotations
+
+import socket
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vpr.commands.doctor.finding import Finding
+from vpr.repository.recorded_outs import Recorded, list_files, list_locked, stored_at
+
+PORTS = {"http": 80, "https": 443, "ssh": 22}
+AWS = "https://s3.amazonaws.com"  # where s3:// without endpointurl goes
+PATIENCE_S = 5.0
+HOW = "see docs/sharing.md"
+
+
+def check_remote(config: Mapping[str, str]) -> Finding:
+    """Whether the default remote answers.
+
+    Args:
+        config: What `dvc config --list` prints, by key.
+    """
+    name = config.get("core.remote")
+    url = config.get(f"remote.{name}.url", "")
+    if not url:
+        return Finding("remote", f"none is set: {HOW}", ok=True, is_note=True)
+    subject = f"remote {name}"
+    if "://" not in url:
+        words = url if Path(url).is_dir() else f"{url} is not there yet: `dvc push` makes it"
+        return Finding(subject, words, ok=True, is_note=not Path(url).is_dir())
+    server = config.get(f"remote.{name}.endpointurl", AWS) if url.startswith("s3:") else url
+    parts = urlsplit(server)
+    port = parts.port or int(config.get(f"remote.{name}.port", 0)) or PORTS.get(parts.scheme)
+    if parts.hostname is None or port is None:
+        return Finding(subject, f"{url}: of a kind that is not looked at", ok=True, is_note=True)
+    try:
+        with socket.create_connection((parts.hostname, port), PATIENCE_S):
+            return Finding(subject, f"{url} answers", ok=True)
+    except OSError as error:
+        words = f"{url}: nothing answers at {parts.hostname}:{port} ({error}): {HOW}"
+        return Finding(subject, words, ok=True, is_note=True)
+
+
+def check_locks(root: Path) -> Finding:
+    """Whether DVC's record of the last run is readable: a killed `dvc` may leave it empty.
+
+    Args:
+        root: The repository.
+    """
+    try:
+        count = len(list_locked(root))
+    except ValueError as error:
+        return Finding("dvc.lock", str(error), ok=False)
+    return Finding("dvc.lock", f"{count} outs", ok=True)
+
+
+def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
+    """Whether each out that the cache holds has there the size that was recorded, or another.
+
+    This reads no content and finds files cut short or removed; `python -m vpr verify` finds a
+    changed byte.
+
+    Args:
+        cache: DVC's cache.
+        recorded: What `list_recorded` gave.
+    """
+    objects: dict[Recorded, list[Path]] = defaultdict(list)
+    whole = {one.out: one for one in recorded}
+    for one in list_files(list(recorded), cache):
+        if not one.md5.endswith(".dir"):
+            objects[whole[one.out]].append(stored_at(cache, one.md5))
+    wrong, num_held = [], 0
+    for one, files in objects.items():
+        here = [file.stat().st_size for file in files if file.is_file()]
+        num_held += bool(here)
+        if here and sum(here) != one.size:
+            wrong.append(f"{one.path} has {sum(here):,} of {one.size:,} bytes")
+    if wrong:
+        words = f"{'; '.join(wrong)}: `python -m vpr verify` names the files, --mend mends them"
+        return Finding("cache", words, ok=True, is_note=True)
+    others = len(objects) - num_held
+    words = f"{num_held} outs, in their sizes; {others} that git keeps, or that are not fetched"
+    return Finding("cache", words, ok=True)

@@ -1,0 +1,36 @@
+"""What the doctor says about the starting weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpr.commands.doctor.finding import Finding
+from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.weights.starting_weights import check_sha256
+
+
+def check_checkpoint(
+    file: Path, *, sha256: str | None, num_clusters: int, vlad_version: int
+) -> Finding:
+    """Whether a checkpoint can be loaded, and fits the parameters.
+
+    Args:
+        file: The checkpoint.
+        sha256: What its SHA-256 must be, or None.
+        num_clusters: `finetune.num_clusters`.
+        vlad_version: `finetune.vlad_version`.
+    """
+    subject = "checkpoint"
+    try:
+        if sha256 is not None:
+            check_sha256(file, sha256, source="pretrained.sha256")
+        found = parse_checkpoint(file)
+    except ValueError as error:
+        return Finding(subject, str(error), ok=False)
+    asked = {"num_clusters": num_clusters, "vlad_version": vlad_version}
+    brings = {"num_clusters": found.num_clusters, "vlad_version": found.vlad_version}
+    for key, value in brings.items():
+        if value is not None and value != asked[key]:
+            words = f"{file} brings a pool with {key} {value}: set finetune.{key} = {value}"
+            return Finding(subject, words, ok=False)
+    return Finding(subject, describe_checkpoint(found), ok=True)

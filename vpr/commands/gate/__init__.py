@@ -1,0 +1,1 @@
+"""`python -m vpr gate`: whether metrics are good enough to go on."""

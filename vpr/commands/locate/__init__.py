@@ -1,0 +1,1 @@
+"""`python -m vpr locate`: where photos were taken."""

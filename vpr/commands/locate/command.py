@@ -1,0 +1,146 @@
+"""`python -m vpr locate PHOTO…`: where was this photo taken?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from json import loads
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from stages.trunk import TrunkParams
+from vpr.commands.locate.located_files import (
+    as_json,
+    as_text,
+    check_targets,
+    save_csv,
+    save_geojson,
+)
+from vpr.commands.locate.located_page import describe_photo, write_page
+from vpr.commands.locate.locating import Located, Truth, find_queries, find_threshold, locate_photos
+from vpr.commands.locate.locator import Ranked, rank_photos
+from vpr.commands.locate.photo_files import find_photos
+from vpr.datasets.params import DatasetParams
+from vpr.places.images import list_images
+from vpr.places.index import load_index
+from vpr.places.positives import load_positives
+from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
+from vpr.repository.locked_run import locked_params
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.whitening import find_whitening
+from vpr.runtime.tensors import load_state
+
+IMAGES = Path("data/images")
+PREPARED = Path("data/prepared")
+MODEL = Path("models/netvlad/model.pt")
+DESCRIPTORS = Path("data/descriptors/database.npy")
+WHITENING = Path("models/whitening.pt")
+WHITENED = Path("data/whitened/database.npy")
+METRICS = Path("metrics/recall.json")
+NEEDED = (
+    MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS, PREPARED / "database.csv",
+    PREPARED / "query.csv", PREPARED / "positives.npz", IMAGES / "query",
+)  # fmt: skip
+
+
+def locate(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.")],
+    top: Annotated[int, typer.Option(min=1, help="Matches for each photo.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    show: Annotated[Path | None, typer.Option(help="Picture of the matches to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page with heat maps to write.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table to write.")] = None,
+    geojson: Annotated[Path | None, typer.Option(help="Positions to write.")] = None,
+) -> None:
+    """Say where photos were taken, with the current model and database."""
+    files = find_photos(photos)
+    options = {"--show": show, "--html": html, "--csv": csv, "--geojson": geojson}
+    sheet_px = sheet_size(num_rows=len(files), num_columns=1 + top)
+    check_targets({option: path for option, path in options.items() if path}, sheet_px=sheet_px)
+    _check_run(with_images=bool(show or html))
+    place = _load_places(files, with_globe=geojson is not None)
+    images = list_images(IMAGES / "database") if show or html else []
+    ranked = _rank(files, top=top, with_responses=html is not None)
+    located = place(
+        indices=np.stack([row.indices for row in ranked]),
+        distances=np.stack([row.distances for row in ranked]),
+    )
+    print(as_json(located) if json else "\n".join(map(as_text, located)))
+    if csv:
+        save_csv(csv, located)
+    if geojson:
+        save_geojson(geojson, located)
+    if show:
+        draw_sheet([_row(one, images) for one in located]).save(show)
+    if html:
+        pairs = zip(located, ranked, strict=True)
+        shown = [describe_photo(one, row.responses, images) for one, row in pairs if row.responses]
+        write_page(html, shown)
+
+
+def _check_run(*, with_images: bool) -> None:
+    for needed in (*NEEDED, *([IMAGES / "database"] if with_images else [])):
+        if not needed.exists():
+            raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
+
+
+def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
+    database = load_descriptors(DESCRIPTORS)
+    if top > len(database):
+        raise ValueError(f"--top {top}: the database has only {len(database)} images")
+    trunk = locked_params("trunk_db", "trunk", TrunkParams)
+    ranked = rank_photos(
+        load_state(MODEL), files, database,
+        whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
+        trainable_from=trunk.trainable_from, precision=getattr(torch, trunk.precision),
+        max_side_px=trunk.max_side_px, top=top, with_responses=with_responses,
+    )  # fmt: skip
+    return list(ranked)
+
+
+def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Located]]:
+    """`locate_photos`, to which only the ranking is missing: what is damaged is told before it."""
+    # Of the run that made the descriptors: params.yaml may name another set by now.
+    dataset = locked_params("prepare", "dataset", DatasetParams)
+    if with_globe and dataset.crs is None:
+        raise ValueError(
+            "--geojson: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to "
+            "what the coordinates are in, such as EPSG:32633, and run `dvc repro`"
+        )
+    query = load_index(PREPARED / "query.csv")
+    named = [Path(dataset.dir) / path for path in query.paths]
+    gathered = list_images(IMAGES / "query")
+    by_set, by_number = find_queries(files, named), find_queries(files, gathered)
+    return partial(
+        locate_photos,
+        files,
+        database=load_index(PREPARED / "database.csv"),
+        crs=dataset.crs,
+        threshold=_load_threshold(),
+        truth=Truth(query, load_positives(PREPARED / "positives.npz")),
+        queries=[a if a is not None else b for a, b in zip(by_set, by_number, strict=True)],
+    )
+
+
+def _load_threshold() -> float:
+    try:
+        return find_threshold(loads(METRICS.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{METRICS}: damaged: {error}: get it back by `git checkout {METRICS}`, or make it "
+            "anew by `dvc repro`"
+        ) from None
+
+
+def _row(located: Located, images: Sequence[Path]) -> list[Tile]:
+    photo = Tile(Path(located.photo), "the photo", PLAIN)
+    matches = (
+        Tile(images[match.image], f"{match.rank}: distance {match.distance:.3f}",
+             colour_of(match.correct))
+        for match in located.matches
+    )  # fmt: skip
+    return [photo, *matches]

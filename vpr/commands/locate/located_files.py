@@ -1,0 +1,118 @@
+"""Located photos as text and as files for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from PIL import Image
+
+from vpr.commands.locate.locating import Located, Match
+
+
+def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
+    """Check, before anything is computed for them, that files can be written.
+
+    Args:
+        targets: The files by the options that name them.
+        sheet_px: Width and height of the picture that `--show` names.
+
+    Raises:
+        ValueError: If one is a folder, lies in none or where nothing may be written, or its
+            option is `--show` and its name ends as no picture's does, or as one that holds none
+            so large.
+    """
+    for option, path in targets.items():
+        if path.is_dir():
+            raise ValueError(f"{option} {path}: expected a file to write, this is a folder")
+        if not path.parent.is_dir():
+            raise ValueError(f"{option} {path}: there is no folder {path.parent}: make it first")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ValueError(f"{option} {path}: writing is not permitted there")
+        if option == "--show":
+            _check_picture(path, sheet_px)
+
+
+def _check_picture(path: Path, size_px: tuple[int, int]) -> None:
+    width, height = size_px
+    if not _can_be_saved(path, (1, 1)):  # no such format, or one that is only read
+        raise ValueError(
+            f"--show {path}: expected a name that ends as a picture's does, .png or .jpg, found "
+            f"{path.suffix!r}"
+        )
+    if not (_can_be_saved(path, (width, 1)) and _can_be_saved(path, (1, height))):
+        raise ValueError(
+            f"--show {path}: {width}x{height} pixels are more than a picture of this form holds: "
+            "take a name that ends in .png, or fewer photos"
+        )
+
+
+def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
+    form = Image.registered_extensions().get(path.suffix.lower())
+    try:
+        Image.new("RGB", size_px).save(io.BytesIO(), form or path.suffix)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True
+
+
+def as_text(located: Located) -> str:
+    """Lines for a terminal; a name that would move its cursor or break the line is quoted."""
+    verdict = "accepted" if located.accepted else "not accepted: perhaps an unknown place"
+    return "\n".join([f"{_shown(located.photo)}: {verdict}", *map(_line, located.matches)])
+
+
+def _line(match: Match) -> str:
+    globe = f"  {match.latitude:.6f}, {match.longitude:.6f}" if match.latitude is not None else ""
+    known = ""
+    if match.correct is not None:
+        known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
+    return (
+        f"  {match.rank:2d}  distance {match.distance:.4f}  {match.easting:.1f} E "
+        f"{match.northing:.1f} N{globe}  {_shown(match.database)}{known}"
+    )
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+def as_json(located: Sequence[Located]) -> str:
+    """A list with an object for each photo."""
+    return json.dumps([asdict(one) for one in located], indent=2, ensure_ascii=False)
+
+
+def save_csv(path: Path, located: Sequence[Located]) -> None:
+    """Write `query,rank,database,distance,metres,correct`; the last two are empty where unknown."""
+    rows = [
+        (one.photo, match.rank, match.database, match.distance, match.metres, match.correct)
+        for one in located
+        for match in one.matches
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["query", "rank", "database", "distance", "metres", "correct"])
+        table.writerows(rows)
+
+
+def save_geojson(path: Path, located: Sequence[Located]) -> None:
+    """Write a point for each match (RFC 7946: longitude first, WGS 84); none may lack its place."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [match.longitude, match.latitude]},
+            "properties": {
+                "query": one.photo, "rank": match.rank, "database": match.database,
+                "distance": match.distance, "accepted": one.accepted,
+            },
+        }
+        for one in located
+        for match in one.matches
+    ]  # fmt: skip
+    content = {"type": "FeatureCollection", "features": features}
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")

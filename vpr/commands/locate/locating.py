@@ -1,0 +1,153 @@
+"""Where photos were taken: what the ranking says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from vpr.places.index import ImageIndex
+from vpr.places.map_projection import latitude_longitude
+
+THRESHOLD = "accept_threshold_fitted_on_these_queries"  # in metrics/recall.json
+RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A database image that a photo may show the place of.
+
+    Args:
+        rank: From 1, the best.
+        image: Its index in the database.
+        database: Its name.
+        easting: Metres.
+        northing: Metres.
+        latitude: Degrees, or None if the data set names no reference system.
+        longitude: Degrees, or None.
+        distance: Euclidean distance of the descriptors, in [0, 2].
+        metres: From the photo, if the photo is one of the set's queries.
+        correct: Whether it is a positive, if the photo is one of the set's queries.
+    """
+
+    rank: int
+    image: int
+    database: str
+    easting: float
+    northing: float
+    latitude: float | None
+    longitude: float | None
+    distance: float
+    metres: float | None
+    correct: bool | None
+
+
+@dataclass(frozen=True)
+class Located:
+    """A photo with its ranked places.
+
+    Args:
+        photo: The file.
+        accepted: Whether the best match is near enough to count as a known place.
+        matches: The database images, best first.
+    """
+
+    photo: str
+    accepted: bool
+    matches: list[Match]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of the set's own queries.
+
+    Args:
+        query: Their index.
+        positives: Query x database; stored entries are the positives.
+    """
+
+    query: ImageIndex
+    positives: csr_array
+
+    def judge(
+        self, number: int | None, image: int, place: NDArray[np.float64]
+    ) -> tuple[float | None, bool | None]:
+        """Metres and correctness of a database image for a query; None for another photo."""
+        if number is None:
+            return None, None
+        metres = float(np.linalg.norm(place - self.query.coordinates[number]))
+        row = slice(self.positives.indptr[number], self.positives.indptr[number + 1])
+        return round(metres, 3), bool(np.isin(image, self.positives.indices[row]))
+
+
+def find_threshold(metrics: object) -> float:
+    """Largest distance at which a retrieved image is accepted; infinite if whatever comes is.
+
+    A photo is not re-ranked: where queries were, the threshold fitted on their retrieval counts.
+
+    Args:
+        metrics: What metrics/recall.json holds.
+
+    Raises:
+        ValueError: If they are no metrics, or the threshold is no number.
+    """
+    known = metrics if isinstance(metrics, dict) else {THRESHOLD: None}
+    threshold = known.get(RETRIEVAL_THRESHOLD, known.get(THRESHOLD, np.inf))
+    if not isinstance(threshold, int | float) or np.isnan(threshold):
+        raise ValueError(f"{THRESHOLD} = {threshold!r}: expected a distance")
+    return float(threshold)
+
+
+def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:
+    """Which query each photo is, by its path; None for those that are none.
+
+    Args:
+        photos: Files.
+        folders: For each query the paths that it goes by, in the queries' order.
+    """
+    known = {path.resolve(): number for number, path in enumerate(folders)}
+    return [known.get(photo.resolve()) for photo in photos]
+
+
+def locate_photos(
+    photos: Sequence[Path],
+    indices: NDArray[np.int64],
+    distances: NDArray[np.float32],
+    database: ImageIndex,
+    *,
+    crs: str | None,
+    threshold: float,
+    truth: Truth,
+    queries: Sequence[int | None],
+) -> list[Located]:
+    """Put names, places and, where known, the truth to a ranking.
+
+    Args:
+        photos: The files.
+        indices: Database indices of each photo, best first, shape (num_photos, top).
+        distances: Euclidean distances of the descriptors, same shape.
+        database: Index of the database.
+        crs: What the coordinates are in, or None.
+        threshold: Largest distance that is accepted.
+        truth: Of the set's own queries.
+        queries: For each photo which query it is, or None.
+    """
+    globe = latitude_longitude(database.coordinates, crs) if crs else None
+    located = []
+    for photo, images, far, number in zip(photos, indices, distances, queries, strict=True):
+        matches = []
+        for rank, (image, distance) in enumerate(zip(images.tolist(), far, strict=True), start=1):
+            place = database.coordinates[image]
+            metres, correct = truth.judge(number, image, place)
+            latitude, longitude = (None, None) if globe is None else globe[image].round(7).tolist()
+            east, north = place.tolist()
+            matches.append(
+                Match(rank, image, database.paths[image], east, north, latitude, longitude,
+                      round(float(distance), 6), metres, correct)
+            )  # fmt: skip
+        located.append(Located(str(photo), bool(far[0] <= threshold), matches))
+    return located

@@ -1,0 +1,89 @@
+"""From photos to their ranked database images, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vpr.commands.locate.photo_features import describe_photos, extract_photos
+from vpr.encoders.vgg16 import count_scales
+from vpr.network.cluster_responses import cluster_responses
+from vpr.network.head import load_head
+from vpr.retrieval.ranking import rank_database
+from vpr.retrieval.whitening import Whitening, whiten_rows
+from vpr.runtime.device import find_device
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What the model says of a photo.
+
+    Args:
+        indices: Database indices, best first, shape (top,).
+        distances: Euclidean, shape (top,).
+        responses: Of NetVLAD's clusters, and the shares in the likeness to the first match; None
+            unless asked for.
+    """
+
+    indices: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+
+
+def rank_photos(
+    state: dict[str, Tensor],
+    photos: Sequence[Path],
+    database: NDArray[np.float32],
+    *,
+    whitening: Whitening | None,
+    whitened: NDArray[np.float32],
+    trainable_from: int,
+    precision: torch.dtype,
+    max_side_px: int | None,
+    top: int,
+    with_responses: bool,
+) -> Iterator[Ranked]:
+    """Rank the database for photos by the steps of the pipeline.
+
+    Args:
+        state: The whole model.
+        photos: Image files.
+        database: Descriptors of the database, by this model, shape (num_database, K * C).
+        whitening: The map that the search looks behind, or None.
+        whitened: The database behind it, or as it is, shape (num_database, dim).
+        trainable_from: Index of the first encoder module that trained.
+        precision: Type that the trunk computes in.
+        max_side_px: Larger photos are scaled down to it.
+        top: How many matches to keep.
+        with_responses: Whether to compute the clusters' responses too.
+
+    Yields:
+        One for each photo, in order.
+
+    Raises:
+        ValueError: If a photo does not decode or the database has fewer images than asked for.
+    """
+    device = find_device()
+    head = load_head(state, trainable_from)
+    for features in extract_photos(
+        state, photos, trainable_from=trainable_from, precision=precision,
+        max_side_px=max_side_px, device=device,
+    ):  # fmt: skip
+        described = describe_photos(head, features, device)
+        if whitening is not None:
+            described = np.concatenate(list(whiten_rows(described, whitening)))
+        indices, distances = rank_database(whitened, described, top_k=top)
+        for number, (images, far) in enumerate(zip(indices, distances, strict=True)):
+            responses = None
+            if with_responses:
+                maps = features.maps([number]).to(device)
+                responses = cluster_responses(
+                    head, maps, database[images[0]], num_scales=count_scales(state)
+                )
+            yield Ranked(images, far, responses)

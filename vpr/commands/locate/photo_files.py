@@ -1,0 +1,43 @@
+"""Photos that a person names: files, or folders of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vpr.places.images import SUFFIXES
+
+KNOWN = {*SUFFIXES.values(), ".jpeg", ".tiff"}
+
+
+def find_photos(paths: Sequence[Path]) -> list[Path]:
+    """The files, and for each folder the images in it by name; folders inside are not entered.
+
+    Raises:
+        ValueError: If a path is no file, a folder holds no image, or a name is not UTF-8: no
+            table, page or JSON could hold it.
+    """
+    found = [photo for path in paths for photo in (_inside(path) if path.is_dir() else [path])]
+    for photo in found:
+        if not photo.is_file():
+            raise ValueError(f"{photo}: there is no such photo or folder")
+    foreign = [repr(str(photo)) for photo in found if not _is_utf8(str(photo))]
+    if foreign:
+        raise ValueError(
+            f"{', '.join(foreign)}: expected names in UTF-8, in which tables and pages are "
+            "written: rename what holds \\udc80 to \\udcff"
+        )
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    # What is a broken link stays, and is refused by name.
+    images = (file for file in folder.iterdir() if file.suffix.lower() in KNOWN)
+    photos = sorted(file for file in images if not file.is_dir())
+    if not photos:
+        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(KNOWN))})")
+    return photos
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -1,0 +1,1 @@
+"""`python -m vpr score`: recall of published predictions."""

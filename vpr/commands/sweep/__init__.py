@@ -1,0 +1,1 @@
+"""`python -m vpr sweep`: a grid of experiments."""

@@ -1,0 +1,1 @@
+"""`python -m vpr verify`: whether files are as DVC recorded them."""

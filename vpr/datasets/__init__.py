@@ -1,0 +1,1 @@
+"""Data sets in foreign forms, read as a ground truth and written again."""

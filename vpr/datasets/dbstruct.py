@@ -1,0 +1,131 @@
+"""dbStruct .mat files, the form in which place recognition sets are passed on."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import savemat
+
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.mat_file import read_variable
+from vpr.places.index import ImageIndex
+
+CELLS = ("dbImage", "locDb", "qImage", "locQ", "numDb", "numQ", "posDistThr", "posDistSqThr")
+# What the named form calls the same; it has more fields, of which nothing is needed here.
+FIELDS = ("dbImageFns", "utmDb", "qImageFns", "utmQ", "numImages", "numQueries", *CELLS[6:])
+TIME_STAMPS = "dbTimeStamp"
+HEADER_BYTES = 116  # text of a MATLAB 5 file; scipy writes the time into it
+HEADER = b"MATLAB 5.0 MAT-file, a place recognition data set"
+
+
+def parse_dbstruct(path: Path) -> GroundTruth:
+    """Read a dbStruct, as cells (Berlin, Oxford, Nordland) or named (Pittsburgh, Tokyo 24/7).
+
+    Names are padded with spaces at their ends; only that padding goes, inner spaces stay (the
+    public code strips every space). Time stamps are not read.
+
+    Args:
+        path: The .mat file.
+
+    Returns:
+        Both sides and the radius.
+
+    Raises:
+        ValueError: If the file is no such file, or its parts disagree; the message names them.
+    """
+    form, parts, names = _read_parts(path)
+    num_database, num_query, radius, squared = (
+        _scalar(path, parts[number], names[number]) for number in range(4, 8)
+    )
+    if not np.isclose(radius**2, squared):
+        raise ValueError(f"{path}: posDistThr = {radius}, but posDistSqThr = {squared}")
+    return GroundTruth(
+        _side(path, parts[0:2], names[0:2], num_database, names[4]),
+        _side(path, parts[2:4], names[2:4], num_query, names[5]),
+        radius,
+        form,
+    )
+
+
+def save_dbstruct(path: Path, *, database: ImageIndex, query: ImageIndex, radius_m: float) -> None:
+    """Write a dbStruct in cell form; equal sets give equal bytes.
+
+    Args:
+        path: The file to write.
+        database: The database side.
+        query: The query side.
+        radius_m: Metres within which a database image is a positive.
+    """
+    cells = np.empty((1, len(CELLS)), dtype=object)
+    parts = [
+        np.array(database.paths), database.coordinates, np.array(query.paths), query.coordinates,
+        len(database.paths), len(query.paths), radius_m, radius_m**2,
+    ]  # fmt: skip
+    for number, part in enumerate(parts):
+        cells[0, number] = part
+    buffer = io.BytesIO()
+    savemat(buffer, {"dbStruct": cells}, do_compression=False)  # type: ignore[arg-type]
+    path.write_bytes(HEADER.ljust(HEADER_BYTES) + buffer.getvalue()[HEADER_BYTES:])
+
+
+def _read_parts(path: Path) -> tuple[str, list[Any], tuple[str, ...]]:
+    """The form in words, and the eight parts with their names in this file."""
+    struct = read_variable(path, "dbStruct")
+    fields = struct.dtype.names
+    if fields is None and struct.dtype == object and struct.size == len(CELLS):
+        return "dbStruct, as cells", list(struct.reshape(-1)), CELLS
+    if fields is None or struct.size != 1:
+        raise ValueError(
+            f"{path}: expected dbStruct as {len(CELLS)} cells or one struct with named fields, "
+            f"found shape {struct.shape} of {struct.dtype}"
+        )
+    missing = [name for name in FIELDS if name not in fields]
+    if missing:
+        raise ValueError(
+            f"{path}: dbStruct lacks the fields {', '.join(missing)}; it has {list(fields)}"
+        )
+    stamps = " and time stamps" if TIME_STAMPS in fields else ""
+    parts = [struct.reshape(-1)[0][name] for name in FIELDS]
+    for number in (1, 3):  # here a column is an image
+        parts[number] = np.asarray(parts[number]).T
+    return f"dbStruct, {len(fields)} named fields{stamps}", parts, FIELDS
+
+
+def _scalar(path: Path, part: object, name: str) -> float:
+    value = np.asarray(part)
+    if value.size != 1 or value.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{path}: {name}: expected one number, found shape {value.shape} of {value.dtype}"
+        )
+    return float(value.item())
+
+
+def _side(
+    path: Path, parts: list[Any], names: tuple[str, ...], count: float, counter: str
+) -> ImageIndex:
+    texts = _texts(path, np.asarray(parts[0]), names[0])
+    coordinates = np.asarray(parts[1])
+    if coordinates.dtype.kind not in "iuf" or coordinates.ndim != 2 or coordinates.shape[1] != 2:
+        raise ValueError(
+            f"{path}: {names[1]}: expected two numbers for each image, found shape "
+            f"{np.shape(parts[1])} of {coordinates.dtype}"
+        )
+    if not len(texts) == len(coordinates) == count:
+        raise ValueError(
+            f"{path}: {len(texts)} names in {names[0]}, {len(coordinates)} places in {names[1]}, "
+            f"{counter} = {count:g}: these must agree"
+        )
+    return ImageIndex(texts, coordinates.astype(np.float64))
+
+
+def _texts(path: Path, names: NDArray[Any], part: str) -> list[str]:
+    flat = names.reshape(-1)
+    if names.dtype == object:  # a cell for each name
+        flat = np.array(["".join(map(str, np.asarray(cell).reshape(-1)[:1])) for cell in flat])
+    if flat.dtype.kind != "U":
+        raise ValueError(f"{path}: {part}: expected names, found {names.dtype}")
+    return [str(name).rstrip() for name in flat]

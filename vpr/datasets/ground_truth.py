@@ -1,0 +1,82 @@
+"""The ground truth of a data set, whatever file it came from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpr.places.index import ImageIndex
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Both sides of a data set, and how near counts as the same place.
+
+    Args:
+        database: Images whose positions are known.
+        query: Images whose positions are to be found.
+        radius_m: A database image this near to a query is a positive, in metres (or frames);
+            None if the format does not tell.
+        form: The format it came in, in words.
+    """
+
+    database: ImageIndex
+    query: ImageIndex
+    radius_m: float | None
+    form: str
+
+
+def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
+    """Check what every format must hold.
+
+    Args:
+        truth: What was read.
+        source: The file, named in the messages.
+
+    Raises:
+        ValueError: If a side is empty, a name is empty, a coordinate is not finite, or the radius
+            is not a positive number.
+    """
+    radius_m = truth.radius_m
+    if radius_m is not None and not (math.isfinite(radius_m) and radius_m > 0):
+        raise ValueError(f"{source}: expected a radius above 0 m, found {radius_m}")
+    for side, index in (("database", truth.database), ("query", truth.query)):
+        if not index.paths:
+            raise ValueError(f"{source}: the {side} side has no images")
+        if index.coordinates.shape != (len(index.paths), 2):
+            raise ValueError(
+                f"{source}: {len(index.paths)} {side} images, but coordinates of shape "
+                f"{index.coordinates.shape}"
+            )
+        for number, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True)):
+            if not name:
+                raise ValueError(f"{source}: {side} image {number} has an empty name")
+            if not np.isfinite(place).all():
+                raise ValueError(
+                    f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
+                    "are not finite"
+                )
+
+
+def choose_radius(truth: GroundTruth, asked_m: float | None) -> float:
+    """The radius that positives are found with.
+
+    Args:
+        truth: The set, which may bring a radius of its own.
+        asked_m: The parameter `prepare.radius_m`, which goes first.
+
+    Returns:
+        Metres (or frames).
+
+    Raises:
+        ValueError: If neither tells.
+    """
+    radius_m = asked_m or truth.radius_m
+    if radius_m is None:
+        raise ValueError(
+            f"prepare.radius_m = null, but a set in the form {truth.form} has no radius of its "
+            "own: set it in metres (25 is usual for street photos)"
+        )
+    return radius_m

@@ -1,0 +1,58 @@
+"""Data sets as an .npz of positions beside two lists of names, as Patch-NetVLAD has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.index import ImageIndex
+from vpr.runtime.npz import load_arrays
+
+PARTS = ("utmDb", "utmQ", "posDistThr")
+LISTS = ("*index.txt", "*query.txt")  # database and queries, one name a line
+
+
+def parse_name_lists(path: Path) -> GroundTruth:
+    """Read `utmDb`, `utmQ` and `posDistThr` of an .npz, and the lists of names beside it.
+
+    Args:
+        path: The .npz file. Its folder holds one `*index.txt` and one `*query.txt`.
+
+    Returns:
+        Both sides and the radius.
+
+    Raises:
+        ValueError: If a part is missing or the parts disagree.
+    """
+    *places, radius_m = load_arrays(path, PARTS, what="positions beside lists of names")
+    if radius_m.size != 1 or radius_m.dtype.kind not in "iuf":
+        raise ValueError(f"{path}: posDistThr: expected one number, found {radius_m.tolist()}")
+    database, query = (
+        _side(path, place, pattern, key)
+        for place, pattern, key in zip(places, LISTS, ("utmDb", "utmQ"), strict=True)
+    )
+    return GroundTruth(database, query, float(radius_m.item()), "npz with lists of names")
+
+
+def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageIndex:
+    found = sorted(path.parent.glob(pattern))
+    if len(found) != 1:
+        raise ValueError(
+            f"{path.parent}: expected one list of names {pattern} beside {path.name}, found "
+            f"{', '.join(file.name for file in found) or 'none'}"
+        )
+    try:
+        names = [line.rstrip() for line in found[0].read_text("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{found[0]}: not a text in UTF-8: {error}") from None
+    names = [name for name in names if name]
+    if places.shape != (len(names), 2) or places.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{path}: {key}: expected numbers of shape ({len(names)}, 2), as {found[0].name} has "
+            f"{len(names)} names; found shape {places.shape} of {places.dtype}"
+        )
+    return ImageIndex(names, places.astype(np.float64))

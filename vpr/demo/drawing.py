@@ -1,0 +1,65 @@
+"""The demo's images and index: two drives along one street."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vpr.demo.drives import Shot, drive_by_day, drive_months_later, position
+from vpr.demo.painting import paint
+from vpr.demo.street import Street, build_street
+from vpr.places.index import ImageIndex
+from vpr.runtime.progress import track
+
+ORIGIN_M = (389_000.0, 5_818_000.0)  # somewhere in UTM 33N
+STREET, DATABASE, QUERY = range(3)  # separate streams of chance: the drives share only the scene
+
+
+def draw_set(
+    folder: Path,
+    *,
+    num_database: int,
+    num_query: int,
+    length_m: float,
+    size_px: tuple[int, int],
+    difficulty: float,
+    seed: int,
+) -> tuple[ImageIndex, ImageIndex]:
+    """Draw both drives as JPEG files below `database/` and `queries/`.
+
+    Args:
+        folder: The folder to create.
+        num_database: Photos of the drive by day.
+        num_query: Photos of the drive months later.
+        length_m: Of the street, metres.
+        size_px: Width and height of a photo.
+        difficulty: How much the second drive differs, 0 to 1.
+        seed: Of everything.
+
+    Returns:
+        Index of the database and of the queries, positions in metres.
+    """
+    street = build_street(length_m, np.random.default_rng([seed, STREET]))
+    by_day = np.random.default_rng([seed, DATABASE])
+    later = np.random.default_rng([seed, QUERY])
+    shots = drive_by_day(num_database, length_m, by_day)
+    database = _take(folder, "database", street, shots, size_px, by_day)
+    shots = drive_months_later(num_query, length_m, difficulty=difficulty, rng=later)
+    return database, _take(folder, "queries", street, shots, size_px, later)
+
+
+def _take(
+    folder: Path,
+    side: str,
+    street: Street,
+    shots: list[Shot],
+    size_px: tuple[int, int],
+    rng: np.random.Generator,
+) -> ImageIndex:
+    (folder / side).mkdir(parents=True)
+    names = [f"{side}/{number:04d}.jpg" for number in range(len(shots))]
+    for name, shot in track(zip(names, shots, strict=True), total=len(shots), title=f"draw {side}"):
+        paint(street, shot, size_px, rng).save(folder / name, quality=88)
+    places = np.stack([position(street.road, shot) for shot in shots]) + ORIGIN_M
+    return ImageIndex(names, places.round(3))

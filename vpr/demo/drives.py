@@ -1,0 +1,179 @@
+"""The demo's drives along the street: where the camera was, in what light, behind what traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.demo.street import KERB_M, Colour, Road
+
+START_M = 15.0  # of street before the first photo
+REST_M = 105.0  # behind the last, so that it shows a street
+FOCAL = 0.72  # focal length of the database's camera in image widths
+
+
+@dataclass(frozen=True)
+class Car:
+    """A parked or moving car, van or bus: a box.
+
+    Args:
+        along_m: Its rear end, along the road.
+        left_m: Its middle, left of the road's.
+        length_m: Along the road.
+        width_m: Across.
+        height_m: Up.
+        paint: Colour, RGB in [0, 1].
+    """
+
+    along_m: float
+    left_m: float
+    length_m: float
+    width_m: float
+    height_m: float
+    paint: Colour
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light and weather of one photo.
+
+    Args:
+        sky: Colour of the sky, RGB in [0, 1].
+        tint: What every surface's colour is multiplied with.
+        sun: Side that the sun shines on (1 left, -1 right), 0 if overcast or night.
+        haze: Share of the sky's colour that 100 m of air add.
+        lit: Share of windows with light in them.
+        noise: Deviation of the sensor's noise, of 255.
+    """
+
+    sky: Colour
+    tint: Colour
+    sun: int
+    haze: float
+    lit: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One photo to take.
+
+    Args:
+        along_m: Where the camera is, along the road.
+        left_m: And left of its middle.
+        yaw: Direction of view against the road's, radians, left is positive.
+        pitch: Direction of view against the horizon, radians, up is positive.
+        focal: Focal length in image widths.
+        light: Light and weather.
+        cars: The traffic at that moment.
+    """
+
+    along_m: float
+    left_m: float
+    yaw: float
+    pitch: float
+    focal: float
+    light: Light
+    cars: list[Car]
+
+
+def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[Shot]:
+    """The database's drive: even steps, the right lane, midday."""
+    steps = np.cumsum(rng.uniform(0.85, 1.15, count))
+    light = Light((0.72, 0.82, 0.93), (1.0, 1.0, 1.0), 1, 0.1, 0.0, 3.0)
+    parked = _parked(length_m, 0.06, rng)
+    return [
+        Shot(float(s), -1.8 + rng.normal(0, 0.15), rng.normal(0, 0.015), rng.normal(0, 0.01),
+             FOCAL, light, parked + _moving(float(s), 0.06, rng))
+        for s in _spread(steps, length_m)
+    ]  # fmt: skip
+
+
+def drive_months_later(
+    count: int, length_m: float, *, difficulty: float, rng: np.random.Generator
+) -> list[Shot]:
+    """The queries' drive: another lane, view, camera, speed, light and weather, and other traffic.
+
+    Args:
+        count: Photos.
+        length_m: Of the street.
+        difficulty: 0 (as the database, but for chance) to 1.
+        rng: Source of chance.
+
+    Returns:
+        The photos in the order of the drive.
+    """
+    speed = 1 + 0.6 * np.sin(np.arange(count) / rng.uniform(6, 12) + rng.uniform(0, 6))
+    steps = np.cumsum(speed + rng.uniform(0, 0.3, count))
+    lane = -1.8 + 5 * difficulty
+    yaw = 0.3 * difficulty * rng.choice([-1, 1])
+    pitch, focal = 0.5 * difficulty, FOCAL * (1 + 0.5 * difficulty)  # another camera and mount
+    parked = _parked(length_m, 0.05 + 0.1 * difficulty, rng)
+    lights = _lights(count, difficulty, rng)
+    return [
+        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.2 * difficulty),
+             pitch + rng.normal(0, 0.15 * difficulty), focal, light,
+             parked + _moving(float(s), 0.06 + 0.2 * difficulty, rng))
+        for s, light in zip(_spread(steps, length_m), lights, strict=True)
+    ]  # fmt: skip
+
+
+def position(road: Road, shot: Shot) -> NDArray[np.float64]:
+    """Easting and northing of the camera in metres, shape (2,)."""
+    return road.place(shot.along_m, shot.left_m)
+
+
+def _spread(steps: NDArray[np.float64], length_m: float) -> NDArray[np.float64]:
+    if length_m <= START_M + REST_M:
+        raise ValueError(
+            f"a street of {length_m:g} m (sample.num_database * sample.spacing_m) is too short: "
+            f"more than {START_M + REST_M:g} m are needed"
+        )
+    along: NDArray[np.float64] = (steps - steps[0]) / (steps[-1] - steps[0])
+    return START_M + along * (length_m - START_M - REST_M)
+
+
+def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Light]:
+    """Overcast day, then dusk, then night, in stretches of the drive; the exposure wanders."""
+    lights = []
+    for number in range(count):
+        part = number / count
+        dark = difficulty * (0.0 if part < 0.7 else 0.5 if part < 0.85 else 1.0)
+        exposure = 1 - 0.35 * difficulty * rng.uniform(0, 1)
+        warm = dark * np.array([0.12, 0.0, -0.1])
+        sky = np.array([0.75, 0.81, 0.88]) * (1 - 0.9 * dark) + warm
+        tint = exposure * (1 - 0.7 * dark) + warm
+        haze = 0.1 + 0.2 * difficulty * float(rng.uniform(0, 1))
+        lights.append(
+            Light(_triple(sky * exposure), _triple(tint), 0, haze, 0.7 * dark, 3 + 6 * dark)
+        )
+    return lights
+
+
+def _triple(values: NDArray[np.float64]) -> Colour:
+    red, green, blue = np.clip(values, 0.02, 1.6)
+    return float(red), float(green), float(blue)
+
+
+def _parked(length_m: float, share: float, rng: np.random.Generator) -> list[Car]:
+    spots = np.arange(0, length_m, 6.5)
+    return [
+        _car(float(spot), side * (KERB_M - 1.1), rng)
+        for side in (1, -1)
+        for spot in spots
+        if rng.random() < share
+    ]
+
+
+def _moving(along_m: float, chance: float, rng: np.random.Generator) -> list[Car]:
+    lanes = ((-1.8, rng.uniform(9, 40)), (1.8, rng.uniform(7, 40)))
+    return [_car(along_m + ahead, lane, rng) for lane, ahead in lanes if rng.random() < chance]
+
+
+def _car(along_m: float, left_m: float, rng: np.random.Generator) -> Car:
+    paint = _triple(np.full(3, rng.uniform(0.1, 0.9)) + rng.normal(0, 0.15, 3))
+    if rng.random() < 0.2:
+        return Car(along_m, left_m, 5.4, 2.0, 2.5, paint)  # a van
+    return Car(along_m, left_m, 4.3, 1.8, 1.5, paint)

@@ -1,0 +1,86 @@
+"""Two runs on the same queries: is one better, or are they one coin thrown twice?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from vpr.evaluation.uncertainty import block_bootstrap_interval
+
+
+@dataclass(frozen=True)
+class PairedRecall:
+    """Recall@N of two runs, and the difference B - A on the same queries.
+
+    Args:
+        n: The depth N.
+        recall_a: A fraction.
+        recall_b: A fraction.
+        difference: B - A.
+        interval: Of the difference, by the block bootstrap along the route.
+        p_value: Of the exact McNemar test.
+        gained: Indices of the queries that B alone answers.
+        lost: Indices of the queries that A alone answers.
+    """
+
+    n: int
+    recall_a: float
+    recall_b: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    gained: list[int]
+    lost: list[int]
+
+
+def compare_ranks(
+    ranks_a: NDArray[np.int64],
+    ranks_b: NDArray[np.int64],
+    *,
+    ns: Sequence[int],
+    block_length: int,
+    num_samples: int,
+    confidence: float,
+    seed: int,
+) -> list[PairedRecall]:
+    """Compare two runs query by query.
+
+    Args:
+        ranks_a: Rank of the first positive of each query, from 1, in the order of the route.
+        ranks_b: The same of the other run.
+        ns: The depths N to compare at.
+        block_length: Queries in a bootstrap block.
+        num_samples: Bootstrap samples.
+        confidence: Of the intervals.
+        seed: Of the bootstrap.
+    """
+    compared = []
+    for n in ns:
+        hits_a, hits_b = ranks_a <= n, ranks_b <= n
+        change = hits_b.astype(np.float64) - hits_a
+        gained, lost = np.flatnonzero(change > 0).tolist(), np.flatnonzero(change < 0).tolist()
+        interval = block_bootstrap_interval(
+            change, block_length=block_length, num_samples=num_samples,
+            confidence=confidence, seed=seed,
+        )  # fmt: skip
+        p_value = mcnemar_p_value(len(gained), len(lost))
+        recall_a, recall_b = float(hits_a.mean()), float(hits_b.mean())
+        difference = float(change.mean())
+        compared.append(
+            PairedRecall(n, recall_a, recall_b, difference, interval, p_value, gained, lost)
+        )
+    return compared
+
+
+def mcnemar_p_value(num_gained: int, num_lost: int) -> float:
+    """Two-sided p-value of McNemar's test, exact (Psychometrika 1947): were the flips a fair coin?
+
+    It takes the flips for independent of each other. Between two models they nearly are; where one
+    run smooths along the route and the other does not, they are not, and the interval counts.
+    """
+    flips = num_gained + num_lost
+    return float(binomtest(num_gained, flips, 0.5).pvalue) if flips else 1.0

@@ -1,0 +1,155 @@
+"""The metrics of a run: recall with its uncertainty, errors in metres, known places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from vpr.evaluation.acceptance import (
+    Acceptance,
+    average_precision,
+    fit_threshold,
+    recall_at_precision,
+)
+from vpr.evaluation.recall import first_correct_ranks, recall_at
+from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
+from vpr.retrieval.predictions import Predictions
+
+THRESHOLD = "accept_threshold_fitted_on_these_queries"
+RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
+Metrics = dict[str, float | int | list[float]]
+
+
+def summarise_recall(
+    ranks: NDArray[np.int64],
+    num_positives: NDArray[np.int64],
+    *,
+    ns: Sequence[int],
+    block_length: int,
+    num_samples: int,
+    confidence: float,
+    seed: int,
+) -> Metrics:
+    """Recall at each depth with its uncertainty.
+
+    Args:
+        ranks: Rank of the first positive of each query, from 1, in the order of the route.
+        num_positives: Positives of each query.
+        ns: The depths N to report.
+        block_length: Queries in a bootstrap block.
+        num_samples: Bootstrap samples.
+        confidence: Of the intervals.
+        seed: Of the bootstrap.
+
+    Returns:
+        `recall@N` over all queries, its intervals as lists, and counts; where queries without a
+        positive make a difference, `recall@N_answerable` over those that have one.
+    """
+    answerable = num_positives > 0
+    metrics: Metrics = {}
+    for n in ns:
+        hits = ranks <= n
+        metrics[f"recall@{n}"] = float(hits.mean())
+        if answerable.any() and not answerable.all():
+            metrics[f"recall@{n}_answerable"] = float(hits[answerable].mean())
+        metrics[f"recall@{n}_wilson_if_independent"] = list(
+            wilson_interval(hits, confidence=confidence)
+        )
+        metrics[f"recall@{n}_block_bootstrap"] = list(
+            block_bootstrap_interval(
+                hits, block_length=block_length, num_samples=num_samples,
+                confidence=confidence, seed=seed,
+            )
+        )  # fmt: skip
+    metrics["num_queries"] = len(ranks)
+    metrics["num_queries_without_positives"] = int(np.count_nonzero(~answerable))
+    return metrics
+
+
+def describe_reranking(
+    before: Predictions, after: Predictions, positives: csr_array, *, ns: Sequence[int],
+    precision: float | None,
+) -> Metrics:  # fmt: skip
+    """What re-ranking changed.
+
+    Args:
+        before: The retrieval.
+        after: The same predictions re-ranked.
+        positives: Query x database; stored entries are the positives.
+        ns: The depths N to report.
+        precision: That is asked of accepted queries; None: all are accepted.
+
+    Returns:
+        `recall@N_before_reranking`, the number of queries whose first prediction changed, and the
+        threshold for retrieval alone, by which a photo is accepted that is not re-ranked; empty
+        where re-ranking changed nothing or is off.
+
+    Raises:
+        ValueError: If the two are of other databases or queries.
+    """
+    shapes = [(*one.indices.shape, one.num_database) for one in (before, after)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
+            f"predictions {shapes[1]}"
+        )
+    if np.array_equal(before.indices, after.indices):
+        return {}
+    recalls = recall_at(ns, before.indices, positives)
+    metrics: Metrics = {f"recall@{n}_before_reranking": recall for n, recall in recalls.items()}
+    changed = before.indices[:, 0] != after.indices[:, 0]
+    metrics["num_top1_reranked"] = int(np.count_nonzero(changed))
+    if precision is not None:
+        nearest = before.distances[:, 0].astype(np.float64)
+        correct = first_correct_ranks(before.indices, positives) == 1
+        metrics[RETRIEVAL_THRESHOLD] = fit_threshold(nearest, correct, precision=precision)
+    return metrics
+
+
+def name_sequence_metrics(metrics: Metrics) -> Metrics:
+    """Recall with its intervals under names of their own, such as `sequence_recall@1`.
+
+    It is of another protocol: it uses the order of the queries, which single images do not have.
+
+    Args:
+        metrics: What `summarise_recall` says of rankings by sequences.
+    """
+    return {f"sequence_{name}": of for name, of in metrics.items() if name.startswith("recall@")}
+
+
+def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
+    """Median and 90th percentile of the first predictions' distance from their queries, metres."""
+    return {
+        "top1_metres_median": float(np.median(top1_metres)),
+        "top1_metres_p90": float(np.quantile(top1_metres, 0.9)),
+    }
+
+
+def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
+    """How well distance tells known from unknown places.
+
+    Args:
+        decided: Which queries were accepted, and the curve over all thresholds.
+        correct: Whether the first prediction of each is right, shape (num_queries,).
+
+    Returns:
+        Average precision, and recall at 100 % and 99 % precision, of the whole curve; with a
+        threshold the out-of-fold figures, and the threshold, by a name that says what it saw.
+    """
+    metrics: Metrics = {
+        "average_precision": average_precision(decided.curve),
+        "recall_at_precision_100": recall_at_precision(decided.curve, 1.0),
+        "recall_at_precision_99": recall_at_precision(decided.curve, 0.99),
+    }
+    if decided.threshold is not None:
+        num_accepted = int(decided.accepted.sum())
+        num_right = int((decided.accepted & correct).sum())
+        metrics[THRESHOLD] = decided.threshold
+        metrics["num_accepted_out_of_fold"] = num_accepted
+        metrics["accept_recall_out_of_fold"] = num_right / max(decided.num_answerable, 1)
+        if num_accepted:  # of nothing there is no precision, and NaN is no JSON
+            metrics["accept_precision_out_of_fold"] = num_right / num_accepted
+    return metrics

@@ -1,0 +1,98 @@
+"""How each query fared: the table metrics/queries.csv."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from vpr.evaluation.recall import NEVER, first_correct_ranks
+from vpr.places.index import ImageIndex
+from vpr.retrieval.predictions import Predictions
+
+
+def tabulate_queries(
+    predictions: Predictions,
+    positives: csr_array,
+    database: ImageIndex,
+    query: ImageIndex,
+    *,
+    accepted: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """A row per query.
+
+    Args:
+        predictions: The ranked database of each query.
+        positives: Query x database; stored entries are the positives.
+        database: Index of the database.
+        query: Index of the queries.
+        accepted: Whether each query counts as a known place, shape (num_queries,).
+
+    Returns:
+        `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
+        num_positives,accepted`. The rank counts from 1 and is empty if no prediction is right;
+        the ratio is that of the first prediction's distance and the smallest of the others' (above
+        1 where re-ranking put it before a nearer one), empty at depth 1.
+
+    Raises:
+        ValueError: If the inputs disagree on the number of images.
+    """
+    _check_sizes(predictions, positives, database, query)
+    ranks = first_correct_ranks(predictions.indices, positives)
+    top1 = predictions.indices[:, 0]
+    nearest = predictions.distances[:, 0].astype(np.float64)
+    return pd.DataFrame(
+        {
+            "index": np.arange(len(query.paths)),
+            "path": query.paths,
+            "first_correct_rank": pd.Series(ranks, dtype="Int64").where(pd.Series(ranks < NEVER)),
+            "top1_path": [database.paths[image] for image in top1],
+            "top1_metres": errors_in_metres(predictions.indices, database, query)[:, 0].round(3),
+            "top1_distance": nearest.round(6),
+            "distance_ratio": _ratios(predictions.distances),
+            "num_positives": np.diff(positives.indptr),
+            "accepted": accepted,
+        }
+    )
+
+
+def errors_in_metres(
+    indices: NDArray[np.int64], database: ImageIndex, query: ImageIndex
+) -> NDArray[np.float64]:
+    """Distance in metres of each prediction from its query, shape (num_queries, depth).
+
+    Raises:
+        ValueError: If the indices are of another database or other queries.
+    """
+    if len(indices) != len(query.paths) or indices.max() >= len(database.paths):
+        raise ValueError(
+            f"predictions of {len(indices)} queries, up to database image {indices.max()}: the "
+            f"indices tell of {len(query.paths)} queries and {len(database.paths)} database images"
+        )
+    offsets = database.coordinates[indices] - query.coordinates[:, None, :]  # (queries, depth, 2)
+    distances: NDArray[np.float64] = np.linalg.norm(offsets, axis=2)
+    return distances
+
+
+def _ratios(distances: NDArray[np.float32]) -> NDArray[np.float64]:
+    if distances.shape[1] < 2:
+        return np.full(len(distances), np.nan)
+    exact = distances.astype(np.float64)
+    first, second = exact[:, 0], exact[:, 1:].min(axis=1)
+    shares: NDArray[np.float64] = np.divide(
+        first, second, out=np.ones_like(first), where=second > 0
+    )
+    return shares.round(6)
+
+
+def _check_sizes(
+    predictions: Predictions, positives: csr_array, database: ImageIndex, query: ImageIndex
+) -> None:
+    of_predictions = (len(predictions.indices), predictions.num_database)
+    of_index = (len(query.paths), len(database.paths))
+    if not of_predictions == positives.shape == of_index:
+        raise ValueError(
+            "number of queries and database images: predictions have "
+            f"{of_predictions}, positives {positives.shape}, the indices {of_index}"
+        )

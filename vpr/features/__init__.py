@@ -1,0 +1,1 @@
+"""Images -> local features of the frozen layers, stored once."""

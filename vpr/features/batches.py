@@ -1,0 +1,68 @@
+"""How many images the network computes together: by their size, and a GPU's memory at hand.
+
+On a CPU the size of a batch follows from the images alone, so that a run can be repeated bit by
+bit: oneDNN's last bits differ between batches of one and of several images (seen in conv5 with two
+threads), and memory at hand is never the same twice. Larger batches gain nothing there. On a GPU
+they do, and a batch is as large as half of the free memory allows: there results are the same
+beyond rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from vpr.runtime.device import memory_at_hand
+
+PIXELS_PER_BATCH = {"cpu": 2 * 640 * 480, "cuda": 64 * 640 * 480}  # at most
+POSITIONS_PER_BATCH = {"cpu": 4 * 40 * 30, "cuda": 128 * 40 * 30}  # at most
+# conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
+VALUES_PER_PIXEL = 160
+BYTES_PER_POSITION = 4 * 5 * 512  # input, conv5's outputs, and copies in another precision
+SHARE = 0.5  # of a GPU's free memory
+
+
+def pixels_per_batch(device: torch.device) -> int:
+    """Largest area, in pixels, of images that go through the trunk together, in any precision."""
+    return _fitting(PIXELS_PER_BATCH, VALUES_PER_PIXEL * torch.float32.itemsize, device)
+
+
+def positions_per_batch(device: torch.device) -> int:
+    """Largest number of local features that go through the head together."""
+    return _fitting(POSITIONS_PER_BATCH, BYTES_PER_POSITION, device)
+
+
+def require_memory(
+    images: Sequence[Path],
+    sizes: Sequence[tuple[int, int]],
+    precision: torch.dtype,
+    device: torch.device,
+) -> None:
+    """Check that each image alone fits into memory.
+
+    Args:
+        images: The files.
+        sizes: Height and width of each as the trunk will see it, in pixels.
+        precision: Type that the trunk computes in.
+        device: Where it runs.
+
+    Raises:
+        ValueError: If one does not; the message names it.
+    """
+    found = memory_at_hand(device)
+    for image, (height, width) in zip(images, sizes, strict=True):
+        needed = height * width * VALUES_PER_PIXEL * precision.itemsize
+        if needed > found:
+            raise ValueError(
+                f"{image}: {width}x{height} pixels take about {needed / 1e9:.1f} GB in the "
+                f"network, {found / 1e9:.1f} GB of memory are free: set trunk.max_side_px, or "
+                "free some"
+            )
+
+
+def _fitting(most: dict[str, int], bytes_each: int, device: torch.device) -> int:
+    if device.type == "cpu":
+        return most["cpu"]
+    return min(most["cuda"], int(SHARE * memory_at_hand(device)) // bytes_each)

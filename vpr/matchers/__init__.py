@@ -1,0 +1,1 @@
+"""Matchers, one file for each value of `rerank.method`."""

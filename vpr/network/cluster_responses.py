@@ -1,0 +1,49 @@
+"""What NetVLAD's clusters respond to in a photo, and what of it makes the match."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from vpr.network.head import Head
+
+
+def cluster_responses(
+    head: Head, features: Tensor, match: NDArray[np.float32], *, num_scales: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Soft assignment of each position, and each position's share in the likeness to a match.
+
+    A descriptor is a sum over positions, normalised: its dot product with the descriptor of a
+    database image falls apart into one term for each position, without an approximation.
+
+    Args:
+        head: The trained part of the network.
+        features: Stored features of one photo, shape (1, C', H, W).
+        match: Descriptor of the database image, shape (K * C,).
+        num_scales: Maps that stand one below the other in the features.
+
+    Returns:
+        Assignment (K, H', W'), which sums to 1 at each position, its mean over the scales, and
+        shares (H', W'), the scales' sum, which sum to the dot product of the two descriptors.
+    """
+    pool = head.pool
+    with torch.inference_mode():
+        maps = head.encode(features)
+        height, width = maps.shape[2:]
+        unit = functional.normalize(maps, dim=1)
+        assignment = pool.conv(unit).flatten(2).softmax(dim=1)[0]  # (K, P)
+        positions = unit.flatten(2)[0].T  # (P, C)
+        residuals = assignment @ positions - assignment.sum(1, keepdim=True) * pool.centroids
+        lengths = residuals.norm(dim=1, keepdim=True).clamp_min(1e-12)  # (K, 1)
+        whole = (residuals / lengths).norm().clamp_min(1e-12)
+        towards = (
+            torch.from_numpy(np.array(match)).to(maps.device).view_as(residuals) / lengths / whole
+        )  # (K, C)
+        at_centroids = (towards * pool.centroids).sum(dim=1, keepdim=True)  # (K, 1)
+        shares = (assignment * (towards @ positions.T - at_centroids)).sum(dim=0)  # (P,)
+    grid = (num_scales, height // num_scales, width)
+    means = assignment.view(-1, *grid).mean(dim=1)  # (K, H', W')
+    return means.cpu().numpy(), shares.view(grid).sum(dim=0).cpu().numpy()

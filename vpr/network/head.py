@@ -1,0 +1,80 @@
+"""The head: what trains. The encoder's last modules and NetVLAD, stored features -> descriptor."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vpr.encoders.vgg16 import NUM_MODULES, build_encoder, is_dense_sift
+from vpr.network.netvlad import NetVLAD
+
+
+class Head(nn.Module):
+    """The encoder from one module on, and the pool, under the reference's key names.
+
+    Args:
+        trainable_from: Index of the encoder's module whose input the stored features are.
+        num_clusters: K of NetVLAD.
+        dim: Channels of the encoder's output.
+        with_bias: Whether NetVLAD's assignment has a bias.
+    """
+
+    def __init__(
+        self, trainable_from: int, *, num_clusters: int, dim: int, with_bias: bool
+    ) -> None:
+        """Make the modules; their weights are not initialised."""
+        super().__init__()
+        self.encoder = build_encoder(trainable_from, NUM_MODULES)
+        self.pool = NetVLAD(num_clusters, dim, with_bias=with_bias)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Local features behind the whole encoder.
+
+        Convolutions compute in the precision of the stored features where that is safe: from
+        bfloat16 features in bfloat16, by autocast, with weights, gradients of weights and
+        optimizer in float32. From float16 they compute in float32: gradients of that type would
+        fall below its smallest number.
+
+        Args:
+            features: As stored, shape (N, C', H, W), float32, bfloat16 or float16.
+
+        Returns:
+            Shape (N, C, H, W), float32.
+        """
+        low = features.dtype == torch.bfloat16
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=low):
+            maps: Tensor = self.encoder(features if low else features.float())
+        return maps.float()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Unit descriptors (N, K * C), float32, of stored features (N, C', H, W)."""
+        descriptors: Tensor = self.pool(self.encode(features))
+        return descriptors
+
+
+def load_head(state: dict[str, Tensor], trainable_from: int) -> Head:
+    """The head of a model, its clusters and width read from the tensors.
+
+    Args:
+        state: Tensors by name; those of the encoder before the head and of the whitening are
+            not used.
+        trainable_from: Index of the head's first encoder module; a model on dense RootSIFT has
+            none.
+
+    Returns:
+        The head in evaluation mode.
+
+    Raises:
+        ValueError: If a tensor is missing or has another shape.
+    """
+    if "pool.centroids" not in state:
+        raise ValueError("the model has no pool.centroids: it was never initialised")
+    num_clusters, dim = state["pool.centroids"].shape
+    first = NUM_MODULES if is_dense_sift(state) else trainable_from
+    head = Head(first, num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state)
+    names = head.state_dict().keys()
+    try:
+        head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"the model does not fit the network: {error}") from None
+    return head.eval().to(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""The prepared set: indices, images and positives."""

@@ -1,0 +1,82 @@
+"""Gathering the images of one side into a folder of their own, named by index."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from vpr.places.images import check_image
+from vpr.runtime.progress import track
+
+NUM_THREADS = 4  # decoding releases the interpreter
+
+
+def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) -> None:
+    """Check each image, and copy its bytes unchanged to `000000.jpg`, `000001.jpg`, ...
+
+    Args:
+        root: The data set's folder.
+        names: Names of the images relative to it.
+        folder: The folder to create.
+        side: Database or query, for the messages.
+
+    Raises:
+        ValueError: If an image is missing, lies outside the folder or does not decode; one message
+            names it by side, index and name.
+    """
+    folder.mkdir(parents=True)
+
+    def gather(number: int) -> None:
+        try:
+            source = find_image(root, names[number])
+            shutil.copyfile(source, folder / f"{number:06d}{check_image(source)}")
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(f"{side} image {number}: {error}") from None
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        try:
+            done = pool.map(gather, range(len(names)))
+            for _ in track(done, total=len(names), title=f"{side} images"):
+                pass
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def find_image(root: Path, name: str) -> Path:
+    """The file of an image, which lies in the data set's folder.
+
+    Args:
+        root: The data set's folder.
+        name: The image's path in it.
+
+    Raises:
+        ValueError: If the name or a link leads out of the folder.
+        FileNotFoundError: If there is no such file.
+    """
+    home = root.resolve()
+    check_name(name, home=home)
+    source = home / name
+    if not source.resolve().is_relative_to(home):
+        raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
+    if not source.is_file():
+        raise FileNotFoundError(f"{name!r}: there is no such file in {home}")
+    return source
+
+
+def check_name(name: str, *, home: Path) -> None:
+    """Check that an image's name can only be a path below the data set's folder.
+
+    Args:
+        name: The image's path in it.
+        home: The folder, for the message.
+
+    Raises:
+        ValueError: If it is absolute, leads out of the folder, or no path at all.
+    """
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+        raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
+    if "\0" in name:
+        raise ValueError(f"{name!r}: a name cannot hold a zero byte")

@@ -1,0 +1,59 @@
+"""The file of positives: which database images show the place of a query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from vpr.runtime.npz import load_arrays
+
+PARTS = ("indptr", "indices", "data", "shape")
+
+
+def save_positives(path: Path, positives: csr_array) -> None:
+    """Write positives with their distances.
+
+    Args:
+        path: The file to write.
+        positives: Shape (num_queries, num_database). A stored entry is a positive and its value
+            the distance in metres, also where that is 0: use indptr and indices, since `nonzero`
+            and arithmetic lose the zeros.
+    """
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            indptr=positives.indptr.astype(np.int64),
+            indices=positives.indices.astype(np.int64),
+            data=positives.data.astype(np.float64),
+            shape=np.array(positives.shape, dtype=np.int64),
+            format=np.array(b"csr"),  # scipy.sparse.load_npz reads the file too
+        )
+
+
+def load_positives(path: Path) -> csr_array:
+    """Read what `save_positives` wrote.
+
+    Raises:
+        ValueError: If the file is damaged or is not a sparse matrix of distances.
+    """
+    indptr, indices, data, shape = load_arrays(path, PARTS, what="a file of positives")
+    parts = (indptr, indices, data, shape)
+    kinds = [part.dtype.kind for part in parts]
+    if kinds != ["i", "i", "f", "i"] or any(part.ndim != 1 for part in parts) or len(shape) != 2:
+        raise ValueError(f"{path}: expected a sparse matrix of distances, found {kinds}")
+    rows, columns = (int(size) for size in shape)
+    fits = (
+        min(rows, columns) >= 0
+        and len(indptr) == rows + 1
+        and indptr[0] == 0
+        and indptr[-1] == len(indices) == len(data)
+        and bool((np.diff(indptr) >= 0).all())
+        and bool(((indices >= 0) & (indices < columns)).all())
+    )
+    if not fits:
+        raise ValueError(f"{path}: the parts of the sparse matrix do not fit each other")
+    if not bool((np.isfinite(data) & (data >= 0)).all()):
+        raise ValueError(f"{path}: expected distances of 0 m or more")
+    return csr_array((data, indices, indptr), shape=(rows, columns))

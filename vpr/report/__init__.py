@@ -1,0 +1,1 @@
+"""Pages to look at, with their templates beside them."""

@@ -1,0 +1,51 @@
+"""Pages that open from disk: templates that escape all text, data in plain scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+# What could end a script, begin markup in it, or break its lines.
+ESCAPES = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def load_templates(folder: Path) -> Environment:
+    """The templates of a folder; whatever is put into one is escaped, since names are not ours."""
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["as_script"] = as_script
+    return environment
+
+
+def as_script(value: object) -> Markup:
+    """A value as JavaScript that cannot end the script element it stands in.
+
+    Raises:
+        ValueError: If it holds a number that is not finite: JSON has none.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.translate(ESCAPES))  # noqa: S704 - cannot hold markup now
+
+
+def write_script(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
+    """Write a script that sets a global constant: pages from disk may fetch no data.
+
+    Args:
+        path: The file to write.
+        name: Of the constant.
+        value: Anything that JSON can hold.
+    """
+    path.write_text(f"const {name} = {as_script(value)};\n", encoding="utf-8")

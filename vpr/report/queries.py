@@ -1,0 +1,118 @@
+"""What the report's map and gallery show: each query with the first of its predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from vpr.evaluation.query_table import errors_in_metres
+from vpr.places.index import ImageIndex
+from vpr.places.map_projection import latitude_longitude
+from vpr.retrieval.predictions import Predictions
+
+Columns = Mapping[str, Any]
+
+
+def describe_places(index: ImageIndex, crs: str | None) -> Columns:
+    """Names and positions of one side, a list for each column.
+
+    Args:
+        index: The side's images.
+        crs: What the coordinates are in; None: no latitude and longitude.
+
+    Returns:
+        `path`, `east`, `north` in metres, and `lat`, `lon` in degrees or None.
+    """
+    globe = latitude_longitude(index.coordinates, crs) if crs else None
+    return {
+        "path": index.paths,
+        "east": index.coordinates[:, 0].round(2).tolist(),
+        "north": index.coordinates[:, 1].round(2).tolist(),
+        "lat": None if globe is None else globe[:, 0].round(6).tolist(),
+        "lon": None if globe is None else globe[:, 1].round(6).tolist(),
+    }
+
+
+def describe_predictions(
+    predictions: Predictions,
+    positives: csr_array,
+    database: ImageIndex,
+    query: ImageIndex,
+    table: pd.DataFrame,
+    *,
+    depth: int,
+) -> Columns:
+    """The first predictions of each query, and how right and how sure they are.
+
+    Args:
+        predictions: The ranked database of each query.
+        positives: Query x database; stored entries are the positives.
+        database: Index of the database.
+        query: Index of the queries.
+        table: A row per query, with the columns `first_correct_rank` and `accepted`, as text.
+        depth: Predictions shown; the ranking may be shorter.
+
+    Returns:
+        A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a
+        list of at most depth values for each query. `margin` is how much farther the nearest
+        other prediction is than the first (below 0 where re-ranking put it before a nearer one),
+        None at depth 1.
+
+    Raises:
+        ValueError: If the inputs disagree on the number of queries.
+    """
+    if not len(table) == len(query.paths) == len(predictions.indices) == positives.shape[0]:
+        raise ValueError(
+            f"number of queries: the table has {len(table)}, the index {len(query.paths)}, the "
+            f"predictions {len(predictions.indices)}, the positives {positives.shape[0]}"
+        )
+    shown = predictions.indices[:, :depth]
+    ranks = pd.to_numeric(table["first_correct_rank"]).to_numpy(dtype=np.float64)
+    return {
+        "index": shown.tolist(),
+        "metres": errors_in_metres(shown, database, query).round(2).tolist(),
+        "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
+        "correct": _correct(shown, positives),
+        "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
+        "accepted": [text == "True" for text in table["accepted"]],
+        "positives": np.diff(positives.indptr).tolist(),
+        "margin": _margins(predictions.distances),
+    }
+
+
+def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool]]:
+    rows = []
+    for row, ranking in enumerate(indices):
+        near = positives.indices[positives.indptr[row] : positives.indptr[row + 1]]
+        rows.append(np.isin(ranking, near).tolist())
+    return rows
+
+
+def _margins(distances: NDArray[np.float32]) -> list[float] | None:
+    if distances.shape[1] < 2:
+        return None
+    exact = distances.astype(np.float64)
+    return [round(float(margin), 4) for margin in exact[:, 1:].min(axis=1) - exact[:, 0]]
+
+
+def describe_set(
+    database: ImageIndex, query: ImageIndex, positives: csr_array
+) -> list[tuple[str, str]]:
+    """Facts of the data set, as pairs of name and value."""
+    places = np.concatenate([database.coordinates, query.coordinates])
+    east, north = np.ptp(places, axis=0)
+    counts = np.diff(positives.indptr)
+    farthest = positives.data.max() if positives.nnz else 0.0
+    return [
+        ("Database images", f"{len(database.paths):,}"),
+        ("Query images", f"{len(query.paths):,}"),
+        ("Extent", f"{east:,.0f} m east-west, {north:,.0f} m north-south"),
+        ("Positives of a query", f"{counts.min()} to {counts.max()}, mean {counts.mean():.2f}"),
+        ("Queries without a positive", f"{np.count_nonzero(counts == 0):,}"),
+        ("Farthest positive", f"{farthest:.1f} m"),
+    ]

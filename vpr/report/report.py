@@ -1,0 +1,91 @@
+"""The report's folder: pages, their scripts and small pictures, nothing to be fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from vpr.report.pages import load_templates
+from vpr.report.thumbnails import thumbnail_name
+
+PAGES = ("index.html", "map.html", "gallery.html")
+INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
+
+
+def write_pages(folder: Path, templates: Path, facts: Mapping[str, Any]) -> None:
+    """Write the pages, and beside them what they load.
+
+    Args:
+        folder: An existing folder to write to.
+        templates: Folder of the templates, and of style and scripts that are taken as they are.
+        facts: What the templates show.
+    """
+    environment = load_templates(templates)
+    for page in PAGES:
+        text = environment.get_template(page).render(page=page, **facts)
+        (folder / page).write_text(text, encoding="utf-8")
+    for file in sorted([*templates.glob("*.css"), *templates.glob("*.js")]):
+        shutil.copyfile(file, folder / file.name)
+    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+
+
+def copy_thumbnails(source: Path, images: Iterable[int], folder: Path) -> None:
+    """Copy the small pictures of some images, under the same names.
+
+    Args:
+        source: Folder of one side's small pictures.
+        images: Indices of the images wanted.
+        folder: The folder to create.
+    """
+    folder.mkdir(parents=True)
+    for image in images:
+        shutil.copyfile(source / thumbnail_name(image), folder / thumbnail_name(image))
+
+
+def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Recall at each depth with its intervals.
+
+    Args:
+        metrics: What metrics/recall.json holds.
+
+    Returns:
+        For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
+    """
+    depths = [int(found[1]) for key in metrics if (found := re.fullmatch(r"recall@(\d+)", key))]
+    return [
+        {
+            "n": n,
+            "recall": metrics[f"recall@{n}"],
+            "intervals": [
+                (words, metrics[f"recall@{n}_{kind}"])
+                for kind, words in INTERVALS.items()
+                if f"recall@{n}_{kind}" in metrics
+            ],
+        }
+        for n in sorted(depths)
+    ]
+
+
+def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The metrics that the headline leaves out, as pairs of name and value in four digits."""
+    return [
+        (key, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for key, value in metrics.items()
+        if not key.startswith("recall@") and not isinstance(value, (list, dict))
+    ]
+
+
+def fingerprints(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """The MD5 of each file, by which dvc.lock and its history know it."""
+    found = []
+    for file in files:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False))
+        found.append((file.as_posix(), digest.hexdigest()))
+    return found

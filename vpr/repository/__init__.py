@@ -1,0 +1,1 @@
+"""What DVC and git recorded of the runs, and calls of DVC."""

@@ -1,0 +1,117 @@
+"""What DVC recorded of outs and data: the hashes in dvc.lock and .dvc files, and its cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpr.runtime.parameters import read_yaml
+
+LOCKS = (Path("data/dvc.lock"), Path("dvc.lock"))  # data sets are made first
+DATA = ("data", "models")  # folders in which .dvc files may be
+FOLDER = ".dir"  # ends the hash of a folder, whose object lists its files
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A file or a folder as DVC recorded it.
+
+    Args:
+        path: Relative to the repository.
+        md5: Its hash; that of a folder ends in `.dir` and is its listing's.
+        owner: The stage that made it, or the .dvc file.
+        out: The out that it belongs to: itself, or the folder it lies in.
+        size: In bytes; None for a file in a folder.
+    """
+
+    path: Path
+    md5: str
+    owner: str
+    out: Path
+    size: int | None = None
+
+
+def list_recorded(root: Path) -> list[Recorded]:
+    """Every out in the repository's lock files, in their order, and everything in .dvc files.
+
+    Args:
+        root: The repository.
+
+    Raises:
+        ValueError: If a file of DVC's is damaged.
+    """
+    found = list_locked(root)
+    pointers = [path for part in DATA for path in sorted((root / part).rglob("*.dvc"))]
+    for pointer in pointers:
+        home, owner = pointer.parent.relative_to(root), str(pointer.relative_to(root))
+        found += [_recorded(home, out, owner) for out in read_yaml(pointer).get("outs", [])]
+    return found
+
+
+def list_locked(root: Path) -> list[Recorded]:
+    """Every out in the repository's lock files, in their order.
+
+    Args:
+        root: The repository.
+
+    Raises:
+        ValueError: If a lock file is damaged.
+    """
+    found = []
+    for lock in LOCKS:
+        stages = _stages_of(root, lock) if (root / lock).exists() else {}
+        prefix = "" if lock.parent == Path() else f"{lock.parent}/dvc.yaml:"
+        for name, stage in stages.items():
+            found += [_recorded(Path(), out, prefix + name) for out in stage.get("outs", [])]
+    return found
+
+
+def list_files(recorded: list[Recorded], cache: Path) -> Iterator[Recorded]:
+    """Files and folders, and the files in the folders whose listing the cache has.
+
+    Args:
+        recorded: What `list_recorded` gave.
+        cache: DVC's cache.
+    """
+    for one in recorded:
+        yield one
+        listing = stored_at(cache, one.md5)
+        if one.md5.endswith(FOLDER) and is_whole(listing, one.md5):
+            for entry in json.loads(listing.read_bytes()):
+                yield Recorded(one.path / entry["relpath"], entry["md5"], one.owner, one.path)
+
+
+def stored_at(cache: Path, md5: str) -> Path:
+    """Where the cache keeps the object of a hash."""
+    return cache / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def is_whole(file: Path, md5: str) -> bool:
+    """Whether a file is there and its bytes have this hash, `.dir` aside."""
+    return file.is_file() and hash_file(file) == md5.removesuffix(FOLDER)
+
+
+def hash_file(file: Path) -> str:
+    """MD5 of a file's bytes, as DVC names them; it is no protection against intent."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _stages_of(root: Path, lock: Path) -> dict[str, Any]:
+    way_back = f"bring it back with `git checkout {lock}`"
+    try:
+        stages = read_yaml(root / lock).get("stages")
+    except ValueError as error:
+        raise ValueError(f"{error}: {way_back}") from None
+    if not isinstance(stages, dict):
+        raise ValueError(f"{lock}: expected stages, found {stages!r}: {way_back}")
+    return stages
+
+
+def _recorded(home: Path, out: dict[str, Any], owner: str) -> Recorded:
+    path = home / out["path"]
+    return Recorded(path, out["md5"], owner, path, out.get("size"))

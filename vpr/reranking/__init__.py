@@ -1,0 +1,1 @@
+"""Rankings verified by local features."""

@@ -1,0 +1,106 @@
+"""Stored keypoints: where an image has corners and blobs, and what they look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.runtime.npy import load_array
+
+DIM = 128  # of SIFT
+
+
+@dataclass(frozen=True)
+class ImageKeypoints:
+    """Keypoints of one image.
+
+    Args:
+        points: x and y in pixels of the image as it was looked at, shape (num_keypoints, 2).
+        descriptors: SIFT, as integers of 0 to 255, shape (num_keypoints, 128).
+        size: Height and width of the image as it was looked at, in pixels.
+    """
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Keypoints of a list of images, image after image.
+
+    Args:
+        points: Shape (num_keypoints, 2), as in `ImageKeypoints`.
+        descriptors: Shape (num_keypoints, 128), as in `ImageKeypoints`.
+        sizes: Height and width of each image, shape (num_images, 2).
+        starts: First keypoint of each image, and the end, shape (num_images + 1,).
+    """
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def of(self, image: int) -> ImageKeypoints:
+        """Keypoints of one image."""
+        rows = slice(int(self.starts[image]), int(self.starts[image + 1]))
+        height, width = self.sizes[image].tolist()
+        return ImageKeypoints(self.points[rows], self.descriptors[rows], (height, width))
+
+    def only(self, kept: NDArray[np.bool_]) -> Keypoints:
+        """Those that are kept, of the same images; kept has shape (num_keypoints,)."""
+        before = np.concatenate([[0], np.cumsum(kept)])  # (num_keypoints + 1,)
+        return Keypoints(self.points[kept], self.descriptors[kept], self.sizes, before[self.starts])
+
+
+def save_keypoints(folder: Path, images: Iterable[ImageKeypoints]) -> None:
+    """Write keypoints: `points.npy`, `descriptors.npy`, and `images.npy` with count, height, width.
+
+    Args:
+        folder: The folder to create.
+        images: Those of each image, in order; none at all is a folder of empty arrays.
+    """
+    kept = list(images)
+    folder.mkdir()
+    rows = [(len(one.points), *one.size) for one in kept]
+    nothing = (np.empty((0, 2), np.float32), np.empty((0, DIM), np.uint8))
+    np.save(folder / "points.npy", np.concatenate([nothing[0], *(one.points for one in kept)]))
+    np.save(
+        folder / "descriptors.npy",
+        np.concatenate([nothing[1], *(one.descriptors for one in kept)]),
+    )
+    np.save(folder / "images.npy", np.array(rows, dtype=np.int64).reshape(-1, 3))
+
+
+def load_keypoints(folder: Path) -> Keypoints:
+    """Read what `save_keypoints` wrote.
+
+    Raises:
+        ValueError: If the three files disagree or hold anything but keypoints.
+    """
+    points, descriptors, images = (
+        load_array(folder / f"{name}.npy", what="a file of keypoints")
+        for name in ("points", "descriptors", "images")
+    )
+    forms = [(points, 2, np.float32), (descriptors, DIM, np.uint8), (images, 3, np.int64)]
+    for array, width, kind in forms:
+        if array.ndim != 2 or array.shape[1] != width or array.dtype != kind:
+            raise ValueError(
+                f"{folder}: expected keypoints (rows, {width}) of {np.dtype(kind)}, found "
+                f"{array.shape} of {array.dtype}"
+            )
+    if (images < [0, 1, 1]).any() or not np.isfinite(points).all():
+        raise ValueError(
+            f"{folder}: expected counts of 0 or more, sizes of 1 pixel or more and finite points"
+        )
+    starts = np.concatenate([[0], np.cumsum(images[:, 0])])
+    if not starts[-1] == len(points) == len(descriptors):
+        raise ValueError(
+            f"{folder}: images.npy tells of {starts[-1]} keypoints, points.npy has {len(points)}, "
+            f"descriptors.npy {len(descriptors)}"
+        )
+    return Keypoints(points, descriptors, images[:, 1:], starts)

@@ -1,0 +1,117 @@
+"""The folder of utility: what each cluster is good for, and which keypoints are kept for it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.runtime.npy import load_array
+from vpr.runtime.npz import load_arrays
+
+BYTES_OF_A_KEYPOINT = 128 + 2 * 4  # its SIFT, and x and y as float32
+
+
+@dataclass(frozen=True)
+class Utility:
+    """Utility of clusters.
+
+    Args:
+        environment: ES of each cluster, shape (K,).
+        low: Clusters of low ES, shape (K,).
+        place: PS of each reference and cluster, shape (n, K).
+        clusters: Which clusters a reference keeps, shape (n, K).
+        maps: The cluster that wins each position, (num_scales, H', W') for each reference.
+    """
+
+    environment: NDArray[np.float64]
+    low: NDArray[np.bool_]
+    place: NDArray[np.float64]
+    clusters: NDArray[np.bool_]
+    maps: Sequence[NDArray[np.int64]]
+
+
+def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None) -> None:
+    """Write `kept.npy`, `metrics.json`, and where utility was measured what it was.
+
+    Without keypoints, that is without re-ranking, `metrics.json` is empty.
+
+    Args:
+        folder: The folder to create.
+        kept: Whether each keypoint of the database is kept, shape (num_keypoints,).
+        utility: Written as `environment.csv` (`cluster,utility,low`), `place.npy`,
+            `clusters.npy` and `maps.npz`, if measured.
+    """
+    folder.mkdir()
+    np.save(folder / "kept.npy", kept)
+    count = int(np.count_nonzero(kept))
+    metrics = {
+        "keypoints": len(kept),
+        "keypoints_kept": count,
+        "keypoint_bytes": BYTES_OF_A_KEYPOINT * len(kept),
+        "keypoint_bytes_saved": BYTES_OF_A_KEYPOINT * (len(kept) - count),
+    }
+    if len(kept) == 0:  # re-ranking is off: nothing to report
+        metrics = {}
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    if utility is not None:
+        np.save(folder / "place.npy", utility.place)
+        np.save(folder / "clusters.npy", utility.clusters)
+        won = {str(image): one.astype(np.uint16) for image, one in enumerate(utility.maps)}
+        np.savez(folder / "maps.npz", **won)  # type: ignore[arg-type] # of arrays, mypy cannot know
+        with (folder / "environment.csv").open("w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["cluster", "utility", "low"])
+            pairs = zip(utility.environment.tolist(), utility.low.tolist(), strict=True)
+            table.writerows([cluster, *pair] for cluster, pair in enumerate(pairs))
+
+
+def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
+    """Which keypoints of the database are kept.
+
+    Raises:
+        ValueError: If the file does not hold one truth value for each keypoint.
+    """
+    kept: NDArray[np.bool_] = load_array(path, what="a file of kept keypoints")
+    if kept.dtype != np.bool_ or kept.shape != (num_keypoints,):
+        raise ValueError(
+            f"{path}: expected ({num_keypoints},) of bool, one for each keypoint, found "
+            f"{kept.shape} of {kept.dtype}"
+        )
+    return kept
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether utility was measured, not only every keypoint kept."""
+    return (folder / "maps.npz").exists()
+
+
+def load_utility_maps(folder: Path, images: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Place-specific utility at each position of references, beyond the 1 that every cluster has.
+
+    Args:
+        folder: What `save_utility` wrote, with utility measured.
+        images: Indices of the references.
+
+    Returns:
+        Shape (num_scales, H', W') for each; 0 where the cluster is not kept.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    place = load_array(folder / "place.npy", what="utility of each place")
+    kept = load_array(folder / "clusters.npy", what="clusters that are kept")
+    if place.ndim != 2 or place.shape != kept.shape or len(place) <= max(images):
+        raise ValueError(
+            f"{folder}: place.npy and clusters.npy: expected one row for each image and as many "
+            f"columns as clusters in both, found {place.shape} and {kept.shape}"
+        )
+    names = [str(image) for image in images]
+    maps = load_arrays(folder / "maps.npz", names, what="maps of clusters")
+    beyond = np.where(kept, place - 1, 0).astype(np.float32)  # (n, K)
+    return [beyond[image][won] for image, won in zip(images, maps, strict=True)]

@@ -1,0 +1,1 @@
+"""Descriptors -> rankings."""

@@ -1,0 +1,71 @@
+"""The file of descriptors: one unit vector per image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.runtime.npy import load_array
+
+BLOCK_BYTES = 64 * 2**20  # of rows looked at together
+TOLERANCE = 1e-3  # of a row's length
+
+
+def save_descriptors(path: Path, blocks: Iterable[NDArray[np.float32]], *, num_images: int) -> None:
+    """Write descriptors block by block.
+
+    Args:
+        path: The file to write.
+        blocks: Unit rows, shape (N, dim) each, image after image.
+        num_images: How many rows they have together.
+
+    Raises:
+        ValueError: If the blocks have another number of rows.
+    """
+    written = 0
+    file = None
+    for block in blocks:
+        if file is None:
+            shape = (num_images, block.shape[1])
+            file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        file[written : written + len(block)] = block
+        written += len(block)
+    if file is None or written != num_images:
+        raise ValueError(f"{path}: expected {num_images} descriptors, got {written}")
+    file.flush()
+
+
+def load_descriptors(path: Path) -> NDArray[np.float32]:
+    """Descriptors of a file, mapped, not read.
+
+    Returns:
+        Shape (num_images, dim).
+
+    Raises:
+        ValueError: If the file holds anything but finite unit rows; the message names the row.
+    """
+    descriptors: NDArray[np.float32] = load_array(path, what="a file of descriptors", mapped=True)
+    if descriptors.ndim != 2 or descriptors.dtype != np.float32 or descriptors.size == 0:
+        raise ValueError(
+            f"{path}: expected (num_images, dim) of float32, found {descriptors.shape} of "
+            f"{descriptors.dtype}"
+        )
+    for rows in row_blocks(descriptors):
+        with np.errstate(over="ignore"):  # then the length is infinite, and told below
+            lengths = np.linalg.norm(descriptors[rows], axis=1)
+        wrong = np.flatnonzero(~(np.abs(lengths - 1) <= TOLERANCE))
+        if len(wrong):
+            raise ValueError(
+                f"{path}: row {rows.start + wrong[0]}: expected a unit vector, found length "
+                f"{lengths[wrong[0]]}"
+            )
+    return descriptors
+
+
+def row_blocks(descriptors: NDArray[np.float32]) -> list[slice]:
+    """Slices of rows that take about 64 MiB each."""
+    step = max(1, BLOCK_BYTES // (4 * descriptors.shape[1]))
+    return [slice(start, start + step) for start in range(0, len(descriptors), step)]

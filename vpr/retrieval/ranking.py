@@ -1,0 +1,141 @@
+"""Exact search: the database ranked for each query."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.retrieval.descriptors import row_blocks
+
+SPARE = 16  # candidates kept beyond top_k: enough unless the database repeats itself
+ROUNDING = 1e-5  # of faiss's squared distances of unit rows; up to 3.5e-6 seen at 65,536 dimensions
+GPU_DEPTH = 2048  # faiss's limit of candidates on a GPU
+
+
+def rank_database(
+    database: NDArray[np.float32], query: NDArray[np.float32], *, top_k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The nearest database descriptors of each query, best first.
+
+    The database is read block by block, so that it may be larger than memory. faiss selects the
+    candidates; their distances are then computed anew from the differences in float64, which is
+    exact enough that equal rows have equal distances, whatever block they lay in. A query with
+    more near ties at the cut than candidates were kept (a camera that stood still) is completed
+    from all rows that rounding could have hidden.
+
+    Args:
+        database: Unit rows, shape (num_database, dim).
+        query: Unit rows, shape (num_queries, dim).
+        top_k: How many to keep.
+
+    Returns:
+        Indices (num_queries, top_k) and Euclidean distances in [0, 2]; equal distances by lower
+        index.
+
+    Raises:
+        ValueError: If top_k is larger than the database, or the descriptors differ in length.
+    """
+    if top_k > len(database):
+        raise ValueError(
+            f"search.top_k = {top_k}, but the database has only {len(database)} images: "
+            f"set it to {len(database)} or less"
+        )
+    if database.shape[1] != query.shape[1]:
+        raise ValueError(
+            f"database descriptors have {database.shape[1]} dimensions, query descriptors "
+            f"{query.shape[1]}: they come from different models"
+        )
+    ranked = [
+        _rank_block(database, np.ascontiguousarray(query[rows]), top_k)
+        for rows in row_blocks(query)
+    ]
+    return np.concatenate([one[0] for one in ranked]), np.concatenate([one[1] for one in ranked])
+
+
+def _rank_block(
+    database: NDArray[np.float32], query: NDArray[np.float32], top_k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    found, squares = _find_candidates(database, query, min(top_k + SPARE, len(database)))
+    ranked = [
+        _best(row, _distances(database[row], one), top_k)
+        for row, one in zip(found, query, strict=True)
+    ]
+    indices = np.stack([one[0] for one in ranked])
+    distances = np.stack([one[1] for one in ranked])
+    if found.shape[1] < len(database):
+        reach = np.square(distances[:, -1].astype(np.float64)) + ROUNDING  # of the squares
+        unsure = np.flatnonzero(squares[:, -1] <= reach + ROUNDING)
+        if len(unsure):
+            indices[unsure], distances[unsure] = _rank_within(
+                database, query[unsure], reach[unsure], top_k
+            )
+    return indices, distances
+
+
+def _find_candidates(
+    database: NDArray[np.float32], query: NDArray[np.float32], num_kept: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    indices = np.empty((len(query), 0), dtype=np.int64)
+    squares = np.empty((len(query), 0), dtype=np.float32)
+    for rows in row_blocks(database):
+        block = np.ascontiguousarray(database[rows])
+        found, places = _nearest(query, block, min(num_kept, len(block)))
+        indices = np.concatenate([indices, places + rows.start], axis=1)
+        squares = np.concatenate([squares, found], axis=1)
+        best = np.argsort(squares, axis=1, kind="stable")[:, :num_kept]
+        indices = np.take_along_axis(indices, best, axis=1)
+        squares = np.take_along_axis(squares, best, axis=1)
+    return indices, squares
+
+
+def _rank_within(
+    database: NDArray[np.float32],
+    query: NDArray[np.float32],
+    reach: NDArray[np.float64],
+    top_k: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    kept = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in query]
+    for rows in row_blocks(database):
+        block = np.ascontiguousarray(database[rows])
+        for number, (indices, distances) in enumerate(kept):
+            one = query[number]
+            near = np.flatnonzero(faiss.pairwise_distances(one[None], block)[0] <= reach[number])
+            kept[number] = _best(
+                np.concatenate([indices, near + rows.start]),
+                np.concatenate([distances, _distances(block[near], one)]),
+                top_k,
+            )
+    return np.stack([one[0] for one in kept]), np.stack([one[1] for one in kept])
+
+
+def _best(
+    indices: NDArray[np.int64], distances: NDArray[np.float32], top_k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    order = np.lexsort((indices, distances))[:top_k]
+    return indices[order], distances[order]
+
+
+def _nearest(
+    query: NDArray[np.float32], block: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    if faiss.get_num_gpus() > 0 and count <= GPU_DEPTH:
+        found, places = faiss.knn_gpu(_gpu(), query, block, count)
+    else:
+        found, places = faiss.knn(query, block, count)
+    return found, places
+
+
+@cache
+def _gpu() -> Any:  # noqa: ANN401 - faiss has no types
+    return faiss.StandardGpuResources()  # reserves memory on the GPU: once, not for each block
+
+
+def _distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    differences = rows.astype(np.float64) - query
+    lengths = np.sqrt(np.square(differences).sum(axis=1)).clip(0, 2)
+    rounded: NDArray[np.float32] = lengths.astype(np.float32)
+    return rounded

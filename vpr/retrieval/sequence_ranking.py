@@ -1,0 +1,94 @@
+"""From descriptors to rankings by sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.retrieval.sequences import enhance_contrast, matrix_of_rankings, rank_lines
+
+
+def rank_descriptors(
+    database: NDArray[np.float32],
+    query: NDArray[np.float32],
+    query_recordings: Sequence[slice],
+    database_recordings: Sequence[slice],
+    *,
+    length: int,
+    velocities: Sequence[float],
+    reach: int | None,
+    top_k: int,
+) -> NDArray[np.int64]:
+    """The database ranked for each query by lines through the matrix of dot products.
+
+    Args:
+        database: Unit rows, shape (num_database, dim).
+        query: Unit rows in the order of the route, shape (num_queries, dim).
+        query_recordings: Runs of queries that a line stays in.
+        database_recordings: Runs of database images that a line stays in.
+        length: Queries on a line.
+        velocities: Database images passed from one query to the next.
+        reach: Images on each side that a similarity is compared with; None: all.
+        top_k: How many to keep.
+
+    Returns:
+        Database indices, best first, shape (num_queries, top_k).
+    """
+
+    def matrix(rows: slice) -> NDArray[np.float64]:
+        similarity = (query[rows] @ database.T).astype(np.float64)
+        return enhance_contrast(similarity, database_recordings, reach=reach)
+
+    return rank_lines(
+        matrix, query_recordings, database_recordings,
+        length=length, velocities=velocities, top_k=top_k,
+    )  # fmt: skip
+
+
+def rank_again(
+    rankings: NDArray[np.int64],
+    query_recordings: Sequence[slice],
+    database_recordings: Sequence[slice],
+    *,
+    length: int,
+    velocities: Sequence[float],
+) -> NDArray[np.int64]:
+    """Rankings of single images, ranked again by lines through what they tell.
+
+    Args:
+        rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
+        query_recordings: Runs of queries that a line stays in.
+        database_recordings: Runs of database images that a line stays in; the last one ends them.
+        length: Queries on a line.
+        velocities: Database images passed from one query to the next.
+
+    Returns:
+        The same shape. Images that no ranking on a line names follow, by lower index.
+    """
+    matrix = matrix_of_rankings(rankings, database_recordings[-1].stop)
+    return rank_lines(
+        lambda rows: matrix[rows], query_recordings, database_recordings,
+        length=length, velocities=velocities, top_k=rankings.shape[1],
+    )  # fmt: skip
+
+
+def find_distances(
+    database: NDArray[np.float32], query: NDArray[np.float32], indices: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Euclidean distances of each query's descriptor to those of its predictions.
+
+    Args:
+        database: Unit rows, shape (num_database, dim).
+        query: Unit rows, shape (num_queries, dim).
+        indices: Database indices, shape (num_queries, top_k).
+
+    Returns:
+        Shape (num_queries, top_k), in [0, 2].
+    """
+    rows = [
+        np.linalg.norm(database[images].astype(np.float64) - one, axis=1)
+        for one, images in zip(query, indices, strict=True)
+    ]
+    return np.stack(rows).astype(np.float32)

@@ -1,0 +1,1 @@
+"""How a stage starts, reads parameters, writes its outs and resumes."""

@@ -1,0 +1,105 @@
+"""Continuing an interrupted stage: only where all that its result depends on is the same."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.environment import ENV_FILE, installed_version
+from vpr.runtime.parameters import read_yaml
+from vpr.runtime.tensors import write_tensors
+
+T = TypeVar("T")
+
+
+def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -> str:
+    """The key of a piece of work: equal only if continuing it gives the bytes of a straight run.
+
+    It is a hash of the parameters, the inputs' bytes, the source of every module of ours that
+    this process has imported, the packages' versions and what decides the order of sums: device,
+    instruction set and number of threads.
+
+    Args:
+        values: Parameters, as dataclasses or plain values.
+        inputs: Files, and folders of files, that the result depends on.
+        device: Where it is computed.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for text in (*map(repr, values), *_machine(device)):
+        digest.update(text.encode() + b"\0")
+    files = [*_sources(), *(file for path in inputs for file in _files(path))]
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
+        for file, content in zip(files, pool.map(_digest_file, files), strict=True):
+            digest.update(file.name.encode() + b"\0" + content)
+    return digest.hexdigest()
+
+
+class HasState(Protocol):
+    """What can be saved and loaded, as a module or an optimizer can."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as tensors, numbers and names."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what `state_dict` told."""
+
+
+def load_saved(state: HasState, file: Path) -> Path:
+    """Go on from a file that `save_after_each` wrote, if there is one; the file is given back."""
+    if file.exists():
+        state.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    return file
+
+
+def save_after_each(items: Iterable[T], state: HasState, file: Path) -> Iterator[T]:
+    """Pass the items on, and save after each what a killed run goes on from.
+
+    Args:
+        items: Steps that change the state as they are drawn.
+        state: What they change.
+        file: Where to save; whole at any time.
+
+    Yields:
+        The items.
+    """
+    for item in items:
+        with replaced_whole(file) as stream:
+            write_tensors(stream, state.state_dict())
+        yield item
+
+
+def _machine(device: torch.device) -> Iterator[str]:
+    for name in read_yaml(ENV_FILE):
+        yield f"{name} {installed_version(name)}"
+    yield f"{torch.__version__} {torch.get_num_threads()} threads on {platform.machine()}"
+    yield torch.backends.cpu.get_cpu_capability()
+    yield torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _sources() -> list[Path]:
+    ours = [
+        getattr(module, "__file__", None)
+        for name, module in sys.modules.items()
+        if name == "__main__" or name.split(".")[0] in ("vpr", "stages")
+    ]
+    return sorted({Path(file) for file in ours if file})
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _digest_file(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").digest()

@@ -1,0 +1,1 @@
+"""Epochs of mining and losses."""

@@ -1,0 +1,58 @@
+"""What training sees of a data set: the database alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from vpr.features.local_features import LocalFeatures, load_features
+from vpr.places.index import load_index
+from vpr.places.positives import load_positives
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Database images with their positions.
+
+    Args:
+        features: Their stored local features.
+        positives: Image x image, self excluded; stored entries are the positives.
+        coordinates: In metres, shape (num_images, 2).
+    """
+
+    features: LocalFeatures
+    positives: csr_array
+    coordinates: NDArray[np.float64]
+
+    def without_last(self, num_images: int) -> TrainingData:
+        """What is left when the last images are held out."""
+        left = len(self.coordinates) - num_images
+        return TrainingData(
+            self.features.first(left), self.positives[:left, :left], self.coordinates[:left]
+        )
+
+
+def load_training_data(*, features: Path, positives: Path, index: Path) -> TrainingData:
+    """The database as the stages before wrote it.
+
+    Args:
+        features: Folder of stored local features.
+        positives: File of database x database positives.
+        index: Table with the coordinates.
+
+    Raises:
+        ValueError: If a file is damaged, or they are not of the same images.
+    """
+    stored, near, places = (
+        load_features(features), load_positives(positives), load_index(index).coordinates,
+    )  # fmt: skip
+    if not len(stored.shapes) == near.shape[0] == near.shape[1] == len(places):
+        raise ValueError(
+            f"{features} is of {len(stored.shapes)} images, {positives} of {near.shape[0]} x "
+            f"{near.shape[1]}, {index} of {len(places)}: they come from different data sets"
+        )
+    return TrainingData(stored, near, places)

@@ -1,0 +1,93 @@
+"""How training went: told line by line, and kept beside the model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from vpr.runtime.tensors import save_state
+from vpr.training.epochs import EpochRecord
+from vpr.training.state import TrainingState
+
+
+def announce_epochs(records: Iterable[EpochRecord], state: TrainingState) -> None:
+    """Train to the end and print a line per epoch.
+
+    Only here are seconds told: in a cached file they would make equal runs differ.
+
+    Args:
+        records: What `train` yields.
+        state: What it changes.
+    """
+    if state.records:
+        print(f"going on after epoch {len(state.records)}")
+    start = time.monotonic()
+    for record in records:
+        seconds, start = time.monotonic() - start, time.monotonic()
+        print(f"epoch {len(state.records)}: {_in_words(record)}", end="")
+        print(f", validation recall {state.recalls[-1]:.3f}" if state.recalls else "", end="")
+        print(f", {seconds:.1f} s", flush=True)
+
+
+def _in_words(record: EpochRecord) -> str:
+    return (
+        f"loss {record.loss:.4f}, {record.num_triplets} triplets "
+        f"({record.active_share:.0%} active), {record.num_skipped} anchors skipped, "
+        f"distances {record.positive_distance:.3f} and {record.negative_distance:.3f}, "
+        f"gradient {record.gradient_norm:.3f}"
+    )
+
+
+def save_model(
+    folder: Path, start: dict[str, Tensor], state: TrainingState, *, select_best: bool
+) -> None:
+    """Write the model with its log.
+
+    Args:
+        folder: The folder to create: `model.pt` (all layers), `loss.csv` (a row per epoch),
+            `validation.csv` (the validation recall before training and after each epoch) and
+            `metrics.json` (of the last epoch, and which one the model is of).
+        start: The tensors that training started from; those not in the head are kept.
+        state: Where training ended.
+        select_best: Whether the model is that of the best validation recall, or the last.
+    """
+    folder.mkdir(exist_ok=True)  # a killed run may have left it
+    _records_table(state.records).to_csv(folder / "loss.csv", index=False)
+    recalls = {"epoch": range(len(state.recalls)), "recall@5": state.recalls}
+    pd.DataFrame(recalls).to_csv(folder / "validation.csv", index=False)
+    selected = _last_best(state.recalls) if select_best else len(state.records)
+    summary = _summarise(state, selected)
+    (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
+    tensors = state.best if select_best else state.head.state_dict()
+    save_state(folder / "model.pt", start | tensors)
+
+
+def _last_best(recalls: list[float]) -> int:
+    return len(recalls) - 1 - int(np.argmax(recalls[::-1]))
+
+
+def _records_table(records: list[EpochRecord]) -> pd.DataFrame:
+    columns = ["epoch", *(field.name for field in fields(EpochRecord))]
+    rows = [{"epoch": number, **asdict(record)} for number, record in enumerate(records, start=1)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _summarise(state: TrainingState, selected: int) -> dict[str, float | int]:
+    summary: dict[str, float | int] = {
+        "epochs": len(state.records),
+        "selected_epoch": selected,
+        "num_clusters": len(state.head.pool.centroids),
+    }
+    if state.records:
+        last = state.records[-1]
+        summary |= {"last_loss": last.loss, "last_active_share": last.active_share}
+    if state.recalls:
+        summary |= {"selected_validation_recall@5": state.recalls[selected]}
+    return summary

@@ -1,0 +1,75 @@
+"""Where training stands between two epochs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vpr.network.head import Head
+from vpr.training.epochs import EpochRecord, make_optimizer
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next epoch depends on; `train` changes it in place.
+
+    Args:
+        head: What trains.
+        optimizer: Over the head's parameters.
+        rng: Source of order and choice.
+        mined: Descriptors (num_images, dim) that mining looks at, of the network as it was lately;
+            None: the next epoch computes them.
+        records: Of the epochs done.
+        recalls: Validation recall before training and after each epoch done; empty without
+            validation.
+        best: The head's tensors where that recall was highest, last of equals.
+    """
+
+    head: Head
+    optimizer: torch.optim.Optimizer
+    rng: np.random.Generator
+    mined: NDArray[np.float32] | None = None
+    records: list[EpochRecord] = field(default_factory=list)
+    recalls: list[float] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(
+        cls, head: Head, *, seed: int, lr: float, momentum: float, weight_decay: float
+    ) -> TrainingState:
+        """Before the first epoch."""
+        optimizer = make_optimizer(head, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        return cls(head, optimizer, np.random.default_rng(seed))
+
+    def note_recall(self, recall: float) -> None:
+        """Take down the validation recall of the head as it is, and keep the head if it is best."""
+        if recall >= max(self.recalls, default=0.0):
+            self.best = {name: t.detach().clone() for name, t in self.head.state_dict().items()}
+        self.recalls.append(recall)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as tensors, numbers and names, which `torch.load` reads back safely."""
+        return {
+            "head": self.head.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "mined": None if self.mined is None else torch.from_numpy(self.mined),
+            "records": [asdict(record) for record in self.records],
+            "recalls": self.recalls,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave, in a head and an optimizer made in the same way."""
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = state["rng"]
+        self.mined = None if state["mined"] is None else state["mined"].numpy()
+        self.records = [EpochRecord(**record) for record in state["records"]]
+        self.recalls = list(state["recalls"])
+        self.best = state["best"]

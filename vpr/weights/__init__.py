@@ -1,0 +1,1 @@
+"""Starting weights in any public form, read strictly."""

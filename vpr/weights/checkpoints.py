@@ -1,0 +1,165 @@
+"""Checkpoints of other people: every public form of VGG16-NetVLAD weights, in one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vpr.weights.checkpoint_files import read_checkpoint
+from vpr.weights.checkpoint_fit import expected_shapes, find_problems
+from vpr.weights.numpy_pickles import NumberArray
+
+# How others name the parts: deep-visual-geo-localization-benchmark and torchvision.
+PARTS = {"backbone": "encoder", "features": "encoder", "aggregation": "pool"}
+STATE_KEYS = ("state_dict", "model_state_dict")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Starting weights, whatever form they came in.
+
+    Args:
+        state: `encoder.N.weight`, `encoder.N.bias`, and as far as the file has them
+            `pool.conv.weight` (K, C, 1, 1), `pool.conv.bias` (K,), `pool.centroids` (K, C),
+            `WPCA.0.weight` (D, K * C, 1, 1), `WPCA.0.bias` (D,); float32.
+        form: Where the weights come from, in words.
+        notes: `epoch`, `recalls` (by N, or a list in the file's order), `best_score`, as far as
+            the file has them; recalls in the unit of the file.
+    """
+
+    state: dict[str, Tensor]
+    form: str
+    notes: dict[str, Any]
+
+    @property
+    def num_clusters(self) -> int | None:
+        """K of NetVLAD, or None without a pool."""
+        return len(self.state["pool.centroids"]) if "pool.centroids" in self.state else None
+
+    @property
+    def dim(self) -> int:
+        """C, channels of a local feature."""
+        return len(self.state["encoder.28.bias"])
+
+    @property
+    def vlad_version(self) -> int | None:
+        """2 if the assignment has a bias, 1 if not, None without a pool."""
+        return None if self.num_clusters is None else 1 + ("pool.conv.bias" in self.state)
+
+    @property
+    def whitening_dim(self) -> int | None:
+        """D of the whitening that comes with the weights, or None."""
+        return len(self.state["WPCA.0.bias"]) if "WPCA.0.bias" in self.state else None
+
+
+def parse_checkpoint(path: Path) -> Checkpoint:
+    """A VGG16-NetVLAD checkpoint, recognised from its tensors.
+
+    Taken are pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), that of the
+    deep-visual-geo-localization benchmark, bare state_dicts, either wrapped by DataParallel as a
+    whole or in parts, and VGG16 alone, as torchvision distributes it (without its classifier).
+
+    Args:
+        path: A file of torch.save, or safetensors. No code in it is run.
+
+    Returns:
+        Its tensors under the reference's names, and what else it tells.
+
+    Raises:
+        ValueError: If the file is damaged, would run code, or lacks tensors, has unknown ones, or
+            ones of another shape or with values that are not finite; one message lists them all.
+    """
+    container, content = read_checkpoint(path)
+    key = next((key for key in STATE_KEYS if key in content), None)
+    inner = content if key is None else content[key]
+    if not isinstance(inner, Mapping):
+        raise ValueError(f"{path}: {key}: expected tensors by name, found {type(inner).__name__}")
+    found, sources, problems = _rename(inner)
+    problems += find_problems(found, sources)
+    if problems:
+        raise ValueError(f"{path}: not a VGG16-NetVLAD checkpoint:\n  " + "\n  ".join(problems))
+    state = {name: found[name].detach().float().contiguous() for name in expected_shapes(found)}
+    place = "bare tensors" if key is None else f"tensors under {key}"
+    prefix = sources["encoder.0.weight"].removesuffix("0.weight")
+    form = f"{container}, {place}, named {prefix}*"
+    return Checkpoint(state, form, {} if key is None else _notes(content))
+
+
+def add_whitening(
+    checkpoint: Checkpoint, whitening: Mapping[str, Tensor], *, source: Path
+) -> Checkpoint:
+    """A checkpoint with a whitening beside the network, as Patch-NetVLAD stores it.
+
+    Args:
+        checkpoint: The network.
+        whitening: `WPCA.0.weight` (D, K * C, 1, 1) and `WPCA.0.bias` (D,).
+        source: Where the whitening comes from, for the message.
+
+    Raises:
+        ValueError: If the whitening is empty, or does not fit the network.
+    """
+    state = {**checkpoint.state, **whitening}
+    problems = find_problems(state, {name: name for name in state})
+    if problems or "WPCA.0.weight" not in state:
+        words = problems or ["it is empty: the stage whiten was off (whiten.dim = 0)"]
+        raise ValueError(f"{source}: not a whitening for this network:\n  " + "\n  ".join(words))
+    return Checkpoint(state, checkpoint.form, checkpoint.notes)
+
+
+def describe_checkpoint(checkpoint: Checkpoint) -> str:
+    """What a checkpoint holds, in words."""
+    if checkpoint.num_clusters is None:
+        parts = ["VGG16 without a pool: NetVLAD's clusters will come from the database"]
+    else:
+        whitening = checkpoint.whitening_dim
+        parts = [
+            f"VGG16 with NetVLAD of {checkpoint.num_clusters} clusters x {checkpoint.dim} "
+            f"dimensions (vladv{checkpoint.vlad_version})",
+            f"whitening to {whitening} dimensions" if whitening else "no whitening",
+        ]
+    parts += [f"{key} {value}" for key, value in checkpoint.notes.items()]
+    return f"{checkpoint.form}: " + ", ".join(parts)
+
+
+def _rename(inner: Mapping[object, Any]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Values by the reference's names, the file's names by those, and what is named badly."""
+    names = [name for name in inner if isinstance(name, str)]
+    problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
+    if any(name.startswith("features.") for name in names):  # torchvision's whole VGG16
+        names = [name for name in names if not name.startswith("classifier.")]
+    sources: dict[str, str] = {}
+    for name in names:
+        parts = [part for part in name.split(".") if part != "module"] or [name]
+        canonical = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
+        if canonical in sources:
+            problems.append(f"{canonical}: is there twice, as {sources[canonical]} and {name}")
+        sources[canonical] = name
+    return {name: inner[source] for name, source in sources.items()}, sources, problems
+
+
+def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
+    """What is told beside the tensors, as far as it is in a form that we know."""
+    notes: dict[str, Any] = {}
+    epoch = content.get("epoch", content.get("epoch_num"))
+    if isinstance(epoch, int):
+        notes["epoch"] = epoch
+    recalls = content.get("recalls")
+    if isinstance(recalls, NumberArray):
+        recalls = recalls.values
+    if isinstance(recalls, Mapping) and _are_numbers(recalls.values()):
+        if all(str(n).isdecimal() for n in recalls):  # JSON has its keys as text
+            notes["recalls"] = {int(n): value for n, value in recalls.items()}
+    elif isinstance(recalls, list) and _are_numbers(recalls):
+        notes["recalls"] = recalls
+    score = content.get("best_score", content.get("best_r5"))
+    if isinstance(score, int | float):
+        notes["best_score"] = score
+    return notes
+
+
+def _are_numbers(values: Collection[object]) -> bool:
+    return len(values) <= 100 and all(isinstance(value, int | float) for value in values)
