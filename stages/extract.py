@@ -7,13 +7,12 @@ from pathlib import Path
 from vpr.runtime.entry import run_stage
 
 from vpr.features.local_features import load_features
+from vpr.features.model import load_model
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import load_head
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
-from vpr.runtime.parameters import load_param
-from vpr.runtime.tensors import load_state
 
 
 def extract(*, features: Path, model: Path, descriptors: Path) -> None:
@@ -21,10 +20,10 @@ def extract(*, features: Path, model: Path, descriptors: Path) -> None:
 
     Args:
         features: Folder of one side's local features.
-        model: State of the whole model.
+        model: The whole model.
         descriptors: The array to write, shape (num_images, num_clusters * dim).
     """
-    head = load_head(load_state(model), load_param("trunk.trainable_from", int))
+    head = load_head(load_model(model))
     stored = load_features(features)
     blocks = extract_descriptors(head, stored, range(len(stored.shapes)), find_device())
     with built_aside(descriptors) as (aside,):

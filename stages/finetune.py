@@ -10,19 +10,19 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.features.local_features import load_features
+from vpr.features.model import load_model
 from vpr.network.head import load_head
 from vpr.network.initial_model import start_model
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
-from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint, load_saved, save_after_each
-from vpr.runtime.tensors import load_state
 from vpr.training.data import load_training_data
-from vpr.training.log import announce_epochs, save_model
+from vpr.training.log import announce_epochs, save_training
 from vpr.training.loop import train
+from vpr.training.losses import LOSSES
 from vpr.training.state import TrainingState
-from vpr.training.validation import Validation
+from vpr.training.validation import Validation, count_held_out
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class FinetuneParams:
     lr: Annotated[float, Field(gt=0, le=1e6)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    loss: Literal["triplet"]
     margin: Annotated[float, Field(gt=0, le=2)]
     batch_triplets: Annotated[int, Field(ge=1)]
     mining: Literal["hard", "random"]
@@ -52,47 +53,46 @@ class FinetuneParams:
 
 
 def finetune(
-    *, features: Path, validation: Path, database: Path, positives: Path, frozen: Path,
-    trainable: Path, model: Path,
+    *, features: Path, database: Path, positives: Path, frozen: Path, trainable: Path,
+    model: Path,
 ) -> None:  # fmt: skip
     """Train NetVLAD and the encoder's last layers on the database alone.
 
     Args:
         features: Folder of the database's stored local features.
-        validation: The same of a view of each held-out image, the last of the database.
         database: Index of the database, for its coordinates.
         positives: Database x database positives.
-        frozen: State of the encoder's frozen modules.
-        trainable: State of what trains, with or without a pool.
+        frozen: The encoder's frozen part.
+        trainable: What trains, with or without a pool.
         model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
-    trainable_from = load_param("trunk.trainable_from", int)
-    inputs = (features, validation, database, positives, frozen, trainable)
-    key = fingerprint(params, trainable_from, inputs=inputs, device=device)
+    inputs = (features, database, positives, frozen, trainable)
+    key = fingerprint(params, inputs=inputs, device=device)
     with built_aside(model, key=key) as (aside,):
         whole = load_training_data(features=features, positives=positives, index=database)
-        views = load_features(validation)
-        seen = whole.without_last(len(views.shapes))
-        given = load_state(frozen) | load_state(trainable)
+        num_held_out = count_held_out(len(whole.coordinates), params.validation_fraction)
+        seen = whole.without_last(num_held_out)
+        given = load_model(frozen).with_tensors(load_model(trainable).tensors)
         start, origin = start_model(
-            given, seen.features, trainable_from=trainable_from, num_clusters=params.num_clusters,
+            given, seen.features, num_clusters=params.num_clusters,
             vlad_version=params.vlad_version, seed=params.seed, device=device,
         )  # fmt: skip
         print(origin)
         state = TrainingState.start(
-            load_head(start, trainable_from).to(device), seed=params.seed, lr=params.lr,
+            load_head(start).to(device), seed=params.seed, lr=params.lr,
             momentum=params.momentum, weight_decay=params.weight_decay,
         )  # fmt: skip
         saved = load_saved(state, aside.with_name("state.pt"))
         records = train(
-            state, seen, epochs=params.epochs, margin=params.margin, hard=params.mining == "hard",
+            state, seen, epochs=params.epochs, loss=LOSSES[params.loss], margin=params.margin,
+            hard=params.mining == "hard",
             batch_triplets=params.batch_triplets, negative_radius_m=params.negative_radius_m,
             nearest_positive=params.positive == "nearest", refresh_epochs=params.refresh_epochs,
-            validation=Validation(views, whole) if len(views.shapes) else None, device=device,
+            validation=Validation(whole, num_held_out) if num_held_out else None, device=device,
         )  # fmt: skip
         announce_epochs(save_after_each(records, state, saved), state)
-        save_model(aside, start, state, select_best=params.select == "best")
+        save_training(aside, start, state, select_best=params.select == "best")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.encoders.vgg16 import Encoder, check_split, split_state
+from vpr.features.encoder import find_split
+from vpr.features.model import save_model
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
-from vpr.runtime.tensors import save_state
-from vpr.weights.starting_weights import check_sha256, starting_state
+from vpr.weights.starting_weights import load_starting_model
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,16 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
         frozen: State of the encoder's frozen modules to write.
         trainable: State of the rest to write; with a pool if the weights bring one.
     """
-    trainable_from = load_param("trunk.trainable_from", int)
-    check_split(trainable_from)
+    encoder = load_param("trunk.encoder", str)
+    split = find_split(encoder, load_param("trunk.trainable_from", str | int))  # type: ignore[arg-type] # mypy: no type
     params = load_params("pretrained", PretrainedParams)
     if params.sha256 is not None:
         check_sha256(weights, params.sha256, source="pretrained.sha256")
-    encoder: Encoder = load_param("trunk.encoder", Encoder)  # type: ignore[arg-type] # no type
-    state, words = starting_state(weights, encoder=encoder, seed=params.seed)
+    model, words = load_starting_model(weights, encoder=encoder, split=split, seed=params.seed)
     print(words)
-    below, above = split_state(state, trainable_from)
     with built_aside(frozen, trainable) as aside:
-        save_state(aside[0], below)
-        save_state(aside[1], above)
+        for path, part in zip(aside, model.parts(), strict=True):
+            save_model(path, part)
 
 
 if __name__ == "__main__":

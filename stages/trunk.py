@@ -12,23 +12,22 @@ from vpr.runtime.entry import run_stage
 import torch
 from pydantic import Field
 
-from vpr.encoders.vgg16 import Encoder
 from vpr.features.extraction import store_features
+from vpr.features.model import load_model
 from vpr.features.trunk import load_trunk
 from vpr.places.images import list_images, read_image
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint
-from vpr.runtime.tensors import load_state
 
 
 @dataclass(frozen=True)
 class TrunkParams:
     """Parameters of the stages trunk_db and trunk_query."""
 
-    encoder: Encoder
-    trainable_from: int
+    encoder: str
+    trainable_from: str | int
     precision: Literal["float32", "bfloat16", "float16"]
     max_side_px: Annotated[int, Field(ge=32)] | None
 
@@ -38,16 +37,14 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
 
     Args:
         images: Folder of numbered images.
-        frozen: State of what is frozen of the encoder, which says which one it is.
+        frozen: The encoder's frozen part.
         features: The folder to write.
     """
     params, device = load_params("trunk", TrunkParams), find_device()
     key = fingerprint(params, inputs=(images, frozen), device=device)
     read = partial(read_image, max_side_px=params.max_side_px)
     with built_aside(features, key=key) as (aside,):
-        network = load_trunk(
-            load_state(frozen), params.trainable_from, getattr(torch, params.precision)
-        )
+        network = load_trunk(load_model(frozen), getattr(torch, params.precision))
         store_features(
             aside, network, list_images(images), read,
             max_side_px=params.max_side_px, device=device,

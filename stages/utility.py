@@ -66,8 +66,7 @@ def utility(
     from vpr.reranking.cluster_maps import load_cluster_maps
 
     negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
-    trainable_from = load_param("trunk.trainable_from", int)
-    maps, present = load_cluster_maps(features, model, trainable_from=trainable_from)
+    maps, present = load_cluster_maps(features, model)
     environment, place = measure_utility(load_descriptors(descriptors), present, negatives)
     low = find_low_clusters(environment, mode=params.mode)
     clusters = choose_clusters(place, low, keep=params.keep, top=params.top)

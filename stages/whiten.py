@@ -11,12 +11,13 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
+from vpr.features.model import load_model
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.whitening import find_whitening, whiten_rows, whitening_state
 from vpr.retrieval.whitening_fit import fit_whitening
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-from vpr.runtime.tensors import load_state, save_state
+from vpr.runtime.tensors import save_state
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def whiten(
     known, asked = load_descriptors(database), load_descriptors(query)
     found = None
     if dim:
-        theirs = find_whitening(load_state(model), dim=dim)
+        theirs = find_whitening(load_model(model).tensors, dim=dim)
         found = theirs or fit_whitening(known, dim=dim)
         source = "of the weights" if theirs else f"fitted on {len(known)} database descriptors"
         print(f"whitening to {dim} dimensions, {source}")

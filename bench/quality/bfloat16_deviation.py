@@ -15,52 +15,48 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vpr.commands.locate.photo_features import PHOTOS_AT_ONCE, describe_photos, extract_photos
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import recall_at
+from vpr.features.model import Model
 from vpr.network.head import load_head
 from vpr.network.initial_model import start_model
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
-from vpr.weights.starting_weights import find_weights
-
-CUT = 24
+from vpr.weights.starting_weights import load_starting_model
 
 
-def start(weights: Path, photos: Sequence[Path], max_side_px: int | None) -> dict[str, Tensor]:
+def start(weights: Path, photos: Sequence[Path], max_side_px: int | None) -> Model:
     """The network before training, its clusters from at most 64 photos in float32."""
     some = photos[:: -(-len(photos) // PHOTOS_AT_ONCE)]
-    state = find_weights(weights, seed=0).state
+    model, _ = load_starting_model(weights, encoder="vgg16", split="conv5_1", seed=0)
     device = find_device()
     blocks = extract_photos(
-        state, some, trainable_from=CUT, precision=torch.float32, max_side_px=max_side_px,
-        device=device,
-    )  # fmt: skip
-    clusters = len(state.get("pool.centroids", range(16)))
+        model, some, precision=torch.float32, max_side_px=max_side_px, device=device
+    )
+    clusters = len(model.tensors.get("pool.centroids", range(16)))
     started, origin = start_model(
-        state, next(blocks), trainable_from=CUT, num_clusters=clusters,
-        vlad_version=1 + ("pool.conv.bias" in state), seed=0, device=device,
+        model, next(blocks), num_clusters=clusters,
+        vlad_version=1 + ("pool.conv.bias" in model.tensors), seed=0, device=device,
     )  # fmt: skip
     print(origin)
     return started
 
 
 def describe(
-    state: dict[str, Tensor],
+    model: Model,
     photos: Sequence[Path],
     precision: torch.dtype,
     max_side_px: int | None,
 ) -> NDArray[np.float32]:
     """Descriptors of photos, with trunk and head in a precision."""
-    device, head = find_device(), load_head(state, CUT)
+    device, head = find_device(), load_head(model)
     blocks = extract_photos(
-        state, photos, trainable_from=CUT, precision=precision, max_side_px=max_side_px,
-        device=device,
-    )  # fmt: skip
+        model, photos, precision=precision, max_side_px=max_side_px, device=device
+    )
     return np.concatenate([describe_photos(head, block, device) for block in blocks])
 
 
@@ -94,9 +90,9 @@ def main() -> None:
     database, query = (
         [asked.dir / path for path in side.paths] for side in (truth.database, truth.query)
     )
-    state = start(asked.weights, database, asked.max_side_px)
+    model = start(asked.weights, database, asked.max_side_px)
     exact, rounded = (
-        describe(state, [*database, *query], precision, asked.max_side_px)
+        describe(model, [*database, *query], precision, asked.max_side_px)
         for precision in (torch.float32, torch.bfloat16)
     )
     compare(truth, exact, rounded)

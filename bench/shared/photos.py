@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from vpr.demo.drawing import draw_set
-from vpr.weights.random_weights import random_encoder
+from vpr.encoders.vgg16 import random_weights
+from vpr.features.model import Model
 
-CUT = 24  # conv5_1: what the challenge trains begins there
+CUT = 24  # index of conv5_1, the first module that trains
 NUM_CLUSTERS = 16
 SIZE_PX = (640, 480)  # of Berlin's photos
 
@@ -24,11 +24,11 @@ def draw_photos(folder: Path, *, num_photos: int) -> list[Path]:
     return sorted((folder / "database").iterdir())
 
 
-def random_model() -> dict[str, Tensor]:
-    """A whole model of random weights, pool included; speed does not depend on them."""
+def random_model() -> Model:
+    """A whole VGG16 of random weights, pool included; speed does not depend on them."""
     chance = torch.Generator().manual_seed(0)
     pool = {
         "pool.conv.weight": 5 * torch.randn(NUM_CLUSTERS, 512, 1, 1, generator=chance),
         "pool.centroids": 0.05 * torch.randn(NUM_CLUSTERS, 512, generator=chance),
     }
-    return random_encoder(0) | pool
+    return Model("vgg16", "conv5_1", random_weights(0) | pool)

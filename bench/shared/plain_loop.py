@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.shared.photos import CUT
-from vpr.encoders.vgg16 import MEAN, STD, build_encoder
+from vpr.encoders.vgg16 import MEAN, STD, build_layers
 
 
 class PlainNetwork(nn.Module):
@@ -30,7 +30,7 @@ class PlainNetwork(nn.Module):
     def __init__(self, state: dict[str, Tensor]) -> None:
         """Load the weights; what lies before conv5 is frozen."""
         super().__init__()
-        self.encoder = build_encoder(0, 29)
+        self.encoder = build_layers(0, 29)
         self.pool = nn.Module()
         self.pool.conv = nn.Conv2d(512, len(state["pool.centroids"]), kernel_size=1, bias=False)
         self.pool.centroids = nn.Parameter(torch.empty_like(state["pool.centroids"]))

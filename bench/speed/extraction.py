@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.shared.measuring import interleaved, matrix_peak
-from bench.shared.photos import CUT, SIZE_PX, draw_photos, random_model
+from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain
-from vpr.encoders.vgg16 import split_state
 from vpr.features.extraction import extract_features
+from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import load_head
 from vpr.places.images import read_image
@@ -30,17 +29,17 @@ def measure(*, num_photos: int, repeats: int, peak_sizes: tuple[int, ...]) -> di
     Returns:
         Images a second of each way, ratios, and our share of the peak of matrix products.
     """
-    state = random_model()
+    model = random_model()
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_photos(Path(folder) / "set", num_photos=num_photos)
-        plain = PlainNetwork(state)
+        plain = PlainNetwork(model.tensors)
         runs = {"plain": partial(describe_plain, plain, photos)} | {
-            name: partial(_describe, state, photos, precision)
+            name: partial(_describe, model, photos, precision)
             for name, precision in PRECISIONS.items()
         }
         describe_plain(plain, photos[:1])
         for precision in PRECISIONS.values():
-            _describe(state, photos[:2], precision)
+            _describe(model, photos[:2], precision)
         before = _peaks(peak_sizes)
         seconds = interleaved(runs, repeats=repeats)
     peaks = {name: max(peak, before[name]) for name, peak in _peaks(peak_sizes).items()}
@@ -63,8 +62,8 @@ def _peaks(sizes: tuple[int, ...]) -> dict[str, float]:
     return {name: matrix_peak(precision, sizes) for name, precision in PRECISIONS.items()}
 
 
-def _describe(state: dict[str, Tensor], photos: list[Path], precision: torch.dtype) -> None:
-    trunk, head = load_trunk(split_state(state, CUT)[0], CUT, precision), load_head(state, CUT)
+def _describe(model: Model, photos: list[Path], precision: torch.dtype) -> None:
+    trunk, head = load_trunk(model, precision), load_head(model)
     sizes = [SIZE_PX[::-1]] * len(photos)
     read = partial(read_image, max_side_px=None)
     for maps in extract_features(trunk, photos, sizes, read, CPU):

@@ -18,8 +18,7 @@ from typing import Any
 import torch
 
 from bench.shared.measuring import machine
-from bench.shared.photos import CUT, SIZE_PX, draw_photos, random_model
-from vpr.encoders.vgg16 import split_state
+from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from vpr.features.trunk import Trunk, load_trunk
 from vpr.places.images import read_image
 from vpr.runtime.device import find_device
@@ -51,8 +50,7 @@ def measure(device: torch.device) -> dict[str, Any]:
 
 def _rates(name: str, device: torch.device) -> dict[str, float]:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
-    state = split_state(random_model(), CUT)[0]
-    trunk = load_trunk(state, CUT, PRECISIONS[name]).to(device)
+    trunk = load_trunk(random_model(), PRECISIONS[name]).to(device)
     found = {}
     for batch in BATCHES:
         try:

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bench.shared.measuring import interleaved
-from bench.shared.photos import CUT, SIZE_PX, draw_photos, random_model
+from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, train_plain
 from bench.speed.extraction import CPU, PRECISIONS
-from vpr.encoders.vgg16 import split_state
 from vpr.features.extraction import extract_features
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import LocalFeatures, load_features
+from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import load_head
 from vpr.places.images import read_image
 from vpr.training.epochs import describe_database, make_optimizer, train_epoch
+from vpr.training.losses import triplet_loss
 from vpr.training.mining import Triplets
 
 BERLIN = 314  # database images, and as many anchors
@@ -40,23 +40,23 @@ def measure(*, num_photos: int, num_plain: int, repeats: int) -> dict[str, Any]:
         num_plain: Triplets that the plain loop is timed on.
         repeats: How often each is timed.
     """
-    state = random_model()
+    model = random_model()
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_photos(Path(folder) / "set", num_photos=num_photos)
         triplets = _triplets(num_photos, rng)
         stored = {
-            name: _store(state, photos, Path(folder) / name, precision)
+            name: _store(model, photos, Path(folder) / name, precision)
             for name, precision in PRECISIONS.items()
         }
         chosen = [tuple(photos[image] for image in row) for row in triplets[:num_plain]]
-        plain = PlainNetwork(state)
+        plain = PlainNetwork(model.tensors)
         train_plain(plain, chosen[:1])
         runs = {"plain": partial(train_plain, plain, chosen)} | {
-            name: partial(_epoch, state, features, triplets) for name, features in stored.items()
+            name: partial(_epoch, model, features, triplets) for name, features in stored.items()
         }
         for name in PRECISIONS:
-            _epoch(state, stored[name], triplets[:2])
+            _epoch(model, stored[name], triplets[:2])
         seconds = interleaved(runs, repeats=repeats)
     counts = {"plain": num_plain, "float32": num_photos, "bfloat16": num_photos}
     epochs = {name: BERLIN * taken / counts[name] for name, taken in seconds.items()}
@@ -77,10 +77,8 @@ def _triplets(num_photos: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.stack([anchors, near, far], axis=1)
 
 
-def _store(
-    state: dict[str, Tensor], photos: list[Path], folder: Path, precision: torch.dtype
-) -> LocalFeatures:
-    trunk = load_trunk(split_state(state, CUT)[0], CUT, precision)
+def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
+    trunk = load_trunk(model, precision)
     read = partial(read_image, max_side_px=None)
     with FeatureWriter(folder) as writer:
         for maps in extract_features(trunk, photos, [SIZE_PX[::-1]] * len(photos), read, CPU):
@@ -88,11 +86,11 @@ def _store(
     return load_features(folder)
 
 
-def _epoch(state: dict[str, Tensor], features: LocalFeatures, rows: NDArray[np.int64]) -> None:
-    head = load_head(state, CUT)
+def _epoch(model: Model, features: LocalFeatures, rows: NDArray[np.int64]) -> None:
+    head = load_head(model)
     optimizer = make_optimizer(head, lr=1e-5, momentum=0.9, weight_decay=0.001)
     describe_database(head, features, CPU)
     train_epoch(
-        head, optimizer, features, Triplets(rows, num_skipped=0), margin=0.1**0.5,
-        batch_triplets=8, title="epoch", device=CPU,
+        head, optimizer, features, Triplets(rows, num_skipped=0), loss=triplet_loss,
+        margin=0.1**0.5, batch_triplets=8, title="epoch", device=CPU,
     )  # fmt: skip

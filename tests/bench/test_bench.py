@@ -11,13 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.shared.photos import CUT, random_model
+from bench.shared.photos import random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, read_plain, train_plain
 from bench.speed.search_once import METHODS
 from bench.speed.side_by_side import LEAST, find_regressions
 from bench.speed.table import as_table
 from tests.support.repositories import ROOT
-from vpr.encoders.vgg16 import split_state
 from vpr.features.trunk import load_trunk
 from vpr.network.head import load_head
 from vpr.places.images import read_image
@@ -33,9 +32,9 @@ def photos(tmp_path: Path) -> list[Path]:
 
 
 def test_the_plain_loop_describes_and_trains_as_the_pipeline(photos: list[Path]) -> None:
-    state = random_model()
-    plain, head = PlainNetwork(state), load_head(state, CUT)
-    trunk = load_trunk(split_state(state, CUT)[0], CUT, torch.float32)
+    model = random_model()
+    plain, head = PlainNetwork(model.tensors), load_head(model)
+    trunk = load_trunk(model, torch.float32)
     pixels = np.stack([read_image(photo, max_side_px=None) for photo in photos])
     with torch.inference_mode():
         maps = trunk(torch.from_numpy(pixels))

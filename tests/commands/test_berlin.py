@@ -27,10 +27,10 @@ from vpr.commands.berlin.bundles import MAX_FILE_BYTES, opened_bundle, read_file
 from vpr.commands.berlin.challenge import baseline_params, compare_with_published
 from vpr.commands.berlin.challenge_files import copy_checkpoint, place_checkpoint, unpack_set
 from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
+from vpr.encoders.vgg16 import random_weights
 from vpr.places.index import ImageIndex
 from vpr.runtime import artefacts
 from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.random_weights import random_encoder
 
 NAME = "pittsburgh_checkpoint.pth.tar"
 
@@ -68,7 +68,7 @@ def checkpoint(stand_ins: Path) -> Path:
     torch.manual_seed(0)
     pool = {"pool.conv.weight": torch.rand(16, 512, 1, 1), "pool.centroids": torch.rand(16, 512)}
     content = {
-        "epoch": 13, "state_dict": random_encoder(0) | pool, "recalls": {1: np.float64(0.84)},
+        "epoch": 13, "state_dict": random_weights(0) | pool, "recalls": {1: np.float64(0.84)},
         "best_score": np.float64(0.93), "parallel": False,
         "optimizer": {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": []},
     }  # fmt: skip
@@ -346,9 +346,13 @@ def test_weights_without_a_pool_are_not_the_baselines(tmp_path: Path, checkpoint
     assert params["finetune.num_clusters"] == 16
     assert params["pretrained.weights"] == NAME
     assert params["trunk.precision"] == "float32"  # the reference's, whatever the demo has
-    torch.save(random_encoder(0), tmp_path / "vgg16.pth")
+    torch.save(random_weights(0), tmp_path / "vgg16.pth")
     with pytest.raises(ValueError, match=r"vgg16\.pth: VGG16 without NetVLAD's clusters"):
-        baseline_params(Path(), tmp_path / "vgg16.pth", parse_checkpoint(tmp_path / "vgg16.pth"))
+        baseline_params(
+            Path(),
+            tmp_path / "vgg16.pth",
+            parse_checkpoint(tmp_path / "vgg16.pth"),
+        )
 
 
 def test_recall_stands_beside_the_published_one() -> None:

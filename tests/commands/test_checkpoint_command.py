@@ -9,10 +9,10 @@ import torch
 from typer.testing import CliRunner
 
 from vpr.__main__ import app
+from vpr.encoders.vgg16 import random_weights
 from vpr.runtime.tensors import save_state
 from vpr.weights.checkpoint_files import save_checkpoint
 from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.random_weights import random_encoder
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
     pool = {"pool.conv.weight": torch.rand(2, 512, 1, 1), "pool.centroids": torch.rand(2, 512)}
     save_checkpoint(
         tmp_path / "a.pth.tar",
-        random_encoder(0) | pool,
+        random_weights(0) | pool,
         {"epoch": 3, "best_score": 0.5},
         form="nanne",
     )

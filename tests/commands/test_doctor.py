@@ -25,9 +25,9 @@ from vpr.commands.doctor.place_findings import (
 from vpr.commands.doctor.weights_findings import check_checkpoint
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.encoders.vgg16 import random_weights
 from vpr.places.index import ImageIndex
 from vpr.weights.checkpoint_files import save_checkpoint
-from vpr.weights.random_weights import random_encoder
 
 EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
 DATABASE = ["fine.png", "길 하나.png", "grey.png", "clear.png", "turned.jpg"]
@@ -182,7 +182,7 @@ def test_the_disk_that_a_run_fills_is_added_up(
 ) -> None:
     Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
     given = {
-        "map_shape": lambda height, width: (512, height // 16, width // 16),
+        "encoder": "vgg16", "split": "conv5_1",
         "precision": torch.bfloat16, "max_side_px": None,
     }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
@@ -199,11 +199,11 @@ def test_the_disk_that_a_run_fills_is_added_up(
 def test_a_checkpoint_that_does_not_fit_names_the_parameter(tmp_path: Path) -> None:
     pool = {"pool.conv.weight": torch.rand(4, 512, 1, 1), "pool.centroids": torch.rand(4, 512)}
     file = tmp_path / "a.pth.tar"
-    save_checkpoint(file, random_encoder(0) | pool, {}, form="nanne")
-    given = {"sha256": None, "vlad_version": 1}
+    save_checkpoint(file, random_weights(0) | pool, {}, form="nanne")
+    given = {"encoder": "vgg16", "sha256": None, "vlad_version": 1}
     assert "4 clusters" in check_checkpoint(file, **given, num_clusters=4).words
     assert "set finetune.num_clusters = 4" in check_checkpoint(file, **given, num_clusters=16).words
-    other = check_checkpoint(file, sha256="0" * 64, vlad_version=1, num_clusters=4)
+    other = check_checkpoint(file, **given | {"sha256": "0" * 64}, num_clusters=4)
     assert not other.ok and "expected SHA-256 000" in other.words
     file.write_bytes(b"no checkpoint")
     assert "refused, nothing in it was run" in check_checkpoint(file, **given, num_clusters=4).words

@@ -24,10 +24,10 @@ from vpr.commands.locate.locating import Located, Match, find_threshold
 from vpr.commands.locate.locator import rank_photos
 from vpr.commands.locate.photo_files import find_photos
 from vpr.evaluation import metrics as evaluation
+from vpr.features.model import load_model
 from vpr.places.map_projection import latitude_longitude
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.predictions import load_predictions
-from vpr.runtime.tensors import load_state
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -137,8 +137,8 @@ def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
     trunk = locked_params("trunk_db", "trunk", TrunkParams)
     database = np.load("data/descriptors/database.npy")
     (ranked,) = rank_photos(
-        load_state(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
-        whitened=database, trainable_from=trunk.trainable_from,
+        load_model(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
+        whitened=database,
         precision=getattr(torch, trunk.precision), max_side_px=None, top=1, with_responses=True,
     )  # fmt: skip
     assert ranked.responses is not None

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from bench.quality.trivial_descriptors import describe, histogram, thumbnail
 from vpr.demo.drawing import draw_set
+from vpr.encoders.vgg16 import random_weights
 from vpr.evaluation.recall import recall_at
 from vpr.features.extraction import extract_features
+from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.clusters import initial_pool
 from vpr.network.head import load_head
@@ -19,18 +21,15 @@ from vpr.places.images import read_image
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import read_yaml
-from vpr.weights.random_weights import random_encoder
 
-CUT = 24  # conv5_1
 BLANK = {"pool.conv.weight": torch.zeros(16, 512, 1, 1), "pool.centroids": torch.zeros(16, 512)}
 
 
 def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
     """Descriptors of the untrained demo: random VGG16, clusters by k-means on the first side."""
-    state = random_encoder(0)
-    head = load_head(state | BLANK, CUT)
-    frozen = {name: value for name, value in state.items() if int(name.split(".")[1]) < CUT}
-    trunk = load_trunk(frozen, CUT, torch.bfloat16)
+    model = Model("vgg16", "conv5_1", random_weights(0) | BLANK)
+    head = load_head(model)
+    trunk = load_trunk(model, torch.bfloat16)
     with torch.inference_mode():
         maps = [
             torch.cat([head.encode(part) for part in extract_features(

@@ -16,11 +16,11 @@ from stages.extract import extract
 from stages.finetune import finetune
 from stages.pretrained import pretrained
 from stages.trunk import trunk
-from stages.trunk_validation import trunk_validation
 from tests.support.repositories import ROOT, require
 from vpr.commands.locate.locator import rank_photos
 from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.features.local_features import load_features
+from vpr.features.model import Model, load_model
 from vpr.features.trunk import load_trunk
 from vpr.network.cluster_responses import cluster_responses
 from vpr.network.head import load_head
@@ -28,7 +28,6 @@ from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
 from vpr.retrieval.descriptors import load_descriptors
-from vpr.runtime.tensors import load_state
 
 
 def blobs(height: int, width: int, seed: int) -> np.ndarray:
@@ -126,7 +125,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_stages() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["trunk"]["encoder"] = "dense_rootsift"
+    params["trunk"] |= {"encoder": "dense_rootsift", "trainable_from": "pool"}
     params["finetune"] |= {"num_clusters": 4, "epochs": 1, "mining": "random"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     Path("env.yaml").write_text((ROOT / "env.yaml").read_text())
@@ -140,20 +139,21 @@ def run_stages() -> None:
     frozen, trainable, features = Path("frozen.pt"), Path("trainable.pt"), Path("features")
     pretrained(weights=Path("random"), frozen=frozen, trainable=trainable)
     trunk(images=Path("images"), frozen=frozen, features=features)
-    trunk_validation(images=Path("images"), frozen=frozen, features=Path("validation"))
     finetune(
-        features=features, validation=Path("validation"), database=Path("database.csv"),
+        features=features, database=Path("database.csv"),
         positives=Path("positives.npz"), frozen=frozen, trainable=trainable, model=Path("model"),
     )  # fmt: skip
     extract(features=features, model=Path("model/model.pt"), descriptors=Path("database.npy"))
 
 
 def test_stages_carry_the_features_to_descriptors_and_the_pool_trains(model: Path) -> None:
-    assert set(load_state(model / "frozen.pt")) == {"sift.bins_px", "sift.step_px"}
-    assert load_state(model / "trainable.pt") == {}
+    frozen = load_model(model / "frozen.pt")
+    assert (frozen.encoder, frozen.split) == ("dense_rootsift", "pool")
+    assert set(frozen.tensors) == {"encoder.bins_px", "encoder.step_px"}
+    assert load_model(model / "trainable.pt").tensors == {}
     stored = load_features(model / "features")
     assert stored.rows.shape[1] == 128
-    trunk = load_trunk(load_state(model / "frozen.pt"), 24, torch.bfloat16)
+    trunk = load_trunk(frozen, torch.bfloat16)
     assert trunk.map_shape(44, 60) == (128, *stored.shapes[0]) == (128, 4 * 5, 7)
     loss = (model / "model" / "loss.csv").read_text().split("\n")
     assert loss[0].startswith("epoch,loss")
@@ -164,11 +164,11 @@ def test_stages_carry_the_features_to_descriptors_and_the_pool_trains(model: Pat
 def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     model: Path,
 ) -> None:
-    state = load_state(model / "model" / "model.pt")
+    network = load_model(model / "model" / "model.pt")
     database = load_descriptors(model / "database.npy")
     photos = [model / "images" / "000007.png", model / "images" / "000003.png"]
     ranked = list(rank_photos(
-        state, photos, database, whitening=None, whitened=database, trainable_from=24,
+        network, photos, database, whitening=None, whitened=database,
         precision=torch.bfloat16, max_side_px=None, top=2, with_responses=True,
     ))  # fmt: skip
     assert [int(row.indices[0]) for row in ranked] == [7, 3]
@@ -180,7 +180,9 @@ def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     np.testing.assert_allclose(assignment.sum(axis=0), 1, rtol=1e-5)
     assert shares.sum() == pytest.approx(1, abs=1e-3)  # the match is the photo itself
     maps = load_features(model / "features").maps([7])
-    whole = cluster_responses(load_head(state, 24), maps, database[7], num_scales=1)[1]
+    head = load_head(network)
+    head.num_scales = 1
+    whole = cluster_responses(head, maps, database[7])[1]
     np.testing.assert_allclose(whole.reshape(4, 7, 9).sum(axis=0), shares, atol=1e-5)
 
 
@@ -188,11 +190,11 @@ def test_weights_for_an_encoder_that_takes_none_are_refused(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(model)
-    with pytest.raises(ValueError, match=r"weights = some\.pth, but trunk\.encoder = dense_roots"):
-        pretrained(weights=Path("some.pth"), frozen=Path("f.pt"), trainable=Path("t.pt"))
+    with pytest.raises(ValueError, match=r"weights = imagenet, but trunk\.encoder = dense_roots"):
+        pretrained(weights=Path("imagenet"), frozen=Path("f.pt"), trainable=Path("t.pt"))
 
 
-def test_vgg16_without_its_encoders_tensors_is_not_taken_for_dense_sift() -> None:
+def test_a_model_without_its_encoders_tensors_is_refused_by_name() -> None:
     pool = {"pool.conv.weight": torch.zeros(2, 512, 1, 1), "pool.centroids": torch.zeros(2, 512)}
     with pytest.raises(ValueError, match=r"encoder\.24\.weight"):
-        load_head(pool, 24)
+        load_head(Model("vgg16", "conv5_1", pool))

@@ -13,34 +13,33 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
+from vpr.encoders.vgg16 import random_weights
 from vpr.features import batches, extraction
 from vpr.features.batches import pixels_per_batch, positions_per_batch, require_memory
 from vpr.features.extraction import extract_features
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import LocalFeatures, load_features
-from vpr.features.trunk import announce_features, load_trunk
+from vpr.features.model import Model
+from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head, load_head
 from vpr.places.images import read_image
 from vpr.runtime.device import check_precision
-from vpr.weights.random_weights import random_encoder
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-CUT = 24
 SIZES = [(48, 64)] * 3 + [(64, 48)] + [(48, 64)] * 2  # height, width
 PRECISIONS = [torch.float32, torch.bfloat16]
 
 
 @pytest.fixture(scope="module")
-def state() -> dict[str, Tensor]:
+def model() -> Model:
     generator = torch.Generator().manual_seed(0)
     pool = {
         "pool.conv.weight": 5 * torch.randn(4, 512, 1, 1, generator=generator),
         "pool.centroids": 0.05 * torch.randn(4, 512, generator=generator),
     }
-    return random_encoder(0) | pool
+    return Model("vgg16", "conv5_1", random_weights(0) | pool)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +53,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_local_features_do_not_depend_on_how_many_threads_decode(
-    state: dict[str, Tensor], photos: list[Path], monkeypatch: pytest.MonkeyPatch
+    model: Model, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trunk = load_trunk(frozen(state), CUT, torch.float32)
+    trunk = load_trunk(model, torch.float32)
     delays = np.random.default_rng(0).uniform(0, 0.05, len(photos))
 
     def read(photo: Path) -> NDArray[np.uint8]:
@@ -71,17 +70,8 @@ def test_local_features_do_not_depend_on_how_many_threads_decode(
     assert found[0] == found[1] == found[2]
 
 
-def frozen(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: value for name, value in state.items()
-        if name.startswith("encoder") and int(name.split(".")[1]) < CUT
-    }  # fmt: skip
-
-
-def store(
-    state: dict[str, Tensor], photos: list[Path], folder: Path, precision: torch.dtype
-) -> LocalFeatures:
-    trunk = load_trunk(frozen(state), CUT, precision)
+def store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
+    trunk = load_trunk(model, precision)
     read = partial(read_image, max_side_px=None)
     with FeatureWriter(folder) as writer:
         for maps in extract_features(trunk, photos, SIZES, read, CPU):
@@ -96,17 +86,17 @@ def area_of(count: int) -> dict[str, int]:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_descriptor_does_not_depend_on_its_batch(
     monkeypatch: pytest.MonkeyPatch,
-    state: dict[str, Tensor],
+    model: Model,
     photos: list[Path],
     tmp_path: Path,
     precision: torch.dtype,
 ) -> None:
-    head = load_head(state, CUT)
+    head = load_head(model)
     found = []
     for together in (1, 3):
         monkeypatch.setattr(batches, "PIXELS_PER_BATCH", area_of(together))
         monkeypatch.setattr(batches, "POSITIONS_PER_BATCH", {"cpu": together * 3 * 4})
-        stored = store(state, photos, tmp_path / str(together), precision)
+        stored = store(model, photos, tmp_path / str(together), precision)
         blocks = list(extract_descriptors(head, stored, range(len(SIZES)), CPU))
         assert max(map(len, blocks)) == together
         found.append(np.concatenate(blocks))
@@ -118,12 +108,12 @@ def test_a_descriptor_does_not_depend_on_its_batch(
 
 
 def test_training_in_bfloat16_turns_descriptors_and_gradients_by_little(
-    state: dict[str, Tensor],
+    model: Model,
 ) -> None:
     maps = torch.rand(3, 512, 6, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
     found = []
     for features in (maps, maps.float()):
-        head = load_head(state, CUT)
+        head = load_head(model)
         anchor, near, far = head(features)
         torch.nn.TripletMarginLoss(margin=1.0)(anchor, near, far).backward()
         gradients = torch.cat([p.grad.flatten() for p in head.encoder.parameters()])
@@ -137,11 +127,19 @@ def test_training_in_bfloat16_turns_descriptors_and_gradients_by_little(
 
 def test_float16_features_are_computed_on_in_float32() -> None:
     torch.manual_seed(0)
-    head = Head(28, num_clusters=2, dim=512, with_bias=False)
+    head = Head("vgg16", "conv5_3", num_clusters=2, dim=512, with_bias=False)
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     maps = torch.rand(1, 512, 2, 3).half()
     assert torch.equal(head(maps), head(maps.float()))
+
+
+class PassOn(Trunk):
+    """A trunk whose maps are the pixels."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The pixels."""
+        return pixels
 
 
 def test_decoding_runs_ahead_by_few_batches_only(
@@ -155,7 +153,9 @@ def test_decoding_runs_ahead_by_few_batches_only(
         return read_image(photo, max_side_px=None)
 
     many = photos[:3] * 4
-    maps = extract_features(torch.nn.Identity(), many, SIZES[:1] * 12, read, CPU)
+    maps = extract_features(
+        PassOn("vgg16", "conv1_2", torch.float32), many, SIZES[:1] * 12, read, CPU
+    )
     first = next(maps)
     assert len(seen) <= 4  # the one given and three that wait
     for photo, pixels in zip(many, [first, *maps], strict=True):
@@ -182,10 +182,12 @@ def test_batches_follow_memory_on_a_gpu_and_only_sizes_on_a_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batches, "memory_at_hand", lambda device: 2 * 160 * 4 * 1000)
-    assert pixels_per_batch(GPU) == 1000  # half of the memory, 160 values of 4 bytes a pixel
-    assert pixels_per_batch(CPU) == 2 * 640 * 480
+    assert (
+        pixels_per_batch(GPU, values_per_pixel=160) == 1000
+    )  # half of the memory, 160 values of 4 bytes a pixel
+    assert pixels_per_batch(CPU, values_per_pixel=160) == 2 * 640 * 480
     monkeypatch.setattr(batches, "memory_at_hand", lambda device: 10**15)
-    assert pixels_per_batch(GPU) == 64 * 640 * 480
+    assert pixels_per_batch(GPU, values_per_pixel=160) == 64 * 640 * 480
     assert positions_per_batch(CPU) == 4 * 40 * 30
     assert positions_per_batch(GPU) == 128 * 40 * 30
 
@@ -193,22 +195,22 @@ def test_batches_follow_memory_on_a_gpu_and_only_sizes_on_a_cpu(
 def test_an_image_too_large_for_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     files, sizes = [Path("a.jpg"), Path("b.jpg"), Path("c.jpg")], [(10, 10), (400, 300), (9, 9)]
     monkeypatch.setattr(batches, "memory_at_hand", lambda device: 400 * 300 * 160 * 4)
-    require_memory(files, sizes, torch.float32, CPU)
+    require_memory(files, sizes, 160 * 4, CPU)
     monkeypatch.setattr(batches, "memory_at_hand", lambda device: 400 * 300 * 160 * 4 - 1)
     with pytest.raises(ValueError, match=r"b\.jpg: 300x400 pixels .*max_side_px"):
-        require_memory(files, sizes, torch.float32, CPU)
+        require_memory(files, sizes, 160 * 4, CPU)
 
 
 def test_features_beyond_the_disk_are_refused_before_the_first(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    state: dict[str, Tensor],
+    model: Model,
 ) -> None:
     usage = namedtuple("usage", "total used free")
     num_bytes = 2 * (4 * 3 * 512) * 2  # two images of 64x48, 4x3 positions, 2 bytes each
     images, sizes = [Path("a.jpg"), Path("b.jpg")], [(48, 64)] * 2
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 2 * num_bytes))
-    trunk = load_trunk(frozen(state), CUT, torch.bfloat16)
+    trunk = load_trunk(model, torch.bfloat16)
     announce_features(images, sizes, trunk, CPU)
     assert "2 images, local features of 0 MB" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 2 * num_bytes - 1))
@@ -217,8 +219,9 @@ def test_features_beyond_the_disk_are_refused_before_the_first(
 
 
 def test_features_out_of_range_stop_by_name(
-    state: dict[str, Tensor], photos: list[Path], tmp_path: Path
+    model: Model, photos: list[Path], tmp_path: Path
 ) -> None:
-    state = state | {"encoder.21.weight": torch.full_like(state["encoder.21.weight"], 3e38)}
+    weights = torch.full_like(model.tensors["encoder.21.weight"], 3e38)
+    model = model.with_tensors({"encoder.21.weight": weights})
     with pytest.raises(ValueError, match=r"000000\.png.*exceed the range of torch\.float32"):
-        store(state, photos, tmp_path / "f", torch.float32)
+        store(model, photos, tmp_path / "f", torch.float32)

@@ -7,17 +7,12 @@ import pytest
 import torch
 from torchvision.models import vgg16
 
-from vpr.encoders.vgg16 import (
-    build_encoder,
-    check_split,
-    encoder_shapes,
-    map_shape,
-    normalise_pixels,
-)
+from vpr.encoders.vgg16 import build_layers, make_encoder, normalise_pixels, random_weights
+from vpr.features.encoder import find_split, tensor_shapes
+from vpr.features.model import Model
 from vpr.network.clusters import initial_pool
 from vpr.network.head import load_head
 from vpr.network.netvlad import NetVLAD
-from vpr.weights.random_weights import random_encoder
 
 
 def literal_vlad(
@@ -55,17 +50,17 @@ def test_netvlad_equals_the_loops_for_any_batch(with_bias: bool) -> None:
 
 
 def test_encoder_is_torchvisions_vgg16_without_its_last_two_modules() -> None:
-    state = random_encoder(0)
+    state = random_weights(0)
     reference = vgg16(weights=None).features[:-2].eval()
     reference.load_state_dict({k.removeprefix("encoder."): v for k, v in state.items()})
-    frozen, tail = build_encoder(0, 24).eval(), build_encoder(24, 29).eval()
+    frozen, tail = build_layers(0, 24).eval(), build_layers(24, 29).eval()
     for part in (frozen, tail):
         names = part.state_dict()
         part.load_state_dict({name: state[f"encoder.{name}"] for name in names})
     image = torch.rand(1, 3, 48, 64)
     with torch.inference_mode():
         torch.testing.assert_close(tail(frozen(image)), reference(image), atol=1e-5, rtol=1e-5)
-        assert tuple(frozen(image).shape[1:]) == map_shape(24, 48, 64)
+        assert tuple(frozen(image).shape[1:]) == make_encoder().map_shape("conv5_1", 48, 64)
 
 
 def test_pixels_are_normalised_as_torchvision_does() -> None:
@@ -75,8 +70,10 @@ def test_pixels_are_normalised_as_torchvision_does() -> None:
 
 
 def test_random_weights_repeat_and_have_he_deviation() -> None:
-    first, again, other = random_encoder(1), random_encoder(1), random_encoder(2)
-    assert {name: tuple(tensor.shape) for name, tensor in first.items()} == encoder_shapes()
+    first, again, other = random_weights(1), random_weights(1), random_weights(2)
+    assert {name: tuple(tensor.shape) for name, tensor in first.items()} == tensor_shapes(
+        make_encoder()
+    )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["encoder.0.weight"], other["encoder.0.weight"])
     assert float(first["encoder.28.weight"].std()) == pytest.approx((2 / 4608) ** 0.5, rel=0.01)
@@ -121,20 +118,29 @@ def test_too_few_or_equal_samples_for_clusters_are_refused() -> None:
         initial_pool(np.eye(3, dtype=np.float32), num_clusters=4, vlad_version=1, seed=0)
 
 
-@pytest.mark.parametrize("index", [0, 23, 25, 30, -1])
-def test_the_encoder_is_cut_only_at_a_convolution(index: int) -> None:
-    with pytest.raises(ValueError, match=f"trainable_from = {index}"):
-        check_split(index)
-    check_split(24)
-    check_split(29)
+@pytest.mark.parametrize("value", [0, 23, 25, 30, -1, "conv1_1", "conv6_1", "24"])
+def test_the_encoder_is_split_only_at_a_layer_that_can_train(value: str | int) -> None:
+    with pytest.raises(ValueError, match=f"trainable_from = {value}: .*conv5_1.*pool"):
+        find_split("vgg16", value)
+
+
+def test_the_number_of_a_module_is_still_read_and_the_layers_name_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert find_split("vgg16", 24) == "conv5_1"
+    assert "trainable_from = 24: layers go by name now: write conv5_1" in capsys.readouterr().out
+    assert find_split("vgg16", 29) == "pool"
+    capsys.readouterr()
+    assert find_split("vgg16", "conv5_1") == "conv5_1"
+    assert capsys.readouterr().out == ""
 
 
 def test_a_model_of_another_form_is_refused_by_tensor() -> None:
-    state = random_encoder(0) | {
+    state = random_weights(0) | {
         "pool.centroids": torch.zeros(2, 512),
         "pool.conv.weight": torch.zeros(3, 512, 1, 1),
     }
     with pytest.raises(ValueError, match=r"pool\.conv\.weight"):
-        load_head(state, 24)
+        load_head(Model("vgg16", "conv5_1", state))
     with pytest.raises(ValueError, match="never initialised"):
-        load_head(random_encoder(0), 24)
+        load_head(Model("vgg16", "conv5_1", random_weights(0)))

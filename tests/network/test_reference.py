@@ -17,11 +17,12 @@ from torchvision.models import vgg16
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from vpr.commands.locate.photo_features import describe_photos, extract_photos
+from vpr.encoders.vgg16 import random_weights
+from vpr.features.model import Model
 from vpr.network.head import load_head
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
 from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.random_weights import random_encoder
 
 NUM_CLUSTERS, DIM = 8, 512
 CLOSER = 1e-5  # candidates closer than this may be swapped
@@ -33,7 +34,7 @@ def challenge_state() -> dict[str, torch.Tensor]:
     centroids = torch.randn(NUM_CLUSTERS, DIM, generator=generator) / DIM**0.5
     weight = 20 * centroids / centroids.norm(dim=1, keepdim=True)
     pool = {"pool.conv.weight": weight[:, :, None, None], "pool.centroids": centroids}
-    return random_encoder(0) | pool
+    return random_weights(0) | pool
 
 
 def from_challenges_file(folder: Path, *, old_numpy: bool) -> dict[str, torch.Tensor]:
@@ -100,10 +101,9 @@ def literal(photos: list[Path]) -> np.ndarray:
 
 
 def ours(state: dict[str, torch.Tensor], photos: list[Path], device: torch.device) -> np.ndarray:
-    blocks = extract_photos(
-        state, photos, trainable_from=24, precision=torch.float32, max_side_px=None, device=device
-    )
-    head = load_head(state, 24)
+    model = Model("vgg16", "conv5_1", state)
+    blocks = extract_photos(model, photos, precision=torch.float32, max_side_px=None, device=device)
+    head = load_head(model)
     return np.concatenate([describe_photos(head, features, device) for features in blocks])
 
 

@@ -14,6 +14,7 @@ import torch
 from stages.utility import utility
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import load_features
+from vpr.features.model import Model, load_model, save_model
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.radius_file import load_radius, save_radius
@@ -182,7 +183,6 @@ def test_files_say_how_much_is_saved_and_are_checked(tmp_path: Path) -> None:
 
 
 PARAMS = """
-trunk: {{trainable_from: 29}}
 rerank: {{method: geometric}}
 utility: {{keep: {keep}, mode: {mode}, top: 1}}
 """
@@ -201,7 +201,7 @@ def reference_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for row in MAPS:
             writer.append(AXES[row].T[None, :, None].to(torch.bfloat16))
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
-    torch.save(pool, "model.pt")
+    save_model(Path("model.pt"), Model("vgg16", "pool", pool))
     blocks = np.zeros((4, 3, 512), np.float32)
     blocks[:, :, 0] = BLOCKS
     rows = blocks.reshape(4, -1)
@@ -230,8 +230,8 @@ def kept_by_the_stage(keep: str, mode: str = "paper") -> list[list[bool]]:
 
 
 def test_the_cluster_of_a_position_is_the_one_that_wins_it(reference_map: Path) -> None:
-    head = load_head(torch.load("model.pt"), 29)
-    won = assign_positions(head, load_features(Path("features")), torch.device("cpu"), num_scales=1)
+    head = load_head(load_model(Path("model.pt")))
+    won = assign_positions(head, load_features(Path("features")), torch.device("cpu"))
     assert [one.tolist() for one in won] == [[[row]] for row in MAPS]
 
 
@@ -251,7 +251,9 @@ def test_stacked_scales_are_told_apart(tmp_path: Path) -> None:
         writer.append(stacked.to(torch.bfloat16))
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
     features = load_features(tmp_path / "features")
-    won = assign_positions(load_head(pool, 29), features, torch.device("cpu"), num_scales=2)
+    head = load_head(Model("vgg16", "pool", pool))
+    head.num_scales = 2
+    won = assign_positions(head, features, torch.device("cpu"))
     assert [one.tolist() for one in won] == [[[[0, 1, 2]], [[2, 1, 0]]]]
 
 

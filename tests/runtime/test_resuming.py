@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,15 @@ from PIL import Image
 import stages.finetune
 from stages.finetune import finetune
 from stages.trunk import trunk
-from stages.trunk_validation import trunk_validation
 from tests.support.repositories import ROOT
-from vpr.encoders.vgg16 import split_state
+from vpr.encoders.vgg16 import random_weights
 from vpr.features import batches, extraction, feature_writer
+from vpr.features.model import Model, save_model
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
 from vpr.runtime.artefacts import SCRATCH
 from vpr.runtime.resuming import fingerprint
-from vpr.runtime.tensors import save_state
-from vpr.weights.random_weights import random_encoder
 
 CPU = torch.device("cpu")
 SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 2 1, 1
@@ -35,8 +33,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
     monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
     Path("params.yaml").write_text(
-        "trunk: {encoder: vgg16, trainable_from: 5, precision: float32, max_side_px: null}\n"
-        "finetune: {validation_fraction: 0.5}\n"
+        "trunk: {encoder: vgg16, trainable_from: conv2_1, precision: float32, max_side_px: null}\n"
     )
     Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
     rng = np.random.default_rng(0)
@@ -44,17 +41,15 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, (width, height) in enumerate(SIZES):
         pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(f"images/{number:06d}.png")
-    save_state(Path("frozen.pt"), split_state(random_encoder(0), 5)[0])
+    save_model(Path("frozen.pt"), Model("vgg16", "conv2_1", random_weights(0)).parts()[0])
 
 
-def run(name: str, stage: Callable[..., None] = trunk) -> dict[str, bytes]:
-    stage(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
+def run(name: str) -> dict[str, bytes]:
+    trunk(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
     return {file.name: file.read_bytes() for file in Path(name).iterdir()}
 
 
-def interrupt_after(
-    num_batches: int, monkeypatch: pytest.MonkeyPatch, stage: Callable[..., None] = trunk
-) -> None:
+def interrupt_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = extraction.extract_features
 
     def broken_off(*args: object) -> Iterator[torch.Tensor]:
@@ -66,7 +61,7 @@ def interrupt_after(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(extraction, "extract_features", broken_off)
-        run("resumed", stage)
+        run("resumed")
 
 
 @pytest.mark.parametrize("num_batches", [0, 1, 3, 6])
@@ -82,15 +77,6 @@ def test_the_trunk_goes_on_and_gives_the_same_bytes(
     told = capsys.readouterr().out
     assert told == (f"going on after the {done} images that were done\n" if done else "")
     assert list(SCRATCH.iterdir()) == []
-
-
-def test_the_views_to_validate_on_go_on_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    straight = run("straight", trunk_validation)
-    interrupt_after(2, monkeypatch, trunk_validation)
-    assert run("resumed", trunk_validation) == straight
-    assert "going on after the 3 images that were done" in capsys.readouterr().out
 
 
 def test_rows_behind_the_last_save_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,23 +123,23 @@ def write_training_data() -> dict[str, Path]:
     photos = ImageIndex(paths=[f"{number}.png" for number in range(12)], coordinates=places)
     save_index(Path("database.csv"), photos)
     save_positives(Path("near.npz"), find_training_positives(places, radius_m=10))
-    below, above = split_state(random_encoder(0), 24)
-    save_state(Path("below.pt"), below)
-    save_state(Path("above.pt"), above)
+    below, above = Model("vgg16", "conv5_1", random_weights(0)).parts()
+    save_model(Path("below.pt"), below)
+    save_model(Path("above.pt"), above)
     torch.manual_seed(0)
-    for name, num_images in (("features", 12), ("views", 3)):
-        with feature_writer.FeatureWriter(Path(name)) as writer:
-            writer.append(torch.randn(num_images, 512, 3, 4))
+    with feature_writer.FeatureWriter(Path("features")) as writer:
+        writer.append(torch.randn(12, 512, 3, 4))
     names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
-             "trainable": "above.pt", "features": "features", "validation": "views"}  # fmt: skip
+             "trainable": "above.pt", "features": "features"}  # fmt: skip
     return {option: Path(name) for option, name in names.items()}
 
 
 def test_training_goes_on_after_the_last_epoch_and_gives_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = (ROOT / "params.yaml").read_text()
-    Path("params.yaml").write_text(params.replace("  epochs: 5", "  epochs: 2"))
+    changed = (ROOT / "params.yaml").read_text().replace("  epochs: 5", "  epochs: 2")
+    changed = changed.replace("validation_fraction: 0 ", "validation_fraction: 0.25 ")
+    Path("params.yaml").write_text(changed)
     inputs = write_training_data()
     finetune(**inputs, model=Path("straight"))
 

@@ -13,12 +13,13 @@ import torch
 from scipy.sparse import csr_array
 
 from vpr.features.local_features import LocalFeatures
+from vpr.features.model import load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
-from vpr.runtime.tensors import load_state
 from vpr.training.data import TrainingData
 from vpr.training.epochs import EpochRecord, describe_database, group_losses, train_epoch
 from vpr.training.loop import train
+from vpr.training.losses import triplet_loss
 from vpr.training.mining import Triplets, find_anchors, find_negatives, mine_triplets
 from vpr.training.state import TrainingState
 from vpr.training.validation import Validation
@@ -36,7 +37,7 @@ def positives() -> csr_array:
 @pytest.fixture
 def head() -> Head:
     torch.manual_seed(0)
-    head = Head(29, num_clusters=2, dim=4, with_bias=False)
+    head = Head("vgg16", "pool", num_clusters=2, dim=4, with_bias=False)
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter)
     return head
@@ -97,7 +98,9 @@ def test_without_any_positive_there_is_a_clear_error() -> None:
 
 def test_gradient_of_a_group_is_the_mean_over_its_triplets(head: Head) -> None:
     group = np.array([[0, 1, 3], [1, 2, 5], [4, 3, 0]])
-    group_losses(head, FEATURES, group, margin=2.0, device=CPU)[0].mean().backward()
+    group_losses(head, FEATURES, group, loss=triplet_loss, margin=2.0, device=CPU)[
+        0
+    ].mean().backward()
     together = [parameter.grad.clone() for parameter in head.parameters()]
     sums = [torch.zeros_like(gradient) for gradient in together]
     for triplet in group:
@@ -127,7 +130,8 @@ def go_on(
     validation: Validation | None = None, refresh_epochs: int = 1,
 ) -> Iterator[EpochRecord]:  # fmt: skip
     return train(
-        state, TrainingData(FEATURES, positives, PLACES), epochs=epochs, margin=0.5,
+        state, TrainingData(FEATURES, positives, PLACES), epochs=epochs,
+        loss=triplet_loss, margin=0.5,
         batch_triplets=4, hard=False, nearest_positive=True, negative_radius_m=None,
         refresh_epochs=refresh_epochs, validation=validation, device=CPU,
     )  # fmt: skip
@@ -165,7 +169,7 @@ def same(one: Head, other: Head) -> bool:
 def test_training_that_is_saved_and_loaded_between_epochs_ends_at_the_same_bits(
     head: Head, positives: csr_array, tmp_path: Path
 ) -> None:
-    validation = Validation(FEATURES, TrainingData(FEATURES, positives, PLACES))
+    validation = Validation(TrainingData(FEATURES, positives, PLACES), num_held_out=3)
     straight = start(head, seed=3)
     list(go_on(straight, positives, epochs=5, validation=validation, refresh_epochs=3))
     halted = start(head, seed=3)
@@ -231,8 +235,8 @@ def test_training_that_diverges_stops_and_names_the_rate(
     optimizer = torch.optim.SGD(ours.parameters(), lr=1e38, weight_decay=1e4)  # to infinity
     with pytest.raises(ValueError, match=f"{words} .*: try a smaller finetune.lr"):
         train_epoch(
-            ours, optimizer, FEATURES, Triplets(images, num_skipped=0), margin=2.0,
-            batch_triplets=1, title="", device=CPU,
+            ours, optimizer, FEATURES, Triplets(images, num_skipped=0), loss=triplet_loss,
+            margin=2.0, batch_triplets=1, title="", device=CPU,
         )  # fmt: skip
 
 
@@ -241,7 +245,8 @@ def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head
     ours, literal = copy.deepcopy(head), copy.deepcopy(head)
     optimizer = torch.optim.SGD(ours.parameters(), lr=0.1)
     record = train_epoch(
-        ours, optimizer, FEATURES, Triplets(images, num_skipped=2), margin=2.0, batch_triplets=2,
+        ours, optimizer, FEATURES, Triplets(images, num_skipped=2), loss=triplet_loss, margin=2.0,
+        batch_triplets=2,
         title="", device=CPU,
     )  # fmt: skip
     losses, near, far, norms = [], [], [], []
@@ -268,8 +273,10 @@ def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head
 
 def test_frozen_tensors_do_not_move_and_all_others_do(finished_pipeline: Path) -> None:
     models = finished_pipeline / "models"
-    frozen, start = (load_state(models / "initial" / f"{x}.pt") for x in ("frozen", "trainable"))
-    model = load_state(models / "netvlad" / "model.pt")
+    frozen, start = (
+        load_model(models / "initial" / f"{x}.pt").tensors for x in ("frozen", "trainable")
+    )
+    model = load_model(models / "netvlad" / "model.pt").tensors
     assert set(model) == {*frozen, *start, "pool.conv.weight", "pool.centroids"}
     assert len(frozen) == 20
     assert all(torch.equal(model[name], tensor) for name, tensor in frozen.items())

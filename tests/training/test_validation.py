@@ -10,15 +10,14 @@ import pytest
 from scipy.sparse import csr_array
 
 from vpr.features.local_features import LocalFeatures
+from vpr.features.model import Model, load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
-from vpr.runtime.tensors import load_state
 from vpr.training.data import TrainingData
 from vpr.training.epochs import EpochRecord
-from vpr.training.log import save_model
+from vpr.training.log import save_training
 from vpr.training.state import TrainingState
-from vpr.training.validation import recall_of_views
-from vpr.training.views import draw_view, num_held_out
+from vpr.training.validation import count_held_out, held_out_recall
 
 RECORD = EpochRecord(1.0, 1, 0, 1.0, 1.0, 1.0, 1.0)
 
@@ -29,23 +28,23 @@ def rows(*degrees: float) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def test_recall_of_views_by_hand() -> None:
+def test_recall_of_held_out_images_by_hand() -> None:
     # The last three of eight are held out: 5 and 6 at one place (0 m apart), 7 near no other.
     places = np.array([0, 10, 20, 30, 40, 100, 100, 900.0])
     near = find_training_positives(np.stack([places, 0 * places], axis=1), radius_m=10)
     assert near.indptr[5:].tolist() == [near.nnz - 2, near.nnz - 1, near.nnz, near.nnz]
-    database = rows(0, 10, 20, 30, 40, 50, 170, 50)
-    # View 5 finds 6 last of seven. View 6 (26 degrees) finds 30, 20, 40, 10, and fifth 5 at 50.
-    # View 7 has nothing to find and does not count.
-    views = rows(50, 26, 50)
-    assert recall_of_views(views, database, near) == 0.5
-    assert recall_of_views(rows(50, 24, 50), database, near) == 0  # 0 is now nearer than 5
+    # Image 5 at 50 degrees finds 7, 4, 3, 6, which is its place. Image 6 at 26 finds 3, 2, 4, 1
+    # and fifth 0: its place, 5, is sixth. Image 7 has nothing to find and does not count.
+    descriptors = rows(5, 10, 20, 30, 40, 50, 26, 51)
+    assert held_out_recall(descriptors, near, num_held_out=3) == 0.5
+    descriptors[0] = rows(-20)[0]  # now farther from 6 than 5 is
+    assert held_out_recall(descriptors, near, num_held_out=3) == 1
 
 
-def test_views_of_images_alone_at_their_place_cannot_validate() -> None:
+def test_images_alone_at_their_place_cannot_validate() -> None:
     lonely = csr_array((4, 4))
     with pytest.raises(ValueError, match="none of the 2 held-out images"):
-        recall_of_views(rows(0, 1), rows(0, 1, 2, 3), lonely)
+        held_out_recall(rows(0, 1, 2, 3), lonely, num_held_out=2)
 
 
 def test_the_end_of_the_route_is_held_out_and_stored_zeros_stay() -> None:
@@ -65,39 +64,27 @@ def test_the_end_of_the_route_is_held_out_and_stored_zeros_stay() -> None:
 
 @pytest.mark.parametrize(("fraction", "held_out"), [(0, 0), (0.2, 2), (0.25, 2), (0.5, 5)])
 def test_the_fraction_is_rounded_down_to_images(fraction: float, held_out: int) -> None:
-    assert num_held_out(10, fraction) == held_out
+    assert count_held_out(10, fraction) == held_out
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 0.05, 0.6])
 def test_a_fraction_of_no_image_or_most_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"expected 0, or between 1/10 .* and 0\.5"):
-        num_held_out(10, fraction)
-
-
-def test_a_view_repeats_differs_a_little_and_keeps_its_size() -> None:
-    ramp = np.linspace(40, 200, 60, dtype=np.uint8)
-    image = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :40], np.uint8(90)), axis=2)
-    view = draw_view(image, seed=4)
-    assert view.shape == image.shape
-    assert view.dtype == np.uint8
-    assert np.array_equal(view, draw_view(image, seed=4))
-    assert not np.array_equal(view, draw_view(image, seed=5))
-    for channel in (0, 1):  # still the same scene: bright where it was bright
-        both = view[..., channel].ravel(), image[..., channel].ravel()
-        assert np.corrcoef(*both)[0, 1] > 0.97
+        count_held_out(10, fraction)
 
 
 def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
-    head = Head(29, num_clusters=1, dim=1, with_bias=False)
+    head = Head("vgg16", "pool", num_clusters=1, dim=1, with_bias=False)
     state = TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0)
     for epoch, recall in enumerate([0.5, 0.75, 0.75, 0.25]):
         head.pool.centroids.data.fill_(epoch)
         state.note_recall(recall)
     assert state.recalls == [0.5, 0.75, 0.75, 0.25]
     state.records = [RECORD] * 3
+    start = Model("vgg16", "pool", {})
     for select_best, kept in ((True, 2), (False, 3)):
-        save_model(tmp_path / str(kept), {}, state, select_best=select_best)
-        assert load_state(tmp_path / str(kept) / "model.pt")["pool.centroids"] == kept
+        save_training(tmp_path / str(kept), start, state, select_best=select_best)
+        assert load_model(tmp_path / str(kept) / "model.pt").tensors["pool.centroids"] == kept
         summary = json.loads((tmp_path / str(kept) / "metrics.json").read_text())
         assert summary["selected_epoch"] == kept
     assert (tmp_path / "2" / "validation.csv").read_text() == (
@@ -106,5 +93,5 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
 
 
 def test_without_an_epoch_nothing_is_best() -> None:
-    head = Head(29, num_clusters=1, dim=1, with_bias=False)
+    head = Head("vgg16", "pool", num_clusters=1, dim=1, with_bias=False)
     assert TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0).best == {}

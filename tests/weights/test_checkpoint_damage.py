@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from vpr.encoders.vgg16 import encoder_shapes
+from vpr.encoders.vgg16 import make_encoder, random_weights
+from vpr.features.encoder import tensor_shapes
 from vpr.weights.checkpoint_files import LEGACY, save_checkpoint
 from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.random_weights import random_encoder
 
 POOL = {"pool.conv.weight": torch.rand(2, 512, 1, 1), "pool.centroids": torch.rand(2, 512)}
 NOTES: dict[str, Any] = {"epoch": 13, "recalls": {1: np.float64(0.84)}, "best_score": 0.93}
-SHAPES = encoder_shapes() | {name: tuple(tensor.shape) for name, tensor in POOL.items()}
+SHAPES = tensor_shapes(make_encoder()) | {
+    name: tuple(tensor.shape) for name, tensor in POOL.items()
+}
 
 MUTATIONS = 66  # of each of three containers: 198, and what else this file has
 
@@ -43,16 +45,16 @@ def survives(file: Path) -> bool:
 
 
 def write_legacy(file: Path) -> None:
-    content = {**NOTES, "state_dict": random_encoder(0) | POOL}
+    content = {**NOTES, "state_dict": random_weights(0) | POOL}
     torch.save(content, file, _use_new_zipfile_serialization=False)
 
 
 def write_zip(file: Path) -> None:
-    save_checkpoint(file, random_encoder(0) | POOL, NOTES, form="nanne")
+    save_checkpoint(file, random_weights(0) | POOL, NOTES, form="nanne")
 
 
 def write_safetensors(file: Path) -> None:
-    save_checkpoint(file, random_encoder(0) | POOL, {"epoch": 13}, form="safetensors")
+    save_checkpoint(file, random_weights(0) | POOL, {"epoch": 13}, form="safetensors")
 
 
 def flip(file: Path, position: int, bit: int) -> None:

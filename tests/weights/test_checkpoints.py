@@ -10,11 +10,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from vpr.encoders.vgg16 import random_weights
 from vpr.weights.checkpoint_files import Form, save_checkpoint
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
-from vpr.weights.random_weights import random_encoder
 
-STATE = random_encoder(0) | {
+STATE = random_weights(0) | {
     "pool.conv.weight": torch.rand(4, 512, 1, 1),
     "pool.centroids": torch.rand(4, 512),
 }
@@ -41,7 +41,11 @@ def test_the_challenges_own_form_loads(tmp_path: Path, old_numpy: bool) -> None:
     found = parse_checkpoint(file)
     assert same(found.state, STATE)
     assert found.notes == {"epoch": 13, "recalls": {1: 0.84, 5: 0.93}, "best_score": 0.93}
-    assert (found.num_clusters, found.dim, found.vlad_version) == (4, 512, 1)
+    assert (found.num_clusters, found.state["pool.centroids"].shape[1], found.vlad_version) == (
+        4,
+        512,
+        1,
+    )
     assert found.whitening_dim is None
     assert "legacy pickle" in describe_checkpoint(found)
     assert "4 clusters x 512 dimensions (vladv1), no whitening" in describe_checkpoint(found)
@@ -54,7 +58,7 @@ def test_a_bare_state_dict_loads_in_both_containers(tmp_path: Path) -> None:
 
 
 def test_torchvisions_vgg16_loads_without_its_classifier(tmp_path: Path) -> None:
-    encoder = random_encoder(0)
+    encoder = random_weights(0)
     content = {key.replace("encoder.", "features."): value for key, value in encoder.items()}
     torch.save(content | {"classifier.0.weight": torch.zeros(2, 2)}, tmp_path / "vgg16.pth")
     found = parse_checkpoint(tmp_path / "vgg16.pth")
@@ -91,7 +95,7 @@ def test_whitening_loads_with_the_pool_and_not_without_it(tmp_path: Path) -> Non
     found = parse_checkpoint(tmp_path / "wpca.pth.tar")
     assert same(found.state, STATE | whitening)
     assert found.whitening_dim == 8
-    assert "pool.centroids: missing" in refused(tmp_path, random_encoder(0) | whitening)
+    assert "pool.centroids: missing" in refused(tmp_path, random_weights(0) | whitening)
 
 
 def test_half_precision_and_parameters_become_float32(tmp_path: Path) -> None:
@@ -124,7 +128,12 @@ def test_numpy_numbers_of_every_type_are_read_without_numpy(tmp_path: Path) -> N
     numbers = {2: np.float32(0.5), 3: np.int64(-7), 4: np.bool_(True), 5: np.float16(0.25)}
     swapped = np.array([1.0, 2.5], dtype=">f8")
     torch.save(STATE | {"state_dict": STATE, "recalls": numbers}, tmp_path / "a.pt")
-    assert parse_checkpoint(tmp_path / "a.pt").notes["recalls"] == {2: 0.5, 3: -7, 4: 1, 5: 0.25}
+    assert parse_checkpoint(tmp_path / "a.pt").notes["recalls"] == {
+        2: 0.5,
+        3: -7,
+        4: 1,
+        5: 0.25,
+    }
     torch.save({"state_dict": STATE, "recalls": swapped}, tmp_path / "b.pt")
     assert parse_checkpoint(tmp_path / "b.pt").notes["recalls"] == [1.0, 2.5]
     assert "'O8'" in refused(tmp_path, {"state_dict": STATE, "x": np.array([None])})

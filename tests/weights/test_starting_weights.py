@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from stages.pretrained import pretrained
-from vpr.encoders.vgg16 import split_state
-from vpr.runtime.tensors import load_state, save_state
+from vpr.encoders.vgg16 import random_weights
+from vpr.features.model import Model, load_model, save_model
 from vpr.weights.checkpoint_files import save_checkpoint
-from vpr.weights.random_weights import random_encoder
-from vpr.weights.starting_weights import find_weights
+from vpr.weights.starting_weights import load_starting_model
 
-STATE = random_encoder(0) | {
+STATE = random_weights(0) | {
     "pool.conv.weight": torch.rand(4, 512, 1, 1),
     "pool.centroids": torch.rand(4, 512),
 }
@@ -26,7 +25,13 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-def run_stage_on(weights: Path, *, trainable_from: int = 24, sha256: str = "null") -> list[bytes]:
+def start_from(path: Path) -> Model:
+    return load_starting_model(path, encoder="vgg16", split="conv5_1", seed=0)[0]
+
+
+def run_stage_on(
+    weights: Path, *, trainable_from: str = "conv5_1", sha256: str = "null"
+) -> list[bytes]:
     Path("params.yaml").write_text(
         f"pretrained:\n  weights: {weights.name}\n  seed: 3\n  sha256: {sha256}\n"
         f"trunk:\n  encoder: vgg16\n  trainable_from: {trainable_from}\n"
@@ -60,10 +65,10 @@ def test_another_file_with_the_same_tensors_gives_the_same_outs(
 
 def test_the_outs_are_the_encoder_below_and_all_above_with_the_seed_of_the_parameters() -> None:
     Path("random").write_text("a name")
-    run_stage_on(Path("random"), trainable_from=10)
-    frozen, trainable = (load_state(Path(out)) for out in OUTS)
+    run_stage_on(Path("random"), trainable_from="conv3_1")
+    frozen, trainable = (load_model(Path(out)).tensors for out in OUTS)
     assert {int(name.split(".")[1]) for name in frozen} == {0, 2, 5, 7}
-    assert same(frozen | trainable, random_encoder(3))
+    assert same(frozen | trainable, random_weights(3))
 
 
 def test_the_pool_its_bias_and_the_whitening_are_kept_beside_the_trainable_layers() -> None:
@@ -73,8 +78,8 @@ def test_the_pool_its_bias_and_the_whitening_are_kept_beside_the_trainable_layer
         "WPCA.0.bias": torch.rand(8),
     }
     save_checkpoint(Path("a"), STATE | more, {}, form="bare")
-    run_stage_on(Path("a"), trainable_from=29)
-    assert set(load_state(Path(OUTS[1]))) == {*more, "pool.conv.weight", "pool.centroids"}
+    run_stage_on(Path("a"), trainable_from="pool")
+    assert set(load_model(Path(OUTS[1])).tensors) == {*more, "pool.conv.weight", "pool.centroids"}
 
 
 def test_a_pinned_file_must_be_the_one() -> None:
@@ -100,9 +105,9 @@ def test_random_weights_leave_the_global_generator_alone_and_do_not_depend_on_it
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    first = random_encoder(5)["encoder.0.weight"]
+    first = random_weights(5)["encoder.0.weight"]
     assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(random_encoder(5)["encoder.0.weight"], first)
+    assert torch.equal(random_weights(5)["encoder.0.weight"], first)
 
 
 def test_a_damaged_file_of_imagenet_weights_is_told_by_its_digest(
@@ -113,7 +118,7 @@ def test_a_damaged_file_of_imagenet_weights_is_told_by_its_digest(
     file.parent.mkdir(parents=True)
     file.write_bytes(b"cut short")
     with pytest.raises(ValueError, match=r"vgg16-397923af\.pth: expected SHA-256 397923af"):
-        find_weights(Path("models/pretrained/imagenet"), seed=0)
+        start_from(Path("models/pretrained/imagenet"))
 
 
 def test_imagenet_weights_that_are_out_of_reach_say_what_to_put_where(
@@ -122,17 +127,19 @@ def test_imagenet_weights_that_are_out_of_reach_say_what_to_put_where(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # a port where nobody listens
     with pytest.raises(OSError, match=r"vgg16-397923af\.pth") as caught:
-        find_weights(Path("models/pretrained/imagenet"), seed=0)
+        start_from(Path("models/pretrained/imagenet"))
     assert str(tmp_path) in str(caught.value)
 
 
 def test_the_split_keeps_every_tensor_and_files_do_not_depend_on_their_name(
     tmp_path: Path,
 ) -> None:
-    frozen, trainable = split_state(STATE, 24)
-    assert max(int(key.split(".")[1]) for key in frozen) == 21
-    assert same(frozen | trainable, STATE)
+    frozen, trainable = Model("vgg16", "conv5_1", STATE).parts()
+    assert max(int(key.split(".")[1]) for key in frozen.tensors) == 21
+    assert same(frozen.tensors | trainable.tensors, STATE)
     for name in ("a.pt", "another_name.pt"):
-        save_state(tmp_path / name, trainable)
+        save_model(tmp_path / name, trainable)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another_name.pt").read_bytes()
-    assert same(load_state(tmp_path / "a.pt"), trainable)
+    read = load_model(tmp_path / "a.pt")
+    assert (read.encoder, read.split) == ("vgg16", "conv5_1")
+    assert same(read.tensors, trainable.tensors)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vpr.features.encoder import POOL, PREFIX
+
 NUM_ORIENTATIONS = 8
 NUM_BINS = 4  # each way
 DIM = NUM_BINS * NUM_BINS * NUM_ORIENTATIONS
@@ -19,6 +21,42 @@ CAMERA_SIGMA = 0.5  # deviation, in pixels, that Lowe takes a photo to be smooth
 CLIP = 0.2  # largest entry of a unit descriptor before its second normalisation (Lowe)
 FLOOR = 1e-3  # grey levels; makes a blank patch the even histogram in place of a division by 0
 LUMA = (0.299, 0.587, 0.114)  # of RGB (ITU-R BT.601)
+
+
+class DenseRootSiftEncoder:
+    """Dense RootSIFT, which has no weights: all of it is frozen."""
+
+    splits = (POOL,)
+    num_scales = len(BINS_PX)
+    values_per_pixel = 64  # eight orientation maps, padded, and what they are made by
+
+    def frozen(self, split: str) -> nn.Module:
+        """Make the whole encoder: RGB uint8 (N, H, W, 3) -> (N, 128, scales * H', W')."""
+        return DenseRootSift()
+
+    def trainable(self, split: str) -> nn.Module:
+        """Make what passes local features on as they are."""
+        return nn.Sequential()
+
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Shape (128, num_scales * H', W') of what it makes of one image."""
+        return DIM, self.num_scales * (height_px // STEP_PX), width_px // STEP_PX
+
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """The scales and the step, for `random` alone, in which nothing is random."""
+        if weights != "random":
+            raise ValueError(
+                f"pretrained.weights = {weights}, but trunk.encoder = dense_rootsift takes no "
+                "weights: set pretrained.weights to random, or trunk.encoder to vgg16"
+            )
+        state = DenseRootSift().state_dict()
+        words = f"dense RootSIFT at {self.num_scales} scales: no weights, nothing random"
+        return {PREFIX + name: tensor for name, tensor in state.items()}, words
+
+
+def make_encoder() -> DenseRootSiftEncoder:
+    """Make the encoder."""
+    return DenseRootSiftEncoder()
 
 
 class DenseRootSift(nn.Module):

@@ -1,116 +1,91 @@
-"""The encoder, image -> local features: which there are, and VGG16's convolutions."""
+"""VGG16 up to conv5_3, the encoder of the challenge's NetVLAD."""
 
 from __future__ import annotations
 
+import http.client
+import math
+import urllib.error
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Literal
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-Encoder = Literal["vgg16", "dense_rootsift"]
-SIFT = "sift."  # names of dense RootSIFT's tensors start so; it has scales, and no weights
+from vpr.features.encoder import POOL, PREFIX
+from vpr.runtime.hashing import check_sha256
 
 NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
-CONV_MODULES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+LAYERS = {
+    "conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10, "conv3_2": 12,
+    "conv3_3": 14, "conv4_1": 17, "conv4_2": 19, "conv4_3": 21, "conv5_1": 24, "conv5_2": 26,
+    "conv5_3": 28,
+}  # fmt: skip
+CONV_MODULES = tuple(LAYERS.values())
 POOL_MODULES = (4, 9, 16, 23)  # each halves height and width, rounding down
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)  # around them
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
 STD = (0.229, 0.224, 0.225)
 
+IMAGENET_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"  # torchvision's
+IMAGENET_SHA256 = "397923af"  # its first digits, which torchvision has in the file's name
 
-def build_encoder(first: int, last: int) -> nn.Sequential:
-    """The encoder's modules first..last-1, named by their place in the whole encoder.
 
-    VGG16 up to conv5_3 without the last ReLU (Simonyan & Zisserman, ICLR 2015; Arandjelović et
-    al., CVPR 2016, section 5.1). The names make the keys of a part's state_dict those of the
-    whole: `24.weight` is conv5_1's.
+class Vgg16:
+    """VGG16 up to conv5_3 without its ReLU.
 
-    Args:
-        first: Index of the first module.
-        last: Index behind the last module, at most 29.
-
-    Returns:
-        The modules in order; the weights are not initialised.
+    Simonyan & Zisserman, ICLR 2015; Arandjelović et al., CVPR 2016, section 5.1.
     """
-    part = nn.Sequential(_layers(first, last))
-    for module in part:  # not by to_empty, which imports sympy: half a second
-        for name, tensor in list(module.named_parameters(recurse=False)):
-            setattr(module, name, nn.Parameter(torch.empty(tensor.shape)))
-    return part
 
+    splits = (*list(LAYERS)[1:], POOL)
+    num_scales = 1
+    # conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
+    values_per_pixel = 160
 
-def encoder_shapes() -> dict[str, tuple[int, ...]]:
-    """Shape of each of the encoder's 26 tensors, by its key in a checkpoint."""
-    layers = nn.Sequential(_layers(0, NUM_MODULES))
-    return {f"encoder.{name}": tuple(tensor.shape) for name, tensor in layers.state_dict().items()}
+    def frozen(self, split: str) -> nn.Module:
+        """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
+        return _OfPixels(_layers(0, _first(split)))
 
+    def trainable(self, split: str) -> nn.Module:
+        """Make the layers from the split on: (N, C, H', W') -> (N, 512, H'', W'')."""
+        return build_layers(_first(split), NUM_MODULES)
 
-def _layers(first: int, last: int) -> OrderedDict[str, nn.Module]:
-    """On the meta device. Not by torchvision, whose import takes longer than many a stage."""
-    part: OrderedDict[str, nn.Module] = OrderedDict()
-    for index in range(first, last):
-        if index in CONV_MODULES:
-            place = CONV_MODULES.index(index)
-            part[str(index)] = nn.Conv2d(
-                CHANNELS[place], CHANNELS[place + 1], kernel_size=3, padding=1, device="meta"
-            )
-        elif index in POOL_MODULES:
-            part[str(index)] = nn.MaxPool2d(kernel_size=2, stride=2)
-        else:
-            part[str(index)] = nn.ReLU(inplace=True)
-    return part
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Shape (C, H', W') of what the frozen part makes of one image."""
+        first = _first(split)
+        halvings = sum(pool < first for pool in POOL_MODULES)
+        channels = CHANNELS[sum(conv < first for conv in CONV_MODULES)]
+        return channels, height_px >> halvings, width_px >> halvings
 
-
-def is_dense_sift(names: Iterable[str]) -> bool:
-    """Whether tensors of these names are of a model on dense RootSIFT, not on VGG16."""
-    return any(name.startswith(SIFT) for name in names)
-
-
-def count_scales(state: dict[str, Tensor]) -> int:
-    """Maps of one image that stand one below the other in its stored features."""
-    return len(state[f"{SIFT}bins_px"]) if is_dense_sift(state) else 1
-
-
-def check_split(trainable_from: int) -> None:
-    """Check where the encoder is cut into a frozen and a trainable part.
-
-    Args:
-        trainable_from: Index of the first module that trains; 29 if only the pool does.
-
-    Raises:
-        ValueError: If the index is none of a convolution's but the first, nor 29.
-    """
-    allowed = (*CONV_MODULES[1:], NUM_MODULES)
-    if trainable_from not in allowed:
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """Weights by name: `random` (drawn from the seed) or `imagenet` (torchvision's)."""
+        if weights == "random":
+            return random_weights(seed), f"random weights of seed {seed}"
+        if weights == "imagenet":
+            return _imagenet_weights(), "VGG16 trained on ImageNet, by torchvision"
         raise ValueError(
-            f"trunk.trainable_from = {trainable_from}: expected the index of a convolution "
-            f"(or 29: only NetVLAD trains), one of {', '.join(map(str, allowed))}"
+            f"pretrained.weights = {weights}: vgg16 knows `random` and `imagenet`, and takes a "
+            "checkpoint in models/pretrained"
         )
 
 
-def split_state(
-    state: dict[str, Tensor], trainable_from: int
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Frozen tensors of the encoder, and all others, in the same order.
+def make_encoder() -> Vgg16:
+    """Make the encoder."""
+    return Vgg16()
 
-    Args:
-        state: Tensors by name.
-        trainable_from: Index of the encoder's first module that trains; of dense RootSIFT, none.
-    """
-    frozen = {
-        name: tensor
-        for name, tensor in state.items()
-        if name.startswith(SIFT)
-        or (name.startswith("encoder.") and int(name.split(".")[1]) < trainable_from)
-    }
-    return frozen, {name: tensor for name, tensor in state.items() if name not in frozen}
+
+class _OfPixels(nn.Sequential):
+    """Layers of which the first sees an image."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
+        precision = next(self.parameters()).dtype
+        maps: Tensor = super().forward(normalise_pixels(pixels).to(precision))  # type: ignore[no-untyped-call] # torch's own
+        return maps
 
 
 def normalise_pixels(images: Tensor) -> Tensor:
-    """Pixels as the encoder expects them: scaled to [0, 1], then ImageNet's mean and deviation.
+    """Scale pixels to [0, 1], then by ImageNet's mean and deviation.
 
     Args:
         images: RGB of shape (N, H, W, 3), uint8.
@@ -123,10 +98,86 @@ def normalise_pixels(images: Tensor) -> Tensor:
     return images.float().div(255).sub(mean).div(std).permute(0, 3, 1, 2)  # (N, 3, H, W)
 
 
-def map_shape(trainable_from: int, height_px: int, width_px: int) -> tuple[int, int, int]:
-    """Shape (C, H, W) of what the modules before `trainable_from` make of one image."""
-    channels = encoder_shapes()[
-        f"encoder.{max(c for c in CONV_MODULES if c < trainable_from)}.bias"
-    ]
-    halvings = sum(pool < trainable_from for pool in POOL_MODULES)
-    return channels[0], height_px >> halvings, width_px >> halvings
+def build_layers(first: int, last: int) -> nn.Sequential:
+    """Make the modules first..last-1, named by their place in the whole encoder.
+
+    The names make the keys of a part's state_dict those of the whole: `24.weight` is conv5_1's.
+
+    Args:
+        first: Index of the first module.
+        last: Index after the last module, at most 29.
+
+    Returns:
+        The modules in order; the weights are not initialised.
+    """
+    return nn.Sequential(_layers(first, last))
+
+
+def _layers(first: int, last: int) -> OrderedDict[str, nn.Module]:
+    """Not by torchvision, whose import takes longer than many a stage."""
+    part: OrderedDict[str, nn.Module] = OrderedDict()
+    for index in range(first, last):
+        if index in CONV_MODULES:
+            place = CONV_MODULES.index(index)
+            part[str(index)] = _Convolution(CHANNELS[place], CHANNELS[place + 1])
+        elif index in POOL_MODULES:
+            part[str(index)] = nn.MaxPool2d(kernel_size=2, stride=2)
+        else:
+            part[str(index)] = nn.ReLU(inplace=True)
+    return part
+
+
+class _Convolution(nn.Conv2d):
+    """Of 3 x 3 pixels; its weights are not initialised, which would take time and randomness."""
+
+    def __init__(self, num_in: int, num_out: int) -> None:
+        super().__init__(num_in, num_out, kernel_size=3, padding=1)
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
+def _first(split: str) -> int:
+    return NUM_MODULES if split == POOL else LAYERS[split]
+
+
+def random_weights(seed: int) -> dict[str, Tensor]:
+    """Draw He-initialised convolutions, as torchvision initialises VGG16.
+
+    Normal with deviation sqrt(2 / fan_out), biases zero (He et al., ICCV 2015, equation 10).
+
+    Args:
+        seed: Of the draws; the same seed gives the same bits.
+
+    Returns:
+        The encoder's 26 tensors by their names in a model.
+    """
+    source = torch.Generator().manual_seed(seed)
+    state = {}
+    with torch.device("meta"):
+        shapes = {n: tuple(t.shape) for n, t in build_layers(0, NUM_MODULES).state_dict().items()}
+    for name, shape in shapes.items():
+        tensor = torch.zeros(shape)
+        if name.endswith("weight"):
+            fan_out = shape[0] * math.prod(shape[2:])
+            tensor.normal_(0, math.sqrt(2 / fan_out), generator=source)
+        state[PREFIX + name] = tensor
+    return state
+
+
+def _imagenet_weights() -> dict[str, Tensor]:
+    file = Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET_URL.rsplit("/", 1)[1]
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(IMAGENET_URL, str(file), hash_prefix=IMAGENET_SHA256)
+        except (urllib.error.URLError, http.client.HTTPException, RuntimeError, OSError) as error:
+            raise OSError(
+                f"pretrained.weights = imagenet: {IMAGENET_URL} could not be downloaded ({error}). "
+                f"On a machine with access download it, and put it here as {file}; or put it into "
+                f"models/pretrained/ and set pretrained.weights to {file.name}"
+            ) from None
+    check_sha256(file, IMAGENET_SHA256, source="torchvision; if it is damaged, remove it")
+    found = torch.load(file, map_location="cpu", weights_only=True)
+    names = {name: name.replace("features.", PREFIX) for name in found}
+    return {new: found[old].float() for old, new in names.items() if new.startswith(PREFIX)}

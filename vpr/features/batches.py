@@ -18,15 +18,18 @@ from vpr.runtime.device import memory_at_hand
 
 PIXELS_PER_BATCH = {"cpu": 2 * 640 * 480, "cuda": 64 * 640 * 480}  # at most
 POSITIONS_PER_BATCH = {"cpu": 4 * 40 * 30, "cuda": 128 * 40 * 30}  # at most
-# conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
-VALUES_PER_PIXEL = 160
 BYTES_PER_POSITION = 4 * 5 * 512  # input, conv5's outputs, and copies in another precision
 SHARE = 0.5  # of a GPU's free memory
 
 
-def pixels_per_batch(device: torch.device) -> int:
-    """Largest area, in pixels, of images that go through the trunk together, in any precision."""
-    return _fitting(PIXELS_PER_BATCH, VALUES_PER_PIXEL * torch.float32.itemsize, device)
+def pixels_per_batch(device: torch.device, *, values_per_pixel: int) -> int:
+    """Largest area, in pixels, of images that go through the trunk together, in any precision.
+
+    Args:
+        device: Where it runs.
+        values_per_pixel: Values that the trunk holds at once for each pixel.
+    """
+    return _fitting(PIXELS_PER_BATCH, values_per_pixel * torch.float32.itemsize, device)
 
 
 def positions_per_batch(device: torch.device) -> int:
@@ -37,7 +40,7 @@ def positions_per_batch(device: torch.device) -> int:
 def require_memory(
     images: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
-    precision: torch.dtype,
+    bytes_per_pixel: int,
     device: torch.device,
 ) -> None:
     """Check that each image alone fits into memory.
@@ -45,7 +48,7 @@ def require_memory(
     Args:
         images: The files.
         sizes: Height and width of each as the trunk will see it, in pixels.
-        precision: Type that the trunk computes in.
+        bytes_per_pixel: Memory that the trunk takes for each pixel.
         device: Where it runs.
 
     Raises:
@@ -53,7 +56,7 @@ def require_memory(
     """
     found = memory_at_hand(device)
     for image, (height, width) in zip(images, sizes, strict=True):
-        needed = height * width * VALUES_PER_PIXEL * precision.itemsize
+        needed = height * width * bytes_per_pixel
         if needed > found:
             raise ValueError(
                 f"{image}: {width}x{height} pixels take about {needed / 1e9:.1f} GB in the "

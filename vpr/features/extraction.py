@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from vpr.features.batches import pixels_per_batch
 from vpr.features.feature_writer import FeatureWriter
@@ -57,7 +57,7 @@ def store_features(
 
 
 def extract_features(
-    trunk: nn.Module,
+    trunk: Trunk,
     images: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
     read: Callable[[Path], NDArray[np.uint8]],
@@ -81,7 +81,8 @@ def extract_features(
     if not images:  # all were done before a kill
         return
     trunk = trunk.to(device)
-    batches = list(batches_of_one_shape(sizes, max_area=pixels_per_batch(device)))
+    area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
+    batches = list(batches_of_one_shape(sizes, max_area=area))
     decoded = _decoded([[images[index] for index in batch] for batch in batches], read, device)
     steps = track(zip(batches, decoded, strict=True), total=len(batches), title="local features")
     for batch, pixels in steps:

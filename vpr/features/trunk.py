@@ -10,90 +10,59 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vpr.encoders.dense_rootsift import DIM, DenseRootSift
-from vpr.encoders.vgg16 import (
-    POOL_MODULES,
-    SIFT,
-    build_encoder,
-    is_dense_sift,
-    map_shape,
-    normalise_pixels,
-)
 from vpr.features.batches import require_memory
+from vpr.features.encoder import load_encoder
+from vpr.features.model import Model
 from vpr.runtime.artefacts import require_space
 from vpr.runtime.device import check_precision
 
 
-class VggTrunk(nn.Module):
-    """The frozen modules of VGG16.
+class Trunk(nn.Module):
+    """The frozen part of an encoder.
 
     Args:
-        trainable_from: Index of the first module that is not frozen.
-        precision: Type to compute in; sums inside a convolution are float32 either way.
+        encoder: The encoder's name.
+        split: Its first layer that trains.
+        precision: Type to compute in and to give the features in; an encoder without weights
+            computes in float32.
     """
 
-    def __init__(self, trainable_from: int, precision: torch.dtype) -> None:
-        """Make the modules; their weights are not initialised."""
+    def __init__(self, encoder: str, split: str, precision: torch.dtype) -> None:
+        """Make the layers; their weights are not initialised."""
         super().__init__()
-        self.trainable_from, self.precision = trainable_from, precision
-        self.stride_px = 2 ** sum(pool < trainable_from for pool in POOL_MODULES)
-        self.encoder = build_encoder(0, trainable_from)
+        self.maker, self.split, self.precision = load_encoder(encoder), split, precision
+        self.encoder = self.maker.frozen(split).to(precision)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8."""
-        maps: Tensor = self.encoder(normalise_pixels(pixels).to(self.precision))
-        return maps
-
-    def map_shape(self, height_px: int, width_px: int) -> tuple[int, int, int]:
-        """Shape (C, H', W') of what it makes of one image."""
-        return map_shape(self.trainable_from, height_px, width_px)
-
-
-class SiftTrunk(nn.Module):
-    """Dense RootSIFT, which is all frozen.
-
-    Args:
-        sift: The encoder.
-        precision: Type to give the features in; they are computed in float32.
-    """
-
-    def __init__(self, sift: DenseRootSift, precision: torch.dtype) -> None:
-        """Keep the encoder."""
-        super().__init__()
-        self.sift, self.precision = sift, precision
-        self.stride_px = int(sift.step_px)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Feature maps (N, 128, num_scales * H', W') of RGB (N, H, W, 3), uint8."""
-        maps: Tensor = self.sift(pixels)
+        maps: Tensor = self.encoder(pixels)
         return maps.to(self.precision)
 
     def map_shape(self, height_px: int, width_px: int) -> tuple[int, int, int]:
-        """Shape (128, num_scales * H', W') of what it makes of one image."""
-        rows, columns = height_px // self.stride_px, width_px // self.stride_px
-        return DIM, len(self.sift.bins_px) * rows, columns
+        """Shape (C, H', W') of what it makes of one image."""
+        return self.maker.map_shape(self.split, height_px, width_px)
 
 
-Trunk = VggTrunk | SiftTrunk
-
-
-def load_trunk(state: dict[str, Tensor], trainable_from: int, precision: torch.dtype) -> Trunk:
-    """The frozen part of an encoder, ready to run.
+def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
+    """Make the frozen part of a model, ready to run.
 
     Args:
-        state: The frozen tensors, by their keys in a checkpoint; they say which encoder it is.
-        trainable_from: Index of the first module of VGG16 that is not frozen.
-        precision: Type of the features, and of VGG16's computations.
+        model: At least the frozen tensors of a model.
+        precision: Type of the features, and of the computations.
 
     Returns:
-        The trunk in evaluation mode, VGG16 in channels_last memory.
+        The trunk in evaluation mode and channels_last memory.
+
+    Raises:
+        ValueError: If a tensor is missing or has another shape.
     """
-    if is_dense_sift(state):
-        sift = DenseRootSift(state[f"{SIFT}bins_px"].tolist(), int(state[f"{SIFT}step_px"]))
-        return SiftTrunk(sift, precision).eval()
-    trunk = VggTrunk(trainable_from, precision)
-    trunk.load_state_dict(state)
-    return trunk.eval().to(precision).to(memory_format=torch.channels_last)
+    trunk = Trunk(model.encoder, model.split, precision)
+    state = {name: model.tensors[name] for name in trunk.state_dict() if name in model.tensors}
+    try:
+        trunk.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"the model does not fit {model.encoder}: {error}") from None
+    return trunk.eval().to(memory_format=torch.channels_last)
 
 
 def announce_features(
@@ -112,15 +81,17 @@ def announce_features(
             device does not compute in the network's precision.
         OSError: If the disk does not hold the features.
     """
-    if isinstance(trunk, VggTrunk):
+    has_weights = any(True for _ in trunk.parameters())  # else it computes in float32
+    if has_weights:
         check_precision(trunk.precision, device)
-        require_memory(images, sizes, trunk.precision, device)
+    bytes_each = (trunk.precision if has_weights else torch.float32).itemsize
+    require_memory(images, sizes, trunk.maker.values_per_pixel * bytes_each, device)
     shapes = [trunk.map_shape(*size) for size in sizes]
     for image, size, shape in zip(images, sizes, shapes, strict=True):
         if min(shape) < 1:
             raise ValueError(
-                f"{image}: {size[1]}x{size[0]} pixels are too few for the encoder, which needs at "
-                f"least {trunk.stride_px} each way"
+                f"{image}: {size[1]}x{size[0]} pixels are too few for the encoder: its map would "
+                f"be {shape[2]}x{shape[1]}"
             )
     num_bytes = sum(math.prod(shape) for shape in shapes) * trunk.precision.itemsize
     print(f"{len(images)} images, local features of {num_bytes / 1e6:.0f} MB", file=sys.stderr)

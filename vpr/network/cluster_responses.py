@@ -12,7 +12,7 @@ from vpr.network.head import Head
 
 
 def cluster_responses(
-    head: Head, features: Tensor, match: NDArray[np.float32], *, num_scales: int
+    head: Head, features: Tensor, match: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Soft assignment of each position, and each position's share in the likeness to a match.
 
@@ -23,7 +23,6 @@ def cluster_responses(
         head: The trained part of the network.
         features: Stored features of one photo, shape (1, C', H, W).
         match: Descriptor of the database image, shape (K * C,).
-        num_scales: Maps that stand one below the other in the features.
 
     Returns:
         Assignment (K, H', W'), which sums to 1 at each position, its mean over the scales, and
@@ -34,7 +33,7 @@ def cluster_responses(
         maps = head.encode(features)
         height, width = maps.shape[2:]
         unit = functional.normalize(maps, dim=1)
-        assignment = pool.conv(unit).flatten(2).softmax(dim=1)[0]  # (K, P)
+        assignment = pool.assign(unit)[0]  # (K, P)
         positions = unit.flatten(2)[0].T  # (P, C)
         residuals = assignment @ positions - assignment.sum(1, keepdim=True) * pool.centroids
         lengths = residuals.norm(dim=1, keepdim=True).clamp_min(1e-12)  # (K, 1)
@@ -44,6 +43,6 @@ def cluster_responses(
         )  # (K, C)
         at_centroids = (towards * pool.centroids).sum(dim=1, keepdim=True)  # (K, 1)
         shares = (assignment * (towards @ positions.T - at_centroids)).sum(dim=0)  # (P,)
-    grid = (num_scales, height // num_scales, width)
+    grid = (head.num_scales, height // head.num_scales, width)
     means = assignment.view(-1, *grid).mean(dim=1)  # (K, H', W')
     return means.cpu().numpy(), shares.view(grid).sum(dim=0).cpu().numpy()

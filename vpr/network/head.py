@@ -5,30 +5,33 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vpr.encoders.vgg16 import NUM_MODULES, build_encoder, is_dense_sift
+from vpr.features.encoder import load_encoder
+from vpr.features.model import Model
 from vpr.network.netvlad import NetVLAD
 
 
 class Head(nn.Module):
-    """The encoder from one module on, and the pool, under the reference's key names.
+    """The encoder from one layer on, and the pool, under the reference's key names.
 
     Args:
-        trainable_from: Index of the encoder's module whose input the stored features are.
+        encoder: The encoder's name.
+        split: The layer whose input the stored features are.
         num_clusters: K of NetVLAD.
         dim: Channels of the encoder's output.
         with_bias: Whether NetVLAD's assignment has a bias.
     """
 
     def __init__(
-        self, trainable_from: int, *, num_clusters: int, dim: int, with_bias: bool
+        self, encoder: str, split: str, *, num_clusters: int, dim: int, with_bias: bool
     ) -> None:
-        """Make the modules; their weights are not initialised."""
+        """Make the layers; their weights are not initialised."""
         super().__init__()
-        self.encoder = build_encoder(trainable_from, NUM_MODULES)
+        maker = load_encoder(encoder)
+        self.encoder, self.num_scales = maker.trainable(split), maker.num_scales
         self.pool = NetVLAD(num_clusters, dim, with_bias=with_bias)
 
     def encode(self, features: Tensor) -> Tensor:
-        """Local features behind the whole encoder.
+        """Local features after the whole encoder.
 
         Convolutions compute in the precision of the stored features where that is safe: from
         bfloat16 features in bfloat16, by autocast, with weights, gradients of weights and
@@ -52,14 +55,11 @@ class Head(nn.Module):
         return descriptors
 
 
-def load_head(state: dict[str, Tensor], trainable_from: int) -> Head:
-    """The head of a model, its clusters and width read from the tensors.
+def load_head(model: Model) -> Head:
+    """Make the head of a model, its clusters and width read from the tensors.
 
     Args:
-        state: Tensors by name; those of the encoder before the head and of the whitening are
-            not used.
-        trainable_from: Index of the head's first encoder module; a model on dense RootSIFT has
-            none.
+        model: Tensors of the encoder before the head and of the whitening are not used.
 
     Returns:
         The head in evaluation mode.
@@ -67,11 +67,14 @@ def load_head(state: dict[str, Tensor], trainable_from: int) -> Head:
     Raises:
         ValueError: If a tensor is missing or has another shape.
     """
+    state = model.tensors
     if "pool.centroids" not in state:
         raise ValueError("the model has no pool.centroids: it was never initialised")
     num_clusters, dim = state["pool.centroids"].shape
-    first = NUM_MODULES if is_dense_sift(state) else trainable_from
-    head = Head(first, num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state)
+    head = Head(
+        model.encoder, model.split,
+        num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state,
+    )  # fmt: skip
     names = head.state_dict().keys()
     try:
         head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)

@@ -3,61 +3,60 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from vpr.encoders.vgg16 import is_dense_sift
+from vpr.features.encoder import count_channels, load_encoder
 from vpr.features.local_features import LocalFeatures
+from vpr.features.model import Model
 from vpr.network.clusters import initial_pool, sample_encoded
 from vpr.network.head import load_head
 
 
 def start_model(
-    state: dict[str, Tensor],
+    model: Model,
     features: LocalFeatures,
     *,
-    trainable_from: int,
     num_clusters: int,
     vlad_version: int,
     seed: int,
     device: torch.device,
-) -> tuple[dict[str, Tensor], str]:
+) -> tuple[Model, str]:
     """Complete the starting weights with a pool, unless they bring one.
 
     Args:
-        state: All starting tensors, by name.
+        model: All starting tensors.
         features: Stored features of the database images that training sees.
-        trainable_from: Index of the encoder's first trainable module.
         num_clusters: K of a new pool.
         vlad_version: 1 or 2, how a new pool assigns.
         seed: Of the sample and of k-means.
         device: Where to compute.
 
     Returns:
-        All tensors of the model, and in words where the pool comes from.
+        The whole model, and in words where the pool comes from.
 
     Raises:
         ValueError: If the weights bring a pool with another number of clusters, or version.
     """
-    if "pool.centroids" in state:
-        _check_pool(state, num_clusters=num_clusters, vlad_version=vlad_version)
+    if "pool.centroids" in model.tensors:
+        _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
         words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
-        return state, words
-    dim = features.rows.shape[1] if is_dense_sift(state) else len(state["encoder.28.bias"])
+        return model, words
+    dim = count_channels(load_encoder(model.encoder))
     blank = {
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
         "pool.centroids": torch.zeros(num_clusters, dim),
     }
     samples = sample_encoded(
-        load_head(state | blank, trainable_from), features, seed=seed, device=device
+        load_head(model.with_tensors(blank)), features, seed=seed, device=device
     )
     pool = initial_pool(samples, num_clusters=num_clusters, vlad_version=vlad_version, seed=seed)
-    return state | pool, (
+    return model.with_tensors(pool), (
         f"pool of {num_clusters} clusters (vladv{vlad_version}) by k-means of "
         f"{len(samples)} features"
     )
 
 
-def _check_pool(state: dict[str, Tensor], *, num_clusters: int, vlad_version: int) -> None:
+def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:
+    state = model.tensors
     found = len(state["pool.centroids"])
     if found != num_clusters:
         raise ValueError(

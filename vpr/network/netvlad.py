@@ -27,6 +27,14 @@ class NetVLAD(nn.Module):
         self.conv = nn.Conv2d(dim, num_clusters, kernel_size=1, bias=with_bias)
         self.centroids = nn.Parameter(torch.empty(num_clusters, dim))
 
+    def assign(self, unit: Tensor) -> Tensor:
+        """Soft assignment of unit local features (N, C, H, W) to clusters, (N, K, H * W).
+
+        It sums to 1 over the clusters at each position.
+        """
+        assignment: Tensor = self.conv(unit).flatten(2).softmax(dim=1)
+        return assignment
+
     def forward(self, features: Tensor) -> Tensor:
         """Descriptors of feature maps.
 
@@ -37,7 +45,7 @@ class NetVLAD(nn.Module):
             Unit rows of shape (N, K * C), cluster after cluster.
         """
         unit = functional.normalize(features, dim=1)
-        assignment = self.conv(unit).flatten(2).softmax(dim=1)  # (N, K, P)
+        assignment = self.assign(unit)  # (N, K, P)
         positions = unit.flatten(2).transpose(1, 2)  # (N, P, C)
         mass = assignment.sum(dim=2)[:, :, None]  # (N, K, 1)
         residuals = assignment @ positions - mass * self.centroids  # (N, K, C)

@@ -1,4 +1,4 @@
-"""Model files: bare state_dicts with the reference's key names."""
+"""Files of named tensors, as torch writes them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from torch import Tensor
 
 
 def save_state(path: Path, state: dict[str, Tensor]) -> None:
-    """Write named tensors; equal tensors give equal bytes, whatever the file is called.
+    """Write named tensors, a bare state_dict.
 
     Args:
         path: The file to write.
-        state: Tensors by name, such as `encoder.0.weight` and `pool.centroids`.
+        state: Tensors by name.
     """
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    save_content(path, plain_tensors(state))
+
+
+def plain_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of tensors that share no memory, on the CPU."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+
+
+def save_content(path: Path, content: dict[str, Any]) -> None:
+    """Write a file by torch; equal content gives equal bytes, whatever the file is called."""
     with path.open("wb") as file:  # an open file: torch writes a path's stem into the bytes
-        write_tensors(file, plain)
+        write_tensors(file, content)
 
 
 def write_tensors(file: IO[bytes], content: dict[str, Any]) -> None:
@@ -30,19 +39,41 @@ def write_tensors(file: IO[bytes], content: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a file that `save_state` wrote.
+    """Read what `save_state` wrote.
 
     Raises:
         ValueError: If the file is damaged or holds anything but named, finite tensors.
     """
+    return check_tensors(load_content(path), path)
+
+
+def load_content(path: Path) -> dict[str, Any]:
+    """Read what `save_content` wrote; no code in the file is run.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except Exception as error:  # torch raises many kinds on damaged bytes
         raise ValueError(f"{path}: not a readable model file: {error}") from None
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: expected tensors by name, found a {type(state).__name__}")
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected tensors by name, found a {type(content).__name__}")
+    return content
+
+
+def check_tensors(state: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    """Check that all values are finite tensors.
+
+    Args:
+        state: Values by name.
+        path: The file that they come from, for the message.
+
+    Raises:
+        ValueError: If one is not; the message names it.
+    """
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor):
             raise ValueError(f"{path}: {name}: expected a tensor, found a {type(tensor).__name__}")

@@ -14,6 +14,7 @@ from vpr.features.local_features import LocalFeatures
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head
 from vpr.runtime.progress import track
+from vpr.training.losses import Loss
 from vpr.training.mining import Triplets
 
 
@@ -54,6 +55,7 @@ def train_epoch(
     features: LocalFeatures,
     triplets: Triplets,
     *,
+    loss: Loss,
     margin: float,
     batch_triplets: int,
     title: str,
@@ -68,7 +70,8 @@ def train_epoch(
         optimizer: Over the head's parameters.
         features: Stored features of the database.
         triplets: What to train on.
-        margin: Of the triplet loss, a Euclidean distance.
+        loss: Of a triplet.
+        margin: Triplet-loss margin, Euclidean.
         batch_triplets: Triplets of a group.
         title: Shown with the progress.
         device: Where to compute.
@@ -87,7 +90,7 @@ def train_epoch(
     sums, norms = np.zeros(4), []
     for group in track(groups, total=len(groups), title=title):
         optimizer.zero_grad()
-        measured = group_losses(head, features, group, margin=margin, device=device)
+        measured = group_losses(head, features, group, loss=loss, margin=margin, device=device)
         measured[0].mean().backward()  # type: ignore[no-untyped-call]
         norms.append(float(nn.utils.get_total_norm([p.grad for p in head.parameters()])))  # type: ignore[misc]
         optimizer.step()
@@ -114,16 +117,18 @@ def group_losses(
     features: LocalFeatures,
     group: NDArray[np.int64],
     *,
+    loss: Loss,
     margin: float,
     device: torch.device,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Triplet losses of a group, each distinct image computed once.
+    """Compute the losses of a group, describing each distinct image once.
 
     Args:
         head: The network.
         features: Stored features of the database.
         group: Anchor, positive and negative of each triplet, shape (T, 3).
-        margin: Of the loss, a Euclidean distance.
+        loss: Of a triplet.
+        margin: Triplet-loss margin, Euclidean.
         device: Where to compute.
 
     Returns:
@@ -132,8 +137,7 @@ def group_losses(
     images, places = np.unique(group, return_inverse=True)
     descriptors = _describe_distinct(head, features, images.tolist(), device)
     anchor, near, far = descriptors[torch.from_numpy(places.reshape(-1, 3)).to(device)].unbind(1)
-    criterion = nn.TripletMarginLoss(margin=margin, reduction="none")
-    losses: Tensor = criterion(anchor, near, far)  # (T,)
+    losses = loss(anchor, near, far, margin)  # (T,)
     distance = nn.PairwiseDistance()
     return losses, distance(anchor, near), distance(anchor, far)
 

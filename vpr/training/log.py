@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
-from vpr.runtime.tensors import save_state
+from vpr.features.model import Model, save_model
 from vpr.training.epochs import EpochRecord
 from vpr.training.state import TrainingState
 
@@ -45,16 +44,14 @@ def _in_words(record: EpochRecord) -> str:
     )
 
 
-def save_model(
-    folder: Path, start: dict[str, Tensor], state: TrainingState, *, select_best: bool
-) -> None:
+def save_training(folder: Path, start: Model, state: TrainingState, *, select_best: bool) -> None:
     """Write the model with its log.
 
     Args:
         folder: The folder to create: `model.pt` (all layers), `loss.csv` (a row per epoch),
             `validation.csv` (the validation recall before training and after each epoch) and
             `metrics.json` (of the last epoch, and which one the model is of).
-        start: The tensors that training started from; those not in the head are kept.
+        start: The model that training started from; tensors that are not in the head are kept.
         state: Where training ended.
         select_best: Whether the model is that of the best validation recall, or the last.
     """
@@ -66,7 +63,7 @@ def save_model(
     summary = _summarise(state, selected)
     (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     tensors = state.best if select_best else state.head.state_dict()
-    save_state(folder / "model.pt", start | tensors)
+    save_model(folder / "model.pt", start.with_tensors(tensors))
 
 
 def _last_best(recalls: list[float]) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vpr.training.data import TrainingData
 from vpr.training.epochs import EpochRecord, describe_database, train_epoch
+from vpr.training.losses import Loss
 from vpr.training.mining import find_anchors, find_negatives, mine_triplets
 from vpr.training.state import TrainingState
 from vpr.training.validation import Validation
@@ -20,6 +21,7 @@ def train(
     seen: TrainingData,
     *,
     epochs: int,
+    loss: Loss,
     margin: float,
     batch_triplets: int,
     hard: bool,
@@ -36,13 +38,15 @@ def train(
             to the same end.
         seen: The database without its held-out images.
         epochs: Passes over the anchors, those that the state has behind it included.
-        margin: Of the triplet loss, a Euclidean distance.
+        loss: Of a triplet.
+        margin: Triplet-loss margin, Euclidean.
         batch_triplets: Triplets of a group.
         hard: Whether negatives are the hardest that violate the margin, or any.
         nearest_positive: Whether positives are the nearest in descriptor space, or any.
         negative_radius_m: Images within it are no negatives either; None: only positives are not.
         refresh_epochs: Epochs after which the descriptors that mining looks at are computed anew.
-        validation: What recall is noted on, before the first epoch and after each; None: none is.
+        validation: Held-out images on which recall is measured before training and after each
+            epoch; None to skip.
         device: Where to compute.
 
     Yields:
@@ -68,7 +72,7 @@ def train(
         )  # fmt: skip
         record = train_epoch(
             state.head, state.optimizer, seen.features, triplets,
-            margin=margin, batch_triplets=batch_triplets, device=device,
+            loss=loss, margin=margin, batch_triplets=batch_triplets, device=device,
             title=f"epoch {epoch + 1}/{epochs}",
         )  # fmt: skip
         state.records.append(record)

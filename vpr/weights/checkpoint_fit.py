@@ -1,4 +1,4 @@
-"""Whether tensors are those of a VGG16-NetVLAD network."""
+"""Whether tensors are those of an encoder with NetVLAD."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vpr.encoders.vgg16 import encoder_shapes
+from vpr.features.encoder import count_channels, load_encoder, tensor_shapes
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def expected_shapes(state: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
+def expected_shapes(state: Mapping[str, object], *, encoder: str) -> dict[str, tuple[int, ...]]:
     """Shapes that a network of this many clusters has, in the order in which we store tensors.
 
     Args:
         state: Tensors by the reference's names; they say how many clusters K there are, whether
             the assignment has a bias (vladv2) and how many dimensions whitening keeps.
+        encoder: The encoder's name.
     """
-    shapes: dict[str, tuple[int, ...]] = dict(encoder_shapes())
-    dim = shapes["encoder.28.bias"][0]
+    maker = load_encoder(encoder)
+    shapes, dim = tensor_shapes(maker), count_channels(maker)
     num_clusters = max(1, _rows(state.get("pool.centroids")))
     if any(name.startswith(("pool.", "WPCA.")) for name in state):
         shapes["pool.conv.weight"] = (num_clusters, dim, 1, 1)
@@ -35,17 +36,20 @@ def expected_shapes(state: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def find_problems(state: Mapping[str, object], sources: Mapping[str, str]) -> list[str]:
-    """All that keeps tensors from being a VGG16-NetVLAD network.
+def find_problems(
+    state: Mapping[str, object], sources: Mapping[str, str], *, encoder: str
+) -> list[str]:
+    """All that keeps tensors from being an encoder with NetVLAD.
 
     Args:
         state: What a file holds, by the reference's names.
         sources: The names in the file, by the reference's.
+        encoder: The encoder's name.
 
     Returns:
         A line for each missing, unknown or unfit tensor; empty if all fit.
     """
-    expected = expected_shapes(state)
+    expected = expected_shapes(state, encoder=encoder)
     missing = [f"{name}: missing" for name in expected if name not in state]
     unknown = [
         f"{sources[name]}: not part of the network" for name in state if name not in expected

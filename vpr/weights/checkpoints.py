@@ -1,14 +1,15 @@
-"""Checkpoints of other people: every public form of VGG16-NetVLAD weights, in one."""
+"""Checkpoints of other people: every public form of an encoder's weights with NetVLAD, in one."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from vpr.features.encoder import PREFIX
 from vpr.weights.checkpoint_files import read_checkpoint
 from vpr.weights.checkpoint_fit import expected_shapes, find_problems
 from vpr.weights.numpy_pickles import NumberArray
@@ -23,6 +24,7 @@ class Checkpoint:
     """Starting weights, whatever form they came in.
 
     Args:
+        encoder: The encoder's name.
         state: `encoder.N.weight`, `encoder.N.bias`, and as far as the file has them
             `pool.conv.weight` (K, C, 1, 1), `pool.conv.bias` (K,), `pool.centroids` (K, C),
             `WPCA.0.weight` (D, K * C, 1, 1), `WPCA.0.bias` (D,); float32.
@@ -31,6 +33,7 @@ class Checkpoint:
             the file has them; recalls in the unit of the file.
     """
 
+    encoder: str
     state: dict[str, Tensor]
     form: str
     notes: dict[str, Any]
@@ -39,11 +42,6 @@ class Checkpoint:
     def num_clusters(self) -> int | None:
         """K of NetVLAD, or None without a pool."""
         return len(self.state["pool.centroids"]) if "pool.centroids" in self.state else None
-
-    @property
-    def dim(self) -> int:
-        """C, channels of a local feature."""
-        return len(self.state["encoder.28.bias"])
 
     @property
     def vlad_version(self) -> int | None:
@@ -56,8 +54,8 @@ class Checkpoint:
         return len(self.state["WPCA.0.bias"]) if "WPCA.0.bias" in self.state else None
 
 
-def parse_checkpoint(path: Path) -> Checkpoint:
-    """A VGG16-NetVLAD checkpoint, recognised from its tensors.
+def parse_checkpoint(path: Path, *, encoder: str | None = None) -> Checkpoint:
+    """Read a checkpoint of an encoder with or without NetVLAD, recognised from its tensors.
 
     Taken are pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), that of the
     deep-visual-geo-localization benchmark, bare state_dicts, either wrapped by DataParallel as a
@@ -65,6 +63,8 @@ def parse_checkpoint(path: Path) -> Checkpoint:
 
     Args:
         path: A file of torch.save, or safetensors. No code in it is run.
+        encoder: Name of the encoder that it must fit; None for the one that the file names, and
+            vgg16 where it names none.
 
     Returns:
         Its tensors under the reference's names, and what else it tells.
@@ -74,19 +74,25 @@ def parse_checkpoint(path: Path) -> Checkpoint:
             ones of another shape or with values that are not finite; one message lists them all.
     """
     container, content = read_checkpoint(path)
+    named = content.get("encoder")  # models of this pipeline name theirs
+    if isinstance(named, str) and encoder not in (named, None):
+        raise ValueError(f"{path}: is a model of trunk.encoder = {named}, not {encoder}")
+    encoder = encoder or (named if isinstance(named, str) else "vgg16")
     key = next((key for key in STATE_KEYS if key in content), None)
     inner = content if key is None else content[key]
     if not isinstance(inner, Mapping):
         raise ValueError(f"{path}: {key}: expected tensors by name, found {type(inner).__name__}")
     found, sources, problems = _rename(inner)
-    problems += find_problems(found, sources)
+    problems += find_problems(found, sources, encoder=encoder)
     if problems:
-        raise ValueError(f"{path}: not a VGG16-NetVLAD checkpoint:\n  " + "\n  ".join(problems))
-    state = {name: found[name].detach().float().contiguous() for name in expected_shapes(found)}
+        words = "\n  ".join(problems)
+        raise ValueError(f"{path}: not a checkpoint of {encoder} with NetVLAD:\n  {words}")
+    names = list(expected_shapes(found, encoder=encoder))
+    state = {name: found[name].detach().float().contiguous() for name in names}
     place = "bare tensors" if key is None else f"tensors under {key}"
-    prefix = sources["encoder.0.weight"].removesuffix("0.weight")
+    prefix = sources[names[0]].removesuffix(names[0].removeprefix(PREFIX))
     form = f"{container}, {place}, named {prefix}*"
-    return Checkpoint(state, form, {} if key is None else _notes(content))
+    return Checkpoint(encoder, state, form, {} if key is None else _notes(content))
 
 
 def add_whitening(
@@ -103,22 +109,24 @@ def add_whitening(
         ValueError: If the whitening is empty, or does not fit the network.
     """
     state = {**checkpoint.state, **whitening}
-    problems = find_problems(state, {name: name for name in state})
+    problems = find_problems(state, {name: name for name in state}, encoder=checkpoint.encoder)
     if problems or "WPCA.0.weight" not in state:
         words = problems or ["it is empty: the stage whiten was off (whiten.dim = 0)"]
         raise ValueError(f"{source}: not a whitening for this network:\n  " + "\n  ".join(words))
-    return Checkpoint(state, checkpoint.form, checkpoint.notes)
+    return replace(checkpoint, state=state)
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> str:
     """What a checkpoint holds, in words."""
     if checkpoint.num_clusters is None:
-        parts = ["VGG16 without a pool: NetVLAD's clusters will come from the database"]
+        words = "without a pool: NetVLAD's clusters will come from the database"
+        parts = [f"{checkpoint.encoder} {words}"]
     else:
         whitening = checkpoint.whitening_dim
+        dim = checkpoint.state["pool.centroids"].shape[1]
         parts = [
-            f"VGG16 with NetVLAD of {checkpoint.num_clusters} clusters x {checkpoint.dim} "
-            f"dimensions (vladv{checkpoint.vlad_version})",
+            f"{checkpoint.encoder} with NetVLAD of {checkpoint.num_clusters} clusters x "
+            f"{dim} dimensions (vladv{checkpoint.vlad_version})",
             f"whitening to {whitening} dimensions" if whitening else "no whitening",
         ]
     parts += [f"{key} {value}" for key, value in checkpoint.notes.items()]

@@ -34,7 +34,7 @@ def berlin(
     """Run the challenge's baseline on its data set, and print recall beside the published one."""
     data, checkpoint = data.expanduser(), checkpoint.expanduser()
     weights = place_checkpoint(checkpoint, WEIGHTS)
-    found = parse_checkpoint(checkpoint)
+    found = parse_checkpoint(checkpoint, encoder="vgg16")
     print(f"{checkpoint}: {describe_checkpoint(found)}")
     params = baseline_params(SET, weights, found)
     try:

@@ -40,11 +40,11 @@ from vpr.commands.doctor.set_findings import check_set
 from vpr.commands.doctor.sharing_findings import check_cache, check_locks, check_remote
 from vpr.commands.doctor.weights_findings import check_checkpoint
 from vpr.datasets.params import DatasetParams
-from vpr.encoders.dense_rootsift import DenseRootSift
-from vpr.features.trunk import SiftTrunk, VggTrunk
+from vpr.features.encoder import find_split
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.runtime.parameters import check_params, load_param, load_params
+from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()
 
@@ -88,7 +88,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     if problems:
         yield from (Finding("parameters", problem, ok=False) for problem in problems)
         return
-    yield Finding("parameters", "params.yaml fits every stage", ok=True)
+    yield _check_encoder()
     dataset = check_dataset(ROOT)
     yield dataset
     yield check_weights(ROOT)
@@ -108,6 +108,15 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
         yield from _check_set()
 
 
+def _check_encoder() -> Finding:
+    trunk = load_params("trunk", TrunkParams)
+    try:
+        find_split(trunk.encoder, trunk.trainable_from)
+    except ValueError as error:
+        return Finding("parameters", str(error), ok=False)
+    return Finding("parameters", "params.yaml fits every stage", ok=True)
+
+
 def _check_shared() -> Iterator[Finding]:
     try:
         yield check_remote(read_config())
@@ -120,28 +129,24 @@ def _check_checkpoint() -> Iterator[Finding]:
     params = load_params("pretrained", PretrainedParams)
     tuned = load_params("finetune", FinetuneParams)
     file = ROOT / "models/pretrained" / params.weights
-    if file.is_file() and file.name not in ("random", "imagenet"):
+    if file.is_file() and file.name not in NAMES:
         yield check_checkpoint(
-            file, sha256=params.sha256, num_clusters=tuned.num_clusters,
-            vlad_version=tuned.vlad_version,
+            file, encoder=load_param("trunk.encoder", str), sha256=params.sha256,
+            num_clusters=tuned.num_clusters, vlad_version=tuned.vlad_version,
         )  # fmt: skip
 
 
 def _check_set() -> Iterator[Finding]:
     chosen, trunk = load_params("dataset", DatasetParams), load_params("trunk", TrunkParams)
     tuned = load_params("finetune", FinetuneParams)
-    precision = getattr(torch, trunk.precision)
-    network = (
-        VggTrunk(trunk.trainable_from, precision)
-        if trunk.encoder == "vgg16"
-        else SiftTrunk(DenseRootSift(), precision)
-    )
     yield from check_set(
         Path(chosen.dir), chosen.index, crs=chosen.crs,
         asked_radius_m=load_params("prepare", PrepareParams).radius_m,
         other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
         check_disk=partial(
-            check_disk, map_shape=network.map_shape, precision=precision,
+            check_disk, encoder=trunk.encoder,
+            split=find_split(trunk.encoder, trunk.trainable_from),
+            precision=getattr(torch, trunk.precision),
             max_side_px=trunk.max_side_px, num_clusters=tuned.num_clusters,
         ),
     )  # fmt: skip

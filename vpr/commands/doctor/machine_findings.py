@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import faiss
 import torch
 
 from vpr.commands.doctor.finding import Finding
-from vpr.encoders.vgg16 import encoder_shapes
+from vpr.features.encoder import count_channels, load_encoder, tensor_shapes
 from vpr.places.images import read_size
 
 FLOAT_BYTES = 4
@@ -38,7 +38,8 @@ def check_faiss_gpu() -> Finding:
 def check_disk(
     files: Sequence[Path],
     *,
-    map_shape: Callable[[int, int], tuple[int, int, int]],
+    encoder: str,
+    split: str,
     precision: torch.dtype,
     max_side_px: int | None,
     num_clusters: int,
@@ -47,16 +48,18 @@ def check_disk(
 
     Args:
         files: The images of both sides, each one that decodes.
-        map_shape: Shape (C, H', W') of the stored features of an image H x W pixels large.
+        encoder: The encoder's name.
+        split: Its first layer that trains.
         precision: Type of the stored features.
         max_side_px: Larger images are scaled down to it.
         num_clusters: K of NetVLAD.
     """
-    shapes = encoder_shapes()
-    dim = NUM_WRITTEN["descriptors"] * num_clusters * shapes["encoder.28.bias"][0]
-    num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * sum(map(math.prod, shapes.values()))
+    maker = load_encoder(encoder)
+    dim = NUM_WRITTEN["descriptors"] * num_clusters * count_channels(maker)
+    num_values = sum(map(math.prod, tensor_shapes(maker).values()))
+    num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * num_values
     for file in files:
-        features = math.prod(map_shape(*read_size(file, max_side_px=max_side_px)))
+        features = math.prod(maker.map_shape(split, *read_size(file, max_side_px=max_side_px)))
         num_bytes += file.stat().st_size + features * precision.itemsize + dim * FLOAT_BYTES
     free = shutil.disk_usage(Path()).free
     words = (

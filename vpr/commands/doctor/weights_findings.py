@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from vpr.commands.doctor.finding import Finding
+from vpr.runtime.hashing import check_sha256
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
-from vpr.weights.starting_weights import check_sha256
 
 
 def check_checkpoint(
-    file: Path, *, sha256: str | None, num_clusters: int, vlad_version: int
+    file: Path, *, encoder: str, sha256: str | None, num_clusters: int, vlad_version: int
 ) -> Finding:
     """Whether a checkpoint can be loaded, and fits the parameters.
 
     Args:
         file: The checkpoint.
+        encoder: `trunk.encoder`.
         sha256: What its SHA-256 must be, or None.
         num_clusters: `finetune.num_clusters`.
         vlad_version: `finetune.vlad_version`.
@@ -24,7 +25,7 @@ def check_checkpoint(
     try:
         if sha256 is not None:
             check_sha256(file, sha256, source="pretrained.sha256")
-        found = parse_checkpoint(file)
+        found = parse_checkpoint(file, encoder=encoder)
     except ValueError as error:
         return Finding(subject, str(error), ok=False)
     asked = {"num_clusters": num_clusters, "vlad_version": vlad_version}

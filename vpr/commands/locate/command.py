@@ -25,6 +25,7 @@ from vpr.commands.locate.locating import Located, Truth, find_queries, find_thre
 from vpr.commands.locate.locator import Ranked, rank_photos
 from vpr.commands.locate.photo_files import find_photos
 from vpr.datasets.params import DatasetParams
+from vpr.features.model import load_model
 from vpr.places.images import list_images
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
@@ -94,9 +95,9 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
         raise ValueError(f"--top {top}: the database has only {len(database)} images")
     trunk = locked_params("trunk_db", "trunk", TrunkParams)
     ranked = rank_photos(
-        load_state(MODEL), files, database,
+        load_model(MODEL), files, database,
         whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
-        trainable_from=trunk.trainable_from, precision=getattr(torch, trunk.precision),
+        precision=getattr(torch, trunk.precision),
         max_side_px=trunk.max_side_px, top=top, with_responses=with_responses,
     )  # fmt: skip
     return list(ranked)

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vpr.commands.locate.photo_features import describe_photos, extract_photos
-from vpr.encoders.vgg16 import count_scales
+from vpr.features.model import Model
 from vpr.network.cluster_responses import cluster_responses
 from vpr.network.head import load_head
 from vpr.retrieval.ranking import rank_database
@@ -37,13 +36,12 @@ class Ranked:
 
 
 def rank_photos(
-    state: dict[str, Tensor],
+    model: Model,
     photos: Sequence[Path],
     database: NDArray[np.float32],
     *,
     whitening: Whitening | None,
     whitened: NDArray[np.float32],
-    trainable_from: int,
     precision: torch.dtype,
     max_side_px: int | None,
     top: int,
@@ -52,12 +50,11 @@ def rank_photos(
     """Rank the database for photos by the steps of the pipeline.
 
     Args:
-        state: The whole model.
+        model: The whole model.
         photos: Image files.
         database: Descriptors of the database, by this model, shape (num_database, K * C).
         whitening: The map that the search looks behind, or None.
         whitened: The database behind it, or as it is, shape (num_database, dim).
-        trainable_from: Index of the first encoder module that trained.
         precision: Type that the trunk computes in.
         max_side_px: Larger photos are scaled down to it.
         top: How many matches to keep.
@@ -70,10 +67,9 @@ def rank_photos(
         ValueError: If a photo does not decode or the database has fewer images than asked for.
     """
     device = find_device()
-    head = load_head(state, trainable_from)
+    head = load_head(model)
     for features in extract_photos(
-        state, photos, trainable_from=trainable_from, precision=precision,
-        max_side_px=max_side_px, device=device,
+        model, photos, precision=precision, max_side_px=max_side_px, device=device
     ):  # fmt: skip
         described = describe_photos(head, features, device)
         if whitening is not None:
@@ -83,7 +79,5 @@ def rank_photos(
             responses = None
             if with_responses:
                 maps = features.maps([number]).to(device)
-                responses = cluster_responses(
-                    head, maps, database[images[0]], num_scales=count_scales(state)
-                )
+                responses = cluster_responses(head, maps, database[images[0]])
             yield Ranked(images, far, responses)

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from vpr.encoders.vgg16 import split_state
 from vpr.features.extraction import store_features
 from vpr.features.local_features import LocalFeatures, load_features
+from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head
@@ -24,10 +23,9 @@ PHOTOS_AT_ONCE = 64  # whose local features lie on the disk together
 
 
 def extract_photos(
-    state: dict[str, Tensor],
+    model: Model,
     photos: Sequence[Path],
     *,
-    trainable_from: int,
     precision: torch.dtype,
     max_side_px: int | None,
     device: torch.device,
@@ -35,9 +33,8 @@ def extract_photos(
     """Stored local features of photos, as the trunk's stages store them.
 
     Args:
-        state: The whole model.
+        model: The whole model.
         photos: Image files of any size.
-        trainable_from: Index of the first encoder module that trained.
         precision: Type that the trunk computes and stores in.
         max_side_px: Larger photos are scaled down to it.
         device: Where to compute.
@@ -48,8 +45,7 @@ def extract_photos(
     Raises:
         ValueError: If a photo does not decode; the message names it.
     """
-    frozen, _ = split_state(state, trainable_from)
-    trunk = load_trunk(frozen, trainable_from, precision)
+    trunk = load_trunk(model, precision)
     read = partial(read_image, max_side_px=max_side_px)
     for start in range(0, len(photos), PHOTOS_AT_ONCE):
         batch = photos[start : start + PHOTOS_AT_ONCE]

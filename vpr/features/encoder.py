@@ -1,0 +1,115 @@
+"""The seam of encoders: image -> local features, each encoder a file of `vpr/encoders/`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+DRAWER = Path(__file__).parents[1] / "encoders"
+POOL = "pool"  # the split after the last layer: only what pools the local features trains
+PREFIX = "encoder."  # of the encoder's tensors in a model, as the reference has it
+
+# What trunk.trainable_from was before layers had names: the index of a module of VGG16.
+NUMBERED = {
+    2: "conv1_2", 5: "conv2_1", 7: "conv2_2", 10: "conv3_1", 12: "conv3_2", 14: "conv3_3",
+    17: "conv4_1", 19: "conv4_2", 21: "conv4_3", 24: "conv5_1", 26: "conv5_2", 28: "conv5_3",
+    29: POOL,
+}  # fmt: skip
+
+
+class Encoder(Protocol):
+    """Image -> local features, in a frozen part that is stored and a part that trains.
+
+    The split names the first layer that trains. Names of tensors are the same in whichever part
+    they are, so that a model's state does not depend on its split.
+
+    Attributes:
+        splits: Allowed splits, by the layer's name; `POOL` is one of them.
+        num_scales: Maps of one image that stand one below the other in its local features.
+        values_per_pixel: Values that the frozen part holds at once for each pixel, at most.
+    """
+
+    splits: tuple[str, ...]
+    num_scales: int
+    values_per_pixel: int
+
+    def frozen(self, split: str) -> nn.Module:
+        """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
+
+    def trainable(self, split: str) -> nn.Module:
+        """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
+
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Compute the shape (C, H', W') of what the frozen part makes of one image."""
+
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """Find or draw weights that have a name, such as `random` or `imagenet`.
+
+        Args:
+            weights: Their name.
+            seed: Of what is drawn.
+
+        Returns:
+            Every tensor by its name in a model, and in words where they come from.
+
+        Raises:
+            ValueError: If the encoder knows no weights of that name, or they are damaged.
+            OSError: If they are not on this machine and cannot be downloaded.
+        """
+
+
+def load_encoder(name: str) -> Encoder:
+    """Import an encoder from the drawer.
+
+    Args:
+        name: The file's name, which is the value of `trunk.encoder`.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    names = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+    if name not in names:
+        raise ValueError(
+            f"trunk.encoder = {name}: there is no file vpr/encoders/{name}.py; there are "
+            f"{', '.join(names)}"
+        )
+    encoder: Encoder = import_module(f"vpr.encoders.{name}").make_encoder()
+    return encoder
+
+
+def find_split(name: str, value: str | int) -> str:
+    """Find the layer that `trunk.trainable_from` names.
+
+    Args:
+        name: The encoder's.
+        value: The layer's name, or the index of a module of VGG16, which older parameters have.
+
+    Raises:
+        ValueError: If the encoder cannot be split there.
+    """
+    split = NUMBERED.get(value, str(value)) if isinstance(value, int) else value
+    splits = load_encoder(name).splits
+    if split not in splits:
+        raise ValueError(
+            f"trunk.trainable_from = {value}: expected the first layer of {name} that trains, or "
+            f"{POOL} if only the pool does, one of {', '.join(splits)}"
+        )
+    if split != value:
+        print(f"note: trunk.trainable_from = {value}: layers go by name now: write {split}")
+    return split
+
+
+def tensor_shapes(encoder: Encoder, split: str = POOL) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor of the frozen part, by its name in a model; by default of all."""
+    with torch.device("meta"):
+        state = encoder.frozen(split).state_dict()
+    return {PREFIX + name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def count_channels(encoder: Encoder) -> int:
+    """Number of channels D of the whole encoder's local features."""
+    return encoder.map_shape(POOL, 1, 1)[0]

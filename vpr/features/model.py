@@ -1,0 +1,63 @@
+"""A model: tensors by name, with the encoder that they belong to, and its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from vpr.features.encoder import load_encoder, tensor_shapes
+from vpr.runtime.tensors import check_tensors, load_content, plain_tensors, save_content
+
+FORM = {"encoder": str, "trainable_from": str, "state_dict": dict}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Tensors of a network, or of a part of it.
+
+    Args:
+        encoder: The encoder's name, the value of `trunk.encoder`.
+        split: The first layer that trains, see `vpr.features.encoder`.
+        tensors: By the reference's names: `encoder.*`, `pool.*` and `WPCA.*`.
+    """
+
+    encoder: str
+    split: str
+    tensors: dict[str, Tensor]
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Model:
+        """The same model with further tensors, or others in place of some."""
+        return replace(self, tensors={**self.tensors, **tensors})
+
+    def parts(self) -> tuple[Model, Model]:
+        """Split the model into its frozen tensors and all others, in the same order."""
+        names = tensor_shapes(load_encoder(self.encoder), self.split)
+        frozen = {name: tensor for name, tensor in self.tensors.items() if name in names}
+        rest = {name: tensor for name, tensor in self.tensors.items() if name not in names}
+        return replace(self, tensors=frozen), replace(self, tensors=rest)
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model as `{"encoder": ..., "trainable_from": ..., "state_dict": ...}`."""
+    tensors = plain_tensors(model.tensors)
+    content = {"encoder": model.encoder, "trainable_from": model.split, "state_dict": tensors}
+    save_content(path, content)
+
+
+def load_model(path: Path) -> Model:
+    """Read what `save_model` wrote.
+
+    Raises:
+        ValueError: If the file is damaged, names no encoder, or holds anything but finite tensors.
+    """
+    content = load_content(path)
+    if {key: type(value) for key, value in content.items()} != FORM:
+        raise ValueError(
+            f"{path}: expected a model of this pipeline ({', '.join(FORM)}), found "
+            f"{', '.join(map(str, list(content)[:5])) or 'nothing'}: make it by `dvc repro`"
+        )
+    tensors = check_tensors(content["state_dict"], path)
+    return Model(content["encoder"], content["trainable_from"], tensors)
