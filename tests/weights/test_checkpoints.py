@@ -77,6 +77,32 @@ def test_dataparallel_for_each_part_loads(tmp_path: Path) -> None:
     assert same(parse_checkpoint(tmp_path / "a.pth.tar").state, STATE)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "key"),
+    [
+        ("_orig_mod.", "state_dict"),  # torch.compile
+        ("module._orig_mod.", "state_dict"),  # and distributed
+        ("model.", "state_dict"),  # a Lightning module that calls it so
+        ("net._orig_mod.", "model_state_dict"),
+        ("", "model"),
+        ("", "net"),
+    ],
+)
+def test_what_wraps_a_network_is_taken_off(tmp_path: Path, prefix: str, key: str) -> None:
+    inner = {prefix + name: tensor for name, tensor in STATE.items()}
+    torch.save({key: inner, "epoch": 3}, tmp_path / "a.ckpt")
+    assert same(parse_checkpoint(tmp_path / "a.ckpt").state, STATE)
+
+
+def test_an_averaged_model_s_counter_is_no_weight(tmp_path: Path) -> None:
+    averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(1, 1)).state_dict()
+    counter = {name: value for name, value in averaged.items() if not name.startswith("module.")}
+    assert counter
+    inner = counter | {f"module.{name}": tensor for name, tensor in STATE.items()}
+    torch.save(inner, tmp_path / "ema.pt")
+    assert same(parse_checkpoint(tmp_path / "ema.pt").state, STATE)
+
+
 def test_the_benchmarks_form_loads_with_its_bias_and_its_array_of_recalls(tmp_path: Path) -> None:
     state = STATE | {"pool.conv.bias": torch.rand(4)}
     recalls = np.array([38.5, 59.0, 70.5, 79.0])

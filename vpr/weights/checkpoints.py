@@ -16,7 +16,11 @@ from vpr.weights.numpy_pickles import NumberArray
 
 # How others name the parts: deep-visual-geo-localization-benchmark and torchvision.
 PARTS = {"backbone": "encoder", "features": "encoder", "aggregation": "pool"}
-STATE_KEYS = ("state_dict", "model_state_dict")
+STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
+# Components that wrapping adds to names: DataParallel's and averaging's, torch.compile's.
+WRAPPERS = ("module", "_orig_mod")
+OUTER = ("model", "net")  # attributes that hold the network in a Lightning module and others
+COUNTERS = ("n_averaged",)  # of torch.optim.swa_utils.AveragedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,7 @@ def parse_checkpoint(path: Path, *, encoder: str | None = None) -> Checkpoint:
 
     Taken are pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), that of the
     deep-visual-geo-localization benchmark, bare state_dicts, either wrapped by DataParallel as a
-    whole or in parts, and VGG16 alone, as torchvision distributes it (without its classifier).
+    whole or in parts, compiled, averaged or inside a Lightning module, and VGG16 alone, as torchvision distributes it (without its classifier).
 
     Args:
         path: A file of torch.save, or safetensors. No code in it is run.
@@ -135,18 +139,25 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
 
 def _rename(inner: Mapping[object, Any]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """Values by the reference's names, the file's names by those, and what is named badly."""
-    names = [name for name in inner if isinstance(name, str)]
+    names = [name for name in inner if isinstance(name, str) and name not in COUNTERS]
     problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
     if any(name.startswith("features.") for name in names):  # torchvision's whole VGG16
         names = [name for name in names if not name.startswith("classifier.")]
     sources: dict[str, str] = {}
     for name in names:
-        parts = [part for part in name.split(".") if part != "module"] or [name]
-        canonical = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
+        canonical = _canonical(name)
         if canonical in sources:
             problems.append(f"{canonical}: is there twice, as {sources[canonical]} and {name}")
         sources[canonical] = name
     return {name: inner[source] for name, source in sources.items()}, sources, problems
+
+
+def _canonical(name: str) -> str:
+    """The reference's name, without what wrapping the network added to it."""
+    parts = [part for part in name.split(".") if part not in WRAPPERS] or [name]
+    while len(parts) > 1 and parts[0] in OUTER:
+        parts = parts[1:]
+    return ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
