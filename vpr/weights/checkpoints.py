@@ -61,9 +61,10 @@ class Checkpoint:
 def parse_checkpoint(path: Path, *, encoder: str | None = None) -> Checkpoint:
     """Read a checkpoint of an encoder with or without NetVLAD, recognised from its tensors.
 
-    Taken are pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), that of the
-    deep-visual-geo-localization benchmark, bare state_dicts, either wrapped by DataParallel as a
-    whole or in parts, compiled, averaged or inside a Lightning module, and VGG16 alone, as torchvision distributes it (without its classifier).
+    It may be in pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), in that of the
+    deep-visual-geo-localization benchmark, or a bare state_dict; wrapped by DataParallel as a
+    whole or in parts, compiled, averaged or inside a Lightning module; or VGG16 alone, as
+    torchvision distributes it (without its classifier).
 
     Args:
         path: A file of torch.save, or safetensors. No code in it is run.
