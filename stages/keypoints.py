@@ -10,9 +10,9 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.matchers.keypoint_detection import detect_keypoints
 from vpr.places.images import list_images, read_image
 from vpr.reranking.keypoints import save_keypoints
+from vpr.reranking.matcher import load_matcher
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
 from vpr.runtime.progress import track
@@ -34,13 +34,14 @@ def keypoints(*, images: Path, keypoints: Path) -> None:
         keypoints: Folder to write.
     """
     params = load_params("keypoints", KeypointsParams)
-    wanted = load_param("rerank.method", str) != "none"
-    files = list_images(images) if wanted else []
+    matcher = load_matcher(load_param("rerank.method", str))
+    files = list_images(images) if matcher else []
     found = (
-        detect_keypoints(
+        matcher.detect(
             read_image(file, max_side_px=params.max_side_px), max_keypoints=params.max_keypoints
         )
         for file in files
+        if matcher
     )
     with built_aside(keypoints) as (aside,):
         save_keypoints(aside, track(found, total=len(files), title="keypoints"))

@@ -17,6 +17,7 @@ from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
 from vpr.report.pages import write_script
+from vpr.report.plots_page import bundled_vega, write_plots_page
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
 from vpr.report.utility_pictures import draw_utility
@@ -38,7 +39,7 @@ class ReportParams:
 def report(
     *, predictions: Path, positives: Path, database: Path, query: Path, model: Path, utility: Path,
     recall: Path, queries: Path, curves: Path, database_thumbnails: Path, query_thumbnails: Path,
-    params: Path, environment: Path, templates: Path, report: Path,
+    params: Path, environment: Path, report: Path, plots_page: Path,
 ) -> None:  # fmt: skip
     """Write the report.
 
@@ -56,8 +57,8 @@ def report(
         query_thumbnails: Small pictures of the queries.
         params: Every parameter of the run, to show them.
         environment: Versions of the packages, to show them.
-        templates: Folder of the pages' templates.
         report: Folder to write.
+        plots_page: Page of `dvc plots show` to write.
     """
     shown = load_params("report", ReportParams)
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
@@ -74,18 +75,19 @@ def report(
         "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
         "num_queries": len(asked.paths),
     }  # fmt: skip
-    with built_aside(report) as (aside,):
+    with bundled_vega() as vega, built_aside(report, plots_page) as (aside, page):
         aside.mkdir()
         facts["utility"] = draw_utility(
             aside / "utility", utility, database_thumbnails, count=shown.num_utility
         )
         sides = {"database": describe_places(places, crs), "query": describe_places(asked, crs)}
         write_script(aside / "data.js", "REPORT", sides | {"top": first})
-        write_pages(aside, templates, facts)
+        write_pages(aside, facts)
         used = np.unique(ranked.indices[:, : shown.depth]).tolist()
         copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
         copy_thumbnails(query_thumbnails, range(len(asked.paths)), aside / "thumbnails" / "query")
         draw_worst(aside / "worst", first, aside / "thumbnails", count=shown.num_worst)
+        write_plots_page(page, vega.result())
 
 
 if __name__ == "__main__":

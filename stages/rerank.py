@@ -7,13 +7,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
 from vpr.reranking.keypoints import load_keypoints
+from vpr.reranking.matcher import load_matcher
 from vpr.reranking.reranking import rerank_candidates, score_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.predictions import load_predictions, save_predictions
@@ -25,7 +26,7 @@ from vpr.runtime.parameters import load_params
 class RerankParams:
     """Parameters of the stage rerank."""
 
-    method: Literal["none", "geometric"]
+    method: str
     top: Annotated[int, Field(ge=1)]
     ratio: Annotated[float, Field(gt=0, le=1)]
     tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -41,7 +42,7 @@ def rerank(
     kept: Path,
     reranked: Path,
 ) -> None:
-    """Order the first predictions of each query by the inliers of a homography.
+    """Order the first predictions of each query by the inliers that a matcher finds.
 
     Args:
         predictions: The retrieval.
@@ -52,14 +53,15 @@ def rerank(
     """
     params = load_params("rerank", RerankParams)
     with built_aside(reranked) as (aside,):
-        if params.method == "none":
+        matcher = load_matcher(params.method)
+        if matcher is None:
             shutil.copyfile(predictions, aside)
             return
         ranked, start = load_predictions(predictions), time.monotonic()
         known = load_keypoints(database_keypoints)
         known = known.only(load_kept(kept, num_keypoints=len(known.points)))
         scores = score_candidates(
-            ranked, known, load_keypoints(query_keypoints),
+            matcher, ranked, known, load_keypoints(query_keypoints),
             top=params.top, ratio=params.ratio, tolerance_px=params.tolerance_px,
         )  # fmt: skip
         per_query = (time.monotonic() - start) / len(scores)

@@ -60,7 +60,8 @@ def utility(
     params, stored = load_params("utility", UtilityParams), load_keypoints(keypoints)
     if params.keep == "all" or load_param("rerank.method", str) == "none":
         with built_aside(utility) as (aside,):
-            save_utility(aside, np.ones(len(stored.points), dtype=bool), None)
+            everything = np.ones(len(stored.points), dtype=bool)
+            save_utility(aside, everything, None, bytes_each=stored.bytes_each)
         return
     # Here, since torch takes seconds to import, and a run without utility needs none of it.
     from vpr.reranking.cluster_maps import load_cluster_maps
@@ -72,7 +73,8 @@ def utility(
     clusters = choose_clusters(place, low, keep=params.keep, top=params.top)
     with built_aside(utility) as (aside,):
         kept = choose_keypoints(stored, maps, clusters)
-        save_utility(aside, kept, Utility(environment, low, place, clusters, maps))
+        measured = Utility(environment, low, place, clusters, maps)
+        save_utility(aside, kept, measured, bytes_each=stored.bytes_each)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ NS = (1, 5, 10, 20)
 SIFT = {"trunk.encoder": "dense_rootsift", "finetune.num_clusters": 64}
 UNTRAINED = {"finetune.epochs": 0}
 WHITENED = {"whiten.dim": 64}
-RERANKED = {"rerank.method": "geometric"}
+RERANKED = {"rerank.method": "sift"}
 OF_USE = {"utility.keep": "both"}
 ALONG = {"sequence.length": 11}
 

@@ -17,12 +17,12 @@ from stages.finetune import finetune
 from stages.pretrained import pretrained
 from stages.trunk import trunk
 from tests.support.repositories import ROOT, require
+from vpr.commands.locate.cluster_responses import cluster_responses
 from vpr.commands.locate.locator import rank_photos
 from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model
 from vpr.features.trunk import load_trunk
-from vpr.network.cluster_responses import cluster_responses
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.plots_page import plots_page
 from tests.support.browsing import chromium
 from tests.support.repositories import run
+from vpr.report.plots_page import write_plots_page
 
 
 def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
@@ -41,4 +41,4 @@ def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
 def test_a_page_without_a_slot_for_the_scripts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("{plot_divs}")
     with pytest.raises(ValueError, match=r"page\.html: expected a slot"):
-        plots_page(template=tmp_path / "page.html", page=tmp_path / "out.html")
+        write_plots_page(tmp_path / "out.html", "scripts", template=tmp_path / "page.html")

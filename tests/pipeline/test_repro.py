@@ -100,8 +100,10 @@ def test_a_stage_needs_its_declared_deps_and_params_alone(
 ) -> None:
     params = YAML(typ="safe", pure=True).load(finished_pipeline / "params.yaml")
     stage = STAGES[name]
-    text = yaml.safe_dump(stage).replace("${dataset.dir}", params["dataset"]["dir"])
-    stage = yaml.safe_load(text.replace("${pretrained.weights}", params["pretrained"]["weights"]))
+    text = re.sub(
+        r"\$\{(\w+)\.(\w+)\}", lambda key: str(params[key[1]][key[2]]), yaml.safe_dump(stage)
+    )
+    stage = yaml.safe_load(text)
     for dep in stage["deps"]:
         target = tmp_path / dep
         target.parent.mkdir(parents=True, exist_ok=True)

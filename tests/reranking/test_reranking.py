@@ -11,11 +11,12 @@ from PIL import Image, ImageFilter
 
 from stages.keypoints import keypoints
 from stages.rerank import rerank
-from vpr.matchers.keypoint_detection import detect_keypoints
-from vpr.matchers.matching import match_mutually, root_sift
-from vpr.matchers.verification import count_inliers
-from vpr.reranking.keypoints import ImageKeypoints, Keypoints, load_keypoints, save_keypoints
+from vpr.matchers.sift import Sift, make_matcher, root_sift
+from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
+from vpr.reranking.matcher import LocalPoints, load_matcher
+from vpr.reranking.matching import match_mutually
 from vpr.reranking.reranking import rerank_candidates, score_candidates
+from vpr.reranking.verification import count_inliers
 from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
 
 
@@ -135,23 +136,23 @@ def texture(seed: int, width: int = 200, height: int = 150) -> Image.Image:
 
 def test_keypoints_are_the_strongest_and_a_blank_image_has_none() -> None:
     pixels = np.asarray(texture(0))
-    everything = detect_keypoints(pixels, max_keypoints=10_000)
-    few = detect_keypoints(pixels, max_keypoints=20)
+    everything = Sift().detect(pixels, max_keypoints=10_000)
+    few = Sift().detect(pixels, max_keypoints=20)
     assert len(everything.points) > 60
     assert few.points.shape == (20, 2)
     assert few.descriptors.dtype == np.uint8
     assert few.size == (150, 200)
     np.testing.assert_array_equal(few.points, everything.points[:20])
-    blank = detect_keypoints(np.full((48, 64, 3), 90, np.uint8), max_keypoints=20)
+    blank = Sift().detect(np.full((48, 64, 3), 90, np.uint8), max_keypoints=20)
     assert blank.points.shape == (0, 2)
     assert blank.descriptors.shape == (0, 128)
 
 
 def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
     images = [
-        ImageKeypoints(np.ones((2, 2), np.float32), np.full((2, 128), 3, np.uint8), (10, 20)),
-        ImageKeypoints(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), (30, 40)),
-        ImageKeypoints(np.full((1, 2), 5, np.float32), np.full((1, 128), 7, np.uint8), (50, 60)),
+        LocalPoints(np.ones((2, 2), np.float32), np.full((2, 128), 3, np.uint8), (10, 20)),
+        LocalPoints(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), (30, 40)),
+        LocalPoints(np.full((1, 2), 5, np.float32), np.full((1, 128), 7, np.uint8), (50, 60)),
     ]
     save_keypoints(tmp_path / "k", images)
     stored = load_keypoints(tmp_path / "k")
@@ -216,21 +217,21 @@ def run_stages(method: str, top: int, out: str) -> Predictions:
 def test_the_right_place_comes_first_whatever_colour_and_size_the_photo_has(
     street: Path, top: int
 ) -> None:
-    ranked = run_stages("geometric", top, "r.npz")
+    ranked = run_stages("sift", top, "r.npz")
     assert ranked.indices[:2, 0].tolist() == [2, 2]
     np.testing.assert_allclose(ranked.distances[:2, 0], 0.3)
     assert ranked.indices[2].tolist() == [0, 3, 2, 1]  # blank: the retrieval stays
 
 
 def test_no_candidate_beyond_the_top_is_looked_at(street: Path) -> None:
-    ranked = run_stages("geometric", 2, "r.npz")
+    ranked = run_stages("sift", 2, "r.npz")
     assert ranked.indices.tolist() == [[0, 3, 2, 1]] * 3
 
 
 def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None:
-    run_stages("geometric", 4, "a.npz")
+    run_stages("sift", 4, "a.npz")
     first = {file: file.read_bytes() for file in Path("keypoints").rglob("*.npy")}
-    run_stages("geometric", 4, "b.npz")
+    run_stages("sift", 4, "b.npz")
     assert Path("a.npz").read_bytes() == Path("b.npz").read_bytes()
     assert {file: file.read_bytes() for file in first} == first
     run_stages("none", 4, "c.npz")
@@ -238,27 +239,47 @@ def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None
 
 
 def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
-    run_stages("geometric", 4, "r.npz")
+    run_stages("sift", 4, "r.npz")
     database, query = (load_keypoints(Path("keypoints") / side) for side in ("database", "query"))
     settings = {"top": 4, "ratio": 0.9, "tolerance_px": 3.0}
     orders = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 0, 1, 3]])
     far = np.zeros((3, 4), np.float32)
-    scores = score_candidates(Predictions(orders, far, 4), database, query, **settings)
+    scores = score_candidates(
+        make_matcher(), Predictions(orders, far, 4), database, query, **settings
+    )
     for row in range(3):
         alone = Keypoints(*(getattr(query, name) for name in ("points", "descriptors")),
                           query.sizes[row : row + 1], query.starts[row : row + 2])  # fmt: skip
         backwards = Predictions(orders[row : row + 1, ::-1], far[:1], 4)
-        again = score_candidates(backwards, database, alone, **settings)
+        again = score_candidates(make_matcher(), backwards, database, alone, **settings)
         np.testing.assert_array_equal(again[0, ::-1], scores[row])
     with pytest.raises(ValueError, match=r"predictions have \(3, 5\), keypoints \(3, 4\)"):
-        score_candidates(Predictions(orders, far, 5), database, query, **settings)
+        score_candidates(make_matcher(), Predictions(orders, far, 5), database, query, **settings)
 
 
 def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
     whole = texture(7)
     pixels = np.asarray(whole)
     inner = np.asarray(whole.crop((40, 30, 180, 140)))
-    a, b = (detect_keypoints(p, max_keypoints=300) for p in (pixels, inner))
+    a, b = (Sift().detect(p, max_keypoints=300) for p in (pixels, inner))
     pairs = match_mutually(root_sift(a.descriptors), root_sift(b.descriptors), ratio=0.8)
     offsets = a.points[pairs[:, 0]] - b.points[pairs[:, 1]]
     assert np.mean(np.abs(offsets - [40, 30]).max(axis=1) < 1) > 0.9
+
+
+def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
+    assert load_matcher("none") is None
+    assert isinstance(load_matcher("sift"), Sift)
+    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*there are none, sift"):
+        load_matcher("orb")
+    with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
+        load_matcher("geometric")
+
+
+def test_keypoints_of_another_width_and_type_are_stored_as_they_are(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+    points = np.arange(6, dtype=np.float32).reshape(3, 2)
+    save_keypoints(tmp_path / "k", [LocalPoints(points, rows, (8, 9))])
+    stored = load_keypoints(tmp_path / "k")
+    assert np.array_equal(stored.of(0).descriptors, rows)
+    assert stored.bytes_each == 64 * 4 + 2 * 4

@@ -20,7 +20,8 @@ from vpr.places.index import ImageIndex, save_index
 from vpr.places.radius_file import load_radius, save_radius
 from vpr.reranking.cluster_maps import assign_positions
 from vpr.reranking.keypoint_choice import choose_keypoints, clusters_of
-from vpr.reranking.keypoints import ImageKeypoints, load_keypoints, save_keypoints
+from vpr.reranking.keypoints import load_keypoints, save_keypoints
+from vpr.reranking.matcher import LocalPoints
 from vpr.reranking.utility import (
     choose_clusters,
     find_low_clusters,
@@ -130,8 +131,8 @@ def test_clusters_are_kept_by_either_utility_or_both() -> None:
     assert kept["both", 1] == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]]
 
 
-def image_keypoints(points: list[list[float]], size: tuple[int, int]) -> ImageKeypoints:
-    return ImageKeypoints(
+def image_keypoints(points: list[list[float]], size: tuple[int, int]) -> LocalPoints:
+    return LocalPoints(
         np.array(points, np.float32).reshape(-1, 2), np.zeros((len(points), 128), np.uint8), size
     )
 
@@ -168,7 +169,7 @@ def test_kept_keypoints_lie_on_kept_clusters_of_their_own_image(tmp_path: Path) 
 
 
 def test_files_say_how_much_is_saved_and_are_checked(tmp_path: Path) -> None:
-    save_utility(tmp_path / "u", np.array([True, False, True]), None)
+    save_utility(tmp_path / "u", np.array([True, False, True]), None, bytes_each=136)
     assert json.loads((tmp_path / "u/metrics.json").read_text()) == {
         "keypoints": 3, "keypoints_kept": 2, "keypoint_bytes": 408, "keypoint_bytes_saved": 136,
     }  # fmt: skip
@@ -183,7 +184,7 @@ def test_files_say_how_much_is_saved_and_are_checked(tmp_path: Path) -> None:
 
 
 PARAMS = """
-rerank: {{method: geometric}}
+rerank: {{method: sift}}
 utility: {{keep: {keep}, mode: {mode}, top: 1}}
 """
 AXES = torch.eye(512)[:3]

@@ -16,7 +16,8 @@ from vpr.datasets.name_lists import parse_name_lists
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import load_features
 from vpr.places.positives import load_positives, save_positives
-from vpr.reranking.keypoints import ImageKeypoints, load_keypoints, save_keypoints
+from vpr.reranking.keypoints import load_keypoints, save_keypoints
+from vpr.reranking.matcher import LocalPoints
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
@@ -50,7 +51,7 @@ def features(path: Path) -> None:
 
 def keypoints(path: Path) -> None:
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
-    save_keypoints(path.parent, [ImageKeypoints(rows, np.zeros((3, 128), np.uint8), (8, 9))])
+    save_keypoints(path.parent, [LocalPoints(rows, np.zeros((3, 128), np.uint8), (8, 9))])
 
 
 def kept(path: Path) -> None:

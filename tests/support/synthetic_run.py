@@ -112,6 +112,6 @@ def make_report() -> Path:
         queries=Path("queries.csv"), curves=Path("curves"),
         database_thumbnails=Path("database"), query_thumbnails=Path("query"),
         params=Path("params.yaml"), environment=Path("env.yaml"),
-        templates=ROOT / "vpr/report/templates", report=Path("report"),
+        report=Path("report"), plots_page=Path("plots_page.html"),
     )  # fmt: skip
     return Path("report").resolve()

@@ -11,8 +11,6 @@ from markupsafe import Markup
 
 # What could end a script, begin markup in it, or break its lines.
 ESCAPES = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
-
-
 TEMPLATES = Path(__file__).parent / "templates"
 
 

@@ -11,26 +11,25 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from vpr.report.pages import load_templates
+from vpr.report.pages import TEMPLATES, load_templates
 from vpr.report.thumbnails import thumbnail_name
 
 PAGES = ("index.html", "map.html", "gallery.html")
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
 
 
-def write_pages(folder: Path, templates: Path, facts: Mapping[str, Any]) -> None:
+def write_pages(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write the pages, and beside them what they load.
 
     Args:
         folder: An existing folder to write to.
-        templates: Folder of the templates, and of style and scripts that are taken as they are.
         facts: What the templates show.
     """
-    environment = load_templates(templates)
+    environment = load_templates(TEMPLATES)
     for page in PAGES:
         text = environment.get_template(page).render(page=page, **facts)
         (folder / page).write_text(text, encoding="utf-8")
-    for file in sorted([*templates.glob("*.css"), *templates.glob("*.js")]):
+    for file in sorted([*TEMPLATES.glob("*.css"), *TEMPLATES.glob("*.js")]):
         shutil.copyfile(file, folder / file.name)
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 

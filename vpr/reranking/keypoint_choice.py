@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.keypoints import ImageKeypoints, Keypoints
+from vpr.reranking.keypoints import Keypoints
+from vpr.reranking.matcher import LocalPoints
 
 
-def clusters_of(keypoints: ImageKeypoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
+def clusters_of(keypoints: LocalPoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
     """Clusters of each keypoint: those of the positions which it falls on, one at each scale.
 
     Args:

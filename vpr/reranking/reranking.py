@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from vpr.matchers.matching import match_mutually, root_sift
-from vpr.matchers.verification import count_inliers
 from vpr.reranking.keypoints import Keypoints
+from vpr.reranking.matcher import Matcher
 from vpr.retrieval.predictions import Predictions
 from vpr.runtime.progress import track
 
 
 def score_candidates(
+    matcher: Matcher,
     predictions: Predictions,
     database: Keypoints,
     query: Keypoints,
@@ -26,6 +25,7 @@ def score_candidates(
     """Inliers between each query and its first candidates.
 
     Args:
+        matcher: Verifies a pair.
         predictions: The retrieval.
         database: Keypoints of the database.
         query: Keypoints of the queries.
@@ -42,16 +42,12 @@ def score_candidates(
     _check_sizes(predictions, database, query)
     candidates = predictions.indices[:, :top]
     scores = np.zeros(candidates.shape, dtype=np.int64)
-    cv2.setNumThreads(1)
     with threadpool_limits(1):  # the order of sums, and so the bits
         for row in track(range(len(scores)), total=len(scores), title="verified queries"):
             asked = query.of(row)
-            described = root_sift(asked.descriptors)
             for rank, image in enumerate(candidates[row].tolist()):
-                known = database.of(image)
-                pairs = match_mutually(described, root_sift(known.descriptors), ratio=ratio)
-                scores[row, rank] = count_inliers(
-                    asked.points[pairs[:, 0]], known.points[pairs[:, 1]], tolerance_px=tolerance_px
+                scores[row, rank] = matcher.verify(
+                    asked, database.of(image), ratio=ratio, tolerance_px=tolerance_px
                 )
     return scores
 

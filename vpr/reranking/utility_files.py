@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from vpr.runtime.npy import load_array
 from vpr.runtime.npz import load_arrays
 
-BYTES_OF_A_KEYPOINT = 128 + 2 * 4  # its SIFT, and x and y as float32
-
 
 @dataclass(frozen=True)
 class Utility:
@@ -36,7 +34,9 @@ class Utility:
     maps: Sequence[NDArray[np.int64]]
 
 
-def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None) -> None:
+def save_utility(
+    folder: Path, kept: NDArray[np.bool_], utility: Utility | None, *, bytes_each: int
+) -> None:
     """Write `kept.npy`, `metrics.json`, and where utility was measured what it was.
 
     Without keypoints, that is without re-ranking, `metrics.json` is empty.
@@ -46,6 +46,7 @@ def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None)
         kept: Whether each keypoint of the database is kept, shape (num_keypoints,).
         utility: Written as `environment.csv` (`cluster,utility,low`), `place.npy`,
             `clusters.npy` and `maps.npz`, if measured.
+        bytes_each: Bytes that a keypoint takes.
     """
     folder.mkdir()
     np.save(folder / "kept.npy", kept)
@@ -53,8 +54,8 @@ def save_utility(folder: Path, kept: NDArray[np.bool_], utility: Utility | None)
     metrics = {
         "keypoints": len(kept),
         "keypoints_kept": count,
-        "keypoint_bytes": BYTES_OF_A_KEYPOINT * len(kept),
-        "keypoint_bytes_saved": BYTES_OF_A_KEYPOINT * (len(kept) - count),
+        "keypoint_bytes": bytes_each * len(kept),
+        "keypoint_bytes_saved": bytes_each * (len(kept) - count),
     }
     if len(kept) == 0:  # re-ranking is off: nothing to report
         metrics = {}

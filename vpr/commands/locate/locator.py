@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vpr.commands.locate.cluster_responses import cluster_responses
 from vpr.commands.locate.photo_features import describe_photos, extract_photos
 from vpr.features.model import Model
-from vpr.network.cluster_responses import cluster_responses
 from vpr.network.head import load_head
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.whitening import Whitening, whiten_rows

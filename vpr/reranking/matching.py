@@ -6,22 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def root_sift(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """SIFT in the form whose Euclidean distance is Hellinger's.
-
-    Square root of the L1-normalised histogram (Arandjelović and Zisserman, CVPR 2012).
-
-    Args:
-        descriptors: SIFT, shape (num_keypoints, 128).
-
-    Returns:
-        Unit rows of the same shape; a row of zeros stays one.
-    """
-    counts = descriptors.astype(np.float32)
-    roots: NDArray[np.float32] = np.sqrt(counts / counts.sum(axis=1, keepdims=True).clip(min=1))
-    return roots
-
-
 def match_mutually(
     first: NDArray[np.float32], second: NDArray[np.float32], *, ratio: float
 ) -> NDArray[np.int64]:

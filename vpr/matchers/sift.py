@@ -1,0 +1,76 @@
+"""SIFT keypoints, matched mutually and verified by a homography.
+
+The patent on SIFT expired in March 2020.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.reranking.matcher import LocalPoints
+from vpr.reranking.matching import match_mutually
+from vpr.reranking.verification import count_inliers
+
+DIM = 128
+
+
+class Sift:
+    """Lowe, IJCV 2004, with descriptors in the form of RootSIFT when they are matched."""
+
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find the strongest keypoints of an image, the strongest first.
+
+        Args:
+            pixels: RGB of shape (H, W, 3); a blank image has no keypoints.
+            max_keypoints: How many to keep.
+
+        Returns:
+            Descriptors as integers of 0 to 255, uint8 (num_points, 128).
+        """
+        grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        sift = cv2.SIFT_create(nfeatures=max_keypoints)  # type: ignore[attr-defined] # not in its stubs
+        found, described = sift.detectAndCompute(grey, None)
+        if described is None:
+            described = np.empty((0, DIM), np.float32)
+        # OpenCV keeps more than asked where responses are equal.
+        strongest = np.argsort([-one.response for one in found], kind="stable")[:max_keypoints]
+        points = cv2.KeyPoint.convert(found)
+        return LocalPoints(
+            np.asarray(points, np.float32).reshape(-1, 2)[strongest],
+            described[strongest].astype(np.uint8),
+            (pixels.shape[0], pixels.shape[1]),
+        )
+
+    def verify(
+        self, query: LocalPoints, database: LocalPoints, *, ratio: float, tolerance_px: float
+    ) -> int:
+        """Count the mutual matches that one homography explains."""
+        described = root_sift(query.descriptors), root_sift(database.descriptors)
+        pairs = match_mutually(*described, ratio=ratio)
+        return count_inliers(
+            query.points[pairs[:, 0]], database.points[pairs[:, 1]], tolerance_px=tolerance_px
+        )
+
+
+def make_matcher() -> Sift:
+    """Make the matcher; OpenCV computes on one thread, so that bits repeat."""
+    cv2.setNumThreads(1)
+    return Sift()
+
+
+def root_sift(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """SIFT in the form whose Euclidean distance is Hellinger's.
+
+    Square root of the L1-normalised histogram (Arandjelović and Zisserman, CVPR 2012).
+
+    Args:
+        descriptors: SIFT, shape (num_keypoints, 128).
+
+    Returns:
+        Unit rows of the same shape; a row of zeros stays one.
+    """
+    counts = descriptors.astype(np.float32)
+    roots: NDArray[np.float32] = np.sqrt(counts / counts.sum(axis=1, keepdims=True).clip(min=1))
+    return roots

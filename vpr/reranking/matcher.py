@@ -1,0 +1,77 @@
+"""The seam of matchers: do two photos show the same place? Each is a file of `vpr/matchers/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWER = Path(__file__).parents[1] / "matchers"
+RENAMED = {"geometric": "sift"}
+
+
+@dataclass(frozen=True)
+class LocalPoints:
+    """Points of one image that can be found again in another.
+
+    Args:
+        points: x and y in pixels of the image as it was looked at, shape (num_points, 2).
+        descriptors: What each looks like, shape (num_points, dim), of any type; an image without
+            points has the same type and dim as others.
+        size: Height and width of the image as it was looked at, in pixels.
+    """
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[Any]
+    size: tuple[int, int]
+
+
+class Matcher(Protocol):
+    """Two photos -> how surely they show the same place."""
+
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find and describe the strongest points of an image.
+
+        Args:
+            pixels: RGB of shape (H, W, 3); a blank image has no points.
+            max_keypoints: How many to keep.
+        """
+
+    def verify(
+        self, query: LocalPoints, database: LocalPoints, *, ratio: float, tolerance_px: float
+    ) -> int:
+        """Count the matches that one geometry explains.
+
+        Args:
+            query: Points of a query.
+            database: Points of a database image.
+            ratio: Of the ratio test, see `vpr.reranking.matching`.
+            tolerance_px: Largest distance at which a match is an inlier, in pixels.
+        """
+
+
+def load_matcher(name: str) -> Matcher | None:
+    """Import a matcher from the drawer.
+
+    Args:
+        name: The file's name, which is the value of `rerank.method`.
+
+    Returns:
+        The matcher; None for `none`, with which the retrieval stays as it is.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    names = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+    if name not in names:
+        advice = f": it is called {RENAMED[name]} now" if name in RENAMED else ""
+        raise ValueError(
+            f"rerank.method = {name}{advice}: there is no file vpr/matchers/{name}.py; there are "
+            f"{', '.join(names)}"
+        )
+    matcher: Matcher | None = import_module(f"vpr.matchers.{name}").make_matcher()
+    return matcher
