@@ -76,6 +76,39 @@ def test_other_clusters_run_no_trunk(pipeline: Path) -> None:
     assert stages_run(run(pipeline, "dvc", "repro", "finetune")) == {"finetune"}
 
 
+def changed_deps(pipeline: Path, file: str) -> dict[str, set[str]]:
+    """Stages that an edit of a file makes stale, each with its own dependencies that changed."""
+    with (pipeline / file).open("a") as code:
+        code.write("# edited\n")
+    found = json.loads(run(pipeline, "dvc", "status", "--json"))
+    return {
+        stage: {path for part in parts for path in part.get("changed deps", {})}
+        for stage, parts in found.items()
+    }
+
+
+def test_an_edit_of_netvlad_makes_no_trunk_stale(pipeline: Path) -> None:
+    changed = changed_deps(pipeline, "vpr/network/netvlad.py")
+    assert {"finetune", "extract_db", "extract_query", "utility"} == set(changed)
+
+
+def test_an_edit_of_training_makes_finetune_alone_stale(pipeline: Path) -> None:
+    assert changed_deps(pipeline, "vpr/training/losses.py") == {"finetune": {"vpr/training"}}
+
+
+def test_an_edit_of_another_encoder_or_matcher_makes_nothing_stale(pipeline: Path) -> None:
+    assert changed_deps(pipeline, "vpr/encoders/dense_rootsift.py") == {}
+    assert changed_deps(pipeline, "vpr/matchers/sift.py") == {}
+
+
+def test_code_has_the_same_bytes_in_a_clone_that_converts_line_ends(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, "git", "clone", "-q", "-c", "core.autocrlf=true", str(pipeline), "windows")
+    for name in run(pipeline, "git", "ls-files", "*.py", "*.yaml", "models").split():
+        assert (tmp_path / "windows" / name).read_bytes() == (pipeline / name).read_bytes(), name
+
+
 def test_one_more_query_leaves_the_database_side_untouched(pipeline: Path) -> None:
     change(pipeline, "num_query: 8", "num_query: 9")
     ran = stages_run(run(pipeline, "dvc", "repro", "evaluate"))

@@ -1,0 +1,105 @@
+"""An encoder or a matcher is one new file: others' stages stay as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.repositories import change, run, stages_run
+
+PATCHES = '''
+"""Patches of 8 x 8 grey pixels, mixed by a layer that can train."""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+
+class Grey(nn.Module):
+    def forward(self, pixels):
+        grey = pixels.float().mean(dim=3, keepdim=True).permute(0, 3, 1, 2) / 255
+        return nn.functional.pixel_unshuffle(grey, 8)
+
+
+class Patches:
+    splits = ("mix", "pool")
+    num_scales = 1
+    values_per_pixel = 4
+
+    def layers(self, first, last):
+        every = {"grey": Grey(), "mix": nn.Conv2d(64, 64, 1)}
+        return nn.Sequential(OrderedDict(list(every.items())[first:last]))
+
+    def frozen(self, split):
+        return self.layers(0, 1 if split == "mix" else 2)
+
+    def trainable(self, split):
+        return self.layers(1 if split == "mix" else 2, 2)
+
+    def map_shape(self, split, height_px, width_px):
+        return 64, height_px // 8, width_px // 8
+
+    def initial_state(self, weights, seed):
+        weight, bias = torch.eye(64)[:, :, None, None], torch.zeros(64)
+        return {"encoder.mix.weight": weight, "encoder.mix.bias": bias}, "the identity"
+
+
+def make_encoder():
+    return Patches()
+'''
+
+COLOURS = '''
+"""Mean colours of a grid, matched where they are alike."""
+
+import numpy as np
+
+from vpr.reranking.matcher import LocalPoints
+
+
+class Colours:
+    def detect(self, pixels, *, max_keypoints):
+        rows, columns = (size // 16 for size in pixels.shape[:2])
+        cells = pixels[: rows * 16, : columns * 16].reshape(rows, 16, columns, 16, 3)
+        means = cells.mean(axis=(1, 3)).reshape(-1, 3).astype(np.float32)
+        points = np.stack(np.mgrid[:rows, :columns], axis=-1).reshape(-1, 2).astype(np.float32)
+        return LocalPoints(points, means, pixels.shape[:2])
+
+    def verify(self, query, database, *, ratio, tolerance_px):
+        apart = np.abs(query.descriptors - database.descriptors).max(axis=1)
+        return int((apart < 20).sum())
+
+
+def make_matcher():
+    return Colours()
+'''
+
+
+def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) -> None:
+    (pipeline / "vpr/encoders/patches.py").write_text(PATCHES)
+    assert "up to date" in run(pipeline, "dvc", "status")
+    change(pipeline, "encoder: vgg16", "encoder: patches")
+    change(pipeline, "trainable_from: conv5_1", "trainable_from: mix")
+    ran = stages_run(run(pipeline, "dvc", "repro"))
+    assert {"pretrained", "trunk_db", "trunk_query", "finetune", "search", "report"} <= ran
+    located = run(pipeline, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
+    assert "1  distance 0.0000" in located and "database/0003.jpg" in located
+    run(pipeline, "git", "checkout", "params.yaml", "dvc.lock", "metrics")
+    assert stages_run(run(pipeline, "dvc", "repro")) == set()
+
+
+def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) -> None:
+    (pipeline / "vpr/matchers/colours.py").write_text(COLOURS)
+    assert "up to date" in run(pipeline, "dvc", "status")
+    change(pipeline, "method: none", "method: colours")
+    change(pipeline, "min_inliers: 15", "min_inliers: 1")
+    ran = stages_run(run(pipeline, "dvc", "repro"))
+    assert {"keypoints_db", "keypoints_query", "rerank"} <= ran
+    assert not ran & {"pretrained", "trunk_db", "finetune", "extract_db", "search"}
+    run(pipeline, "git", "checkout", "params.yaml", "dvc.lock", "metrics")
+    assert stages_run(run(pipeline, "dvc", "repro")) == set()
+
+
+def test_an_encoder_that_is_not_there_is_told_before_a_stage_runs(pipeline: Path) -> None:
+    change(pipeline, "encoder: vgg16", "encoder: vgg19")
+    words = run(pipeline, "python", "-m", "vpr", "doctor", "--quick", code=1)
+    assert "trunk.encoder = vgg19: there is no file vpr/encoders/vgg19.py; there are " in words
