@@ -74,6 +74,12 @@ def make_matcher():
 '''
 
 
+def undo(pipeline: Path) -> None:
+    """Go back as README says."""
+    run(pipeline, "git", "checkout", "params.yaml", "dvc.lock", "metrics")
+    run(pipeline, "dvc", "checkout")
+
+
 def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) -> None:
     (pipeline / "vpr/encoders/patches.py").write_text(PATCHES)
     assert "up to date" in run(pipeline, "dvc", "status")
@@ -83,7 +89,7 @@ def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     assert {"pretrained", "trunk_db", "trunk_query", "finetune", "search", "report"} <= ran
     located = run(pipeline, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
     assert "1  distance 0.0000" in located and "database/0003.jpg" in located
-    run(pipeline, "git", "checkout", "params.yaml", "dvc.lock", "metrics")
+    undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()
 
 
@@ -95,7 +101,7 @@ def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     ran = stages_run(run(pipeline, "dvc", "repro"))
     assert {"keypoints_db", "keypoints_query", "rerank"} <= ran
     assert not ran & {"pretrained", "trunk_db", "finetune", "extract_db", "search"}
-    run(pipeline, "git", "checkout", "params.yaml", "dvc.lock", "metrics")
+    undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()
 
 
