@@ -26,7 +26,7 @@ from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
-from vpr.retrieval.predictions import load_predictions, load_reranked
+from vpr.retrieval.predictions import load_predictions, load_retrieval
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
 
@@ -63,7 +63,7 @@ def evaluate(
         curves: Folder to write, a CSV file per curve.
     """
     params = load_params("evaluate", EvaluateParams)
-    ranked, truth = load_reranked(predictions), load_positives(positives)
+    ranked, truth = load_predictions(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
@@ -80,10 +80,10 @@ def evaluate(
     )  # fmt: skip
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
     metrics |= describe_reranking(
-        load_predictions(retrieved), ranked, truth, ns=depths, precision=params.accept_precision
+        load_retrieval(retrieved), ranked, truth, ns=depths, precision=params.accept_precision
     )
     if load_param("sequence.length", int) > 1:
-        along = first_correct_ranks(load_reranked(sequenced).indices, truth)
+        along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
     table = tabulate_queries(ranked, truth, places, asked, accepted=decided.accepted)
     with built_aside(recall, queries, curves) as aside:

@@ -22,7 +22,7 @@ from vpr.report.queries import describe_places, describe_predictions, describe_s
 from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
 from vpr.report.utility_pictures import draw_utility
 from vpr.report.worst_queries import draw_worst
-from vpr.retrieval.predictions import load_reranked
+from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params, read_yaml
 
@@ -62,7 +62,7 @@ def report(
     """
     shown = load_params("report", ReportParams)
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
-    ranked, truth = load_reranked(predictions), load_positives(positives)
+    ranked, truth = load_predictions(predictions), load_positives(positives)
     places, asked = load_index(database), load_index(query)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
     first = describe_predictions(ranked, truth, places, asked, table, depth=shown.depth)

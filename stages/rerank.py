@@ -17,7 +17,7 @@ from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.matcher import load_matcher
 from vpr.reranking.reranking import rerank_candidates, score_candidates
 from vpr.reranking.utility_files import load_kept
-from vpr.retrieval.predictions import load_predictions, save_predictions
+from vpr.retrieval.predictions import load_retrieval, save_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -57,7 +57,7 @@ def rerank(
         if matcher is None:
             shutil.copyfile(predictions, aside)
             return
-        ranked, start = load_predictions(predictions), time.monotonic()
+        ranked, start = load_retrieval(predictions), time.monotonic()
         known = load_keypoints(database_keypoints)
         known = known.only(load_kept(kept, num_keypoints=len(known.points)))
         scores = score_candidates(

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from vpr.places.index import load_index
 from vpr.retrieval.descriptors import load_descriptors
-from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
+from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.artefacts import built_aside
@@ -64,7 +64,7 @@ def sequence(
         runs = [load_recordings(*pair) for pair in ((query, asked), (database, known))]
         indices = rank_descriptors(
             known, asked, *runs, length=params.length, velocities=params.velocities,
-            reach=params.contrast_reach, top_k=load_reranked(predictions).indices.shape[1],
+            reach=params.contrast_reach, top_k=load_predictions(predictions).indices.shape[1],
         )  # fmt: skip
         distances = find_distances(known, asked, indices)
         save_predictions(aside, Predictions(indices, distances, len(known)))

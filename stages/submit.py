@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vpr.runtime.entry import run_stage
 
-from vpr.retrieval.predictions import load_reranked
+from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.submission import CHALLENGE_DEPTH, save_submission
 from vpr.runtime.artefacts import built_aside
 
@@ -18,7 +18,7 @@ def submit(*, predictions: Path, submission: Path) -> None:
         predictions: The ranking of each query.
         submission: The file to write.
     """
-    ranked = load_reranked(predictions)
+    ranked = load_predictions(predictions)
     depth = ranked.indices.shape[1]
     if depth != CHALLENGE_DEPTH:
         print(f"note: {depth} predictions per query; the challenge asks for {CHALLENGE_DEPTH}")

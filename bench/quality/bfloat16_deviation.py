@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vpr.commands.locate.photo_features import PHOTOS_AT_ONCE, describe_photos, extract_photos
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.evaluation.recall import recall_at
+from vpr.evaluation.recall import STANDARD_DEPTHS, recall_at
 from vpr.features.model import Model
 from vpr.network.head import load_head
 from vpr.network.initial_model import start_model
@@ -72,7 +72,7 @@ def compare(truth: GroundTruth, exact: NDArray[np.float32], rounded: NDArray[np.
     firsts = []
     for name, rows in (("float32", exact), ("bfloat16", rounded)):
         ranking, _ = rank_database(rows[:split], rows[split:], top_k=20)
-        recalls = recall_at([1, 5, 10, 20], ranking, positives)
+        recalls = recall_at(STANDARD_DEPTHS, ranking, positives)
         print(f"{name}: " + ", ".join(f"recall@{n} {recall:.3f}" for n, recall in recalls.items()))
         firsts.append(ranking[:, 0])
     print(f"top-1 changed: {np.sum(firsts[0] != firsts[1])} of {len(firsts[0])} queries")

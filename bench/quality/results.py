@@ -17,10 +17,10 @@ from bench.shared import markdown
 from bench.shared.trials import ROOT, temporary_clone
 from stages.evaluate import EvaluateParams
 from vpr.evaluation.comparison import compare_ranks
+from vpr.evaluation.recall import STANDARD_DEPTHS
 from vpr.evaluation.uncertainty import block_bootstrap_interval
 from vpr.runtime.parameters import load_params
 
-NS = (1, 5, 10, 20)
 SIFT = {"trunk.encoder": "dense_rootsift", "finetune.num_clusters": 64}
 UNTRAINED = {"finetune.epochs": 0}
 WHITENED = {"whiten.dim": 64}
@@ -82,12 +82,12 @@ def tabulate(measured: list[Measured], params: EvaluateParams) -> list[str]:
     """The table as lines of Markdown."""
     drawn = {"block_length": params.block_length, "num_samples": params.num_samples,
              "confidence": params.confidence, "seed": params.seed}  # fmt: skip
-    recalls = [f"recall@{n}" for n in NS]
+    recalls = [f"recall@{n}" for n in STANDARD_DEPTHS]
     costs = ["s per query", "bytes per image"]
     lines = [markdown.head(["", "configuration", *recalls, "recall@1 against row", *costs])]
     for number, ((name, _, base), row) in enumerate(zip(ROWS, measured, strict=True), start=1):
         cells: list[object] = [number, name]
-        for n in NS:
+        for n in STANDARD_DEPTHS:
             hits = row.ranks <= n
             low, high = block_bootstrap_interval(hits, **drawn)  # type: ignore[arg-type]
             cells.append(f"{hits.mean():.3f} ({low:.2f}–{high:.2f})")

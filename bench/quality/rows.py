@@ -20,7 +20,7 @@ from stages.sequence import sequence
 from stages.trunk import trunk
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.places.positives import load_positives
-from vpr.retrieval.predictions import load_reranked
+from vpr.retrieval.predictions import load_predictions
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def measure(clone: Path, parameters: dict[str, object]) -> Measured:
     set_parameters(clone, parameters)
     call(clone, "dvc", "repro", "sequence")
     with contextlib.chdir(clone):
-        ranked = load_reranked(Path("data/sequenced.npz"))
+        ranked = load_predictions(Path("data/sequenced.npz"))
         ranks = first_correct_ranks(
             ranked.indices, load_positives(Path("data/prepared/positives.npz"))
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.shared import markdown
 from bench.shared.trials import run_trial, temporary_clone
+from vpr.evaluation.recall import STANDARD_DEPTHS
 
 CHALLENGE = {"finetune.lr": 1e-5, "finetune.mining": "random", "finetune.positive": "random"}
 WHITENED = {"whiten.dim": 64}
@@ -27,7 +28,7 @@ ROWS: dict[str, dict[str, object]] = {
 def row_of(name: str, metrics: dict[str, Any]) -> str:
     """A line of the table, with the block bootstrap's interval of recall@1."""
     low, high = metrics["recall@1_block_bootstrap"]
-    recalls = [metrics[f"recall@{n}"] for n in (1, 5, 10, 20)]
+    recalls = [metrics[f"recall@{n}"] for n in STANDARD_DEPTHS]
     return markdown.row([name, *recalls, f"{low:.2f} to {high:.2f}"], form=".3f")
 
 

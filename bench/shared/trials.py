@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from vpr.repository.parameter_edits import set_params
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,12 +62,7 @@ def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:
         parameters: New values by key, such as {"finetune.epochs": 0}.
     """
     call(clone, "git", "checkout", "-q", "params.yaml")
-    yaml = YAML()
-    content = yaml.load(clone / "params.yaml")
-    for key, value in parameters.items():
-        section, name = key.split(".")
-        content[section][name] = value
-    yaml.dump(content, clone / "params.yaml")
+    set_params(parameters, path=clone / "params.yaml")
 
 
 def call(clone: Path, *command: str) -> None:

@@ -64,7 +64,7 @@ def test_the_command_reads_what_dvc_says(
     with pytest.raises(SystemExit, match="1"):
         gate(max_drop=["recall@1=0.02"])
     assert capsys.readouterr().out.startswith("FAIL  recall@1: ")
-    with pytest.raises(ValueError, match="unknown Git revision"):
+    with pytest.raises(OSError, match="unknown Git revision"):
         gate("nowhere", min=["recall@1=0"])
     with pytest.raises(SystemExit, match="1"):
         gate(min=["recall@2=0"])

@@ -27,7 +27,7 @@ from vpr.evaluation import metrics as evaluation
 from vpr.features.model import load_model
 from vpr.places.map_projection import latitude_longitude
 from vpr.repository.locked_run import locked_params
-from vpr.retrieval.predictions import load_predictions
+from vpr.retrieval.predictions import load_retrieval
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -56,7 +56,7 @@ def test_a_query_is_ranked_as_the_pipeline_ranked_it(
 ) -> None:
     locate([QUERY, Path("data/images/query/000004.jpg")], top=5, json=True)
     found = json.loads(capsys.readouterr().out)
-    predictions = load_predictions(home / "data/predictions.npz")
+    predictions = load_retrieval(home / "data/predictions.npz")
     table = pd.read_csv("metrics/queries.csv")
     database = pd.read_csv("data/prepared/database.csv")
     threshold = json.loads(Path("metrics/recall.json").read_text())[

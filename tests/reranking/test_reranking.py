@@ -17,7 +17,7 @@ from vpr.reranking.matcher import LocalPoints, load_matcher
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.reranking import rerank_candidates, score_candidates
 from vpr.reranking.verification import count_inliers
-from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
+from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 
 
 def unit(count: int, dim: int, seed: int) -> np.ndarray:
@@ -210,7 +210,7 @@ def run_stages(method: str, top: int, out: str) -> Predictions:
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
         query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), reranked=Path(out),
     )  # fmt: skip
-    return load_reranked(Path(out))
+    return load_predictions(Path(out))
 
 
 @pytest.mark.parametrize("top", [3, 4, 50])

@@ -10,7 +10,12 @@ import pytest
 
 from vpr.retrieval import descriptors as descriptors_room
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
-from vpr.retrieval.predictions import Predictions, load_predictions, load_reranked, save_predictions
+from vpr.retrieval.predictions import (
+    Predictions,
+    load_predictions,
+    load_retrieval,
+    save_predictions,
+)
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.submission import save_submission
 
@@ -82,7 +87,7 @@ GOOD = Predictions(np.array([[1, 0], [2, 1]]), np.array([[0, 0.5], [0.1, 0.1]], 
 
 def test_predictions_survive_their_file(tmp_path: Path) -> None:
     save_predictions(tmp_path / "p.npz", GOOD)
-    again = load_predictions(tmp_path / "p.npz")
+    again = load_retrieval(tmp_path / "p.npz")
     np.testing.assert_array_equal(again.indices, GOOD.indices)
     np.testing.assert_array_equal(again.distances, GOOD.distances)
     assert again.num_database == 3
@@ -92,12 +97,12 @@ def test_a_reranked_order_need_not_ascend_but_is_a_ranking(tmp_path: Path) -> No
     file = tmp_path / "p.npz"
     swapped = Predictions(GOOD.indices[:, ::-1], GOOD.distances[:, ::-1], 3)
     save_predictions(file, swapped)
-    np.testing.assert_array_equal(load_reranked(file).distances, [[0.5, 0], GOOD.distances[1]])
+    np.testing.assert_array_equal(load_predictions(file).distances, [[0.5, 0], GOOD.distances[1]])
     with pytest.raises(ValueError, match="ascending"):
-        load_predictions(file)
+        load_retrieval(file)
     save_predictions(file, Predictions(GOOD.indices, -GOOD.distances, 3))
     with pytest.raises(ValueError, match="distances of unit vectors, 0 to 2"):
-        load_reranked(file)
+        load_predictions(file)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +122,7 @@ def test_what_is_no_ranking_is_refused(
     bad = Predictions(np.array(indices), np.array(distances, np.float32), 3)
     save_predictions(file, bad)
     with pytest.raises(ValueError, match=words):
-        load_predictions(file)
+        load_retrieval(file)
 
 
 def test_submission_has_the_challenges_form(tmp_path: Path) -> None:

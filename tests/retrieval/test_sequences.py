@@ -12,7 +12,7 @@ from stages.sequence import sequence
 from vpr.places.index import ImageIndex, save_index
 from vpr.retrieval import sequences
 from vpr.retrieval.descriptors import save_descriptors
-from vpr.retrieval.predictions import Predictions, load_reranked, save_predictions
+from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import (
@@ -149,7 +149,7 @@ def run_stage_with(length: int) -> Predictions:
         query_descriptors=Path("query.npy"), database=Path("database.csv"),
         query=Path("query.csv"), sequenced=Path("along.npz"),
     )  # fmt: skip
-    return load_reranked(Path("along.npz"))
+    return load_predictions(Path("along.npz"))
 
 
 def test_off_is_the_same_file_and_on_finds_what_single_images_do_not(route: np.ndarray) -> None:

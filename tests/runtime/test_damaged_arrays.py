@@ -20,7 +20,7 @@ from vpr.reranking.keypoints import load_keypoints, save_keypoints
 from vpr.reranking.matcher import LocalPoints
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
-from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.retrieval.predictions import Predictions, load_retrieval, save_predictions
 
 INDICES = np.array([[2, 0], [1, 2], [0, 1]])
 DISTANCES = np.array([[0.5, 1], [0, 0], [1.5, 2]], dtype=np.float32)
@@ -59,7 +59,7 @@ def kept(path: Path) -> None:
 
 
 FILES = {
-    "predictions.npz": (predictions, load_predictions),
+    "predictions.npz": (predictions, load_retrieval),
     "positives.npz": (positives, load_positives),
     "descriptors.npy": (descriptors, load_descriptors),
     "set.npz": (name_lists, parse_name_lists),
@@ -107,7 +107,7 @@ def test_distances_that_unit_vectors_cannot_have_are_refused(tmp_path: Path, wro
     distances = np.array([[0.5, wrong]], dtype=np.float32)
     save_predictions(tmp_path / "p.npz", Predictions(np.array([[0, 1]]), distances, 3))
     with pytest.raises(ValueError, match=r"p\.npz: expected distances"):
-        load_predictions(tmp_path / "p.npz")
+        load_retrieval(tmp_path / "p.npz")
 
 
 def test_objects_are_not_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +118,7 @@ def test_objects_are_not_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture
     evil = np.array([Evil()], dtype=object)
     np.savez(tmp_path / "p.npz", indices=evil, distances=evil, num_database=evil)
     np.save(tmp_path / "d.npy", evil)
-    for load, name in ((load_predictions, "p.npz"), (load_descriptors, "d.npy")):
+    for load, name in ((load_retrieval, "p.npz"), (load_descriptors, "d.npy")):
         with pytest.raises(ValueError, match=name):
             load(tmp_path / name)
     assert "unpickled" not in capsys.readouterr().out

@@ -31,12 +31,7 @@ def checkpoint(
         return
     if out.exists():
         raise ValueError(f"{out}: exists already: name another file, or remove it")
-    aside = out.with_name(f".{out.name}.part")  # on the same disk, so that renaming is atomic
-    try:
-        save_checkpoint(aside, found.state, found.notes, form=to)
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
+    save_checkpoint(out, found.state, found.notes, form=to)
     print(f"{out}: written as {to}")
     if to == "bare" and found.notes:
         print(f"a bare state_dict cannot hold {', '.join(found.notes)}")

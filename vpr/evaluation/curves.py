@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vpr.evaluation.recall import recall_of_ranks
+
 
 def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
     """Recall@N for N = 1..depth, as columns `n` and `recall`."""
     ns = np.arange(1, depth + 1)
-    return pd.DataFrame({"n": ns, "recall": [float(np.mean(ranks <= n)) for n in ns]})
+    return pd.DataFrame({"n": ns, "recall": recall_of_ranks(ranks, ns.tolist()).values()})
 
 
 def radius_curve(metres: NDArray[np.float64], *, radius_m: Sequence[float]) -> pd.DataFrame:

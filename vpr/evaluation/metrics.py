@@ -14,7 +14,7 @@ from vpr.evaluation.acceptance import (
     fit_threshold,
     recall_at_precision,
 )
-from vpr.evaluation.recall import first_correct_ranks, recall_at
+from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
 from vpr.retrieval.predictions import Predictions
 
@@ -50,11 +50,11 @@ def summarise_recall(
     """
     answerable = num_positives > 0
     metrics: Metrics = {}
-    for n in ns:
+    for n, recall in recall_of_ranks(ranks, ns).items():
         hits = ranks <= n
-        metrics[f"recall@{n}"] = float(hits.mean())
+        metrics[f"recall@{n}"] = recall
         if answerable.any() and not answerable.all():
-            metrics[f"recall@{n}_answerable"] = float(hits[answerable].mean())
+            metrics[f"recall@{n}_answerable"] = recall_of_ranks(ranks[answerable], [n])[n]
         metrics[f"recall@{n}_wilson_if_independent"] = list(
             wilson_interval(hits, confidence=confidence)
         )

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.places.positives import positives_of
+
+STANDARD_DEPTHS = (1, 5, 10, 20)  # N of published tables
 NEVER = np.iinfo(np.int64).max  # rank of a query without a positive among its predictions
 
 
@@ -30,21 +33,33 @@ def first_correct_ranks(predictions: NDArray[np.int64], positives: csr_array) ->
         )
     ranks = np.full(len(predictions), NEVER)
     for row, ranking in enumerate(predictions):
-        near = positives.indices[positives.indptr[row] : positives.indptr[row + 1]]
-        hits = np.flatnonzero(np.isin(ranking, near))
+        hits = np.flatnonzero(np.isin(ranking, positives_of(positives, row)))
         if len(hits):
             ranks[row] = hits[0] + 1
     return ranks
 
 
-def recall_at(
-    ns: Sequence[int], predictions: NDArray[np.int64], positives: csr_array
-) -> dict[int, float]:
+def recall_of_ranks(ranks: NDArray[np.int64], ns: Sequence[int]) -> dict[int, float]:
     """Fraction of queries with a positive among their first N predictions.
 
     This is recall@N as place recognition uses the word (Arandjelović et al., CVPR 2016);
     information retrieval calls it hit rate. A query counts once, however many of its positives
     are found, and one that has no positive still counts in the denominator.
+
+    Args:
+        ranks: Rank of the first positive of each query, from 1, shape (num_queries,).
+        ns: The depths N to report.
+
+    Returns:
+        Recall in [0, 1], keyed by N.
+    """
+    return {n: float(np.mean(ranks <= n)) for n in ns}
+
+
+def recall_at(
+    ns: Sequence[int], predictions: NDArray[np.int64], positives: csr_array
+) -> dict[int, float]:
+    """Compute recall@N of rankings, see `recall_of_ranks`.
 
     Args:
         ns: The depths N to report.
@@ -62,8 +77,7 @@ def recall_at(
     too_deep = [n for n in ns if not 1 <= n <= depth]
     if too_deep:
         raise ValueError(f"recall@N for N = {too_deep}: the ranking has a depth of {depth}")
-    ranks = first_correct_ranks(predictions, positives)
-    return {n: float(np.mean(ranks <= n)) for n in ns}
+    return recall_of_ranks(first_correct_ranks(predictions, positives), ns)
 
 
 def reached_depths(ns: Sequence[int], depth: int) -> list[int]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpr.runtime.npz import load_arrays
 
 PARTS = ("indptr", "indices", "data", "shape")
+
+
+def positives_of(positives: csr_array, row: int) -> NDArray[np.integer]:
+    """Database indices of the positives of one query, ascending; those at 0 m are among them."""
+    return np.asarray(positives.indices[positives.indptr[row] : positives.indptr[row + 1]])
 
 
 def save_positives(path: Path, positives: csr_array) -> None:

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from vpr.evaluation.query_table import errors_in_metres
 from vpr.places.index import ImageIndex
 from vpr.places.map_projection import latitude_longitude
+from vpr.places.positives import positives_of
 from vpr.retrieval.predictions import Predictions
 
 Columns = Mapping[str, Any]
@@ -86,11 +87,10 @@ def describe_predictions(
 
 
 def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool]]:
-    rows = []
-    for row, ranking in enumerate(indices):
-        near = positives.indices[positives.indptr[row] : positives.indptr[row + 1]]
-        rows.append(np.isin(ranking, near).tolist())
-    return rows
+    return [
+        np.isin(ranking, positives_of(positives, row)).tolist()
+        for row, ranking in enumerate(indices)
+    ]
 
 
 def _margins(distances: NDArray[np.float32]) -> list[float] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from vpr.report.pages import TEMPLATES, load_templates
 from vpr.report.thumbnails import thumbnail_name
+from vpr.runtime.hashing import hash_file
 
 PAGES = ("index.html", "map.html", "gallery.html")
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
@@ -82,9 +82,4 @@ def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def fingerprints(files: Sequence[Path]) -> list[tuple[str, str]]:
     """The MD5 of each file, by which dvc.lock and its history know it."""
-    found = []
-    for file in files:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False))
-        found.append((file.as_posix(), digest.hexdigest()))
-    return found
+    return [(file.as_posix(), hash_file(file)) for file in files]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
+
+DVC = (sys.executable, "-m", "dvc")  # of this Python, whatever PATH says
 
 
 def ask_dvc(*words: str) -> str:
-    """What a dvc command prints.
+    """Run a dvc command and take what it prints.
 
     Raises:
         OSError: If it fails; the message is its own.
     """
-    done = subprocess.run(["dvc", *words], capture_output=True, text=True, check=False)
+    # In UTF-8 whatever the terminal's encoding is: names may be in any script.
+    done = subprocess.run(
+        [*DVC, *words], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         raise OSError(f"dvc {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
@@ -21,7 +27,7 @@ def ask_dvc(*words: str) -> str:
 def tell_dvc(*words: str) -> bool:
     """Run a dvc command before the reader's eyes; whether it succeeded."""
     print(f"$ dvc {' '.join(words)}", flush=True)
-    return subprocess.run(["dvc", *words], check=False).returncode == 0
+    return subprocess.run([*DVC, *words], check=False).returncode == 0
 
 
 def find_cache() -> Path:

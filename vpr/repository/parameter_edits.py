@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.parameters import PARAMS_FILE, read_yaml
 
 WIDTH = 1000  # no line is wrapped
@@ -57,9 +58,8 @@ def set_params(values: Mapping[str, object], *, path: Path = PARAMS_FILE) -> lis
     if changed:
         text = io.StringIO()
         yaml.dump(content, text)
-        aside = path.with_name(f".{path.name}.part")  # on the same disk, so renaming is atomic
-        aside.write_text(text.getvalue(), encoding="utf-8")
-        aside.replace(path)
+        with replaced_whole(path) as file:
+            file.write(text.getvalue().encode())
     return changed
 
 

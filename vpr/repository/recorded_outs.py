@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vpr.runtime.hashing import hash_file
 from vpr.runtime.parameters import read_yaml
 
 LOCKS = (Path("data/dvc.lock"), Path("dvc.lock"))  # data sets are made first
@@ -93,12 +93,6 @@ def stored_at(cache: Path, md5: str) -> Path:
 def is_whole(file: Path, md5: str) -> bool:
     """Whether a file is there and its bytes have this hash, `.dir` aside."""
     return file.is_file() and hash_file(file) == md5.removesuffix(FOLDER)
-
-
-def hash_file(file: Path) -> str:
-    """MD5 of a file's bytes, as DVC names them; it is no protection against intent."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _stages_of(root: Path, lock: Path) -> dict[str, Any]:

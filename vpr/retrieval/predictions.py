@@ -42,19 +42,19 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         )
 
 
-def load_predictions(path: Path) -> Predictions:
+def load_retrieval(path: Path) -> Predictions:
     """Read a ranking by distance.
 
     Raises:
         ValueError: If the file is damaged, or a row is no ranking of database images by distance.
     """
-    predictions = load_reranked(path)
+    predictions = load_predictions(path)
     if not bool((np.diff(predictions.distances, axis=1) >= 0).all()):
         raise ValueError(f"{path}: expected distances ascending in each row")
     return predictions
 
 
-def load_reranked(path: Path) -> Predictions:
+def load_predictions(path: Path) -> Predictions:
     """Read a ranking whose order may come from more than the distances.
 
     Raises:

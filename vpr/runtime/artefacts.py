@@ -53,13 +53,19 @@ def built_aside(*outs: Path, key: str | None = None) -> Iterator[tuple[Path, ...
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that takes the path's place when it is complete and on the disk."""
+    """Yield a file to write that takes the path's place when it is complete and on the disk.
+
+    It is removed if the block fails: the path is as it was.
+    """
     aside = path.with_name(f"{path.name}.new")
-    with aside.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def running_outs(scratch: Path = SCRATCH) -> dict[str, int]:

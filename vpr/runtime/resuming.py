@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ import torch
 
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.environment import ENV_FILE, installed_version
+from vpr.runtime.hashing import hash_file
 from vpr.runtime.parameters import read_yaml
 from vpr.runtime.tensors import write_tensors
 
@@ -40,8 +42,10 @@ def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -
         digest.update(text.encode() + b"\0")
     files = [*_sources(), *(file for path in inputs for file in _files(path))]
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        for file, content in zip(files, pool.map(_digest_file, files), strict=True):
-            digest.update(file.name.encode() + b"\0" + content)
+        for file, content in zip(
+            files, pool.map(partial(hash_file, algorithm="blake2b"), files), strict=True
+        ):
+            digest.update(f"{file.name}\0{content}".encode())
     return digest.hexdigest()
 
 
@@ -98,8 +102,3 @@ def _sources() -> list[Path]:
 
 def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
-def _digest_file(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").digest()

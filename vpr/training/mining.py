@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.places.positives import positives_of
+
 POOL_SIZE = 1000  # negatives looked at for an anchor, as in the references
 
 
@@ -67,7 +69,7 @@ def find_negatives(
     """
     is_negative = np.ones(len(coordinates), dtype=bool)
     is_negative[anchor] = False
-    is_negative[positives.indices[positives.indptr[anchor] : positives.indptr[anchor + 1]]] = False
+    is_negative[positives_of(positives, anchor)] = False
     if radius_m is not None:
         is_negative &= np.hypot(*(coordinates - coordinates[anchor]).T) > radius_m
     return np.flatnonzero(is_negative)
@@ -106,7 +108,7 @@ def mine_triplets(
     rows = []
     for place in rng.permutation(len(anchors)):
         anchor = int(anchors[place])
-        near = positives.indices[positives.indptr[anchor] : positives.indptr[anchor + 1]]
+        near = positives_of(positives, anchor)
         pool = rng.permutation(negatives[place])[: POOL_SIZE if hard else 1]
         if len(pool) == 0:
             continue

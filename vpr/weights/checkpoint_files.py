@@ -14,7 +14,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from vpr.runtime.tensors import save_state
+from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.tensors import plain_tensors, write_tensors
 from vpr.weights.numpy_pickles import STAND_INS
 
 Form = Literal["nanne", "bare", "safetensors"]
@@ -70,13 +71,12 @@ def save_checkpoint(
         form: `nanne`: as Nanne/pytorch-NetVlad and the challenge store it, without an optimizer;
             `bare`: the state_dict alone, which cannot hold notes; `safetensors`.
     """
-    if form == "bare":
-        save_state(path, state)
-        return
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    with path.open("wb") as file:  # an open file: torch writes a path's stem into the bytes
-        if form == "nanne":
-            torch.save({**notes, "state_dict": plain, "parallel": False}, file)
+    plain = plain_tensors(state)
+    with replaced_whole(path) as file:
+        if form == "bare":
+            write_tensors(file, plain)
+        elif form == "nanne":
+            write_tensors(file, {**notes, "state_dict": plain, "parallel": False})
         else:
             metadata = {"format": "pt", NOTES_KEY: json.dumps(notes)} if notes else {"format": "pt"}
             file.write(_stable_safetensors(plain, metadata))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import typer
 
 from vpr.commands.berlin.challenge import baseline_params, compare_with_published
 from vpr.commands.berlin.challenge_files import copy_checkpoint, place_checkpoint, unpack_set
+from vpr.repository.dvc import tell_dvc
 from vpr.repository.parameter_edits import set_params
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
@@ -45,15 +45,14 @@ def berlin(
         raise OSError(f"{Path.cwd()}: the disk is full; what was begun is removed") from None
     for path, is_new in written.items():
         print(f"{path}: {'written' if is_new else 'there already, with the same bytes'}")
-    _run("dvc", "add", "--quiet", str(SET), str(weights))
+    _run("add", "--quiet", str(SET), str(weights))
     for change in set_params(params):
         print(f"params.yaml: {change}")
-    _run("dvc", "repro")
+    _run("repro")
     print(compare_with_published(json.loads(RECALL.read_text())))
     print(NEXT.format(tracked=f"{SET}.dvc {weights}.dvc"))
 
 
-def _run(module: str, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
-    if done.returncode != 0:
-        sys.exit(done.returncode)
+def _run(*words: str) -> None:
+    if not tell_dvc(*words):
+        sys.exit(1)

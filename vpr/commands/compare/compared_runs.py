@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from vpr.commands.compare.protocol import Protocol, protocol_of_run, protocol_of_table
-from vpr.evaluation.recall import NEVER
+from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
-USUAL_DEPTHS = (1, 5, 10, 20)
 WORKSPACE = "workspace"  # as DVC calls what lies on the disk
 
 
@@ -59,7 +58,7 @@ def load_run(name: str) -> ComparedRun:
         table = _parse_table(name, Path(name).read_text(encoding="utf-8"))
         ranks = _ranks(name, table)
         deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
-        depths = tuple(n for n in USUAL_DEPTHS if n <= deepest)
+        depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
         protocol = protocol_of_table(table)
     else:
         table = _parse_table(name, _read(name, "metrics/queries.csv"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import Annotated
 
 import typer
 
 from vpr.commands.gate.limits import Diff, judge, parse_diff, parse_limit
+from vpr.repository.dvc import ask_dvc
 
 
 def gate(
@@ -31,9 +31,5 @@ def gate(
 
 
 def _diff(old: str | None, new: str | None) -> Diff:
-    command = [sys.executable, "-m", "dvc", "metrics", "diff", "--all", "--json"]
-    command += [revision for revision in (old, new) if revision]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ValueError(f"dvc metrics diff failed: {done.stderr.strip()}")
-    return parse_diff(done.stdout)
+    revisions = [revision for revision in (old, new) if revision]
+    return parse_diff(ask_dvc("metrics", "diff", "--all", "--json", *revisions))

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from vpr.places.index import ImageIndex
 from vpr.places.map_projection import latitude_longitude
+from vpr.places.positives import positives_of
 
 THRESHOLD = "accept_threshold_fitted_on_these_queries"  # in metrics/recall.json
 RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
@@ -80,8 +81,7 @@ class Truth:
         if number is None:
             return None, None
         metres = float(np.linalg.norm(place - self.query.coordinates[number]))
-        row = slice(self.positives.indptr[number], self.positives.indptr[number + 1])
-        return round(metres, 3), bool(np.isin(image, self.positives.indices[row]))
+        return round(metres, 3), bool(np.isin(image, positives_of(self.positives, number)))
 
 
 def find_threshold(metrics: object) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.predictions import check_ranking, load_predictions
+from vpr.retrieval.predictions import check_ranking, load_retrieval
 
 NOTHING = -1  # what faiss gives where it found no candidate; it never counts as found
 
@@ -32,7 +32,7 @@ def parse_rankings(path: Path, *, num_queries: int, num_database: int) -> NDArra
         ValueError: If the form is none of these, or it does not fit the ground truth.
     """
     if path.suffix == ".npz":
-        rows: list[Any] = load_predictions(path).indices.tolist()
+        rows: list[Any] = load_retrieval(path).indices.tolist()
     else:
         rows = _parse_json(path)
     if len(rows) != num_queries:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.evaluation.recall import first_correct_ranks
+from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
 from vpr.places.radius import find_positives
-
-USUAL = (1, 5, 10, 20)  # depths N of the published tables
 
 Score = dict[str, float | int]
 
@@ -35,7 +33,7 @@ def score_rankings(
         ValueError: If the rankings do not reach some N.
     """
     depth = rankings.shape[1]
-    chosen = [n for n in USUAL if n <= depth] if ns is None else ns
+    chosen = [n for n in STANDARD_DEPTHS if n <= depth] if ns is None else ns
     too_deep = [n for n in chosen if not 1 <= n <= depth]
     if too_deep:
         raise ValueError(f"recall@N for N = {too_deep}: the rankings have a depth of {depth}")
@@ -44,9 +42,10 @@ def score_rankings(
     )
     ranks = first_correct_ranks(rankings, positives)
     answerable = np.diff(positives.indptr) > 0
-    score: Score = {f"recall@{n}": float(np.mean(ranks <= n)) for n in chosen}
+    score: Score = {f"recall@{n}": of for n, of in recall_of_ranks(ranks, chosen).items()}
     if answerable.any():
-        score |= {f"recall@{n}_answerable": float(np.mean(ranks[answerable] <= n)) for n in chosen}
+        those = recall_of_ranks(ranks[answerable], chosen)
+        score |= {f"recall@{n}_answerable": of for n, of in those.items()}
     score["num_queries"] = len(ranks)
     score["num_queries_answerable"] = int(answerable.sum())
     score["num_database"] = len(truth.database.paths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer
 
 from vpr.commands.sweep.trials import Cell, Trial, as_table, list_cells, parse_trials
 from vpr.repository.dvc import ask_dvc, tell_dvc
+from vpr.repository.git import differs_from_commit, read_committed
 
 METRICS = "metrics/recall.json"
 
@@ -22,9 +22,7 @@ def sweep(
 ) -> None:
     """Run what is missing of a grid, and print recall with its intervals, the best first."""
     cells = list_cells([float(one) for one in lr.split()], [int(one) for one in clusters.split()])
-    if subprocess.run(
-        ["git", "diff", "--quiet", "HEAD", "--", "params.yaml"], check=False
-    ).returncode:
+    if differs_from_commit("params.yaml"):
         raise ValueError(
             "params.yaml: differs from the last commit: commit it, and sweep from there"
         )
@@ -44,5 +42,4 @@ def _shown() -> dict[Cell, Trial]:
 
 def _with_metrics(trials: Iterable[Trial]) -> Iterable[tuple[Trial, dict[str, Any]]]:
     for trial in trials:  # from git, since DVC's tables leave lists out
-        command = ["git", "show", f"{trial.revision}:{METRICS}"]
-        yield trial, json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        yield trial, json.loads(read_committed(METRICS, trial.revision))

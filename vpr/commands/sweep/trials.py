@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from vpr.evaluation.recall import STANDARD_DEPTHS
+
 Cell = tuple[float, int]  # learning rate, clusters
-DEPTHS = (1, 5, 10, 20)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def as_table(rows: Sequence[tuple[Trial, Mapping[str, Any]]]) -> str:
         low, high = metrics["recall@1_block_bootstrap"]
         deeper = "/".join(
             f"{metrics[key]:.3f}" if key in metrics else "-"
-            for key in (f"recall@{depth}" for depth in DEPTHS[1:])
+            for key in (f"recall@{depth}" for depth in STANDARD_DEPTHS[1:])
         )
         rate, clusters = trial.cell
         lines.append(

@@ -1,0 +1,26 @@
+"""Calls of the command git."""
+
+from __future__ import annotations
+
+import subprocess
+
+
+def differs_from_commit(path: str) -> bool:
+    """Whether a file is not as the last commit has it; False where there is no commit."""
+    command = ["git", "diff", "--quiet", "HEAD", "--", path]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 1
+
+
+def read_committed(path: str, revision: str = "HEAD") -> str:
+    """Read a file as a commit has it.
+
+    Raises:
+        OSError: If there is no such commit, or it has no such file; the message is git's.
+    """
+    command = ["git", "show", f"{revision}:{path}"]
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    if done.returncode:
+        raise OSError(f"git show {revision}:{path}: {done.stderr.strip()}")
+    return done.stdout
