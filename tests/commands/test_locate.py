@@ -24,7 +24,7 @@ from vpr.commands.locate.locating import Located, Match, find_threshold
 from vpr.commands.locate.locator import rank_photos
 from vpr.commands.locate.photo_files import find_photos
 from vpr.evaluation import metrics as evaluation
-from vpr.places.map_projection import latitude_longitude
+from vpr.places.crs import latitude_longitude
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.tensors import load_state

@@ -16,7 +16,7 @@ from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import load_features
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
-from vpr.places.radius_file import load_radius, save_radius
+from vpr.places.positives import load_radius, save_radius
 from vpr.reranking.cluster_maps import assign_positions
 from vpr.reranking.keypoint_choice import choose_keypoints, clusters_of
 from vpr.reranking.keypoints import ImageKeypoints, load_keypoints, save_keypoints

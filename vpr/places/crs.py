@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 
 MARGIN_DEG = 6.0  # sets near a border use the neighbour's zone; a UTM zone is 6 degrees wide
+NORTHERNMOST, SOUTHERNMOST = 84.0, -80.0  # latitudes of UTM
 
 
-def check_crs(name: str, coordinates: NDArray[np.float64]) -> str:
-    """Check that coordinates can be metres of a reference system.
+class Area(NamedTuple):
+    """The area that a system is made for, in degrees; west > east: across the date line."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+def parse_crs(name: str) -> CRS:
+    """Find a reference system.
 
     Args:
         name: As in `EPSG:32633`, which is UTM zone 33 north.
-        coordinates: Easting and northing in metres, shape (num_images, 2).
-
-    Returns:
-        The system's name in words.
 
     Raises:
-        ValueError: If pyproj knows no such system, it does not count metres, or the coordinates
-            lie far from the area it is made for.
+        ValueError: If pyproj knows no such system.
     """
     try:
-        crs = CRS.from_user_input(name)
+        return CRS.from_user_input(name)
     except CRSError as error:
-        raise ValueError(f"dataset.crs = {name}: no such reference system: {error}") from None
+        raise ValueError(
+            f"dataset.crs = {name}: no such reference system: pyproj does not know it "
+            f"({error}): expected a code such as EPSG:32633, or null"
+        ) from None
+
+
+def parse_metric_crs(name: str) -> CRS:
+    """Find a reference system whose coordinates are metres on a plane.
+
+    Args:
+        name: As `parse_crs` takes it.
+
+    Raises:
+        ValueError: If pyproj knows no such system, or it counts anything else.
+    """
+    crs = parse_crs(name)
     units = {axis.unit_name for axis in crs.axis_info}
     if not crs.is_projected or units != {"metre"}:
         raise ValueError(
@@ -35,24 +57,137 @@ def check_crs(name: str, coordinates: NDArray[np.float64]) -> str:
             "must be metres of a projected system, as EPSG:32633 (UTM zone 33 north); convert them "
             "with pyproj"
         )
-    _check_area(name, crs, coordinates)
+    return crs
+
+
+def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set") -> str:
+    """Check that coordinates can be metres of a reference system.
+
+    Args:
+        name: As in `EPSG:32633`, which is UTM zone 33 north.
+        coordinates: Easting and northing in metres, shape (num_images, 2).
+        side: Whose they are, for the message.
+
+    Returns:
+        The system's name in words.
+
+    Raises:
+        ValueError: If pyproj knows no such system, it does not count metres, or the coordinates'
+            middle lies far from the area it is made for.
+    """
+    crs = parse_metric_crs(name)
+    middle = np.median(coordinates, axis=0)
+    here, swapped = to_degrees(crs, np.stack([middle, middle[::-1]]))
+    if not lie_in_area(crs, here[None], margin_deg=MARGIN_DEG)[0]:
+        is_swapped = lie_in_area(crs, swapped[None], margin_deg=0)[0]
+        doubt = "easting and northing swapped?" if is_swapped else "another zone or system?"
+        raise ValueError(
+            f"dataset.crs = {name} ({crs.name}) is made for {tell_area(crs)}, but the {side}'s "
+            f"middle, easting {middle[0]:.0f} and northing {middle[1]:.0f}, would lie at longitude "
+            f"{here[1]:.2f}, latitude {here[0]:.2f}: {doubt} Coordinates of no place on Earth need "
+            "dataset.crs: null"
+        )
     return str(crs.name)
 
 
-def _check_area(name: str, crs: CRS, coordinates: NDArray[np.float64]) -> None:
-    area = crs.area_of_use
-    if area is None or area.west > area.east:  # unknown, or across the date line
-        return
-    to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    place = coordinates.mean(axis=0)
-    east, north = to_degrees.transform(*place)
-    inside = (
-        area.west - MARGIN_DEG <= east <= area.east + MARGIN_DEG
-        and area.south - MARGIN_DEG <= north <= area.north + MARGIN_DEG
-    )
-    if not inside:
+def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
+    """Positions on the globe (WGS 84) of projected coordinates.
+
+    Args:
+        coordinates: Easting and northing in metres, shape (num_images, 2).
+        crs: What they are in, as pyproj takes it: `EPSG:32633` is UTM zone 33 north.
+
+    Returns:
+        Latitude and longitude in degrees, same shape.
+
+    Raises:
+        ValueError: If the system is unknown, or coordinates lie outside it.
+    """
+    found = to_degrees(parse_crs(crs), coordinates)
+    outside = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(outside):
         raise ValueError(
-            f"dataset.crs = {name} ({crs.name}) is made for {area.name} but the set's middle, "
-            f"easting {place[0]:.0f} and northing {place[1]:.0f}, would lie at longitude "
-            f"{east:.2f}, latitude {north:.2f}: another zone, or easting and northing swapped?"
+            f"dataset.crs = {crs!r}: image {outside[0]} at {coordinates[outside[0]].tolist()} lies "
+            "outside it: are the coordinates in another system? null shows none"
         )
+    return found
+
+
+def to_degrees(crs: CRS, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Latitude and longitude (WGS 84), infinite where coordinates lie outside the system.
+
+    Args:
+        crs: The system.
+        coordinates: Easting and northing in its unit, shape (num_places, 2).
+    """
+    transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = transformer.transform(*coordinates.T)
+    return np.column_stack([latitude, longitude])
+
+
+def lie_in_area(crs: CRS, degrees: NDArray[np.float64], *, margin_deg: float) -> NDArray[np.bool_]:
+    """Whether places lie in the area that a system is made for; all do if that is unknown.
+
+    Args:
+        crs: The system.
+        degrees: Latitude and longitude, shape (num_places, 2).
+        margin_deg: Degrees by which the area is taken wider.
+    """
+    area = _area(crs)
+    latitude, longitude = degrees.T
+    if area is None:
+        return np.asarray(np.isfinite(degrees).all(axis=1), dtype=np.bool_)
+    width = (area.east - area.west) % 360 or 360
+    with np.errstate(invalid="ignore"):  # of what is infinite
+        along = (longitude - (area.west - margin_deg)) % 360
+    south, north = area.south - margin_deg, area.north + margin_deg
+    inside = np.isfinite(along) & (along <= width + 2 * margin_deg)
+    return np.asarray(inside & (south <= latitude) & (latitude <= north), dtype=np.bool_)
+
+
+def scale_error(crs: CRS, degrees: NDArray[np.float64]) -> float:
+    """How far a metre of a system is from a metre on the ground at one place, as a fraction.
+
+    Args:
+        crs: The system.
+        degrees: Latitude and longitude, shape (2,).
+
+    Returns:
+        The larger error of both axes; 0 if pyproj cannot tell.
+    """
+    factors = Proj(crs).get_factors(degrees[1], degrees[0], errcheck=False)
+    error = max(abs(factors.meridional_scale - 1), abs(factors.parallel_scale - 1))
+    return error if np.isfinite(error) else 0.0
+
+
+def utm_crs(zone: str) -> CRS:
+    """UTM on WGS 84.
+
+    Args:
+        zone: Number and hemisphere, as 33N.
+    """
+    return CRS.from_epsg((32_600 if zone.endswith("N") else 32_700) + int(zone[:-1]))
+
+
+def has_area(crs: CRS) -> bool:
+    """Whether the area is known that a system is made for."""
+    return _area(crs) is not None
+
+
+def tell_area(crs: CRS) -> str:
+    """The area that a system is made for, in words."""
+    area = _area(crs)
+    if area is None:
+        return "an area that pyproj does not know"
+    return f"longitudes {area.west:g} to {area.east:g}, latitudes {area.south:g} to {area.north:g}"
+
+
+def _area(crs: CRS) -> Area | None:
+    known = crs.area_of_use
+    if known is not None:
+        return Area(known.west, known.south, known.east, known.north)
+    if crs.utm_zone:  # given by its parameters and not by a code
+        west = 6.0 * int(crs.utm_zone[:-1]) - 186
+        south, north = (0.0, NORTHERNMOST) if crs.utm_zone[-1] == "N" else (SOUTHERNMOST, 0.0)
+        return Area(west, south, west + 6, north)
+    return None

@@ -76,5 +76,5 @@ def tell_left_out(names: Iterable[PurePath]) -> str:
     for name in sorted(names):
         by_suffix.setdefault(name.suffix.lower() or "without ending", []).append(name)
     counts = Counter({suffix: len(files) for suffix, files in by_suffix.items()}).most_common()
-    kinds = [f"{count} {suffix} ({by_suffix[suffix][0].name})" for suffix, count in counts]
-    return f"{', '.join(kinds)}; only {READ} are read"
+    kinds = [f"{count} {suffix} ({by_suffix[suffix][0].name!r})" for suffix, count in counts]
+    return f"{sum(count for _, count in counts)} files: {', '.join(kinds)}; only {READ} are read"

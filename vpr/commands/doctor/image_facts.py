@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.gathering import find_image
-from vpr.places.images import ORIENTATION, check_image
+from vpr.places.images import check_image, read_header
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
@@ -30,6 +28,7 @@ class ImageFacts:
         size_px: Width and height as stored.
         mode: Pillow's name of the pixel format.
         is_turned: Whether its EXIF data ask for a rotation or mirroring.
+        is_large: Whether it is decoded only with a limit to its longer side.
     """
 
     label: str
@@ -39,6 +38,7 @@ class ImageFacts:
     size_px: tuple[int, int] = (0, 0)
     mode: str = ""
     is_turned: bool = False
+    is_large: bool = False
 
 
 def survey_images(root: Path, truth: GroundTruth) -> list[ImageFacts]:
@@ -75,8 +75,9 @@ def _look_at(root: Path, label: str, name: str) -> ImageFacts:
         check_image(file)
     except ValueError as error:
         return ImageFacts(label, file, problem=str(error).removeprefix(f"{file}: "))
-    with Image.open(file) as image:
-        return ImageFacts(
-            label, file, None, hashlib.sha256(file.read_bytes()).hexdigest(), image.size,
-            image.mode, is_turned=image.getexif().get(ORIENTATION, 1) != 1,
-        )  # fmt: skip
+    header = read_header(file)
+    return ImageFacts(
+        label, file, None, hashlib.sha256(file.read_bytes()).hexdigest(),
+        (header.width_px, header.height_px), header.mode, is_turned=header.is_turned,
+        is_large=header.is_large,
+    )  # fmt: skip

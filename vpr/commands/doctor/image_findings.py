@@ -14,7 +14,8 @@ TREATMENT = {
     "RGBA": "with transparency: it is dropped, the colour below shows", "CMYK": "CMYK: made RGB",
     "P": "of a palette: made RGB", "1": "black and white: made RGB",
     "I;16": "16-bit greyscale: scaled to 8 bits", "I;16B": "16-bit greyscale: scaled to 8 bits",
-    "I": "16-bit greyscale: scaled to 8 bits",
+    "I": "32-bit greyscale: scaled to 8 bits by the range it fills",
+    "F": "greyscale in fractions: scaled to 8 bits by the range it fills",
 }  # fmt: skip
 SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
 
@@ -65,6 +66,17 @@ def check_sizes(facts: Sequence[ImageFacts]) -> Finding:
     if len(counts) > 1:
         words += ": nothing to do, only images of one size are computed together"
     return Finding("image sizes", words or "no image to measure", ok=True)
+
+
+def check_large(facts: Sequence[ImageFacts], max_side_px: int | None) -> Finding:
+    """Images so large that they are decoded only where they are scaled down."""
+    large = [one for one in usable(facts) if one.is_large]
+    if not large:
+        return Finding("large images", "none", ok=True)
+    words = _listed(large, len(facts))
+    if max_side_px is None:
+        return Finding("large images", f"{words}: set trunk.max_side_px", ok=False)
+    return Finding("large images", f"{words}: scaled down to {max_side_px} pixels", ok=True)
 
 
 def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
