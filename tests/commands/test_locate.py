@@ -271,6 +271,32 @@ def test_of_a_folder_only_files_are_photos(tmp_path: Path) -> None:
         find_photos([tmp_path])
 
 
+def test_what_a_folder_holds_beside_photos_is_counted_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (
+        "a.jpg",
+        "b.JFIF",
+        "IMG_1.HEIC",
+        "IMG_2.heic",
+        "notes.txt",
+        "._a.jpg",
+        "Thumbs.db",
+    ):
+        (tmp_path / name).touch()
+    assert find_photos([tmp_path]) == [tmp_path / "a.jpg", tmp_path / "b.JFIF"]
+    told = capsys.readouterr()
+    assert told.out == ""  # which may be JSON
+    assert told.err == (
+        f"NOTE {tmp_path}: left out 3 files: 2 .heic ('IMG_1.HEIC'), 1 .txt ('notes.txt'); only "
+        "JPEG, PNG, WebP, TIFF, BMP and PPM are read\n"
+    )
+    for name in ("a.jpg", "b.JFIF"):
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=r"holds no images: left out 3 files: 2 \.heic"):
+        find_photos([tmp_path])
+
+
 def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) -> None:
     for name in (b"caf\xe9.jpg", b"\xff.jpg", "카페.jpg".encode()):
         (tmp_path / os.fsdecode(name)).touch()

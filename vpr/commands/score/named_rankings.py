@@ -92,7 +92,10 @@ def _splits(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _numbers(names: Sequence[str]) -> dict[str, int]:
-    return {_plain(name): number for number, name in reversed(list(enumerate(names)))}
+    numbers: dict[str, int] = {}
+    for number, name in enumerate(names):
+        numbers.setdefault(_plain(name), number)
+    return numbers
 
 
 def _plain(name: str) -> str:
