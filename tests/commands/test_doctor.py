@@ -15,7 +15,12 @@ from tests.support.repositories import ROOT, change, run
 from vpr.__main__ import app
 from vpr.commands.doctor import machine_findings
 from vpr.commands.doctor.image_facts import survey_images
-from vpr.commands.doctor.image_findings import check_large, check_missing, check_sizes
+from vpr.commands.doctor.image_findings import (
+    check_darkness,
+    check_large,
+    check_missing,
+    check_sizes,
+)
 from vpr.commands.doctor.machine_findings import check_disk
 from vpr.commands.doctor.place_findings import (
     check_coordinates,
@@ -162,6 +167,17 @@ def test_what_lies_beside_the_images_is_counted(workplace: Path) -> None:
         f",{NORTH}", f",{NORTH},90"), "utf-8")  # fmt: skip
     line = doctor(code=1)["listing"]
     assert line == "NOTE listing: database.csv: heading not used"
+
+
+def test_pictures_that_are_read_nearly_black_are_named(tmp_path: Path) -> None:
+    twelve_bits = np.linspace(0, 4095, 320).reshape(16, 20).astype(np.uint16)
+    Image.fromarray(twelve_bits).save(tmp_path / "deep.png")
+    Image.new("L", (20, 16), 90).save(tmp_path / "dim.png")
+    side = [ImageIndex([name], np.zeros((1, 2))) for name in ("deep.png", "dim.png")]
+    found = check_darkness(survey_images(tmp_path, GroundTruth(*side, None, "by hand")))
+    assert found.is_note
+    assert "1 of 2: database image 0 ('deep.png')" in found.words
+    assert "read as 0 to 65535: write them so that they fill that" in found.words
 
 
 def test_a_large_photo_needs_a_limit(tmp_path: Path) -> None:

@@ -11,17 +11,8 @@ from pyproj import CRS
 from vpr.datasets.degrees import fit_the_globe, like_degrees, tell_degrees
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.set_finding import Level, SetFinding
-from vpr.places.crs import (
-    MARGIN_DEG,
-    check_crs,
-    has_area,
-    lie_in_area,
-    parse_metric_crs,
-    scale_error,
-    tell_area,
-    to_degrees,
-    utm_crs,
-)
+from vpr.places.crs import MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
+from vpr.places.crs_area import has_area, lie_in_area, scale_error, tell_area, utm_crs
 
 TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
 LARGEST_SET_KM = 100.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.gathering import find_image
-from vpr.places.images import check_image, read_header
+from vpr.places.images import inspect_image
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
@@ -29,6 +29,7 @@ class ImageFacts:
         mode: Pillow's name of the pixel format.
         is_turned: Whether its EXIF data ask for a rotation or mirroring.
         is_large: Whether it is decoded only with a limit to its longer side.
+        brightest: Largest level of any colour as read, 0 to 255.
     """
 
     label: str
@@ -39,6 +40,7 @@ class ImageFacts:
     mode: str = ""
     is_turned: bool = False
     is_large: bool = False
+    brightest: int = 255
 
 
 def survey_images(root: Path, truth: GroundTruth) -> list[ImageFacts]:
@@ -72,12 +74,11 @@ def _look_at(root: Path, label: str, name: str) -> ImageFacts:
     except (ValueError, FileNotFoundError) as error:
         return ImageFacts(label, problem=str(error).removeprefix(f"{name!r}: "))
     try:
-        check_image(file)
+        found = inspect_image(file)
     except ValueError as error:
         return ImageFacts(label, file, problem=str(error).removeprefix(f"{file}: "))
-    header = read_header(file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return ImageFacts(
-        label, file, None, hashlib.sha256(file.read_bytes()).hexdigest(),
-        (header.width_px, header.height_px), header.mode, is_turned=header.is_turned,
-        is_large=header.is_large,
+        label, file, None, digest, found.size_px, found.mode, is_turned=found.is_turned,
+        is_large=found.is_large, brightest=found.brightest,
     )  # fmt: skip

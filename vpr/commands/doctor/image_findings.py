@@ -17,6 +17,7 @@ TREATMENT = {
     "I": "32-bit greyscale: scaled to 8 bits by the range it fills",
     "F": "greyscale in fractions: scaled to 8 bits by the range it fills",
 }  # fmt: skip
+DARK = 32  # of 255: nothing is seen below it
 SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
 
 
@@ -77,6 +78,17 @@ def check_large(facts: Sequence[ImageFacts], max_side_px: int | None) -> Finding
     if max_side_px is None:
         return Finding("large images", f"{words}: set trunk.max_side_px", ok=False)
     return Finding("large images", f"{words}: scaled down to {max_side_px} pixels", ok=True)
+
+
+def check_darkness(facts: Sequence[ImageFacts]) -> Finding:
+    """Images that are read nearly black, as those whose levels fill a part of 16 bits are."""
+    dark = [one for one in usable(facts) if one.brightest < DARK]
+    if not dark:
+        return Finding("dark images", "none", ok=True)
+    words = f"{_listed(dark, len(facts))}: nothing in them is brighter than {DARK} of 255"
+    if any(one.mode.startswith("I;16") for one in dark):
+        words += "; 16-bit levels are read as 0 to 65535: write them so that they fill that"
+    return Finding("dark images", words, ok=True, is_note=True)
 
 
 def check_conversions(facts: Sequence[ImageFacts]) -> Finding:

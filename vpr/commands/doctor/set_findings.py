@@ -9,6 +9,7 @@ from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.image_facts import survey_images, usable
 from vpr.commands.doctor.image_findings import (
     check_conversions,
+    check_darkness,
     check_decoding,
     check_duplicates,
     check_large,
@@ -24,7 +25,9 @@ from vpr.commands.doctor.place_findings import (
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
 
-OF_PICTURES = (check_missing, check_decoding, check_duplicates, check_sizes, check_conversions)
+OF_PICTURES = (
+    check_missing, check_decoding, check_duplicates, check_sizes, check_conversions, check_darkness,
+)  # fmt: skip
 
 
 def check_set(
