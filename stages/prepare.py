@@ -10,15 +10,15 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
+from vpr.datasets.checks import check_set, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.params import DatasetParams
 from vpr.datasets.survey import describe_set
 from vpr.places.gathering import gather_images
 from vpr.places.index import save_index
-from vpr.places.positives import save_positives
+from vpr.places.positives import save_positives, save_radius
 from vpr.places.radius import find_positives, find_training_positives
-from vpr.places.radius_file import save_radius
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -41,7 +41,7 @@ def prepare(
     query_images: Path,
     radius: Path,
 ) -> None:
-    """Read the ground truth, check every image and find the positives.
+    """Read the ground truth, check it and every image, and find the positives.
 
     Args:
         dataset: The data set's folder.
@@ -58,7 +58,8 @@ def prepare(
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     places, asked = truth.database.coordinates, truth.query.coordinates
     found = find_positives(places, asked, radius_m=radius_m)
-    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
+    notes = require_usable(check_set(truth, found, radius_m=radius_m, crs=chosen.crs))
+    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs), *notes, sep="\n")
     outs = (database, query, positives, training_positives, database_images, query_images)
     with built_aside(*outs, radius) as aside:
         save_index(aside[0], truth.database)

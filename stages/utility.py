@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from vpr.places.index import load_index
-from vpr.places.radius_file import load_radius
+from vpr.places.positives import load_radius
 from vpr.reranking.keypoint_choice import choose_keypoints
 from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.utility import (

@@ -232,6 +232,10 @@ WRONG = {
     "no images": ({".jpg": None}, r"names 'Reference_resized/Image_\(2\).jpg', which is nowhere"),
     "a damaged image": ({IMAGE: b"\xff\xd8\xff"}, f"{IMAGE}: not a readable image"),
     "a path that leads out": ({"+../../evil.txt": b"x"}, "evil.txt' leads out of the zip"),
+    "a path of Windows that leads out": (
+        {"+..\\..\\evil.txt": b"x"},
+        "evil.txt' leads out of the zip",
+    ),
     "an absolute path": ({"+/tmp/evil.txt": b"x"}, "evil.txt' leads out of the zip"),
 }
 
@@ -249,6 +253,23 @@ def test_a_wrong_zip_is_refused_in_clear_words_and_leaves_nothing(
     assert str(caught.value).startswith(f"{file}: ")
     assert sorted(contents(workplace)) == ["wrong.zip"]
     assert not (workplace.parent / "evil.txt").exists()
+
+
+def test_a_zip_of_windows_has_the_same_files(
+    workplace: Path, stand_ins: Path, zipped: Path
+) -> None:
+    file = workplace / "windows.zip"
+    with zipfile.ZipFile(zipped) as old, zipfile.ZipFile(file, "w") as new:
+        for entry in old.infolist():
+            if not entry.is_dir():
+                new.writestr(entry.filename.replace("/", "\\"), old.read(entry))
+        for name in ("Thumbs.db", "@eaDir\\berlin.mat", "._berlin.mat"):
+            new.writestr(f"컴퓨터비전\\{name}", b"of a system")
+    with opened_bundle(file) as windows, opened_bundle(stand_ins) as folder:
+        assert windows.sizes == {f"컴퓨터비전/{name}": n for name, n in folder.sizes.items()}
+    assert unpack_set(file, Path("set"))
+    names = [name for name in contents(stand_ins) if name != "NetVLAD.ipynb"]
+    assert contents(Path("set")) == {name: contents(stand_ins)[name] for name in names}
 
 
 def test_what_is_no_zip_or_a_cut_one_is_refused(workplace: Path, zipped: Path) -> None:

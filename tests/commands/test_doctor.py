@@ -15,7 +15,12 @@ from tests.support.repositories import ROOT, change, run
 from vpr.__main__ import app
 from vpr.commands.doctor import machine_findings
 from vpr.commands.doctor.image_facts import survey_images
-from vpr.commands.doctor.image_findings import check_missing, check_sizes
+from vpr.commands.doctor.image_findings import (
+    check_darkness,
+    check_large,
+    check_missing,
+    check_sizes,
+)
 from vpr.commands.doctor.machine_findings import check_disk
 from vpr.commands.doctor.place_findings import (
     check_coordinates,
@@ -124,6 +129,65 @@ def test_a_set_outside_is_told_what_that_means(workplace: Path, name: str) -> No
     assert "lies outside the repository" in line
     assert ("--temp" in line) == (name != "absolute")
     assert f"dvc add {given} -o data/" in line
+
+
+def write_places(folder: Path, place: str) -> None:
+    """Give every image of the set a place, a formula of its number n."""
+    for table, names in (("database", DATABASE), ("query", ["again.png", "wide.png"])):
+        rows = [f"{name},{eval(place, {'n': n})}" for n, name in enumerate(names)]  # noqa: S307
+        (folder / f"{table}.csv").write_text("\n".join(["path,easting,northing", *rows]), "utf-8")
+
+
+def test_what_cannot_be_right_fails_also_in_the_quick_part(workplace: Path) -> None:
+    folder = workplace / "data/mine"
+    write_places(folder, "f'{13.36123 + n / 1e4},{52.50012}'")
+    assert "they look like degrees" in doctor("--quick", code=1)["coordinates"]
+    assert "they look like degrees" in doctor(code=1)["coordinates"]
+    change(workplace, "crs: EPSG:32633", "crs: null")
+    assert "recall is 1 for any model" in doctor("--quick", code=1)["positives"]
+    write_places(folder, "f'{n + 100},{n}'")
+    lines = doctor("--quick")  # no failure, and said all the same
+    assert list(lines) == ["positives"]
+    assert lines["positives"].startswith("NOTE positives: every database image is a positive of")
+    (folder / "query.csv").unlink()
+    assert "query.csv" in doctor("--quick", code=1)["ground truth"]
+
+
+def test_frame_numbers_with_a_system_are_told_to_need_none(workplace: Path) -> None:
+    write_places(workplace / "data/mine", "f'{9 * n},0'")
+    for lines in (doctor("--quick"), doctor()):
+        assert lines["coordinates"].startswith("NOTE coordinates: finite, over 36 m x 0 m")
+        assert "latitude 0.00" in lines["coordinates"]
+        assert "set dataset.crs: null" in lines["coordinates"]
+
+
+def test_what_lies_beside_the_images_is_counted(workplace: Path) -> None:
+    table = workplace / "data/mine/database.csv"
+    table.write_text(table.read_text("utf-8").replace("northing", "northing,heading").replace(
+        f",{NORTH}", f",{NORTH},90"), "utf-8")  # fmt: skip
+    line = doctor(code=1)["listing"]
+    assert line == "NOTE listing: database.csv: heading not used"
+
+
+def test_pictures_that_are_read_nearly_black_are_named(tmp_path: Path) -> None:
+    twelve_bits = np.linspace(0, 4095, 320).reshape(16, 20).astype(np.uint16)
+    Image.fromarray(twelve_bits).save(tmp_path / "deep.png")
+    Image.new("L", (20, 16), 90).save(tmp_path / "dim.png")
+    side = [ImageIndex([name], np.zeros((1, 2))) for name in ("deep.png", "dim.png")]
+    found = check_darkness(survey_images(tmp_path, GroundTruth(*side, None, "by hand")))
+    assert found.is_note
+    assert "1 of 2: database image 0 ('deep.png')" in found.words
+    assert "read as 0 to 65535: write them so that they fill that" in found.words
+
+
+def test_a_large_photo_needs_a_limit(tmp_path: Path) -> None:
+    Image.new("L", (12_000, 9_000)).save(tmp_path / "a.jpg")
+    side = ImageIndex(["a.jpg"], np.zeros((1, 2)))
+    facts = survey_images(tmp_path, GroundTruth(side, side, None, ""))
+    assert facts[0].problem is None
+    assert check_large(facts, 1024).ok
+    refused = check_large(facts, None)
+    assert not refused.ok and "set trunk.max_side_px" in refused.words
 
 
 def places(*coordinates: tuple[float, float]) -> GroundTruth:

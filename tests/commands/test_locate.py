@@ -25,7 +25,7 @@ from vpr.commands.locate.locator import rank_photos
 from vpr.commands.locate.photo_files import find_photos
 from vpr.evaluation import metrics as evaluation
 from vpr.features.model import load_model
-from vpr.places.map_projection import latitude_longitude
+from vpr.places.crs import latitude_longitude
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.predictions import load_retrieval
 
@@ -268,6 +268,32 @@ def test_of_a_folder_only_files_are_photos(tmp_path: Path) -> None:
     assert find_photos([tmp_path]) == [tmp_path / "a.png", tmp_path / "b.JPG"]
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with pytest.raises(ValueError, match=r"gone\.jpg: there is no such photo"):
+        find_photos([tmp_path])
+
+
+def test_what_a_folder_holds_beside_photos_is_counted_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (
+        "a.jpg",
+        "b.JFIF",
+        "IMG_1.HEIC",
+        "IMG_2.heic",
+        "notes.txt",
+        "._a.jpg",
+        "Thumbs.db",
+    ):
+        (tmp_path / name).touch()
+    assert find_photos([tmp_path]) == [tmp_path / "a.jpg", tmp_path / "b.JFIF"]
+    told = capsys.readouterr()
+    assert told.out == ""  # which may be JSON
+    assert told.err == (
+        f"NOTE {tmp_path}: left out 3 files: 2 .heic ('IMG_1.HEIC'), 1 .txt ('notes.txt'); only "
+        "JPEG, PNG, WebP, TIFF, BMP and PPM are read\n"
+    )
+    for name in ("a.jpg", "b.JFIF"):
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=r"holds no images: left out 3 files: 2 \.heic"):
         find_photos([tmp_path])
 
 

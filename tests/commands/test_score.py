@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -128,6 +129,87 @@ def test_truth_in_another_form_than_mat(tmp_path: Path) -> None:
         assert score_of(file, truth, "--radius", 5, "--n", "1")["recall@1"] == pytest.approx(1 / 3)
     message = ask("--predictions", file, "--truth", tmp_path, code=1)
     assert "--radius: expected metres above 0, found None" in message
+
+
+def name_lists(tmp_path: Path) -> Path:
+    """The same places under names that a person gives: Korean, a folder, a space."""
+    database = ImageIndex([f"db/거리 {letter}.jpg" for letter in "abcd"], DATABASE.coordinates)
+    query = ImageIndex([f"query/{letter}.jpg" for letter in "xyz"], QUERY.coordinates)
+    save_dbstruct(tmp_path / "names.mat", database=database, query=query, radius_m=5)
+    return tmp_path / "names.mat"
+
+
+def test_pairs_of_hloc_are_scored_by_their_names_in_any_order_of_queries(tmp_path: Path) -> None:
+    truth = name_lists(tmp_path)
+    lines = [
+        f"query/{'xyz'[query]}.jpg db/거리 {'abcd'[image]}.jpg"
+        for query in (2, 0, 1)
+        for image in RANKING[query]
+    ]
+    file = tmp_path / "pairs-query-netvlad2.txt"
+    for text in ("\n".join(lines), normalize("NFD", "\r\n".join(lines).replace("db/", "db\\"))):
+        file.write_text(text, "utf-8")
+        found = score_of(file, truth, "--n", "1,2")
+        assert (found["recall@1"], found["recall@2"]) == pytest.approx((1 / 3, 2 / 3))
+
+
+def test_the_retrieval_form_has_a_line_for_each_query(truth: Path, tmp_path: Path) -> None:
+    file = tmp_path / "retrieval.txt"
+    file.write_text("# query and its ranking\nx a b\ny d c\n\nz b a\n")
+    assert score_of(file, truth, "--n", "2")["recall@2"] == pytest.approx(2 / 3)
+    file.write_text("x a b c\ny d\nz b a\n")  # short rankings end early
+    assert score_of(file, truth, "--n", "3")["recall@3"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x a\ny b\n", "ranks 2 queries, the ground truth has 3: missing are z"),
+        ("x a\nw b\nz c\n", "line 2: 'w' is no query of the ground truth, whose first is 'x'"),
+        ("x a\ny e\nz c\n", "line 2: expected names of database images, as 'a'"),
+        ("x a 0.93\ny b 0.5\nz c 0.1\n", "found '0.93'"),
+        ("x a\nx a\ny b\nz c\n", "query 0: a database image stands twice"),
+        ("# kapture format: 1.0\n# query_image, map_image\nx, a\n", "this is kapture's pairsfile"),
+        ("x, a, 0.93\ny, b, 0.5\n", "this is kapture's pairsfile"),
+        ("", "ranks 0 queries, the ground truth has 3"),
+    ],
+)
+def test_text_that_does_not_fit_is_told_by_line_and_name(
+    truth: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "bad.txt").write_text(text)
+    message = ask("--predictions", tmp_path / "bad.txt", "--truth", truth, code=1)
+    assert message.startswith(str(tmp_path / "bad.txt"))
+    assert words in message
+
+
+def test_a_truth_in_degrees_is_refused_and_one_that_says_nothing_is_told(tmp_path: Path) -> None:
+    places = np.stack([13.36123 + 1e-4 * np.arange(4), np.full(4, 52.50012)], axis=1)
+    save_dbstruct(tmp_path / "deg.mat", database=ImageIndex(list("abcd"), places),
+                  query=ImageIndex(list("xyz"), places[:3]), radius_m=25)  # fmt: skip
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    message = ask("--predictions", file, "--truth", tmp_path / "deg.mat", code=1)
+    assert message.startswith(f"--truth {tmp_path / 'deg.mat'}: every database image is a positive")
+    assert "they look like degrees" in message
+
+    save_dbstruct(tmp_path / "a.mat", database=DATABASE, query=QUERY, radius_m=2000)
+    asked = ("--predictions", file, "--truth", tmp_path / "a.mat")
+    assert "NOTE positives: every database image is a positive of every query" in ask(*asked)
+    (note,) = json.loads(ask(*asked, "--json"))["notes"]
+    assert "recall is 1 for any model" in note
+    message = ask(*asked, "--radius", "0.001", "--n", "1")
+    assert "33.33 %" in message
+
+
+def test_foreign_files_beside_the_truth_are_counted_and_named(tmp_path: Path) -> None:
+    for side, places in (("database", DATABASE), ("queries", QUERY)):
+        (tmp_path / "set" / side).mkdir(parents=True)
+        for east, north in places.coordinates.tolist():
+            (tmp_path / "set" / side / f"@{east}@{north}@.jpg").touch()
+    (tmp_path / "set/queries/gt.txt").touch()
+    file = write(tmp_path / "a.json", {"predictions": [[0]] * 3})
+    told = ask("--predictions", file, "--truth", tmp_path / "set", "--radius", 5)
+    assert "queries: left out 1 files: 1 .txt ('gt.txt'); only JPEG" in told
 
 
 @pytest.mark.parametrize(

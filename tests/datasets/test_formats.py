@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -130,6 +131,67 @@ def test_a_csv_pair_keeps_its_sequences(tmp_path: Path, monkeypatch: pytest.Monk
     assert (database.paths, database.sequence) == (["a b.png"], ["ride 1"])
     assert (query.paths, query.sequence) == (["한.png"], None)
     assert query.coordinates.tolist() == [[389000.25, 5818000]]
+
+
+def write_tables(folder: Path, header: str, row: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for table, name in (("database", "a"), ("query", "q")):
+        (folder / f"{table}.csv").write_text(f"{header}\n{row.format(name)}\n", "utf-8")
+
+
+def test_other_columns_are_noted_and_those_that_are_needed_are_strict(tmp_path: Path) -> None:
+    write_tables(tmp_path, "path,heading,northing,easting,time", "{}.jpg,90,5818000,389000,8:00")
+    truth = parse_set(tmp_path, None)
+    assert truth.database.coordinates.tolist() == [[389_000, 5_818_000]]
+    assert truth.notes == (
+        "database.csv: heading, time not used",
+        "query.csv: heading, time not used",
+    )
+    for header in (
+        "path,heading,northing",
+        "path,easting,northing,northing",
+        "Path,easting,northing",
+    ):
+        write_tables(tmp_path, header, ",".join(["{}"] + ["1"] * header.count(",")))
+        with pytest.raises(ValueError, match=r"database\.csv: expected the columns path,easting"):
+            parse_set(tmp_path, None)
+
+
+def test_names_typed_on_windows_have_slashes(tmp_path: Path) -> None:
+    write_tables(tmp_path, "path,easting,northing", "day 1\\{}.jpg,389000,5818000")
+    assert parse_set(tmp_path, None).database.paths == ["day 1/a.jpg"]
+    one = ImageIndex(["a\\b.jpg"], np.zeros((1, 2)))
+    save_dbstruct(tmp_path / "a.mat", database=one, query=one, radius_m=5)
+    assert parse_set(tmp_path, "a.mat").query.paths == ["a/b.jpg"]
+
+
+def test_hidden_copies_of_a_mac_are_no_second_truth(tmp_path: Path) -> None:
+    make_mat(tmp_path, "a.mat")
+    (tmp_path / "._a.mat").write_bytes(b"resource fork")
+    assert parse_set(tmp_path, None).database.paths == ["a.jpg"]
+
+
+def test_a_set_typed_on_windows_and_copied_from_a_mac_is_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "set", [normalize("NFD", "서울/하나.png"), normalize("NFD", "서울/둘.png")])
+    for table, name in (("database", "하나"), ("query", "둘")):
+        (tmp_path / f"set/{table}.csv").write_text(
+            f"path,easting,northing\n서울\\{name}.png,389000,5818000\n", "utf-8"
+        )
+    made = prepared(tmp_path / "set", monkeypatch, "5")
+    assert made["database/000000.png"] != made["query/000000.png"]
+    assert load_index(Path("q.csv")).paths == ["서울/둘.png"]
+
+
+def test_what_is_said_aloud_is_printed_by_prepare(
+    named_set: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (named_set / "queries/list.txt").touch()
+    prepared(named_set, monkeypatch, "900")
+    told = capsys.readouterr().out
+    assert "NOTE positives: every database image is a positive of every query" in told
+    assert "queries: left out 1 files: 1 .txt ('list.txt')" in told
 
 
 def test_names_of_the_downloader_are_understood(tmp_path: Path) -> None:

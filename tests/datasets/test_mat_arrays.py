@@ -12,7 +12,7 @@ from scipy.io import loadmat, savemat
 
 from tests.datasets.test_dbstruct import cells
 from tests.datasets.test_mat_damage import CHAR, DOUBLE, HEADER, NUMBERS, array, element, named
-from vpr.datasets.mat_file import read_variable
+from vpr.datasets.matlab.file import read_variable
 
 UTF8, UTF16, UINT8, UINT16 = 16, 17, 2, 4
 

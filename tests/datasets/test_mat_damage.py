@@ -17,7 +17,7 @@ from scipy.io import savemat
 
 from tests.datasets.test_dbstruct import cells
 from tests.support.repositories import ROOT
-from vpr.datasets.mat_file import read_variable
+from vpr.datasets.matlab.file import read_variable
 
 HEADER = {"<": b"".ljust(124) + b"\x00\x01IM", ">": b"".ljust(124) + b"\x01\x00MI"}
 MATRIX, COMPRESSED, INT8, INT32, UINT32, DOUBLE = 14, 15, 1, 5, 6, 9
@@ -92,7 +92,7 @@ HOSTILE = {
 def test_claims_that_the_bytes_do_not_bear_out_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    monkeypatch.setattr("vpr.datasets.mat_elements.MAX_BYTES", LIMIT)
+    monkeypatch.setattr("vpr.datasets.matlab.elements.MAX_BYTES", LIMIT)
     file = tmp_path / "a.mat"
     file.write_bytes(HEADER["<"] + HOSTILE[words])
     with pytest.raises(ValueError, match=r"a\.mat: not a readable .mat file") as caught:
@@ -104,7 +104,7 @@ def test_claims_that_the_bytes_do_not_bear_out_are_refused(
 def test_a_bomb_in_another_variable_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vpr.datasets.mat_elements.MAX_BYTES", LIMIT)
+    monkeypatch.setattr("vpr.datasets.matlab.elements.MAX_BYTES", LIMIT)
     file = tmp_path / "a.mat"
     other = packed(ZEROS.replace(b"dbStruct", b"anything"))
     one = array(NUMBERS, (1, 1), element(DOUBLE, struct.pack("<d", 7)), name=b"dbStruct")

@@ -121,6 +121,17 @@ def gif() -> None:
     Image.new("RGB", (8, 8)).save("set/cmyk.jpg", "GIF")
 
 
+def mercator() -> None:
+    places = np.array([[1_487_000.0, 6_890_000.0]] * 2)
+    names = ImageIndex(DATABASE[:2], places), ImageIndex(QUERY, places)
+    save_dbstruct(Path("set/set.mat"), database=names[0], query=names[1], radius_m=6)
+    change(Path(), "EPSG:32633", "EPSG:3857")
+
+
+def deep() -> None:
+    Image.fromarray(np.array([[0, 2**30]], dtype=np.int32)).save("set/deep.png", "TIFF")
+
+
 def link_out() -> None:
     Path("set/cmyk.jpg").unlink()
     Path("set/cmyk.jpg").symlink_to("../params.yaml")
@@ -165,6 +176,13 @@ BAD = {
         "params.yaml: prepare.radius_m = 'wide'"),
     "coordinates in degrees": (
         lambda: change(Path(), "EPSG:32633", "EPSG:4326"), "dataset.crs = EPSG:4326 .* in degree"),
+    "degrees for metres": (
+        lambda: save_truth(places=np.array([[13.36, 52.5], [13.361, 52.5], [13.362, 52.5]])),
+        "the database coordinates are not in its metres: they look like degrees"),
+    "no metre scale": (mercator, "its metres are off by 64%"),
+    "no positive at all": (
+        lambda: save_truth(places=PLACES + 500), "no query has a positive within 6 m"),
+    "32-bit picture of no scale": (deep, "database image 2: .*deep.png: .*white cannot be told"),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,137 @@ def test_exif_rotation_is_applied_to_pixels_and_size(tmp_path: Path) -> None:
     RED.save(tmp_path / "a.jpg", exif=exif)
     assert read_image(tmp_path / "a.jpg", max_side_px=None).shape == (40, 20, 3)
     assert read_size(tmp_path / "a.jpg", max_side_px=None) == (40, 20)
+
+
+def exif_block(orientation: int, *, kind: int, count: int, value: bytes) -> bytes:
+    """EXIF data of two entries: the orientation, and X resolution as a value of some kind."""
+    start = struct.pack("<HHHIHH", 2, 0x0112, 3, 1, orientation, 0)
+    resolution = struct.pack("<HHII", 0x011A, kind, count, 8 + 2 + 2 * 12 + 4)
+    return b"Exif\0\0II*\0\x08\0\0\0" + start + resolution + bytes(4) + value
+
+
+UNWRITABLE = {  # values that Pillow reads and cannot write again
+    "signed rational": exif_block(6, kind=10, count=1, value=struct.pack("<ii", -1, 0)),
+    "text": exif_block(6, kind=2, count=6, value=b"72dpi\0"),
+}
+QUARTERS = np.zeros((16, 32, 3), np.uint8)
+QUARTERS[:8, :16] = 255  # white at the top left alone
+
+
+@pytest.mark.parametrize("kind", UNWRITABLE)
+def test_pixels_turn_by_the_orientation_whatever_else_the_exif_data_say(
+    tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "a.jpg"
+    Image.fromarray(QUARTERS).save(file, exif=UNWRITABLE[kind], quality=95)
+    assert check_image(file) == ".jpg"
+    pixels = read_image(file, max_side_px=None)
+    assert pixels.shape[:2] == (32, 16) == read_size(file, max_side_px=None)
+    assert close(pixels[2:6, 10:14], (255, 255, 255))  # turned by a quarter to the right
+    assert close(pixels[2:6, 2:6], (0, 0, 0))
+
+
+def test_damaged_exif_data_turn_nothing(tmp_path: Path) -> None:
+    Image.fromarray(QUARTERS).save(tmp_path / "a.jpg", exif=b"Exif\0\0no directory", quality=95)
+    assert read_image(tmp_path / "a.jpg", max_side_px=None).shape[:2] == (16, 32)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_format_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    turns = {  # by the EXIF standard: where row 0 and column 0 of the pixels lie
+        1: QUARTERS, 2: QUARTERS[:, ::-1], 3: QUARTERS[::-1, ::-1], 4: QUARTERS[::-1],
+        5: QUARTERS.swapaxes(0, 1), 6: np.rot90(QUARTERS, -1),
+        7: QUARTERS[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(QUARTERS),
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(QUARTERS)
+    picture.save(tmp_path / "a.tif", tiffinfo={0x0112: orientation})
+    picture.save(tmp_path / "a.png", exif=exif)
+    picture.save(tmp_path / "a.webp", exif=exif, lossless=True)
+    for name in ("a.tif", "a.png", "a.webp"):
+        pixels = read_image(tmp_path / name, max_side_px=None)
+        np.testing.assert_array_equal(pixels, turns[orientation], err_msg=name)
+        assert read_size(tmp_path / name, max_side_px=None) == pixels.shape[:2]
+        check_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels"),
+    [
+        (np.float32, (0.0, 0.5, 1.0)), (np.float32, (0, 127.5, 255)),
+        (np.float32, (0, 32_767.5, 65_535)), (np.int32, (0, 127.5, 255)),
+        (np.int32, (0, 32_767.5, 65_535)), (np.uint16, (0, 32_767.5, 65_535)),
+    ],
+)  # fmt: skip
+def test_deep_pictures_are_scaled_by_the_range_that_they_fill(
+    tmp_path: Path, kind: type, levels: tuple[float, ...]
+) -> None:
+    rows = np.repeat(np.array([levels]), 4, axis=0).astype(kind)
+    Image.fromarray(rows).save(tmp_path / "a.tif")
+    pixels = read_image(tmp_path / "a.tif", max_side_px=None)
+    for column, level in enumerate((0, 127, 255)):
+        assert close(pixels[:, column], (level, level, level))
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels"),
+    [(np.float32, (0, 3.5)), (np.float32, (-1, 1)), (np.float32, (0, np.nan)),
+     (np.float32, (0, 1e9)), (np.int32, (0, 2**30)), (np.int32, (-5, 200)),
+     (np.int32, (0, 1023))],
+)  # fmt: skip
+def test_a_picture_whose_white_cannot_be_told_is_refused_by_check_and_reading(
+    tmp_path: Path, kind: type, levels: tuple[float, float]
+) -> None:
+    Image.fromarray(np.array([levels] * 2).astype(kind)).save(tmp_path / "a.tif")
+    for act in (check_image, lambda file: read_image(file, max_side_px=None)):
+        with pytest.raises(ValueError, match=r"a\.tif: not a readable image as it is: its levels"):
+            act(tmp_path / "a.tif")
+
+
+@pytest.fixture(scope="module")
+def large_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo of a telephone's 200 megapixels, upright by its EXIF data: red above, blue below."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = Image.new("RGB", (16_320, 12_240), (200, 30, 30))
+    photo.paste((30, 30, 200), (8_160, 0, 16_320, 12_240))
+    photo.save(tmp_path_factory.mktemp("large") / "large.jpg", exif=exif)
+    return tmp_path_factory.getbasetemp() / "large0/large.jpg"
+
+
+def test_a_photo_of_200_megapixels_is_read_where_a_side_is_set(large_photo: Path) -> None:
+    assert check_image(large_photo) == ".jpg"
+    pixels = read_image(large_photo, max_side_px=400)
+    assert pixels.shape[:2] == (400, 300) == read_size(large_photo, max_side_px=400)
+    assert close(pixels[:190], (200, 30, 30))
+    assert close(pixels[210:], (30, 30, 200))
+    with pytest.raises(ValueError, match=r"16320 x 12240 pixels.* set trunk.max_side_px"):
+        read_image(large_photo, max_side_px=None)
+
+
+def test_a_large_photo_is_checked_to_its_end(large_photo: Path, tmp_path: Path) -> None:
+    content = large_photo.read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"cut\.jpg: not a readable image \(damaged"):
+        check_image(tmp_path / "cut.jpg")
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"\0\0\0\x18ftypheic", "it is a HEIC"), (b"\0\0\0\x1cftypavif", "it is an AVIF"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "it is a JPEG 2000"), (b"GIF89a", "it is a GIF"),
+        (b"hello", "damaged, cut off, or none of JPEG"),
+    ],
+)  # fmt: skip
+def test_a_format_that_is_not_read_is_named_with_those_that_are(
+    tmp_path: Path, start: bytes, words: str
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(start + bytes(40))
+    with pytest.raises(ValueError, match=r"JPEG, PNG, WebP, TIFF, BMP and PPM") as caught:
+        check_image(tmp_path / "a.jpg")
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(("limit", "size"), [(10, (5, 10)), (40, (20, 40)), (100, (20, 40))])

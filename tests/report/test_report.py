@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.support.browsing import Browser, chromium
 from tests.support.synthetic_run import HOSTILE, make_report, write_run
-from vpr.places.map_projection import latitude_longitude
+from vpr.places.crs import latitude_longitude
 from vpr.report.charts import collect_charts
 from vpr.report.pages import as_script, load_templates
 from vpr.report.report import headline

@@ -17,7 +17,7 @@ from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model, save_model
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
-from vpr.places.radius_file import load_radius, save_radius
+from vpr.places.positives import load_radius, save_radius
 from vpr.reranking.cluster_maps import assign_positions
 from vpr.reranking.keypoint_choice import choose_keypoints, clusters_of
 from vpr.reranking.keypoints import load_keypoints, save_keypoints

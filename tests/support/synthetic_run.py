@@ -79,7 +79,7 @@ def _write_utility(folder: Path, num_images: int) -> None:
     maps = [np.array([[[0, 0, 1, 1]] * 3])] * num_images
     place = np.full((num_images, 2), 1.5)
     utility = Utility(np.array([0.5, 0.1]), np.array([False, True]), place, kept, maps)
-    save_utility(folder, np.ones(4, dtype=bool), utility)
+    save_utility(folder, np.ones(4, dtype=bool), utility, bytes_each=136)
 
 
 def _write_rest(folder: Path) -> None:

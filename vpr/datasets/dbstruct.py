@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from vpr.datasets.form import Form, find_files
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.mat_file import read_variable
+from vpr.datasets.matlab.file import read_variable
 from vpr.places.index import ImageIndex
 
 CELLS = ("dbImage", "locDb", "qImage", "locQ", "numDb", "numQ", "posDistThr", "posDistSqThr")
@@ -129,3 +130,6 @@ def _texts(path: Path, names: NDArray[Any], part: str) -> list[str]:
     if flat.dtype.kind != "U":
         raise ValueError(f"{path}: {part}: expected names, found {names.dtype}")
     return [str(name).rstrip() for name in flat]
+
+
+DBSTRUCT = Form("a dbStruct .mat file", lambda folder: find_files(folder, "*.mat"), parse_dbstruct)

@@ -10,11 +10,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from vpr.datasets.csv_tables import TABLES
 from vpr.datasets.dbstruct import save_dbstruct
-from vpr.datasets.formats import TABLES
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_names import SIDES, utm_name
+from vpr.places.file_kinds import READ_SUFFIXES
 from vpr.places.gathering import find_image
+from vpr.places.images import check_image
 from vpr.places.index import ImageIndex
 
 Form = Literal["csv", "utm-names", "dbstruct"]
@@ -44,7 +46,7 @@ def export_set(truth: GroundTruth, source: Path, out: Path, *, to: Form, radius_
         sides = [truth.database, truth.query]
         if to == "utm-names":
             for folder, index in zip(SIDES, sides, strict=True):
-                _copy(source, index, aside, _place_names(folder, index))
+                _copy(source, index, aside, _place_names(source, folder, index))
         else:
             for index in sides:
                 _copy(source, index, aside, index.paths)
@@ -61,11 +63,17 @@ def export_set(truth: GroundTruth, source: Path, out: Path, *, to: Form, radius_
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _place_names(folder: str, index: ImageIndex) -> list[str]:
+def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
     return [
-        f"{folder}/{utm_name((place[0], place[1]), note=f'{n:06d}', suffix=Path(name).suffix)}"
+        f"{folder}/{utm_name((place[0], place[1]), note=f'{n:06d}', suffix=_suffix(source, name))}"
         for n, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True))
     ]
+
+
+def _suffix(source: Path, name: str) -> str:
+    """A name's own suffix, or where images are not known by it, that of its format."""
+    suffix = Path(name).suffix
+    return suffix if suffix.lower() in READ_SUFFIXES else check_image(find_image(source, name))
 
 
 def _copy(source: Path, index: ImageIndex, folder: Path, names: list[str]) -> None:

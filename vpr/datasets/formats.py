@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from vpr.datasets.dbstruct import parse_dbstruct
+from vpr.datasets.csv_tables import CSV_TABLES
+from vpr.datasets.dbstruct import DBSTRUCT
+from vpr.datasets.form import Form
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
-from vpr.datasets.name_lists import parse_name_lists
-from vpr.datasets.utm_names import SIDES, parse_utm_names
-from vpr.places.index import parse_index
+from vpr.datasets.name_lists import NAME_LISTS
+from vpr.datasets.utm_names import UTM_NAMES
+from vpr.places.gathering import with_slashes
+from vpr.places.index import ImageIndex
 
-TABLES = ("database.csv", "query.csv")
-FILES = (".mat", ".npz")  # forms with both sides in one file
-KNOWN = f"""a dbStruct .mat file; {" and ".join(TABLES)} with path,easting,northing[,sequence]; \
-folders {" and ".join(SIDES)} of images named @easting@northing@...@.jpg; or an .npz of utmDb, \
-utmQ and posDistThr beside *index.txt and *query.txt"""
+FORMATS: tuple[Form, ...] = (DBSTRUCT, NAME_LISTS, CSV_TABLES, UTM_NAMES)
 
 
 def parse_set(folder: Path, index: str | None) -> GroundTruth:
@@ -25,16 +25,18 @@ def parse_set(folder: Path, index: str | None) -> GroundTruth:
         index: What `find_index` takes.
 
     Returns:
-        Both sides, the radius if the form has one, and the form.
+        Both sides, the radius if the form has one, and the form. Names have slashes, also those
+        that Windows wrote.
 
     Raises:
         ValueError: If the form cannot be told, or what is there does not fit it.
     """
     path = find_index(folder, index)
-    truth = _parse(path)
+    form = _form_of(path)
+    truth = form.parse(path)
     # Of several files, one for each side, the folder is named.
-    check_ground_truth(truth, source=path if path.suffix in FILES else path.parent)
-    return truth
+    check_ground_truth(truth, source=path if form.is_one_file else path.parent)
+    return replace(truth, database=_portable(truth.database), query=_portable(truth.query))
 
 
 def find_index(folder: Path, index: str | None) -> Path:
@@ -58,32 +60,28 @@ def find_index(folder: Path, index: str | None) -> Path:
                 f"dataset.index = {index}: {path} is missing; the folder has: {inside}"
             )
         return path
-    found = [*sorted(folder.glob("*.mat")), *sorted(folder.glob("*.npz"))]
-    if (folder / TABLES[0]).is_file():
-        found.append(folder / TABLES[0])
-    if not found and _is_named_by_place(folder / SIDES[0]):  # a file that tells goes first
-        found.append(folder / SIDES[0])
+    found = [path for form in FORMATS if not form.gives_way for path in form.find(folder)]
+    if not found:
+        found = [path for form in FORMATS if form.gives_way for path in form.find(folder)]
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none of them"
         raise ValueError(
-            f"dataset.index = null: {folder} has {names}: expected one of {KNOWN}; name the one "
+            f"dataset.index = null: {folder} has {names}: expected one of {_known()}; name the one "
             "that is meant in dataset.index"
         )
     return found[0]
 
 
-def _parse(path: Path) -> GroundTruth:
-    if path.suffix == ".mat":
-        return parse_dbstruct(path)
-    if path.suffix == ".npz":
-        return parse_name_lists(path)
-    if path.name == TABLES[0]:
-        return GroundTruth(parse_index(path), parse_index(path.with_name(TABLES[1])), None, "CSV")
-    if path.is_dir() and path.name == SIDES[0]:
-        database, query = (parse_utm_names(path.parent, side) for side in SIDES)
-        return GroundTruth(database, query, None, "@easting@northing@ names")
-    raise ValueError(f"dataset.index: {path} is in no known form; known are {KNOWN}")
+def _form_of(path: Path) -> Form:
+    for form in FORMATS:
+        if path in form.find(path.parent):
+            return form
+    raise ValueError(f"dataset.index: {path} is in no known form; known are {_known()}")
 
 
-def _is_named_by_place(folder: Path) -> bool:
-    return folder.is_dir() and any(path.name.startswith("@") for path in folder.rglob("*@*"))
+def _known() -> str:
+    return "; ".join(form.words for form in FORMATS)
+
+
+def _portable(index: ImageIndex) -> ImageIndex:
+    return replace(index, paths=[with_slashes(name) for name in index.paths])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr.places.index import ImageIndex
 
@@ -20,12 +22,21 @@ class GroundTruth:
         radius_m: A database image this near to a query is a positive, in metres (or frames);
             None if the format does not tell.
         form: The format it came in, in words.
+        notes: What was found beside it and not used, a sentence each.
+        utm_zone: Of the coordinates, where the format tells: number and hemisphere, as 33N.
     """
 
     database: ImageIndex
     query: ImageIndex
     radius_m: float | None
     form: str
+    notes: tuple[str, ...] = ()
+    utm_zone: str | None = None
+
+    def sides(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Name and coordinates of each side."""
+        yield "database", self.database.coordinates
+        yield "query", self.query.coordinates
 
 
 def check_ground_truth(truth: GroundTruth, *, source: object) -> None:

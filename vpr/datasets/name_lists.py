@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.datasets.form import Form, find_files
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.index import ImageIndex
 from vpr.runtime.npz import load_arrays
@@ -39,7 +40,7 @@ def parse_name_lists(path: Path) -> GroundTruth:
 
 
 def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageIndex:
-    found = sorted(path.parent.glob(pattern))
+    found = find_files(path.parent, pattern)
     if len(found) != 1:
         raise ValueError(
             f"{path.parent}: expected one list of names {pattern} beside {path.name}, found "
@@ -56,3 +57,10 @@ def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageInde
             f"{len(names)} names; found shape {places.shape} of {places.dtype}"
         )
     return ImageIndex(names, places.astype(np.float64))
+
+
+NAME_LISTS = Form(
+    f"an .npz of {', '.join(PARTS[:2])} and {PARTS[2]} beside {' and '.join(LISTS)}",
+    lambda folder: find_files(folder, "*.npz"),
+    parse_name_lists,
+)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.crs import check_crs
+from vpr.places.crs import parse_metric_crs
 
 
 def describe_set(
@@ -18,18 +18,18 @@ def describe_set(
         truth: Both sides of the set.
         positives: Query x database; stored entries are the positives.
         radius_m: The radius that they were found with, in metres.
-        crs: Reference system of the coordinates, checked if it is known.
+        crs: Reference system of the coordinates, or None.
 
     Returns:
         Lines of text.
 
     Raises:
-        ValueError: If the coordinates cannot be of that reference system.
+        ValueError: If the reference system is none of metres.
     """
     places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
     east, north = np.ptp(places, axis=0)
     line = "" if north else " (a line: frame numbers, or metres along it)"
-    system = f" ({check_crs(crs, places)})" if crs else line
+    system = f" ({parse_metric_crs(crs).name})" if crs else line
     counts = np.diff(positives.indptr)
     return (
         f"form: {truth.form}\n"

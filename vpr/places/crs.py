@@ -7,27 +7,39 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from vpr.places.crs_area import lie_in_area, tell_area
+
 MARGIN_DEG = 6.0  # sets near a border use the neighbour's zone; a UTM zone is 6 degrees wide
 
 
-def check_crs(name: str, coordinates: NDArray[np.float64]) -> str:
-    """Check that coordinates can be metres of a reference system.
+def parse_crs(name: str) -> CRS:
+    """Find a reference system.
 
     Args:
         name: As in `EPSG:32633`, which is UTM zone 33 north.
-        coordinates: Easting and northing in metres, shape (num_images, 2).
-
-    Returns:
-        The system's name in words.
 
     Raises:
-        ValueError: If pyproj knows no such system, it does not count metres, or the coordinates
-            lie far from the area it is made for.
+        ValueError: If pyproj knows no such system.
     """
     try:
-        crs = CRS.from_user_input(name)
+        return CRS.from_user_input(name)
     except CRSError as error:
-        raise ValueError(f"dataset.crs = {name}: no such reference system: {error}") from None
+        raise ValueError(
+            f"dataset.crs = {name}: no such reference system: pyproj does not know it "
+            f"({error}): expected a code such as EPSG:32633, or null"
+        ) from None
+
+
+def parse_metric_crs(name: str) -> CRS:
+    """Find a reference system whose coordinates are metres on a plane.
+
+    Args:
+        name: As `parse_crs` takes it.
+
+    Raises:
+        ValueError: If pyproj knows no such system, or it counts anything else.
+    """
+    crs = parse_crs(name)
     units = {axis.unit_name for axis in crs.axis_info}
     if not crs.is_projected or units != {"metre"}:
         raise ValueError(
@@ -35,24 +47,69 @@ def check_crs(name: str, coordinates: NDArray[np.float64]) -> str:
             "must be metres of a projected system, as EPSG:32633 (UTM zone 33 north); convert them "
             "with pyproj"
         )
-    _check_area(name, crs, coordinates)
+    return crs
+
+
+def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set") -> str:
+    """Check that coordinates can be metres of a reference system.
+
+    Args:
+        name: As in `EPSG:32633`, which is UTM zone 33 north.
+        coordinates: Easting and northing in metres, shape (num_images, 2).
+        side: Whose they are, for the message.
+
+    Returns:
+        The system's name in words.
+
+    Raises:
+        ValueError: If pyproj knows no such system, it does not count metres, or the coordinates'
+            middle lies far from the area it is made for.
+    """
+    crs = parse_metric_crs(name)
+    middle = np.median(coordinates, axis=0)
+    here, swapped = to_degrees(crs, np.stack([middle, middle[::-1]]))
+    if not lie_in_area(crs, here[None], margin_deg=MARGIN_DEG)[0]:
+        is_swapped = lie_in_area(crs, swapped[None], margin_deg=0)[0]
+        doubt = "easting and northing swapped?" if is_swapped else "another zone or system?"
+        raise ValueError(
+            f"dataset.crs = {name} ({crs.name}) is made for {tell_area(crs)}, but the {side}'s "
+            f"middle, easting {middle[0]:.0f} and northing {middle[1]:.0f}, would lie at longitude "
+            f"{here[1]:.2f}, latitude {here[0]:.2f}: {doubt} Coordinates of no place on Earth need "
+            "dataset.crs: null"
+        )
     return str(crs.name)
 
 
-def _check_area(name: str, crs: CRS, coordinates: NDArray[np.float64]) -> None:
-    area = crs.area_of_use
-    if area is None or area.west > area.east:  # unknown, or across the date line
-        return
-    to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    place = coordinates.mean(axis=0)
-    east, north = to_degrees.transform(*place)
-    inside = (
-        area.west - MARGIN_DEG <= east <= area.east + MARGIN_DEG
-        and area.south - MARGIN_DEG <= north <= area.north + MARGIN_DEG
-    )
-    if not inside:
+def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
+    """Positions on the globe (WGS 84) of projected coordinates.
+
+    Args:
+        coordinates: Easting and northing in metres, shape (num_images, 2).
+        crs: What they are in, as pyproj takes it: `EPSG:32633` is UTM zone 33 north.
+
+    Returns:
+        Latitude and longitude in degrees, same shape.
+
+    Raises:
+        ValueError: If the system is unknown, or coordinates lie outside it.
+    """
+    found = to_degrees(parse_crs(crs), coordinates)
+    outside = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(outside):
         raise ValueError(
-            f"dataset.crs = {name} ({crs.name}) is made for {area.name} but the set's middle, "
-            f"easting {place[0]:.0f} and northing {place[1]:.0f}, would lie at longitude "
-            f"{east:.2f}, latitude {north:.2f}: another zone, or easting and northing swapped?"
+            f"dataset.crs = {crs!r}: image {outside[0]} at {coordinates[outside[0]].tolist()} lies "
+            "outside it: are the coordinates in another system? null shows none"
         )
+    return found
+
+
+def to_degrees(crs: CRS, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Latitude and longitude (WGS 84), infinite where coordinates lie outside the system.
+
+    Args:
+        crs: The system.
+        coordinates: Easting and northing in its unit, shape (num_places, 2).
+    """
+    transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = transformer.transform(*coordinates.T)
+    return np.column_stack([latitude, longitude])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from vpr.places.images import check_image
 from vpr.runtime.progress import track
@@ -48,6 +50,9 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
 def find_image(root: Path, name: str) -> Path:
     """The file of an image, which lies in the data set's folder.
 
+    A name is found in whichever Unicode form the system that made the file wrote it: macOS takes
+    letters and syllables apart (NFD), a table typed on Windows has them whole (NFC).
+
     Args:
         root: The data set's folder.
         name: The image's path in it.
@@ -58,7 +63,9 @@ def find_image(root: Path, name: str) -> Path:
     """
     home = root.resolve()
     check_name(name, home=home)
-    source = home / name
+    source = home / with_slashes(name)
+    if not source.exists():
+        source = _find_same_text(home, with_slashes(name)) or source
     if not source.resolve().is_relative_to(home):
         raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
     if not source.is_file():
@@ -76,7 +83,32 @@ def check_name(name: str, *, home: Path) -> None:
     Raises:
         ValueError: If it is absolute, leads out of the folder, or no path at all.
     """
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+    path = PurePosixPath(with_slashes(name))
+    if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
     if "\0" in name:
         raise ValueError(f"{name!r}: a name cannot hold a zero byte")
+
+
+def with_slashes(name: str) -> str:
+    r"""A path as every system reads it, also if Windows wrote it: `a\b.jpg` is `a/b.jpg`."""
+    return name.replace("\\", "/")
+
+
+def _find_same_text(home: Path, name: str) -> Path | None:
+    found = home
+    for part in PurePosixPath(name).parts:
+        if not (found / part).exists():
+            if not found.is_dir():
+                return None
+            entries = _entries(found, found.stat().st_mtime_ns)
+            found /= entries.get(normalize("NFC", part), part)
+        else:
+            found /= part
+    return found
+
+
+@lru_cache(maxsize=64)
+def _entries(folder: Path, _changed_ns: int) -> dict[str, str]:
+    """What a folder holds, by its name in the form NFC."""
+    return {normalize("NFC", entry.name): entry.name for entry in folder.iterdir()}

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
+
+from vpr.places.file_kinds import READ, is_junk, tell_unread
+from vpr.places.pixels import UPRIGHT, find_orientation, scaled_size, to_upright_rgb
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
             "MPO": ".jpg", "PPM": ".ppm"}  # fmt: skip
 FORMATS = [name for name in SUFFIXES if name != "MPO"]  # Pillow finds those by JPEG
-TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-ORIENTATION = 0x0112
+MAX_PIXELS = 89_478_485  # decoded at full size, Pillow's own limit: 268 MB of RGB
+MAX_JPEG_PIXELS = 2**28  # a JPEG above MAX_PIXELS is decoded at 1/2, 1/4 or 1/8 of its size
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS  # Pillow knows one limit for all; `_opened` has ours
+CHECKED_SIDE_PX = 2048  # that such a JPEG is decoded down to when it is only checked
+
+
+class Inspection(NamedTuple):
+    """What an image is, decoded once.
+
+    Args:
+        suffix: That its format goes by, as `.jpg`.
+        size_px: Width and height as stored.
+        mode: Pillow's name of the pixel format.
+        is_turned: Whether its EXIF data ask for a rotation or mirroring.
+        is_large: Whether it is decoded only with a limit to its longer side.
+        brightest: Largest level of any colour, 0 to 255.
+    """
+
+    suffix: str
+    size_px: tuple[int, int]
+    mode: str
+    is_turned: bool
+    is_large: bool
+    brightest: int
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -24,7 +49,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         ValueError: If the names do not count 000000, 000001, ...
     """
-    files = sorted(folder.iterdir())
+    files = sorted(file for file in folder.iterdir() if not is_junk(Path(file.name)))
     for number, file in enumerate(files):
         if file.stem != f"{number:06d}":
             raise ValueError(f"{folder}: expected an image {number:06d}, found {file.name}")
@@ -34,33 +59,44 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def check_image(file: Path) -> str:
-    """Decode an image fully, and tell the suffix that its format goes by.
+    """Decode an image as `read_image` does, and tell the suffix that its format goes by.
 
     Returns:
         `.jpg`, `.png` or another suffix.
 
     Raises:
-        ValueError: If the file is no still image that decodes to the end.
+        ValueError: If `read_image` could not read the file.
+    """
+    return inspect_image(file).suffix
+
+
+def inspect_image(file: Path) -> Inspection:
+    """Decode an image as `read_image` does, and say what it is.
+
+    Raises:
+        ValueError: If `read_image` could not read the file.
     """
     with _opened(file) as image:
-        image.load()
-        return SUFFIXES[str(image.format)]
+        size_px, mode, is_large = image.size, image.mode, _is_large(image)
+        is_turned = find_orientation(image) in UPRIGHT
+        colour = _decode(image, max_side_px=CHECKED_SIDE_PX if is_large else None)
+        brightest = int(np.asarray(colour).max())
+        suffix = SUFFIXES[str(image.format)]
+    return Inspection(suffix, size_px, mode, is_turned, is_large, brightest)
 
 
 def read_size(file: Path, *, max_side_px: int | None) -> tuple[int, int]:
     """Height and width in pixels that `read_image` gives, from the file's header alone."""
     with _opened(file) as image:
-        width, height = image.size
-        if image.getexif().get(ORIENTATION) in TURNED:
-            width, height = height, width
-    return _scaled(height, width, max_side_px)
+        return scaled_size(image.size, find_orientation(image), max_side_px)
 
 
 def read_image(file: Path, *, max_side_px: int | None) -> NDArray[np.uint8]:
     """Decode an image to RGB.
 
     A rotation in the EXIF data is applied. Greyscale, palette and CMYK images are converted,
-    16-bit greyscale is scaled to 8, and transparency is dropped: the colour below it shows.
+    16-bit greyscale is scaled to 8, numbers of 32 bits by the scale that they fill, and
+    transparency is dropped: the colour below it shows.
 
     Args:
         file: The image.
@@ -71,41 +107,56 @@ def read_image(file: Path, *, max_side_px: int | None) -> NDArray[np.uint8]:
         Shape (H, W, 3).
 
     Raises:
-        ValueError: If the file is no still image that decodes to the end.
+        ValueError: If the file is no still image that decodes to the end, or it is too large to
+            be decoded without `max_side_px`.
     """
     with _opened(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):
-            scaled = np.asarray(upright, dtype=np.float64) / 257
-            upright = Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
-        colour = upright.convert("RGB")
-    height, width = _scaled(colour.height, colour.width, max_side_px)
+        if max_side_px is None and _is_large(image):
+            raise ValueError(
+                f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: set "
+                "trunk.max_side_px, to which it is scaled down"
+            )
+        return np.asarray(_decode(image, max_side_px))
+
+
+def _decode(image: Image.Image, max_side_px: int | None) -> Image.Image:
+    """Upright RGB of the size that `read_size` gives."""
+    stored_px = image.size
+    if max_side_px is not None and _is_large(image):
+        image.draft(None, (max_side_px, max_side_px))
+    image.load()  # before the EXIF data, which a PNG may have at its end
+    height, width = scaled_size(stored_px, find_orientation(image), max_side_px)
+    colour = to_upright_rgb(image)
     if (width, height) != colour.size:
         colour = colour.resize((width, height), Image.Resampling.LANCZOS)
-    return np.asarray(colour)
+    return colour
 
 
-def _scaled(height: int, width: int, max_side_px: int | None) -> tuple[int, int]:
-    longer = max(height, width)
-    if max_side_px is None or longer <= max_side_px:
-        return height, width
-    factor = max_side_px / longer
-    return max(1, round(height * factor)), max(1, round(width * factor))
+def _is_large(image: Image.Image) -> bool:
+    return image.width * image.height > MAX_PIXELS
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     """An image whose decoding errors all become one ValueError that names the file."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as image:
-                if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-                    raise ValueError("it has several frames; expected a still image")
-                yield image
-    except FileNotFoundError:
+        with Image.open(file, formats=FORMATS) as image:
+            limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
+            if image.width * image.height > limit:
+                raise Image.DecompressionBombError(
+                    f"{image.width} x {image.height} pixels, at most {limit:,} are decoded of a "
+                    f"{image.format}"
+                )
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+                raise ValueError("it has several frames; expected a still image")
+            yield image
+    except (FileNotFoundError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{file}: too large to be a photo: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"{file}: not a readable image (damaged or cut off?): {error}") from None
+    except UnidentifiedImageError:
+        words = tell_unread(file) or f"damaged, cut off, or none of {READ}"
+        raise ValueError(f"{file}: not a readable image: {words}") from None
+    except Exception as error:  # damaged bytes raise many kinds in Pillow's decoders
+        doubt = "as it is" if isinstance(error, ValueError) else "(damaged or cut off?)"
+        raise ValueError(f"{file}: not a readable image {doubt}: {error}") from None

@@ -40,12 +40,31 @@ def save_index(path: Path, index: ImageIndex) -> None:
 
 
 def parse_index(path: Path) -> ImageIndex:
-    """Read a side of somebody's data set: `path,easting,northing[,sequence]`.
+    """Read a side of somebody's data set: `path,easting,northing[,sequence]`, in any order.
+
+    Other columns are not used.
 
     Raises:
         ValueError: As for `load_index`.
     """
-    return _to_index(path, _read_table(path, COLUMNS[1:]))
+    found, rows = _read_rows(path)
+    missing = [name for name in COLUMNS[1:] if found.count(name) != 1]
+    if missing or found.count("sequence") > 1:
+        raise ValueError(
+            f"{path}: expected the columns {','.join(COLUMNS[1:])}[,sequence], each once, found "
+            f"{','.join(found)}"
+        )
+    return _to_index(path, _by_column(path, found, rows))
+
+
+def find_other_columns(path: Path) -> list[str]:
+    """Columns of somebody's table that `parse_index` does not use, as heading.
+
+    Raises:
+        ValueError: If the file is no table.
+    """
+    found, _ = _read_rows(path)
+    return [name for name in found if name not in (*COLUMNS[1:], "sequence")]
 
 
 def load_index(path: Path) -> ImageIndex:
@@ -55,23 +74,28 @@ def load_index(path: Path) -> ImageIndex:
         ValueError: If a column is missing, the rows are not numbered 0..n-1 or a coordinate is
             not a finite number; the message names the file, the row and the value.
     """
-    table = _read_table(path, COLUMNS)
+    found, rows = _read_rows(path)
+    if found not in (COLUMNS, [*COLUMNS, "sequence"]):
+        raise ValueError(
+            f"{path}: expected the columns {','.join(COLUMNS)}[,sequence], found {','.join(found)}"
+        )
+    table = _by_column(path, found, rows)
     if table["index"] != [str(number) for number in range(len(table["index"]))]:
         raise ValueError(f"{path}: expected the column index to count 0, 1, 2, ...")
     return _to_index(path, table)
 
 
-def _read_table(path: Path, names: list[str]) -> dict[str, list[str]]:
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the rows without blank lines."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             found, *rows = csv.reader(file, strict=True)
     except (csv.Error, UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
-    if found not in (names, [*names, "sequence"]):
-        raise ValueError(
-            f"{path}: expected the columns {','.join(names)}[,sequence], found {','.join(found)}"
-        )
-    rows = [row for row in rows if row]  # without blank lines
+    return found, [row for row in rows if row]
+
+
+def _by_column(path: Path, found: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
     for number, row in enumerate(rows):
         if len(row) != len(found):
             raise ValueError(f"{path}: row {number}: expected {len(found)} fields, found {row}")

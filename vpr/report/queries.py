@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpr.evaluation.query_table import errors_in_metres
+from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
-from vpr.places.map_projection import latitude_longitude
 from vpr.places.positives import positives_of
 from vpr.retrieval.predictions import Predictions
 

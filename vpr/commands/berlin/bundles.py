@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from vpr.places.gathering import find_image
+from vpr.places.file_kinds import is_junk
+from vpr.places.gathering import find_image, with_slashes
 
 MAX_FILE_BYTES = 64 << 20  # of one photo or table; nothing larger is unpacked
-MACOS = "__MACOSX"  # what macOS adds to the zips it makes
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def opened_bundle(path: Path) -> Iterator[Bundle]:
     """Open a folder or a zip.
 
     Nothing is unpacked: `read_file` gives the bytes of one file, so no name in a zip decides
-    where something is written. Hidden files and those of macOS are left out.
+    where something is written. What systems lay beside a person's files is left out.
 
     Args:
         path: The folder or zip.
@@ -64,7 +64,9 @@ def opened_bundle(path: Path) -> Iterator[Bundle]:
             "(a download that was cut off, or a web page saved in its place?)"
         ) from None
     with archive:
-        yield Bundle(path, _sizes_of(path, archive), archive.open)
+        entries = _entries_of(path, archive)
+        sizes = {name: entry.file_size for name, entry in entries.items()}
+        yield Bundle(path, sizes, lambda name: archive.open(entries[name]))
 
 
 def read_file(bundle: Bundle, name: str) -> bytes:
@@ -92,19 +94,21 @@ def read_file(bundle: Bundle, name: str) -> bytes:
 def _sizes_in(folder: Path) -> dict[str, int]:
     sizes = {}
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_junk(Path(name))]
         for file in (Path(place) / name for name in names):
-            if file.is_file() and not file.name.startswith("."):
+            if file.is_file() and not is_junk(Path(file.name)):
                 sizes[file.relative_to(folder).as_posix()] = file.stat().st_size
     return sizes
 
 
-def _sizes_of(path: Path, archive: zipfile.ZipFile) -> dict[str, int]:
-    sizes = {}
+def _entries_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files of a zip by their paths, with slashes also where Windows wrote others."""
+    entries = {}
     for entry in archive.infolist():
-        parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
-        if ".." in parts or parts[:1] == ("/",):
+        name = PurePosixPath(with_slashes(entry.filename))
+        if ".." in name.parts or name.is_absolute():
             raise ValueError(f"{path}: {entry.filename!r} leads out of the zip: nothing is taken")
-        if not entry.is_dir() and MACOS not in parts and not parts[-1].startswith("."):
-            sizes[entry.filename] = entry.file_size
-    return sizes
+        is_folder = entry.filename.endswith(("/", "\\"))
+        if not is_folder and name.parts and not is_junk(name):
+            entries[name.as_posix()] = entry
+    return entries

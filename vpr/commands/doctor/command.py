@@ -27,6 +27,7 @@ from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.machine_findings import check_disk, check_faiss_gpu, check_torch_gpu
+from vpr.commands.doctor.place_findings import check_quickly
 from vpr.commands.doctor.readiness import (
     check_dataset,
     check_names,
@@ -74,7 +75,7 @@ def doctor(
     all_ok = True
     for finding in _findings(quick=quick):
         all_ok = all_ok and finding.ok
-        if not (quick and finding.ok):
+        if not (quick and finding.ok and not finding.is_loud):
             print(finding, flush=True)
     if not all_ok:
         sys.exit(1)
@@ -96,7 +97,10 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield check_runs(ROOT)
     locks = check_locks(ROOT)
     yield locks
+    has_set = dataset.ok and Path(load_param("dataset.dir", str)).is_dir()
     if quick:
+        if has_set:
+            yield from _check_places()
         return
     yield check_torch_gpu()
     yield check_faiss_gpu()
@@ -104,7 +108,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield check_sharing(ROOT)
     if locks.ok:
         yield from _check_shared()
-    if dataset.ok and Path(load_param("dataset.dir", str)).is_dir():
+    if has_set:
         yield from _check_set()
 
 
@@ -136,6 +140,14 @@ def _check_checkpoint() -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _check_places() -> Iterator[Finding]:
+    chosen = load_params("dataset", DatasetParams)
+    yield from check_quickly(
+        Path(chosen.dir), chosen.index, crs=chosen.crs,
+        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+    )  # fmt: skip
+
+
 def _check_set() -> Iterator[Finding]:
     chosen, trunk = load_params("dataset", DatasetParams), load_params("trunk", TrunkParams)
     tuned = load_params("finetune", FinetuneParams)
@@ -143,6 +155,7 @@ def _check_set() -> Iterator[Finding]:
         Path(chosen.dir), chosen.index, crs=chosen.crs,
         asked_radius_m=load_params("prepare", PrepareParams).radius_m,
         other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
+        max_side_px=trunk.max_side_px,
         check_disk=partial(
             check_disk, encoder=trunk.encoder,
             split=find_split(trunk.encoder, trunk.trainable_from),

@@ -14,12 +14,14 @@ class Finding:
         words: What is there, or what to do.
         ok: Whether a run can start with it.
         is_note: Whether somebody should look at it although a run can start.
+        is_loud: Whether the quick part says it too, as results may mean nothing.
     """
 
     subject: str
     words: str
     ok: bool
     is_note: bool = False
+    is_loud: bool = False
 
     def __str__(self) -> str:
         """One line for a terminal."""

@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.gathering import find_image
-from vpr.places.images import ORIENTATION, check_image
+from vpr.places.images import inspect_image
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
@@ -30,6 +28,8 @@ class ImageFacts:
         size_px: Width and height as stored.
         mode: Pillow's name of the pixel format.
         is_turned: Whether its EXIF data ask for a rotation or mirroring.
+        is_large: Whether it is decoded only with a limit to its longer side.
+        brightest: Largest level of any colour as read, 0 to 255.
     """
 
     label: str
@@ -39,6 +39,8 @@ class ImageFacts:
     size_px: tuple[int, int] = (0, 0)
     mode: str = ""
     is_turned: bool = False
+    is_large: bool = False
+    brightest: int = 255
 
 
 def survey_images(root: Path, truth: GroundTruth) -> list[ImageFacts]:
@@ -72,11 +74,11 @@ def _look_at(root: Path, label: str, name: str) -> ImageFacts:
     except (ValueError, FileNotFoundError) as error:
         return ImageFacts(label, problem=str(error).removeprefix(f"{name!r}: "))
     try:
-        check_image(file)
+        found = inspect_image(file)
     except ValueError as error:
         return ImageFacts(label, file, problem=str(error).removeprefix(f"{file}: "))
-    with Image.open(file) as image:
-        return ImageFacts(
-            label, file, None, hashlib.sha256(file.read_bytes()).hexdigest(), image.size,
-            image.mode, is_turned=image.getexif().get(ORIENTATION, 1) != 1,
-        )  # fmt: skip
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return ImageFacts(
+        label, file, None, digest, found.size_px, found.mode, is_turned=found.is_turned,
+        is_large=found.is_large, brightest=found.brightest,
+    )  # fmt: skip

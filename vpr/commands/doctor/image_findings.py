@@ -14,8 +14,10 @@ TREATMENT = {
     "RGBA": "with transparency: it is dropped, the colour below shows", "CMYK": "CMYK: made RGB",
     "P": "of a palette: made RGB", "1": "black and white: made RGB",
     "I;16": "16-bit greyscale: scaled to 8 bits", "I;16B": "16-bit greyscale: scaled to 8 bits",
-    "I": "16-bit greyscale: scaled to 8 bits",
+    "I": "32-bit greyscale: scaled to 8 bits by the range it fills",
+    "F": "greyscale in fractions: scaled to 8 bits by the range it fills",
 }  # fmt: skip
+DARK = 32  # of 255: nothing is seen below it
 SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
 
 
@@ -65,6 +67,28 @@ def check_sizes(facts: Sequence[ImageFacts]) -> Finding:
     if len(counts) > 1:
         words += ": nothing to do, only images of one size are computed together"
     return Finding("image sizes", words or "no image to measure", ok=True)
+
+
+def check_large(facts: Sequence[ImageFacts], max_side_px: int | None) -> Finding:
+    """Images so large that they are decoded only where they are scaled down."""
+    large = [one for one in usable(facts) if one.is_large]
+    if not large:
+        return Finding("large images", "none", ok=True)
+    words = _listed(large, len(facts))
+    if max_side_px is None:
+        return Finding("large images", f"{words}: set trunk.max_side_px", ok=False)
+    return Finding("large images", f"{words}: scaled down to {max_side_px} pixels", ok=True)
+
+
+def check_darkness(facts: Sequence[ImageFacts]) -> Finding:
+    """Images that are read nearly black, as those whose levels fill a part of 16 bits are."""
+    dark = [one for one in usable(facts) if one.brightest < DARK]
+    if not dark:
+        return Finding("dark images", "none", ok=True)
+    words = f"{_listed(dark, len(facts))}: nothing in them is brighter than {DARK} of 255"
+    if any(one.mode.startswith("I;16") for one in dark):
+        words += "; 16-bit levels are read as 0 to 65535: write them so that they fill that"
+    return Finding("dark images", words, ok=True, is_note=True)
 
 
 def check_conversions(facts: Sequence[ImageFacts]) -> Finding:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr.commands.doctor.finding import Finding
-from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.crs import check_crs
+from vpr.datasets import coordinate_checks
+from vpr.datasets.checks import check_set
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.datasets.set_finding import Level, SetFinding
 from vpr.places.radius import find_positives, find_training_positives
-
-MAX_LONGITUDE, MAX_LATITUDE = 180.0, 90.0
-LARGEST_SET_DEG = 5.0  # no set of street photos spans more
 
 
 def check_counts(truth: GroundTruth, radius_m: float) -> Finding:
@@ -22,23 +22,36 @@ def check_counts(truth: GroundTruth, radius_m: float) -> Finding:
     return Finding("ground truth", f"{counts}, within {radius_m:g} m ({truth.form})", ok=True)
 
 
+def check_places(truth: GroundTruth, radius_m: float, crs: str | None) -> Iterator[Finding]:
+    """What prepare checks before it opens an image: coordinates, positives and the listing."""
+    sides = truth.database.coordinates, truth.query.coordinates
+    positives = find_positives(*sides, radius_m=radius_m)
+    yield from map(_as_finding, check_set(truth, positives, radius_m=radius_m, crs=crs))
+
+
+def check_quickly(
+    folder: Path, index: str | None, *, crs: str | None, asked_radius_m: float | None
+) -> Iterator[Finding]:
+    """The same of a data set's folder, as far as it needs to be said before a run.
+
+    Args:
+        folder: The data set's folder.
+        index: Its ground truth, as `find_index` takes it.
+        crs: `dataset.crs`.
+        asked_radius_m: `prepare.radius_m`.
+    """
+    try:
+        truth = parse_set(folder, index)
+        radius_m = choose_radius(truth, asked_radius_m)
+    except (ValueError, OSError) as error:
+        yield Finding("ground truth", str(error), ok=False)
+        return
+    yield from check_places(truth, radius_m, crs)
+
+
 def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
     """Whether coordinates can be metres, of the reference system if one is named."""
-    places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
-    if _look_like_degrees(places):
-        words = (
-            f"they look like degrees (the first is {places[0].tolist()}): convert them to metres "
-            "of a projected system, as EPSG:32633, with pyproj"
-        )
-        return Finding("coordinates", words, ok=True, is_note=True)
-    east, north = np.ptp(places, axis=0)
-    words = f"finite, over {east:.0f} m x {north:.0f} m"
-    if crs is None:
-        return Finding("coordinates", f"{words}; dataset.crs = null, so no map", ok=True)
-    try:
-        return Finding("coordinates", f"{words}, {check_crs(crs, places)}", ok=True)
-    except ValueError as error:
-        return Finding("coordinates", str(error), ok=False)
+    return _as_finding(coordinate_checks.check_coordinates(truth, crs))
 
 
 def check_query_positives(
@@ -84,9 +97,8 @@ def check_training_positives(truth: GroundTruth, radius_m: float, epochs: int) -
     return Finding(subject, words, ok=True, is_note=bool(lonely) and epochs > 0)
 
 
-def _look_like_degrees(places: NDArray[np.float64]) -> bool:
-    """Small numbers with fractions, in either order, that span no more than a few."""
-    largest = np.abs(places).max(axis=0)
-    small = sorted(largest)[0] <= MAX_LATITUDE and sorted(largest)[1] <= MAX_LONGITUDE
-    fractions = bool((places != places.round(3)).any())
-    return bool(small and fractions and np.ptp(places, axis=0).max() <= LARGEST_SET_DEG)
+def _as_finding(found: SetFinding) -> Finding:
+    return Finding(
+        found.subject, found.words, ok=found.level < Level.REFUSED,
+        is_note=found.level > Level.FINE, is_loud=found.level is Level.LOUD,
+    )  # fmt: skip

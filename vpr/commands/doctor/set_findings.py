@@ -9,21 +9,25 @@ from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.image_facts import survey_images, usable
 from vpr.commands.doctor.image_findings import (
     check_conversions,
+    check_darkness,
     check_decoding,
     check_duplicates,
+    check_large,
     check_missing,
     check_sizes,
 )
 from vpr.commands.doctor.place_findings import (
-    check_coordinates,
     check_counts,
+    check_places,
     check_query_positives,
     check_training_positives,
 )
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
 
-OF_PICTURES = (check_missing, check_decoding, check_duplicates, check_sizes, check_conversions)
+OF_PICTURES = (
+    check_missing, check_decoding, check_duplicates, check_sizes, check_conversions, check_darkness,
+)  # fmt: skip
 
 
 def check_set(
@@ -34,6 +38,7 @@ def check_set(
     asked_radius_m: float | None,
     other_radii_m: Sequence[float],
     epochs: int,
+    max_side_px: int | None,
     check_disk: Callable[[Sequence[Path]], Finding],
 ) -> Iterator[Finding]:
     """Read a data set, open each image, and say what is found.
@@ -45,6 +50,7 @@ def check_set(
         asked_radius_m: `prepare.radius_m`.
         other_radii_m: Radii at which queries without positives are counted too.
         epochs: `finetune.epochs`; without training, database images need no positives.
+        max_side_px: `trunk.max_side_px`.
         check_disk: Whether the disk suffices for a run over these files.
 
     Yields:
@@ -57,9 +63,10 @@ def check_set(
         yield Finding("ground truth", str(error), ok=False)
         return
     yield check_counts(truth, radius_m)
-    yield check_coordinates(truth, crs)
+    yield from check_places(truth, radius_m, crs)
     yield check_query_positives(truth, radius_m, other_radii_m)
     yield check_training_positives(truth, radius_m, epochs)
     facts = survey_images(folder, truth)
     yield from (check(facts) for check in OF_PICTURES)
+    yield check_large(facts, max_side_px)
     yield check_disk([one.file for one in usable(facts) if one.file is not None])

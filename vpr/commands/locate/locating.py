@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
-from vpr.places.map_projection import latitude_longitude
 from vpr.places.positives import positives_of
 
 THRESHOLD = "accept_threshold_fitted_on_these_queries"  # in metrics/recall.json

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vpr.places.images import SUFFIXES
-
-KNOWN = {*SUFFIXES.values(), ".jpeg", ".tiff"}
+from vpr.places.file_kinds import READ, READ_SUFFIXES, is_junk, tell_left_out
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:
     """The files, and for each folder the images in it by name; folders inside are not entered.
+
+    What else a folder holds is counted on standard error.
 
     Raises:
         ValueError: If a path is no file, a folder holds no image, or a name is not UTF-8: no
@@ -32,10 +33,14 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     # What is a broken link stays, and is refused by name.
-    images = (file for file in folder.iterdir() if file.suffix.lower() in KNOWN)
-    photos = sorted(file for file in images if not file.is_dir())
+    files = [file for file in folder.iterdir() if not (is_junk(Path(file.name)) or file.is_dir())]
+    photos = sorted(file for file in files if file.suffix.lower() in READ_SUFFIXES)
+    others = [file for file in files if file.suffix.lower() not in READ_SUFFIXES]
     if not photos:
-        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(KNOWN))})")
+        found = f"left out {tell_left_out(others)}" if others else f"only {READ} are read"
+        raise ValueError(f"{folder}: holds no images: {found}")
+    if others:
+        print(f"NOTE {folder}: left out {tell_left_out(others)}", file=sys.stderr)
     return photos
 
 

@@ -13,15 +13,19 @@ import typer
 from stages.sequence import SequenceParams
 from vpr.commands.score.foreign_rankings import parse_rankings
 from vpr.commands.score.scoring import score_rankings, tell_score
+from vpr.datasets.checks import check_set, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.radius import find_positives
 from vpr.retrieval.sequence_ranking import rank_again
 from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.parameters import load_params
 
 
 def score(
-    predictions: Annotated[Path, typer.Option(help="Our .npz, a submission, or other JSON.")],
+    predictions: Annotated[
+        Path, typer.Option(help="Our .npz, a submission, other JSON, or hloc's pairs.")
+    ],
     truth: Annotated[Path, typer.Option(help="Ground truth: a file in a known form, or a folder.")],
     n: Annotated[str | None, typer.Option(help="Depths N, as in 1,5,10,20.")] = None,
     radius: Annotated[float | None, typer.Option(help="Metres. Default: the set's own.")] = None,
@@ -42,12 +46,9 @@ def score(
             f"--radius: expected metres above 0, found {radius_m} ({truth}, {places.form}, brings "
             f"{places.radius_m})"
         )
+    notes = _check_truth(truth, places, radius_m=radius_m)
     _check_velocities(velocity or [], length=sequence)
-    rankings = parse_rankings(
-        predictions,
-        num_queries=len(places.query.paths),
-        num_database=len(places.database.paths),
-    )
+    rankings = parse_rankings(predictions, query=places.query.paths, database=places.database.paths)
     result = score_rankings(rankings, places, radius_m=radius_m, ns=_depths(n))
     text = tell_score(result)
     if sequence > 1:
@@ -62,7 +63,10 @@ def score(
         text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
         text += "\n".join(tell_score(again).split("\n")[1:])
         result |= {f"sequence_{name}": of for name, of in again.items() if "recall@" in name}
-    print(dumps(result, indent=2) if json else text)
+    if json:
+        print(dumps(result | ({"notes": notes} if notes else {}), indent=2))
+    else:
+        print(text, *notes, sep="\n")
 
 
 def _parse_truth(truth: Path) -> GroundTruth:
@@ -72,6 +76,15 @@ def _parse_truth(truth: Path) -> GroundTruth:
     try:
         return parse_set(folder, name)
     except ValueError as error:  # its words are those of params.yaml
+        raise ValueError(f"--truth {truth}: {error}") from None
+
+
+def _check_truth(truth: Path, places: GroundTruth, *, radius_m: float) -> list[str]:
+    sides = places.database.coordinates, places.query.coordinates
+    positives = find_positives(*sides, radius_m=radius_m)
+    try:
+        return require_usable(check_set(places, positives, radius_m=radius_m, crs=None))
+    except ValueError as error:
         raise ValueError(f"--truth {truth}: {error}") from None
 
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.commands.score.named_rankings import parse_names
 from vpr.retrieval.predictions import check_ranking, load_retrieval
 
 NOTHING = -1  # what faiss gives where it found no candidate; it never counts as found
 
 
-def parse_rankings(path: Path, *, num_queries: int, num_database: int) -> NDArray[np.int64]:
-    """Ranked database images of each query, from a file in any of three forms.
+def parse_rankings(
+    path: Path, *, query: Sequence[str], database: Sequence[str]
+) -> NDArray[np.int64]:
+    """Ranked database images of each query, from a file in any known form, told by its content.
 
     Our `predictions.npz`; the challenge's submission `{"Query": [{"id": 0, "positive": [...]}]}`,
-    its entries in any order; JSON with a list `predictions` that has a list for each query.
+    its entries in any order; JSON with a list `predictions` that has a list for each query; text
+    with names, as `parse_names` reads it.
 
     Args:
         path: The file.
-        num_queries: Queries of the ground truth.
-        num_database: Database images of the ground truth.
+        query: Names of the ground truth's queries.
+        database: Names of its database images.
 
     Returns:
         Database indices, best first, shape (num_queries, depth); short rankings end in -1.
@@ -34,14 +39,14 @@ def parse_rankings(path: Path, *, num_queries: int, num_database: int) -> NDArra
     if path.suffix == ".npz":
         rows: list[Any] = load_retrieval(path).indices.tolist()
     else:
-        rows = _parse_json(path)
-    if len(rows) != num_queries:
-        raise ValueError(f"{path}: ranks {len(rows)} queries, the ground truth has {num_queries}")
-    for query, row in enumerate(rows):
+        rows = _parse_text(path, query, database)
+    if len(rows) != len(query):
+        raise ValueError(f"{path}: ranks {len(rows)} queries, the ground truth has {len(query)}")
+    for number, row in enumerate(rows):
         if not isinstance(row, list) or not all(type(index) is int for index in row):
-            raise ValueError(f"{path}: query {query}: expected a list of indices, found {row!r}")
+            raise ValueError(f"{path}: query {number}: expected a list of indices, found {row!r}")
     named = [np.array([i for i in row if i != NOTHING], dtype=object) for row in rows]
-    check_ranking(named, num_database, source=path)
+    check_ranking(named, len(database), source=path)
     depth = max(map(len, rows), default=0)
     if depth == 0:
         raise ValueError(f"{path}: holds no predictions")
@@ -49,10 +54,20 @@ def parse_rankings(path: Path, *, num_queries: int, num_database: int) -> NDArra
     return np.array(padded, dtype=np.int64)
 
 
-def _parse_json(path: Path) -> list[Any]:
+def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: neither an .npz nor text in UTF-8: {error}") from None
+    if text.lstrip()[:1] in ("{", "["):
+        return _parse_json(path, text)
+    return list(parse_names(path, text, query=query, database=database))
+
+
+def _parse_json(path: Path, text: str) -> list[Any]:
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: neither an .npz nor readable JSON: {error}") from None
     if isinstance(content, dict) and isinstance(content.get("Query"), list):
         return _by_id(path, content["Query"])

@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from vpr.datasets.mat_arrays import read_array
-from vpr.datasets.mat_elements import MAX_BYTES, find_byte_order, find_variable
+from vpr.datasets.matlab.arrays import read_array
+from vpr.datasets.matlab.elements import MAX_BYTES, find_byte_order, find_variable
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_OFFSETS = (0, 512)  # MATLAB writes 512 bytes of its own before it

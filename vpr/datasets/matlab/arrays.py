@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.datasets.mat_elements import MATRIX, Element, Head, next_element, read_elements, read_head
+from vpr.datasets.matlab.elements import (
+    MATRIX,
+    Element,
+    Head,
+    next_element,
+    read_elements,
+    read_head,
+)
 
 CELL, STRUCT, TEXT = 1, 2, 4  # classes of arrays
 NUMBERS = {

@@ -1,0 +1,142 @@
+"""Whether coordinates can be metres of the reference system that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from vpr.datasets.degrees import fit_the_globe, like_degrees, tell_degrees
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.set_finding import Level, SetFinding
+from vpr.places.crs import MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
+from vpr.places.crs_area import has_area, lie_in_area, scale_error, tell_area, utm_crs
+
+TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
+LARGEST_SET_KM = 100.0
+LARGEST_SET_M = 1e6
+FROM_ZERO_M = 1e5  # coordinates that start at 0 and are of no place on Earth are smaller
+SCALE_NOTED, SCALE_REFUSED = 0.01, 0.05  # errors of a metre, as fractions
+SAME_PLACE_M = 1000.0  # datums differ by less; neighbouring zones by hundreds of kilometres
+METRES_PER_DEGREE = 111_000  # of latitude
+
+
+def check_coordinates(truth: GroundTruth, crs: str | None) -> SetFinding:
+    """Check that coordinates can be metres, of the reference system if one is named."""
+    every = np.concatenate([truth.database.coordinates, truth.query.coordinates])
+    east, north = np.ptp(every, axis=0)
+    words = f"finite, over {east:.0f} m x {north:.0f} m"
+    subject = "coordinates"
+    if crs is None:
+        strange = [tell_degrees(side, at) for side, at in truth.sides() if like_degrees(at)]
+        if strange:
+            return SetFinding(subject, strange[0], Level.LOUD)
+        return SetFinding(subject, f"{words}; dataset.crs = null, so no map", Level.FINE)
+    try:
+        system = parse_metric_crs(crs)
+        _require_zone(truth, system, crs)
+        for side, places in truth.sides():
+            _require_metres(side, places, system, crs)
+            check_crs(crs, places, side=side)
+        _require_scale(every, system, crs)
+    except ValueError as error:
+        return SetFinding(subject, str(error), Level.REFUSED)
+    doubts = [*_doubts(truth, system, crs)]
+    level = max((level for level, _ in doubts), default=Level.FINE)
+    told = [f"{words}, {system.name}", *(doubt for _, doubt in doubts)]
+    return SetFinding(subject, "; ".join(told), level)
+
+
+def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
+    """Refuse a system that is not the one that the file names tell."""
+    if truth.utm_zone is None or truth.utm_zone == system.utm_zone:
+        return
+    place = np.median(truth.database.coordinates, axis=0)[None]
+    told = utm_crs(truth.utm_zone)
+    (latitude, longitude), (other_latitude, other_longitude) = (
+        to_degrees(one, place)[0] for one in (told, system)
+    )
+    north_m = METRES_PER_DEGREE * abs(latitude - other_latitude)
+    east_m = METRES_PER_DEGREE * abs(longitude - other_longitude) * np.cos(np.radians(latitude))
+    if not np.hypot(north_m, east_m) < SAME_PLACE_M:
+        raise ValueError(
+            f"dataset.crs = {name} ({system.name}), but the file names tell UTM zone "
+            f"{truth.utm_zone}: set dataset.crs: EPSG:{told.to_epsg()}"
+        )
+
+
+def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: str) -> None:
+    """Refuse degrees and kilometres that make sense in the system's area, where metres do not."""
+    middle, fractions = np.median(places, axis=0), bool((places != places.round()).any())
+    if not has_area(system) or not fractions:  # a system of one's own may start anywhere
+        return
+    start = f"dataset.crs = {name} ({system.name}): the {side} coordinates are not in its metres:"
+    for degrees in (places, places[:, ::-1]):
+        middle_deg = np.median(degrees, axis=0)[None, ::-1]
+        is_small = np.ptp(degrees, axis=0).max() <= TOWN_DEG and fit_the_globe(degrees)
+        if is_small and lie_in_area(system, middle_deg, margin_deg=0)[0]:
+            raise ValueError(
+                f"{start} {tell_degrees(side, places)}; or set dataset.crs: null, if they are "
+                "metres of no place on Earth"
+            )
+    in_plane = bool(places.any(axis=0).all())  # metres along a line leave one at 0
+    is_small = np.ptp(places, axis=0).max() < LARGEST_SET_KM
+    if in_plane and is_small and not _lies_in(system, middle) and _lies_in(system, 1000 * middle):
+        raise ValueError(
+            f"{start} they look like kilometres (the first is {places[0].tolist()}): multiply them "
+            "by 1000"
+        )
+
+
+def _require_scale(places: NDArray[np.float64], system: CRS, name: str) -> None:
+    """Refuse a system whose metres are none on the ground."""
+    error = scale_error(system, to_degrees(system, np.median(places, axis=0)[None])[0])
+    if error > SCALE_REFUSED:
+        raise ValueError(
+            f"dataset.crs = {name} ({system.name}): its metres are off by {error:.0%} at the set's "
+            "middle, so a radius in metres means something else: convert the coordinates to a UTM "
+            "zone, as EPSG:32633, with pyproj"
+        )
+
+
+def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level, str]]:
+    """What may be right, and how often it is not."""
+    every = np.concatenate([places for _, places in truth.sides()])
+    middle = np.median(every, axis=0)
+    degrees = to_degrees(system, every)
+    latitude, longitude = to_degrees(system, middle[None])[0]
+    from_zero = bool(np.abs(middle).max() < FROM_ZERO_M)
+    if not _lies_in(system, middle) or _look_like_frames(every):
+        yield (
+            Level.LOUD if from_zero else Level.NOTE,
+            f"the set's middle would lie at longitude {longitude:.2f}, latitude {latitude:.2f}, "
+            f"and {name} is made for {tell_area(system)}, with a border that sets may cross: set "
+            "dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
+        )
+    looks = [side for side in truth.sides() if has_area(system) and like_degrees(side[1])]
+    if looks:
+        yield Level.LOUD, tell_degrees(*looks[0])
+    far = np.linalg.norm(every - middle, axis=1) > LARGEST_SET_M
+    far |= ~lie_in_area(system, degrees, margin_deg=MARGIN_DEG)
+    if far.any():
+        first = int(np.argmax(far))
+        path = [*truth.database.paths, *truth.query.paths][first]
+        yield (
+            Level.LOUD,
+            f"{np.count_nonzero(far)} of {len(every)} images lie far from all others, the first is "
+            f"{path!r} at {every[first].tolist()}: a photo without a place?",
+        )
+    error = scale_error(system, np.array([latitude, longitude]))
+    if error > SCALE_NOTED:
+        yield Level.LOUD, f"its metres are off by {error:.1%} there: a UTM zone is nearer to them"
+
+
+def _look_like_frames(places: NDArray[np.float64]) -> bool:
+    """Whether coordinates are whole numbers along an axis, as frame numbers are."""
+    return not places.any(axis=0).all() and bool((places == places.round()).all())
+
+
+def _lies_in(system: CRS, place: NDArray[np.float64]) -> bool:
+    return bool(lie_in_area(system, to_degrees(system, place[None]), margin_deg=0)[0])

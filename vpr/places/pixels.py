@@ -1,0 +1,85 @@
+"""Pixels as a person sees them: upright, RGB of 8 bits, and of which size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+ORIENTATION = 0x0112
+UPRIGHT = {  # by EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+TURNED = (5, 6, 7, 8)  # orientations that swap width and height
+DARKEST = 16  # no scale is taken of which the brightest pixel reaches less than 1/16
+
+
+def to_upright_rgb(image: Image.Image) -> Image.Image:
+    """Turn decoded pixels by their EXIF orientation, and make them RGB of 8 bits.
+
+    Args:
+        image: An image of any mode, opened from a file and decoded.
+
+    Raises:
+        ValueError: If the levels do not say what is white, or the mode has no colours.
+    """
+    turn = UPRIGHT.get(find_orientation(image))
+    upright = image if turn is None else image.transpose(turn)
+    if upright.mode.startswith(("I", "F")):
+        upright = Image.fromarray(_to_bytes(np.asarray(upright), upright.mode))
+    return upright.convert("RGB")
+
+
+def find_orientation(image: Image.Image) -> int:
+    """EXIF orientation of the pixels that Pillow gives; 1 is upright."""
+    if image.format == "TIFF":  # Pillow gives pixels and size upright already
+        return 1
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except (
+        Exception
+    ):  # damaged EXIF raises many kinds; it holds no orientation, the pixels are whole
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def scaled_size(
+    stored_px: tuple[int, int], orientation: int, max_side_px: int | None
+) -> tuple[int, int]:
+    """Height and width of an image, upright and scaled down.
+
+    Args:
+        stored_px: Width and height as stored.
+        orientation: EXIF orientation.
+        max_side_px: Largest length of the longer side, or None.
+    """
+    width, height = stored_px
+    if orientation in TURNED:
+        width, height = height, width
+    longer = max(height, width)
+    if max_side_px is None or longer <= max_side_px:
+        return height, width
+    factor = max_side_px / longer
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _to_bytes(levels: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
+    """Greyscale of more than 8 bits as 8 bits, shape (H, W).
+
+    Numbers of 16 bits fill 0 to 65535. Those of 32 bits and fractions do not say what they fill:
+    it is 0 to 1 (fractions alone), 255 or 65535, the first that holds the brightest.
+    """
+    values = np.asarray(levels, dtype=np.float64)
+    lowest, highest = values.min(), values.max()
+    scales = {"I": (255, 65_535), "F": (1, 255, 65_535)}.get(mode, (65_535,))
+    scale = next((one for one in scales if highest <= one), None)
+    is_known = scale is not None and (lowest >= 0 or mode not in ("I", "F"))
+    if scale is None or not is_known or (scale > scales[0] and highest < scale / DARKEST):
+        fills = " or ".join(f"0 to {one}" for one in scales)
+        raise ValueError(
+            f"its levels are {lowest:g} to {highest:g}, and what is white cannot be told: write "
+            f"it with levels that fill {fills}"
+        )
+    return (values * 255 / scale).round().clip(0, 255).astype(np.uint8)
