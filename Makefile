@@ -30,9 +30,7 @@ endif
 run: setup
 	$(PYTHON) -m vpr doctor --quick
 	dvc repro
-	@$(PYTHON) -m vpr lockfile
-	dvc metrics show
-	@echo "Submission: data/submission/submit.json; predictions: data/predictions.npz; per query: metrics/queries.csv"
+	@$(PYTHON) -m vpr summary
 
 # DATA and CHECKPOINT reach the shell as environment variables, so that spaces in them do no harm.
 berlin: setup

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from vpr.evaluation.acceptance import decide
 from vpr.evaluation.curves import save_curves
+from vpr.evaluation.details import split_metrics
 from vpr.evaluation.metrics import (
     describe_reranking,
     name_sequence_metrics,
@@ -47,7 +48,7 @@ class EvaluateParams:
 
 def evaluate(
     *, retrieved: Path, predictions: Path, sequenced: Path, positives: Path,
-    database: Path, query: Path, recall: Path, queries: Path, curves: Path,
+    database: Path, query: Path, recall: Path, details: Path, queries: Path, curves: Path,
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
@@ -58,7 +59,8 @@ def evaluate(
         positives: Query x database positives.
         database: Index of the database.
         query: Index of the queries.
-        recall: Metrics to write, JSON.
+        recall: Metrics that people compare, to write as JSON.
+        details: All other metrics, to write as JSON.
         queries: Table to write, a row per query.
         curves: Folder to write, a CSV file per curve.
     """
@@ -86,11 +88,12 @@ def evaluate(
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
     table = tabulate_queries(ranked, truth, places, asked, accepted=decided.accepted)
-    with built_aside(recall, queries, curves) as aside:
-        aside[0].write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-        table.to_csv(aside[1], index=False)
+    with built_aside(recall, details, queries, curves) as aside:
+        for path, part in zip(aside, split_metrics(metrics), strict=False):
+            path.write_text(json.dumps(part, indent=2, allow_nan=False) + "\n")
+        table.to_csv(aside[2], index=False)
         save_curves(
-            aside[2], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
+            aside[3], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
             precision_recall=decided.curve,
         )  # fmt: skip
 

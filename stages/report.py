@@ -38,8 +38,8 @@ class ReportParams:
 
 def report(
     *, predictions: Path, positives: Path, database: Path, query: Path, model: Path, utility: Path,
-    recall: Path, queries: Path, curves: Path, database_thumbnails: Path, query_thumbnails: Path,
-    params: Path, environment: Path, report: Path, plots_page: Path,
+    recall: Path, details: Path, queries: Path, curves: Path, database_thumbnails: Path,
+    query_thumbnails: Path, params: Path, environment: Path, report: Path, plots_page: Path,
 ) -> None:  # fmt: skip
     """Write the report.
 
@@ -50,7 +50,8 @@ def report(
         query: Index of the queries.
         model: Folder of the model, for its loss.
         utility: Folder of utility, drawn if it was measured.
-        recall: Metrics of the run.
+        recall: Metrics of the run that people compare.
+        details: All other metrics.
         queries: How each query fared.
         curves: Folder of curves; those that are there are drawn.
         database_thumbnails: Small pictures of the database.
@@ -66,7 +67,7 @@ def report(
     places, asked = load_index(database), load_index(query)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
     first = describe_predictions(ranked, truth, places, asked, table, depth=shown.depth)
-    metrics = json.loads(recall.read_text())
+    metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
         "headline": headline(metrics), "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),

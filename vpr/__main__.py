@@ -18,15 +18,15 @@ COMMANDS = {
     "export": "export",
     "gate": "gate.command",
     "locate": "locate.command",
-    "lockfile": "lockfile",
     "score": "score.command",
+    "summary": "summary",
     "sweep": "sweep.command",
     "verify": "verify.command",
 }
 
 
 class Commands(TyperGroup):
-    """Imports a command's module when it is asked for: `lockfile` need not wait for torch."""
+    """Imports a command's module when it is asked for: `summary` need not wait for torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own click
         """The names of the commands."""

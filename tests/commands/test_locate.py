@@ -17,13 +17,13 @@ from stages.trunk import TrunkParams
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
-from vpr.commands.locate import locating
 from vpr.commands.locate.command import locate
 from vpr.commands.locate.located_files import as_text
-from vpr.commands.locate.locating import Located, Match, find_threshold
+from vpr.commands.locate.locating import Located, Match
 from vpr.commands.locate.locator import rank_photos
 from vpr.commands.locate.photo_files import find_photos
-from vpr.evaluation import metrics as evaluation
+from vpr.evaluation import details
+from vpr.evaluation.details import find_threshold
 from vpr.features.model import load_model
 from vpr.places.crs import latitude_longitude
 from vpr.repository.locked_run import locked_params
@@ -59,7 +59,7 @@ def test_a_query_is_ranked_as_the_pipeline_ranked_it(
     predictions = load_retrieval(home / "data/predictions.npz")
     table = pd.read_csv("metrics/queries.csv")
     database = pd.read_csv("data/prepared/database.csv")
-    threshold = json.loads(Path("metrics/recall.json").read_text())[
+    threshold = json.loads(Path("metrics/details.json").read_text())[
         "accept_threshold_fitted_on_these_queries"
     ]
     for number, photo in zip((3, 4), found, strict=True):
@@ -227,8 +227,8 @@ def test_what_is_missing_of_the_run_is_told_before_the_network_runs(
      b'{"accept_threshold_fitted_on_these_queries": NaN}'],
 )  # fmt: skip
 def test_damaged_metrics_are_named_before_the_network_runs(copy: Path, content: bytes) -> None:
-    (copy / "metrics/recall.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"^metrics/recall\.json: damaged: .*git checkout"):
+    (copy / "metrics/details.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^metrics/details\.json: damaged: .*git checkout"):
         locate([QUERY])
 
 
@@ -367,6 +367,4 @@ def test_a_damaged_record_is_named_with_what_to_do(
 def test_without_a_threshold_every_place_counts_as_known() -> None:
     assert find_threshold({}) == np.inf
     assert find_threshold({"accept_threshold_fitted_on_these_queries": 0.7}) == 0.7
-    assert find_threshold({locating.THRESHOLD: 0.7, locating.RETRIEVAL_THRESHOLD: 0.4}) == 0.4
-    for name in ("THRESHOLD", "RETRIEVAL_THRESHOLD"):  # locate does not wait for evaluate's imports
-        assert getattr(locating, name) == getattr(evaluation, name)
+    assert find_threshold({details.THRESHOLD: 0.7, details.RETRIEVAL_THRESHOLD: 0.4}) == 0.4

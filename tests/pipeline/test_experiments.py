@@ -56,6 +56,13 @@ def test_show_has_every_experiment_with_its_parameters_and_recall(tried: Path) -
         assert metrics["recall@1"] == ours["recall@1"]  # none of these changes the first match
 
 
+@pytest.mark.parametrize("words", [("show",), ("diff", "--all")])
+def test_tables_of_metrics_fit_a_terminal(tried: Path, words: tuple[str, ...]) -> None:
+    table = run(tried, "dvc", "metrics", *words)
+    assert "recall@1" in table
+    assert max(map(len, table.split("\n"))) <= 100
+
+
 def test_diff_names_what_changed(tried: Path) -> None:
     found = json.loads(run(tried, "dvc", "exp", "diff", "--json", "main", "depth"))
     changed = found["params"]["params.yaml"]

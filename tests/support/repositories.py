@@ -48,7 +48,9 @@ def copy_repository(folder: Path) -> Path:
     """The repository's tracked files, a small demo set, and git without a commit; nothing ran."""
     for name in run(ROOT, "git", "ls-files").split("\n"):
         source = ROOT / name
-        if source.is_file() and not name.startswith(("tests/", "metrics/queries", "metrics/rec")):
+        if source.is_file() and not name.startswith(
+            ("tests/", "metrics/queries", "metrics/rec", "metrics/det")
+        ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / name)
     for lock in ("dvc.lock", "data/dvc.lock"):

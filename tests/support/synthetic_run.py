@@ -87,6 +87,7 @@ def _write_rest(folder: Path) -> None:
         (folder / name).write_bytes((ROOT / name).read_bytes())
     metrics = {"recall@1": 0.67, "recall@1_block_bootstrap": [0.5, 0.8], "num_queries": 9}
     (folder / "recall.json").write_text(json.dumps(metrics))
+    (folder / "details.json").write_text(json.dumps({"average_precision": 0.5}))
     for name in ("curves", "model"):
         (folder / name).mkdir()
     (folder / "model" / "model.pt").write_bytes(b"weights")
@@ -108,7 +109,7 @@ def make_report() -> Path:
     report(
         predictions=Path("predictions.npz"), positives=Path("positives.npz"),
         database=Path("database.csv"), query=Path("query.csv"), model=Path("model"),
-        utility=Path("utility"), recall=Path("recall.json"),
+        utility=Path("utility"), recall=Path("recall.json"), details=Path("details.json"),
         queries=Path("queries.csv"), curves=Path("curves"),
         database_thumbnails=Path("database"), query_thumbnails=Path("query"),
         params=Path("params.yaml"), environment=Path("env.yaml"),

@@ -14,12 +14,11 @@ from vpr.evaluation.acceptance import (
     fit_threshold,
     recall_at_precision,
 )
+from vpr.evaluation.details import RETRIEVAL_THRESHOLD, THRESHOLD
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
 from vpr.retrieval.predictions import Predictions
 
-THRESHOLD = "accept_threshold_fitted_on_these_queries"
-RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
 Metrics = dict[str, float | int | list[float]]
 
 

@@ -21,10 +21,11 @@ from vpr.commands.locate.located_files import (
     save_geojson,
 )
 from vpr.commands.locate.located_page import describe_photo, write_page
-from vpr.commands.locate.locating import Located, Truth, find_queries, find_threshold, locate_photos
+from vpr.commands.locate.locating import Located, Truth, find_queries, locate_photos
 from vpr.commands.locate.locator import Ranked, rank_photos
 from vpr.commands.locate.photo_files import find_photos
 from vpr.datasets.params import DatasetParams
+from vpr.evaluation.details import find_threshold
 from vpr.features.model import load_model
 from vpr.places.images import list_images
 from vpr.places.index import load_index
@@ -41,7 +42,7 @@ MODEL = Path("models/netvlad/model.pt")
 DESCRIPTORS = Path("data/descriptors/database.npy")
 WHITENING = Path("models/whitening.pt")
 WHITENED = Path("data/whitened/database.npy")
-METRICS = Path("metrics/recall.json")
+METRICS = Path("metrics/details.json")
 NEEDED = (
     MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS, PREPARED / "database.csv",
     PREPARED / "query.csv", PREPARED / "positives.npz", IMAGES / "query",

@@ -14,9 +14,6 @@ from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 
-THRESHOLD = "accept_threshold_fitted_on_these_queries"  # in metrics/recall.json
-RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
-
 
 @dataclass(frozen=True)
 class Match:
@@ -82,24 +79,6 @@ class Truth:
             return None, None
         metres = float(np.linalg.norm(place - self.query.coordinates[number]))
         return round(metres, 3), bool(np.isin(image, positives_of(self.positives, number)))
-
-
-def find_threshold(metrics: object) -> float:
-    """Largest distance at which a retrieved image is accepted; infinite if whatever comes is.
-
-    A photo is not re-ranked: where queries were, the threshold fitted on their retrieval counts.
-
-    Args:
-        metrics: What metrics/recall.json holds.
-
-    Raises:
-        ValueError: If they are no metrics, or the threshold is no number.
-    """
-    known = metrics if isinstance(metrics, dict) else {THRESHOLD: None}
-    threshold = known.get(RETRIEVAL_THRESHOLD, known.get(THRESHOLD, np.inf))
-    if not isinstance(threshold, int | float) or np.isnan(threshold):
-        raise ValueError(f"{THRESHOLD} = {threshold!r}: expected a distance")
-    return float(threshold)
 
 
 def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:
