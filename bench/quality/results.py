@@ -21,7 +21,10 @@ from vpr.evaluation.recall import STANDARD_DEPTHS
 from vpr.evaluation.uncertainty import block_bootstrap_interval
 from vpr.runtime.parameters import load_params
 
-SIFT = {"trunk.encoder": "dense_rootsift", "finetune.num_clusters": 64}
+SIFT = {
+    "trunk.encoder": "dense_rootsift", "trunk.trainable_from": "pool",
+    "finetune.num_clusters": 64,
+}  # fmt: skip
 UNTRAINED = {"finetune.epochs": 0}
 WHITENED = {"whiten.dim": 64}
 RERANKED = {"rerank.method": "sift"}
@@ -107,7 +110,7 @@ def _against(base: int, before: Measured, row: Measured, drawn: dict[str, float]
 
 
 def measure_set(clone: Path, one: DataSet) -> list[Measured]:
-    """Every row on a set, each told when it is done."""
+    """Measure every row on a set, and print each when it is done."""
     rows = []
     for name, parameters, _ in ROWS:
         extra = one.along if "sequence.length" in parameters else {}

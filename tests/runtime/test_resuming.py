@@ -75,7 +75,7 @@ def test_the_trunk_goes_on_and_gives_the_same_bytes(
     assert run("resumed") == straight
     done = [0, 2, 4, 5, 7, 8, 9][num_batches]
     told = capsys.readouterr().out
-    assert told == (f"going on after the {done} images that were done\n" if done else "")
+    assert told == (f"resuming after the {done} images that were done\n" if done else "")
     assert list(SCRATCH.iterdir()) == []
 
 
@@ -95,7 +95,7 @@ def test_other_inputs_or_parameters_start_anew(
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("float32", "bfloat16"))
     run("resumed")
-    assert "going on" not in capsys.readouterr().out
+    assert "resuming" not in capsys.readouterr().out
     assert np.load("resumed/features.npy").dtype == np.uint16
 
 
@@ -152,7 +152,7 @@ def test_training_goes_on_after_the_last_epoch_and_gives_the_same_bytes(
         finetune(**inputs, model=Path("resumed"))
     capsys.readouterr()
     finetune(**inputs, model=Path("resumed"))
-    assert "going on after epoch 1\n" in capsys.readouterr().out
+    assert "resuming after epoch 1\n" in capsys.readouterr().out
     for file in Path("straight").iterdir():
         assert file.read_bytes() == (Path("resumed") / file.name).read_bytes(), file.name
     assert list(SCRATCH.iterdir()) == []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vpr.demo.street import KERB_M, Colour, Road
 
 START_M = 15.0  # of street before the first photo
-REST_M = 105.0  # behind the last, so that it shows a street
+REST_M = 105.0  # after the last, so that it shows a street
 FOCAL = 0.72  # focal length of the database's camera in image widths
 
 

@@ -68,7 +68,7 @@ def errors_in_metres(
     if len(indices) != len(query.paths) or indices.max() >= len(database.paths):
         raise ValueError(
             f"predictions of {len(indices)} queries, up to database image {indices.max()}: the "
-            f"indices tell of {len(query.paths)} queries and {len(database.paths)} database images"
+            f"indices have {len(query.paths)} queries and {len(database.paths)} database images"
         )
     offsets = database.coordinates[indices] - query.coordinates[:, None, :]  # (queries, depth, 2)
     distances: NDArray[np.float64] = np.linalg.norm(offsets, axis=2)

@@ -32,10 +32,10 @@ def store_features(
     max_side_px: int | None,
     device: torch.device,
 ) -> None:
-    """Compute the features of images, behind those that an interrupted run left in the folder.
+    """Compute the features of images, after those that an interrupted run left in the folder.
 
     Args:
-        folder: The folder to write, or to go on with.
+        folder: The folder to write, or to resume in.
         trunk: The frozen part of the encoder.
         images: The files.
         read: Gives the pixels of a file, (H, W, 3) in RGB.
@@ -48,7 +48,7 @@ def store_features(
     """
     with FeatureWriter(folder) as writer:
         if writer.num_images:
-            print(f"going on after the {writer.num_images} images that were done")
+            print(f"resuming after the {writer.num_images} images that were done")
         left = images[writer.num_images :]
         sizes = [read_size(image, max_side_px=max_side_px) for image in left]
         announce_features(left, sizes, trunk, device)

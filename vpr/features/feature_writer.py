@@ -1,4 +1,4 @@
-"""Writing local features image by image, to go on with after a kill."""
+"""Writing local features image by image, so that a killed run can resume."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
 class FeatureWriter:
     """Writes the features of a folder map by map, so that they never lie in memory together.
 
-    `shapes.npy` names what is whole: it is written anew every few seconds, behind the features
-    that it tells of, so that a writer on the same folder goes on where a killed one was then.
+    `shapes.npy` names what is whole: it is written anew every few seconds, after the features
+    that it lists, so that a writer on the same folder resumes where a killed one stopped.
 
     Args:
-        folder: The folder to create, or to go on in.
+        folder: The folder to create, or to resume in.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder and open its file, behind the last image that is known to be whole."""
+        """Create the folder and open its file, after the last image that is known to be whole."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._shapes: list[tuple[int, int]] = []

@@ -77,7 +77,7 @@ def load_features(folder: Path) -> LocalFeatures:
     starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
     if starts[-1] != len(rows):
         raise ValueError(
-            f"{folder}: shapes.npy tells of {starts[-1]} positions, features.npy has {len(rows)}"
+            f"{folder}: shapes.npy lists {starts[-1]} positions, features.npy has {len(rows)}"
         )
     return LocalFeatures(rows, shapes, starts)
 

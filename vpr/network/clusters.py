@@ -23,7 +23,7 @@ SOFTNESS = 0.01  # weight that the second-nearest cluster gets beside the neares
 def sample_encoded(
     head: Head, features: LocalFeatures, *, seed: int, device: torch.device
 ) -> NDArray[np.float32]:
-    """Unit local features at random positions of database images, behind the whole encoder.
+    """Unit local features at random positions of database images, after the whole encoder.
 
     The references take 100 positions of each of 500 images; a smaller set gives more of each.
 
@@ -76,7 +76,7 @@ def initial_pool(
         (K, C), float32.
 
     Raises:
-        ValueError: If there are fewer samples than clusters, or the samples cannot be told apart.
+        ValueError: If there are fewer samples than clusters, or the samples are all alike.
     """
     if len(samples) < num_clusters:
         raise ValueError(

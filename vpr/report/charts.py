@@ -68,7 +68,7 @@ def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
     """The charts of those curves that were written, in the page's order.
 
     Args:
-        files: CSV files; which curve one holds is told by its name.
+        files: CSV files; the name says which curve.
 
     Returns:
         For each the fields of `Curve`, with lists of numbers for `x` and `y`, and the rows of a

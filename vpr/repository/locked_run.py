@@ -1,4 +1,4 @@
-"""What dvc.lock tells of the run that made the files."""
+"""What dvc.lock records of the run that made the files."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path(
     try:
         return TypeAdapter(form).validate_json(text, strict=True)
     except ValidationError as error:
-        told = _describe(error)
-        raise ValueError(f"{lock}: stage {stage}: {section}{told}: {ADVICE}") from None
+        words = _describe(error)
+        raise ValueError(f"{lock}: stage {stage}: {section}{words}: {ADVICE}") from None
 
 
 def _load_stages(lock: Path) -> dict[str, _Stage]:

@@ -95,7 +95,7 @@ def load_keypoints(folder: Path) -> Keypoints:
     starts = np.concatenate([[0], np.cumsum(images[:, 0])])
     if not starts[-1] == len(points) == len(descriptors):
         raise ValueError(
-            f"{folder}: images.npy tells of {starts[-1]} keypoints, points.npy has {len(points)}, "
+            f"{folder}: images.npy lists {starts[-1]} keypoints, points.npy has {len(points)}, "
             f"descriptors.npy {len(descriptors)}"
         )
     return Keypoints(points, descriptors, images[:, 1:], starts)

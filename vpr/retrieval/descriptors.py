@@ -54,7 +54,7 @@ def load_descriptors(path: Path) -> NDArray[np.float32]:
             f"{descriptors.dtype}"
         )
     for rows in row_blocks(descriptors):
-        with np.errstate(over="ignore"):  # then the length is infinite, and told below
+        with np.errstate(over="ignore"):  # then the length is infinite, and refused below
             lengths = np.linalg.norm(descriptors[rows], axis=1)
         wrong = np.flatnonzero(~(np.abs(lengths - 1) <= TOLERANCE))
         if len(wrong):

@@ -46,20 +46,20 @@ def enhance_contrast(
     Args:
         similarity: Of queries to the database, shape (num_queries, num_database).
         recordings: Of the database, in order.
-        reach: Images before and behind one, within its recording, that it is compared with; None:
+        reach: Images before and after one, within its recording, that it is compared with; None:
             it is compared with the whole database.
 
     Returns:
         The same shape.
     """
     places = np.arange(similarity.shape[1])
-    first, behind = np.zeros_like(places), np.full_like(places, len(places))
+    first, after = np.zeros_like(places), np.full_like(places, len(places))
     if reach is not None:
         for run in recordings:
             first[run] = np.maximum(places[run] - reach, run.start)
-            behind[run] = np.minimum(places[run] + reach + 1, run.stop)
+            after[run] = np.minimum(places[run] + reach + 1, run.stop)
     means, squares = (
-        (sums[:, behind] - sums[:, first]) / (behind - first)
+        (sums[:, after] - sums[:, first]) / (after - first)
         for values in (similarity, similarity**2)
         for sums in [np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))]
     )
@@ -74,7 +74,7 @@ def score_lines(
     """Best mean along the straight lines through each query and database image.
 
     A line has one point for each of `length` queries around the one it is for, as many before as
-    behind it (one more before it, if the length is even), and moves by a velocity along the
+    after it (one more before it, if the length is even), and moves by a velocity along the
     database (Milford and Wyeth, ICRA 2012, equations 2 to 4, there with the query at the line's
     end). Its mean is over the points that lie in the matrix: at the ends of a recording lines are
     shorter.

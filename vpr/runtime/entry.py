@@ -1,4 +1,4 @@
-"""How a stage starts and ends: its command line, its environment, its parent and its words."""
+"""How a stage starts and ends: its command line, its environment, its parent and its messages."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def run_stage(stage: Callable[..., None]) -> None:
     """Run a stage with paths from the command line, and end the process with its exit code.
 
     Each keyword-only argument of the stage is a path and a required option of the same name. An
-    error that data, parameters or the disk can cause is told in one message without a traceback
+    error that data, parameters or the disk can cause becomes one message without a traceback
     (`VPR_TRACEBACK=1` shows it), Ctrl-C in one line.
 
     Args:

@@ -1,4 +1,4 @@
-"""Files of one array (.npy), of which nothing is believed before it is read."""
+"""Files of one array (.npy), checked as they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def load_array(path: Path, *, what: str, mapped: bool = False) -> NDArray[Any]:
-    """The array of a file, unpickled by no means.
+    """Read the array of a file without unpickling anything.
 
     Args:
         path: The file.

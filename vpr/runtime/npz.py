@@ -1,4 +1,4 @@
-"""Files of several arrays (.npz), of which nothing is believed before it is read."""
+"""Files of several arrays (.npz), checked as they are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_BYTES = 2**28  # of a compressed array: ours are not, and positions take 16 
 
 
 def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[Any]]:
-    """Arrays of a file, unpickled by no means.
+    """Read arrays of a file without unpickling anything.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""Continuing an interrupted stage: only where all that its result depends on is the same."""
+"""Resuming an interrupted stage, only if everything its result depends on is unchanged."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ class HasState(Protocol):
         """All of it as tensors, numbers and names."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become what `state_dict` told."""
+        """Take the state that `state_dict` gave."""
 
 
 def load_saved(state: HasState, file: Path) -> Path:
-    """Go on from a file that `save_after_each` wrote, if there is one; the file is given back."""
+    """Resume from a file that `save_after_each` wrote, if there is one, and return the file."""
     if file.exists():
         state.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     return file
 
 
 def save_after_each(items: Iterable[T], state: HasState, file: Path) -> Iterator[T]:
-    """Pass the items on, and save after each what a killed run goes on from.
+    """Pass the items on, and save after each what a killed run resumes from.
 
     Args:
         items: Steps that change the state as they are drawn.

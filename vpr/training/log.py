@@ -1,4 +1,4 @@
-"""How training went: told line by line, and kept beside the model."""
+"""How training went: a line for each epoch, and tables beside the model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from vpr.training.state import TrainingState
 def announce_epochs(records: Iterable[EpochRecord], state: TrainingState) -> None:
     """Train to the end and print a line per epoch.
 
-    Only here are seconds told: in a cached file they would make equal runs differ.
+    Seconds appear only here: in a cached file they would make equal runs differ.
 
     Args:
         records: What `train` yields.
         state: What it changes.
     """
     if state.records:
-        print(f"going on after epoch {len(state.records)}")
+        print(f"resuming after epoch {len(state.records)}")
     start = time.monotonic()
     for record in records:
         seconds, start = time.monotonic() - start, time.monotonic()

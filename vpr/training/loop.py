@@ -31,13 +31,13 @@ def train(
     validation: Validation | None,
     device: torch.device,
 ) -> Iterator[EpochRecord]:
-    """Train epoch by epoch, going on from where the state stands.
+    """Train epoch by epoch, resuming where the state stands.
 
     Args:
         state: Changed in place. Between two epochs it is whole: saved then and loaded, it leads
             to the same end.
         seen: The database without its held-out images.
-        epochs: Passes over the anchors, those that the state has behind it included.
+        epochs: Passes over the anchors, including those already done.
         loss: Of a triplet.
         margin: Triplet-loss margin, Euclidean.
         batch_triplets: Triplets of a group.

@@ -162,7 +162,7 @@ def _canonical(name: str) -> str:
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
-    """What is told beside the tensors, as far as it is in a form that we know."""
+    """Notes that stand beside the tensors, as far as their form is known."""
     notes: dict[str, Any] = {}
     epoch = content.get("epoch", content.get("epoch_num"))
     if isinstance(epoch, int):

@@ -23,6 +23,6 @@ def check_runs(root: Path) -> Finding:
     left = sorted(lock.with_suffix("") for lock in scratch.glob("*.lock"))
     if left:
         words = f"an interrupted run left {', '.join(map(str, left))}"
-        advice = "`dvc repro` goes on from it or removes it"
+        advice = "`dvc repro` resumes from it or removes it"
         return Finding("runs", f"{words}: {advice}", ok=True, is_note=True)
     return Finding("runs", "none at work, none interrupted", ok=True)

@@ -53,8 +53,8 @@ def rank_photos(
         model: The whole model.
         photos: Image files.
         database: Descriptors of the database, by this model, shape (num_database, K * C).
-        whitening: The map that the search looks behind, or None.
-        whitened: The database behind it, or as it is, shape (num_database, dim).
+        whitening: Whitening that the search is done in; None if it is off.
+        whitened: The whitened database, or the database itself, shape (num_database, dim).
         precision: Type that the trunk computes in.
         max_side_px: Larger photos are scaled down to it.
         top: How many matches to keep.

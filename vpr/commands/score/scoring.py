@@ -65,6 +65,6 @@ def tell_score(score: Score) -> str:
     for name, recall in score.items():
         if name.startswith("recall@") and not name.endswith("_answerable"):
             rest = score.get(f"{name}_answerable")
-            told = "-" if rest is None else f"{100 * rest:.2f} %"
-            lines.append(f"{name:10}{f'{100 * recall:.2f} %':>16}{told:>20}")
+            share = "-" if rest is None else f"{100 * rest:.2f} %"
+            lines.append(f"{name:10}{f'{100 * recall:.2f} %':>16}{share:>20}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Bytes that changed behind DVC's back, in its cache or in outs, and setting them aside.
+"""Files whose bytes changed without DVC, in its cache or in outs, and setting them aside.
 
 DVC hashes a file once and then goes by its size and time, and trusts its cache altogether.
 """

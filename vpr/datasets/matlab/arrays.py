@@ -81,7 +81,7 @@ def _read_numbers(part: Element, order: str, count: int, form: str) -> NDArray[A
         raise ValueError(f"an element of type {part.kind} where {form} numbers should be")
     stored = np.dtype(order + STORED[part.kind])
     if len(part.data) != count * stored.itemsize:
-        raise ValueError(f"an array claims {count} values, with {len(part.data)} bytes behind it")
+        raise ValueError(f"an array claims {count} values, with {len(part.data)} bytes after it")
     return np.frombuffer(part.data, stored).astype(form)
 
 
