@@ -105,7 +105,7 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
 
 
 def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Located]]:
-    """Prepare `locate_photos` for a ranking, so that damaged files are named before the network runs."""
+    """Prepare `locate_photos`, so that damaged files are named before the network runs."""
     # Of the run that made the descriptors: params.yaml may name another set by now.
     dataset = locked_params("prepare", "dataset", DatasetParams)
     if with_globe and dataset.crs is None:
