@@ -33,7 +33,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
         says_white = image.format == "PPM"  # and Pillow scales it to 65535
         scales = (MAX_WORD,) if says_white else SCALES.get(upright.mode, (MAX_WORD,))
         upright = Image.fromarray(_to_bytes(np.asarray(upright), scales))
-    return upright.convert("RGB")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
 def find_orientation(image: Image.Image) -> int:
