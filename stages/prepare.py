@@ -57,8 +57,8 @@ def prepare(
     truth = parse_set(dataset, chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     places, asked = truth.database.coordinates, truth.query.coordinates
+    notes = require_usable(check_set(truth, radius_m=radius_m, crs=chosen.crs))
     found = find_positives(places, asked, radius_m=radius_m)
-    notes = require_usable(check_set(truth, found, radius_m=radius_m, crs=chosen.crs))
     print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs), *notes, sep="\n")
     outs = (database, query, positives, training_positives, database_images, query_images)
     with built_aside(*outs, radius) as aside:

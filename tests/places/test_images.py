@@ -119,6 +119,13 @@ def test_deep_pictures_are_scaled_by_the_range_that_they_fill(
         assert close(pixels[:, column], (level, level, level))
 
 
+def test_a_picture_that_says_what_is_white_may_be_dark(tmp_path: Path) -> None:
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">HH", 0, 1028))
+    assert read_image(tmp_path / "a.pgm", max_side_px=None)[0, :, 0].tolist() == [0, 4]
+    (tmp_path / "b.pgm").write_bytes(b"P5 2 1 1023\n" + struct.pack(">HH", 0, 1023))
+    assert read_image(tmp_path / "b.pgm", max_side_px=None)[0, :, 0].tolist() == [0, 255]
+
+
 @pytest.mark.parametrize(
     ("kind", "levels"),
     [(np.float32, (0, 3.5)), (np.float32, (-1, 1)), (np.float32, (0, np.nan)),

@@ -6,30 +6,30 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import csr_array
+from numpy.typing import NDArray
 
 from vpr.datasets.coordinate_checks import check_coordinates
 from vpr.datasets.degrees import like_degrees, tell_degrees
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.set_finding import Level, SetFinding
+from vpr.places.radius import find_positives
 
 
-def check_set(
-    truth: GroundTruth, positives: csr_array, *, radius_m: float, crs: str | None
-) -> list[SetFinding]:
+def check_set(truth: GroundTruth, *, radius_m: float, crs: str | None) -> list[SetFinding]:
     """Look at a set's coordinates, positives and listing; no image is opened.
+
+    Of coordinates that are refused no positives are looked for: of degrees taken for metres they
+    are all pairs, which may be more than memory holds.
 
     Args:
         truth: Both sides of the set.
-        positives: Query x database; stored entries are the positives.
-        radius_m: The radius that they were found with, in metres.
+        radius_m: Metres within which a database image is a positive.
         crs: `dataset.crs`, or None.
     """
-    return [
-        check_coordinates(truth, crs),
-        check_positives(truth, positives, radius_m=radius_m),
-        check_listing(truth),
-    ]
+    coordinates, listing = check_coordinates(truth, crs), check_listing(truth)
+    if coordinates.level is Level.REFUSED:
+        return [coordinates, listing]
+    return [coordinates, check_positives(truth, radius_m=radius_m), listing]
 
 
 def require_usable(findings: Sequence[SetFinding]) -> list[str]:
@@ -50,21 +50,18 @@ def require_usable(findings: Sequence[SetFinding]) -> list[str]:
     return [f"NOTE {one.subject}: {one.words}" for one in findings if one.level > Level.FINE]
 
 
-def check_positives(truth: GroundTruth, positives: csr_array, *, radius_m: float) -> SetFinding:
+def check_positives(truth: GroundTruth, *, radius_m: float) -> SetFinding:
     """Check that positives tell a right answer from a wrong one."""
-    counts = np.diff(positives.indptr)
-    num_query, num_database = positives.shape
-    subject, words = (
-        "positives",
-        f"{counts.min()} to {counts.max()} per query within {radius_m:g} m",
-    )
+    subject, num_database = "positives", len(truth.database.paths)
+    counts = _count_positives(truth, radius_m)
     if not counts.any():
         words = (
             f"no query has a positive within {radius_m:g} m: recall would be 0 for any model: are "
             "both sides in one reference system and in metres, and is the radius in metres?"
         )
         return SetFinding(subject, words, Level.REFUSED)
-    if counts.sum() < num_query * num_database:
+    if counts.min() < num_database:
+        words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
         return SetFinding(subject, words, Level.FINE)
     words = (
         f"every database image is a positive of every query within {radius_m:g} m: recall is 1 for "
@@ -93,3 +90,11 @@ def check_listing(truth: GroundTruth) -> SetFinding:
         )
     level = Level.NOTE if words else Level.FINE
     return SetFinding("listing", "; ".join(words) or "each image once, nothing left out", level)
+
+
+def _count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:
+    """Positives of each query; where the radius spans the whole set, without looking for them."""
+    database, query = truth.database.coordinates, truth.query.coordinates
+    if np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m:
+        return np.full(len(query), len(database))
+    return np.diff(find_positives(database, query, radius_m=radius_m).indptr)

@@ -15,8 +15,8 @@ from vpr.places.crs import MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
 from vpr.places.crs_area import has_area, lie_in_area, scale_error, tell_area, utm_crs
 
 TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
-LARGEST_SET_KM = 100.0
-LARGEST_SET_M = 1e6
+LARGEST_SET_KM = 100.0  # that is believed to be one in kilometres
+LARGEST_SET_M = 1e6  # from its middle; what lies farther out is named
 FROM_ZERO_M = 1e5  # coordinates that start at 0 and are of no place on Earth are smaller
 SCALE_NOTED, SCALE_REFUSED = 0.01, 0.05  # errors of a metre, as fractions
 SAME_PLACE_M = 1000.0  # datums differ by less; neighbouring zones by hundreds of kilometres
@@ -124,7 +124,7 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
         first = int(np.argmax(far))
         path = [*truth.database.paths, *truth.query.paths][first]
         yield (
-            Level.LOUD,
+            Level.NOTE,
             f"{np.count_nonzero(far)} of {len(every)} images lie far from all others, the first is "
             f"{path!r} at {every[first].tolist()}: a photo without a place?",
         )

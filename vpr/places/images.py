@@ -80,7 +80,7 @@ def inspect_image(file: Path) -> Inspection:
         size_px, mode, is_large = image.size, image.mode, _is_large(image)
         is_turned = find_orientation(image) in UPRIGHT
         colour = _decode(image, max_side_px=CHECKED_SIDE_PX if is_large else None)
-        brightest = int(np.asarray(colour).max())
+        brightest = int(np.max(colour.getextrema()))
         suffix = SUFFIXES[str(image.format)]
     return Inspection(suffix, size_px, mode, is_turned, is_large, brightest)
 

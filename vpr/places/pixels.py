@@ -13,6 +13,8 @@ UPRIGHT = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 TURNED = (5, 6, 7, 8)  # orientations that swap width and height
+MAX_WORD = 65_535  # white in 16 bits
+SCALES = {"I": (255, MAX_WORD), "F": (1, 255, MAX_WORD)}  # 32 bits do not say what they fill
 DARKEST = 16  # no scale is taken of which the brightest pixel reaches less than 1/16
 
 
@@ -28,8 +30,10 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     turn = UPRIGHT.get(find_orientation(image))
     upright = image if turn is None else image.transpose(turn)
     if upright.mode.startswith(("I", "F")):
-        upright = Image.fromarray(_to_bytes(np.asarray(upright), upright.mode))
-    return upright.convert("RGB")
+        says_white = image.format == "PPM"  # and Pillow scales it to 65535
+        scales = (MAX_WORD,) if says_white else SCALES.get(upright.mode, (MAX_WORD,))
+        upright = Image.fromarray(_to_bytes(np.asarray(upright), scales))
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
 def find_orientation(image: Image.Image) -> int:
@@ -65,18 +69,17 @@ def scaled_size(
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _to_bytes(levels: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
+def _to_bytes(levels: NDArray[np.generic], scales: tuple[int, ...]) -> NDArray[np.uint8]:
     """Greyscale of more than 8 bits as 8 bits, shape (H, W).
 
-    Numbers of 16 bits fill 0 to 65535. Those of 32 bits and fractions do not say what they fill:
-    it is 0 to 1 (fractions alone), 255 or 65535, the first that holds the brightest.
+    What is white is the first of the scales that holds the brightest level.
     """
     values = np.asarray(levels, dtype=np.float64)
     lowest, highest = values.min(), values.max()
-    scales = {"I": (255, 65_535), "F": (1, 255, 65_535)}.get(mode, (65_535,))
     scale = next((one for one in scales if highest <= one), None)
-    is_known = scale is not None and (lowest >= 0 or mode not in ("I", "F"))
-    if scale is None or not is_known or (scale > scales[0] and highest < scale / DARKEST):
+    is_told = len(scales) == 1
+    is_dark = scale != scales[0] and scale is not None and highest < scale / DARKEST
+    if scale is None or (not is_told and (lowest < 0 or is_dark)):
         fills = " or ".join(f"0 to {one}" for one in scales)
         raise ValueError(
             f"its levels are {lowest:g} to {highest:g}, and what is white cannot be told: write "

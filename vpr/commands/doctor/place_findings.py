@@ -24,9 +24,7 @@ def check_counts(truth: GroundTruth, radius_m: float) -> Finding:
 
 def check_places(truth: GroundTruth, radius_m: float, crs: str | None) -> Iterator[Finding]:
     """What prepare checks before it opens an image: coordinates, positives and the listing."""
-    sides = truth.database.coordinates, truth.query.coordinates
-    positives = find_positives(*sides, radius_m=radius_m)
-    yield from map(_as_finding, check_set(truth, positives, radius_m=radius_m, crs=crs))
+    yield from map(_as_finding, check_set(truth, radius_m=radius_m, crs=crs))
 
 
 def check_quickly(

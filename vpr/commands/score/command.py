@@ -16,7 +16,6 @@ from vpr.commands.score.scoring import score_rankings, tell_score
 from vpr.datasets.checks import check_set, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.radius import find_positives
 from vpr.retrieval.sequence_ranking import rank_again
 from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.parameters import load_params
@@ -80,10 +79,8 @@ def _parse_truth(truth: Path) -> GroundTruth:
 
 
 def _check_truth(truth: Path, places: GroundTruth, *, radius_m: float) -> list[str]:
-    sides = places.database.coordinates, places.query.coordinates
-    positives = find_positives(*sides, radius_m=radius_m)
     try:
-        return require_usable(check_set(places, positives, radius_m=radius_m, crs=None))
+        return require_usable(check_set(places, radius_m=radius_m, crs=None))
     except ValueError as error:
         raise ValueError(f"--truth {truth}: {error}") from None
 
