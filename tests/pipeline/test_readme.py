@@ -60,7 +60,7 @@ def test_a_page_names_only_targets_commands_and_files_that_exist(page: str) -> N
     named = {line.split()[1] for line in commands(page) if re.match(r"make [a-z]", line)}
     assert named <= targets
     assert set(re.findall(r"python -m vpr ([a-z]+)", text)) <= set(COMMANDS)
-    modules = re.findall(r"python -m (bench\.[a-z0-9_]+|stages\.[a-z_]+)", text)
+    modules = re.findall(r"python -m (bench\.[a-z0-9_.]+[a-z0-9_]|stages\.[a-z_]+)", text)
     assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists()] == []
     folder = Path(page).parent
     assert [link for link in links(page) if not (ROOT / folder / link).exists()] == []
