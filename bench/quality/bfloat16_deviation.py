@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vpr.commands.locate.photo_features import PHOTOS_AT_ONCE, describe_photos, extract_photos
+from vpr.commands.locate.features import PHOTOS_AT_ONCE, describe_photos, extract_photos
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import STANDARD_DEPTHS, recall_at

@@ -13,21 +13,21 @@ from typer.testing import CliRunner
 
 from tests.support.repositories import ROOT, change, run
 from vpr.__main__ import app
-from vpr.commands.doctor import machine_findings
+from vpr.commands.doctor import machine
 from vpr.commands.doctor.image_facts import survey_images
-from vpr.commands.doctor.image_findings import (
+from vpr.commands.doctor.images import (
     check_darkness,
     check_large,
     check_missing,
     check_sizes,
 )
-from vpr.commands.doctor.machine_findings import check_disk
-from vpr.commands.doctor.place_findings import (
+from vpr.commands.doctor.machine import check_disk
+from vpr.commands.doctor.places import (
     check_coordinates,
     check_query_positives,
     check_training_positives,
 )
-from vpr.commands.doctor.weights_findings import check_checkpoint
+from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.encoders.vgg16 import random_weights
@@ -255,7 +255,7 @@ def test_the_disk_that_a_run_fills_is_added_up(
     total = 2 * (2 * 14_714_688 * 4 + 20 * 10 * 512 * 2 + 2 * 100_000 * 512 * 4)
     assert f"writes about {total / 1e9:.2f} GB" in words
     usage = shutil.disk_usage(tmp_path)._replace(free=total // 2)
-    monkeypatch.setattr(machine_findings.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: usage)
     small = check_disk([tmp_path / "a.png"], **given, num_clusters=100_000)
     assert not small.ok and "make room" in small.words
 

@@ -18,10 +18,10 @@ from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.located_files import as_text
-from vpr.commands.locate.locating import Located, Match
-from vpr.commands.locate.locator import rank_photos
-from vpr.commands.locate.photo_files import find_photos
+from vpr.commands.locate.matches import Located, Match
+from vpr.commands.locate.outputs import as_text
+from vpr.commands.locate.photos import find_photos
+from vpr.commands.locate.ranking import rank_photos
 from vpr.evaluation import details
 from vpr.evaluation.details import find_threshold
 from vpr.features.model import load_model
@@ -118,16 +118,21 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
         assert sheet.size == (4 * 240, count * 206)
 
 
+@pytest.mark.parametrize(("limit", "value"), [("PHOTOS_AT_ONCE", 3), ("BYTES_AT_ONCE", 1)])
 def test_batches_change_nothing(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    limit: str,
+    value: int,
 ) -> None:
     locate([Path("data/sample/queries")], top=2, json=True)
     at_once = json.loads(capsys.readouterr().out)
-    monkeypatch.setattr("vpr.commands.locate.photo_features.PHOTOS_AT_ONCE", 3)
+    monkeypatch.setattr(f"vpr.commands.locate.features.{limit}", value)
     locate([Path("data/sample/queries")], top=2, json=True)
-    in_threes = json.loads(capsys.readouterr().out)
-    assert [photo["photo"][-8:] for photo in in_threes] == [f"{i:04d}.jpg" for i in range(8)]
-    for one, other in zip(at_once, in_threes, strict=True):
+    in_parts = json.loads(capsys.readouterr().out)
+    assert [photo["photo"][-8:] for photo in in_parts] == [f"{i:04d}.jpg" for i in range(8)]
+    for one, other in zip(at_once, in_parts, strict=True):
         assert [m["image"] for m in one["matches"]] == [m["image"] for m in other["matches"]]
         distances = [[match["distance"] for match in found["matches"]] for found in (one, other)]
         np.testing.assert_allclose(*distances, atol=1e-5)

@@ -18,7 +18,7 @@ from stages.pretrained import pretrained
 from stages.trunk import trunk
 from tests.support.repositories import ROOT, require
 from vpr.commands.locate.cluster_responses import cluster_responses
-from vpr.commands.locate.locator import rank_photos
+from vpr.commands.locate.ranking import rank_photos
 from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model

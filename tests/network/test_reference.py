@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision.models import vgg16
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from vpr.commands.locate.photo_features import describe_photos, extract_photos
+from vpr.commands.locate.features import describe_photos, extract_photos
 from vpr.encoders.vgg16 import random_weights
 from vpr.features.model import Model
 from vpr.network.head import load_head

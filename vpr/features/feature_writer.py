@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from vpr.features.local_features import STORED
+from vpr.features.local_features import STORED, position_rows
 from vpr.runtime.artefacts import replaced_whole
 
 SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
@@ -62,12 +61,10 @@ class FeatureWriter:
             maps: Shape (N, C, H, W), float32, bfloat16 or float16, on the CPU.
         """
         count, dim, height, width = maps.shape
-        rows = maps.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)
-        bits = rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows
         if not self._shapes:
             self._dtype, self._dim = STORED[maps.dtype], dim
             self._write_header()
-        self._file.write(bits.numpy().tobytes())
+        self._file.write(position_rows(maps).tobytes())
         self._shapes += [(height, width)] * count
         self._num_rows += count * height * width
         if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:

@@ -59,6 +59,25 @@ class LocalFeatures:
         return stacked.view(len(images), height, width, -1).permute(0, 3, 1, 2)  # (N, C, H, W)
 
 
+def position_rows(maps: Tensor) -> NDArray[Any]:
+    """Feature maps as they are stored, a row per position, image after image.
+
+    Args:
+        maps: Shape (N, C, H, W), float32, bfloat16 or float16, on the CPU.
+
+    Returns:
+        Shape (N * H * W, C); of bfloat16 the bits, as uint16.
+    """
+    rows = maps.permute(0, 2, 3, 1).flatten(0, 2).contiguous()  # (N * H * W, C)
+    bits: NDArray[Any] = (rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows).numpy()
+    return bits
+
+
+def row_starts(shapes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """First row of each image, and the end, of maps of shapes (num_images, 2)."""
+    return np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+
+
 def load_features(folder: Path) -> LocalFeatures:
     """The features of a folder, mapped, not read.
 
@@ -74,7 +93,7 @@ def load_features(folder: Path) -> LocalFeatures:
         )
     if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.dtype != np.int64 or (shapes < 1).any():
         raise ValueError(f"{folder / 'shapes.npy'}: expected (num_images, 2) of H, W >= 1")
-    starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+    starts = row_starts(shapes)
     if starts[-1] != len(rows):
         raise ValueError(
             f"{folder}: shapes.npy lists {starts[-1]} positions, features.npy has {len(rows)}"

@@ -26,20 +26,14 @@ from stages.trunk import TrunkParams
 from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
 from vpr.commands.doctor.finding import Finding
-from vpr.commands.doctor.machine_findings import check_disk, check_faiss_gpu, check_torch_gpu
-from vpr.commands.doctor.place_findings import check_quickly
-from vpr.commands.doctor.readiness import (
-    check_dataset,
-    check_names,
-    check_packages,
-    check_python,
-    check_sharing,
-    check_weights,
-)
-from vpr.commands.doctor.run_findings import check_runs
-from vpr.commands.doctor.set_findings import check_set
-from vpr.commands.doctor.sharing_findings import check_cache, check_locks, check_remote
-from vpr.commands.doctor.weights_findings import check_checkpoint
+from vpr.commands.doctor.inputs import check_dataset, check_names, check_sharing, check_weights
+from vpr.commands.doctor.installation import check_packages, check_python
+from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
+from vpr.commands.doctor.places import check_quickly
+from vpr.commands.doctor.runs import check_runs
+from vpr.commands.doctor.dataset import check_set
+from vpr.commands.doctor.sharing import check_cache, check_locks, check_remote
+from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
 from vpr.features.encoder import find_split
 from vpr.repository.dvc import find_cache, read_config

@@ -13,17 +13,17 @@ import torch
 import typer
 
 from stages.trunk import TrunkParams
-from vpr.commands.locate.located_files import (
+from vpr.commands.locate.matches import Located, Truth, find_queries, locate_photos
+from vpr.commands.locate.outputs import (
     as_json,
     as_text,
     check_targets,
     save_csv,
     save_geojson,
 )
-from vpr.commands.locate.located_page import describe_photo, write_page
-from vpr.commands.locate.locating import Located, Truth, find_queries, locate_photos
-from vpr.commands.locate.locator import Ranked, rank_photos
-from vpr.commands.locate.photo_files import find_photos
+from vpr.commands.locate.page import describe_photo, write_page
+from vpr.commands.locate.photos import find_photos
+from vpr.commands.locate.ranking import Ranked, rank_photos
 from vpr.datasets.params import DatasetParams
 from vpr.evaluation.details import find_threshold
 from vpr.features.model import load_model

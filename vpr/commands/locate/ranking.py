@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from vpr.commands.locate.cluster_responses import cluster_responses
-from vpr.commands.locate.photo_features import describe_photos, extract_photos
+from vpr.commands.locate.features import describe_photos, extract_photos
 from vpr.features.model import Model
 from vpr.network.head import load_head
 from vpr.retrieval.ranking import rank_database

@@ -1,4 +1,4 @@
-"""Whether the remote can be reached, and whether the cache has the sizes that were recorded."""
+"""What the doctor says about the remote, DVC's record and its cache."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpr.commands.locate.locating import Located
+from vpr.commands.locate.matches import Located
 from vpr.places.images import read_image
 from vpr.report.heat_maps import data_address, overlay
 from vpr.report.pages import TEMPLATES, load_templates

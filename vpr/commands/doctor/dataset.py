@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.image_facts import survey_images, usable
-from vpr.commands.doctor.image_findings import (
+from vpr.commands.doctor.images import (
     check_conversions,
     check_darkness,
     check_decoding,
@@ -16,7 +16,7 @@ from vpr.commands.doctor.image_findings import (
     check_missing,
     check_sizes,
 )
-from vpr.commands.doctor.place_findings import (
+from vpr.commands.doctor.places import (
     check_counts,
     check_places,
     check_query_positives,

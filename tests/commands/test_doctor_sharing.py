@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import free_port
-from vpr.commands.doctor.sharing_findings import check_cache, check_locks, check_remote
+from vpr.commands.doctor.sharing import check_cache, check_locks, check_remote
 from vpr.repository.recorded_outs import Recorded, stored_at
 
 FILE = Recorded(Path("data/a.bin"), "a" * 32, "make", Path("data/a.bin"), 3)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vpr.commands.locate.locating import Located, Match
+from vpr.commands.locate.matches import Located, Match
 
 
 def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
