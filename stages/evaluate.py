@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from vpr.evaluation.acceptance import decide
 from vpr.evaluation.curves import save_curves
-from vpr.evaluation.details import split_metrics
+from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
     describe_reranking,
     name_sequence_metrics,
@@ -89,8 +88,7 @@ def evaluate(
         metrics |= name_sequence_metrics(summary(along))
     table = tabulate_queries(ranked, truth, places, asked, accepted=decided.accepted)
     with built_aside(recall, details, queries, curves) as aside:
-        for path, part in zip(aside, split_metrics(metrics), strict=False):
-            path.write_text(json.dumps(part, indent=2, allow_nan=False) + "\n")
+        save_metrics(aside[0], aside[1], metrics)
         table.to_csv(aside[2], index=False)
         save_curves(
             aside[3], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,

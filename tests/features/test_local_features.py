@@ -33,7 +33,7 @@ def test_parts_that_disagree_are_refused(tmp_path: Path) -> None:
     with FeatureWriter(tmp_path / "f") as writer:
         writer.append(torch.zeros(2, 3, 2, 2))
     np.save(tmp_path / "f" / "shapes.npy", np.array([[2, 2]]))
-    with pytest.raises(ValueError, match=r"tells of 4 positions, features\.npy has 8"):
+    with pytest.raises(ValueError, match=r"lists 4 positions, features\.npy has 8"):
         load_features(tmp_path / "f")
 
 

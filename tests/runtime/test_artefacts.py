@@ -138,5 +138,5 @@ def test_doctor_tells_runs_at_work_from_interrupted_ones() -> None:
     with pytest.raises(RuntimeError), built_aside(Path("data/a"), key="one"):
         raise RuntimeError
     assert str(check_runs(Path())).startswith(
-        "NOTE runs: an interrupted run left .scratch/data.a: `dvc repro` goes on"
+        "NOTE runs: an interrupted run left .scratch/data.a: `dvc repro` resumes"
     )

@@ -17,10 +17,11 @@ FILES = {
     "Submission": "data/submission/submit.json",
     "Predictions": "data/predictions.npz; per query: metrics/queries.csv",
 }
-CHANGED = """dvc.lock is not as committed. If you changed a parameter, code or data, this is your
-result. If you changed nothing, this is another type of CPU or another number of
-threads: hashes then differ in rounding. Either way keep the new dvc.lock
-(git add dvc.lock metrics): without it the next run would compute all again."""
+CHANGED = """dvc.lock is not as committed. If you changed a parameter, code or data, this is
+your result. If you changed nothing, this is another type of CPU or another
+number of threads: hashes then differ in rounding. Either way keep the new
+dvc.lock (git add dvc.lock metrics): without it the next run would compute
+everything again."""
 
 
 def summary() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 # Of metrics/recall.json, which DVC's tables show; all else is in metrics/details.json.
@@ -20,6 +22,18 @@ def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     """Split metrics into those that people compare, and details."""
     compared = {name: value for name, value in metrics.items() if COMPARED.fullmatch(name)}
     return compared, {name: value for name, value in metrics.items() if name not in compared}
+
+
+def save_metrics(compared: Path, details: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the metrics that people compare and the details as JSON.
+
+    Args:
+        compared: The one file to write.
+        details: The other.
+        metrics: All metrics of a run.
+    """
+    for path, part in zip((compared, details), split_metrics(metrics), strict=True):
+        path.write_text(json.dumps(part, indent=2, allow_nan=False) + "\n")
 
 
 def find_threshold(details: object) -> float:

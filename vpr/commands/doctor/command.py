@@ -25,13 +25,13 @@ from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
+from vpr.commands.doctor.dataset import check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import check_dataset, check_names, check_sharing, check_weights
 from vpr.commands.doctor.installation import check_packages, check_python
 from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
 from vpr.commands.doctor.places import check_quickly
 from vpr.commands.doctor.runs import check_runs
-from vpr.commands.doctor.dataset import check_set
 from vpr.commands.doctor.sharing import check_cache, check_locks, check_remote
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
