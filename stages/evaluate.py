@@ -46,8 +46,8 @@ class EvaluateParams:
 
 
 def evaluate(
-    *, retrieved: Path, predictions: Path, sequenced: Path, positives: Path,
-    database: Path, query: Path, recall: Path, details: Path, queries: Path, curves: Path,
+    *, retrieved: Path, predictions: Path, sequenced: Path, positives: Path, database: Path,
+    query: Path, recall: Path, details: Path, queries: Path, curves: Path,
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
@@ -65,19 +65,19 @@ def evaluate(
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)
-    places, asked = load_index(database), load_index(query)
+    indices = load_index(database), load_index(query)
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
-    metres = errors_in_metres(ranked.indices, places, asked)[:, 0]
+    metres = errors_in_metres(ranked.indices, *indices)[:, 0]
     nearest, correct = ranked.distances[:, 0].astype(np.float64), ranks == 1
     decided = decide(
         nearest, correct, num_answerable=int((num_positives > 0).sum()),
         precision=params.accept_precision, num_folds=params.accept_folds,
     )  # fmt: skip
     summary = partial(
-        summarise_recall, num_positives=num_positives, ns=depths,
+        summarise_recall, num_positives=num_positives, ns=depths, seed=params.seed,
         block_length=params.block_length, num_samples=params.num_samples,
-        confidence=params.confidence, seed=params.seed,
+        confidence=params.confidence,
     )  # fmt: skip
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
     metrics |= describe_reranking(
@@ -86,14 +86,12 @@ def evaluate(
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
-    table = tabulate_queries(ranked, truth, places, asked, accepted=decided.accepted)
+    table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted)
     with built_aside(recall, details, queries, curves) as aside:
-        save_metrics(aside[0], aside[1], metrics)
+        save_metrics(*aside[:2], metrics)
         table.to_csv(aside[2], index=False)
-        save_curves(
-            aside[3], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
-            precision_recall=decided.curve,
-        )  # fmt: skip
+        save_curves(aside[3], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
+                    precision_recall=decided.curve)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored.of(number).descriptors, image.descriptors)
         assert stored.of(number).size == image.size
     np.save(tmp_path / "k/points.npy", np.ones((5, 2), np.float32))
-    with pytest.raises(ValueError, match=r"tells of 3 keypoints, points\.npy has 5"):
+    with pytest.raises(ValueError, match=r"lists 3 keypoints, points\.npy has 5"):
         load_keypoints(tmp_path / "k")
     np.save(tmp_path / "k/points.npy", np.ones((3, 2)))
     with pytest.raises(ValueError, match="float64"):
