@@ -88,7 +88,7 @@ def evaluate(
         metrics |= name_sequence_metrics(summary(along))
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted)
     with built_aside(recall, details, queries, curves) as aside:
-        save_metrics(*aside[:2], metrics)
+        save_metrics(aside[0], aside[1], metrics)
         table.to_csv(aside[2], index=False)
         save_curves(aside[3], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
                     precision_recall=decided.curve)  # fmt: skip

@@ -36,11 +36,15 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
         trainable: State of the rest to write; with a pool if the weights bring one.
     """
     encoder = load_param("trunk.encoder", str)
-    split = find_split(encoder, load_param("trunk.trainable_from", str | int))  # type: ignore[arg-type] # mypy: no type
+    variant: str | None = load_param("trunk.model", str | None)  # type: ignore[arg-type] # mypy: no type
+    asked = load_param("trunk.trainable_from", str | int)  # type: ignore[arg-type] # mypy: no type
+    split = find_split(encoder, variant, asked)
     params = load_params("pretrained", PretrainedParams)
     if params.sha256 is not None:
         check_sha256(weights, params.sha256, source="pretrained.sha256")
-    model, words = load_starting_model(weights, encoder=encoder, split=split, seed=params.seed)
+    model, words = load_starting_model(
+        weights, encoder=encoder, variant=variant, split=split, seed=params.seed
+    )
     print(words)
     with built_aside(frozen, trainable) as aside:
         for path, part in zip(aside, model.parts(), strict=True):

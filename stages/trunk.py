@@ -27,6 +27,7 @@ class TrunkParams:
     """Parameters of the stages trunk_db and trunk_query."""
 
     encoder: str
+    model: str | None
     trainable_from: str | int
     precision: Literal["float32", "bfloat16", "float16"]
     max_side_px: Annotated[int, Field(ge=32)] | None

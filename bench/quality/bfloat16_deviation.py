@@ -32,7 +32,7 @@ from vpr.weights.starting_weights import load_starting_model
 def start(weights: Path, photos: Sequence[Path], max_side_px: int | None) -> Model:
     """The network before training, its clusters from at most 64 photos in float32."""
     some = photos[:: -(-len(photos) // PHOTOS_AT_ONCE)]
-    model, _ = load_starting_model(weights, encoder="vgg16", split="conv5_1", seed=0)
+    model, _ = load_starting_model(weights, encoder="vgg16", variant=None, split="conv5_1", seed=0)
     device = find_device()
     blocks = extract_photos(
         model, some, precision=torch.float32, max_side_px=max_side_px, device=device

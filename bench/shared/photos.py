@@ -31,4 +31,4 @@ def random_model() -> Model:
         "pool.conv.weight": 5 * torch.randn(NUM_CLUSTERS, 512, 1, 1, generator=chance),
         "pool.centroids": 0.05 * torch.randn(NUM_CLUSTERS, 512, generator=chance),
     }
-    return Model("vgg16", "conv5_1", random_weights(0) | pool)
+    return Model("vgg16", None, "conv5_1", random_weights(0) | pool)

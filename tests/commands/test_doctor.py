@@ -30,7 +30,7 @@ from vpr.commands.doctor.places import (
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.encoders.vgg16 import random_weights
+from vpr.encoders.vgg16 import make_encoder, random_weights
 from vpr.places.index import ImageIndex
 from vpr.weights.checkpoint_files import save_checkpoint
 
@@ -246,7 +246,7 @@ def test_the_disk_that_a_run_fills_is_added_up(
 ) -> None:
     Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
     given = {
-        "encoder": "vgg16", "split": "conv5_1",
+        "maker": make_encoder(), "split": "conv5_1",
         "precision": torch.bfloat16, "max_side_px": None,
     }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
@@ -264,7 +264,7 @@ def test_a_checkpoint_that_does_not_fit_names_the_parameter(tmp_path: Path) -> N
     pool = {"pool.conv.weight": torch.rand(4, 512, 1, 1), "pool.centroids": torch.rand(4, 512)}
     file = tmp_path / "a.pth.tar"
     save_checkpoint(file, random_weights(0) | pool, {}, form="nanne")
-    given = {"encoder": "vgg16", "sha256": None, "vlad_version": 1}
+    given = {"encoder": "vgg16", "variant": None, "sha256": None, "vlad_version": 1}
     assert "4 clusters" in check_checkpoint(file, **given, num_clusters=4).words
     assert "set finetune.num_clusters = 4" in check_checkpoint(file, **given, num_clusters=16).words
     other = check_checkpoint(file, **given | {"sha256": "0" * 64}, num_clusters=4)

@@ -27,7 +27,7 @@ BLANK = {"pool.conv.weight": torch.zeros(16, 512, 1, 1), "pool.centroids": torch
 
 def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
     """Descriptors of the untrained demo: random VGG16, clusters by k-means on the first side."""
-    model = Model("vgg16", "conv5_1", random_weights(0) | BLANK)
+    model = Model("vgg16", None, "conv5_1", random_weights(0) | BLANK)
     head = load_head(model)
     trunk = load_trunk(model, torch.bfloat16)
     with torch.inference_mode():

@@ -197,4 +197,4 @@ def test_weights_for_an_encoder_that_takes_none_are_refused(
 def test_a_model_without_its_encoders_tensors_is_refused_by_name() -> None:
     pool = {"pool.conv.weight": torch.zeros(2, 512, 1, 1), "pool.centroids": torch.zeros(2, 512)}
     with pytest.raises(ValueError, match=r"encoder\.24\.weight"):
-        load_head(Model("vgg16", "conv5_1", pool))
+        load_head(Model("vgg16", None, "conv5_1", pool))

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpr.encoders.vgg16 import random_weights
+from vpr.encoders.vgg16 import make_encoder, random_weights
 from vpr.features import batches, extraction
 from vpr.features.batches import pixels_per_batch, positions_per_batch, require_memory
 from vpr.features.extraction import extract_features
@@ -39,7 +39,7 @@ def model() -> Model:
         "pool.conv.weight": 5 * torch.randn(4, 512, 1, 1, generator=generator),
         "pool.centroids": 0.05 * torch.randn(4, 512, generator=generator),
     }
-    return Model("vgg16", "conv5_1", random_weights(0) | pool)
+    return Model("vgg16", None, "conv5_1", random_weights(0) | pool)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_training_in_bfloat16_turns_descriptors_and_gradients_by_little(
 
 def test_float16_features_are_computed_on_in_float32() -> None:
     torch.manual_seed(0)
-    head = Head("vgg16", "conv5_3", num_clusters=2, dim=512, with_bias=False)
+    head = Head(make_encoder(), "conv5_3", num_clusters=2, dim=512, with_bias=False)
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     maps = torch.rand(1, 512, 2, 3).half()
@@ -154,7 +154,7 @@ def test_decoding_runs_ahead_by_few_batches_only(
 
     many = photos[:3] * 4
     maps = extract_features(
-        PassOn("vgg16", "conv1_2", torch.float32), many, SIZES[:1] * 12, read, CPU
+        PassOn(make_encoder(), "conv1_2", torch.float32), many, SIZES[:1] * 12, read, CPU
     )
     first = next(maps)
     assert len(seen) <= 4  # the one given and three that wait

@@ -121,17 +121,17 @@ def test_too_few_or_equal_samples_for_clusters_are_refused() -> None:
 @pytest.mark.parametrize("value", [0, 23, 25, 30, -1, "conv1_1", "conv6_1", "24"])
 def test_the_encoder_is_split_only_at_a_layer_that_can_train(value: str | int) -> None:
     with pytest.raises(ValueError, match=f"trainable_from = {value}: .*conv5_1.*pool"):
-        find_split("vgg16", value)
+        find_split("vgg16", None, value)
 
 
 def test_the_number_of_a_module_is_still_read_and_the_layers_name_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert find_split("vgg16", 24) == "conv5_1"
+    assert find_split("vgg16", None, 24) == "conv5_1"
     assert "trainable_from = 24: layers go by name now: write conv5_1" in capsys.readouterr().out
-    assert find_split("vgg16", 29) == "pool"
+    assert find_split("vgg16", None, 29) == "pool"
     capsys.readouterr()
-    assert find_split("vgg16", "conv5_1") == "conv5_1"
+    assert find_split("vgg16", None, "conv5_1") == "conv5_1"
     assert capsys.readouterr().out == ""
 
 
@@ -141,6 +141,6 @@ def test_a_model_of_another_form_is_refused_by_tensor() -> None:
         "pool.conv.weight": torch.zeros(3, 512, 1, 1),
     }
     with pytest.raises(ValueError, match=r"pool\.conv\.weight"):
-        load_head(Model("vgg16", "conv5_1", state))
+        load_head(Model("vgg16", None, "conv5_1", state))
     with pytest.raises(ValueError, match="never initialised"):
-        load_head(Model("vgg16", "conv5_1", random_weights(0)))
+        load_head(Model("vgg16", None, "conv5_1", random_weights(0)))

@@ -22,6 +22,7 @@ class Grey(nn.Module):
 
 
 class Patches:
+    origin = "a test's"
     splits = ("mix", "pool")
     num_scales = 1
     values_per_pixel = 4
@@ -36,6 +37,12 @@ class Patches:
     def trainable(self, split):
         return self.layers(1 if split == "mix" else 2, 2)
 
+    def canonical(self, name):
+        return name
+
+    def fold(self, frozen):
+        pass
+
     def map_shape(self, split, height_px, width_px):
         return 64, height_px // 8, width_px // 8
 
@@ -44,7 +51,7 @@ class Patches:
         return {"encoder.mix.weight": weight, "encoder.mix.bias": bias}, "the identity"
 
 
-def make_encoder():
+def make_encoder(variant):
     return Patches()
 '''
 
@@ -53,6 +60,7 @@ COLOURS = '''
 
 import numpy as np
 
+from vpr.encoders.vgg16 import make_encoder
 from vpr.reranking.matcher import LocalPoints
 
 

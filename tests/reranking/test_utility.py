@@ -202,7 +202,7 @@ def reference_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for row in MAPS:
             writer.append(AXES[row].T[None, :, None].to(torch.bfloat16))
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
-    save_model(Path("model.pt"), Model("vgg16", "pool", pool))
+    save_model(Path("model.pt"), Model("vgg16", None, "pool", pool))
     blocks = np.zeros((4, 3, 512), np.float32)
     blocks[:, :, 0] = BLOCKS
     rows = blocks.reshape(4, -1)
@@ -252,7 +252,7 @@ def test_stacked_scales_are_told_apart(tmp_path: Path) -> None:
         writer.append(stacked.to(torch.bfloat16))
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
     features = load_features(tmp_path / "features")
-    head = load_head(Model("vgg16", "pool", pool))
+    head = load_head(Model("vgg16", None, "pool", pool))
     head.num_scales = 2
     won = assign_positions(head, features, torch.device("cpu"))
     assert [one.tolist() for one in won] == [[[[0, 1, 2]], [[2, 1, 0]]]]

@@ -88,7 +88,7 @@ def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
         save_descriptors(Path(f"{side}.npy"), [block], num_images=30)
     theirs = {"WPCA.0.weight": torch.randn(4, 10, 1, 1), "WPCA.0.bias": torch.randn(4)}
     for model, used in ((theirs, theirs), ({}, None)):
-        save_model(Path("model.pt"), Model("vgg16", "pool", model))
+        save_model(Path("model.pt"), Model("vgg16", None, "pool", model))
         whiten(
             database=Path("database.npy"), query=Path("query.npy"), model=Path("model.pt"),
             whitening=Path("w.pt"), whitened_database=Path("d.npy"), whitened_query=Path("q.npy"),

@@ -33,7 +33,8 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
     monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
     Path("params.yaml").write_text(
-        "trunk: {encoder: vgg16, trainable_from: conv2_1, precision: float32, max_side_px: null}\n"
+        "trunk: {encoder: vgg16, model: null, trainable_from: conv2_1, precision: float32, "
+        "max_side_px: null}\n"
     )
     Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
     rng = np.random.default_rng(0)
@@ -41,7 +42,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, (width, height) in enumerate(SIZES):
         pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(f"images/{number:06d}.png")
-    save_model(Path("frozen.pt"), Model("vgg16", "conv2_1", random_weights(0)).parts()[0])
+    save_model(Path("frozen.pt"), Model("vgg16", None, "conv2_1", random_weights(0)).parts()[0])
 
 
 def run(name: str) -> dict[str, bytes]:
@@ -123,7 +124,7 @@ def write_training_data() -> dict[str, Path]:
     photos = ImageIndex(paths=[f"{number}.png" for number in range(12)], coordinates=places)
     save_index(Path("database.csv"), photos)
     save_positives(Path("near.npz"), find_training_positives(places, radius_m=10))
-    below, above = Model("vgg16", "conv5_1", random_weights(0)).parts()
+    below, above = Model("vgg16", None, "conv5_1", random_weights(0)).parts()
     save_model(Path("below.pt"), below)
     save_model(Path("above.pt"), above)
     torch.manual_seed(0)

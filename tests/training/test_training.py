@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
+from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import load_model
 from vpr.network.head import Head
@@ -37,7 +38,7 @@ def positives() -> csr_array:
 @pytest.fixture
 def head() -> Head:
     torch.manual_seed(0)
-    head = Head("vgg16", "pool", num_clusters=2, dim=4, with_bias=False)
+    head = Head(make_encoder(), "pool", num_clusters=2, dim=4, with_bias=False)
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter)
     return head

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model, load_model
 from vpr.network.head import Head
@@ -74,14 +75,14 @@ def test_a_fraction_of_no_image_or_most_is_refused(fraction: float) -> None:
 
 
 def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
-    head = Head("vgg16", "pool", num_clusters=1, dim=1, with_bias=False)
+    head = Head(make_encoder(), "pool", num_clusters=1, dim=1, with_bias=False)
     state = TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0)
     for epoch, recall in enumerate([0.5, 0.75, 0.75, 0.25]):
         head.pool.centroids.data.fill_(epoch)
         state.note_recall(recall)
     assert state.recalls == [0.5, 0.75, 0.75, 0.25]
     state.records = [RECORD] * 3
-    start = Model("vgg16", "pool", {})
+    start = Model("vgg16", None, "pool", {})
     for select_best, kept in ((True, 2), (False, 3)):
         save_training(tmp_path / str(kept), start, state, select_best=select_best)
         assert load_model(tmp_path / str(kept) / "model.pt").tensors["pool.centroids"] == kept
@@ -93,5 +94,5 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
 
 
 def test_without_an_epoch_nothing_is_best() -> None:
-    head = Head("vgg16", "pool", num_clusters=1, dim=1, with_bias=False)
+    head = Head(make_encoder(), "pool", num_clusters=1, dim=1, with_bias=False)
     assert TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0).best == {}

@@ -26,7 +26,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def start_from(path: Path) -> Model:
-    return load_starting_model(path, encoder="vgg16", split="conv5_1", seed=0)[0]
+    return load_starting_model(path, encoder="vgg16", variant=None, split="conv5_1", seed=0)[0]
 
 
 def run_stage_on(
@@ -34,7 +34,7 @@ def run_stage_on(
 ) -> list[bytes]:
     Path("params.yaml").write_text(
         f"pretrained:\n  weights: {weights.name}\n  seed: 3\n  sha256: {sha256}\n"
-        f"trunk:\n  encoder: vgg16\n  trainable_from: {trainable_from}\n"
+        f"trunk:\n  encoder: vgg16\n  model: null\n  trainable_from: {trainable_from}\n"
     )
     frozen, trainable = (Path(out) for out in OUTS)
     pretrained(weights=weights, frozen=frozen, trainable=trainable)
@@ -134,7 +134,7 @@ def test_imagenet_weights_that_are_out_of_reach_say_what_to_put_where(
 def test_the_split_keeps_every_tensor_and_files_do_not_depend_on_their_name(
     tmp_path: Path,
 ) -> None:
-    frozen, trainable = Model("vgg16", "conv5_1", STATE).parts()
+    frozen, trainable = Model("vgg16", None, "conv5_1", STATE).parts()
     assert max(int(key.split(".")[1]) for key in frozen.tensors) == 21
     assert same(frozen.tensors | trainable.tensors, STATE)
     for name in ("a.pt", "another_name.pt"):

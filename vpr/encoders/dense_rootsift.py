@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import POOL, PREFIX
+from vpr.features.encoder import POOL, PREFIX, choose_variant
 
 NUM_ORIENTATIONS = 8
 NUM_BINS = 4  # each way
@@ -26,6 +26,7 @@ LUMA = (0.299, 0.587, 0.114)  # of RGB (ITU-R BT.601)
 class DenseRootSiftEncoder:
     """Dense RootSIFT, which has no weights: all of it is frozen."""
 
+    origin = "dense RootSIFT: no weights; the patent on SIFT expired in March 2020"
     splits = (POOL,)
     num_scales = len(BINS_PX)
     values_per_pixel = 64  # eight orientation maps, padded, and what they are made by
@@ -53,9 +54,17 @@ class DenseRootSiftEncoder:
         words = f"dense RootSIFT at {self.num_scales} scales: no weights, nothing random"
         return {PREFIX + name: tensor for name, tensor in state.items()}, words
 
+    def canonical(self, name: str) -> str:
+        """The name itself: there are no public files."""
+        return name
 
-def make_encoder() -> DenseRootSiftEncoder:
-    """Make the encoder."""
+    def fold(self, frozen: nn.Module) -> None:
+        """Leave it as it is: it has no BatchNorm."""
+
+
+def make_encoder(variant: str | None = None) -> DenseRootSiftEncoder:
+    """Make the encoder, of which there is one."""
+    choose_variant("dense_rootsift", variant, ("dense_rootsift",))
     return DenseRootSiftEncoder()
 
 

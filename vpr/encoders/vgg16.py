@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import POOL, PREFIX
+from vpr.features.encoder import POOL, PREFIX, choose_variant
 from vpr.runtime.hashing import check_sha256
 
 NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
@@ -37,6 +37,7 @@ class Vgg16:
     Simonyan & Zisserman, ICLR 2015; Arandjelović et al., CVPR 2016, section 5.1.
     """
 
+    origin = "VGG16; ImageNet's weights by torchvision (BSD-3-Clause)"
     splits = (*list(LAYERS)[1:], POOL)
     num_scales = 1
     # conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
@@ -68,9 +69,17 @@ class Vgg16:
             "checkpoint in models/pretrained"
         )
 
+    def canonical(self, name: str) -> str:
+        """The name itself: all public forms are known to `vpr.weights.checkpoints`."""
+        return name
 
-def make_encoder() -> Vgg16:
-    """Make the encoder."""
+    def fold(self, frozen: nn.Module) -> None:
+        """Leave the frozen part as it is: it has no BatchNorm."""
+
+
+def make_encoder(variant: str | None = None) -> Vgg16:
+    """Make the encoder, of which there is one."""
+    choose_variant("vgg16", variant, ("vgg16",))
     return Vgg16()
 
 

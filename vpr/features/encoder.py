@@ -28,11 +28,13 @@ class Encoder(Protocol):
     they are, so that a model's state does not depend on its split.
 
     Attributes:
+        origin: What it is, whose weights it takes and their licences, in words.
         splits: Allowed splits, by the layer's name; `POOL` is one of them.
         num_scales: Maps of one image that stand one below the other in its local features.
         values_per_pixel: Values that the frozen part holds at once for each pixel, at most.
     """
 
+    origin: str
     splits: tuple[str, ...]
     num_scales: int
     values_per_pixel: int
@@ -61,15 +63,22 @@ class Encoder(Protocol):
             OSError: If they are not on this machine and cannot be downloaded.
         """
 
+    def canonical(self, name: str) -> str | None:
+        """Find the name in a model of a tensor in a public file; None if it is not used."""
 
-def load_encoder(name: str) -> Encoder:
+    def fold(self, frozen: nn.Module) -> None:
+        """Fold what stays constant, such as BatchNorm, into the weights of a loaded frozen part."""
+
+
+def load_encoder(name: str, variant: str | None) -> Encoder:
     """Import an encoder from the drawer.
 
     Args:
         name: The file's name, which is the value of `trunk.encoder`.
+        variant: Which of its models, the value of `trunk.model`; None for its first or only one.
 
     Raises:
-        ValueError: If there is no such file.
+        ValueError: If there is no such file, or the encoder has no such model.
     """
     names = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
     if name not in names:
@@ -77,22 +86,37 @@ def load_encoder(name: str) -> Encoder:
             f"trunk.encoder = {name}: there is no file vpr/encoders/{name}.py; there are "
             f"{', '.join(names)}"
         )
-    encoder: Encoder = import_module(f"vpr.encoders.{name}").make_encoder()
+    encoder: Encoder = import_module(f"vpr.encoders.{name}").make_encoder(variant)
     return encoder
 
 
-def find_split(name: str, value: str | int) -> str:
+def choose_variant(name: str, variant: str | None, variants: tuple[str, ...]) -> str:
+    """Check `trunk.model` against what an encoder has; None is its first.
+
+    Raises:
+        ValueError: If the encoder has no such model.
+    """
+    chosen = variants[0] if variant is None else variant
+    if chosen not in variants:
+        raise ValueError(
+            f"trunk.model = {variant}: trunk.encoder = {name} has {', '.join(variants)}"
+        )
+    return chosen
+
+
+def find_split(name: str, variant: str | None, value: str | int) -> str:
     """Find the layer that `trunk.trainable_from` names.
 
     Args:
         name: The encoder's.
+        variant: The value of `trunk.model`.
         value: The layer's name, or the index of a module of VGG16, which older parameters have.
 
     Raises:
         ValueError: If the encoder cannot be split there.
     """
     split = NUMBERED.get(value, str(value)) if isinstance(value, int) else value
-    splits = load_encoder(name).splits
+    splits = load_encoder(name, variant).splits
     if split not in splits:
         raise ValueError(
             f"trunk.trainable_from = {value}: expected the first layer of {name} that trains, or "

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vpr.features.encoder import load_encoder, tensor_shapes
+from vpr.features.encoder import Encoder, load_encoder, tensor_shapes
 from vpr.runtime.tensors import check_tensors, load_content, plain_tensors, save_content
 
-FORM = {"encoder": str, "trainable_from": str, "state_dict": dict}
+KEYS = ("encoder", "model", "trainable_from", "state_dict")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +20,19 @@ class Model:
 
     Args:
         encoder: The encoder's name, the value of `trunk.encoder`.
+        variant: Which of its models, the value of `trunk.model`; None for its first.
         split: The first layer that trains, see `vpr.features.encoder`.
         tensors: By the reference's names: `encoder.*`, `pool.*` and `WPCA.*`.
     """
 
     encoder: str
+    variant: str | None
     split: str
     tensors: dict[str, Tensor]
+
+    def make_encoder(self) -> Encoder:
+        """Make the encoder, without its weights."""
+        return load_encoder(self.encoder, self.variant)
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Model:
         """The same model with further tensors, or others in place of some."""
@@ -34,17 +40,16 @@ class Model:
 
     def parts(self) -> tuple[Model, Model]:
         """Split the model into its frozen tensors and all others, in the same order."""
-        names = tensor_shapes(load_encoder(self.encoder), self.split)
+        names = tensor_shapes(self.make_encoder(), self.split)
         frozen = {name: tensor for name, tensor in self.tensors.items() if name in names}
         rest = {name: tensor for name, tensor in self.tensors.items() if name not in names}
         return replace(self, tensors=frozen), replace(self, tensors=rest)
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model as `{"encoder": ..., "trainable_from": ..., "state_dict": ...}`."""
-    tensors = plain_tensors(model.tensors)
-    content = {"encoder": model.encoder, "trainable_from": model.split, "state_dict": tensors}
-    save_content(path, content)
+    """Write a model under the keys `encoder`, `model`, `trainable_from` and `state_dict`."""
+    values = (model.encoder, model.variant, model.split, plain_tensors(model.tensors))
+    save_content(path, dict(zip(KEYS, values, strict=True)))
 
 
 def load_model(path: Path) -> Model:
@@ -54,10 +59,10 @@ def load_model(path: Path) -> Model:
         ValueError: If the file is damaged, names no encoder, or holds anything but finite tensors.
     """
     content = load_content(path)
-    if {key: type(value) for key, value in content.items()} != FORM:
+    if tuple(content) != KEYS or not isinstance(content["state_dict"], dict):
         raise ValueError(
-            f"{path}: expected a model of this pipeline ({', '.join(FORM)}), found "
+            f"{path}: expected a model of this pipeline ({', '.join(KEYS)}), found "
             f"{', '.join(map(str, list(content)[:5])) or 'nothing'}: make it by `dvc repro`"
         )
     tensors = check_tensors(content["state_dict"], path)
-    return Model(content["encoder"], content["trainable_from"], tensors)
+    return Model(content["encoder"], content["model"], content["trainable_from"], tensors)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.batches import require_memory
-from vpr.features.encoder import load_encoder
+from vpr.features.encoder import Encoder
 from vpr.features.model import Model
 from vpr.runtime.artefacts import require_space
 from vpr.runtime.device import check_precision
@@ -21,17 +21,17 @@ class Trunk(nn.Module):
     """The frozen part of an encoder.
 
     Args:
-        encoder: The encoder's name.
+        maker: The encoder.
         split: Its first layer that trains.
         precision: Type to compute in and to give the features in; an encoder without weights
             computes in float32.
     """
 
-    def __init__(self, encoder: str, split: str, precision: torch.dtype) -> None:
+    def __init__(self, maker: Encoder, split: str, precision: torch.dtype) -> None:
         """Make the layers; their weights are not initialised."""
         super().__init__()
-        self.maker, self.split, self.precision = load_encoder(encoder), split, precision
-        self.encoder = self.maker.frozen(split).to(precision)
+        self.maker, self.split, self.precision = maker, split, precision
+        self.encoder = maker.frozen(split)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8."""
@@ -51,18 +51,19 @@ def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
         precision: Type of the features, and of the computations.
 
     Returns:
-        The trunk in evaluation mode and channels_last memory.
+        The trunk in evaluation mode and channels_last memory, folded.
 
     Raises:
         ValueError: If a tensor is missing or has another shape.
     """
-    trunk = Trunk(model.encoder, model.split, precision)
+    trunk = Trunk(model.make_encoder(), model.split, precision)
     state = {name: model.tensors[name] for name in trunk.state_dict() if name in model.tensors}
     try:
         trunk.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"the model does not fit {model.encoder}: {error}") from None
-    return trunk.eval().to(memory_format=torch.channels_last)
+    trunk.eval().maker.fold(trunk.encoder)  # in float32, before the precision is lost
+    return trunk.to(precision).to(memory_format=torch.channels_last)
 
 
 def announce_features(

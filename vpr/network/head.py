@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import load_encoder
+from vpr.features.encoder import Encoder
 from vpr.features.model import Model
 from vpr.network.netvlad import NetVLAD
 
@@ -14,7 +14,7 @@ class Head(nn.Module):
     """The encoder from one layer on, and the pool, under the reference's key names.
 
     Args:
-        encoder: The encoder's name.
+        maker: The encoder.
         split: The layer whose input the stored features are.
         num_clusters: K of NetVLAD.
         dim: Channels of the encoder's output.
@@ -22,11 +22,10 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, encoder: str, split: str, *, num_clusters: int, dim: int, with_bias: bool
+        self, maker: Encoder, split: str, *, num_clusters: int, dim: int, with_bias: bool
     ) -> None:
         """Make the layers; their weights are not initialised."""
         super().__init__()
-        maker = load_encoder(encoder)
         self.encoder, self.num_scales = maker.trainable(split), maker.num_scales
         self.pool = NetVLAD(num_clusters, dim, with_bias=with_bias)
 
@@ -72,7 +71,7 @@ def load_head(model: Model) -> Head:
         raise ValueError("the model has no pool.centroids: it was never initialised")
     num_clusters, dim = state["pool.centroids"].shape
     head = Head(
-        model.encoder, model.split,
+        model.make_encoder(), model.split,
         num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state,
     )  # fmt: skip
     names = head.state_dict().keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vpr.features.encoder import count_channels, load_encoder
+from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
 from vpr.network.clusters import initial_pool, sample_encoded
@@ -40,7 +40,7 @@ def start_model(
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
         words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
         return model, words
-    dim = count_channels(load_encoder(model.encoder))
+    dim = count_channels(model.make_encoder())
     blank = {
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
         "pool.centroids": torch.zeros(num_clusters, dim),

@@ -7,20 +7,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vpr.features.encoder import count_channels, load_encoder, tensor_shapes
+from vpr.features.encoder import Encoder, count_channels, tensor_shapes
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def expected_shapes(state: Mapping[str, object], *, encoder: str) -> dict[str, tuple[int, ...]]:
+def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str, tuple[int, ...]]:
     """Shapes that a network of this many clusters has, in the order in which we store tensors.
 
     Args:
         state: Tensors by the reference's names; they say how many clusters K there are, whether
             the assignment has a bias (vladv2) and how many dimensions whitening keeps.
-        encoder: The encoder's name.
+        maker: The encoder.
     """
-    maker = load_encoder(encoder)
     shapes, dim = tensor_shapes(maker), count_channels(maker)
     num_clusters = max(1, _rows(state.get("pool.centroids")))
     if any(name.startswith(("pool.", "WPCA.")) for name in state):
@@ -37,19 +36,19 @@ def expected_shapes(state: Mapping[str, object], *, encoder: str) -> dict[str, t
 
 
 def find_problems(
-    state: Mapping[str, object], sources: Mapping[str, str], *, encoder: str
+    state: Mapping[str, object], sources: Mapping[str, str], *, maker: Encoder
 ) -> list[str]:
     """All that keeps tensors from being an encoder with NetVLAD.
 
     Args:
         state: What a file holds, by the reference's names.
         sources: The names in the file, by the reference's.
-        encoder: The encoder's name.
+        maker: The encoder.
 
     Returns:
         A line for each missing, unknown or unfit tensor; empty if all fit.
     """
-    expected = expected_shapes(state, encoder=encoder)
+    expected = expected_shapes(state, maker=maker)
     missing = [f"{name}: missing" for name in expected if name not in state]
     unknown = [
         f"{sources[name]}: not part of the network" for name in state if name not in expected

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX
+from vpr.features.encoder import PREFIX, Encoder, load_encoder
 from vpr.weights.checkpoint_files import read_checkpoint
 from vpr.weights.checkpoint_fit import expected_shapes, find_problems
 from vpr.weights.numpy_pickles import NumberArray
 
 # How others name the parts: deep-visual-geo-localization-benchmark and torchvision.
 PARTS = {"backbone": "encoder", "features": "encoder", "aggregation": "pool"}
+OURS = (PREFIX, "pool.", "WPCA.")
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
 # Components that wrapping adds to names: DataParallel's and averaging's, torch.compile's.
 WRAPPERS = ("module", "_orig_mod")
@@ -29,6 +30,7 @@ class Checkpoint:
 
     Args:
         encoder: The encoder's name.
+        variant: Which of its models; None for its first.
         state: `encoder.N.weight`, `encoder.N.bias`, and as far as the file has them
             `pool.conv.weight` (K, C, 1, 1), `pool.conv.bias` (K,), `pool.centroids` (K, C),
             `WPCA.0.weight` (D, K * C, 1, 1), `WPCA.0.bias` (D,); float32.
@@ -38,6 +40,7 @@ class Checkpoint:
     """
 
     encoder: str
+    variant: str | None
     state: dict[str, Tensor]
     form: str
     notes: dict[str, Any]
@@ -58,7 +61,9 @@ class Checkpoint:
         return len(self.state["WPCA.0.bias"]) if "WPCA.0.bias" in self.state else None
 
 
-def parse_checkpoint(path: Path, *, encoder: str | None = None) -> Checkpoint:
+def parse_checkpoint(
+    path: Path, *, encoder: str | None = None, variant: str | None = None
+) -> Checkpoint:
     """Read a checkpoint of an encoder with or without NetVLAD, recognised from its tensors.
 
     It may be in pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), in that of the
@@ -70,6 +75,7 @@ def parse_checkpoint(path: Path, *, encoder: str | None = None) -> Checkpoint:
         path: A file of torch.save, or safetensors. No code in it is run.
         encoder: Name of the encoder that it must fit; None for the one that the file names, and
             vgg16 where it names none.
+        variant: Which of its models.
 
     Returns:
         Its tensors under the reference's names, and what else it tells.
@@ -82,22 +88,25 @@ def parse_checkpoint(path: Path, *, encoder: str | None = None) -> Checkpoint:
     named = content.get("encoder")  # models of this pipeline name theirs
     if isinstance(named, str) and encoder not in (named, None):
         raise ValueError(f"{path}: is a model of trunk.encoder = {named}, not {encoder}")
-    encoder = encoder or (named if isinstance(named, str) else "vgg16")
+    if encoder is None and isinstance(named, str):
+        encoder, variant = named, content.get("model")
+    encoder = encoder or "vgg16"
+    maker = load_encoder(encoder, variant)
     key = next((key for key in STATE_KEYS if key in content), None)
     inner = content if key is None else content[key]
     if not isinstance(inner, Mapping):
         raise ValueError(f"{path}: {key}: expected tensors by name, found {type(inner).__name__}")
-    found, sources, problems = _rename(inner)
-    problems += find_problems(found, sources, encoder=encoder)
+    found, sources, problems = _rename(inner, maker)
+    problems += find_problems(found, sources, maker=maker)
     if problems:
         words = "\n  ".join(problems)
         raise ValueError(f"{path}: not a checkpoint of {encoder} with NetVLAD:\n  {words}")
-    names = list(expected_shapes(found, encoder=encoder))
+    names = list(expected_shapes(found, maker=maker))
     state = {name: found[name].detach().float().contiguous() for name in names}
     place = "bare tensors" if key is None else f"tensors under {key}"
     prefix = sources[names[0]].removesuffix(names[0].removeprefix(PREFIX))
     form = f"{container}, {place}, named {prefix}*"
-    return Checkpoint(encoder, state, form, {} if key is None else _notes(content))
+    return Checkpoint(encoder, variant, state, form, {} if key is None else _notes(content))
 
 
 def add_whitening(
@@ -114,7 +123,8 @@ def add_whitening(
         ValueError: If the whitening is empty, or does not fit the network.
     """
     state = {**checkpoint.state, **whitening}
-    problems = find_problems(state, {name: name for name in state}, encoder=checkpoint.encoder)
+    maker = load_encoder(checkpoint.encoder, checkpoint.variant)
+    problems = find_problems(state, {name: name for name in state}, maker=maker)
     if problems or "WPCA.0.weight" not in state:
         words = problems or ["it is empty: the stage whiten was off (whiten.dim = 0)"]
         raise ValueError(f"{source}: not a whitening for this network:\n  " + "\n  ".join(words))
@@ -138,7 +148,9 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.form}: " + ", ".join(parts)
 
 
-def _rename(inner: Mapping[object, Any]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+def _rename(
+    inner: Mapping[object, Any], maker: Encoder
+) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """Values by the reference's names, the file's names by those, and what is named badly."""
     names = [name for name in inner if isinstance(name, str) and name not in COUNTERS]
     problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
@@ -146,19 +158,22 @@ def _rename(inner: Mapping[object, Any]) -> tuple[dict[str, Any], dict[str, str]
         names = [name for name in names if not name.startswith("classifier.")]
     sources: dict[str, str] = {}
     for name in names:
-        canonical = _canonical(name)
+        canonical = _canonical(name, maker)
+        if canonical is None:
+            continue
         if canonical in sources:
             problems.append(f"{canonical}: is there twice, as {sources[canonical]} and {name}")
         sources[canonical] = name
     return {name: inner[source] for name, source in sources.items()}, sources, problems
 
 
-def _canonical(name: str) -> str:
-    """The reference's name, without what wrapping the network added to it."""
+def _canonical(name: str, maker: Encoder) -> str | None:
+    """The reference's name, without what wrapping the network added; None if it is not used."""
     parts = [part for part in name.split(".") if part not in WRAPPERS] or [name]
     while len(parts) > 1 and parts[0] in OUTER:
         parts = parts[1:]
-    return ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
+    plain = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
+    return plain if plain.startswith(OURS) else maker.canonical(plain)
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:

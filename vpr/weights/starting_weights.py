@@ -11,13 +11,16 @@ from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 NAMES = ("random", "imagenet")  # text files in models/pretrained that stand for weights
 
 
-def load_starting_model(path: Path, *, encoder: str, split: str, seed: int) -> tuple[Model, str]:
+def load_starting_model(
+    path: Path, *, encoder: str, variant: str | None, split: str, seed: int
+) -> tuple[Model, str]:
     """Find the tensors that a model starts with, and in words where they come from.
 
     Args:
         path: A file in models/pretrained: one that is called `random` or `imagenet`, whose
             weights the encoder draws or finds, or a checkpoint.
         encoder: The encoder's name.
+        variant: Which of its models.
         split: The first layer that trains.
         seed: Of random weights.
 
@@ -27,8 +30,8 @@ def load_starting_model(path: Path, *, encoder: str, split: str, seed: int) -> t
         OSError: If named weights are not on this machine and cannot be downloaded.
     """
     if path.name in NAMES:
-        state, words = load_encoder(encoder).initial_state(path.name, seed)
+        state, words = load_encoder(encoder, variant).initial_state(path.name, seed)
     else:
-        found = parse_checkpoint(path, encoder=encoder)
+        found = parse_checkpoint(path, encoder=encoder, variant=variant)
         state, words = found.state, describe_checkpoint(found)
-    return Model(encoder, split, state), f"{path.name}: {words}"
+    return Model(encoder, variant, split, state), f"{path.name}: {words}"

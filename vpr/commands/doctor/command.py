@@ -35,7 +35,7 @@ from vpr.commands.doctor.runs import check_runs
 from vpr.commands.doctor.sharing import check_cache, check_locks, check_remote
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
-from vpr.features.encoder import find_split
+from vpr.features.encoder import find_split, load_encoder
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.runtime.parameters import check_params, load_param, load_params
@@ -96,6 +96,8 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
         if has_set:
             yield from _check_places()
         return
+    trunk = load_params("trunk", TrunkParams)
+    yield Finding("encoder", load_encoder(trunk.encoder, trunk.model).origin, ok=True)
     yield check_torch_gpu()
     yield check_faiss_gpu()
     yield from _check_checkpoint()
@@ -109,7 +111,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
 def _check_encoder() -> Finding:
     trunk = load_params("trunk", TrunkParams)
     try:
-        find_split(trunk.encoder, trunk.trainable_from)
+        find_split(trunk.encoder, trunk.model, trunk.trainable_from)
     except ValueError as error:
         return Finding("parameters", str(error), ok=False)
     return Finding("parameters", "params.yaml fits every stage", ok=True)
@@ -125,11 +127,11 @@ def _check_shared() -> Iterator[Finding]:
 
 def _check_checkpoint() -> Iterator[Finding]:
     params = load_params("pretrained", PretrainedParams)
-    tuned = load_params("finetune", FinetuneParams)
+    tuned, trunk = load_params("finetune", FinetuneParams), load_params("trunk", TrunkParams)
     file = ROOT / "models/pretrained" / params.weights
     if file.is_file() and file.name not in NAMES:
         yield check_checkpoint(
-            file, encoder=load_param("trunk.encoder", str), sha256=params.sha256,
+            file, encoder=trunk.encoder, variant=trunk.model, sha256=params.sha256,
             num_clusters=tuned.num_clusters, vlad_version=tuned.vlad_version,
         )  # fmt: skip
 
@@ -151,8 +153,8 @@ def _check_set() -> Iterator[Finding]:
         other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
         max_side_px=trunk.max_side_px,
         check_disk=partial(
-            check_disk, encoder=trunk.encoder,
-            split=find_split(trunk.encoder, trunk.trainable_from),
+            check_disk, maker=load_encoder(trunk.encoder, trunk.model),
+            split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
             max_side_px=trunk.max_side_px, num_clusters=tuned.num_clusters,
         ),

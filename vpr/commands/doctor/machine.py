@@ -11,7 +11,7 @@ import faiss
 import torch
 
 from vpr.commands.doctor.finding import Finding
-from vpr.features.encoder import count_channels, load_encoder, tensor_shapes
+from vpr.features.encoder import Encoder, count_channels, tensor_shapes
 from vpr.places.images import read_size
 
 FLOAT_BYTES = 4
@@ -38,7 +38,7 @@ def check_faiss_gpu() -> Finding:
 def check_disk(
     files: Sequence[Path],
     *,
-    encoder: str,
+    maker: Encoder,
     split: str,
     precision: torch.dtype,
     max_side_px: int | None,
@@ -48,13 +48,12 @@ def check_disk(
 
     Args:
         files: The images of both sides, each one that decodes.
-        encoder: The encoder's name.
+        maker: The encoder.
         split: Its first layer that trains.
         precision: Type of the stored features.
         max_side_px: Larger images are scaled down to it.
         num_clusters: K of NetVLAD.
     """
-    maker = load_encoder(encoder)
     dim = NUM_WRITTEN["descriptors"] * num_clusters * count_channels(maker)
     num_values = sum(map(math.prod, tensor_shapes(maker).values()))
     num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * num_values

@@ -10,13 +10,20 @@ from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
 
 def check_checkpoint(
-    file: Path, *, encoder: str, sha256: str | None, num_clusters: int, vlad_version: int
+    file: Path,
+    *,
+    encoder: str,
+    variant: str | None,
+    sha256: str | None,
+    num_clusters: int,
+    vlad_version: int,
 ) -> Finding:
     """Whether a checkpoint can be loaded, and fits the parameters.
 
     Args:
         file: The checkpoint.
         encoder: `trunk.encoder`.
+        variant: `trunk.model`.
         sha256: What its SHA-256 must be, or None.
         num_clusters: `finetune.num_clusters`.
         vlad_version: `finetune.vlad_version`.
@@ -25,7 +32,7 @@ def check_checkpoint(
     try:
         if sha256 is not None:
             check_sha256(file, sha256, source="pretrained.sha256")
-        found = parse_checkpoint(file, encoder=encoder)
+        found = parse_checkpoint(file, encoder=encoder, variant=variant)
     except ValueError as error:
         return Finding(subject, str(error), ok=False)
     asked = {"num_clusters": num_clusters, "vlad_version": vlad_version}

