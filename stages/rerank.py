@@ -14,7 +14,7 @@ from vpr.runtime.entry import run_stage
 from pydantic import Field
 
 from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import load_matcher
+from vpr.reranking.matcher import Geometry, load_matcher
 from vpr.reranking.reranking import rerank_candidates, score_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.predictions import load_retrieval, save_predictions
@@ -28,10 +28,10 @@ class RerankParams:
 
     method: str
     top: Annotated[int, Field(ge=1)]
-    ratio: Annotated[float, Field(gt=0, le=1)]
+    ratio: Annotated[float, Field(gt=0, le=1)] | None
+    geometry: Geometry
     tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    min_inliers: Annotated[int, Field(ge=0)]
-    lead: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def rerank(
@@ -62,14 +62,12 @@ def rerank(
         known = known.only(load_kept(kept, num_keypoints=len(known.points)))
         scores = score_candidates(
             matcher, ranked, known, load_keypoints(query_keypoints),
-            top=params.top, ratio=params.ratio, tolerance_px=params.tolerance_px,
+            top=params.top, ratio=params.ratio, geometry=params.geometry,
+            tolerance_px=params.tolerance_px,
         )  # fmt: skip
-        per_query = (time.monotonic() - start) / len(scores)
-        print(f"re-ranking: {per_query:.3f} s per query", file=sys.stderr)
-        save_predictions(
-            aside,
-            rerank_candidates(ranked, scores, min_inliers=params.min_inliers, lead=params.lead),
-        )
+        rate = scores.size / (time.monotonic() - start)
+        print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
+        save_predictions(aside, rerank_candidates(ranked, scores, half_inliers=params.half_inliers))
 
 
 if __name__ == "__main__":

@@ -84,22 +84,22 @@ def seen_from_two_places(num_inliers: int, num_outliers: int) -> tuple[np.ndarra
 
 def test_the_inliers_are_those_that_a_known_homography_moved() -> None:
     first, second = seen_from_two_places(30, 20)
-    assert count_inliers(first, second, tolerance_px=3) == 30
-    assert count_inliers(first[:30], second[:30], tolerance_px=3) == 30
+    assert count_inliers(first, second, geometry="homography", tolerance_px=3) == 30
+    assert count_inliers(first[:30], second[:30], geometry="homography", tolerance_px=3) == 30
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_too_few_matches_are_no_inliers(count: int) -> None:
     first, second = seen_from_two_places(count, 0)
-    assert count_inliers(first, second, tolerance_px=3) == 0
+    assert count_inliers(first, second, geometry="homography", tolerance_px=3) == 0
 
 
 def test_matches_that_define_no_homography_do_not_crash() -> None:
     same = np.full((20, 2), 7, np.float32)
     line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
-    assert count_inliers(same, same, tolerance_px=3) == 0
-    assert 0 <= count_inliers(line, same, tolerance_px=3) <= 20
-    assert 0 <= count_inliers(line, line[::-1], tolerance_px=3) <= 20
+    assert count_inliers(same, same, geometry="homography", tolerance_px=3) == 0
+    assert 0 <= count_inliers(line, same, geometry="homography", tolerance_px=3) <= 20
+    assert 0 <= count_inliers(line, line[::-1], geometry="homography", tolerance_px=3) <= 20
 
 
 RETRIEVAL = Predictions(
@@ -109,23 +109,44 @@ RETRIEVAL = Predictions(
 )
 
 
-def test_the_gate_opens_for_many_inliers_and_a_lead_and_ties_keep_their_order() -> None:
-    scores = np.array([[3, 9, 20], [10, 10, 19], [2, 9, 1], [4, 12, 12]])
-    ranked = rerank_candidates(RETRIEVAL, scores, min_inliers=10, lead=2)
+def test_the_score_is_cosine_plus_inliers_that_saturate() -> None:
+    # Cosines 0.995, 0.98, 0.955, 0.92; with half_inliers 10 the inliers add 1/2 for 10, 2/3 for 20.
+    scores = np.array([[0, 10, 20], [20, 10, 0], [0, 0, 0], [10, 10, 11]])
+    ranked = rerank_candidates(RETRIEVAL, scores, half_inliers=10)
     assert ranked.indices.tolist() == [
-        [0, 2, 4, 1],  # by inliers; the fourth was not looked at
-        [0, 1, 2, 3],  # 19 are less than twice 10
-        [3, 2, 1, 0],  # 9 are less than 10
-        [0, 2, 1, 4],  # the two equal ones stay in the retrieval's order
+        [0, 2, 4, 1],  # 1.622, 1.480, 0.995; the fourth was not verified
+        [0, 1, 2, 3],  # 1.662, 1.480, 0.955
+        [3, 2, 1, 0],  # the retrieval's
+        [1, 0, 2, 4],  # 1.495, 1.480, 1.479: one inlier more weighs less than the descriptor
     ]
     np.testing.assert_allclose(ranked.distances[0], [0.3, 0.2, 0.1, 0.4])
     assert ranked.num_database == 5
 
 
-def test_without_inliers_the_retrieval_stays_even_if_the_gate_is_open() -> None:
-    nothing = np.zeros((4, 4), np.int64)
-    ranked = rerank_candidates(RETRIEVAL, nothing, min_inliers=0, lead=0)
-    np.testing.assert_array_equal(ranked.indices, RETRIEVAL.indices)
+def test_without_inliers_and_among_equals_the_retrieval_stays() -> None:
+    for scores in (np.zeros((4, 4), np.int64), np.full((4, 4), 7)):
+        ranked = rerank_candidates(RETRIEVAL, scores, half_inliers=10)
+        np.testing.assert_array_equal(ranked.indices, RETRIEVAL.indices)
+
+
+def seen_by_two_cameras(num_inliers: int, num_outliers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points of a scene with depth, 300 px of focal length; the second camera moved and turned."""
+    rng = np.random.default_rng(1)
+    scene = rng.uniform([-4, -3, 4], [4, 3, 20], size=(num_inliers + num_outliers, 3))
+    turn = np.deg2rad(5)
+    rotation = [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
+    moved = scene @ np.array(rotation).T + [0.8, 0.1, 0.5]
+    first, second = (300 * points[:, :2] / points[:, 2:] + 320 for points in (scene, moved))
+    second[num_inliers:] = rng.uniform(0, 640, size=(num_outliers, 2))
+    return first.astype(np.float32), second.astype(np.float32)
+
+
+def test_a_fundamental_matrix_explains_a_scene_with_depth_that_no_homography_does() -> None:
+    first, second = seen_by_two_cameras(60, 30)
+    count = count_inliers(first, second, geometry="fundamental", tolerance_px=1)
+    assert 60 <= count <= 64  # an outlier may lie on its epipolar line by chance
+    assert count_inliers(first, second, geometry="homography", tolerance_px=1) < 30
+    assert count_inliers(first[:7], second[:7], geometry="fundamental", tolerance_px=1) == 0
 
 
 def texture(seed: int, width: int = 200, height: int = 150) -> Image.Image:
@@ -175,10 +196,10 @@ keypoints:
 rerank:
   method: {method}
   top: {top}
-  ratio: 0.8
+  ratio: null
+  geometry: homography
   tolerance_px: 3.0
-  min_inliers: 10
-  lead: 2.0
+  half_inliers: 10.0
 """
 
 
@@ -241,7 +262,7 @@ def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None
 def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
     run_stages("sift", 4, "r.npz")
     database, query = (load_keypoints(Path("keypoints") / side) for side in ("database", "query"))
-    settings = {"top": 4, "ratio": 0.9, "tolerance_px": 3.0}
+    settings = {"top": 4, "ratio": 0.9, "geometry": "homography", "tolerance_px": 3.0}
     orders = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 0, 1, 3]])
     far = np.zeros((3, 4), np.float32)
     scores = score_candidates(
@@ -270,7 +291,7 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
 def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
-    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*there are none, sift"):
+    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*there are none, sift, xfeat"):
         load_matcher("orb")
     with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
         load_matcher("geometric")

