@@ -21,6 +21,7 @@ from vpr.commands.doctor.images import (
     check_missing,
     check_sizes,
 )
+from vpr.commands.doctor.inputs import check_sharing, check_sharing_of_weights
 from vpr.commands.doctor.machine import check_disk
 from vpr.commands.doctor.places import (
     check_coordinates,
@@ -301,3 +302,25 @@ def test_make_run_says_what_is_missing_before_dvc_does(tmp_path: Path) -> None:
     assert "FAIL data set: data/nowhere does not exist: put it there, or set dataset.dir" in output
     assert "FAIL weights: models/pretrained/nowhere.pth does not exist: put it there" in output
     assert "dvc repro" not in output
+
+
+def test_what_git_or_dvc_tracks_is_shared_and_the_rest_is_to_be_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, "git", "init", "-q")
+    for name in ("data/mine", "models/pretrained"):
+        Path(name).mkdir(parents=True)
+    Path("data/mine/a.jpg").write_bytes(b"a")
+    Path("data/dvc.yaml").write_text("stages: {}\n")
+    Path("models/pretrained/own.pth").write_bytes(b"weights")
+    Path("params.yaml").write_text("dataset: {dir: data/mine}\npretrained: {weights: own.pth}\n")
+    for check, name in (
+        (check_sharing, "data/mine"), (check_sharing_of_weights, "models/pretrained/own.pth"),
+    ):  # fmt: skip
+        assert f"`dvc add {name}`" in check(Path()).words and check(Path()).is_note
+        run(tmp_path, "git", "add", name)
+        assert check(Path()).words == "git knows it" and not check(Path()).is_note
+        run(tmp_path, "git", "rm", "-rq", "--cached", name)
+        Path(f"{name}.dvc").write_text("outs: []\n")
+        assert check(Path()).words == "DVC knows it" and not check(Path()).is_note

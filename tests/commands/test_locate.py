@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +15,14 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy.sparse import csr_array
 
 from stages.trunk import TrunkParams
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.matches import Located, Match
+from vpr.commands.locate.matches import Located, Match, Truth, find_queries, locate_photos
 from vpr.commands.locate.outputs import as_text
 from vpr.commands.locate.photos import find_photos
 from vpr.commands.locate.ranking import rank_photos
@@ -26,6 +30,7 @@ from vpr.evaluation import details
 from vpr.evaluation.details import find_threshold
 from vpr.features.model import load_model
 from vpr.places.crs import latitude_longitude
+from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.predictions import load_retrieval
 
@@ -367,6 +372,41 @@ def test_a_damaged_record_is_named_with_what_to_do(
     with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
         locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
     assert type(told.value) is ValueError  # and not pydantic's, of several lines
+
+
+def test_a_terminal_without_the_names_letters_does_not_cost_the_files(
+    home: Path, tmp_path: Path
+) -> None:
+    photo, table = tmp_path / "ø🙂.jpg", tmp_path / "found.csv"
+    photo.write_bytes(QUERY.read_bytes())
+    command = [sys.executable, "-m", "vpr", "locate", str(photo), "--csv", str(table)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "cp949"}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"database/" in done.stdout
+    assert "ø🙂.jpg" in table.read_text(encoding="utf-8")
+
+
+def test_a_query_is_known_however_its_letters_are_composed(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "길é.jpg") for form in ("NFC", "NFD"))
+    assert composed != apart
+    assert find_queries([tmp_path / apart], [tmp_path / "x.jpg", tmp_path / composed]) == [1]
+
+
+def test_frame_numbers_get_no_place_on_earth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = np.stack([np.arange(3.0), np.zeros(3)], axis=1)
+    streets = frames * 10 + [389_000, 5_818_000]
+    for places, has_globe in ((frames, False), (streets, True)):
+        (found,) = locate_photos(
+            [tmp_path / "a.jpg"], np.array([[2]]), np.array([[0.5]], np.float32),
+            ImageIndex(["x", "y", "z"], places), crs="EPSG:32633", threshold=1.0,
+            truth=Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, 3))), queries=[None],
+        )  # fmt: skip
+        assert (found.matches[0].latitude is not None) == has_globe
+        assert ("set dataset.crs to null" in capsys.readouterr().err) != has_globe
 
 
 def test_without_a_threshold_every_place_counts_as_known() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.repositories import run
+from tests.support.repositories import change, run
+from vpr.commands.sweep.command import sweep
 from vpr.commands.sweep.trials import Trial, as_table, list_cells, parse_trials
 
 
@@ -70,3 +71,26 @@ def test_a_sweep_runs_what_is_missing_and_only_once(pipeline: Path) -> None:
     (ours,) = [line for line in second.split("\n") if line.endswith(" main")]
     assert ours.split()[:3] == ["0.0001", "4", f"{recall:.3f}"]
     assert run(pipeline, "git", "status", "--porcelain") == ""
+
+
+def test_numbers_that_are_none_are_named_by_their_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"--lr '1e-5,fast': expected numbers"):
+        sweep(lr="1e-5,fast", clusters="16")
+    with pytest.raises(ValueError, match=r"--clusters '16.5': expected numbers"):
+        sweep(lr="1e-5,1e-4", clusters="16.5")
+
+
+def test_rates_without_epochs_and_weights_that_others_lack_are_told_before_a_run(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
+    change(pipeline, "epochs: 1 ", "epochs: 0 ")
+    with pytest.raises(ValueError, match=r"--lr: finetune\.epochs = 0"):
+        sweep(lr="1e-5 1e-4", clusters="4")
+    change(pipeline, "epochs: 0 ", "epochs: 1 ")
+    change(pipeline, "weights: random", "weights: own.pth")
+    (pipeline / "models/pretrained/own.pth").write_bytes(b"weights")
+    with pytest.raises(ValueError, match=r"own\.pth is known neither to DVC nor to git: `dvc add"):
+        sweep(lr="1e-5", clusters="4")

@@ -11,13 +11,12 @@ from pyproj import CRS
 from vpr.datasets.degrees import fit_the_globe, like_degrees, tell_degrees
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.set_finding import Level, SetFinding
-from vpr.places.crs import MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
+from vpr.places.crs import FROM_ZERO_M, MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
 from vpr.places.crs_area import has_area, lie_in_area, scale_error, tell_area, utm_crs
 
 TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
 LARGEST_SET_KM = 100.0  # that is believed to be one in kilometres
 LARGEST_SET_M = 1e6  # from its middle; what lies farther out is named
-FROM_ZERO_M = 1e5  # coordinates that start at 0 and are of no place on Earth are smaller
 SCALE_NOTED, SCALE_REFUSED = 0.01, 0.05  # errors of a metre, as fractions
 SAME_PLACE_M = 1000.0  # datums differ by less; neighbouring zones by hundreds of kilometres
 METRES_PER_DEGREE = 111_000  # of latitude

@@ -9,6 +9,7 @@ from pyproj.exceptions import CRSError
 
 from vpr.places.crs_area import lie_in_area, tell_area
 
+FROM_ZERO_M = 1e5  # coordinates that start at 0 and are of no place on Earth are smaller
 MARGIN_DEG = 6.0  # sets near a border use the neighbour's zone; a UTM zone is 6 degrees wide
 
 
@@ -101,6 +102,20 @@ def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np
             "outside it: are the coordinates in another system? null shows none"
         )
     return found
+
+
+def lies_nowhere(coordinates: NDArray[np.float64], crs: str) -> bool:
+    """Whether coordinates start near 0 and lie outside a system's area, as frame numbers do.
+
+    Args:
+        coordinates: Easting and northing, shape (num_images, 2).
+        crs: What they should be in, as pyproj takes it.
+    """
+    middle, system = np.median(coordinates, axis=0), parse_crs(crs)
+    here = to_degrees(system, middle[None])
+    return bool(
+        np.abs(middle).max() < FROM_ZERO_M and not lie_in_area(system, here, margin_deg=0)[0]
+    )
 
 
 def to_degrees(crs: CRS, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:

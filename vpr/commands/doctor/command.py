@@ -27,7 +27,13 @@ from stages.utility import UtilityParams
 from stages.whiten import WhitenParams
 from vpr.commands.doctor.dataset import check_set
 from vpr.commands.doctor.finding import Finding
-from vpr.commands.doctor.inputs import check_dataset, check_names, check_sharing, check_weights
+from vpr.commands.doctor.inputs import (
+    check_dataset,
+    check_names,
+    check_sharing,
+    check_sharing_of_weights,
+    check_weights,
+)
 from vpr.commands.doctor.installation import check_packages, check_python
 from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
 from vpr.commands.doctor.places import check_quickly
@@ -102,6 +108,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield check_faiss_gpu()
     yield from _check_checkpoint()
     yield check_sharing(ROOT)
+    yield check_sharing_of_weights(ROOT)
     if locks.ok:
         yield from _check_shared()
     if has_set:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from vpr.commands.doctor.finding import Finding
 from vpr.datasets.formats import find_index
+from vpr.repository.git import is_tracked
 from vpr.runtime.parameters import load_param, read_yaml
 
 
@@ -41,10 +43,19 @@ def check_sharing(root: Path) -> Finding:
             "dataset.dir"
         )
         return Finding(subject, words, ok=True, is_note=True)
-    if _pointer(folder).exists() or folder.resolve() in _made_outs(root):
+    if folder.resolve() in _made_outs(root):
         return Finding(subject, "DVC knows it", ok=True)
-    words = f"{name} is not known to DVC: `dvc add {name}`, or --temp and --queue lack it"
-    return Finding(subject, words, ok=True, is_note=True)
+    return _known(subject, folder)
+
+
+def check_sharing_of_weights(root: Path) -> Finding:
+    """Whether experiments in other folders, and other people, can get the starting weights.
+
+    Args:
+        root: The repository.
+    """
+    file = root / "models" / "pretrained" / load_param("pretrained.weights", str)
+    return _known("sharing the weights", file)
 
 
 def check_names() -> Finding:
@@ -66,6 +77,18 @@ def check_weights(root: Path) -> Finding:
     if file.is_file():
         return Finding("weights", str(file), ok=True)
     return _made_or_missing("weights", "pretrained.weights", file, root)
+
+
+def _known(subject: str, path: Path) -> Finding:
+    if _pointer(path).exists():
+        return Finding(subject, "DVC knows it", ok=True)
+    if is_tracked(path):
+        return Finding(subject, "git knows it", ok=True)
+    words = (
+        f"{path} is known neither to DVC nor to git: `dvc add {quote(str(path))}`, or `dvc exp run --temp`, "
+        "--queue and `make sweep` lack it"
+    )
+    return Finding(subject, words, ok=True, is_note=True)
 
 
 def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:

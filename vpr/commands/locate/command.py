@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from json import loads
@@ -27,6 +28,7 @@ from vpr.commands.locate.ranking import Ranked, rank_photos
 from vpr.datasets.params import DatasetParams
 from vpr.evaluation.details import find_threshold
 from vpr.features.model import load_model
+from vpr.places.crs import lies_nowhere
 from vpr.places.images import list_images
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
@@ -71,7 +73,6 @@ def locate(
         indices=np.stack([row.indices for row in ranked]),
         distances=np.stack([row.distances for row in ranked]),
     )
-    print(as_json(located) if json else "\n".join(map(as_text, located)))
     if csv:
         save_csv(csv, located)
     if geojson:
@@ -82,6 +83,10 @@ def locate(
         pairs = zip(located, ranked, strict=True)
         shown = [describe_photo(one, row.responses, images) for one, row in pairs if row.responses]
         write_page(html, shown)
+    # Last, and in whatever letters the terminal has: the files are written by then.
+    text = as_json(located) if json else "\n".join(map(as_text, located))
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, errors="replace").decode(encoding))
 
 
 def _check_run(*, with_images: bool) -> None:
@@ -108,7 +113,9 @@ def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Loc
     """Prepare `locate_photos`, so that damaged files are named before the network runs."""
     # Of the run that made the descriptors: params.yaml may name another set by now.
     dataset = locked_params("prepare", "dataset", DatasetParams)
-    if with_globe and dataset.crs is None:
+    database = load_index(PREPARED / "database.csv")
+    nowhere = dataset.crs is None or lies_nowhere(database.coordinates, dataset.crs)
+    if with_globe and nowhere:
         raise ValueError(
             "--geojson: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to "
             "what the coordinates are in, such as EPSG:32633, and run `dvc repro`"
@@ -120,7 +127,7 @@ def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Loc
     return partial(
         locate_photos,
         files,
-        database=load_index(PREPARED / "database.csv"),
+        database=database,
         crs=dataset.crs,
         threshold=_load_threshold(),
         truth=Truth(query, load_positives(PREPARED / "positives.npz")),

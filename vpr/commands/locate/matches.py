@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.places.crs import latitude_longitude
+from vpr.places.crs import latitude_longitude, lies_nowhere
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 
@@ -88,8 +90,26 @@ def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | 
         photos: Files.
         folders: For each query the paths that it goes by, in the queries' order.
     """
-    known = {path.resolve(): number for number, path in enumerate(folders)}
-    return [known.get(photo.resolve()) for photo in photos]
+    known = {_identity(path): number for number, path in enumerate(folders)}
+    return [known.get(_identity(photo)) for photo in photos]
+
+
+def _identity(path: Path) -> str:
+    """The path by which a photo is known, however its letters are composed (NFC or NFD)."""
+    return unicodedata.normalize("NFC", str(path.resolve()))
+
+
+def _on_the_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
+    if crs is None:
+        return None
+    if lies_nowhere(coordinates, crs):
+        print(
+            f"note: the set's coordinates are of no place in {crs}, so no latitude and longitude "
+            "are given: set dataset.crs to null if they count frames",
+            file=sys.stderr,
+        )
+        return None
+    return latitude_longitude(coordinates, crs)
 
 
 def locate_photos(
@@ -115,7 +135,7 @@ def locate_photos(
         truth: Of the set's own queries.
         queries: For each photo which query it is, or None.
     """
-    globe = latitude_longitude(database.coordinates, crs) if crs else None
+    globe = _on_the_globe(database.coordinates, crs)
     located = []
     for photo, images, far, number in zip(photos, indices, distances, queries, strict=True):
         matches = []

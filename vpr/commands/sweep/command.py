@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from vpr.commands.doctor.inputs import check_sharing, check_sharing_of_weights
 from vpr.commands.sweep.trials import Cell, Trial, as_table, list_cells, parse_trials
 from vpr.repository.dvc import ask_dvc, tell_dvc
 from vpr.repository.git import differs_from_commit, read_committed
+from vpr.runtime.parameters import load_param
 
 METRICS = "metrics/recall.json"
+T = TypeVar("T")
 
 
 def sweep(
-    lr: Annotated[str, typer.Option(help="Learning rates, with spaces between.")],
-    clusters: Annotated[str, typer.Option(help="Numbers of clusters, with spaces between.")],
+    lr: Annotated[str, typer.Option(help="Learning rates, with spaces or commas between.")],
+    clusters: Annotated[str, typer.Option(help="Numbers of clusters, the same way.")],
 ) -> None:
     """Run what is missing of a grid, and print recall with its intervals, the best first."""
-    cells = list_cells([float(one) for one in lr.split()], [int(one) for one in clusters.split()])
+    rates = _parse("--lr", lr, float)
+    cells = list_cells(rates, _parse("--clusters", clusters, int))
+    if len(rates) > 1 and load_param("finetune.epochs", int) == 0:
+        raise ValueError(
+            "--lr: finetune.epochs = 0, so that learning rates change nothing: set it in "
+            "params.yaml and commit, or give one rate"
+        )
+    for finding in (check_sharing(Path()), check_sharing_of_weights(Path())):
+        if finding.is_note:  # an experiment in a folder of its own would lack it
+            raise ValueError(finding.words)
     if differs_from_commit("params.yaml"):
         raise ValueError(
             "params.yaml: differs from the last commit: commit it, and sweep from there"
@@ -34,6 +47,16 @@ def sweep(
     found = _shown()
     print(as_table(list(_with_metrics(found[cell] for cell in cells))))
     print("\nTo take one over: dvc exp apply EXPERIMENT. Intervals: by block bootstrap.")
+
+
+def _parse(option: str, text: str, kind: Callable[[str], T]) -> list[T]:
+    try:
+        return [kind(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise ValueError(
+            f"{option} {text!r}: expected numbers with spaces between, such as '1e-5 1e-4' of "
+            "learning rates or '16 64' of clusters"
+        ) from None
 
 
 def _shown() -> dict[Cell, Trial]:
