@@ -85,8 +85,8 @@ def _known(subject: str, path: Path) -> Finding:
     if is_tracked(path):
         return Finding(subject, "git knows it", ok=True)
     words = (
-        f"{path} is known neither to DVC nor to git: `dvc add {quote(str(path))}`, or `dvc exp run --temp`, "
-        "--queue and `make sweep` lack it"
+        f"{path} is known neither to DVC nor to git: `dvc add {quote(str(path))}`, or "
+        "`dvc exp run --temp`, --queue and `make sweep` lack it"
     )
     return Finding(subject, words, ok=True, is_note=True)
 
