@@ -102,6 +102,18 @@ def test_matches_that_define_no_homography_do_not_crash() -> None:
     assert 0 <= count_inliers(line, line[::-1], geometry="homography", tolerance_px=3) <= 20
 
 
+def test_matches_that_define_no_fundamental_matrix_are_no_inliers() -> None:
+    rng = np.random.default_rng(0)
+    line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
+    for count in range(8, 40):  # OpenCV asserts on some of them
+        first, second = rng.uniform(0, 400, (2, count, 2)).astype(np.float32).round(-2)
+        found = count_inliers(first, second, geometry="fundamental", tolerance_px=1)
+        assert 0 <= found <= count
+    for points in (line, np.full((20, 2), 7, np.float32)):
+        found = count_inliers(points, points[::-1], geometry="fundamental", tolerance_px=1)
+        assert 0 <= found <= 20
+
+
 RETRIEVAL = Predictions(
     np.array([[4, 2, 0, 1], [0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 2, 4]]),
     np.tile(np.array([0.1, 0.2, 0.3, 0.4], np.float32), (4, 1)),

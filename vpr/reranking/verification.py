@@ -36,10 +36,15 @@ def count_inliers(
     if len(first) < MIN_MATCHES[geometry]:
         return 0
     cv2.setRNGSeed(0)
-    if geometry == "homography":
-        _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, tolerance_px)
-    else:
-        _, inliers = cv2.findFundamentalMat(
-            first, second, cv2.USAC_MAGSAC, tolerance_px, CONFIDENCE, MOST_ITERATIONS
-        )
+    try:
+        if geometry == "homography":
+            _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, tolerance_px)
+        else:
+            _, inliers = cv2.findFundamentalMat(
+                first, second, cv2.USAC_MAGSAC, tolerance_px, CONFIDENCE, MOST_ITERATIONS
+            )
+    except cv2.error as error:
+        if "model.empty()" not in str(error):
+            raise
+        return 0  # OpenCV 5.0 asserts that there is a model where none fits
     return 0 if inliers is None else int(np.count_nonzero(inliers))
