@@ -56,16 +56,16 @@ def prepare(
     chosen = load_params("dataset", DatasetParams)
     truth = parse_set(dataset, chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
-    places, asked = truth.database.coordinates, truth.query.coordinates
+    database_places, query_places = truth.database.coordinates, truth.query.coordinates
     notes = require_usable(check_set(truth, radius_m=radius_m, crs=chosen.crs))
-    found = find_positives(places, asked, radius_m=radius_m)
+    found = find_positives(database_places, query_places, radius_m=radius_m)
     print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs), *notes, sep="\n")
     outs = (database, query, positives, training_positives, database_images, query_images)
     with built_aside(*outs, radius) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
         save_positives(aside[2], found)
-        save_positives(aside[3], find_training_positives(places, radius_m=radius_m))
+        save_positives(aside[3], find_training_positives(database_places, radius_m=radius_m))
         gather_images(dataset, truth.database.paths, aside[4], side="database")
         gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)

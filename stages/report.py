@@ -64,29 +64,30 @@ def report(
     shown = load_params("report", ReportParams)
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
     ranked, truth = load_predictions(predictions), load_positives(positives)
-    places, asked = load_index(database), load_index(query)
+    indices = {"database": load_index(database), "query": load_index(query)}
+    num_queries = len(indices["query"].paths)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
-    first = describe_predictions(ranked, truth, places, asked, table, depth=shown.depth)
+    first = describe_predictions(ranked, truth, *indices.values(), table, depth=shown.depth)
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
         "headline": headline(metrics), "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
-        "facts": describe_set(places, asked, truth), "params": read_yaml(params),
+        "facts": describe_set(*indices.values(), truth), "params": read_yaml(params),
         "versions": read_yaml(environment),
         "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
-        "num_queries": len(asked.paths),
+        "num_queries": num_queries,
     }  # fmt: skip
     with bundled_vega() as vega, built_aside(report, plots_page) as (aside, page):
         aside.mkdir()
         facts["utility"] = draw_utility(
             aside / "utility", utility, database_thumbnails, count=shown.num_utility
         )
-        sides = {"database": describe_places(places, crs), "query": describe_places(asked, crs)}
+        sides = {side: describe_places(index, crs) for side, index in indices.items()}
         write_script(aside / "data.js", "REPORT", sides | {"top": first})
         write_pages(aside, facts)
         used = np.unique(ranked.indices[:, : shown.depth]).tolist()
         copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
-        copy_thumbnails(query_thumbnails, range(len(asked.paths)), aside / "thumbnails" / "query")
+        copy_thumbnails(query_thumbnails, range(num_queries), aside / "thumbnails" / "query")
         draw_worst(aside / "worst", first, aside / "thumbnails", count=shown.num_worst)
         write_plots_page(page, vega.result())
 

@@ -58,10 +58,10 @@ def rerank(
             shutil.copyfile(predictions, aside)
             return
         ranked, start = load_retrieval(predictions), time.monotonic()
-        known = load_keypoints(database_keypoints)
-        known = known.only(load_kept(kept, num_keypoints=len(known.points)))
+        points = load_keypoints(database_keypoints)
+        points = points.only(load_kept(kept, num_keypoints=len(points.points)))
         scores = score_candidates(
-            matcher, ranked, known, load_keypoints(query_keypoints),
+            matcher, ranked, points, load_keypoints(query_keypoints),
             top=params.top, ratio=params.ratio, geometry=params.geometry,
             tolerance_px=params.tolerance_px,
         )  # fmt: skip

@@ -32,12 +32,12 @@ def search(*, database: Path, query: Path, predictions: Path) -> None:
         query: Descriptors of the queries.
         predictions: The ranking to write.
     """
-    known, asked = load_descriptors(database), load_descriptors(query)
+    database_rows, query_rows = load_descriptors(database), load_descriptors(query)
     indices, distances = rank_database(
-        known, asked, top_k=load_params("search", SearchParams).top_k
+        database_rows, query_rows, top_k=load_params("search", SearchParams).top_k
     )
     with built_aside(predictions) as (aside,):
-        save_predictions(aside, Predictions(indices, distances, len(known)))
+        save_predictions(aside, Predictions(indices, distances, len(database_rows)))
 
 
 if __name__ == "__main__":

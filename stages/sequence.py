@@ -32,7 +32,7 @@ class SequenceParams:
 
 
 def load_recordings(index: Path, descriptors: NDArray[np.float32]) -> list[slice]:
-    """Recordings of a side, whose index must have an image for each descriptor."""
+    """Load the recordings of a side, whose index must have an image for each descriptor."""
     images = load_index(index)
     if len(images.paths) != len(descriptors):
         raise ValueError(
@@ -60,14 +60,17 @@ def sequence(
         if params.length == 1:
             shutil.copyfile(predictions, aside)
             return
-        known, asked = load_descriptors(database_descriptors), load_descriptors(query_descriptors)
-        runs = [load_recordings(*pair) for pair in ((query, asked), (database, known))]
+        database_rows, query_rows = (
+            load_descriptors(database_descriptors),
+            load_descriptors(query_descriptors),
+        )
+        runs = [load_recordings(*pair) for pair in ((query, query_rows), (database, database_rows))]
         indices = rank_descriptors(
-            known, asked, *runs, length=params.length, velocities=params.velocities,
+            database_rows, query_rows, *runs, length=params.length, velocities=params.velocities,
             reach=params.contrast_reach, top_k=load_predictions(predictions).indices.shape[1],
         )  # fmt: skip
-        distances = find_distances(known, asked, indices)
-        save_predictions(aside, Predictions(indices, distances, len(known)))
+        distances = find_distances(database_rows, query_rows, indices)
+        save_predictions(aside, Predictions(indices, distances, len(database_rows)))
 
 
 if __name__ == "__main__":

@@ -42,17 +42,19 @@ def whiten(
         whitened_query: Descriptors to write.
     """
     dim = load_params("whiten", WhitenParams).dim
-    known, asked = load_descriptors(database), load_descriptors(query)
+    database_rows, query_rows = load_descriptors(database), load_descriptors(query)
     found = None
     if dim:
         theirs = find_whitening(load_model(model).tensors, dim=dim)
-        found = theirs or fit_whitening(known, dim=dim)
-        source = "of the weights" if theirs else f"fitted on {len(known)} database descriptors"
+        found = theirs or fit_whitening(database_rows, dim=dim)
+        source = (
+            "of the weights" if theirs else f"fitted on {len(database_rows)} database descriptors"
+        )
         print(f"whitening to {dim} dimensions, {source}")
     with built_aside(whitening, whitened_database, whitened_query) as aside:
         save_state(aside[0], whitening_state(found))
         for path, source_path, rows in zip(
-            aside[1:], (database, query), (known, asked), strict=True
+            aside[1:], (database, query), (database_rows, query_rows), strict=True
         ):
             if found is None:
                 shutil.copyfile(source_path, path)

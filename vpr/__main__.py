@@ -29,11 +29,11 @@ class Commands(TyperGroup):
     """Imports a command's module when it is asked for: `summary` need not wait for torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own click
-        """The names of the commands."""
+        """List the names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
-        """The command of that name, or None."""
+        """Find the command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

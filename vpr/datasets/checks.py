@@ -93,7 +93,7 @@ def check_listing(truth: GroundTruth) -> SetFinding:
 
 
 def _count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:
-    """Positives of each query; where the radius spans the whole set, without looking for them."""
+    """Count positives of each query, without a search where the radius spans the whole set."""
     database, query = truth.database.coordinates, truth.query.coordinates
     if np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m:
         return np.full(len(query), len(database))

@@ -101,7 +101,7 @@ def _require_scale(places: NDArray[np.float64], system: CRS, name: str) -> None:
 
 
 def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level, str]]:
-    """What may be right, and how often it is not."""
+    """Yield what may be right and often is not."""
     every = np.concatenate([places for _, places in truth.sides()])
     middle = np.median(every, axis=0)
     degrees = to_degrees(system, every)
@@ -133,7 +133,7 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
 
 
 def _look_like_frames(places: NDArray[np.float64]) -> bool:
-    """Whether coordinates are whole numbers along an axis, as frame numbers are."""
+    """Return whether coordinates are whole numbers along an axis, as frame numbers are."""
     return not places.any(axis=0).all() and bool((places == places.round()).all())
 
 

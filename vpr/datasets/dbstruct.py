@@ -74,7 +74,7 @@ def save_dbstruct(path: Path, *, database: ImageIndex, query: ImageIndex, radius
 
 
 def _read_parts(path: Path) -> tuple[str, list[Any], tuple[str, ...]]:
-    """The form in words, and the eight parts with their names in this file."""
+    """Read the form in words, and the eight parts with their names in this file."""
     struct = read_variable(path, "dbStruct")
     fields = struct.dtype.names
     if fields is None and struct.dtype == object and struct.size == len(CELLS):

@@ -10,7 +10,7 @@ LARGEST_SET_DEG = 5.0  # no set of street photos spans more
 
 
 def like_degrees(places: NDArray[np.float64]) -> bool:
-    """Whether coordinates look like degrees: small, with fractions, over no more than a few.
+    """Return whether coordinates look like degrees: small, with fractions, over no more than a few.
 
     Args:
         places: Shape (num_images, 2), longitude and latitude in either order.
@@ -20,7 +20,7 @@ def like_degrees(places: NDArray[np.float64]) -> bool:
 
 
 def fit_the_globe(places: NDArray[np.float64]) -> bool:
-    """Whether a set can lie at these longitudes and latitudes.
+    """Return whether a set can lie at these longitudes and latitudes.
 
     Args:
         places: Shape (num_images, 2), longitude first.

@@ -71,7 +71,7 @@ def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
 
 
 def _suffix(source: Path, name: str) -> str:
-    """A name's own suffix, or where images are not known by it, that of its format."""
+    """Find a name's own suffix, or where images are not known by it, that of its format."""
     suffix = Path(name).suffix
     return suffix if suffix.lower() in READ_SUFFIXES else check_image(find_image(source, name))
 

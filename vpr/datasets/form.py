@@ -29,7 +29,7 @@ class Form:
 
 
 def find_files(folder: Path, pattern: str) -> list[Path]:
-    """Files of a folder by a pattern, sorted, without the hidden ones that systems add.
+    """Find files of a folder by a pattern, sorted, without the hidden ones that systems add.
 
     Args:
         folder: The data set's folder.

@@ -40,7 +40,7 @@ def parse_set(folder: Path, index: str | None) -> GroundTruth:
 
 
 def find_index(folder: Path, index: str | None) -> Path:
-    """The file, or for names the folder, that a data set's ground truth is read from.
+    """Find the file, or for names the folder, that a data set's ground truth is read from.
 
     Args:
         folder: The data set's folder.

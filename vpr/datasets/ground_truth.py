@@ -72,7 +72,7 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
 
 
 def choose_radius(truth: GroundTruth, asked_m: float | None) -> float:
-    """The radius that positives are found with.
+    """Choose the radius that positives are found with.
 
     Args:
         truth: The set, which may bring a radius of its own.

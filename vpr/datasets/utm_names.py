@@ -49,7 +49,7 @@ def parse_utm_names(path: Path) -> GroundTruth:
 
 
 def utm_name(place: tuple[float, float], *, note: str, suffix: str) -> str:
-    """Name of an image after where it was taken.
+    """Name an image after where it was taken.
 
     Args:
         place: Easting and northing in metres; every digit of them is kept.
@@ -61,7 +61,7 @@ def utm_name(place: tuple[float, float], *, note: str, suffix: str) -> str:
 
 
 def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
-    """The images by their paths below the set's folder, and a note on other files."""
+    """Read the images by their paths below the set's folder, and a note on other files."""
     folder = root / side
     files = (path.relative_to(root) for path in folder.rglob("*") if not path.is_dir())
     names = [file for file in files if not is_junk(file)]
@@ -91,7 +91,7 @@ def _place(file: Path) -> tuple[float, float]:
 
 
 def _common_zone(root: Path, names: Sequence[str]) -> str | None:
-    """The one UTM zone of all names that have one, as 33N."""
+    """Find the one UTM zone of all names that have one, as 33N."""
     first: dict[str, str] = {}
     for name in names:
         zone = _zone(PurePosixPath(name).name)
@@ -107,7 +107,7 @@ def _common_zone(root: Path, names: Sequence[str]) -> str | None:
 
 
 def _zone(name: str) -> str | None:
-    """UTM zone and hemisphere by the third and fourth field; None if they hold something else."""
+    """Read UTM zone and hemisphere of the third and fourth field; None if they hold neither."""
     number, band = (*name.split("@")[3:5], "", "")[:2]
     if not (number.isdecimal() and 1 <= int(number) <= NUM_ZONES and len(band) == 1):
         return None

@@ -67,7 +67,7 @@ class Canvas:
             self._draw.ellipse((u - r, v - r, u + r, v + r), fill=self._shade(colour, z))
 
     def finish(self, rng: np.random.Generator) -> Image.Image:
-        """The photo: scaled down, with the sensor's noise."""
+        """Finish the photo: scaled down, with the sensor's noise."""
         size = (self._width // FINER, self._height // FINER)
         pixels = np.asarray(self._image.resize(size, Image.Resampling.BOX), dtype=np.float64)
         noisy = pixels + rng.normal(0, self.shot.light.noise, pixels.shape)

@@ -80,7 +80,7 @@ class Shot:
 
 
 def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[Shot]:
-    """The database's drive: even steps, the right lane, midday."""
+    """Draw the database's drive: even steps, the right lane, midday."""
     steps = np.cumsum(rng.uniform(0.85, 1.15, count))
     light = Light((0.72, 0.82, 0.93), (1.0, 1.0, 1.0), 1, 0.1, 0.0, 3.0)
     parked = _parked(length_m, 0.06, rng)
@@ -94,7 +94,7 @@ def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[
 def drive_months_later(
     count: int, length_m: float, *, difficulty: float, rng: np.random.Generator
 ) -> list[Shot]:
-    """The queries' drive: another lane, view, camera, speed, light and weather, and other traffic.
+    """Draw the queries' drive: another lane, view, camera, speed, light, weather and traffic.
 
     Args:
         count: Photos.

@@ -19,7 +19,7 @@ OnFacade = Callable[[float, float, float, float, Colour], None]  # shares of the
 def paint(
     street: Street, shot: Shot, size_px: tuple[int, int], rng: np.random.Generator
 ) -> Image.Image:
-    """One photo of the street.
+    """Paint one photo of the street.
 
     Args:
         street: The world.

@@ -35,7 +35,7 @@ class Road:
         return np.array(middle) + left_m * np.array([-np.sin(heading), np.cos(heading)])
 
     def heading(self, along_m: float) -> float:
-        """Direction of the road there, radians from east."""
+        """Compute direction of the road there, radians from east."""
         return float(np.interp(along_m, np.arange(len(self.points)) * STEP_M, self.headings))
 
 
@@ -97,7 +97,7 @@ class Street:
 
 
 def build_street(length_m: float, rng: np.random.Generator) -> Street:
-    """A street of a length in metres."""
+    """Build a street of a length in metres."""
     buildings = [each for side in (1, -1) for each in _row(side, length_m, rng)]
     trees = [each for side in (1, -1) for each in _trees(side, length_m, rng)]
     return Street(_road(length_m, rng), buildings, trees)

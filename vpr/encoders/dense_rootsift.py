@@ -44,7 +44,7 @@ class DenseRootSiftEncoder:
         return DIM, self.num_scales * (height_px // STEP_PX), width_px // STEP_PX
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """The scales and the step, for `random` alone, in which nothing is random."""
+        """Give the scales and the step, for `random` alone, in which nothing is random."""
         if weights != "random":
             raise ValueError(
                 f"pretrained.weights = {weights}, but trunk.encoder = dense_rootsift takes no "
@@ -55,7 +55,7 @@ class DenseRootSiftEncoder:
         return {PREFIX + name: tensor for name, tensor in state.items()}, words
 
     def canonical(self, name: str) -> str:
-        """The name itself: there are no public files."""
+        """Return the name itself: there are no public files."""
         return name
 
     def fold(self, frozen: nn.Module) -> None:
@@ -126,7 +126,7 @@ def smooth(grey: Tensor, *, sigma_px: float) -> Tensor:
 
 
 def orientation_maps(grey: Tensor) -> Tensor:
-    """Length of the gradient, shared between the two nearest of eight orientations.
+    """Compute length of the gradient, shared between the two nearest of eight orientations.
 
     Args:
         grey: Shape (N, 1, H, W).
@@ -176,7 +176,7 @@ def histograms(maps: Tensor, *, bin_px: float, step_px: int) -> Tensor:
 
 
 def spatial_kernels(bin_px: float) -> Tensor:
-    """Weight of a pixel for each of the four bins along one axis, by its offset.
+    """Compute weight of a pixel for each of the four bins along one axis, by its offset.
 
     Bilinear: a bin's weight falls from 1 at its centre to 0 at the next one's; times a Gaussian
     around the position whose deviation is half the descriptor's width, two bins.

@@ -84,7 +84,7 @@ class EfficientNetLite:
         return channels, -(-height_px // step), -(-width_px // step)
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """Weights by name: `imagenet` (of the package) or `random` (drawn from the seed)."""
+        """Find weights by name: `imagenet` (of the package) or `random` (drawn from the seed)."""
         if weights == "imagenet":
             return self._trained(), f"{self.origin}, trained on ImageNet"
         with torch.random.fork_rng(devices=[]):
@@ -93,7 +93,7 @@ class EfficientNetLite:
         return {PREFIX + name: tensor for name, tensor in state.items()}, f"random, seed {seed}"
 
     def canonical(self, name: str) -> str | None:
-        """Name in a model of a tensor of timm's or efficientnet_lite_pytorch's; None: not used."""
+        """Find the name in a model of a tensor of timm's or the package's; None: not used."""
         if name.endswith("num_batches_tracked"):
             return None
         found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
@@ -204,7 +204,7 @@ def _package(variant: str) -> str:
 
 
 def _find_file(variant: str) -> Path:
-    """The package's file; the package itself is not imported."""
+    """Find the package's file; the package itself is not imported."""
     package = _package(variant)
     spec = find_spec(package.replace("-", "_"))
     name = f"efficientnet-{variant}-{SHA256[variant][:8]}.pth"

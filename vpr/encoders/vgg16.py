@@ -59,7 +59,7 @@ class Vgg16:
         return channels, height_px >> halvings, width_px >> halvings
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """Weights by name: `random` (drawn from the seed) or `imagenet` (torchvision's)."""
+        """Find weights by name: `random` (drawn from the seed) or `imagenet` (torchvision's)."""
         if weights == "random":
             return random_weights(seed), f"random weights of seed {seed}"
         if weights == "imagenet":
@@ -70,7 +70,7 @@ class Vgg16:
         )
 
     def canonical(self, name: str) -> str:
-        """The name itself: all public forms are known to `vpr.weights.checkpoints`."""
+        """Return the name itself: `vpr.weights.checkpoints` knows all public forms."""
         return name
 
     def fold(self, frozen: nn.Module) -> None:
@@ -123,7 +123,7 @@ def build_layers(first: int, last: int) -> nn.Sequential:
 
 
 def _layers(first: int, last: int) -> OrderedDict[str, nn.Module]:
-    """Not by torchvision, whose import takes longer than many a stage."""
+    """Make layers without torchvision, whose import takes longer than many a stage."""
     part: OrderedDict[str, nn.Module] = OrderedDict()
     for index in range(first, last):
         if index in CONV_MODULES:

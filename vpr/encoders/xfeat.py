@@ -46,7 +46,7 @@ class XFeatEncoder:
         return CHANNELS, _scaled(height_px) // STRIDE_PX, _scaled(width_px) // STRIDE_PX
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """Weights by name: `imagenet` (those of the package) or `random` (drawn from the seed).
+        """Find weights by name: `imagenet` (the package's) or `random` (drawn from the seed).
 
         XFeat was trained on MegaDepth and synthetic warps; `imagenet` is what the pipeline calls
         an encoder's own trained weights.
@@ -59,7 +59,7 @@ class XFeatEncoder:
         return {PREFIX + name: tensor for name, tensor in state.items()}, f"random, seed {seed}"
 
     def canonical(self, name: str) -> str | None:
-        """Name in a model of a tensor of the published file; None if it is not used."""
+        """Find the name in a model of a tensor of the published file; None if it is not used."""
         if name.startswith(HEADS) or name.endswith("num_batches_tracked"):
             return None
         return PREFIX + name if name.startswith(PARTS) else name
@@ -155,7 +155,7 @@ def _scaled(size_px: int) -> int:
 
 
 def _find_file() -> Path:
-    """The package's file; the package itself, which wants more, is not imported."""
+    """Find the package's file; the package itself, which wants more, is not imported."""
     spec = find_spec(PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise OSError(

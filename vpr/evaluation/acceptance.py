@@ -72,7 +72,7 @@ def average_precision(curve: pd.DataFrame) -> float:
 
 
 def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
-    """The largest recall at which precision is at least so high; 0 if there is none."""
+    """Find the largest recall at which precision is at least this high; 0 if there is none."""
     high = curve["recall"][curve["precision"] >= precision]
     return float(high.max()) if len(high) else 0.0
 
@@ -80,7 +80,7 @@ def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
 def fit_threshold(
     distances: NDArray[np.float64], correct: NDArray[np.bool_], *, precision: float
 ) -> float:
-    """The largest threshold at which so large a share of what it accepts is right.
+    """Fit the largest threshold at which this share of what it accepts is right.
 
     Args:
         distances: Of the first prediction, shape (num_queries,).
@@ -129,7 +129,7 @@ def accept_out_of_fold(
     precision: float,
     num_folds: int,
 ) -> NDArray[np.bool_]:
-    """Which queries are accepted by a threshold that was fitted without them.
+    """Find which queries are accepted by a threshold that was fitted without them.
 
     The route is cut into contiguous folds: neighbours look alike, so that folds drawn at random
     would have each query's neighbours in what the threshold is fitted on.

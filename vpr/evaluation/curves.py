@@ -30,7 +30,7 @@ def radius_curve(metres: NDArray[np.float64], *, radius_m: Sequence[float]) -> p
 
 
 def error_curve(metres: NDArray[np.float64]) -> pd.DataFrame:
-    """How many first predictions lie how near, as columns `top1_metres`, `fraction_of_queries`.
+    """Count how many first predictions lie how near, as two columns of a table.
 
     Args:
         metres: Distance of the first prediction from the query, shape (num_queries,).

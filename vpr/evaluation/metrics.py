@@ -32,7 +32,7 @@ def summarise_recall(
     confidence: float,
     seed: int,
 ) -> Metrics:
-    """Recall at each depth with its uncertainty.
+    """Summarise recall at each depth with its uncertainty.
 
     Args:
         ranks: Rank of the first positive of each query, from 1, in the order of the route.
@@ -72,7 +72,7 @@ def describe_reranking(
     before: Predictions, after: Predictions, positives: csr_array, *, ns: Sequence[int],
     precision: float | None,
 ) -> Metrics:  # fmt: skip
-    """What re-ranking changed.
+    """Summarise what re-ranking changed.
 
     Args:
         before: The retrieval.
@@ -109,7 +109,7 @@ def describe_reranking(
 
 
 def name_sequence_metrics(metrics: Metrics) -> Metrics:
-    """Recall with its intervals under names of their own, such as `sequence_recall@1`.
+    """Name recall with its intervals apart, such as `sequence_recall@1`.
 
     It is of another protocol: it uses the order of the queries, which single images do not have.
 
@@ -128,7 +128,7 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
 
 
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
-    """How well distance tells known from unknown places.
+    """Summarise how well distance tells known from unknown places.
 
     Args:
         decided: Which queries were accepted, and the curve over all thresholds.

@@ -20,7 +20,7 @@ def tabulate_queries(
     *,
     accepted: NDArray[np.bool_],
 ) -> pd.DataFrame:
-    """A row per query.
+    """Tabulate the queries, a row each.
 
     Args:
         predictions: The ranked database of each query.
@@ -60,7 +60,7 @@ def tabulate_queries(
 def errors_in_metres(
     indices: NDArray[np.int64], database: ImageIndex, query: ImageIndex
 ) -> NDArray[np.float64]:
-    """Distance in metres of each prediction from its query, shape (num_queries, depth).
+    """Compute distance in metres of each prediction from its query, shape (num_queries, depth).
 
     Raises:
         ValueError: If the indices are of another database or other queries.

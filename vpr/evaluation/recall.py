@@ -15,7 +15,7 @@ NEVER = np.iinfo(np.int64).max  # rank of a query without a positive among its p
 
 
 def first_correct_ranks(predictions: NDArray[np.int64], positives: csr_array) -> NDArray[np.int64]:
-    """Rank of the first positive of each query, counted from 1.
+    """Find rank of the first positive of each query, counted from 1.
 
     Args:
         predictions: Database indices, best first, of shape (num_queries, depth).
@@ -40,7 +40,7 @@ def first_correct_ranks(predictions: NDArray[np.int64], positives: csr_array) ->
 
 
 def recall_of_ranks(ranks: NDArray[np.int64], ns: Sequence[int]) -> dict[int, float]:
-    """Fraction of queries with a positive among their first N predictions.
+    """Compute the fraction of queries with a positive among their first N predictions.
 
     This is recall@N as place recognition uses the word (Arandjelović et al., CVPR 2016);
     information retrieval calls it hit rate. A query counts once, however many of its positives
@@ -81,7 +81,7 @@ def recall_at(
 
 
 def reached_depths(ns: Sequence[int], depth: int) -> list[int]:
-    """Those depths N that rankings of some depth reach.
+    """Keep those depths N that rankings of this depth reach.
 
     Raises:
         ValueError: If there is none.

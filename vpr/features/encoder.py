@@ -128,12 +128,12 @@ def find_split(name: str, variant: str | None, value: str | int) -> str:
 
 
 def tensor_shapes(encoder: Encoder, split: str = POOL) -> dict[str, tuple[int, ...]]:
-    """Shape of each tensor of the frozen part, by its name in a model; by default of all."""
+    """Compute the shape of each tensor of the frozen part, by its name; by default of all."""
     with torch.device("meta"):
         state = encoder.frozen(split).state_dict()
     return {PREFIX + name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def count_channels(encoder: Encoder) -> int:
-    """Number of channels D of the whole encoder's local features."""
+    """Count the channels D of the whole encoder's local features."""
     return encoder.map_shape(POOL, 1, 1)[0]

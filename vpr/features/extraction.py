@@ -97,7 +97,7 @@ def extract_features(
 
 
 def count_decoders(device: torch.device) -> int:
-    """Threads that decode: one beside a CPU, which computes on all its cores; all beside a GPU."""
+    """Count threads that decode: one beside a CPU, which computes on all cores; all by a GPU."""
     return (os.cpu_count() or 1) if device.type == "cuda" else 1
 
 

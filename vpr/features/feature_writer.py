@@ -88,7 +88,7 @@ class FeatureWriter:
         self._saved_at = time.monotonic()
 
     def __enter__(self) -> FeatureWriter:
-        """The writer itself."""
+        """Return the writer itself."""
         return self
 
     def __exit__(

@@ -38,7 +38,7 @@ class LocalFeatures:
     starts: NDArray[np.int64]
 
     def first(self, num_images: int) -> LocalFeatures:
-        """The features of the first images alone."""
+        """Select the features of the first images."""
         starts = self.starts[: num_images + 1]
         return LocalFeatures(self.rows[: starts[-1]], self.shapes[:num_images], starts)
 
@@ -79,7 +79,7 @@ def row_starts(shapes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def load_features(folder: Path) -> LocalFeatures:
-    """The features of a folder, mapped, not read.
+    """Map the features of a folder, without reading them.
 
     Raises:
         ValueError: If the two files disagree or hold anything but features.

@@ -35,7 +35,7 @@ class Model:
         return load_encoder(self.encoder, self.variant)
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Model:
-        """The same model with further tensors, or others in place of some."""
+        """Copy the model with further tensors, or others in place of some."""
         return replace(self, tensors={**self.tensors, **tensors})
 
     def parts(self) -> tuple[Model, Model]:

@@ -69,7 +69,7 @@ def make_matcher() -> Sift:
 
 
 def root_sift(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """SIFT in the form whose Euclidean distance is Hellinger's.
+    """Convert SIFT to the form whose Euclidean distance is Hellinger's.
 
     Square root of the L1-normalised histogram (Arandjelović and Zisserman, CVPR 2012).
 

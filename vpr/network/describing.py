@@ -16,7 +16,7 @@ from vpr.network.head import Head
 def extract_descriptors(
     head: Head, features: LocalFeatures, images: Sequence[int], device: torch.device
 ) -> Iterator[NDArray[np.float32]]:
-    """Descriptors of images from their stored features.
+    """Compute descriptors of images from their stored features.
 
     Args:
         head: The trained part of the network, in evaluation mode.

@@ -36,7 +36,7 @@ class NetVLAD(nn.Module):
         return assignment
 
     def forward(self, features: Tensor) -> Tensor:
-        """Descriptors of feature maps.
+        """Compute descriptors of feature maps.
 
         Args:
             features: Shape (N, C, H, W), float32.

@@ -105,7 +105,7 @@ def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np
 
 
 def lies_nowhere(coordinates: NDArray[np.float64], crs: str) -> bool:
-    """Whether coordinates start near 0 and lie outside a system's area, as frame numbers do.
+    """Return whether coordinates start near 0 and lie outside a system's area, as frame numbers do.
 
     Args:
         coordinates: Easting and northing, shape (num_images, 2).

@@ -21,7 +21,7 @@ class Area(NamedTuple):
 
 
 def lie_in_area(crs: CRS, degrees: NDArray[np.float64], *, margin_deg: float) -> NDArray[np.bool_]:
-    """Whether places lie in the area that a system is made for; all do if that is unknown.
+    """Return whether places lie in the area that a system is made for; all do if that is unknown.
 
     Args:
         crs: The system.
@@ -41,12 +41,12 @@ def lie_in_area(crs: CRS, degrees: NDArray[np.float64], *, margin_deg: float) ->
 
 
 def has_area(crs: CRS) -> bool:
-    """Whether the area is known that a system is made for."""
+    """Return whether the area is known that a system is made for."""
     return _area(crs) is not None
 
 
 def tell_area(crs: CRS) -> str:
-    """The area that a system is made for, in words."""
+    """Put in words the area that a system is made for."""
     area = _area(crs)
     if area is None:
         return "an area that pyproj does not know"
@@ -54,7 +54,7 @@ def tell_area(crs: CRS) -> str:
 
 
 def scale_error(crs: CRS, degrees: NDArray[np.float64]) -> float:
-    """How far a metre of a system is from a metre on the ground at one place, as a fraction.
+    """Compute how far a metre of a system is from one on the ground, as a fraction.
 
     Args:
         crs: The system.
@@ -69,7 +69,7 @@ def scale_error(crs: CRS, degrees: NDArray[np.float64]) -> float:
 
 
 def utm_crs(zone: str) -> CRS:
-    """UTM on WGS 84.
+    """Make the system of a UTM zone on WGS 84.
 
     Args:
         zone: Number and hemisphere, as 33N.

@@ -41,7 +41,7 @@ NUM_BYTES = 16
 
 
 def is_junk(name: PurePath) -> bool:
-    """Whether a file, or a folder that it is in, belongs to a system and not to a person.
+    """Return whether a file, or a folder that it is in, belongs to a system and not to a person.
 
     Args:
         name: Its path, relative to the folder that a person named.

@@ -48,7 +48,7 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
 
 
 def find_image(root: Path, name: str) -> Path:
-    """The file of an image, which lies in the data set's folder.
+    """Find the file of an image, which lies in the data set's folder.
 
     A name is found in whichever Unicode form the system that made the file wrote it: macOS takes
     letters and syllables apart (NFD), a table typed on Windows has them whole (NFC).
@@ -91,7 +91,7 @@ def check_name(name: str, *, home: Path) -> None:
 
 
 def with_slashes(name: str) -> str:
-    r"""A path as every system reads it, also if Windows wrote it: `a\b.jpg` is `a/b.jpg`."""
+    r"""Write a path as every system reads it, also if Windows wrote it: `a\b.jpg` is `a/b.jpg`."""
     return name.replace("\\", "/")
 
 
@@ -110,5 +110,5 @@ def _find_same_text(home: Path, name: str) -> Path | None:
 
 @lru_cache(maxsize=64)
 def _entries(folder: Path, _changed_ns: int) -> dict[str, str]:
-    """What a folder holds, by its name in the form NFC."""
+    """List what a folder holds, by its names in the form NFC."""
     return {normalize("NFC", entry.name): entry.name for entry in folder.iterdir()}

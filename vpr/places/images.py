@@ -44,7 +44,7 @@ class Inspection(NamedTuple):
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The images of a folder of numbered images, in order.
+    """List the images of a folder of numbered images, in order.
 
     Raises:
         ValueError: If the names do not count 000000, 000001, ...
@@ -138,7 +138,7 @@ def _is_large(image: Image.Image) -> bool:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
-    """An image whose decoding errors all become one ValueError that names the file."""
+    """Open an image so that all decoding errors become one ValueError that names the file."""
     try:
         with Image.open(file, formats=FORMATS) as image:
             limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS

@@ -58,7 +58,7 @@ def parse_index(path: Path) -> ImageIndex:
 
 
 def find_other_columns(path: Path) -> list[str]:
-    """Columns of somebody's table that `parse_index` does not use, as heading.
+    """Find columns of somebody's table that `parse_index` does not use, as heading.
 
     Raises:
         ValueError: If the file is no table.
@@ -86,7 +86,7 @@ def load_index(path: Path) -> ImageIndex:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The names of the columns, and the rows without blank lines."""
+    """Read the names of the columns, and the rows without blank lines."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             found, *rows = csv.reader(file, strict=True)

@@ -37,7 +37,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def find_orientation(image: Image.Image) -> int:
-    """EXIF orientation of the pixels that Pillow gives; 1 is upright."""
+    """Find EXIF orientation of the pixels that Pillow gives; 1 is upright."""
     if image.format == "TIFF":  # Pillow gives pixels and size upright already
         return 1
     try:
@@ -70,7 +70,7 @@ def scaled_size(
 
 
 def _to_bytes(levels: NDArray[np.generic], scales: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Greyscale of more than 8 bits as 8 bits, shape (H, W).
+    """Convert greyscale of more than 8 bits as 8 bits, shape (H, W).
 
     What is white is the first of the scales that holds the brightest level.
     """

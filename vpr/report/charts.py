@@ -65,7 +65,7 @@ CURVES = {
 
 
 def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """The charts of those curves that were written, in the page's order.
+    """Collect the charts of the curves that were written, in the page's order.
 
     Args:
         files: CSV files; the name says which curve.

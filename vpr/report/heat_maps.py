@@ -13,7 +13,7 @@ HEAT = (255, 80, 0)
 
 
 def overlay(photo: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:
-    """A greyed photo on which warm places glow, the warmest most.
+    """Draw a greyed photo on which warm places glow, the warmest most.
 
     Args:
         photo: RGB of shape (H, W, 3).
@@ -27,7 +27,7 @@ def overlay(photo: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:
 
 
 def data_address(image: Image.Image) -> str:
-    """The image as an address that holds it, so that a page is a single file."""
+    """Write an image as an address that holds it, so that a page is a single file."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

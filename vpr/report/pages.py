@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def load_templates(folder: Path) -> Environment:
-    """The templates of a folder; whatever is put into one is escaped, since names are not ours."""
+    """Load the templates of a folder, which escape whatever is put into them."""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -29,7 +29,7 @@ def load_templates(folder: Path) -> Environment:
 
 
 def as_script(value: object) -> Markup:
-    """A value as JavaScript that cannot end the script element it stands in.
+    """Write a value as JavaScript that cannot end the script element it stands in.
 
     Raises:
         ValueError: If it holds a number that is not finite: JSON has none.

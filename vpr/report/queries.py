@@ -48,7 +48,7 @@ def describe_predictions(
     *,
     depth: int,
 ) -> Columns:
-    """The first predictions of each query, and how right and how sure they are.
+    """Collect the first predictions of each query, and how right and how sure they are.
 
     Args:
         predictions: The ranked database of each query.
@@ -103,7 +103,7 @@ def _margins(distances: NDArray[np.float32]) -> list[float] | None:
 def describe_set(
     database: ImageIndex, query: ImageIndex, positives: csr_array
 ) -> list[tuple[str, str]]:
-    """Facts of the data set, as pairs of name and value."""
+    """List facts of the data set, as pairs of name and value."""
     places = np.concatenate([database.coordinates, query.coordinates])
     east, north = np.ptp(places, axis=0)
     counts = np.diff(positives.indptr)

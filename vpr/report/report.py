@@ -48,7 +48,7 @@ def copy_thumbnails(source: Path, images: Iterable[int], folder: Path) -> None:
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Recall at each depth with its intervals.
+    """Collect recall at each depth with its intervals.
 
     Args:
         metrics: What metrics/recall.json holds.
@@ -72,7 +72,7 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The metrics that the headline leaves out, as pairs of name and value in four digits."""
+    """List the metrics that the headline leaves out, as name and value in four digits."""
     return [
         (key, f"{value:.4g}" if isinstance(value, float) else str(value))
         for key, value in metrics.items()
@@ -81,5 +81,5 @@ def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def fingerprints(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """The MD5 of each file, by which dvc.lock and its history know it."""
+    """Compute the MD5 of each file, by which dvc.lock and its history know it."""
     return [(file.as_posix(), hash_file(file)) for file in files]

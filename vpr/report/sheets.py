@@ -45,7 +45,7 @@ def sheet_size(*, num_rows: int, num_columns: int) -> tuple[int, int]:
 
 
 def draw_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
-    """Rows of pictures, each with a frame and its line of text."""
+    """Draw rows of pictures, each with a frame and its line of text."""
     width, height = TILE_PX
     size = sheet_size(num_rows=len(rows), num_columns=max(len(row) for row in rows))
     sheet = Image.new("RGB", size, "white")

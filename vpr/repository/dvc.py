@@ -31,11 +31,11 @@ def tell_dvc(*words: str) -> bool:
 
 
 def find_cache() -> Path:
-    """DVC's cache, wherever it was told to keep it."""
+    """Find DVC's cache, wherever its settings keep it."""
     return Path(ask_dvc("cache", "dir").strip())
 
 
 def read_config() -> dict[str, str]:
-    """DVC's settings, those of `.dvc/config.local` and of the user included, by key."""
+    """Read DVC's settings, those of `.dvc/config.local` and of the user included, by key."""
     lines = ask_dvc("config", "--list").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def differs_from_commit(path: str) -> bool:
-    """Whether a file is not as the last commit has it; False where there is no commit."""
+    """Return whether a file is not as the last commit has it; False where there is no commit."""
     command = ["git", "diff", "--quiet", "HEAD", "--", path]
     return subprocess.run(command, capture_output=True, check=False).returncode == 1
 
 
 def is_tracked(path: Path) -> bool:
-    """Whether git tracks a file, or files below a folder."""
+    """Return whether git tracks a file, or files below a folder."""
     command = ["git", "ls-files", "--", str(path)]
     done = subprocess.run(command, capture_output=True, check=False)
     return done.returncode == 0 and bool(done.stdout)

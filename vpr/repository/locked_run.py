@@ -28,7 +28,7 @@ class _Lock:
 
 
 def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path("dvc.lock")) -> T:
-    """The parameters that a stage last ran with, whatever params.yaml says by now.
+    """Read the parameters that a stage last ran with, whatever params.yaml says by now.
 
     Args:
         stage: Its name in dvc.yaml.

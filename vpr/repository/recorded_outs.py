@@ -36,7 +36,7 @@ class Recorded:
 
 
 def list_recorded(root: Path) -> list[Recorded]:
-    """Every out in the repository's lock files, in their order, and everything in .dvc files.
+    """List every out in the repository's lock files, in their order, and everything in .dvc files.
 
     Args:
         root: The repository.
@@ -53,7 +53,7 @@ def list_recorded(root: Path) -> list[Recorded]:
 
 
 def list_locked(root: Path) -> list[Recorded]:
-    """Every out in the repository's lock files, in their order.
+    """List every out in the repository's lock files, in their order.
 
     Args:
         root: The repository.
@@ -86,12 +86,12 @@ def list_files(recorded: list[Recorded], cache: Path) -> Iterator[Recorded]:
 
 
 def stored_at(cache: Path, md5: str) -> Path:
-    """Where the cache keeps the object of a hash."""
+    """Find where the cache keeps the object of a hash."""
     return cache / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def is_whole(file: Path, md5: str) -> bool:
-    """Whether a file is there and its bytes have this hash, `.dir` aside."""
+    """Return whether a file is there and its bytes have this hash, `.dir` aside."""
     return file.is_file() and hash_file(file) == md5.removesuffix(FOLDER)
 
 

@@ -12,7 +12,7 @@ from vpr.reranking.matcher import LocalPoints
 
 
 def clusters_of(keypoints: LocalPoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Clusters of each keypoint: those of the positions which it falls on, one at each scale.
+    """Find the clusters of each keypoint: those of its position, one at each scale.
 
     Args:
         keypoints: Of an image.
@@ -41,7 +41,7 @@ def clusters_of(keypoints: LocalPoints, won: NDArray[np.int64]) -> NDArray[np.in
 def choose_keypoints(
     keypoints: Keypoints, maps: Sequence[NDArray[np.int64]], clusters: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Keypoints that lie on a cluster that their image keeps, at one scale or more.
+    """Choose keypoints that lie on a cluster that their image keeps, at any scale.
 
     Args:
         keypoints: Of the database.

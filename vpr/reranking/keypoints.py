@@ -38,13 +38,13 @@ class Keypoints:
         return sum(rows.itemsize * rows.shape[1] for rows in (self.points, self.descriptors))
 
     def of(self, image: int) -> LocalPoints:
-        """Keypoints of one image."""
+        """Select the keypoints of one image."""
         rows = slice(int(self.starts[image]), int(self.starts[image + 1]))
         height, width = self.sizes[image].tolist()
         return LocalPoints(self.points[rows], self.descriptors[rows], (height, width))
 
     def only(self, kept: NDArray[np.bool_]) -> Keypoints:
-        """Those that are kept, of the same images; kept has shape (num_keypoints,)."""
+        """Keep some keypoints of the same images; kept has shape (num_keypoints,)."""
         before = np.concatenate([[0], np.cumsum(kept)])  # (num_keypoints + 1,)
         return Keypoints(self.points[kept], self.descriptors[kept], self.sizes, before[self.starts])
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def match_mutually(
     first: NDArray[np.float32], second: NDArray[np.float32], *, ratio: float
 ) -> NDArray[np.int64]:
-    """Pairs of keypoints that are each other's nearest and pass Lowe's ratio test.
+    """Match keypoints that are each other's nearest and pass Lowe's ratio test.
 
     Args:
         first: Unit descriptors of one image, shape (num_first, dim).

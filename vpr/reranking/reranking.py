@@ -26,7 +26,7 @@ def score_candidates(
     geometry: Geometry,
     tolerance_px: float,
 ) -> NDArray[np.int64]:
-    """Inliers between each query and its first candidates.
+    """Count inliers between each query and its first candidates.
 
     Args:
         matcher: Verifies a pair.

@@ -74,7 +74,7 @@ def measure_utility(
 
 
 def split_in_two(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The upper of two groups of numbers: 2-means in one dimension, exactly.
+    """Split numbers into two groups, by 2-means in one dimension, exactly.
 
     The groups of the best 2-means are neighbours in order, so that every split is tried; of equally
     good ones the first counts.
@@ -99,7 +99,7 @@ def split_in_two(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def find_low_clusters(environment: NDArray[np.float64], *, mode: str) -> NDArray[np.bool_]:
-    """Clusters of low environment-specific utility.
+    """Find the clusters of low environment-specific utility.
 
     Args:
         environment: ES of each cluster, shape (K,).
@@ -119,7 +119,7 @@ def find_low_clusters(environment: NDArray[np.float64], *, mode: str) -> NDArray
 def choose_clusters(
     place: NDArray[np.float64], low: NDArray[np.bool_], *, keep: str, top: int
 ) -> NDArray[np.bool_]:
-    """Clusters of each reference whose features are worth keeping.
+    """Choose the clusters of each reference whose features are worth keeping.
 
     Args:
         place: PS of each reference and cluster, 0 where a cluster is absent, shape (n, K).

@@ -73,7 +73,7 @@ def save_utility(
 
 
 def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
-    """Which keypoints of the database are kept.
+    """Load which keypoints of the database are kept.
 
     Raises:
         ValueError: If the file does not hold one truth value for each keypoint.
@@ -88,7 +88,7 @@ def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
 
 
 def is_measured(folder: Path) -> bool:
-    """Whether utility was measured, not only every keypoint kept."""
+    """Return whether utility was measured, not only every keypoint kept."""
     return (folder / "maps.npz").exists()
 
 

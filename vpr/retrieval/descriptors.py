@@ -39,7 +39,7 @@ def save_descriptors(path: Path, blocks: Iterable[NDArray[np.float32]], *, num_i
 
 
 def load_descriptors(path: Path) -> NDArray[np.float32]:
-    """Descriptors of a file, mapped, not read.
+    """Map the descriptors of a file, without reading them.
 
     Returns:
         Shape (num_images, dim).
@@ -66,6 +66,6 @@ def load_descriptors(path: Path) -> NDArray[np.float32]:
 
 
 def row_blocks(descriptors: NDArray[np.float32]) -> list[slice]:
-    """Slices of rows that take about 64 MiB each."""
+    """Split rows into slices that take about 64 MiB each."""
     step = max(1, BLOCK_BYTES // (4 * descriptors.shape[1]))
     return [slice(start, start + step) for start in range(0, len(descriptors), step)]

@@ -19,7 +19,7 @@ GPU_DEPTH = 2048  # faiss's limit of candidates on a GPU
 def rank_database(
     database: NDArray[np.float32], query: NDArray[np.float32], *, top_k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The nearest database descriptors of each query, best first.
+    """Rank the database for each query, the nearest descriptors first.
 
     The database is read block by block, so that it may be larger than memory. faiss selects the
     candidates; their distances are then computed anew from the differences in float64, which is

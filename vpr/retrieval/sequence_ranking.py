@@ -21,7 +21,7 @@ def rank_descriptors(
     reach: int | None,
     top_k: int,
 ) -> NDArray[np.int64]:
-    """The database ranked for each query by lines through the matrix of dot products.
+    """Rank the database for each query by lines through the matrix of dot products.
 
     Args:
         database: Unit rows, shape (num_database, dim).
@@ -55,7 +55,7 @@ def rank_again(
     length: int,
     velocities: Sequence[float],
 ) -> NDArray[np.int64]:
-    """Rankings of single images, ranked again by lines through what they tell.
+    """Rank again what single images ranked, by lines through their rankings.
 
     Args:
         rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.

@@ -14,7 +14,7 @@ LEAST_DEVIATION = 1e-6  # of similarities; where all around are the same, none s
 
 
 def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[slice]:
-    """Runs of neighbouring images that are of one recording, by its name in the index.
+    """Find runs of neighbouring images that are of one recording, by its name in the index.
 
     Args:
         sequence: For each image the name of its recording; None: all are of one.
@@ -36,7 +36,7 @@ def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[sli
 def enhance_contrast(
     similarity: NDArray[np.float64], recordings: Sequence[slice], *, reach: int | None
 ) -> NDArray[np.float64]:
-    """Each similarity against those of a query's other images, in their standard deviations.
+    """Compare each similarity with a query's others, in their standard deviations.
 
     A query that is similar to everything says little: what counts is to stand out. Milford and
     Wyeth (ICRA 2012, equation 1) compare with ten neighbouring images. That suits a database of
@@ -102,7 +102,7 @@ def score_lines(
 
 
 def _overlap(shape: tuple[int, ...], *offsets: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where points whose neighbour at an offset is inside lie, and where those neighbours lie."""
+    """Find the points whose neighbour at an offset is inside, and those neighbours."""
     sizes = [max(size - abs(offset), 0) for size, offset in zip(shape, offsets, strict=True)]
     pairs = list(zip(sizes, offsets, strict=True))
     here = tuple(slice(max(-offset, 0), max(-offset, 0) + size) for size, offset in pairs)
@@ -118,7 +118,7 @@ def rank_lines(
     velocities: Sequence[float],
     top_k: int,
 ) -> NDArray[np.int64]:
-    """The database ranked for each query by its best line, no line crossing a break.
+    """Rank the database for each query by its best line, none of which crosses a break.
 
     Args:
         matrix: Gives the rows of some neighbouring queries, shape (rows, num_database).

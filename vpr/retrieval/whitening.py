@@ -54,7 +54,7 @@ def whiten_rows(
 
 
 def find_whitening(state: dict[str, Tensor], *, dim: int | None = None) -> Whitening | None:
-    """The whitening among tensors, cut to its first directions, which vary most.
+    """Find the whitening among tensors, cut to its first directions, which vary most.
 
     Args:
         state: Tensors by name.
@@ -78,7 +78,7 @@ def find_whitening(state: dict[str, Tensor], *, dim: int | None = None) -> White
 
 
 def whitening_state(whitening: Whitening | None) -> dict[str, Tensor]:
-    """A whitening under the reference's names, as a 1x1 convolution; empty if there is none."""
+    """Name a whitening as the reference does, as a 1x1 convolution; empty if there is none."""
     if whitening is None:
         return {}
     weight = torch.from_numpy(whitening.weight)[:, :, None, None]

@@ -13,7 +13,7 @@ MAX_ROWS = 10_000  # descriptors to fit on; Patch-NetVLAD takes as many
 
 
 def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
-    """Directions of largest variance, each scaled to variance 1.
+    """Fit directions of largest variance, each scaled to variance 1.
 
     W = diag(variances)^-1/2 U', b = -W mean (Jégou and Chum, ECCV 2012), as the references do. A
     large database is represented by 10,000 evenly spaced rows.

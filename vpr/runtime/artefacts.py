@@ -69,7 +69,7 @@ def replaced_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def running_outs(scratch: Path = SCRATCH) -> dict[str, int]:
-    """The outs that are being made now, and the process that makes each."""
+    """List the outs that are being made now, with the process that makes each."""
     locks = {path: _lock(path) for path in scratch.glob("*.lock")}
     for file in filter(None, locks.values()):
         file.close()
@@ -78,7 +78,7 @@ def running_outs(scratch: Path = SCRATCH) -> dict[str, int]:
 
 @contextmanager
 def _claimed(out: Path) -> Iterator[Path]:
-    """The folder of an out in `.scratch`, for one process at a time."""
+    """Claim the folder of an out in `.scratch`, for one process at a time."""
     SCRATCH.mkdir(exist_ok=True)
     room = SCRATCH / out.as_posix().replace("/", ".")
     path = room.with_name(f"{room.name}.lock")
@@ -98,7 +98,7 @@ def _claimed(out: Path) -> Iterator[Path]:
 
 
 def _lock(path: Path) -> IO[str] | None:
-    """The file, locked until it is closed or this process ends; None if another has the lock."""
+    """Lock a file until it is closed or this process ends; None if another has the lock."""
     while True:
         file = path.open("a")
         try:

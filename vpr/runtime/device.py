@@ -11,7 +11,7 @@ FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # CPU features 
 
 
 def find_device() -> torch.device:
-    """The first GPU if torch sees one, else the CPU.
+    """Find the first GPU if torch sees one, else the CPU.
 
     On a GPU, float32 is float32: TF32 (10-bit mantissa products) is off for matrix products and
     convolutions, and cuDNN picks deterministic kernels without timing them, so that a run can be
@@ -51,13 +51,13 @@ def check_precision(precision: torch.dtype, device: torch.device) -> None:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 faster than float32."""
+    """Return whether this CPU multiplies bfloat16 faster than float32."""
     found = torch.cpu.get_capabilities()
     return any(found.get(feature, False) for feature in FAST_BFLOAT16)
 
 
 def memory_at_hand(device: torch.device) -> int:
-    """Bytes that the device can give now."""
+    """Count the bytes that the device can give now."""
     if device.type == "cpu":
         return int(psutil.virtual_memory().available)
     return int(torch.cuda.mem_get_info(device)[0])

@@ -23,7 +23,7 @@ HOW_BACK = "Outs of the last complete run come back with: git checkout metrics &
 
 
 def _begin() -> None:
-    """What a stage needs before the seconds in which it imports torch and others."""
+    """Prepare a stage before the seconds in which it imports torch and others."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as by nohup
         signal.signal(signal.SIGINT, _stop_importing)
     if sys.platform == "linux":
@@ -54,7 +54,7 @@ def _end_with_parent() -> None:
 
 
 def _name_and_parent(pid: int) -> tuple[str, int]:
-    """Of a process; init's where it is gone."""
+    """Find the name and parent of a process; init's where it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().split("\n")
     except OSError:
@@ -64,7 +64,7 @@ def _name_and_parent(pid: int) -> tuple[str, int]:
 
 
 def _takes_in_orphans(pid: int) -> bool:
-    """Whether a process is not this stage's dvc: init, or one of another session."""
+    """Return whether a process is not this stage's dvc: init, or one of another session."""
     if pid == 1:  # in a container that may be dvc itself
         return b"dvc" not in Path("/proc/1/cmdline").read_bytes()
     return os.getsid(pid) != os.getsid(0)

@@ -47,7 +47,7 @@ def check_versions(path: Path = ENV_FILE) -> None:
 
 
 def installed_version(name: str) -> str | None:
-    """Version of an installed package without its local part ("+cpu"), or None."""
+    """Find the version of an installed package, without its local part ("+cpu"), or None."""
     for distribution in DISTRIBUTIONS.get(name, (name,)):
         try:
             return metadata.version(distribution).split("+")[0]

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
-    """One section of the parameters, as its dataclass.
+    """Load one section of the parameters, as its dataclass.
 
     The file is read by YAML 1.2, in which `1e-05` (what `dvc exp run -S` writes) is a number.
 
@@ -54,7 +54,7 @@ def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
 
 
 def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
-    """One value of a section that belongs to another stage.
+    """Load one value of a section that belongs to another stage.
 
     Args:
         key: Section and name, as in `trunk.trainable_from`.
@@ -78,7 +78,7 @@ def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
 
 
 def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[str]:
-    """Everything that is wrong with a whole parameter file.
+    """Check a whole parameter file, and list everything that is wrong.
 
     Args:
         forms: The dataclass of each section that the file must have.
@@ -104,7 +104,7 @@ def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[st
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML 1.2 file whose top level is a mapping.
+    """Read a YAML 1.2 file whose top level is a mapping.
 
     Raises:
         ValueError: If the file cannot be read as such; the message names the file and the line.

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -> str:
-    """The key of a piece of work: equal only if continuing it gives the bytes of a straight run.
+    """Compute the key of a piece of work, equal only if resuming gives a straight run's bytes.
 
     It is a hash of the parameters, the inputs' bytes, the source of every module of ours that
     this process has imported, the packages' versions and what decides the order of sums: device,
@@ -53,7 +53,7 @@ class HasState(Protocol):
     """What can be saved and loaded, as a module or an optimizer can."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it as tensors, numbers and names."""
+        """Give all of it as tensors, numbers and names."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the state that `state_dict` gave."""

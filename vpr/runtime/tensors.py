@@ -21,7 +21,7 @@ def save_state(path: Path, state: dict[str, Tensor]) -> None:
 
 
 def plain_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of tensors that share no memory, on the CPU."""
+    """Copy tensors to the CPU, so that they share no memory."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
 
 

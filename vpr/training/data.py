@@ -29,7 +29,7 @@ class TrainingData:
     coordinates: NDArray[np.float64]
 
     def without_last(self, num_images: int) -> TrainingData:
-        """What is left when the last images are held out."""
+        """Leave out the last images, which are held out."""
         left = len(self.coordinates) - num_images
         return TrainingData(
             self.features.first(left), self.positives[:left, :left], self.coordinates[:left]
@@ -37,7 +37,7 @@ class TrainingData:
 
 
 def load_training_data(*, features: Path, positives: Path, index: Path) -> TrainingData:
-    """The database as the stages before wrote it.
+    """Load the database as the stages before wrote it.
 
     Args:
         features: Folder of stored local features.

@@ -61,7 +61,7 @@ def train_epoch(
     title: str,
     device: torch.device,
 ) -> EpochRecord:
-    """One pass over the triplets: a step per group, along the mean gradient of the group.
+    """Train on the triplets once: a step for each group, along its mean gradient.
 
     The last group may be short; its mean is over what it has.
 

@@ -27,7 +27,7 @@ class Triplets:
 
 
 def find_anchors(positives: csr_array) -> NDArray[np.int64]:
-    """Images that have a positive other than themselves.
+    """Find images that have a positive other than themselves.
 
     Args:
         positives: Database x database, self excluded; stored entries are the positives.
@@ -55,7 +55,7 @@ def find_negatives(
     *,
     radius_m: float | None,
 ) -> NDArray[np.int64]:
-    """Images that are neither the anchor nor its positives, nor near it.
+    """Find images that are neither the anchor nor its positives, nor near it.
 
     Args:
         positives: Database x database, self excluded; stored entries are the positives.
@@ -86,7 +86,7 @@ def mine_triplets(
     margin: float,
     rng: np.random.Generator,
 ) -> Triplets:
-    """One triplet for each anchor that has one, in random order.
+    """Choose one triplet for each anchor that has one, in random order.
 
     Hard mining takes, among up to 1000 random negatives, the one nearest in descriptor space, if
     it violates the margin: d(anchor, negative) < d(anchor, positive) + margin (Arandjelović et

@@ -53,7 +53,7 @@ class TrainingState:
         self.recalls.append(recall)
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it as tensors, numbers and names, which `torch.load` reads back safely."""
+        """Give all of it as tensors, numbers and names, which `torch.load` reads back safely."""
         return {
             "head": self.head.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -26,7 +26,7 @@ NOTES_KEY = "checkpoint"  # of the metadata in safetensors, whose values are tex
 
 
 def read_checkpoint(path: Path) -> tuple[str, Mapping[object, Any]]:
-    """What a checkpoint file holds, as it is named there.
+    """Read what a checkpoint file holds, under the names it has there.
 
     A pickle may name tensors and numbers and nothing else (torch's `weights_only`). A zip must have
     whole, uncompressed members, as torch writes them: no compression, no bomb.
@@ -83,7 +83,7 @@ def save_checkpoint(
 
 
 def _stable_safetensors(state: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """Safetensors with a sorted header: the library orders metadata by chance."""
+    """Write safetensors with a sorted header: the library orders metadata by chance."""
     data = safetensors.torch.save(state, metadata)
     size = int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True).encode()
@@ -124,7 +124,7 @@ def _read_safetensors(path: Path) -> Mapping[object, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The culprit: torch's own text surrounds it with advice to load unsafely."""
+    """Find the culprit: torch surrounds it with advice to load unsafely."""
     text = str(error)
     named = re.search(r"GLOBAL (\S+)", text)
     if named:

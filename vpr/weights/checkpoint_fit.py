@@ -13,7 +13,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str, tuple[int, ...]]:
-    """Shapes that a network of this many clusters has, in the order in which we store tensors.
+    """Compute the shapes of a network with this many clusters, in the order we store them.
 
     Args:
         state: Tensors by the reference's names; they say how many clusters K there are, whether
@@ -38,7 +38,7 @@ def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str,
 def find_problems(
     state: Mapping[str, object], sources: Mapping[str, str], *, maker: Encoder
 ) -> list[str]:
-    """All that keeps tensors from being an encoder with NetVLAD.
+    """List all that keeps tensors from being an encoder with NetVLAD.
 
     Args:
         state: What a file holds, by the reference's names.

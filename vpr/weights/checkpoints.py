@@ -112,7 +112,7 @@ def parse_checkpoint(
 def add_whitening(
     checkpoint: Checkpoint, whitening: Mapping[str, Tensor], *, source: Path
 ) -> Checkpoint:
-    """A checkpoint with a whitening beside the network, as Patch-NetVLAD stores it.
+    """Add a whitening beside the network, as Patch-NetVLAD stores it.
 
     Args:
         checkpoint: The network.
@@ -132,7 +132,7 @@ def add_whitening(
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> str:
-    """What a checkpoint holds, in words."""
+    """Put in words what a checkpoint holds."""
     if checkpoint.num_clusters is None:
         words = "without a pool: NetVLAD's clusters will come from the database"
         parts = [f"{checkpoint.encoder} {words}"]
@@ -151,7 +151,7 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
 def _rename(
     inner: Mapping[object, Any], maker: Encoder
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Values by the reference's names, the file's names by those, and what is named badly."""
+    """Name values as the reference does; also the file's names by those, and bad names."""
     names = [name for name in inner if isinstance(name, str) and name not in COUNTERS]
     problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
     if any(name.startswith("features.") for name in names):  # torchvision's whole VGG16
@@ -168,7 +168,7 @@ def _rename(
 
 
 def _canonical(name: str, maker: Encoder) -> str | None:
-    """The reference's name, without what wrapping the network added; None if it is not used."""
+    """Strip from a name what wrapping the network added; None if the tensor is not used."""
     parts = [part for part in name.split(".") if part not in WRAPPERS] or [name]
     while len(parts) > 1 and parts[0] in OUTER:
         parts = parts[1:]
@@ -177,7 +177,7 @@ def _canonical(name: str, maker: Encoder) -> str | None:
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
-    """Notes that stand beside the tensors, as far as their form is known."""
+    """Read notes that stand beside the tensors, as far as their form is known."""
     notes: dict[str, Any] = {}
     epoch = content.get("epoch", content.get("epoch_num"))
     if isinstance(epoch, int):

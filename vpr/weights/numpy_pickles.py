@@ -36,7 +36,7 @@ class NumberType:
         self.order = ">" if state[1] == ">" else "<"
 
     def decode(self, data: bytes) -> list[float]:
-        """Numbers that lie one after another."""
+        """Decode numbers that lie one after another."""
         if not isinstance(data, bytes):
             raise ValueError(f"numpy numbers: expected bytes, found {type(data).__name__}")
         count = len(data) // int(self.code[1])
@@ -56,13 +56,13 @@ class NumberArray:
 
 
 def make_scalar(number_type: NumberType, data: bytes) -> float:
-    """Stands in for `numpy.core.multiarray.scalar`: one number."""
+    """Stand in for `numpy.core.multiarray.scalar`: one number."""
     (value,) = number_type.decode(data)
     return value
 
 
 def make_array(kind: type, shape: tuple[int, ...], code: bytes) -> NumberArray:
-    """Stands in for `numpy.core.multiarray._reconstruct`: an array without its numbers yet."""
+    """Stand in for `numpy.core.multiarray._reconstruct`: an array without its numbers yet."""
     return NumberArray()
 
 

@@ -70,7 +70,7 @@ def opened_bundle(path: Path) -> Iterator[Bundle]:
 
 
 def read_file(bundle: Bundle, name: str) -> bytes:
-    """The bytes of one file of a bundle.
+    """Read the bytes of one file of a bundle.
 
     Args:
         bundle: The folder or zip.
@@ -102,7 +102,7 @@ def _sizes_in(folder: Path) -> dict[str, int]:
 
 
 def _entries_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The files of a zip by their paths, with slashes also where Windows wrote others."""
+    """List the files of a zip by their paths, with slashes also where Windows wrote others."""
     entries = {}
     for entry in archive.infolist():
         name = PurePosixPath(with_slashes(entry.filename))

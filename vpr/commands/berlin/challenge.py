@@ -18,7 +18,7 @@ WHERE = "https://github.com/Nik-V9/HEAPUtil"  # links the checkpoint
 
 
 def find_files(bundle: Bundle) -> dict[str, str]:
-    """Where a bundle has the challenge's files, which may lie in folders of any name.
+    """Find where a bundle has the challenge's files, which may lie in folders of any name.
 
     Args:
         bundle: The folder or zip.
@@ -51,7 +51,7 @@ def find_files(bundle: Bundle) -> dict[str, str]:
 
 
 def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict[str, object]:
-    """The parameters of the challenge's baseline, which does not train.
+    """Choose the parameters of the challenge's baseline, which does not train.
 
     Args:
         folder: The data set's folder.
@@ -113,7 +113,7 @@ def _image_names(bundle: Bundle, inner: str) -> list[str]:
 
 
 def _find_root(bundle: Bundle, name: str, *, beside: str) -> str:
-    """The prefix of an image's path: the ground truth's folder, or else the one nearest the top."""
+    """Find the prefix of an image's path: the ground truth's folder, or the one nearest the top."""
     own = beside.removesuffix(GROUND_TRUTH)
     roots = [path.removesuffix(name) for path in bundle.sizes if f"/{path}".endswith(f"/{name}")]
     if not roots:

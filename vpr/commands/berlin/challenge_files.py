@@ -49,7 +49,7 @@ def unpack_set(source: Path, folder: Path) -> bool:
 
 
 def place_checkpoint(source: Path, folder: Path) -> Path:
-    """Where a checkpoint goes: its own name, of letters that a command line can hold unquoted."""
+    """Choose where a checkpoint goes: its own name, of letters that need no quoting."""
     return folder / re.sub(r"[^\w.-]+", "_", source.name)
 
 

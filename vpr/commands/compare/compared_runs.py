@@ -42,7 +42,7 @@ class ComparedRun:
 
 
 def load_run(name: str) -> ComparedRun:
-    """A run of the repository in the current folder, or a bare table of queries.
+    """Load a run of the repository in the current folder, or a bare table of queries.
 
     A bare table does not say how deep the ranking was, so that its depths end at the deepest rank
     in it.

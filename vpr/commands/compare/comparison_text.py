@@ -62,7 +62,7 @@ def as_markdown(found: Comparison) -> str:
 
 
 def as_json(found: Comparison) -> str:
-    """One object; flips name queries by their index."""
+    """Write one JSON object; flips name queries by their index."""
     content = {
         "a": found.a.name, "b": found.b.name, "num_queries": len(found.a.ranks),
         "same_by_content_hash": found.checked, "confidence": found.confidence,
@@ -122,6 +122,6 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _code(name: str) -> str:
-    """A file name as a code span of a table: names are not ours."""
+    """Write a file name as a code span of a table, whatever signs it has."""
     fence = "`" * (max(map(len, re.findall("`+", name)), default=0) + 1)
     return f"{fence} {name.replace('|', chr(92) + '|')} {fence}"

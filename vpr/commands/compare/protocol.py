@@ -34,7 +34,7 @@ class Protocol:
 
 
 def protocol_of_table(table: pd.DataFrame) -> Protocol:
-    """What a bare table of queries tells: their names, and how many positives each has."""
+    """Read the protocol of a bare table of queries: their names and numbers of positives."""
     hashes = {}
     for column, thing in COLUMNS.items():
         content = json.dumps(table[column].tolist()).encode()
@@ -43,7 +43,7 @@ def protocol_of_table(table: pd.DataFrame) -> Protocol:
 
 
 def protocol_of_run(table: pd.DataFrame, stages: Mapping[str, Any]) -> Protocol:
-    """What a table of queries and a run's record tell.
+    """Read the protocol of a table of queries with the run's record.
 
     Args:
         table: A row per query.

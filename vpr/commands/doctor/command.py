@@ -82,7 +82,7 @@ def doctor(
 
 
 def _findings(*, quick: bool) -> Iterator[Finding]:
-    """One finding after the other; the quick part opens no image and no checkpoint."""
+    """Yield one finding after the other; the quick part opens no image and no checkpoint."""
     yield check_python()
     yield check_packages()
     problems = check_params(SECTIONS)

@@ -24,6 +24,6 @@ class Finding:
     is_loud: bool = False
 
     def __str__(self) -> str:
-        """One line for a terminal."""
+        """Write one line for a terminal."""
         level = "FAIL" if not self.ok else "NOTE" if self.is_note else "OK  "
         return f"{level} {self.subject}: {self.words}"

@@ -64,7 +64,7 @@ def survey_images(root: Path, truth: GroundTruth) -> list[ImageFacts]:
 
 
 def usable(facts: Sequence[ImageFacts]) -> list[ImageFacts]:
-    """Those without a problem."""
+    """Keep those without a problem."""
     return [one for one in facts if one.problem is None]
 
 

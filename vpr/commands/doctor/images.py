@@ -22,7 +22,7 @@ SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
 
 
 def check_missing(facts: Sequence[ImageFacts]) -> Finding:
-    """Images that are not in the data set's folder."""
+    """Report images that are not in the data set's folder."""
     missing = [one for one in facts if one.file is None]
     if missing:
         return Finding("missing images", _listed(missing, len(facts)), ok=False)
@@ -30,7 +30,7 @@ def check_missing(facts: Sequence[ImageFacts]) -> Finding:
 
 
 def check_decoding(facts: Sequence[ImageFacts]) -> Finding:
-    """Images that do not decode to the end."""
+    """Report images that do not decode to the end."""
     damaged = [one for one in facts if one.file is not None and one.problem is not None]
     if damaged:
         words = _listed(damaged, len(facts)) + ": replace them, or take them out of the set"
@@ -39,7 +39,7 @@ def check_decoding(facts: Sequence[ImageFacts]) -> Finding:
 
 
 def check_duplicates(facts: Sequence[ImageFacts]) -> Finding:
-    """Images that have the very bytes of another one, above all queries that the database has."""
+    """Report images with the same bytes, above all queries that the database has too."""
     groups: dict[str, list[ImageFacts]] = {}
     for one in usable(facts):
         groups.setdefault(one.digest, []).append(one)
@@ -81,7 +81,7 @@ def check_large(facts: Sequence[ImageFacts], max_side_px: int | None) -> Finding
 
 
 def check_darkness(facts: Sequence[ImageFacts]) -> Finding:
-    """Images that are read nearly black, as those whose levels fill a part of 16 bits are."""
+    """Report images that are nearly black, as those that fill a part of 16 bits are."""
     dark = [one for one in usable(facts) if one.brightest < DARK]
     if not dark:
         return Finding("dark images", "none", ok=True)
@@ -92,7 +92,7 @@ def check_darkness(facts: Sequence[ImageFacts]) -> Finding:
 
 
 def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
-    """Images that are not plain upright RGB, and what is done with them."""
+    """Report images that are not plain upright RGB, and how they are converted."""
     counts = Counter(TREATMENT.get(one.mode, f"{one.mode}: made RGB") for one in usable(facts)
                      if one.mode != "RGB")  # fmt: skip
     turned = sum(one.is_turned for one in usable(facts))

@@ -12,7 +12,7 @@ from vpr.runtime.parameters import load_param, read_yaml
 
 
 def check_dataset(root: Path) -> Finding:
-    """Whether the data set's folder and its ground truth are there, or can be made by DVC.
+    """Check whether the data set's folder and its ground truth are there, or can be made by DVC.
 
     Args:
         root: The repository.
@@ -28,7 +28,7 @@ def check_dataset(root: Path) -> Finding:
 
 
 def check_sharing(root: Path) -> Finding:
-    """Whether experiments in other folders, and other people, can get the data set.
+    """Check whether experiments in other folders, and other people, can get the data set.
 
     Args:
         root: The repository.
@@ -49,7 +49,7 @@ def check_sharing(root: Path) -> Finding:
 
 
 def check_sharing_of_weights(root: Path) -> Finding:
-    """Whether experiments in other folders, and other people, can get the starting weights.
+    """Check whether experiments in other folders, and other people, can get the starting weights.
 
     Args:
         root: The repository.
@@ -59,7 +59,7 @@ def check_sharing_of_weights(root: Path) -> Finding:
 
 
 def check_names() -> Finding:
-    """Whether the names in params.yaml can stand in a command, where dvc.yaml quotes them by '."""
+    """Check that names in params.yaml can stand in a command, where dvc.yaml quotes them by '."""
     for key in ("dataset.dir", "pretrained.weights"):
         name = load_param(key, str)
         if "'" in name:
@@ -68,7 +68,7 @@ def check_names() -> Finding:
 
 
 def check_weights(root: Path) -> Finding:
-    """Whether the starting weights are there, or can be had by DVC.
+    """Check whether the starting weights are there, or can be had by DVC.
 
     Args:
         root: The repository.
@@ -105,6 +105,6 @@ def _pointer(path: Path) -> Path:
 
 
 def _made_outs(root: Path) -> list[Path]:
-    """Outs of the stages in data/dvc.yaml, which are data sets."""
+    """List outs of the stages in data/dvc.yaml, which are data sets."""
     stages = read_yaml(root / "data" / "dvc.yaml").get("stages", {})
     return [(root / out).resolve() for stage in stages.values() for out in stage.get("outs", [])]

@@ -12,7 +12,7 @@ OLDEST_PYTHON = (3, 11)
 
 
 def check_python() -> Finding:
-    """Whether this Python is new enough."""
+    """Check whether this Python is new enough."""
     found = ".".join(map(str, sys.version_info[:3]))
     needed = ".".join(map(str, OLDEST_PYTHON))
     words = found if sys.version_info >= OLDEST_PYTHON else f"{found} is too old, needed: {needed}"
@@ -20,7 +20,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Whether the packages of env.yaml are installed in those versions."""
+    """Check whether the packages of env.yaml are installed in those versions."""
     differing = [
         f"{name} {installed_version(name) or 'is missing'} (expected {version})"
         for name, version in read_yaml(ENV_FILE).items()

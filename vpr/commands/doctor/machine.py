@@ -19,7 +19,7 @@ NUM_WRITTEN = {"networks": 2, "descriptors": 2}  # at the start and trained; pla
 
 
 def check_torch_gpu() -> Finding:
-    """The device that the network runs on."""
+    """Report the device that the network runs on."""
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 1e9
         words = f"{torch.cuda.get_device_name(0)}, {memory:.0f} GB"
@@ -29,7 +29,7 @@ def check_torch_gpu() -> Finding:
 
 
 def check_faiss_gpu() -> Finding:
-    """The device that the search runs on."""
+    """Report the device that the search runs on."""
     count = faiss.get_num_gpus()
     words = f"{count} seen" if count else "none: the search runs on the CPU, exact all the same"
     return Finding("GPU for faiss", words, ok=True)
@@ -44,7 +44,7 @@ def check_disk(
     max_side_px: int | None,
     num_clusters: int,
 ) -> Finding:
-    """Whether the disk holds what a run from nothing writes, and DVC's copy of it.
+    """Check whether the disk holds what a run from nothing writes, and DVC's copy of it.
 
     Args:
         files: The images of both sides, each one that decodes.

@@ -17,20 +17,20 @@ from vpr.places.radius import find_positives, find_training_positives
 
 
 def check_counts(truth: GroundTruth, radius_m: float) -> Finding:
-    """Images of both sides, and the form they are listed in."""
+    """Report the number of images of both sides, and the form of their list."""
     counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
     return Finding("ground truth", f"{counts}, within {radius_m:g} m ({truth.form})", ok=True)
 
 
 def check_places(truth: GroundTruth, radius_m: float, crs: str | None) -> Iterator[Finding]:
-    """What prepare checks before it opens an image: coordinates, positives and the listing."""
+    """Run what prepare checks before it opens an image: coordinates, positives, the listing."""
     yield from map(_as_finding, check_set(truth, radius_m=radius_m, crs=crs))
 
 
 def check_quickly(
     folder: Path, index: str | None, *, crs: str | None, asked_radius_m: float | None
 ) -> Iterator[Finding]:
-    """The same of a data set's folder, as far as it needs to be said before a run.
+    """Run the same checks on a folder, as far as they matter before a run.
 
     Args:
         folder: The data set's folder.
@@ -48,14 +48,14 @@ def check_quickly(
 
 
 def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
-    """Whether coordinates can be metres, of the reference system if one is named."""
+    """Check whether coordinates can be metres, of the reference system if one is named."""
     return _as_finding(coordinate_checks.check_coordinates(truth, crs))
 
 
 def check_query_positives(
     truth: GroundTruth, radius_m: float, other_radii_m: Sequence[float]
 ) -> Finding:
-    """Queries that have no positive, within the radius of the run and within others."""
+    """Report queries without a positive, within the run's radius and within others."""
     sides = truth.database.coordinates, truth.query.coordinates
     empty = {
         radius: int(np.count_nonzero(np.diff(find_positives(*sides, radius_m=radius).indptr) == 0))

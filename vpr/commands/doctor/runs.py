@@ -9,7 +9,7 @@ from vpr.runtime.artefacts import SCRATCH, running_outs
 
 
 def check_runs(root: Path) -> Finding:
-    """Whether a process is making outs at this moment, and what waits to be gone on with.
+    """Report processes that are making outs, and interrupted runs that can resume.
 
     Args:
         root: The repository.

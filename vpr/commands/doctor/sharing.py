@@ -18,7 +18,7 @@ HOW = "see docs/sharing.md"
 
 
 def check_remote(config: Mapping[str, str]) -> Finding:
-    """Whether the default remote answers.
+    """Check whether the default remote answers.
 
     Args:
         config: What `dvc config --list` prints, by key.
@@ -45,7 +45,7 @@ def check_remote(config: Mapping[str, str]) -> Finding:
 
 
 def check_locks(root: Path) -> Finding:
-    """Whether DVC's record of the last run is readable: a killed `dvc` may leave it empty.
+    """Check whether DVC's record of the last run is readable: a killed `dvc` may leave it empty.
 
     Args:
         root: The repository.
@@ -58,7 +58,7 @@ def check_locks(root: Path) -> Finding:
 
 
 def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
-    """Whether each out that the cache holds has there the size that was recorded, or another.
+    """Check whether each out that the cache holds has there the size that was recorded, or another.
 
     This reads no content and finds files cut short or removed; `python -m vpr verify` finds a
     changed byte.

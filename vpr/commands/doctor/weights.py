@@ -18,7 +18,7 @@ def check_checkpoint(
     num_clusters: int,
     vlad_version: int,
 ) -> Finding:
-    """Whether a checkpoint can be loaded, and fits the parameters.
+    """Check whether a checkpoint can be loaded, and fits the parameters.
 
     Args:
         file: The checkpoint.

@@ -25,7 +25,7 @@ class Limit:
 
 
 def parse_limit(text: str) -> Limit:
-    """A bound as a person types it: `recall@1=0.5`.
+    """Parse a bound as a person types it: `recall@1=0.5`.
 
     Raises:
         ValueError: If it is not a name and a finite number.
@@ -41,7 +41,7 @@ def parse_limit(text: str) -> Limit:
 
 
 def parse_diff(text: str) -> Diff:
-    """What `dvc metrics diff --all --json` printed.
+    """Parse what `dvc metrics diff --all --json` printed.
 
     Raises:
         ValueError: If it holds no metric: then DVC found no metrics file, which it says by an empty
@@ -89,7 +89,7 @@ def judge(diff: Diff, *, minima: Sequence[Limit], drops: Sequence[Limit]) -> lis
 
 
 def _values(diff: Diff, metric: str, *sides: str) -> tuple[list[float] | None, str]:
-    """The values of a metric, and words for them; None if one is no finite number."""
+    """Find the values of a metric, and put them in words; None if one is no finite number."""
     entries = {
         f"{file}:{name}": values
         for file, metrics in diff.items()

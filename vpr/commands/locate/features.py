@@ -58,7 +58,7 @@ def extract_photos(
 
 
 def _blocks(num_bytes: Sequence[int]) -> Iterator[slice]:
-    """Runs of neighbouring photos whose features are few enough to lie in memory together."""
+    """Split photos into neighbouring runs whose features fit into memory together."""
     start = held = 0
     for photo, size in enumerate(num_bytes):
         if photo > start and (photo - start == PHOTOS_AT_ONCE or held + size > BYTES_AT_ONCE):
@@ -71,7 +71,7 @@ def _blocks(num_bytes: Sequence[int]) -> Iterator[slice]:
 def _collect(
     maps: Iterable[Tensor], shapes: NDArray[np.int64], dtype: np.dtype[Any]
 ) -> LocalFeatures:
-    """Features of the photos whose maps come, C x H x W each as the shapes say."""
+    """Collect the features of photos from their maps, C x H x W each as the shapes say."""
     starts = row_starts(shapes[:, 1:])
     rows = np.empty((starts[-1], shapes[0, 0]), dtype)
     done = 0

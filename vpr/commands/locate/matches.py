@@ -84,7 +84,7 @@ class Truth:
 
 
 def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:
-    """Which query each photo is, by its path; None for those that are none.
+    """Find which query each photo is, by its path; None for a photo that is none.
 
     Args:
         photos: Files.
@@ -95,7 +95,7 @@ def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | 
 
 
 def _identity(path: Path) -> str:
-    """The path by which a photo is known, however its letters are composed (NFC or NFD)."""
+    """Normalise the path of a photo, however its letters are composed (NFC or NFD)."""
     return unicodedata.normalize("NFC", str(path.resolve()))
 
 

@@ -83,7 +83,7 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """A list with an object for each photo."""
+    """Write a list with an object for each photo."""
     return json.dumps([asdict(one) for one in located], indent=2, ensure_ascii=False)
 
 

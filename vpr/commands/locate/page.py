@@ -24,7 +24,7 @@ def describe_photo(
     responses: tuple[NDArray[np.float32], NDArray[np.float32]],
     images: Sequence[Path],
 ) -> dict[str, Any]:
-    """What the page shows of a photo, pictures included.
+    """Collect what the page shows of a photo, pictures included.
 
     Args:
         located: The photo and its matches.

@@ -10,7 +10,7 @@ from vpr.places.file_kinds import READ, READ_SUFFIXES, is_junk, tell_left_out
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:
-    """The files, and for each folder the images in it by name; folders inside are not entered.
+    """Find photos: the files, and the images in each folder by name, without its folders.
 
     What else a folder holds is counted on standard error.
 

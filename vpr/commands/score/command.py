@@ -37,7 +37,7 @@ def score(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Recall of predictions against a ground truth, over both denominators in use."""
+    """Compute recall of predictions against a ground truth, over both denominators in use."""
     places = _parse_truth(truth)
     radius_m = places.radius_m if radius is None else radius
     if radius_m is None or not 0 < radius_m < math.inf:

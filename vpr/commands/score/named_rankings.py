@@ -56,7 +56,7 @@ def parse_names(
 
 
 def _is_kapture(lines: Sequence[str], query: Sequence[str]) -> bool:
-    """Whether the first line's fields are parted by commas, and begin with a query."""
+    """Return whether the first line's fields are parted by commas, and begin with a query."""
     first = next((line for line in lines if not line.startswith("#")), "")
     fields = [_plain(field.strip()) for field in first.split(",")]
     return len(fields) in (2, 3) and fields[0] in {_plain(name) for name in query}
@@ -85,7 +85,7 @@ def _parse_line(
 
 
 def _splits(line: str) -> Iterator[tuple[str, str]]:
-    """The two parts of a line at each of its spaces."""
+    """List the two parts of a line at each of its spaces."""
     for place, letter in enumerate(line):
         if letter.isspace():
             yield _plain(line[:place].strip()), _plain(line[place:].strip())
@@ -99,5 +99,5 @@ def _numbers(names: Sequence[str]) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    """A name as it is compared: slashes, and one Unicode form."""
+    """Normalise a name for comparison: slashes, and one Unicode form."""
     return normalize("NFC", with_slashes(name))

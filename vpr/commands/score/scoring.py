@@ -17,7 +17,7 @@ Score = dict[str, float | int]
 def score_rankings(
     rankings: NDArray[np.int64], truth: GroundTruth, *, radius_m: float, ns: Sequence[int] | None
 ) -> Score:
-    """Recall with both denominators that are in use.
+    """Compute recall with both denominators that are in use.
 
     Args:
         rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
@@ -54,7 +54,7 @@ def score_rankings(
 
 
 def tell_score(score: Score) -> str:
-    """A score as a table to read, in percent as the papers have it, with both denominators."""
+    """Write a score as a table, in percent as the papers have it, with both denominators."""
     answerable = score["num_queries_answerable"]
     lines = [
         f"{score['num_queries']} queries, {score['num_database']} database images, "

@@ -28,7 +28,7 @@ class Trial:
 
 
 def parse_trials(shown: Sequence[Mapping[str, Any]]) -> dict[Cell, Trial]:
-    """Runs of the last commit that differ from it in nothing but the two parameters.
+    """Find the runs of the last commit that differ from it only in the two parameters.
 
     Args:
         shown: What `dvc exp show --json` prints: the workspace, then the commit.
@@ -51,12 +51,12 @@ def parse_trials(shown: Sequence[Mapping[str, Any]]) -> dict[Cell, Trial]:
 
 
 def list_cells(rates: Sequence[float], clusters: Sequence[int]) -> list[Cell]:
-    """The grid, row by row."""
+    """List the grid, row by row."""
     return list(product(rates, clusters))
 
 
 def as_table(rows: Sequence[tuple[Trial, Mapping[str, Any]]]) -> str:
-    """A line for each run, the best recall@1 first.
+    """Write a line for each run, the best recall@1 first.
 
     Args:
         rows: Runs with their `metrics/recall.json`.
@@ -78,7 +78,7 @@ def as_table(rows: Sequence[tuple[Trial, Mapping[str, Any]]]) -> str:
 
 
 def _split(params: Mapping[str, Any]) -> tuple[Cell, dict[str, Any]]:
-    """The two parameters, and all others."""
+    """Split parameters into the two that are swept and all others."""
     values = {section: dict(keys) for section, keys in params["params.yaml"]["data"].items()}
     cell = float(values["finetune"].pop("lr")), int(values["finetune"].pop("num_clusters"))
     return cell, values

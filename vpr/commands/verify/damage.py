@@ -30,7 +30,7 @@ class Damage:
     in_cache: bool
 
     def __str__(self) -> str:
-        """One line for a terminal."""
+        """Write one line for a terminal."""
         if self.recorded is None:
             return f"{self.file}: damaged in the cache; this commit does not use it"
         whose = f"{str(self.recorded.path)!r} of {self.recorded.owner}"
@@ -86,7 +86,7 @@ def set_aside(damaged: Sequence[Damage], folder: Path, cache: Path, root: Path) 
 
 
 def list_lost(damaged: Sequence[Damage]) -> list[Recorded]:
-    """What of it this commit uses and is not back, whole, where it was."""
+    """List damaged files that this commit uses and that are not back, whole, where they were."""
     return [
         one.recorded for one in damaged if one.recorded and not is_whole(one.file, one.recorded.md5)
     ]

@@ -76,7 +76,7 @@ def read_array(data: memoryview, order: str, *, depth: int = 1) -> NDArray[Any]:
 
 
 def _read_numbers(part: Element, order: str, count: int, form: str) -> NDArray[Any]:
-    """The numbers of one element, shape (count,)."""
+    """Read the numbers of one element, shape (count,)."""
     if not np.can_cast(STORED.get(part.kind, "O"), form):
         raise ValueError(f"an element of type {part.kind} where {form} numbers should be")
     stored = np.dtype(order + STORED[part.kind])
@@ -86,7 +86,7 @@ def _read_numbers(part: Element, order: str, count: int, form: str) -> NDArray[A
 
 
 def _read_rows(part: Element, order: str, sizes: tuple[int, ...]) -> NDArray[Any]:
-    """The rows of a text, each character of which is a number."""
+    """Read the rows of a text, each character of which is a number."""
     if part.kind in (UTF16, UINT16):
         codec, width = f"utf-16-{'be' if order == '>' else 'le'}", 2
         content = bytes(part.data)
@@ -106,7 +106,7 @@ def _read_rows(part: Element, order: str, sizes: tuple[int, ...]) -> NDArray[Any
 def _read_cells(
     parts: Iterator[Element], order: str, count: int, depth: int
 ) -> NDArray[np.object_]:
-    """The next arrays inside an array, shape (count,)."""
+    """Read the next arrays inside an array, shape (count,)."""
     found: list[NDArray[Any]] = []
     while len(found) < count:
         part = next_element(parts)
@@ -120,7 +120,7 @@ def _read_cells(
 
 
 def _read_struct(parts: Iterator[Element], order: str, head: Head, depth: int) -> NDArray[np.void]:
-    """The fields of each struct, one struct after another."""
+    """Read the fields of each struct, one struct after another."""
     names = _read_fields(next_element(parts), next_element(parts), order)
     count = math.prod(head.sizes)
     if not names:

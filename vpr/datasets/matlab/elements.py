@@ -35,7 +35,7 @@ class Head(NamedTuple):
 
 
 def find_variable(content: bytes, name: str, order: str) -> memoryview | None:
-    """The bytes of one variable.
+    """Find the bytes of one variable.
 
     Args:
         content: The file.
@@ -59,7 +59,7 @@ def find_variable(content: bytes, name: str, order: str) -> memoryview | None:
 
 
 def find_byte_order(content: bytes) -> str:
-    """The order in which a file writes numbers, as the module struct calls it.
+    """Find the order in which a file writes numbers, as the module struct calls it.
 
     Raises:
         ValueError: If this is no MATLAB 5 to 7 file.
@@ -73,7 +73,7 @@ def find_byte_order(content: bytes) -> str:
 
 
 def read_elements(data: memoryview, order: str, *, padded: bool = True) -> Iterator[Element]:
-    """The elements that stand one after another.
+    """Read the elements that stand one after another.
 
     Args:
         data: Their bytes.
@@ -103,7 +103,7 @@ def read_elements(data: memoryview, order: str, *, padded: bool = True) -> Itera
 
 
 def next_element(parts: Iterator[Element]) -> Element:
-    """The next one, which must be there.
+    """Read the next one, which must be there.
 
     Raises:
         ValueError: If it is not.
@@ -114,7 +114,7 @@ def next_element(parts: Iterator[Element]) -> Element:
 
 
 def read_head(parts: Iterator[Element], order: str) -> Head:
-    """The first three elements of an array.
+    """Read the first three elements of an array.
 
     Raises:
         ValueError: If there are no such three.
@@ -130,7 +130,7 @@ def read_head(parts: Iterator[Element], order: str) -> Head:
 
 
 def _unpack(data: memoryview, order: str) -> memoryview:
-    """The bytes of the array in a compressed element."""
+    """Unpack the bytes of the array in a compressed element."""
     content = _inflate(data, MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"a compressed array takes more than {MAX_BYTES:,} bytes")
