@@ -64,15 +64,15 @@ def report(
     shown = load_params("report", ReportParams)
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
     ranked, truth = load_predictions(predictions), load_positives(positives)
-    indices = {"database": load_index(database), "query": load_index(query)}
-    num_queries = len(indices["query"].paths)
+    places, queried = load_index(database), load_index(query)
+    num_queries = len(queried.paths)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
-    first = describe_predictions(ranked, truth, *indices.values(), table, depth=shown.depth)
+    first = describe_predictions(ranked, truth, places, queried, table, depth=shown.depth)
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
         "headline": headline(metrics), "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
-        "facts": describe_set(*indices.values(), truth), "params": read_yaml(params),
+        "facts": describe_set(places, queried, truth), "params": read_yaml(params),
         "versions": read_yaml(environment),
         "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
         "num_queries": num_queries,
@@ -82,6 +82,7 @@ def report(
         facts["utility"] = draw_utility(
             aside / "utility", utility, database_thumbnails, count=shown.num_utility
         )
+        indices = {"database": places, "query": queried}
         sides = {side: describe_places(index, crs) for side, index in indices.items()}
         write_script(aside / "data.js", "REPORT", sides | {"top": first})
         write_pages(aside, facts)
