@@ -14,12 +14,11 @@ VENV := .venv
 LR := 1e-5 1e-4
 CLUSTERS := 16 64
 ifeq ($(ENV),active)
-BIN :=
 PYTHON := python3
 STAMP := .scratch/active
 else
-BIN := $(CURDIR)/$(VENV)/bin/
-PYTHON := $(BIN)python
+# Relative, as the folder's own path may hold spaces.
+PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif

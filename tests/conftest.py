@@ -21,8 +21,11 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A DVC repository in which the pipeline ran once on a small demo set; not to be changed."""
-    return make_pipeline(tmp_path_factory.mktemp("pipeline") / "repo")
+    """A DVC repository in which the pipeline ran once on a small demo set; not to be changed.
+
+    Its path has spaces and Korean letters, as a user's may have.
+    """
+    return make_pipeline(tmp_path_factory.mktemp("pipeline") / "길 하나" / "내 repo")
 
 
 @pytest.fixture

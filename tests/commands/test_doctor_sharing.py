@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import free_port
-from vpr.commands.doctor.sharing import check_cache, check_locks, check_remote
+from vpr.commands.doctor.sharing import (
+    check_cache,
+    check_cache_path,
+    check_config,
+    check_locks,
+    check_remote,
+)
 from vpr.repository.recorded_outs import Recorded, stored_at
 
 FILE = Recorded(Path("data/a.bin"), "a" * 32, "make", Path("data/a.bin"), 3)
@@ -42,6 +48,32 @@ def test_a_folder_that_nobody_pushed_to_is_a_note(tmp_path: Path) -> None:
     assert "NOTE remote storage" in str(check_remote(config(str(tmp_path / "none"))))
     assert "OK   remote storage" in str(check_remote(config(str(tmp_path))))
     assert "NOTE remote: none is set" in str(check_remote({}))
+
+
+def test_emptied_settings_have_a_way_back_and_are_said_by_the_quick_part_too(
+    tmp_path: Path,
+) -> None:
+    assert not check_config(tmp_path).is_note  # DVC needs none
+    (tmp_path / ".dvc").mkdir()
+    for content in ("", "\n"):
+        (tmp_path / ".dvc/config").write_text(content)
+        finding = check_config(tmp_path)
+        assert finding.ok and finding.is_note and finding.is_loud
+        assert "is empty" in finding.words
+        assert "`git checkout .dvc/config`" in finding.words
+    (tmp_path / ".dvc/config").write_text("['remote \"storage\"']\n    url = /공유 폴더\n", "utf-8")
+    assert not check_config(tmp_path).is_note
+
+
+def test_a_cache_beyond_ascii_is_noted_as_it_stops_experiments_of_their_own_folder() -> None:
+    assert "OK   cache's path: /home/me/vpr/.dvc/cache" in str(
+        check_cache_path(Path("/home/me/vpr/.dvc/cache"))
+    )
+    for path in ("/home/me/연구/.dvc/cache", "/home/josé/.dvc/cache"):
+        found = check_cache_path(Path(path))
+        assert found.ok and found.is_note
+        assert found.words.startswith(f"{path} has letters beyond ASCII")
+        assert "dvc cache dir --local" in found.words
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,9 @@ def ask_dvc(*words: str) -> str:
     """
     # In UTF-8 whatever the terminal's encoding is: names may be in any script.
     done = subprocess.run(
-        [*DVC, *words], capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
+        [*DVC, *words], env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True,
+        encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
     if done.returncode:
         raise OSError(f"dvc {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
@@ -33,6 +35,24 @@ def tell_dvc(*words: str) -> bool:
 def find_cache() -> Path:
     """Find DVC's cache, wherever its settings keep it."""
     return Path(ask_dvc("cache", "dir").strip())
+
+
+def tell_cache_path(cache: Path) -> str | None:
+    """Say why experiments outside the workspace fail; None where the cache's path is no reason.
+
+    DVC writes that path into the settings of their folders, in ASCII whatever it holds.
+
+    Args:
+        cache: What `find_cache` gave.
+    """
+    if str(cache).isascii():
+        return None
+    return (
+        f"{cache} has letters beyond ASCII, which DVC cannot write into the settings of an "
+        "experiment's own folder: `dvc exp run --temp` fails with 'ascii' codec, --run-all never "
+        "ends. Move the repository to a path without them, or the cache: `dvc cache dir --local "
+        "/path/to/cache`"
+    )
 
 
 def read_config() -> dict[str, str]:

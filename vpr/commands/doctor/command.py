@@ -38,7 +38,13 @@ from vpr.commands.doctor.installation import check_packages, check_python
 from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
 from vpr.commands.doctor.places import check_quickly
 from vpr.commands.doctor.runs import check_runs
-from vpr.commands.doctor.sharing import check_cache, check_locks, check_remote
+from vpr.commands.doctor.sharing import (
+    check_cache,
+    check_cache_path,
+    check_config,
+    check_locks,
+    check_remote,
+)
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
 from vpr.features.encoder import find_split, load_encoder
@@ -95,6 +101,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     yield check_weights(ROOT)
     yield check_names()
     yield check_runs(ROOT)
+    yield check_config(ROOT)
     locks = check_locks(ROOT)
     yield locks
     has_set = dataset.ok and Path(load_param("dataset.dir", str)).is_dir()
@@ -127,7 +134,9 @@ def _check_encoder() -> Finding:
 def _check_shared() -> Iterator[Finding]:
     try:
         yield check_remote(read_config())
-        yield check_cache(find_cache(), list_recorded(ROOT))
+        cache = find_cache()
+        yield check_cache_path(cache)
+        yield check_cache(cache, list_recorded(ROOT))
     except OSError as error:  # in dvc's own words
         yield Finding("remote and cache", str(error), ok=True, is_note=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vpr.commands.doctor.finding import Finding
+from vpr.repository.dvc import tell_cache_path
 from vpr.repository.recorded_outs import Recorded, list_files, list_locked, stored_at
 
 PORTS = {"http": 80, "https": 443, "ssh": 22}
@@ -42,6 +43,33 @@ def check_remote(config: Mapping[str, str]) -> Finding:
     except OSError as error:
         words = f"{url}: nothing answers at {parts.hostname}:{port} ({error}): {HOW}"
         return Finding(subject, words, ok=True, is_note=True)
+
+
+def check_config(root: Path) -> Finding:
+    """Whether the repository's settings of DVC are there: `dvc remote modify` may empty them.
+
+    Args:
+        root: The repository.
+    """
+    config, subject = root / ".dvc/config", "DVC's settings"
+    if config.is_file() and not config.read_text(encoding="utf-8", errors="replace").strip():
+        words = (
+            f"{config} is empty, as `dvc remote modify` leaves it where a value has letters beyond "
+            "ASCII: `git checkout .dvc/config`, and write such a url into the file by hand "
+            "(docs/sharing.md)"
+        )
+        return Finding(subject, words, ok=True, is_note=True, is_loud=True)
+    return Finding(subject, str(config), ok=True)
+
+
+def check_cache_path(cache: Path) -> Finding:
+    """Whether experiments can run in folders of their own with a cache of this path.
+
+    Args:
+        cache: DVC's cache.
+    """
+    fault = tell_cache_path(cache)
+    return Finding("cache's path", fault or str(cache), ok=True, is_note=fault is not None)
 
 
 def check_locks(root: Path) -> Finding:

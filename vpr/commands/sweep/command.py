@@ -12,7 +12,7 @@ import typer
 
 from vpr.commands.doctor.inputs import check_sharing, check_sharing_of_weights
 from vpr.commands.sweep.trials import Cell, Trial, as_table, list_cells, parse_trials
-from vpr.repository.dvc import ask_dvc, tell_dvc
+from vpr.repository.dvc import ask_dvc, find_cache, tell_cache_path, tell_dvc
 from vpr.repository.git import differs_from_commit, read_committed
 from vpr.runtime.parameters import load_param
 
@@ -40,7 +40,11 @@ def sweep(
             "params.yaml: differs from the last commit: commit it, and sweep from there"
         )
     found = _shown()
-    for rate, number in (cell for cell in cells if cell not in found):
+    missing = [cell for cell in cells if cell not in found]
+    fault = tell_cache_path(find_cache()) if missing else None
+    if fault:
+        raise ValueError(f"a sweep cannot run here: {fault}")
+    for rate, number in missing:
         change = ("-S", f"finetune.lr={rate!r}", "-S", f"finetune.num_clusters={number}")
         if not tell_dvc("exp", "run", "--temp", *change):
             sys.exit(1)
