@@ -31,7 +31,7 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
     """Load the starting weights strictly, and split them into frozen and trainable tensors.
 
     Args:
-        weights: A checkpoint, or a text file called `random` or `imagenet`.
+        weights: A checkpoint, or a text file called `random`, `imagenet` or `pretrained`.
         frozen: State of the encoder's frozen modules to write.
         trainable: State of the rest to write; with a pool if the weights bring one.
     """

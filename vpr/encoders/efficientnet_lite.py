@@ -87,6 +87,11 @@ class EfficientNetLite:
         """Find weights by name: `imagenet` (of the package) or `random` (drawn from the seed)."""
         if weights == "imagenet":
             return self._trained(), f"{self.origin}, trained on ImageNet"
+        if weights != "random":
+            raise ValueError(
+                f"pretrained.weights = {weights}: efficientnet_lite knows `imagenet` and `random`, "
+                "and takes a file of models/pretrained"
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             state = _OfPixels(self.variant, self.layers).state_dict()

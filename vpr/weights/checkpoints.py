@@ -172,6 +172,9 @@ def _canonical(name: str, maker: Encoder) -> str | None:
     parts = [part for part in name.split(".") if part not in WRAPPERS] or [name]
     while len(parts) > 1 and parts[0] in OUTER:
         parts = parts[1:]
+    whole = ".".join(parts)
+    if parts[0] in PARTS and (known := maker.canonical(whole)) != whole:
+        return known  # the encoder has a part of that name itself
     plain = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
     return plain if plain.startswith(OURS) else maker.canonical(plain)
 

@@ -8,7 +8,11 @@ from vpr.features.encoder import load_encoder
 from vpr.features.model import Model
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
-NAMES = ("random", "imagenet")  # text files in models/pretrained that stand for weights
+NAMES = (
+    "random",
+    "imagenet",
+    "pretrained",
+)  # text files in models/pretrained that stand for weights
 
 
 def load_starting_model(
@@ -17,8 +21,8 @@ def load_starting_model(
     """Find the tensors that a model starts with, and in words where they come from.
 
     Args:
-        path: A file in models/pretrained: one that is called `random` or `imagenet`, whose
-            weights the encoder draws or finds, or a checkpoint.
+        path: A file in models/pretrained: one of `NAMES`, whose weights the encoder draws or
+            finds, or a checkpoint.
         encoder: The encoder's name.
         variant: Which of its models.
         split: The first layer that trains.

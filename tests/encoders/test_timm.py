@@ -1,0 +1,294 @@
+"""Models of timm give the maps that timm itself gives, whole and split."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tests.support.repositories import ROOT
+from vpr.encoders.timm import make_encoder
+from vpr.features.encoder import POOL, PREFIX, load_encoder, tensor_shapes
+from vpr.features.model import Model
+from vpr.features.trunk import load_trunk
+from vpr.network.head import Head
+from vpr.weights.checkpoints import parse_checkpoint
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+TINY_VIT, DINO, REGISTERS = (
+    "vit_tiny_patch16_224", "vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pixels() -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 256, (2, 75, 93, 3), dtype=np.uint8))
+
+
+def random_state(variant: str) -> dict[str, torch.Tensor]:
+    return make_encoder(variant).initial_state("random", 1)[0]
+
+
+def timms_own(variant: str, state: dict[str, torch.Tensor], **settings: bool) -> nn.Module:
+    """The whole network of timm with the state of a model; its head is not in use."""
+    network = timm.create_model(variant, num_classes=0, **settings).eval()
+    own = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
+    assert not network.load_state_dict(own, strict=False).unexpected_keys
+    return network
+
+
+def normalised(
+    pixels: torch.Tensor, mean_and_deviation: tuple[tuple[float, ...], tuple[float, ...]]
+) -> torch.Tensor:
+    mean, deviation = (torch.tensor(v)[:, None, None] for v in mean_and_deviation)
+    return (pixels.permute(0, 3, 1, 2) / 255 - mean) / deviation
+
+
+def run_trunk(
+    variant: str, state: dict[str, torch.Tensor], split: str, pixels: torch.Tensor
+) -> torch.Tensor:
+    trunk = load_trunk(Model("timm", variant, split, state), torch.float32)
+    with torch.inference_mode():
+        maps: torch.Tensor = trunk(pixels)
+    assert tuple(maps.shape[1:]) == trunk.map_shape(*pixels.shape[1:3])
+    return maps
+
+
+@pytest.mark.parametrize("variant", ["resnet10t", "resnet18", "mobilenetv3_small_050"])
+def test_a_convolutional_networks_map_is_the_last_of_timms_features(
+    variant: str, pixels: torch.Tensor
+) -> None:
+    state = random_state(variant)
+    network = timms_own(variant, state)
+    with torch.inference_mode():
+        expected = network.forward_intermediates(
+            normalised(pixels, IMAGENET), intermediates_only=True
+        )[-1]
+    maps = run_trunk(variant, state, POOL, pixels)
+    torch.testing.assert_close(maps, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_layer_after_the_colon_is_the_last_in_use(pixels: torch.Tensor) -> None:
+    state = random_state("resnet18:layer3")
+    network = timm.create_model("resnet18", features_only=True, out_indices=(3,)).eval()
+    network.load_state_dict({n.removeprefix(PREFIX): t for n, t in state.items()}, strict=False)
+    with torch.inference_mode():
+        (expected,) = network(normalised(pixels, IMAGENET))
+    maps = run_trunk("resnet18:layer3", state, POOL, pixels)
+    assert maps.shape == (2, 256, 5, 6)
+    torch.testing.assert_close(maps, expected, atol=1e-5, rtol=1e-5)
+    assert not any(name.startswith("encoder.layer4") for name in state)
+    assert make_encoder("resnet18:layer3").splits[-2:] == ("layer3.1", POOL)
+
+
+@pytest.mark.parametrize(
+    ("variant", "patch", "prefix", "scale"),
+    [(TINY_VIT, 16, 1, HALVES), (DINO, 14, 1, IMAGENET), (REGISTERS, 14, 5, IMAGENET)],
+)
+def test_a_transformers_map_is_its_last_patch_tokens(
+    variant: str, patch: int, prefix: int, scale: tuple, pixels: torch.Tensor
+) -> None:
+    state = random_state(variant)
+    network = timms_own(variant, state, dynamic_img_size=True)
+    rows, columns = 75 // patch, 93 // patch
+    top, left = (75 % patch) // 2, (93 % patch) // 2
+    inner = pixels[:, top : top + rows * patch, left : left + columns * patch]
+    with torch.inference_mode():
+        tokens = network.forward_features(normalised(inner, scale))
+    assert tokens.shape[1] == prefix + rows * columns
+    maps = run_trunk(variant, state, POOL, pixels)
+    assert maps.shape == (2, tokens.shape[2], rows, columns)
+    by_hand = tokens[:, prefix:].reshape(2, rows, columns, -1).permute(0, 3, 1, 2)
+    torch.testing.assert_close(maps, by_hand, atol=1e-4, rtol=1e-4)
+
+
+def test_a_block_after_the_colon_gives_its_tokens_without_the_last_norm(
+    pixels: torch.Tensor,
+) -> None:
+    variant = f"{TINY_VIT}:blocks.4"
+    state = random_state(variant)
+    assert not any(name.startswith(("encoder.blocks.5", "encoder.norm.")) for name in state)
+    network = timm.create_model(TINY_VIT, num_classes=0, dynamic_img_size=True).eval()
+    network.load_state_dict({n.removeprefix(PREFIX): t for n, t in state.items()}, strict=False)
+    with torch.inference_mode():
+        (expected,) = network.forward_intermediates(
+            normalised(pixels[:, 5:69, 6:86], HALVES), indices=[4], intermediates_only=True
+        )
+    maps = run_trunk(variant, state, POOL, pixels)
+    torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["swin_s3_tiny_224", "hrnet_w18_small"])
+def test_a_model_that_cannot_be_split_runs_whole(variant: str) -> None:
+    assert make_encoder(variant).splits == (POOL,)
+    side = 224
+    rng = np.random.default_rng(1)
+    pixels = torch.from_numpy(rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8))
+    state = random_state(variant)
+    network = timms_own(variant, state)
+    with torch.inference_mode():
+        expected = network.forward_intermediates(
+            normalised(pixels, IMAGENET), norm=True, intermediates_only=True
+        )[-1]
+    maps = run_trunk(variant, state, POOL, pixels)
+    torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("variant", "split"),
+    [
+        ("resnet18", "layer3"), ("resnet18", "layer4.1"), ("mobilenetv3_small_050", "blocks.3"),
+        (TINY_VIT, "blocks.6"), (REGISTERS, "blocks.11"),
+    ],
+)  # fmt: skip
+def test_both_parts_together_are_the_whole_wherever_it_is_split(
+    variant: str, split: str, pixels: torch.Tensor
+) -> None:
+    state = random_state(variant)
+    frozen, rest = Model("timm", variant, split, state).parts()
+    assert {*frozen.tensors, *rest.tensors} == set(state)
+    assert frozen.tensors and rest.tensors
+    expected = run_trunk(variant, state, POOL, pixels)
+    stored = run_trunk(variant, frozen.tensors, split, pixels)
+    untouched = stored.clone()
+    dim = expected.shape[1]
+    head = Head(make_encoder(variant), split, num_clusters=2, dim=dim, with_bias=False).eval()
+    assert {n for n in head.state_dict() if n.startswith(PREFIX)} == set(rest.tensors)
+    head.load_state_dict(head.state_dict() | rest.tensors)
+    with torch.inference_mode():
+        torch.testing.assert_close(head.encode(stored), expected, atol=1e-4, rtol=1e-4)
+    assert torch.equal(stored, untouched)
+
+
+def test_prefix_tokens_stand_in_rows_above_the_map() -> None:
+    maker = make_encoder(REGISTERS)  # five of them: the class token and four registers
+    assert maker.map_shape(POOL, 45, 59) == (384, 3, 4)
+    assert maker.map_shape("blocks.3", 45, 59) == (384, 3 + 2, 4)
+    assert maker.map_shape("blocks.3", 45, 99) == (384, 3 + 1, 7)
+
+
+def test_images_below_a_patch_have_an_empty_map_and_channels_are_known_all_the_same() -> None:
+    assert make_encoder(DINO).map_shape(POOL, 13, 50) == (384, 0, 0)
+    assert make_encoder("convnext_atto").map_shape(POOL, 1, 1) == (320, 0, 0)
+    with pytest.raises(ValueError, match=r"100x64 pixels does not pass.* its own size is 224x224"):
+        make_encoder("levit_128s").map_shape(POOL, 64, 100)
+
+
+def test_random_weights_repeat_and_leave_the_global_generator_alone() -> None:
+    maker = make_encoder("resnet10t")
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first, again, other = (maker.initial_state("random", seed)[0] for seed in (1, 1, 2))
+    maker.frozen(POOL)
+    maker.trainable("layer4")
+    assert torch.equal(torch.rand(1), expected)
+    assert {name: tuple(t.shape) for name, t in first.items()} == tensor_shapes(maker)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["encoder.layer4.0.conv1.weight"],
+                           other["encoder.layer4.0.conv1.weight"])  # fmt: skip
+
+
+def test_batch_norm_keeps_its_statistics_while_the_last_stage_trains(pixels: torch.Tensor) -> None:
+    head = Head(make_encoder("resnet10t"), "layer4", num_clusters=2, dim=512, with_bias=False)
+    before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
+    head.train()
+    head.encode(torch.randn(2, 256, 4, 4)).sum().backward()
+    assert all(torch.equal(before[name], tensor) for name, tensor in head.state_dict().items())
+    assert {p.dim() for p in head.encoder.parameters()} == {4}  # convolutions alone
+    assert all(p.grad is not None for p in head.encoder.parameters())
+
+
+@pytest.mark.parametrize("variant", ["resnet10t", "densenet121", TINY_VIT])
+def test_a_file_of_timms_is_read_strictly_and_its_classifier_left_out(
+    variant: str, tmp_path: Path
+) -> None:
+    network = timm.create_model(variant)
+    own = network.state_dict()
+    torch.save(own, tmp_path / "own.pth")
+    save_file(own, tmp_path / "own.safetensors")
+    for name in ("own.pth", "own.safetensors"):
+        found = parse_checkpoint(tmp_path / name, encoder="timm", variant=variant).state
+        assert found.keys() == tensor_shapes(make_encoder(variant)).keys()
+        assert all(torch.equal(own[n.removeprefix(PREFIX)], t) for n, t in found.items())
+    torch.save(own | {"stem.extra": torch.zeros(1)}, tmp_path / "more.pth")
+    with pytest.raises(ValueError, match=r"stem\.extra: not part of the network"):
+        parse_checkpoint(tmp_path / "more.pth", encoder="timm", variant=variant)
+    name = next(n for n, t in own.items() if t.dim() == 4)
+    torch.save({n: t for n, t in own.items() if n != name}, tmp_path / "less.pth")
+    with pytest.raises(ValueError, match=rf"encoder\.{name}: missing"):
+        parse_checkpoint(tmp_path / "less.pth", encoder="timm", variant=variant)
+
+
+def test_bfloat16_turns_local_features_by_little(pixels: torch.Tensor) -> None:
+    for variant in ("resnet10t", DINO):
+        state = random_state(variant)
+        exact = run_trunk(variant, state, POOL, pixels)
+        trunk = load_trunk(Model("timm", variant, POOL, state), torch.bfloat16)
+        with torch.inference_mode():
+            maps = trunk(pixels)
+        assert maps.dtype == torch.bfloat16
+        assert torch.cosine_similarity(maps.float(), exact, dim=1).min() > 0.99
+
+
+def test_the_bound_on_memory_holds_for_the_widest_layer() -> None:
+    # resnet18: the stem's 64 channels at half the size, before and after its BatchNorm.
+    assert make_encoder("resnet18").values_per_pixel >= 2 * 64 / 4
+    # A block of DINOv2-small: 384 values of a patch and four times as many in its MLP, twice.
+    assert make_encoder(DINO).values_per_pixel >= 2 * 4 * 384 / 14**2
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (None, r"trunk\.model = null: .* needs the name of one of timm's models"),
+        ("resnet18:", r"trunk\.model = resnet18:: "),
+        ("resnet_18x", r"trunk\.model = resnet_18x: timm .* has no such model"),
+        ("resnet18.nope", r"trunk\.model = resnet18\.nope: "),
+        ("resnet18:layer5", r"has no layer layer5 .* layer3, layer4"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told(variant: str | None, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        load_encoder("timm", variant).splits  # noqa: B018 # asking is what looks it up
+
+
+def test_other_weights_by_name_are_told() -> None:
+    with pytest.raises(ValueError, match=r"weights = imagenet: timm knows `pretrained`"):
+        make_encoder("resnet10t").initial_state("imagenet", 0)
+    with pytest.raises(ValueError, match=r"timm has no weights of mixer_s16_224"):
+        make_encoder("mixer_s16_224").initial_state("pretrained", 0)
+
+
+def test_weights_out_of_reach_say_which_file_to_put_where(tmp_path: Path) -> None:
+    code = (
+        "from vpr.encoders.timm import make_encoder\n"
+        "make_encoder('vit_small_patch14_dinov2').initial_state('pretrained', 0)"
+    )
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | offline, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    last = done.stderr.strip().split("\n")[-1]
+    assert last.startswith("OSError: pretrained.weights = pretrained: https://huggingface.co/timm/")
+    assert "put it here as models/pretrained/vit_small_patch14_dinov2.lvd142m.safetensors" in last
+
+
+def test_a_head_that_is_the_pool_alone_does_not_import_timm() -> None:
+    code = (
+        "import sys\nfrom vpr.features.encoder import load_encoder\n"
+        "load_encoder('timm', 'resnet10t').trainable('pool')\n"
+        "sys.exit('timm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

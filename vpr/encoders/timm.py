@@ -1,0 +1,547 @@
+"""Any model of timm that has a feature map: convolutional networks and vision transformers."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vpr.features.encoder import POOL, PREFIX
+
+Network = Any  # one of timm's, which has no types
+Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
+
+COUNTER = "num_batches_tracked"
+BEFORE_BLOCKS = ("patch_embed", "pos_drop", "patch_drop", "norm_pre")  # of a vision transformer
+SMALLEST_PX = 32  # side of an image below which no map is no surprise
+# What makes a transformer take images of any size, by the names in timm; not each model has one.
+ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+
+
+class Plan(NamedTuple):
+    """How a model's map is made: which layers it is a chain of, one after the other.
+
+    Args:
+        kind: `chain` of an image: layers alone; `tokens`: layers of a transformer's tokens, after
+            its patches and positions; `whole`: the model's own code, which cannot be split.
+        layers: Names of the layers in order; of tokens, the blocks and the last norm.
+        splits: Layers that can be the first to train, and for each its place in `layers`.
+        map_index: Of the map among the model's intermediates, for `whole`.
+        norm: Whether the model's last norm follows, for `whole`.
+        patch_px: Height and width that an image's are cropped to multiples of.
+        num_prefix: Tokens that stand for no patch: the class token and registers.
+        mean, deviation: Of RGB in [0, 1], which the weights were trained with.
+    """
+
+    kind: str
+    layers: tuple[str, ...]
+    splits: dict[str, int]
+    map_index: int
+    norm: bool
+    patch_px: tuple[int, int]
+    num_prefix: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+class TimmEncoder:
+    """A model of timm up to a layer; timm is imported when something of it is first asked for.
+
+    Convolutional networks are split before any stage or block that the image passes one after the
+    other, vision transformers (ViT, DeiT, DINOv2) before any block but the first. Others, such as
+    Swin and DINOv3, run whole, with the split `pool`. Stored features of a transformer that is
+    split have its prefix tokens in rows above the map, since the blocks that train look at them.
+
+    Args:
+        name: The model's name in timm, `resnet18` or `resnet18.a1_in1k` with the weights' tag.
+        layer: The last layer in use, such as `layer3` or `blocks.8`; None: the model's last map,
+            after the last norm where there is one.
+    """
+
+    num_scales = 1
+
+    def __init__(self, name: str, layer: str | None) -> None:
+        """Keep the names."""
+        self.name, self.layer = name, layer
+        self.origin = (
+            f"{name} of timm (Apache-2.0)" + (f" up to {layer}" if layer else "")
+            + "; its weights have a licence of their own, see the model's card"
+        )  # fmt: skip
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Layers that can be the first to train, and the pool."""
+        return (*_plan(self.name, self.layer).splits, POOL)
+
+    @property
+    def values_per_pixel(self) -> int:
+        """Twice the input and output of the widest layer, with the image beside them.
+
+        Twice, since a shortcut may be held as well. Attention is taken to be fused, as torch's
+        is: it holds no value for each pair of tokens.
+        """
+        return _values_per_pixel(self.name, self.layer)
+
+    def frozen(self, split: str) -> nn.Module:
+        """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
+        plan = _plan(self.name, self.layer)
+        return _OfPixels(_make_network(self.name), plan, last=self._place(split))
+
+    def trainable(self, split: str) -> nn.Module:
+        """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
+        if split == POOL:
+            return nn.Sequential()
+        plan = _plan(self.name, self.layer)
+        return _OfMaps(_make_network(self.name), plan, first=self._place(split))
+
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Shape (C, H', W') of what the frozen part makes of one image, by running it on meta.
+
+        Raises:
+            ValueError: If the model takes no image of this size.
+        """
+        return _map_shape(self.name, self.layer, self._place(split), height_px, width_px)
+
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """Weights by name: `pretrained` (by timm's loader) or `random` (drawn from the seed)."""
+        if weights == "pretrained":
+            return self._select(_load_pretrained(self.name)), f"{self.name}, weights by timm"
+        if weights == "random":
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                network = _create(self.name)
+            return self._select(network), f"{self.name} of random weights, seed {seed}"
+        raise ValueError(
+            f"pretrained.weights = {weights}: timm knows `pretrained` (its own weights of "
+            f"{self.name}) and `random`, and takes a file of models/pretrained"
+        )
+
+    def canonical(self, name: str) -> str | None:
+        """Name in a model of a tensor of timm's; None for a classifier's, or of a later layer."""
+        if name.endswith(COUNTER):
+            return None
+        if name in _state_names(self.name, self.layer):
+            return PREFIX + name
+        unused = name in _meta_network(self.name).state_dict()
+        return None if unused or name.startswith(_heads(self.name)) else name
+
+    def fold(self, frozen: nn.Module) -> None:
+        """Leave the frozen part as it is."""
+
+    def _select(self, network: Network) -> dict[str, Tensor]:
+        state, names = network.state_dict(), _state_names(self.name, self.layer)
+        return {PREFIX + name: state[name] for name in names}
+
+    def _place(self, split: str) -> int:
+        plan = _plan(self.name, self.layer)
+        return len(plan.layers) if split == POOL else plan.splits[split]
+
+
+def make_encoder(variant: str | None) -> TimmEncoder:
+    """Make the encoder of a model, `resnet18` or, up to a layer, `resnet18:layer3`.
+
+    Raises:
+        ValueError: If no model is named.
+    """
+    name, _, layer = (variant or "").partition(":")
+    if not re.fullmatch(r"\w+(\.\w+)?", name) or (":" in (variant or "") and not layer):
+        raise ValueError(
+            f"trunk.model = {'null' if variant is None else variant}: trunk.encoder = timm needs "
+            "the name of one of timm's models, such as resnet18 or vit_small_patch14_dinov2, and "
+            "if need be its last layer in use, as resnet18:layer3; see docs/encoders.md"
+        )
+    return TimmEncoder(name, layer or None)
+
+
+class _Part(nn.Module):
+    """Some layers of a network, which keep timm's names: the registries are the network's own."""
+
+    network: Network
+
+    def __init__(self, network: Network, plan: Plan) -> None:
+        super().__init__()
+        for registry in ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
+            self.__dict__[registry] = network.__dict__[registry]
+        self.__dict__["network"] = network  # not as a module, which would add to the names
+        self.plan = plan
+
+
+class _OfPixels(_Part):
+    """The layers before the one of number `last`."""
+
+    def __init__(self, network: Network, plan: Plan, *, last: int) -> None:
+        kept = plan.layers[:last]
+        if plan.kind == "whole":
+            (index,) = network.prune_intermediate_layers(indices=[plan.map_index])
+            plan = plan._replace(map_index=index)
+        elif plan.kind == "tokens":
+            _prune(network, (*BEFORE_BLOCKS, *kept), keep_own=True)
+        else:
+            _prune(network, kept)
+        super().__init__(network, plan)
+        self.kept = kept
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
+        plan, network = self.plan, self.network
+        images = _crop(_normalise(pixels, plan), plan.patch_px)
+        images = images.to(next(self.parameters()).dtype)
+        if plan.kind == "whole":
+            maps: Tensor = network.forward_intermediates(
+                images, indices=[plan.map_index], norm=plan.norm, intermediates_only=True
+            )[-1]
+            return maps
+        if plan.kind == "chain":
+            return _run(network, self.kept, images)
+        patches = network.patch_embed(images)  # (N, H', W', C)
+        tokens = _run(network, self.kept, network.norm_pre(network._pos_embed(patches)))
+        width = patches.shape[2]
+        is_last = len(self.kept) == len(plan.layers)
+        return _to_map(tokens, width, 0 if is_last else plan.num_prefix, plan.num_prefix)
+
+
+class _OfMaps(_Part):
+    """The layers from the one of number `first` on."""
+
+    def __init__(self, network: Network, plan: Plan, *, first: int) -> None:
+        kept = plan.layers[first:]
+        _prune(network, kept)
+        super().__init__(network, plan)
+        self.kept = kept
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Local features (N, D, H'', W'') of maps (N, C, H', W')."""
+        if self.plan.kind == "chain":
+            return _run(self.network, self.kept, maps)
+        count = self.plan.num_prefix
+        width = maps.shape[3]
+        rows = -(-count // width)
+        flat = maps.flatten(2).transpose(1, 2)  # (N, H' * W', C)
+        tokens = torch.cat([flat[:, :count], flat[:, rows * width :]], dim=1)
+        tokens = _run(self.network, self.kept, tokens)
+        return _to_map(tokens, width, 0, count)
+
+
+def _to_map(tokens: Tensor, width: int, kept: int, num_prefix: int) -> Tensor:
+    """Map (N, C, rows + H', W') of tokens (N, P + H' * W', C).
+
+    Args:
+        tokens: Those that stand for no patch, then those of patches, row after row.
+        width: Patches from left to right.
+        kept: Of the prefix tokens, either 0 or all: they come first, filled up with zeros to
+            whole rows.
+        num_prefix: Prefix tokens P.
+    """
+    missing = -kept % width
+    parts = [tokens[:, num_prefix - kept : num_prefix], tokens[:, num_prefix:]]
+    if missing:
+        parts.insert(1, tokens.new_zeros(len(tokens), missing, tokens.shape[2]))
+    channels_first = torch.cat(parts, dim=1).transpose(1, 2)  # (N, C, rows * W')
+    return channels_first.reshape(*channels_first.shape[:2], -1, width)
+
+
+def _run(network: nn.Module, layers: tuple[str, ...], values: Tensor) -> Tensor:
+    for name in layers:
+        values = network.get_submodule(name)(values)
+    return values
+
+
+def _normalise(pixels: Tensor, plan: Plan) -> Tensor:
+    """Shape (N, 3, H, W), float32, of RGB (N, H, W, 3)."""
+    mean = torch.tensor(plan.mean, device=pixels.device)
+    deviation = torch.tensor(plan.deviation, device=pixels.device)
+    return pixels.float().div(255).sub(mean).div(deviation).permute(0, 3, 1, 2)
+
+
+def _crop(images: Tensor, patch_px: tuple[int, int]) -> Tensor:
+    """The middle of images, of whole patches."""
+    for dim, patch in zip((2, 3), patch_px, strict=True):
+        rest = images.shape[dim] % patch
+        images = images.narrow(dim, rest // 2, images.shape[dim] - rest)
+    return images
+
+
+def _prune(network: nn.Module, layers: tuple[str, ...], *, keep_own: bool = False) -> None:
+    """Take away all but some layers; `keep_own`: the network's own tensors stay as well."""
+    for name, module in list(network.named_modules()):
+        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
+        if above and not inside and (name or not keep_own):
+            module._parameters.clear()
+            module._buffers.clear()
+        if not above and not inside:
+            parent, _, child = name.rpartition(".")
+            try:
+                del network.get_submodule(parent)._modules[child]
+            except AttributeError:  # went with its parent
+                continue
+
+
+def _create(name: str, *, pretrained: bool = False) -> Network:
+    """A network of timm, able to take images of any size if it can be, in evaluation mode."""
+    import timm  # here, since a run whose head is the pool alone need not wait for it
+
+    if not timm.is_model(name.partition(".")[0]):
+        raise ValueError(
+            f"trunk.model = {name}: timm {timm.__version__} has no such model; like it are "
+            f"{', '.join(timm.list_models('*' + name[:6] + '*')[:5]) or 'none'}"
+        )
+    for settings in ANY_SIZE:
+        try:
+            return timm.create_model(name, pretrained=pretrained, **settings).eval()
+        except TypeError as error:  # the model has no such setting
+            if not any(key in str(error) for key in settings):
+                raise
+        except RuntimeError as error:  # an unknown tag
+            raise ValueError(f"trunk.model = {name}: {error}") from None
+    raise AssertionError
+
+
+def _make_network(name: str) -> Network:
+    """A network whose BatchNorm stays as it is trained; the global generator is left alone."""
+    from timm.layers import freeze_batch_norm_2d
+
+    with torch.random.fork_rng(devices=[]):
+        network = freeze_batch_norm_2d(_create(name))
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.BatchNorm1d):
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, _FrozenNorm(module))
+    return network
+
+
+class _FrozenNorm(nn.Module):
+    """BatchNorm of tokens that stays as it was trained, its scales and shifts included."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, trained: nn.BatchNorm1d) -> None:
+        super().__init__()
+        self.eps = trained.eps
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            tensor = getattr(trained, name)
+            self.register_buffer(name, None if tensor is None else tensor.detach())
+
+    def forward(self, values: Tensor) -> Tensor:
+        return functional.batch_norm(
+            values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _meta_network(name: str) -> Network:
+    """The whole network without values."""
+    with torch.device("meta"):
+        return _make_network(name)
+
+
+@lru_cache(maxsize=8)
+def _plan(name: str, layer: str | None) -> Plan:
+    """Find out how the map is made, by an image without values that passes the network.
+
+    Raises:
+        ValueError: If the model has no map, or no such layer.
+    """
+    from timm.models.vision_transformer import VisionTransformer
+
+    network = _meta_network(name)
+    own = network.pretrained_cfg
+    channels, *size = own["input_size"]
+    infos = [info["module"] for info in getattr(network, "feature_info", [])]
+    if channels != 3 or not infos or not hasattr(network, "forward_intermediates"):
+        raise ValueError(f"trunk.model = {name}: timm's model has no feature map of RGB images")
+    patch = getattr(getattr(network, "patch_embed", None), "patch_size", 1)
+    patch_px = tuple(patch) if isinstance(patch, tuple | list) else (patch, patch)
+    plan = Plan(
+        "whole", (), {}, len(infos) - 1, True, patch_px,
+        getattr(network, "num_prefix_tokens", 0), tuple(own["mean"]), tuple(own["std"]),
+    )  # fmt: skip
+    if type(network).forward_intermediates is VisionTransformer.forward_intermediates:
+        blocks = tuple(f"blocks.{number}" for number in range(len(network.blocks)))
+        splits = {block: number for number, block in enumerate(blocks) if number}
+        plan = plan._replace(kind="tokens", layers=(*blocks, "norm"), splits=splits)
+    elif chain := _find_chain(network, torch.zeros(1, 3, *size, device="meta")):
+        plan = plan._replace(kind="chain", layers=chain, splits=_find_splits(network, chain, infos))
+    return plan if layer is None else _end_at(plan, layer, infos, name)
+
+
+def _end_at(plan: Plan, layer: str, infos: list[str], name: str) -> Plan:
+    """The plan up to a layer."""
+    if plan.kind == "whole":
+        if layer in infos:
+            return plan._replace(map_index=infos.index(layer), norm=False)
+        names = infos
+    else:
+        ends = [n for n, one in enumerate(plan.layers) if f"{one}.".startswith(f"{layer}.")]
+        if ends:
+            last = ends[-1] + 1
+            splits = {split: n for split, n in plan.splits.items() if n < last}
+            return plan._replace(layers=plan.layers[:last], splits=splits)
+        names = [*plan.layers]
+    raise ValueError(
+        f"trunk.model = {name}:{layer}: the model has no layer {layer} that a map can be taken "
+        f"after; there are {', '.join(dict.fromkeys([*infos, *names]))}"
+    )
+
+
+def _find_splits(network: nn.Module, chain: tuple[str, ...], infos: list[str]) -> dict[str, int]:
+    """Layers before which a chain can be split: those with weights, and timm's stages."""
+    splits: dict[str, int] = {}
+    for place, name in enumerate(chain):
+        if not place:
+            continue
+        for stage in infos:
+            before = chain[place - 1]
+            if name.startswith(f"{stage}.") and not before.startswith(f"{stage}."):
+                splits[stage] = place
+        if any(tensor.dim() > 1 for tensor in network.get_submodule(name).parameters()):
+            splits[name] = place
+    return splits
+
+
+def _find_chain(network: Network, images: Tensor) -> tuple[str, ...]:
+    """Find modules that make the map one after the other, as many as there are.
+
+    What one call gives and another takes is the same tensor if it is the same object that was not
+    written to in between; so the modules that are found make the map, whatever the model's own
+    code does beside them.
+
+    Returns:
+        Their names in order; none if the map is not made by modules alone.
+    """
+    best: dict[Key, tuple[str, ...]] = {_key(images): ()}
+    calls, made = _watch(network, images)
+    for name, taken, given in calls:
+        if taken in best and given != taken and len(best[taken]) >= len(best.get(given, ())):
+            best[given] = (*best[taken], name)
+    return best.get(_key(made), ())
+
+
+def _watch(network: Network, images: Tensor) -> tuple[list[tuple[str, Key, Key]], Tensor]:
+    """Calls of modules that make one tensor of one, in the order they end, and the last map."""
+    calls: list[tuple[str, Key, Key]] = []
+    waiting: list[Key | None] = []
+    alive: list[Any] = []  # so that no object takes another's place
+
+    def before(module: nn.Module, taken: tuple[Any, ...], more: dict[str, Any]) -> None:
+        alive.append(taken)
+        is_one = len(taken) == 1 and isinstance(taken[0], Tensor) and not more
+        waiting.append(_key(taken[0]) if is_one else None)
+
+    def after(module: nn.Module, taken: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401
+        alive.append(given)
+        key = waiting.pop()
+        if key is not None and isinstance(given, Tensor):
+            calls.append((names[module], key, _key(given)))
+
+    names = {module: name for name, module in network.named_modules()}
+    hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in names]
+    hooks += [module.register_forward_hook(after) for module in names]
+    try:
+        return calls, _last_map(network, images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _key(tensor: Tensor) -> Key:
+    return id(tensor), tensor._version
+
+
+def _last_map(network: Network, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        maps: Tensor = network.forward_intermediates(
+            images, indices=1, norm=True, intermediates_only=True
+        )[-1]
+    return maps
+
+
+@lru_cache(maxsize=8)
+def _meta_part(name: str, layer: str | None, last: int) -> _OfPixels:
+    with torch.device("meta"):
+        return _OfPixels(_make_network(name), _plan(name, layer), last=last).eval()
+
+
+def _state_names(name: str, layer: str | None) -> tuple[str, ...]:
+    plan = _plan(name, layer)
+    return tuple(_meta_part(name, layer, len(plan.layers)).state_dict())
+
+
+@lru_cache(maxsize=4096)
+def _map_shape(
+    name: str, layer: str | None, last: int, height_px: int, width_px: int
+) -> tuple[int, int, int]:
+    plan = _plan(name, layer)
+    own = tuple(_meta_network(name).pretrained_cfg["input_size"][1:])
+    try:
+        if any(size < p for size, p in zip((height_px, width_px), plan.patch_px, strict=True)):
+            raise RuntimeError("smaller than a patch")
+        pixels = torch.zeros(1, height_px, width_px, 3, dtype=torch.uint8, device="meta")
+        with torch.no_grad():
+            channels, height, width = _meta_part(name, layer, last)(pixels).shape[1:]
+    except (RuntimeError, AssertionError, ValueError) as error:
+        if min(height_px, width_px) < SMALLEST_PX:
+            return _map_shape(name, layer, last, *own)[0], 0, 0
+        raise ValueError(
+            f"trunk.model = {name}: an image of {width_px}x{height_px} pixels does not pass: "
+            f"{error}; its own size is {own[1]}x{own[0]}"
+        ) from None
+    return channels, height, width
+
+
+@lru_cache(maxsize=8)
+def _values_per_pixel(name: str, layer: str | None) -> int:
+    part = _meta_part(name, layer, len(_plan(name, layer).layers))
+    own: tuple[int, int] = _meta_network(name).pretrained_cfg["input_size"][1:]
+    sizes = [0]
+
+    def after(module: nn.Module, taken: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401
+        tensors = [one for one in (*taken, given) if isinstance(one, Tensor)]
+        sizes.append(sum(tensor.numel() for tensor in tensors))
+
+    leaves = [module for module in part.modules() if not any(True for _ in module.children())]
+    hooks = [module.register_forward_hook(after) for module in leaves]
+    with torch.no_grad():
+        part(torch.zeros(1, *own, 3, dtype=torch.uint8, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return 2 * -(-max(sizes) // (own[0] * own[1])) + 6
+
+
+def _load_pretrained(name: str) -> Network:
+    own = _meta_network(name).pretrained_cfg
+    if own.get("hf_hub_id"):
+        file = own.get("hf_hub_filename") or "model.safetensors"
+        source = f"https://huggingface.co/{own['hf_hub_id']}/resolve/main/{file}"
+    elif own.get("url"):
+        source = own["url"]
+    else:
+        raise ValueError(
+            f"pretrained.weights = pretrained: timm has no weights of {name}: set "
+            "pretrained.weights to random or to a file of models/pretrained"
+        )
+    own_name = f"{own['architecture']}.{own['tag']}" if own.get("tag") else own["architecture"]
+    local = own_name + Path(source).suffix
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return _create(name, pretrained=True)
+    except OSError as error:
+        raise OSError(
+            f"pretrained.weights = pretrained: {source} could not be downloaded "
+            f"({str(error).splitlines()[0]}). On a machine with access download it, put it here "
+            f"as models/pretrained/{local}, and set pretrained.weights to {local}"
+        ) from None
+
+
+def _heads(name: str) -> tuple[str, ...]:
+    """How names of a classifier's tensors begin; a file may have one though the model does not."""
+    heads = _meta_network(name).pretrained_cfg.get("classifier") or ()
+    return tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
