@@ -1,4 +1,4 @@
-"""Stage finetune: the trainable layers and NetVLAD."""
+"""Stage finetune: the trainable layers and the aggregator."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ from vpr.training.validation import Validation, count_held_out
 class FinetuneParams:
     """Parameters of the stage finetune."""
 
+    aggregator: Literal["netvlad", "gem", "none"]
     num_clusters: Annotated[int, Field(ge=1)]
     vlad_version: Literal[1, 2]
+    descriptor_dim: Annotated[int, Field(ge=1)] | None
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     epochs: Annotated[int, Field(ge=0)]
     lr: Annotated[float, Field(gt=0, le=1e6)]
@@ -50,13 +52,18 @@ class FinetuneParams:
         """Refuse a choice that there is nothing to make by."""
         if self.select == "best" and self.validation_fraction == 0:
             raise ValueError("select = best needs a validation_fraction above 0")
+        if self.descriptor_dim is not None and self.aggregator != "gem":
+            raise ValueError(
+                f"descriptor_dim = {self.descriptor_dim} is of gem's linear layer: set it to null "
+                f"with aggregator = {self.aggregator}"
+            )
 
 
 def finetune(
     *, features: Path, database: Path, positives: Path, frozen: Path, trainable: Path,
     model: Path,
 ) -> None:  # fmt: skip
-    """Train NetVLAD and the encoder's last layers on the database alone.
+    """Train the aggregator and the encoder's last layers on the database alone.
 
     Args:
         features: Folder of the database's stored local features.
@@ -75,8 +82,9 @@ def finetune(
         seen = whole.without_last(num_held_out)
         given = load_model(frozen).with_tensors(load_model(trainable).tensors)
         start, origin = start_model(
-            given, seen.features, num_clusters=params.num_clusters,
-            vlad_version=params.vlad_version, seed=params.seed, device=device,
+            given, seen.features, aggregator=params.aggregator, num_clusters=params.num_clusters,
+            vlad_version=params.vlad_version, descriptor_dim=params.descriptor_dim,
+            seed=params.seed, device=device,
         )  # fmt: skip
         print(origin)
         state = TrainingState.start(

@@ -39,7 +39,7 @@ def start(weights: Path, photos: Sequence[Path], max_side_px: int | None) -> Mod
     )
     clusters = len(model.tensors.get("pool.centroids", range(16)))
     started, origin = start_model(
-        model, next(blocks), num_clusters=clusters,
+        model, next(blocks), aggregator="netvlad", num_clusters=clusters, descriptor_dim=None,
         vlad_version=1 + ("pool.conv.bias" in model.tensors), seed=0, device=device,
     )  # fmt: skip
     print(origin)

@@ -252,12 +252,14 @@ def test_the_disk_that_a_run_fills_is_added_up(
     }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
     # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.
-    words = check_disk([tmp_path / "a.png"], **given, num_clusters=100_000).words
+    words = check_disk(
+        [tmp_path / "a.png"], **given, descriptor_width=lambda dim: 100_000 * dim
+    ).words
     total = 2 * (2 * 14_714_688 * 4 + 20 * 10 * 512 * 2 + 2 * 100_000 * 512 * 4)
     assert f"writes about {total / 1e9:.2f} GB" in words
     usage = shutil.disk_usage(tmp_path)._replace(free=total // 2)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: usage)
-    small = check_disk([tmp_path / "a.png"], **given, num_clusters=100_000)
+    small = check_disk([tmp_path / "a.png"], **given, descriptor_width=lambda dim: 100_000 * dim)
     assert not small.ok and "make room" in small.words
 
 

@@ -151,7 +151,7 @@ class _Layers(nn.Module):
         from timm.layers.norm_act import freeze_batch_norm_2d
 
         # BatchNorm stays as it was trained, its scales and shifts included.
-        whole: Any = freeze_batch_norm_2d(  # type: ignore[no-untyped-call]
+        whole: Any = freeze_batch_norm_2d(
             timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
         )
         for name in layers:

@@ -11,7 +11,7 @@ from torch import Tensor
 from vpr.features.encoder import Encoder, load_encoder, tensor_shapes
 from vpr.runtime.tensors import check_tensors, load_content, plain_tensors, save_content
 
-KEYS = ("encoder", "model", "trainable_from", "state_dict")
+KEYS = ("encoder", "model", "trainable_from", "aggregator", "state_dict")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +23,15 @@ class Model:
         variant: Which of its models, the value of `trunk.model`; None for its first.
         split: The first layer that trains, see `vpr.features.encoder`.
         tensors: By the reference's names: `encoder.*`, `pool.*` and `WPCA.*`.
+        aggregator: What makes the descriptor, the value of `finetune.aggregator`; published
+            weights that bring one bring NetVLAD.
     """
 
     encoder: str
     variant: str | None
     split: str
     tensors: dict[str, Tensor]
+    aggregator: str = "netvlad"
 
     def make_encoder(self) -> Encoder:
         """Make the encoder, without its weights."""
@@ -47,9 +50,9 @@ class Model:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model under the keys `encoder`, `model`, `trainable_from` and `state_dict`."""
-    values = (model.encoder, model.variant, model.split, plain_tensors(model.tensors))
-    save_content(path, dict(zip(KEYS, values, strict=True)))
+    """Write a model under the keys of `KEYS`."""
+    names = (model.encoder, model.variant, model.split, model.aggregator)
+    save_content(path, dict(zip(KEYS, (*names, plain_tensors(model.tensors)), strict=True)))
 
 
 def load_model(path: Path) -> Model:
@@ -65,4 +68,5 @@ def load_model(path: Path) -> Model:
             f"{', '.join(map(str, list(content)[:5])) or 'nothing'}: make it by `dvc repro`"
         )
     tensors = check_tensors(content["state_dict"], path)
-    return Model(content["encoder"], content["model"], content["trainable_from"], tensors)
+    encoder, variant, split, aggregator = (content[key] for key in KEYS[:-1])
+    return Model(encoder, variant, split, tensors, aggregator)

@@ -1,4 +1,4 @@
-"""The head: what trains. The encoder's last modules and NetVLAD, stored features -> descriptor."""
+"""The head: what trains. The encoder's last modules and the pool, stored features -> descriptor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vpr.features.encoder import Encoder
 from vpr.features.model import Model
-from vpr.network.netvlad import NetVLAD
+from vpr.network.aggregators import make_pool
 
 
 class Head(nn.Module):
@@ -16,18 +16,14 @@ class Head(nn.Module):
     Args:
         maker: The encoder.
         split: The layer whose input the stored features are.
-        num_clusters: K of NetVLAD.
-        dim: Channels of the encoder's output.
-        with_bias: Whether NetVLAD's assignment has a bias.
+        pool: The aggregator.
     """
 
-    def __init__(
-        self, maker: Encoder, split: str, *, num_clusters: int, dim: int, with_bias: bool
-    ) -> None:
+    def __init__(self, maker: Encoder, split: str, pool: nn.Module) -> None:
         """Make the layers; their weights are not initialised."""
         super().__init__()
         self.encoder, self.num_scales = maker.trainable(split), maker.num_scales
-        self.pool = NetVLAD(num_clusters, dim, with_bias=with_bias)
+        self.pool = pool
 
     def encode(self, features: Tensor) -> Tensor:
         """Local features after the whole encoder.
@@ -49,13 +45,13 @@ class Head(nn.Module):
         return maps.float()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Unit descriptors (N, K * C), float32, of stored features (N, C', H, W)."""
+        """Unit descriptors (N, D), float32, of stored features (N, C', H, W)."""
         descriptors: Tensor = self.pool(self.encode(features))
         return descriptors
 
 
 def load_head(model: Model) -> Head:
-    """Make the head of a model, its clusters and width read from the tensors.
+    """Make the head of a model, its sizes read from the tensors.
 
     Args:
         model: Tensors of the encoder before the head and of the whitening are not used.
@@ -67,13 +63,7 @@ def load_head(model: Model) -> Head:
         ValueError: If a tensor is missing or has another shape.
     """
     state = model.tensors
-    if "pool.centroids" not in state:
-        raise ValueError("the model has no pool.centroids: it was never initialised")
-    num_clusters, dim = state["pool.centroids"].shape
-    head = Head(
-        model.make_encoder(), model.split,
-        num_clusters=num_clusters, dim=dim, with_bias="pool.conv.bias" in state,
-    )  # fmt: skip
+    head = Head(model.make_encoder(), model.split, make_pool(model))
     names = head.state_dict().keys()
     try:
         head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
+from vpr.network.aggregators import check_whole, first_gem
 from vpr.network.clusters import initial_pool, sample_encoded
 from vpr.network.head import load_head
 
@@ -15,8 +18,10 @@ def start_model(
     model: Model,
     features: LocalFeatures,
     *,
+    aggregator: str,
     num_clusters: int,
     vlad_version: int,
+    descriptor_dim: int | None,
     seed: int,
     device: torch.device,
 ) -> tuple[Model, str]:
@@ -25,17 +30,24 @@ def start_model(
     Args:
         model: All starting tensors.
         features: Stored features of the database images that training sees.
-        num_clusters: K of a new pool.
-        vlad_version: 1 or 2, how a new pool assigns.
-        seed: Of the sample and of k-means.
+        aggregator: `netvlad`, `gem` or `none`.
+        num_clusters: K of a new NetVLAD.
+        vlad_version: 1 or 2, how a new NetVLAD assigns.
+        descriptor_dim: Outputs of the linear layer of a new GeM; None: no layer.
+        seed: Of the sample and of k-means, and of that layer.
         device: Where to compute.
 
     Returns:
         The whole model, and in words where the pool comes from.
 
     Raises:
-        ValueError: If the weights bring a pool with another number of clusters, or version.
+        ValueError: If the weights bring a pool of another kind, number of clusters or version,
+            or a map of several positions is to be a descriptor.
     """
+    if aggregator != "netvlad":
+        return _start_without_clusters(
+            replace(model, aggregator=aggregator), features, out_dim=descriptor_dim, seed=seed
+        )
     if "pool.centroids" in model.tensors:
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
         words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
@@ -53,6 +65,22 @@ def start_model(
         f"pool of {num_clusters} clusters (vladv{vlad_version}) by k-means of "
         f"{len(samples)} features"
     )
+
+
+def _start_without_clusters(
+    model: Model, features: LocalFeatures, *, out_dim: int | None, seed: int
+) -> tuple[Model, str]:
+    if "pool.centroids" in model.tensors:
+        raise ValueError(
+            f"finetune.aggregator = {model.aggregator}, but the weights bring NetVLAD's clusters: "
+            "set it to netvlad, or use weights without a pool"
+        )
+    if model.aggregator == "none":
+        check_whole(*features.shapes.max(axis=0).tolist())
+        return model, "no pool: the encoder's output is the descriptor"
+    dim = count_channels(model.make_encoder())
+    words = "" if out_dim is None else f" and a linear layer to {out_dim}, drawn from seed {seed}"
+    return model.with_tensors(first_gem(dim, out_dim=out_dim, seed=seed)), f"GeM of {dim}{words}"
 
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:

@@ -159,5 +159,6 @@ def _describe_distinct(
 def make_optimizer(
     head: Head, *, lr: float, momentum: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Stochastic gradient descent over everything in the head."""
-    return torch.optim.SGD(head.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    """Stochastic gradient descent over everything in the head, which may be nothing."""
+    group = [{"params": list(head.parameters())}]
+    return torch.optim.SGD(group, lr=lr, momentum=momentum, weight_decay=weight_decay)

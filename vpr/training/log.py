@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vpr.features.model import Model, save_model
+from vpr.network.netvlad import NetVLAD
 from vpr.training.epochs import EpochRecord
 from vpr.training.state import TrainingState
 
@@ -80,8 +81,9 @@ def _summarise(state: TrainingState, selected: int) -> dict[str, float | int]:
     summary: dict[str, float | int] = {
         "epochs": len(state.records),
         "selected_epoch": selected,
-        "num_clusters": len(state.head.pool.centroids),
     }
+    if isinstance(state.head.pool, NetVLAD):
+        summary["num_clusters"] = len(state.head.pool.centroids)
     if state.records:
         last = state.records[-1]
         summary |= {"last_loss": last.loss, "last_active_share": last.active_share}

@@ -53,12 +53,17 @@ def train(
         The record of each epoch; nothing for 0 epochs, whatever the data.
 
     Raises:
-        ValueError: If no image has a positive, or none has a negative.
+        ValueError: If nothing trains, no image has a positive, or none has a negative.
     """
     if validation and not state.recalls:
         state.note_recall(validation.recall(state.head, device))
     if epochs == len(state.records):
         return
+    if not list(state.head.parameters()):
+        raise ValueError(
+            f"finetune.epochs = {epochs}: there is nothing to train (finetune.aggregator is none "
+            "and trunk.trainable_from is pool): set it to 0"
+        )
     # The gradient of picking rows is a sum that torch otherwise adds up in any order.
     torch.use_deterministic_algorithms(True)
     anchors = find_anchors(seen.positives)

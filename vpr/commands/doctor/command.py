@@ -48,6 +48,7 @@ from vpr.commands.doctor.sharing import (
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
 from vpr.features.encoder import find_split, load_encoder
+from vpr.network.aggregators import descriptor_width
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.runtime.parameters import check_params, load_param, load_params
@@ -148,7 +149,8 @@ def _check_checkpoint() -> Iterator[Finding]:
     if file.is_file() and file.name not in NAMES:
         yield check_checkpoint(
             file, encoder=trunk.encoder, variant=trunk.model, sha256=params.sha256,
-            num_clusters=tuned.num_clusters, vlad_version=tuned.vlad_version,
+            aggregator=tuned.aggregator, num_clusters=tuned.num_clusters,
+            vlad_version=tuned.vlad_version,
         )  # fmt: skip
 
 
@@ -172,6 +174,10 @@ def _check_set() -> Iterator[Finding]:
             check_disk, maker=load_encoder(trunk.encoder, trunk.model),
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
-            max_side_px=trunk.max_side_px, num_clusters=tuned.num_clusters,
+            max_side_px=trunk.max_side_px,
+            descriptor_width=partial(
+                descriptor_width, tuned.aggregator,
+                num_clusters=tuned.num_clusters, out_dim=tuned.descriptor_dim,
+            ),
         ),
     )  # fmt: skip

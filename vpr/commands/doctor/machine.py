@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import faiss
@@ -42,7 +42,7 @@ def check_disk(
     split: str,
     precision: torch.dtype,
     max_side_px: int | None,
-    num_clusters: int,
+    descriptor_width: Callable[[int], int],
 ) -> Finding:
     """Check whether the disk holds what a run from nothing writes, and DVC's copy of it.
 
@@ -52,9 +52,9 @@ def check_disk(
         split: Its first layer that trains.
         precision: Type of the stored features.
         max_side_px: Larger images are scaled down to it.
-        num_clusters: K of NetVLAD.
+        descriptor_width: Computes the values of a descriptor from the channels of features.
     """
-    dim = NUM_WRITTEN["descriptors"] * num_clusters * count_channels(maker)
+    dim = NUM_WRITTEN["descriptors"] * descriptor_width(count_channels(maker))
     num_values = sum(map(math.prod, tensor_shapes(maker).values()))
     num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * num_values
     for file in files:

@@ -15,6 +15,7 @@ def check_checkpoint(
     encoder: str,
     variant: str | None,
     sha256: str | None,
+    aggregator: str,
     num_clusters: int,
     vlad_version: int,
 ) -> Finding:
@@ -25,6 +26,7 @@ def check_checkpoint(
         encoder: `trunk.encoder`.
         variant: `trunk.model`.
         sha256: What its SHA-256 must be, or None.
+        aggregator: `finetune.aggregator`.
         num_clusters: `finetune.num_clusters`.
         vlad_version: `finetune.vlad_version`.
     """
@@ -35,8 +37,12 @@ def check_checkpoint(
         found = parse_checkpoint(file, encoder=encoder, variant=variant)
     except ValueError as error:
         return Finding(subject, str(error), ok=False)
-    asked = {"num_clusters": num_clusters, "vlad_version": vlad_version}
-    brings = {"num_clusters": found.num_clusters, "vlad_version": found.vlad_version}
+    asked = {"aggregator": aggregator, "num_clusters": num_clusters, "vlad_version": vlad_version}
+    brings = {
+        "aggregator": None if found.num_clusters is None else "netvlad",
+        "num_clusters": found.num_clusters,
+        "vlad_version": found.vlad_version,
+    }
     for key, value in brings.items():
         if value is not None and value != asked[key]:
             words = f"{file} brings a pool with {key} {value}: set finetune.{key} = {value}"

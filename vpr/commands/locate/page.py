@@ -21,24 +21,28 @@ PHOTO_PX, MATCH_PX, CLUSTER_PX = 480, 240, 160  # longer sides of the page's pic
 
 def describe_photo(
     located: Located,
-    responses: tuple[NDArray[np.float32], NDArray[np.float32]],
+    responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
     images: Sequence[Path],
 ) -> dict[str, Any]:
     """Collect what the page shows of a photo, pictures included.
 
     Args:
         located: The photo and its matches.
-        responses: What `cluster_responses` gave for it and its first match.
+        responses: What `cluster_responses` gave for it and its first match; None without NetVLAD.
         images: The database's images, by index.
     """
-    assignment, shares = responses
     photo = read_image(Path(located.photo), max_side_px=PHOTO_PX)
     small = read_image(Path(located.photo), max_side_px=CLUSTER_PX)
     pictures = [read_image(images[match.image], max_side_px=MATCH_PX) for match in located.matches]
-    return {
+    page = {
         "located": located,
         "photo": data_address(Image.fromarray(photo)),
         "matches": [data_address(Image.fromarray(picture)) for picture in pictures],
+    }
+    if responses is None:
+        return page
+    assignment, shares = responses
+    return page | {
         "likeness": data_address(overlay(photo, shares)),
         "clusters": [data_address(overlay(small, heat)) for heat in assignment],
         "clusters_share": assignment.mean(axis=(1, 2)).tolist(),

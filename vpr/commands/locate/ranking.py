@@ -14,6 +14,7 @@ from vpr.commands.locate.cluster_responses import cluster_responses
 from vpr.commands.locate.features import describe_photos, extract_photos
 from vpr.features.model import Model
 from vpr.network.head import load_head
+from vpr.network.netvlad import NetVLAD
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.whitening import Whitening, whiten_rows
 from vpr.runtime.device import find_device
@@ -27,7 +28,7 @@ class Ranked:
         indices: Database indices, best first, shape (top,).
         distances: Euclidean, shape (top,).
         responses: Of NetVLAD's clusters, and the shares in the likeness to the first match; None
-            unless asked for.
+            unless asked for, and without NetVLAD.
     """
 
     indices: NDArray[np.int64]
@@ -77,7 +78,7 @@ def rank_photos(
         indices, distances = rank_database(whitened, described, top_k=top)
         for number, (images, far) in enumerate(zip(indices, distances, strict=True)):
             responses = None
-            if with_responses:
+            if with_responses and isinstance(head.pool, NetVLAD):
                 maps = features.maps([number]).to(device)
                 responses = cluster_responses(head, maps, database[images[0]])
             yield Ranked(images, far, responses)
