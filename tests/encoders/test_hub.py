@@ -1,0 +1,266 @@
+"""A model of torch.hub from a local folder is read strictly, asks for leave, and describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vpr.encoders.hub import ALLOW, make_encoder, parse_source
+from vpr.features.encoder import POOL, count_channels, load_encoder, tensor_shapes
+from vpr.features.model import Model, load_model, save_model
+from vpr.features.trunk import load_trunk
+from vpr.weights.checkpoints import parse_checkpoint
+from vpr.weights.starting_weights import load_starting_model
+
+HUBCONF = '''
+"""What a published model looks like."""
+
+dependencies = ["torch"]
+
+import torch
+from layers import Colours
+
+
+def colours(dim=8, scale=1.0, name="plain", wrapped=False):
+    """Mean colour, mixed by a layer."""
+    torch.manual_seed(3)
+    model = Colours(dim, scale, name)
+    return torch.nn.DataParallel(model) if wrapped else model
+
+
+def nothing():
+    return "no model"
+
+
+def a_map():
+    return torch.nn.Conv2d(3, 4, 1)
+
+
+def broken(dim):
+    raise RuntimeError("Missing dependencies: pytorch_lightning")
+
+
+def asks():
+    raise EOFError("EOF when reading a line")
+
+
+def offline():
+    raise OSError("Name or service not known")
+'''
+LAYERS = '''
+import torch
+from torch import nn
+
+
+class Colours(nn.Module):
+    """Descriptors beside something else, as Bag-of-Queries gives them."""
+
+    def __init__(self, dim, scale, name):
+        super().__init__()
+        self.norm, self.mix = nn.BatchNorm2d(3), nn.Linear(3, dim)
+        self.scale, self.name = scale, name
+
+    def forward(self, images):
+        self.seen = images
+        found = self.mix(self.norm(images).mean(dim=(2, 3))) * self.scale
+        return (found, [found]) if self.name == "pair" else found
+'''
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model's repository, in a folder with a name of its own; foreign code is allowed."""
+    (tmp_path / "hubconf.py").write_text(HUBCONF)
+    (tmp_path / "layers.py").write_text(LAYERS)
+    monkeypatch.setenv(ALLOW, "1")
+    return tmp_path
+
+
+@pytest.fixture
+def pixels() -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 256, (2, 30, 41, 3), dtype=np.uint8))
+
+
+def by_hand(state: dict[str, torch.Tensor], pixels: torch.Tensor) -> torch.Tensor:
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    colours = ((pixels / 255 - mean) / std).mean(dim=(1, 2)) / (1 + 1e-5) ** 0.5
+    return colours @ state["encoder.mix.weight"].T + state["encoder.mix.bias"]
+
+
+@pytest.mark.parametrize("call", ["colours(dim=5)", "colours(5, name=pair)", "colours(5, wrapped=True)"])  # fmt: skip # noqa: E501
+def test_a_descriptor_is_a_map_of_one_position(
+    folder: Path, pixels: torch.Tensor, call: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, words = load_starting_model(
+        Path("pretrained"), encoder="hub", variant=f"{folder}:{call}", split=POOL, seed=0
+    )
+    assert f"running foreign code: {folder}/hubconf.py, colours" in capsys.readouterr().err
+    assert words == f"pretrained: {folder}:{call}"
+    maker = model.make_encoder()
+    assert {name: tuple(t.shape) for name, t in model.tensors.items()} == tensor_shapes(maker)
+    assert "encoder.mix.weight" in model.tensors
+    assert count_channels(maker) == 5
+    assert maker.values_per_pixel >= 6
+    frozen, rest = model.parts()
+    assert not rest.tensors
+    save_model(folder / "frozen.pt", frozen)
+    trunk = load_trunk(load_model(folder / "frozen.pt"), torch.float32)
+    with torch.inference_mode():
+        maps = trunk(pixels)
+        again = trunk(pixels[1:])
+    assert tuple(maps.shape) == (2, *trunk.map_shape(30, 41)) == (2, 5, 1, 1)
+    torch.testing.assert_close(maps[:, :, 0, 0], by_hand(model.tensors, pixels))
+    torch.testing.assert_close(again, maps[1:])
+
+
+def test_stored_weights_are_used_and_the_loaded_model_stays_as_it_is(
+    folder: Path, pixels: torch.Tensor
+) -> None:
+    variant = f"{folder}:colours(dim=4)"
+    maker = make_encoder(variant)
+    state, _ = maker.initial_state("pretrained", 0)
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    other = {n: t * 2 if t.is_floating_point() and "mix" in n else t for n, t in state.items()}
+    trunk = load_trunk(Model("hub", variant, POOL, other), torch.bfloat16)
+    with torch.inference_mode():
+        maps = trunk(pixels).float()[:, :, 0, 0]
+    torch.testing.assert_close(maps, by_hand(other, pixels), atol=0.05, rtol=0.05)
+    again, _ = maker.initial_state("pretrained", 5)
+    assert all(torch.equal(again[name], tensor) for name, tensor in before.items())
+
+
+def test_images_are_resized_to_the_size_after_the_call(folder: Path, pixels: torch.Tensor) -> None:
+    part = make_encoder(f"{folder}:colours(dim=4)@20x28").frozen(POOL).eval()
+    with torch.inference_mode():
+        part(pixels)
+    seen = part.network.seen
+    assert seen.shape == (2, 3, 20, 28)
+    plain = make_encoder(f"{folder}:colours(dim=4)").frozen(POOL).eval()
+    with torch.inference_mode():
+        plain(pixels)
+    assert plain.network.seen.shape == (2, 3, 30, 41)
+
+
+def test_foreign_code_runs_with_leave_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ALLOW)
+    maker = load_encoder("hub", f"{folder}:colours(dim=3)")
+    with pytest.raises(ValueError, match=rf"would run foreign code, {folder}/hubconf\.py.*{ALLOW}=1"):  # fmt: skip # noqa: E501
+        maker.initial_state("pretrained", 0)
+    assert maker.splits == (POOL,)
+
+
+def test_the_global_generator_is_left_alone(folder: Path) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    make_encoder(f"{folder}:colours(dim=7)").frozen(POOL)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
+    name = f"gmberton/EigenPlaces@{COMMIT}:get_trained_model(backbone=ResNet18,fc_output_dim=256)"
+    source = parse_source(name)
+    assert source[:5] == (
+        "gmberton/EigenPlaces", COMMIT, "get_trained_model", (),
+        {"backbone": "ResNet18", "fc_output_dim": 256},
+    )  # fmt: skip
+    assert source.form.size_px is None
+    source = parse_source(f"a/b@{COMMIT}:make('x y', -1, 0.5, flag=True, none=None)@64x48")
+    assert source.args == ("x y", -1, 0.5)
+    assert source.kwargs == {"flag": True, "none": None}
+    assert source.form.size_px == (64, 48)
+    assert parse_source(f"a/b@{COMMIT}:make").args == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "size", "multiple"),
+    [
+        ("gmberton/MegaLoc@{}:get_trained_model()", None, 1),
+        ("amaralibey/Bag-of-Queries@{}:get_trained_boq(backbone_name=dinov2)", (322, 322), 1),
+        ("amaralibey/Bag-of-Queries@{}:get_trained_boq(backbone_name=resnet50)", (384, 384), 1),
+        ("serizba/salad@{}:dinov2_salad()", (322, 322), 1),
+        ("jarvisyjw/MixVPR@{}:get_trained_model()", (320, 320), 1),
+        ("AnyLoc/DINO@{}:get_vlad_model(domain=urban)", None, 14),
+    ],
+)
+def test_known_models_get_images_of_their_own_size(
+    call: str, size: tuple[int, int] | None, multiple: int
+) -> None:
+    form = parse_source(call.format(COMMIT)).form
+    assert (form.size_px, form.multiple_px) == (size, multiple)
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (None, r"trunk\.model = null: trunk\.encoder = hub needs one"),
+        ("gmberton/EigenPlaces", r"expected owner/name@<40 digits of a commit>:entry"),
+        ("gmberton/EigenPlaces:get_trained_model()", r"the 40 hexadecimal digits of a commit"),
+        ("gmberton/EigenPlaces@main:get_trained_model()", r"the 40 hexadecimal digits"),
+        ("no/such/folder:make()", r"there is no file no/such/folder/hubconf\.py"),
+        (f"a/b@{COMMIT}:make(x=1, x=2)", r"expected arguments such as"),
+        (f"a/b@{COMMIT}:make(open('f'))", r"expected arguments such as"),
+        (f"a/b@{COMMIT}:make(**more)", r"expected arguments such as"),
+        (f"a/b@{COMMIT}:make(x=)", r"expected arguments such as"),
+        (f"a/b@{COMMIT}:make()@0x5", r"at least 1x1"),
+    ],
+)
+def test_a_name_of_another_form_is_told(variant: str | None, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        load_encoder("hub", variant)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        ("nothing()", ValueError, r"expected a torch\.nn\.Module, found str"),
+        ("a_map()", ValueError, r"descriptors \(1, D\) of 1 images, found \(1, 4, 224, 224\)"),
+        ("broken(dim=2)", ValueError, r"hubconf\.py: Missing dependencies: pytorch_lightning"),
+        ("colours(dims=2)", ValueError, r"hubconf\.py: .*unexpected keyword argument 'dims'"),
+        ("missing()", ValueError, r"hubconf\.py: Cannot find callable missing"),
+        ("asks()", ValueError, r"asks whether you trust it: .*trusted_list"),
+        ("offline()", OSError, r"could not be downloaded \(Name or .*copy the folder"),
+    ],
+)
+def test_an_entry_that_makes_no_model_is_told(
+    folder: Path, call: str, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        count_channels(make_encoder(f"{folder}:{call}"))
+
+
+def test_a_repository_out_of_reach_says_what_to_copy_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ALLOW, "1")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # a port where nobody listens
+    maker = make_encoder(f"gmberton/MegaLoc@{COMMIT}:get_trained_model()")
+    with pytest.raises(OSError, match=rf"could not be downloaded .*copy the folder {tmp_path}/hub"):
+        maker.initial_state("pretrained", 0)
+
+
+def test_a_repository_in_torch_hubs_folder_runs_without_a_network(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path_factory.mktemp("torch")
+    monkeypatch.setenv("TORCH_HOME", str(home))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    (home / "hub").mkdir()
+    folder.rename(home / "hub" / f"someone_colours_{COMMIT}")
+    maker = make_encoder(f"someone/colours@{COMMIT}:colours(dim=6)")
+    assert count_channels(maker) == 6
+
+
+def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    maker = make_encoder(f"{folder}:colours(dim=2)")
+    with pytest.raises(ValueError, match=r"set pretrained\.weights to pretrained"):
+        maker.initial_state("random", 0)
+    torch.save({"mix.weight": torch.zeros(2, 3)}, tmp_path / "own.pth")
+    with pytest.raises(ValueError, match=r"takes no file of weights"):
+        parse_checkpoint(tmp_path / "own.pth", encoder="hub", variant=f"{folder}:colours(dim=2)")

@@ -1,0 +1,328 @@
+"""A published place recognition model whole, by torch.hub: its descriptor is a map of one position.
+
+Its code is foreign and runs with all rights of the user: only with VPR_ALLOW_HUB=1.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import re
+import sys
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vpr.features.encoder import POOL, PREFIX
+
+ALLOW = "VPR_ALLOW_HUB"
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1], which all of KNOWN were trained with
+STD = (0.229, 0.224, 0.225)
+PROBE_PX = 224  # side of the image by which a model is measured that takes any size
+
+FORM = re.compile(r"(?P<place>.+):(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?(?P<size>@\d+x\d+)?")
+REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
+EXAMPLE = (
+    "owner/name@<40 digits of a commit>:entry(key=value), or a local folder with a hubconf.py, as "
+    "/path/to/folder:entry(key=value); see docs/encoders.md"
+)
+
+
+class Form(NamedTuple):
+    """What images a model takes.
+
+    Args:
+        size_px: Height and width that they are resized to; None: as they are.
+        multiple_px: What height and width are resized to the nearest multiple of.
+        mode: Of resizing, with antialiasing.
+    """
+
+    size_px: tuple[int, int] | None = None
+    multiple_px: int = 1
+    mode: str = "bilinear"
+
+
+# By the repository in small letters and a word of the call: as the authors' README or
+# VPR-methods-evaluation have it. Other models get images as they are.
+KNOWN = {
+    ("gmberton/megaloc", ""): Form(),  # resizes to multiples of 14 itself
+    ("gmberton/cosplace", ""): Form(),
+    ("gmberton/eigenplaces", ""): Form(),
+    ("amaralibey/bag-of-queries", "dinov2"): Form((322, 322), mode="bicubic"),
+    ("amaralibey/bag-of-queries", ""): Form((384, 384), mode="bicubic"),
+    ("serizba/salad", ""): Form((322, 322)),
+    ("enrico-chiavassa/indoor-vpr", "salad"): Form(multiple_px=14),
+    ("enrico-chiavassa/indoor-vpr", ""): Form(),
+    ("jarvisyjw/mixvpr", ""): Form((320, 320)),
+    ("lu-feng/cricavpr", ""): Form((224, 224)),
+    ("anyloc/dino", ""): Form(multiple_px=14),
+}
+
+
+class Source(NamedTuple):
+    """Where a model comes from, and how it is made.
+
+    Args:
+        place: `owner/name` on GitHub, or a folder.
+        commit: Of the repository; None: a folder.
+        entry: Name of a function in its hubconf.py.
+        args, kwargs: That it is called with.
+        form: Of images.
+    """
+
+    place: str
+    commit: str | None
+    entry: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    form: Form
+
+
+class HubEncoder:
+    """A model of torch.hub, all of it frozen.
+
+    Args:
+        variant: The value of `trunk.model`.
+    """
+
+    splits = (POOL,)
+    num_scales = 1
+
+    def __init__(self, variant: str) -> None:
+        """Read the name; no foreign code runs before something of the model is asked for."""
+        self.variant, self.source = variant, parse_source(variant)
+        self.origin = (
+            f"{variant} by torch.hub: foreign code and weights, under licences of their own; they "
+            f"run with {ALLOW}=1 alone"
+        )
+
+    @property
+    def values_per_pixel(self) -> int:
+        """Twice the input and output of its widest layer, with the image beside them."""
+        return _measure(self.variant)[1]
+
+    def frozen(self, split: str) -> nn.Module:
+        """Make the whole model: RGB uint8 (N, H, W, 3) -> (N, D, 1, 1)."""
+        network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
+        return _OfPixels(network, self.source.form)
+
+    def trainable(self, split: str) -> nn.Module:
+        """Make what passes descriptors on as they are."""
+        return nn.Sequential()
+
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Shape (D, 1, 1) of an image's descriptor, whatever its size."""
+        return _measure(self.variant)[0], 1, 1
+
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """The weights that come with the model, for `pretrained` alone."""
+        if weights != "pretrained":
+            raise ValueError(
+                f"pretrained.weights = {weights}, but trunk.encoder = hub takes the weights that "
+                "come with the model: set pretrained.weights to pretrained"
+            )
+        state = _load(self.variant).state_dict()
+        return {PREFIX + name: tensor for name, tensor in state.items()}, self.variant
+
+    def canonical(self, name: str) -> str | None:
+        """Refuse a file: the weights come with the model."""
+        raise ValueError(
+            "trunk.encoder = hub takes no file of weights, since they come with the model: set "
+            "pretrained.weights to pretrained"
+        )
+
+    def fold(self, frozen: nn.Module) -> None:
+        """Leave it as it is."""
+
+
+def make_encoder(variant: str | None) -> HubEncoder:
+    """Make the encoder of a model, such as `owner/name@commit:entry(key=value)`.
+
+    Raises:
+        ValueError: If no model is named, or not in this form.
+    """
+    if variant is None:
+        raise ValueError(f"trunk.model = null: trunk.encoder = hub needs one, as {EXAMPLE}")
+    return HubEncoder(variant)
+
+
+def parse_source(variant: str) -> Source:
+    """Read where a model comes from.
+
+    Args:
+        variant: `owner/name@commit:entry(args)` or `folder:entry(args)`, each with `@HxW` after it
+            if images are to be resized to another size than in `KNOWN`. Arguments are numbers,
+            texts with or without quotation marks, True, False and None.
+
+    Raises:
+        ValueError: If it has another form, or a repository no commit.
+    """
+    found = FORM.fullmatch(variant)
+    if found is None:
+        raise ValueError(f"trunk.model = {variant}: expected {EXAMPLE}")
+    remote = REMOTE.fullmatch(found["place"])
+    place, commit = (remote["repo"], remote["commit"]) if remote else (found["place"], None)
+    if remote is None and not Path(place, "hubconf.py").is_file():
+        raise ValueError(
+            f"trunk.model = {variant}: there is no file {Path(place, 'hubconf.py')}; a repository "
+            "of GitHub is named with the 40 hexadecimal digits of a commit, so that its code "
+            f"stays the same: expected {EXAMPLE}"
+        )
+    args, kwargs = _parse_arguments(found["args"] or "", variant)
+    form = next(
+        (form for (repo, word), form in KNOWN.items() if repo == place.lower() and word in variant),
+        Form(),
+    )
+    if found["size"]:
+        height, width = (int(side) for side in found["size"][1:].split("x"))
+        form = form._replace(size_px=(height, width))
+    if form.size_px is not None and min(form.size_px) < 1:
+        raise ValueError(f"trunk.model = {variant}: expected a size of at least 1x1 pixels")
+    return Source(place, commit, found["entry"], args, kwargs, form)
+
+
+def _parse_arguments(text: str, variant: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    try:
+        call = ast.parse(f"entry({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError("more than one call")
+        kwargs = {str(word.arg): _value(word.value) for word in call.keywords if word.arg}
+        if len(kwargs) < len(call.keywords):
+            raise ValueError("two of one name, or **")
+        return tuple(_value(node) for node in call.args), kwargs
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(
+            f"trunk.model = {variant}: expected arguments such as (backbone=ResNet18, dim=256), "
+            f"found ({text}): {error}"
+        ) from None
+
+
+def _value(node: ast.expr) -> object:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+
+class _OfPixels(nn.Module):
+    """A model that sees images; its tensors keep its own names: the registries are its own."""
+
+    network: nn.Module
+
+    def __init__(self, network: nn.Module, form: Form) -> None:
+        super().__init__()
+        for registry in ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
+            self.__dict__[registry] = network.__dict__[registry]
+        self.__dict__["network"] = network  # not as a module, which would add to the names
+        self.form = form
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Descriptors (N, D, 1, 1) of RGB (N, H, W, 3), uint8, in the weights' precision."""
+        mean, std = (torch.tensor(values, device=pixels.device) for values in (MEAN, STD))
+        images = pixels.float().div(255).sub(mean).div(std).permute(0, 3, 1, 2)
+        precision = next((t.dtype for t in self.parameters()), torch.float32)
+        return _describe(self.network, _resize(images, self.form).to(precision))
+
+
+def _resize(images: Tensor, form: Form) -> Tensor:
+    """Images (N, 3, H, W) of the size that a model takes."""
+    height, width = images.shape[2:]
+    size = form.size_px or tuple(
+        max(1, round(side / form.multiple_px)) * form.multiple_px for side in (height, width)
+    )
+    if size == (height, width):
+        return images
+    return functional.interpolate(images, size, mode=form.mode, antialias=True)
+
+
+def _describe(network: nn.Module, images: Tensor) -> Tensor:
+    """Descriptors (N, D, 1, 1); of several outputs the first."""
+    made = network(images)
+    found = made[0] if isinstance(made, tuple | list) else made
+    if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
+        words = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(
+            f"trunk.encoder = hub: expected a model that gives descriptors ({len(images)}, D) of "
+            f"{len(images)} images, found {words}"
+        )
+    return found[:, :, None, None]
+
+
+@lru_cache(maxsize=2)
+def _load(variant: str) -> nn.Module:
+    """The model with its weights, on the CPU.
+
+    Raises:
+        ValueError: If foreign code is not allowed, or the entry does not make a model.
+        OSError: If the code or its weights are not on this machine and cannot be downloaded.
+    """
+    source = parse_source(variant)
+    code = f"{source.place}{f'@{source.commit}' if source.commit else ''}/hubconf.py"
+    if os.environ.get(ALLOW) != "1":
+        raise ValueError(
+            f"trunk.model = {variant}: this would run foreign code, {code}, with all of your "
+            f"rights: read it, and set the environment variable {ALLOW}=1 if you trust it"
+        )
+    print(f"running foreign code: {code}, {source.entry}", file=sys.stderr)
+    try:
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            network = _call(source)
+    except EOFError:
+        raise ValueError(
+            f"trunk.model = {variant}: {code} loads another repository by torch.hub, which asks "
+            f"whether you trust it: run it once by hand, or add the repository as owner_name to "
+            f"{Path(torch.hub.get_dir()) / 'trusted_list'}"
+        ) from None
+    except OSError as error:
+        raise OSError(
+            f"trunk.model = {variant}: its code or weights could not be downloaded ({error}). On "
+            f"a machine with access load it once, and copy the folder {torch.hub.get_dir()} from "
+            "there to here; or put a copy of the repository into a folder and name that in place "
+            "of the repository and commit"
+        ) from error
+    except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"trunk.model = {variant}: {code}: {error}") from error
+    network = network.module if isinstance(network, nn.DataParallel) else network
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"trunk.model = {variant}: expected a torch.nn.Module, found {type(network).__name__}"
+        )
+    return network.eval().requires_grad_(False)
+
+
+def _call(source: Source) -> object:
+    """Call the entry.
+
+    torch.hub looks a commit up among the branches' last ones only, so that its check against
+    forks is skipped: whoever names a commit has looked it up in the repository.
+    """
+    load: Callable[..., object] = torch.hub.load
+    if source.commit is None:
+        load = partial(load, source.place, source.entry, source="local")
+    else:
+        place = f"{source.place}:{source.commit}"
+        load = partial(load, place, source.entry, trust_repo=True, skip_validation=True)
+    return load(*source.args, **source.kwargs)
+
+
+@lru_cache(maxsize=2)
+def _measure(variant: str) -> tuple[int, int]:
+    """Dimensions of the descriptor, and values held for each pixel, by one black image."""
+    network, form = _load(variant), parse_source(variant).form
+    images = _resize(torch.zeros(1, 3, PROBE_PX, PROBE_PX), form)
+    sizes = [0]
+
+    def after(module: nn.Module, taken: tuple[Any, ...], given: object) -> None:
+        tensors = [one for one in (*taken, given) if isinstance(one, Tensor)]
+        sizes.append(sum(tensor.numel() for tensor in tensors))
+
+    leaves = [one for one in network.modules() if not any(True for _ in one.children())]
+    hooks = [module.register_forward_hook(after) for module in leaves]
+    with torch.device("cpu"), torch.no_grad():
+        dim = _describe(network, images).shape[1]
+    for hook in hooks:
+        hook.remove()
+    return dim, 2 * -(-max(sizes) // PROBE_PX**2) + 6
