@@ -105,7 +105,7 @@ def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     (pipeline / "vpr/matchers/colours.py").write_text(COLOURS)
     assert "up to date" in run(pipeline, "dvc", "status")
     change(pipeline, "method: none", "method: colours")
-    change(pipeline, "min_inliers: 15", "min_inliers: 1")
+    change(pipeline, "half_inliers: 20.0", "half_inliers: 2.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
     assert {"keypoints_db", "keypoints_query", "rerank"} <= ran
     assert not ran & {"pretrained", "trunk_db", "finetune", "extract_db", "search"}

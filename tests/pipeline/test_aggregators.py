@@ -1,0 +1,60 @@
+"""Other aggregators than NetVLAD, and a published model whole, go through the pipeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.encoders.test_hub import HUBCONF, LAYERS
+from tests.support.repositories import change, copy_repository, run, stages_run
+
+
+def test_gem_trains_and_locates(pipeline: Path) -> None:
+    folder = pipeline
+    change(folder, "aggregator: netvlad", "aggregator: gem")
+    change(folder, "descriptor_dim: null", "descriptor_dim: 16")
+    done = run(folder, "dvc", "repro", "evaluate")
+    assert "trunk_db" not in stages_run(done) and "linear layer to 16" in done
+    assert np.load(folder / "data/descriptors/query.npy").shape == (8, 16)
+    page = folder / "page.html"
+    run(folder, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg", "--html", str(page))
+    assert "clusters respond" not in page.read_text(encoding="utf-8")
+
+    change(folder, "aggregator: gem", "aggregator: none")
+    assert "descriptor_dim = 16 is of gem's" in run(folder, "dvc", "repro", "finetune", code=255)
+    change(folder, "descriptor_dim: 16", "descriptor_dim: null")
+    assert "map of 3x4 positions" in run(folder, "dvc", "repro", "finetune", code=255)
+
+
+def test_a_model_of_torch_hub_describes_images_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "hubconf.py").write_text(HUBCONF)
+    (model / "layers.py").write_text(LAYERS)
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    copy_repository(folder)
+    change(folder, "weights: random", "weights: pretrained")
+    change(folder, "encoder: vgg16", "encoder: hub")
+    change(folder, "model: null", f"model: {model}:colours(dim=16)")
+    change(folder, "trainable_from: conv5_1", "trainable_from: pool")
+    change(folder, "aggregator: netvlad", "aggregator: none")
+    assert "VPR_ALLOW_HUB=1" in run(folder, "dvc", "repro", "evaluate", code=255)
+    monkeypatch.setenv("VPR_ALLOW_HUB", "1")
+    assert "there is nothing to train" in run(folder, "dvc", "repro", "evaluate", code=255)
+    change(folder, "\n  epochs: 1 ", "\n  epochs: 0 ")
+    run(folder, "dvc", "repro", "evaluate")
+    descriptors = folder / "data/descriptors/query.npy"
+    first = np.load(descriptors)
+    assert first.shape == (8, 16)
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-6)
+    assert json.loads((folder / "metrics/recall.json").read_text())["recall@5"] <= 1
+    run(folder, "dvc", "repro", "-fs", "trunk_query", "extract_query")
+    np.testing.assert_array_equal(np.load(descriptors), first)
+    located = run(folder, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
+    assert "1  distance 0.0000" in located and "database/0003.jpg" in located
