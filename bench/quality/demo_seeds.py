@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.quality.trivial_descriptors import Method, describe, histogram, thumbnail
 from bench.shared import markdown
-from bench.shared.trials import run_trial, temporary_clone
+from bench.shared.trials import CHALLENGE, run_trial, temporary_clone
 from vpr.evaluation.recall import recall_at
 from vpr.places.positives import load_positives
 from vpr.retrieval.ranking import rank_database
@@ -33,7 +33,7 @@ def main() -> None:
         for seed in SEEDS:
             street = {"sample.seed": seed}
             before, after = (
-                run_trial(clone, street | change, target="evaluate")["recall@1"]
+                run_trial(clone, CHALLENGE | street | change, target="evaluate")["recall@1"]
                 for change in ({"finetune.epochs": 0}, {})
             )
             trivial = [trivial_recall(clone, method) for method in (thumbnail, histogram)]

@@ -14,18 +14,18 @@ from pathlib import Path
 
 from bench.quality.rows import Measured, measure
 from bench.shared import markdown
-from bench.shared.trials import ROOT, temporary_clone
+from bench.shared.trials import CHALLENGE, ROOT, temporary_clone
 from stages.evaluate import EvaluateParams
 from vpr.evaluation.comparison import compare_ranks
 from vpr.evaluation.recall import STANDARD_DEPTHS
 from vpr.evaluation.uncertainty import block_bootstrap_interval
 from vpr.runtime.parameters import load_params
 
-SIFT = {
-    "trunk.encoder": "dense_rootsift", "trunk.trainable_from": "pool",
-    "finetune.num_clusters": 64,
+DENSE_ROOTSIFT = {
+    "pretrained.weights": "random", "trunk.encoder": "dense_rootsift", "trunk.model": None,
+    "trunk.max_side_px": None,
 }  # fmt: skip
-UNTRAINED = {"finetune.epochs": 0}
+XFEAT = {"trunk.encoder": "xfeat", "trunk.model": None}
 WHITENED = {"whiten.dim": 64}
 RERANKED = {"rerank.method": "sift"}
 OF_USE = {"utility.keep": "both"}
@@ -33,14 +33,17 @@ ALONG = {"sequence.length": 11}
 
 # What a row is called, its parameters, and the row that it differs from in one thing.
 ROWS: tuple[tuple[str, dict[str, object], int | None], ...] = (
-    ("VGG16 of random weights, 16 clusters, untrained", UNTRAINED, None),
-    ("1, trained", {}, 1),
-    ("1, but dense RootSIFT, 64 clusters", SIFT | UNTRAINED, 1),
-    ("3, trained", SIFT, 3),
-    ("3, whitened to 64 dimensions", SIFT | UNTRAINED | WHITENED, 3),
-    ("5, re-ranked", SIFT | UNTRAINED | WHITENED | RERANKED, 5),
-    ("6, keypoints on clusters of use", SIFT | UNTRAINED | WHITENED | RERANKED | OF_USE, 6),
-    ("5, sequences of 11 (another protocol)", SIFT | UNTRAINED | WHITENED | ALONG, 5),
+    ("EfficientNet-Lite0 at 320 px, 64 clusters (the default)", {}, None),
+    ("1, photos at their own size", {"trunk.max_side_px": None}, 1),
+    ("1, 16 clusters", {"finetune.num_clusters": 16}, 1),
+    ("1, whitened to 64 dimensions", WHITENED, 1),
+    ("1, re-ranked by SIFT", RERANKED, 1),
+    ("5, keypoints on clusters of use", RERANKED | OF_USE, 5),
+    ("1, sequences of 11 (another protocol)", ALONG, 1),
+    ("1, but XFeat's map", XFEAT, 1),
+    ("1, but dense RootSIFT", DENSE_ROOTSIFT, 1),
+    ("9, whitened to 64 dimensions", DENSE_ROOTSIFT | WHITENED, 9),
+    ("VGG16 of random weights, 16 clusters", CHALLENGE | {"finetune.epochs": 0}, 1),
 )
 
 
@@ -63,8 +66,15 @@ class DataSet:
 
 def data_sets() -> list[DataSet]:
     """The demo, and Gardens Point where it is."""
-    sets = [DataSet("Demo", {}, "Drawn by the stage `sample`. Every setting was chosen here.")]
+    sets = [DataSet("Demo", {}, "Drawn by the stage `sample`. Settings were chosen here.")]
     real = os.environ.get("VPR_REAL_DATA")
+    for light in ("day", "night") if real else ():
+        chosen = {
+            "dataset.dir": str(Path(str(real)).resolve() / "webcams_dev" / light),
+            "dataset.index": None, "dataset.crs": None, "prepare.radius_m": 10.0,
+        }  # fmt: skip
+        note = "Fixed cameras, a place is a camera. Settings were chosen here, too."
+        sets.append(DataSet(f"Webcams, {light}", chosen, note))
     for light in ("day", "night") if real else ():
         chosen = {
             "dataset.dir": str(Path(str(real)).resolve() / "gardens_point"),
@@ -72,8 +82,8 @@ def data_sets() -> list[DataSet]:
         }  # fmt: skip
         note = (
             "Queries of the other side of the path, positives within 2 frames; settings as fixed "
-            "on the demo. Both drives are aligned frame by frame, so the sequences' slope is known "
-            "in advance to be 1, and is given (`sequence.velocities: [1.0]`)."
+            "on the sets above; run once. Both walks are aligned frame by frame, so the sequences' "
+            "slope is known in advance to be 1, and is given (`sequence.velocities: [1.0]`)."
         )
         sets.append(
             DataSet(f"Gardens Point, {light}", chosen, note, {"sequence.velocities": [1.0]})
@@ -131,7 +141,7 @@ def main() -> None:
         "(which takes queries for independent: along a route the interval counts). Seconds are of "
         "trunk, head, search and what follows, without the start of processes and without "
         "whitening; bytes are those of the descriptor, for re-ranking with the keypoints that are "
-        "kept (`utility.keep`: all, or `both` in row 7). Seconds are of one pass on a machine that "
+        "kept (`utility.keep`: all, or `both` in row 6). Seconds are of one pass on a machine that "
         "may have been busy with other work too: do not compare them finely.",
     ]  # fmt: skip
     with temporary_clone() as clone:

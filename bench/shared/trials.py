@@ -14,6 +14,12 @@ from typing import Any
 
 from vpr.repository.parameter_edits import set_params
 
+# The challenge's network, of random weights since no checkpoint is at hand, and its epochs.
+CHALLENGE: dict[str, object] = {
+    "pretrained.weights": "random", "trunk.encoder": "vgg16", "trunk.model": None,
+    "trunk.trainable_from": "conv5_1", "trunk.max_side_px": None, "finetune.num_clusters": 16,
+    "finetune.epochs": 5,
+}  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -23,7 +23,7 @@ from vpr.features.trunk import Trunk, load_trunk
 from vpr.places.images import read_image
 from vpr.runtime.device import find_device
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 PRECISIONS = {
     "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16,

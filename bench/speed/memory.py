@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.shared.trials import set_parameters, temporary_clone
+from bench.shared.trials import CHALLENGE, set_parameters, temporary_clone
 from bench.speed.whole_job import SPACING_M, repro
 
 FACTORS = (1, 2, 4)
@@ -20,7 +20,7 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
     peaks: list[dict[str, float]] = []
     with temporary_clone(cold=True) as clone:
         for factor in FACTORS:
-            settings = {
+            settings = CHALLENGE | {
                 "sample.num_database": factor * num_database,
                 "sample.num_query": factor * num_query,
                 "sample.width_px": 96, "sample.height_px": 64,

@@ -17,7 +17,7 @@ from bench.speed import extraction, memory, search, training, whole_job
 from bench.speed.chart import draw_chart
 from bench.speed.table import as_table
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 # What a quick run must reach: far below what is measured, so that only a large regression fails.
 LEAST = {
     ("extraction", "float32_over_plain"): 1.05,

@@ -21,9 +21,9 @@ import psutil
 from bench.shared.measuring import interleaved, machine, watch_memory
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, train_plain
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import CHALLENGE, call, set_parameters, temporary_clone
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 EPOCHS = 5
 CHANGES: dict[str, dict[str, object]] = {
     "changed top_k": {"search.top_k": 10},  # first: beside it only the cold run is in the cache
@@ -44,7 +44,7 @@ def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
     Returns:
         Seconds, ratios to the plain loop, and peak memory of each stage in MB.
     """
-    settings = {
+    settings = CHALLENGE | {
         "sample.num_database": num_database, "sample.num_query": num_query,
         "sample.width_px": SIZE_PX[0], "sample.height_px": SIZE_PX[1],
         "sample.spacing_m": SPACING_M,

@@ -42,7 +42,7 @@ QUERY = ["again.png", "missing.png", "text.jpg", "wide.png"]
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the doctor looks at, with a set `data/mine` that has one of each oddity."""
-    for name in ("params.yaml", "env.yaml", "data/dvc.yaml", "models/pretrained/random"):
+    for name in ("params.yaml", "env.yaml", "data/dvc.yaml", "models/pretrained/imagenet"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -285,17 +285,18 @@ def test_small_images_and_links_are_found(tmp_path: Path) -> None:
 
 
 def test_make_run_says_what_is_missing_before_dvc_does(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt", "params.yaml", "env.yaml", "data/dvc.yaml"):
+    for name in ("Makefile", "requirements.txt", "requirements-weights.txt", "params.yaml",
+                 "env.yaml", "data/dvc.yaml"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     for name in ("vpr", "stages", "models/pretrained"):
         shutil.copytree(ROOT / name, tmp_path / name)
     stamps = tmp_path / ".scratch/active"
     stamps.mkdir(parents=True)
-    for name in ("python.done", "requirements.done"):
+    for name in ("python.done", "requirements.done", "requirements-weights.done"):
         (stamps / name).touch()
     change(tmp_path, "dir: data/sample", "dir: data/nowhere")
-    change(tmp_path, "weights: random", "weights: nowhere.pth")
+    change(tmp_path, "weights: imagenet", "weights: nowhere.pth")
     output = run(tmp_path, "make", "run", "ENV=active", code=2)
     assert "FAIL data set: data/nowhere does not exist: put it there, or set dataset.dir" in output
     assert "FAIL weights: models/pretrained/nowhere.pth does not exist: put it there" in output

@@ -125,7 +125,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_stages() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["trunk"] |= {"encoder": "dense_rootsift", "trainable_from": "pool"}
+    params["trunk"] |= {"encoder": "dense_rootsift", "model": None, "trainable_from": "pool"}
     params["finetune"] |= {"num_clusters": 4, "epochs": 1, "mining": "random"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     Path("env.yaml").write_text((ROOT / "env.yaml").read_text())

