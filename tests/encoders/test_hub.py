@@ -195,6 +195,12 @@ def test_known_models_get_images_of_their_own_size(
     assert (form.size_px, form.multiple_px) == (size, multiple)
 
 
+def test_sfrs_sees_pixels_of_0_to_255_less_their_mean() -> None:
+    form = parse_source(f"yxgeee/OpenIBL@{COMMIT}:vgg16_netvlad(pretrained=True)").form
+    white = [(1 - mean) / std for mean, std in zip(form.mean, form.std, strict=True)]
+    assert np.allclose(white, [255 - 123.68, 255 - 116.779, 255 - 103.939])
+
+
 @pytest.mark.parametrize(
     ("variant", "words"),
     [

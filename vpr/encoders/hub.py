@@ -22,8 +22,9 @@ from torch.nn import functional
 from vpr.features.encoder import POOL, PREFIX
 
 ALLOW = "VPR_ALLOW_HUB"
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1], which all of KNOWN were trained with
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
 STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # of the networks that see 0 to 255
 PROBE_PX = 224  # side of the image by which a model is measured that takes any size
 
 FORM = re.compile(r"(?P<place>.+):(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?(?P<size>@\d+x\d+)?")
@@ -41,11 +42,14 @@ class Form(NamedTuple):
         size_px: Height and width that they are resized to; None: as they are.
         multiple_px: What height and width are resized to the nearest multiple of.
         mode: Of resizing, with antialiasing.
+        mean, std: That RGB in [0, 1] is normalised by.
     """
 
     size_px: tuple[int, int] | None = None
     multiple_px: int = 1
     mode: str = "bilinear"
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
 
 
 # By the repository in small letters and a word of the call: as the authors' README or
@@ -62,6 +66,7 @@ KNOWN = {
     ("jarvisyjw/mixvpr", ""): Form((320, 320)),
     ("lu-feng/cricavpr", ""): Form((224, 224)),
     ("anyloc/dino", ""): Form(multiple_px=14),
+    ("yxgeee/openibl", ""): Form(mean=CAFFE_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),  # SFRS
 }
 
 
@@ -157,7 +162,7 @@ def parse_source(variant: str) -> Source:
 
     Args:
         variant: `owner/name@commit:entry(args)` or `folder:entry(args)`, each with `@HxW` after it
-            if images are to be resized to another size than in `KNOWN`. Arguments are numbers,
+            if images are to be resized to another size than `KNOWN` has. Arguments are numbers,
             texts with or without quotation marks, True, False and None.
 
     Raises:
@@ -221,10 +226,11 @@ class _OfPixels(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Descriptors (N, D, 1, 1) of RGB (N, H, W, 3), uint8, in the weights' precision."""
-        mean, std = (torch.tensor(values, device=pixels.device) for values in (MEAN, STD))
+        form = self.form
+        mean, std = (torch.tensor(v, device=pixels.device) for v in (form.mean, form.std))
         images = pixels.float().div(255).sub(mean).div(std).permute(0, 3, 1, 2)
         precision = next((t.dtype for t in self.parameters()), torch.float32)
-        return _describe(self.network, _resize(images, self.form).to(precision))
+        return _describe(self.network, _resize(images, form).to(precision))
 
 
 def _resize(images: Tensor, form: Form) -> Tensor:

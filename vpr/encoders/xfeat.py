@@ -53,6 +53,11 @@ class XFeatEncoder:
         """
         if weights == "imagenet":
             return self._trained(), f"{self.origin}, trained on MegaDepth and COCO"
+        if weights != "random":
+            raise ValueError(
+                f"pretrained.weights = {weights}: xfeat knows `imagenet` and `random`, and takes a "
+                "file of models/pretrained"
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             state = _XFeat().state_dict()
