@@ -150,7 +150,7 @@ def test_one_command_from_zip_then_from_folder_up_to_the_network(
     state = state_of(repo)
     done = CliRunner().invoke(app, ["berlin", str(stand_ins), str(checkpoint)])
     assert done.exit_code == 0
-    assert done.output.count("there already, with the same bytes") == 2
+    assert done.output.count("exists already, with the same bytes") == 2
     assert "->" not in done.output
     assert "Running stage" not in capfd.readouterr().out
     assert state_of(repo) == state
@@ -357,7 +357,7 @@ def test_checkpoints_get_a_plain_name_and_never_replace_another(
     assert copy_checkpoint(checkpoint, target)
     assert not copy_checkpoint(checkpoint, target)
     target.write_bytes(b"other")
-    with pytest.raises(ValueError, match="is there already with other bytes"):
+    with pytest.raises(ValueError, match="exists already, with other bytes"):
         copy_checkpoint(checkpoint, target)
     assert target.read_bytes() == b"other"
 

@@ -54,7 +54,7 @@ def test_other_protocols_are_named() -> None:
     a = Protocol({"query list": "a" * 64, "positives": "b" * 64}, "null")
     b = Protocol({"query list": "a" * 64, "positives": "c" * 64, "database list": "d"}, "10")
     assert check_same_protocol(a, a, names=("x", "y")) == ["query list", "positives"]
-    with pytest.raises(ValueError, match="x and y were not measured alike") as caught:
+    with pytest.raises(ValueError, match="x and y were measured differently") as caught:
         check_same_protocol(a, b, names=("x", "y"))
     assert "positives: bbbbbbbb and cccccccc" in str(caught.value)
     assert "prepare.radius_m is null and 10" in str(caught.value)
@@ -131,7 +131,7 @@ def test_another_radius_is_another_protocol(
     params = pipeline / "params.yaml"
     params.write_text(params.read_text().replace("radius_m: null", "radius_m: 60", 1))
     run(pipeline, "dvc", "repro", "-s", "prepare", "evaluate")
-    with pytest.raises(ValueError, match="HEAD and workspace were not measured alike") as caught:
+    with pytest.raises(ValueError, match="HEAD and workspace were measured differently") as caught:
         compare("HEAD", "workspace")
     assert "  positives: " in str(caught.value)
     assert "prepare.radius_m is null and 60" in str(caught.value)

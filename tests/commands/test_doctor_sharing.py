@@ -47,7 +47,7 @@ def test_a_remote_that_listens_is_ok_and_one_that_does_not_is_told(form: str) ->
 def test_a_folder_that_nobody_pushed_to_is_a_note(tmp_path: Path) -> None:
     assert "NOTE remote storage" in str(check_remote(config(str(tmp_path / "none"))))
     assert "OK   remote storage" in str(check_remote(config(str(tmp_path))))
-    assert "NOTE remote: none is set" in str(check_remote({}))
+    assert "NOTE remote: none is configured" in str(check_remote({}))
 
 
 def test_emptied_settings_have_a_way_back_and_are_said_by_the_quick_part_too(
@@ -104,14 +104,14 @@ def test_a_cache_that_lacks_bytes_is_named_by_out(tmp_path: Path) -> None:
     ).encode()
     name = hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
     folder = Recorded(Path("data/b"), name, "make", Path("data/b"), 7)
-    assert "OK   cache: 0 outs, in their sizes; 1 that" in str(
+    assert "OK   cache: 0 outs have the recorded size; 1 others" in str(
         check_cache(tmp_path, [FILE])
     )  # not pulled
     put(tmp_path, FILE.md5, b"abc")
     put(tmp_path, name, listing)
     put(tmp_path, "c" * 32, b"1234")
     second = put(tmp_path, "d" * 32, b"567")
-    assert "OK   cache: 2 outs, in their sizes; 0 that" in str(
+    assert "OK   cache: 2 outs have the recorded size; 0 others" in str(
         check_cache(tmp_path, [FILE, folder])
     )
     second.unlink()

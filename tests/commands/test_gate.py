@@ -23,9 +23,14 @@ DIFF = parse_diff(
     [
         ("min", "recall@1=0.5", True, "recall@1: 0.5; at least 0.5"),
         ("min", "recall@1=0.51", False, "recall@1: 0.5; at least 0.51"),
-        ("min", "recall@5=0.1", False, "no such metric; there are error, loss, new, recall@1"),
+        ("min", "recall@5=0.1", False, "no such metric; available: error, loss, new, recall@1"),
         ("min", "error=0", False, "error: nan"),
-        ("min", "loss=0", False, "which of metrics/recall.json:loss, other.json:loss?"),
+        (
+            "min",
+            "loss=0",
+            False,
+            "ambiguous; name one of metrics/recall.json:loss, other.json:loss",
+        ),
         ("min", "other.json:loss=2", True, "other.json:loss: 2"),
         ("drop", "recall@1=0.02", True, "0.52 -> 0.5; a drop of at most 0.02"),
         ("drop", "recall@1=0.019", False, "0.52 -> 0.5"),
@@ -68,13 +73,13 @@ def test_the_command_reads_what_dvc_says(
         gate("nowhere", min=["recall@1=0"])
     with pytest.raises(SystemExit, match="1"):
         gate(min=["recall@2=0"])
-    assert capsys.readouterr().out.startswith("FAIL  recall@2: no such metric; there are ")
+    assert capsys.readouterr().out.startswith("FAIL  recall@2: no such metric; available: ")
     file.unlink()
     run(pipeline, "git", "commit", "-qam", "No recall on either side")
-    with pytest.raises(ValueError, match="no metric on either side"):
+    with pytest.raises(ValueError, match="found none on either side"):
         gate(min=["recall@1=0"])
 
 
 def test_a_gate_without_limits_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing to hold the metrics against"):
+    with pytest.raises(ValueError, match="expected a limit, found none"):
         gate()

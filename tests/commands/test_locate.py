@@ -225,7 +225,7 @@ def test_what_is_missing_of_the_run_is_told_before_the_network_runs(
     copy: Path, needed: str
 ) -> None:
     (copy / "data" / needed).rename(copy / "away")
-    with pytest.raises(ValueError, match=f"data/{needed}: is not here: .* dvc pull"):
+    with pytest.raises(ValueError, match=f"data/{needed} is missing: .*dvc pull"):
         locate([QUERY], html=Path("page.html"))
 
 
@@ -248,8 +248,8 @@ def test_a_file_that_cannot_be_written_is_told_before_the_network_runs(
     tmp_path: Path, option: str
 ) -> None:
     for path, words in (
-        (tmp_path / "nodir/a.png", "there is no folder .*nodir: make it first"),
-        (tmp_path, "expected a file to write, this is a folder"),
+        (tmp_path / "nodir/a.png", "there is no folder .*nodir: create it first"),
+        (tmp_path, "expected a file to write, found a folder"),
     ):
         with pytest.raises(ValueError, match=f"^--{option} {path}: {words}"):
             locate([QUERY], **{option: path})  # type: ignore[arg-type]
@@ -260,7 +260,9 @@ def test_a_file_that_cannot_be_written_is_told_before_the_network_runs(
 def test_a_picture_of_an_unknown_kind_is_told_before_the_network_runs(
     tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(ValueError, match=rf"^--show .*{name}: expected a name that ends .*\.png"):
+    with pytest.raises(
+        ValueError, match=rf"^--show .*{name}: expected a picture's ending, .*\.png"
+    ):
         locate([QUERY], show=tmp_path / name)
     assert not (tmp_path / name).exists()
 
@@ -331,7 +333,7 @@ def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_pa
         (tmp_path / name).symlink_to(home / name)
     output = run(tmp_path, "python", "-m", "vpr", "locate", str(home / QUERY), code=1)
     assert output == (
-        "error: models/netvlad/model.pt: is not here: make it by `dvc repro`, or get it: dvc pull\n"
+        "error: models/netvlad/model.pt is missing: run `dvc repro`, or fetch it with `dvc pull`\n"
     )
 
 

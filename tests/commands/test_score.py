@@ -164,14 +164,14 @@ def test_the_retrieval_form_has_a_line_for_each_query(truth: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("x a\ny b\n", "ranks 2 queries, the ground truth has 3: missing are z"),
-        ("x a\nw b\nz c\n", "line 2: 'w' is no query of the ground truth, whose first is 'x'"),
-        ("x a\ny e\nz c\n", "line 2: expected names of database images, as 'a'"),
+        ("x a\ny b\n", "ranks 2 queries, but the ground truth has 3: missing are z"),
+        ("x a\nw b\nz c\n", "line 2: 'w' is not a query of the ground truth, whose first is 'x'"),
+        ("x a\ny e\nz c\n", "line 2: expected names of database images, such as 'a'"),
         ("x a 0.93\ny b 0.5\nz c 0.1\n", "found '0.93'"),
         ("x a\nx a\ny b\nz c\n", "query 0: a database image stands twice"),
         ("# kapture format: 1.0\n# query_image, map_image\nx, a\n", "this is kapture's pairsfile"),
         ("x, a, 0.93\ny, b, 0.5\n", "this is kapture's pairsfile"),
-        ("", "ranks 0 queries, the ground truth has 3"),
+        ("", "ranks 0 queries, but the ground truth has 3"),
     ],
 )
 def test_text_that_does_not_fit_is_told_by_line_and_name(
@@ -215,7 +215,7 @@ def test_foreign_files_beside_the_truth_are_counted_and_named(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"predictions": RANKING[:2]}, "ranks 2 queries, the ground truth has 3"),
+        ({"predictions": RANKING[:2]}, "ranks 2 queries, but the ground truth has 3"),
         ({"predictions": [[0], [4], [0]]}, "query 1: index 4 is not one of the 4"),
         ({"predictions": [[0], [-2], [0]]}, "query 1: index -2 is not one of the 4"),
         ({"predictions": [[0], [10**30], [0]]}, "is not one of the 4"),
@@ -248,7 +248,7 @@ def test_unreadable_files_and_options_are_told(truth: Path, tmp_path: Path) -> N
         message = ask("--predictions", tmp_path / name, "--truth", truth, code=1)
         assert str(tmp_path / name) in message
     file = write(tmp_path / "good.json", {"predictions": RANKING})
-    for n, words in (("3", "N = [3]: the rankings have a depth of 2"), ("0", "N = [0]"),
+    for n, words in (("3", "N = [3]: expected 1 to 2"), ("0", "N = [0]"),
                      ("1,a", "--n: expected whole numbers")):  # fmt: skip
         assert words in ask("--predictions", file, "--truth", truth, "--n", n, code=1)
     for radius in ("0", "-1", "nan", "inf"):

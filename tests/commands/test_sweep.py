@@ -92,5 +92,7 @@ def test_rates_without_epochs_and_weights_that_others_lack_are_told_before_a_run
     change(pipeline, "epochs: 0 ", "epochs: 1 ")
     change(pipeline, "weights: random", "weights: own.pth")
     (pipeline / "models/pretrained/own.pth").write_bytes(b"weights")
-    with pytest.raises(ValueError, match=r"own\.pth is known neither to DVC nor to git: `dvc add"):
+    with pytest.raises(
+        ValueError, match=r"own\.pth is tracked by neither DVC nor git, .* run `dvc add"
+    ):
         sweep(lr="1e-5", clusters="4")

@@ -65,11 +65,11 @@ def stored(repository: Path, content: bytes) -> Path:
 def test_a_byte_changed_in_an_out_is_found_where_dvc_sees_none_and_comes_from_the_cache(
     repository: Path,
 ) -> None:
-    assert "All that is here is as recorded" in verify(repository)
+    assert "All files here are as recorded" in verify(repository)
     run(repository, "dvc", "status")
     flip(repository / "data/made/1.txt")
     assert "up to date" in run(repository, "dvc", "status")
-    assert "'data/made/1.txt' of make: other bytes" in verify(repository, code=1)
+    assert "'data/made/1.txt' of make: differs from the record" in verify(repository, code=1)
     assert "Mended" in verify(repository, "--mend")
     assert (repository / "data/made/1.txt").read_text() == "one\n"
     (aside,) = (repository / ".scratch").glob("damaged-*/*")
@@ -110,4 +110,4 @@ def test_what_has_no_whole_copy_anywhere_is_made_again_or_named(repository: Path
 def test_what_is_absent_is_not_damaged(repository: Path) -> None:
     shutil.rmtree(repository / ".dvc/cache")
     shutil.rmtree(repository / "data/made")
-    assert "All that is here is as recorded" in verify(repository)
+    assert "All files here are as recorded" in verify(repository)

@@ -96,7 +96,7 @@ def test_every_image_a_positive_of_every_query_is_said_aloud() -> None:
 def test_no_positive_at_all_is_refused() -> None:
     found = checked(BERLIN, BERLIN + 1000)["positives"]
     assert found.level is Level.REFUSED
-    assert "no query has a positive within 25 m: recall would be 0" in found.words
+    assert "no query has a positive within 25 m, so recall would be 0" in found.words
 
 
 def test_kilometres_are_refused_and_metres_along_a_line_are_not() -> None:
@@ -145,7 +145,7 @@ def test_swapped_and_far_coordinates_are_refused_and_one_stray_photo_is_named() 
     assert checked(ecef)["coordinates"].level is Level.REFUSED
     stray = checked(np.concatenate([BERLIN, [[0, 0]]]))["coordinates"]
     assert stray.level is Level.NOTE
-    assert "1 of 19 images lie far from all others, the first is 'database/12.jpg'" in stray.words
+    assert "1 of 19 images lie far from all others, first 'database/12.jpg'" in stray.words
 
 
 def test_a_zone_in_the_names_must_be_that_of_the_system() -> None:
@@ -154,7 +154,7 @@ def test_a_zone_in_the_names_must_be_that_of_the_system() -> None:
     for crs in ("EPSG:32632", "EPSG:32733", "EPSG:3857"):
         found = checked(BERLIN, zone="33N", crs=crs)["coordinates"]
         assert found.level is Level.REFUSED
-        assert "file names tell UTM zone 33N: set dataset.crs: EPSG:32633" in found.words
+        assert "file names give UTM zone 33N: set dataset.crs: EPSG:32633" in found.words
 
 
 def test_names_that_stand_twice_are_noted() -> None:
@@ -164,8 +164,8 @@ def test_names_that_stand_twice_are_noted() -> None:
     notes = require_usable(check_set(truth, radius_m=15, crs=None))
     assert len(notes) == 1
     assert notes[0].startswith("NOTE listing: 3 files left out; ")
-    assert "1 names stand twice or more on the database side ('a.jpg')" in notes[0]
-    assert "1 names are database and query at once ('b.jpg')" in notes[0]
+    assert "1 names occur more than once on the database side ('a.jpg')" in notes[0]
+    assert "1 names are on both sides ('b.jpg')" in notes[0]
 
 
 def test_all_reasons_of_a_refusal_are_told_at_once() -> None:

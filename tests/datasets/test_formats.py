@@ -216,17 +216,17 @@ def make_mat(folder: Path, name: str) -> None:
 
 
 def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"has none of them: expected one of a dbStruct"):
+    with pytest.raises(ValueError, match=r"found none: .*; known forms are a dbStruct"):
         parse_set(tmp_path, None)
     make_mat(tmp_path, "a.mat")
     make_mat(tmp_path, "b.mat")
-    with pytest.raises(ValueError, match=r"has a.mat, b.mat: .* name the one that is meant"):
+    with pytest.raises(ValueError, match=r"found a.mat, b.mat: name the one to use"):
         parse_set(tmp_path, None)
     assert parse_set(tmp_path, "b.mat").database.paths == ["a.jpg"]
     with pytest.raises(ValueError, match=r"c.mat is missing; the folder has: a.mat, b.mat"):
         parse_set(tmp_path, "c.mat")
     (tmp_path / "d.txt").touch()
-    with pytest.raises(ValueError, match=r"d.txt is in no known form; known are"):
+    with pytest.raises(ValueError, match=r"d.txt has no known form; known forms are"):
         parse_set(tmp_path, "d.txt")
 
 
@@ -292,8 +292,12 @@ def test_a_projected_system_in_metres_is_named() -> None:
     [
         ("EPSG:4326", BERLIN, "counts in degree: coordinates must be metres"),
         ("EPSG:2263", BERLIN, "counts in US survey foot"),
-        ("EPSG:99999999", BERLIN, "dataset.crs = EPSG:99999999: no such reference system"),
-        ("UTM", BERLIN, "dataset.crs = UTM: no such reference system"),
+        (
+            "EPSG:99999999",
+            BERLIN,
+            "dataset.crs = EPSG:99999999: expected a code such as EPSG:32633",
+        ),
+        ("UTM", BERLIN, "dataset.crs = UTM: expected a code such as EPSG:32633"),
         ("EPSG:32633", BERLIN[:, ::-1], "easting and northing swapped?"),
     ],
 )

@@ -64,7 +64,7 @@ def test_what_is_no_image_is_counted_and_named_and_what_systems_add_is_not(tmp_p
 def test_a_folder_without_a_place_is_in_no_form(tmp_path: Path, name: str) -> None:
     (tmp_path / "database" / name).parent.mkdir(parents=True)
     (tmp_path / "database" / name).touch()
-    with pytest.raises(ValueError, match="has none of them"):
+    with pytest.raises(ValueError, match="found none"):
         parse_set(tmp_path, None)
 
 

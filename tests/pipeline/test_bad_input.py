@@ -182,7 +182,7 @@ BAD = {
     "no metre scale": (mercator, "its metres are off by 64%"),
     "no positive at all": (
         lambda: save_truth(places=PLACES + 500), "no query has a positive within 6 m"),
-    "32-bit picture of no scale": (deep, "database image 2: .*deep.png: .*white cannot be told"),
+    "32-bit picture of no scale": (deep, "database image 2: .*deep.png: .*white level is unknown"),
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ SHOWN: list[tuple[str, dict[str, str], str]] = [
         {"0060": "0006"},
         r"(?s)0006\.jpg: .*1  distance .*2  distance .*3  distance",
     ),
-    ("python -m vpr verify --mend", {}, "All that is here is as recorded"),
+    ("python -m vpr verify --mend", {}, "All files here are as recorded"),
     (
         "python -m vpr score --predictions data/predictions.npz --truth data/sample/sample.mat",
         {},

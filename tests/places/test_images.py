@@ -174,7 +174,7 @@ def test_a_large_photo_is_checked_to_its_end(large_photo: Path, tmp_path: Path) 
     [
         (b"\0\0\0\x18ftypheic", "it is a HEIC"), (b"\0\0\0\x1cftypavif", "it is an AVIF"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "it is a JPEG 2000"), (b"GIF89a", "it is a GIF"),
-        (b"hello", "damaged, cut off, or none of JPEG"),
+        (b"hello", "damaged, cut off, or not one of JPEG"),
     ],
 )  # fmt: skip
 def test_a_format_that_is_not_read_is_named_with_those_that_are(

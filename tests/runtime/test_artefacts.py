@@ -130,7 +130,7 @@ def test_a_file_replaced_whole_is_old_or_new() -> None:
 
 
 def test_doctor_tells_runs_at_work_from_interrupted_ones() -> None:
-    assert str(check_runs(Path())) == "OK   runs: none at work, none interrupted"
+    assert str(check_runs(Path())) == "OK   runs: none running, none interrupted"
     with built_aside(Path("data/a"), key="one") as (place,):
         told = str(check_runs(Path()))
         assert told.startswith(f"FAIL runs: process {os.getpid()} is making data.a: wait")

@@ -17,7 +17,7 @@ def checkpoint(
     out: Annotated[Path | None, typer.Argument(help="With --to: the file to write.")] = None,
     to: Annotated[Form | None, typer.Option(help="The form to write.")] = None,
     whitening: Annotated[
-        Path | None, typer.Option(help="models/whitening.pt of stage whiten, to take along.")
+        Path | None, typer.Option(help="models/whitening.pt of stage whiten, to include.")
     ] = None,
 ) -> None:
     """Say what a checkpoint holds, and with --to FORM OUT write it in another form."""

@@ -56,16 +56,16 @@ def check_positives(truth: GroundTruth, *, radius_m: float) -> SetFinding:
     counts = _count_positives(truth, radius_m)
     if not counts.any():
         words = (
-            f"no query has a positive within {radius_m:g} m: recall would be 0 for any model: are "
-            "both sides in one reference system and in metres, and is the radius in metres?"
+            f"no query has a positive within {radius_m:g} m, so recall would be 0 for any model: "
+            "are both sides in one reference system and in metres, and is the radius in metres?"
         )
         return SetFinding(subject, words, Level.REFUSED)
     if counts.min() < num_database:
         words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
         return SetFinding(subject, words, Level.FINE)
     words = (
-        f"every database image is a positive of every query within {radius_m:g} m: recall is 1 for "
-        "any model: are coordinates in metres, and is the radius right?"
+        f"every database image is a positive of every query within {radius_m:g} m, so recall is 1 "
+        "for any model: are coordinates in metres, and is the radius right?"
     )
     degrees = [tell_degrees(side, places) for side, places in truth.sides() if like_degrees(places)]
     if degrees:
@@ -81,15 +81,13 @@ def check_listing(truth: GroundTruth) -> SetFinding:
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             words.append(
-                f"{len(twice)} names stand twice or more on the {side} side ({twice[0]!r})"
+                f"{len(twice)} names occur more than once on the {side} side ({twice[0]!r})"
             )
     both = sorted(set(truth.database.paths) & set(truth.query.paths))
     if both:
-        words.append(
-            f"{len(both)} names are database and query at once ({both[0]!r}): they flatter"
-        )
+        words.append(f"{len(both)} names are on both sides ({both[0]!r}), which inflates recall")
     level = Level.NOTE if words else Level.FINE
-    return SetFinding("listing", "; ".join(words) or "each image once, nothing left out", level)
+    return SetFinding("listing", "; ".join(words) or "each image once, none left out", level)
 
 
 def _count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:

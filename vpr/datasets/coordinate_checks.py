@@ -61,7 +61,7 @@ def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     east_m = METRES_PER_DEGREE * abs(longitude - other_longitude) * np.cos(np.radians(latitude))
     if not np.hypot(north_m, east_m) < SAME_PLACE_M:
         raise ValueError(
-            f"dataset.crs = {name} ({system.name}), but the file names tell UTM zone "
+            f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
             f"{truth.utm_zone}: set dataset.crs: EPSG:{told.to_epsg()}"
         )
 
@@ -95,8 +95,8 @@ def _require_scale(places: NDArray[np.float64], system: CRS, name: str) -> None:
     if error > SCALE_REFUSED:
         raise ValueError(
             f"dataset.crs = {name} ({system.name}): its metres are off by {error:.0%} at the set's "
-            "middle, so a radius in metres means something else: convert the coordinates to a UTM "
-            "zone, as EPSG:32633, with pyproj"
+            "middle, so a radius in metres would be wrong: convert the coordinates to a UTM zone, "
+            "such as EPSG:32633, with pyproj"
         )
 
 
@@ -111,7 +111,7 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
         yield (
             Level.LOUD if from_zero else Level.NOTE,
             f"the set's middle would lie at longitude {longitude:.2f}, latitude {latitude:.2f}, "
-            f"and {name} is made for {tell_area(system)}, with a border that sets may cross: set "
+            f"but {name} is made for {tell_area(system)}, though sets may cross its border: set "
             "dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
     looks = [side for side in truth.sides() if has_area(system) and like_degrees(side[1])]
@@ -124,12 +124,12 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
         path = [*truth.database.paths, *truth.query.paths][first]
         yield (
             Level.NOTE,
-            f"{np.count_nonzero(far)} of {len(every)} images lie far from all others, the first is "
-            f"{path!r} at {every[first].tolist()}: a photo without a place?",
+            f"{np.count_nonzero(far)} of {len(every)} images lie far from all others, first "
+            f"{path!r} at {every[first].tolist()}: do they lack a position?",
         )
     error = scale_error(system, np.array([latitude, longitude]))
     if error > SCALE_NOTED:
-        yield Level.LOUD, f"its metres are off by {error:.1%} there: a UTM zone is nearer to them"
+        yield Level.LOUD, f"its metres are off by {error:.1%} there: a UTM zone is more accurate"
 
 
 def _look_like_frames(places: NDArray[np.float64]) -> bool:

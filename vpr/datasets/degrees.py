@@ -36,5 +36,5 @@ def tell_degrees(side: str, places: NDArray[np.float64]) -> str:
     """Say of a side's coordinates that they look like degrees, and what to do."""
     return (
         f"they look like degrees (the first of the {side} is {places[0].tolist()}): convert them "
-        "to metres of a projected system, as EPSG:32633, with pyproj"
+        "to metres of a projected system, such as EPSG:32633, with pyproj"
     )

@@ -64,10 +64,10 @@ def find_index(folder: Path, index: str | None) -> Path:
     if not found:
         found = [path for form in FORMATS if form.gives_way for path in form.find(folder)]
     if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none of them"
+        names = ", ".join(path.name for path in found) or "none"
         raise ValueError(
-            f"dataset.index = null: {folder} has {names}: expected one of {_known()}; name the one "
-            "that is meant in dataset.index"
+            f"dataset.index = null: expected one ground truth in {folder}, found {names}: name the "
+            f"one to use in dataset.index; known forms are {_known()}"
         )
     return found[0]
 
@@ -76,7 +76,7 @@ def _form_of(path: Path) -> Form:
     for form in FORMATS:
         if path in form.find(path.parent):
             return form
-    raise ValueError(f"dataset.index: {path} is in no known form; known are {_known()}")
+    raise ValueError(f"dataset.index: {path} has no known form; known forms are {_known()}")
 
 
 def _known() -> str:

@@ -49,7 +49,7 @@ def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageInde
     try:
         names = [line.rstrip() for line in found[0].read_text("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{found[0]}: not a text in UTF-8: {error}") from None
+        raise ValueError(f"{found[0]}: not UTF-8 text: {error}") from None
     names = [name for name in names if name]
     if places.shape != (len(names), 2) or places.dtype.kind not in "iuf":
         raise ValueError(

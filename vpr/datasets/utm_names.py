@@ -101,7 +101,7 @@ def _common_zone(root: Path, names: Sequence[str]) -> str | None:
         found = "; ".join(f"{zone}: {name}" for zone, name in sorted(first.items()))
         raise ValueError(
             f"{root}: the names are in {len(first)} UTM zones ({found}): metres of different zones "
-            "cannot be compared: convert all to one zone with pyproj, or make a set of each"
+            "cannot be compared: convert all to one zone with pyproj, or make one set for each"
         )
     return next(iter(first), None)
 

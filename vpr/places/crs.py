@@ -26,8 +26,8 @@ def parse_crs(name: str) -> CRS:
         return CRS.from_user_input(name)
     except CRSError as error:
         raise ValueError(
-            f"dataset.crs = {name}: no such reference system: pyproj does not know it "
-            f"({error}): expected a code such as EPSG:32633, or null"
+            f"dataset.crs = {name}: expected a code such as EPSG:32633, or null; pyproj knows no "
+            f"such reference system ({error})"
         ) from None
 
 
@@ -45,8 +45,8 @@ def parse_metric_crs(name: str) -> CRS:
     if not crs.is_projected or units != {"metre"}:
         raise ValueError(
             f"dataset.crs = {name} ({crs.name}) counts in {', '.join(sorted(units))}: coordinates "
-            "must be metres of a projected system, as EPSG:32633 (UTM zone 33 north); convert them "
-            "with pyproj"
+            "must be metres of a projected system, such as EPSG:32633 (UTM zone 33 north); convert "
+            "them with pyproj"
         )
     return crs
 
@@ -82,7 +82,7 @@ def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set")
 
 
 def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
-    """Positions on the globe (WGS 84) of projected coordinates.
+    """Compute positions on the globe (WGS 84) from projected coordinates.
 
     Args:
         coordinates: Easting and northing in metres, shape (num_images, 2).
@@ -99,7 +99,7 @@ def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np
     if len(outside):
         raise ValueError(
             f"dataset.crs = {crs!r}: image {outside[0]} at {coordinates[outside[0]].tolist()} lies "
-            "outside it: are the coordinates in another system? null shows none"
+            "outside it: are the coordinates in another system? Set it to null for no map"
         )
     return found
 

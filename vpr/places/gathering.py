@@ -87,7 +87,7 @@ def check_name(name: str, *, home: Path) -> None:
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
     if "\0" in name:
-        raise ValueError(f"{name!r}: a name cannot hold a zero byte")
+        raise ValueError(f"{name!r}: a name cannot contain a zero byte")
 
 
 def with_slashes(name: str) -> str:

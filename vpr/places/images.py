@@ -114,7 +114,7 @@ def read_image(file: Path, *, max_side_px: int | None) -> NDArray[np.uint8]:
         if max_side_px is None and _is_large(image):
             raise ValueError(
                 f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: set "
-                "trunk.max_side_px, to which it is scaled down"
+                "trunk.max_side_px to scale it down"
             )
         return np.asarray(_decode(image, max_side_px))
 
@@ -144,7 +144,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
             limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
             if image.width * image.height > limit:
                 raise Image.DecompressionBombError(
-                    f"{image.width} x {image.height} pixels, at most {limit:,} are decoded of a "
+                    f"{image.width} x {image.height} pixels; at most {limit:,} are decoded from a "
                     f"{image.format}"
                 )
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
@@ -155,7 +155,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{file}: too large to be a photo: {error}") from None
     except UnidentifiedImageError:
-        words = tell_unread(file) or f"damaged, cut off, or none of {READ}"
+        words = tell_unread(file) or f"damaged, cut off, or not one of {READ}"
         raise ValueError(f"{file}: not a readable image: {words}") from None
     except Exception as error:  # damaged bytes raise many kinds in Pillow's decoders
         doubt = "as it is" if isinstance(error, ValueError) else "(damaged or cut off?)"

@@ -82,7 +82,7 @@ def _to_bytes(levels: NDArray[np.generic], scales: tuple[int, ...]) -> NDArray[n
     if scale is None or (not is_told and (lowest < 0 or is_dark)):
         fills = " or ".join(f"0 to {one}" for one in scales)
         raise ValueError(
-            f"its levels are {lowest:g} to {highest:g}, and what is white cannot be told: write "
-            f"it with levels that fill {fills}"
+            f"its levels are {lowest:g} to {highest:g}, so its white level is unknown: "
+            f"rescale its levels to fill {fills}"
         )
     return (values * 255 / scale).round().clip(0, 255).astype(np.uint8)

@@ -60,7 +60,7 @@ def load_positives(path: Path) -> csr_array:
         and bool(((indices >= 0) & (indices < columns)).all())
     )
     if not fits:
-        raise ValueError(f"{path}: the parts of the sparse matrix do not fit each other")
+        raise ValueError(f"{path}: the parts of the sparse matrix are inconsistent")
     if not bool((np.isfinite(data) & (data >= 0)).all()):
         raise ValueError(f"{path}: expected distances of 0 m or more")
     return csr_array((data, indices, indptr), shape=(rows, columns))

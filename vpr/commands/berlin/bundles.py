@@ -82,7 +82,7 @@ def read_file(bundle: Bundle, name: str) -> bytes:
     if bundle.sizes[name] > MAX_FILE_BYTES:
         raise ValueError(
             f"{bundle.source}: {name!r} would have {bundle.sizes[name]} bytes, more than a photo "
-            f"or table can have ({MAX_FILE_BYTES}): it is not unpacked"
+            f"or table can have ({MAX_FILE_BYTES}), and is not unpacked"
         )
     try:
         with bundle.open_file(name) as file:
@@ -107,7 +107,9 @@ def _entries_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipIn
     for entry in archive.infolist():
         name = PurePosixPath(with_slashes(entry.filename))
         if ".." in name.parts or name.is_absolute():
-            raise ValueError(f"{path}: {entry.filename!r} leads out of the zip: nothing is taken")
+            raise ValueError(
+                f"{path}: {entry.filename!r} leads out of the zip: nothing is unpacked"
+            )
         is_folder = entry.filename.endswith(("/", "\\"))
         if not is_folder and name.parts and not is_junk(name):
             entries[name.as_posix()] = entry

@@ -78,7 +78,7 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
 
 
 def compare_with_published(metrics: Mapping[str, float]) -> str:
-    """Recall@1 of a run beside the published one, in words.
+    """Put recall@1 of a run and the published one in words.
 
     Args:
         metrics: Content of metrics/recall.json.
@@ -119,6 +119,6 @@ def _find_root(bundle: Bundle, name: str, *, beside: str) -> str:
     if not roots:
         raise ValueError(
             f"{bundle.source}: {beside} names {name!r}, which is nowhere in it: put the folders of "
-            "images beside it"
+            "images beside the .mat file"
         )
     return min(roots, key=lambda root: (root != own, root.count("/"), root))

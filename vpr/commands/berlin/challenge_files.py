@@ -70,7 +70,7 @@ def copy_checkpoint(source: Path, target: Path) -> bool:
     if target.exists():
         if not filecmp.cmp(source, target, shallow=False):
             raise ValueError(
-                f"{target}: is there already with other bytes than {source}: rename one of them"
+                f"{target} exists already, with other bytes than {source}: rename one of them"
             )
         return False
     require_space(Path(), source.stat().st_size)
@@ -85,8 +85,8 @@ def _check_same(bundle: Bundle, files: Mapping[str, str], folder: Path) -> None:
         if not there.is_file() or there.read_bytes() != read_file(bundle, inner):
             found = "has other bytes there" if there.is_file() else "is missing there"
             raise ValueError(
-                f"{folder}: is there already and is not {bundle.source}: {name} {found}; move it "
-                "away, then run this again"
+                f"{folder} exists already and differs from {bundle.source}: {name} {found}; move "
+                "it away, then run this again"
             )
 
 

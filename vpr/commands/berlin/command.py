@@ -42,9 +42,9 @@ def berlin(
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise OSError(f"{Path.cwd()}: the disk is full; what was begun is removed") from None
+        raise OSError(f"{Path.cwd()}: the disk is full; unfinished files were removed") from None
     for path, is_new in written.items():
-        print(f"{path}: {'written' if is_new else 'there already, with the same bytes'}")
+        print(f"{path}: {'written' if is_new else 'exists already, with the same bytes'}")
     _run("add", "--quiet", str(SET), str(weights))
     for change in set_params(params):
         print(f"params.yaml: {change}")

@@ -87,7 +87,7 @@ def check_same_protocol(a: Protocol, b: Protocol, *, names: tuple[str, str]) -> 
         if a.radius != b.radius and None not in (a.radius, b.radius):
             lines.append(f"  prepare.radius_m is {a.radius} and {b.radius}")
         raise ValueError(
-            f"{' and '.join(names)} were not measured alike, so their recalls do not compare. By "
-            "content hash these differ:\n" + "\n".join(lines)
+            f"{' and '.join(names)} were measured differently, so their recalls cannot be "
+            "compared. These differ by content hash:\n" + "\n".join(lines)
         )
     return both

@@ -10,12 +10,14 @@ from vpr.commands.doctor.image_facts import ImageFacts, usable
 
 NUM_NAMED = 3  # images named in one line
 TREATMENT = {
-    "L": "greyscale: made RGB", "LA": "greyscale with transparency: made RGB, that is dropped",
-    "RGBA": "with transparency: it is dropped, the colour below shows", "CMYK": "CMYK: made RGB",
-    "P": "of a palette: made RGB", "1": "black and white: made RGB",
+    "L": "greyscale: converted to RGB",
+    "LA": "greyscale with transparency: converted to RGB, transparency dropped",
+    "RGBA": "with transparency: it is dropped and the colour below shows",
+    "CMYK": "CMYK: converted to RGB",
+    "P": "with a palette: converted to RGB", "1": "black and white: converted to RGB",
     "I;16": "16-bit greyscale: scaled to 8 bits", "I;16B": "16-bit greyscale: scaled to 8 bits",
     "I": "32-bit greyscale: scaled to 8 bits by the range it fills",
-    "F": "greyscale in fractions: scaled to 8 bits by the range it fills",
+    "F": "floating-point greyscale: scaled to 8 bits by the range it fills",
 }  # fmt: skip
 DARK = 32  # of 255: nothing is seen below it
 SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
@@ -33,7 +35,7 @@ def check_decoding(facts: Sequence[ImageFacts]) -> Finding:
     """Report images that do not decode to the end."""
     damaged = [one for one in facts if one.file is not None and one.problem is not None]
     if damaged:
-        words = _listed(damaged, len(facts)) + ": replace them, or take them out of the set"
+        words = _listed(damaged, len(facts)) + ": replace them or remove them from the set"
         return Finding("damaged images", words, ok=False)
     return Finding("damaged images", "none", ok=True)
 
@@ -48,29 +50,29 @@ def check_duplicates(facts: Sequence[ImageFacts]) -> Finding:
         return Finding("equal images", "none", ok=True)
     both = [group for group in twins if len({one.label.split()[0] for one in group}) == 2]
     first = " = ".join(one.label for one in (both or twins)[0][:NUM_NAMED])
-    words = f"{len(twins)} pictures are there more than once ({first})"
+    words = f"{len(twins)} images occur more than once ({first})"
     if both:
-        words += f"; {len(both)} are database and query at once, which flatters recall"
-    return Finding("equal images", words + ": take the copies out", ok=True, is_note=True)
+        words += f"; {len(both)} are on both sides, which inflates recall"
+    return Finding("equal images", words + ": remove the copies", ok=True, is_note=True)
 
 
 def check_sizes(facts: Sequence[ImageFacts]) -> Finding:
-    """Sizes, and images too small for the network."""
+    """Report image sizes, and images too small for the network."""
     small = [one for one in usable(facts) if min(one.size_px) < SMALLEST_PX]
     if small:
-        words = f"{_listed(small, len(facts))}: below {SMALLEST_PX} pixels, take them out"
+        words = f"{_listed(small, len(facts))}: smaller than {SMALLEST_PX} pixels: remove them"
         return Finding("image sizes", words, ok=False)
     counts = Counter(one.size_px for one in usable(facts))
     words = ", ".join(f"{w}x{h} ({n} images)" for (w, h), n in counts.most_common(4))
     if len(counts) > 4:
         words += f" and {len(counts) - 4} more"
     if len(counts) > 1:
-        words += ": nothing to do, only images of one size are computed together"
+        words += ": nothing to do; only images of equal size share a batch"
     return Finding("image sizes", words or "no image to measure", ok=True)
 
 
 def check_large(facts: Sequence[ImageFacts], max_side_px: int | None) -> Finding:
-    """Images so large that they are decoded only where they are scaled down."""
+    """Report images so large that they are decoded only where they are scaled down."""
     large = [one for one in usable(facts) if one.is_large]
     if not large:
         return Finding("large images", "none", ok=True)
@@ -85,19 +87,19 @@ def check_darkness(facts: Sequence[ImageFacts]) -> Finding:
     dark = [one for one in usable(facts) if one.brightest < DARK]
     if not dark:
         return Finding("dark images", "none", ok=True)
-    words = f"{_listed(dark, len(facts))}: nothing in them is brighter than {DARK} of 255"
+    words = f"{_listed(dark, len(facts))}: no pixel is brighter than {DARK} of 255"
     if any(one.mode.startswith("I;16") for one in dark):
-        words += "; 16-bit levels are read as 0 to 65535: write them so that they fill that"
+        words += "; 16-bit levels are read as 0 to 65535: rescale them to that range"
     return Finding("dark images", words, ok=True, is_note=True)
 
 
 def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
     """Report images that are not plain upright RGB, and how they are converted."""
-    counts = Counter(TREATMENT.get(one.mode, f"{one.mode}: made RGB") for one in usable(facts)
-                     if one.mode != "RGB")  # fmt: skip
+    modes = [one.mode for one in usable(facts) if one.mode != "RGB"]
+    counts = Counter(TREATMENT.get(mode, f"{mode}: converted to RGB") for mode in modes)
     turned = sum(one.is_turned for one in usable(facts))
     words = [f"{number} {treatment}" for treatment, number in counts.most_common()]
-    words += [f"{turned} turned by EXIF: read upright"] if turned else []
+    words += [f"{turned} rotated by EXIF: read upright"] if turned else []
     return Finding("pixel formats", "; ".join(words) or "all upright RGB", ok=True)
 
 

@@ -37,14 +37,14 @@ def check_sharing(root: Path) -> Finding:
     folder, subject = root / name, "sharing the data set"
     if not folder.resolve().is_relative_to(root.resolve()):
         words = (
-            f"{name} lies outside the repository: runs work on this machine alone"
+            f"{name} lies outside the repository: runs work only on this machine"
             + ("" if Path(name).is_absolute() else ", and not in `dvc exp run --temp` or --queue")
-            + f". To share it: dvc add {name} -o data/{folder.resolve().name}, and name that in "
-            "dataset.dir"
+            + f". To share it: dvc add {name} -o data/{folder.resolve().name}, and set dataset.dir "
+            "to that folder"
         )
         return Finding(subject, words, ok=True, is_note=True)
     if folder.resolve() in _made_outs(root):
-        return Finding(subject, "DVC knows it", ok=True)
+        return Finding(subject, "tracked by DVC", ok=True)
     return _known(subject, folder)
 
 
@@ -63,8 +63,10 @@ def check_names() -> Finding:
     for key in ("dataset.dir", "pretrained.weights"):
         name = load_param(key, str)
         if "'" in name:
-            return Finding("names", f"{key} = {name}: a name with ' in it: rename it", ok=False)
-    return Finding("names", "can stand in a command", ok=True)
+            return Finding(
+                "names", f"{key} = {name}: expected a name without ': rename it", ok=False
+            )
+    return Finding("names", "safe in a command", ok=True)
 
 
 def check_weights(root: Path) -> Finding:
@@ -81,19 +83,19 @@ def check_weights(root: Path) -> Finding:
 
 def _known(subject: str, path: Path) -> Finding:
     if _pointer(path).exists():
-        return Finding(subject, "DVC knows it", ok=True)
+        return Finding(subject, "tracked by DVC", ok=True)
     if is_tracked(path):
-        return Finding(subject, "git knows it", ok=True)
+        return Finding(subject, "tracked by git", ok=True)
     words = (
-        f"{path} is known neither to DVC nor to git: `dvc add {quote(str(path))}`, or "
-        "`dvc exp run --temp`, --queue and `make sweep` lack it"
+        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp`, --queue and "
+        f"`make sweep` lack it: run `dvc add {quote(str(path))}`"
     )
     return Finding(subject, words, ok=True, is_note=True)
 
 
 def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:
     if _pointer(path).exists():
-        return Finding(subject, f"{path} is not here: get it with `dvc pull {path}.dvc`", ok=False)
+        return Finding(subject, f"{path} is missing: fetch it with `dvc pull {path}.dvc`", ok=False)
     if path.resolve() in _made_outs(root):
         return Finding(subject, f"{path} will be made by its stage", ok=True)
     words = f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"

@@ -15,7 +15,9 @@ def check_python() -> Finding:
     """Check whether this Python is new enough."""
     found = ".".join(map(str, sys.version_info[:3]))
     needed = ".".join(map(str, OLDEST_PYTHON))
-    words = found if sys.version_info >= OLDEST_PYTHON else f"{found} is too old, needed: {needed}"
+    words = (
+        found if sys.version_info >= OLDEST_PYTHON else f"{found} is too old: {needed} is needed"
+    )
     return Finding("Python", words, ok=sys.version_info >= OLDEST_PYTHON)
 
 

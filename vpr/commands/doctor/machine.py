@@ -31,7 +31,7 @@ def check_torch_gpu() -> Finding:
 def check_faiss_gpu() -> Finding:
     """Report the device that the search runs on."""
     count = faiss.get_num_gpus()
-    words = f"{count} seen" if count else "none: the search runs on the CPU, exact all the same"
+    words = f"{count} found" if count else "none: the search runs on the CPU, equally exact"
     return Finding("GPU for faiss", words, ok=True)
 
 

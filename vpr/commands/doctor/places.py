@@ -74,24 +74,24 @@ def check_query_positives(
         words += ": recall would be 0: are both sides in one reference system and in metres?"
         return Finding("queries without positives", words, ok=False)
     if empty[radius_m]:
-        words += ": they count as failures; evaluate reports recall without them too"
+        words += ": they count as failures; evaluate also reports recall without them"
     return Finding("queries without positives", words, ok=True, is_note=bool(empty[radius_m]))
 
 
 def check_training_positives(truth: GroundTruth, radius_m: float, epochs: int) -> Finding:
-    """Database images without another one in the radius, which no triplet can start from."""
+    """Report database images with no other within the radius: no triplet starts from them."""
     found = find_training_positives(truth.database.coordinates, radius_m=radius_m)
     lonely = int(np.count_nonzero(np.diff(found.indptr) == 0))
     subject, total = "database images without positives", len(truth.database.paths)
     words = f"{lonely} of {total} within {radius_m:g} m"
     if lonely == total and epochs > 0:
         words += (
-            ": finetune can form no triplet; set finetune.epochs to 0, or prepare.radius_m larger "
-            "than the distance of neighbouring images"
+            ": finetune can form no triplet; set finetune.epochs to 0, or prepare.radius_m to more "
+            "than the distance between neighbouring images"
         )
         return Finding(subject, words, ok=False)
     if lonely and epochs > 0:
-        words += ": no anchors of training; the others are"
+        words += ": they cannot be anchors in training"
     return Finding(subject, words, ok=True, is_note=bool(lonely) and epochs > 0)
 
 

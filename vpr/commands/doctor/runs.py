@@ -18,11 +18,11 @@ def check_runs(root: Path) -> Finding:
     running = running_outs(scratch)
     if running:
         words = ", ".join(f"process {pid} is making {out}" for out, pid in running.items())
-        advice = "wait for it; if no dvc is at work, it is an orphan: end it with `kill` and its id"
+        advice = "wait for it; if no dvc is running, it is an orphan: end it with `kill` and its id"
         return Finding("runs", f"{words}: {advice}", ok=False)
     left = sorted(lock.with_suffix("") for lock in scratch.glob("*.lock"))
     if left:
         words = f"an interrupted run left {', '.join(map(str, left))}"
         advice = "`dvc repro` resumes from it or removes it"
         return Finding("runs", f"{words}: {advice}", ok=True, is_note=True)
-    return Finding("runs", "none at work, none interrupted", ok=True)
+    return Finding("runs", "none running, none interrupted", ok=True)

@@ -27,16 +27,16 @@ def check_remote(config: Mapping[str, str]) -> Finding:
     name = config.get("core.remote")
     url = config.get(f"remote.{name}.url", "")
     if not url:
-        return Finding("remote", f"none is set: {HOW}", ok=True, is_note=True)
+        return Finding("remote", f"none is configured: {HOW}", ok=True, is_note=True)
     subject = f"remote {name}"
     if "://" not in url:
-        words = url if Path(url).is_dir() else f"{url} is not there yet: `dvc push` makes it"
+        words = url if Path(url).is_dir() else f"{url} does not exist yet: `dvc push` creates it"
         return Finding(subject, words, ok=True, is_note=not Path(url).is_dir())
     server = config.get(f"remote.{name}.endpointurl", AWS) if url.startswith("s3:") else url
     parts = urlsplit(server)
     port = parts.port or int(config.get(f"remote.{name}.port", 0)) or PORTS.get(parts.scheme)
     if parts.hostname is None or port is None:
-        return Finding(subject, f"{url}: of a kind that is not looked at", ok=True, is_note=True)
+        return Finding(subject, f"{url}: this kind is not checked", ok=True, is_note=True)
     try:
         with socket.create_connection((parts.hostname, port), PATIENCE_S):
             return Finding(subject, f"{url} answers", ok=True)
@@ -46,7 +46,7 @@ def check_remote(config: Mapping[str, str]) -> Finding:
 
 
 def check_config(root: Path) -> Finding:
-    """Whether the repository's settings of DVC are there: `dvc remote modify` may empty them.
+    """Check that DVC's settings of the repository are not empty: `dvc remote modify` may do that.
 
     Args:
         root: The repository.
@@ -54,16 +54,16 @@ def check_config(root: Path) -> Finding:
     config, subject = root / ".dvc/config", "DVC's settings"
     if config.is_file() and not config.read_text(encoding="utf-8", errors="replace").strip():
         words = (
-            f"{config} is empty, as `dvc remote modify` leaves it where a value has letters beyond "
-            "ASCII: `git checkout .dvc/config`, and write such a url into the file by hand "
-            "(docs/sharing.md)"
+            f"{config} is empty: `dvc remote modify` empties it if a value has letters beyond "
+            "ASCII. Restore it with `git checkout .dvc/config`, and write such a url into the file "
+            "by hand (docs/sharing.md)"
         )
         return Finding(subject, words, ok=True, is_note=True, is_loud=True)
     return Finding(subject, str(config), ok=True)
 
 
 def check_cache_path(cache: Path) -> Finding:
-    """Whether experiments can run in folders of their own with a cache of this path.
+    """Check whether experiments can run in folders of their own with a cache at this path.
 
     Args:
         cache: DVC's cache.
@@ -107,8 +107,8 @@ def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
         if here and sum(here) != one.size:
             wrong.append(f"{one.path} has {sum(here):,} of {one.size:,} bytes")
     if wrong:
-        words = f"{'; '.join(wrong)}: `python -m vpr verify` names the files, --mend mends them"
+        words = f"{'; '.join(wrong)}: `python -m vpr verify` names the files, --mend restores them"
         return Finding("cache", words, ok=True, is_note=True)
     others = len(objects) - num_held
-    words = f"{num_held} outs, in their sizes; {others} that git keeps, or that are not fetched"
+    words = f"{num_held} outs have the recorded size; {others} others are in git or not fetched"
     return Finding("cache", words, ok=True)

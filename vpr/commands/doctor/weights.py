@@ -45,6 +45,6 @@ def check_checkpoint(
     }
     for key, value in brings.items():
         if value is not None and value != asked[key]:
-            words = f"{file} brings a pool with {key} {value}: set finetune.{key} = {value}"
+            words = f"{file} has a pool with {key} {value}: set finetune.{key} = {value}"
             return Finding(subject, words, ok=False)
     return Finding(subject, describe_checkpoint(found), ok=True)

@@ -12,17 +12,21 @@ from vpr.repository.dvc import ask_dvc
 
 
 def gate(
-    old: Annotated[str | None, typer.Argument(help="Revision to compare with; else HEAD.")] = None,
+    old: Annotated[
+        str | None, typer.Argument(help="Revision to compare with. Default: HEAD.")
+    ] = None,
     new: Annotated[
-        str | None, typer.Argument(help="Revision to judge; else the workspace.")
+        str | None, typer.Argument(help="Revision to judge. Default: the workspace.")
     ] = None,
     min: Annotated[list[str] | None, typer.Option(help="METRIC=NUMBER, the least allowed.")] = None,
-    max_drop: Annotated[list[str] | None, typer.Option(help="METRIC=NUMBER.")] = None,
+    max_drop: Annotated[
+        list[str] | None, typer.Option(help="METRIC=NUMBER, the largest allowed.")
+    ] = None,
 ) -> None:
     """Exit with 1 unless every metric keeps its limits; `dvc metrics diff` itself never fails."""
     minima, drops = ([parse_limit(text) for text in texts or []] for texts in (min, max_drop))
     if not minima and not drops:
-        raise ValueError("nothing to hold the metrics against: give --min or --max-drop")
+        raise ValueError("expected a limit, found none: give --min or --max-drop")
     verdicts = judge(_diff(old, new), minima=minima, drops=drops)
     for kept, words in verdicts:
         print(f"{'ok  ' if kept else 'FAIL'}  {words}")

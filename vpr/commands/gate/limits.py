@@ -55,8 +55,8 @@ def parse_diff(text: str) -> Diff:
         ) from None
     if not isinstance(diff, dict) or not any(diff.values()):
         raise ValueError(
-            "dvc metrics diff: there is no metric on either side: run `dvc repro`, or get the "
-            "files: git checkout metrics, dvc pull"
+            "dvc metrics diff: expected metrics, found none on either side: run `dvc repro`, or "
+            "restore the files with `git checkout metrics` and `dvc pull`"
         )
     return diff
 
@@ -97,9 +97,9 @@ def _values(diff: Diff, metric: str, *sides: str) -> tuple[list[float] | None, s
         if metric in (name, f"{file}:{name}")
     }
     if not entries:
-        return None, f"no such metric; there are {', '.join(_names(diff))}"
+        return None, f"no such metric; available: {', '.join(_names(diff))}"
     if len(entries) > 1:
-        return None, f"which of {', '.join(entries)}?"
+        return None, f"ambiguous; name one of {', '.join(entries)}"
     (values,) = entries.values()
     found = [values.get(side) for side in sides]
     words = " -> ".join(map(_words, found))

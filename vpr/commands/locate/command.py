@@ -92,7 +92,7 @@ def locate(
 def _check_run(*, with_images: bool) -> None:
     for needed in (*NEEDED, *([IMAGES / "database"] if with_images else [])):
         if not needed.exists():
-            raise ValueError(f"{needed}: is not here: make it by `dvc repro`, or get it: dvc pull")
+            raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
 
 
 def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
@@ -118,7 +118,7 @@ def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Loc
     if with_globe and nowhere:
         raise ValueError(
             "--geojson: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to "
-            "what the coordinates are in, such as EPSG:32633, and run `dvc repro`"
+            "the coordinates' reference system, such as EPSG:32633, and run `dvc repro`"
         )
     query = load_index(PREPARED / "query.csv")
     named = [Path(dataset.dir) / path for path in query.paths]
@@ -140,8 +140,8 @@ def _load_threshold() -> float:
         return find_threshold(loads(METRICS.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{METRICS}: damaged: {error}: get it back by `git checkout {METRICS}`, or make it "
-            "anew by `dvc repro`"
+            f"{METRICS}: damaged: {error}: restore it with `git checkout {METRICS}`, or make it "
+            "again with `dvc repro`"
         ) from None
 
 

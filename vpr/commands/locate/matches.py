@@ -104,8 +104,8 @@ def _on_the_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[
         return None
     if lies_nowhere(coordinates, crs):
         print(
-            f"note: the set's coordinates are of no place in {crs}, so no latitude and longitude "
-            "are given: set dataset.crs to null if they count frames",
+            f"note: the set's coordinates lie nowhere in {crs}, so latitude and longitude are left "
+            "out: set dataset.crs to null if coordinates count frames",
             file=sys.stderr,
         )
         return None

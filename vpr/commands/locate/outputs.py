@@ -29,9 +29,9 @@ def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> 
     """
     for option, path in targets.items():
         if path.is_dir():
-            raise ValueError(f"{option} {path}: expected a file to write, this is a folder")
+            raise ValueError(f"{option} {path}: expected a file to write, found a folder")
         if not path.parent.is_dir():
-            raise ValueError(f"{option} {path}: there is no folder {path.parent}: make it first")
+            raise ValueError(f"{option} {path}: there is no folder {path.parent}: create it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise ValueError(f"{option} {path}: writing is not permitted there")
         if option == "--show":
@@ -42,13 +42,13 @@ def _check_picture(path: Path, size_px: tuple[int, int]) -> None:
     width, height = size_px
     if not _can_be_saved(path, (1, 1)):  # no such format, or one that is only read
         raise ValueError(
-            f"--show {path}: expected a name that ends as a picture's does, .png or .jpg, found "
+            f"--show {path}: expected a picture's ending, such as .png or .jpg, found "
             f"{path.suffix!r}"
         )
     if not (_can_be_saved(path, (width, 1)) and _can_be_saved(path, (1, height))):
         raise ValueError(
-            f"--show {path}: {width}x{height} pixels are more than a picture of this form holds: "
-            "take a name that ends in .png, or fewer photos"
+            f"--show {path}: {width}x{height} pixels are more than this format holds: "
+            "choose a name that ends in .png, or fewer photos"
         )
 
 

@@ -26,7 +26,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     if foreign:
         raise ValueError(
             f"{', '.join(foreign)}: expected names in UTF-8, in which tables and pages are "
-            "written: rename what holds \\udc80 to \\udcff"
+            "written: rename files whose names contain \\udc80 to \\udcff"
         )
     return found
 

@@ -29,7 +29,7 @@ def score(
     n: Annotated[str | None, typer.Option(help="Depths N, as in 1,5,10,20.")] = None,
     radius: Annotated[float | None, typer.Option(help="Metres. Default: the set's own.")] = None,
     sequence: Annotated[
-        int, typer.Option(min=1, help="Queries on a line of the route; 1: each by itself.")
+        int, typer.Option(min=1, help="Queries on a line of the route; 1: single queries.")
     ] = 1,
     velocity: Annotated[
         list[float] | None,
@@ -42,7 +42,7 @@ def score(
     radius_m = places.radius_m if radius is None else radius
     if radius_m is None or not 0 < radius_m < math.inf:
         raise ValueError(
-            f"--radius: expected metres above 0, found {radius_m} ({truth}, {places.form}, brings "
+            f"--radius: expected metres above 0, found {radius_m} ({truth}, {places.form}, has "
             f"{places.radius_m})"
         )
     notes = _check_truth(truth, places, radius_m=radius_m)
@@ -90,7 +90,7 @@ def _check_velocities(velocities: Sequence[float], *, length: int) -> None:
         if not math.isfinite(velocity * length):  # the span of a line
             raise ValueError(
                 f"--velocity {velocity}: expected database images from query to query, such as "
-                "0.8 or -1: a number whose lines do not reach to infinity"
+                "0.8 or -1, and finite over a whole line"
             )
 
 

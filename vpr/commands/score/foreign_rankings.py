@@ -41,7 +41,9 @@ def parse_rankings(
     else:
         rows = _parse_text(path, query, database)
     if len(rows) != len(query):
-        raise ValueError(f"{path}: ranks {len(rows)} queries, the ground truth has {len(query)}")
+        raise ValueError(
+            f"{path}: ranks {len(rows)} queries, but the ground truth has {len(query)}"
+        )
     for number, row in enumerate(rows):
         if not isinstance(row, list) or not all(type(index) is int for index in row):
             raise ValueError(f"{path}: query {number}: expected a list of indices, found {row!r}")
@@ -87,7 +89,7 @@ def _by_id(path: Path, entries: list[Any]) -> list[Any]:
             raise ValueError(f"{path}: Query[{number}]: expected an id and a list positive")
         if type(entry["id"]) is not int or entry["id"] in rankings:
             raise ValueError(
-                f"{path}: Query[{number}]: expected a whole number that no entry before has, "
+                f"{path}: Query[{number}]: expected a whole number that no earlier entry has, "
                 f"found the id {entry['id']!r}"
             )
         rankings[entry["id"]] = entry["positive"]

@@ -36,8 +36,8 @@ def parse_names(
     if any(line.startswith("# kapture") for line in lines[:1]) or _is_kapture(lines, query):
         raise ValueError(
             f"{path}: this is kapture's pairsfile (query, database image, score), whose order is "
-            "no ranking: write it with spaces, as hloc's pairs, best first: one line `query "
-            "database_image` for each"
+            "not a ranking: convert it to hloc's pairs, one line `query database_image` for each, "
+            "separated by a space, best first"
         )
     queries, images = _numbers(query), _numbers(database)
     found: dict[int, list[int]] = {}
@@ -49,8 +49,8 @@ def parse_names(
     missing = [name for index, name in enumerate(query) if index not in found]
     if missing:
         raise ValueError(
-            f"{path}: ranks {len(found)} queries, the ground truth has {len(query)}: missing are "
-            f"{', '.join(missing[:NUM_SHOWN])}"
+            f"{path}: ranks {len(found)} queries, but the ground truth has {len(query)}: missing "
+            f"are {', '.join(missing[:NUM_SHOWN])}"
         )
     return [found[index] for index in range(len(query))]
 
@@ -74,13 +74,13 @@ def _parse_line(
             return queries[asked], [images[image]]
     if known[0] not in queries:
         raise ValueError(
-            f"{source}: {words[0]!r} is no query of the ground truth, whose first is "
+            f"{source}: {words[0]!r} is not a query of the ground truth, whose first is "
             f"{next(iter(queries))!r}"
         )
     strange = next((word for word in words[1:] if _plain(word) not in images), None)
     raise ValueError(
-        f"{source}: expected names of database images, as {next(iter(images))!r}, after the query, "
-        f"found {strange!r}"
+        f"{source}: expected names of database images, such as {next(iter(images))!r}, after the "
+        f"query, found {strange!r}"
     )
 
 

@@ -36,7 +36,7 @@ def score_rankings(
     chosen = [n for n in STANDARD_DEPTHS if n <= depth] if ns is None else ns
     too_deep = [n for n in chosen if not 1 <= n <= depth]
     if too_deep:
-        raise ValueError(f"recall@N for N = {too_deep}: the rankings have a depth of {depth}")
+        raise ValueError(f"recall@N for N = {too_deep}: expected 1 to {depth}, the rankings' depth")
     positives = find_positives(
         truth.database.coordinates, truth.query.coordinates, radius_m=radius_m
     )

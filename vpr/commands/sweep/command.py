@@ -21,24 +21,22 @@ T = TypeVar("T")
 
 
 def sweep(
-    lr: Annotated[str, typer.Option(help="Learning rates, with spaces or commas between.")],
-    clusters: Annotated[str, typer.Option(help="Numbers of clusters, the same way.")],
+    lr: Annotated[str, typer.Option(help="Learning rates, separated by spaces or commas.")],
+    clusters: Annotated[str, typer.Option(help="Numbers of clusters, separated likewise.")],
 ) -> None:
     """Run what is missing of a grid, and print recall with its intervals, the best first."""
     rates = _parse("--lr", lr, float)
     cells = list_cells(rates, _parse("--clusters", clusters, int))
     if len(rates) > 1 and load_param("finetune.epochs", int) == 0:
         raise ValueError(
-            "--lr: finetune.epochs = 0, so that learning rates change nothing: set it in "
+            "--lr: finetune.epochs = 0, so learning rates change nothing: set it in "
             "params.yaml and commit, or give one rate"
         )
     for finding in (check_sharing(Path()), check_sharing_of_weights(Path())):
         if finding.is_note:  # an experiment in a folder of its own would lack it
             raise ValueError(finding.words)
     if differs_from_commit("params.yaml"):
-        raise ValueError(
-            "params.yaml: differs from the last commit: commit it, and sweep from there"
-        )
+        raise ValueError("params.yaml differs from the last commit: commit it, then sweep again")
     found = _shown()
     missing = [cell for cell in cells if cell not in found]
     fault = tell_cache_path(find_cache()) if missing else None
@@ -50,7 +48,7 @@ def sweep(
             sys.exit(1)
     found = _shown()
     print(as_table(list(_with_metrics(found[cell] for cell in cells))))
-    print("\nTo take one over: dvc exp apply EXPERIMENT. Intervals: by block bootstrap.")
+    print("\nTo apply one: dvc exp apply EXPERIMENT. Intervals: by block bootstrap.")
 
 
 def _parse(option: str, text: str, kind: Callable[[str], T]) -> list[T]:
@@ -58,8 +56,8 @@ def _parse(option: str, text: str, kind: Callable[[str], T]) -> list[T]:
         return [kind(part) for part in text.replace(",", " ").split()]
     except ValueError:
         raise ValueError(
-            f"{option} {text!r}: expected numbers with spaces between, such as '1e-5 1e-4' of "
-            "learning rates or '16 64' of clusters"
+            f"{option} {text!r}: expected numbers separated by spaces, such as '1e-5 1e-4' for "
+            "learning rates or '16 64' for clusters"
         ) from None
 
 

@@ -17,11 +17,11 @@ from vpr.runtime.artefacts import SCRATCH
 
 ROOT = Path()
 HOW = """To mend it: python -m vpr verify --mend
-(from whole copies here, else from the remote, else by running the stage again)"""
+(from intact copies here, else from the remote, else by running the stage again)"""
 
 
 def verify(
-    mend: Annotated[bool, typer.Option(help="Mend what is damaged.")] = False,
+    mend: Annotated[bool, typer.Option(help="Restore damaged files.")] = False,
 ) -> None:
     """Hash the cache, the outs and the data again, which DVC does not, and name what differs."""
     cache = find_cache()
@@ -29,26 +29,26 @@ def verify(
     for one in damaged:
         print(one, flush=True)
     if not damaged:
-        print("All that is here is as recorded.")
+        print("All files here are as recorded.")
         return
     if not mend:
         print(HOW)
         sys.exit(1)
     _mend(damaged, cache)
     for lost in list_lost(damaged):
-        print(f"lost: {str(lost.path)!r} of {lost.owner}: no whole copy is here or in the remote")
+        print(f"lost: {str(lost.path)!r} of {lost.owner}: no intact copy is here or in the remote")
     left = find_damage(ROOT, cache, list_recorded(ROOT))
     for one in left:
         print(f"not mended: {one}")
     if left or list_lost(damaged):
         sys.exit(1)
-    print("Mended: all is as recorded.")
+    print("Mended: all files are as recorded.")
 
 
 def _mend(damaged: Sequence[Damage], cache: Path) -> None:
     aside = SCRATCH / f"damaged-{time.time_ns()}"
     set_aside(damaged, aside, cache, ROOT)
-    print(f"The damaged files are now in {aside}; remove it when nothing in it is missed.")
+    print(f"The damaged files are now in {aside}; remove it once you need nothing in it.")
     for command in ("checkout", "pull"):
         outs = dict.fromkeys(str(lost.out) for lost in list_lost(damaged))
         if outs:

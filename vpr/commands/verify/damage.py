@@ -36,7 +36,7 @@ class Damage:
         whose = f"{str(self.recorded.path)!r} of {self.recorded.owner}"
         if self.in_cache:
             return f"{self.file}: damaged in the cache, where it is {whose}"
-        return f"{whose}: other bytes than recorded, by damage or by hand"
+        return f"{whose}: differs from the record, damaged or changed by hand"
 
 
 def find_damage(root: Path, cache: Path, recorded: Sequence[Recorded]) -> list[Damage]:

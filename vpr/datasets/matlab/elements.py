@@ -69,7 +69,7 @@ def find_byte_order(content: bytes) -> str:
             (version,) = struct.unpack_from(order + "H", content, HEADER_BYTES - 4)
             if version == VERSION:
                 return order
-    raise ValueError("it does not start as a file of MATLAB 5 to 7 does")
+    raise ValueError("it does not start like a file of MATLAB 5 to 7")
 
 
 def read_elements(data: memoryview, order: str, *, padded: bool = True) -> Iterator[Element]:

@@ -47,5 +47,5 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError(f"{path}: not a readable .mat file (truncated?): {error}") from None
     if array is None:
-        raise ValueError(f"{path}: expected a variable {name}, which this file does not hold")
+        raise ValueError(f"{path}: expected a variable {name}, but the file has none")
     return array
