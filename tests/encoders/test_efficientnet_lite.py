@@ -15,6 +15,7 @@ from vpr.features.encoder import POOL, tensor_shapes
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
+from vpr.network.netvlad import NetVLAD
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 
@@ -82,7 +83,7 @@ def test_both_parts_together_are_the_whole_wherever_it_is_split(
     assert {*frozen.tensors, *rest.tensors} == set(trained)
     assert not set(frozen.tensors) & set(rest.tensors)
     trunk = load_trunk(frozen, torch.float32)
-    head = Head(make_encoder(None), split, num_clusters=2, dim=112, with_bias=False).eval()
+    head = Head(make_encoder(None), split, NetVLAD(2, 112, with_bias=False)).eval()
     state = head.state_dict()
     head.load_state_dict(state | {n: t for n, t in trained.items() if n in state})
     with torch.inference_mode():
@@ -94,7 +95,7 @@ def test_both_parts_together_are_the_whole_wherever_it_is_split(
 def test_batch_norm_keeps_its_statistics_while_the_last_blocks_train(
     trained: dict[str, torch.Tensor],
 ) -> None:
-    head = Head(make_encoder(None), "blocks.4.2", num_clusters=2, dim=112, with_bias=False)
+    head = Head(make_encoder(None), "blocks.4.2", NetVLAD(2, 112, with_bias=False))
     state = head.state_dict()
     head.load_state_dict(state | {n: t for n, t in trained.items() if n in state})
     head.train()

@@ -20,6 +20,7 @@ from vpr.features.encoder import POOL, PREFIX, load_encoder, tensor_shapes
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
+from vpr.network.netvlad import NetVLAD
 from vpr.weights.checkpoints import parse_checkpoint
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -162,7 +163,7 @@ def test_both_parts_together_are_the_whole_wherever_it_is_split(
     stored = run_trunk(variant, frozen.tensors, split, pixels)
     untouched = stored.clone()
     dim = expected.shape[1]
-    head = Head(make_encoder(variant), split, num_clusters=2, dim=dim, with_bias=False).eval()
+    head = Head(make_encoder(variant), split, NetVLAD(2, dim, with_bias=False)).eval()
     assert {n for n in head.state_dict() if n.startswith(PREFIX)} == set(rest.tensors)
     head.load_state_dict(head.state_dict() | rest.tensors)
     with torch.inference_mode():
@@ -200,7 +201,7 @@ def test_random_weights_repeat_and_leave_the_global_generator_alone() -> None:
 
 
 def test_batch_norm_keeps_its_statistics_while_the_last_stage_trains(pixels: torch.Tensor) -> None:
-    head = Head(make_encoder("resnet10t"), "layer4", num_clusters=2, dim=512, with_bias=False)
+    head = Head(make_encoder("resnet10t"), "layer4", NetVLAD(2, 512, with_bias=False))
     before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
     head.train()
     head.encode(torch.randn(2, 256, 4, 4)).sum().backward()

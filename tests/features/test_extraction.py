@@ -24,6 +24,7 @@ from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head, load_head
+from vpr.network.netvlad import NetVLAD
 from vpr.places.images import read_image
 from vpr.runtime.device import check_precision
 
@@ -127,7 +128,7 @@ def test_training_in_bfloat16_turns_descriptors_and_gradients_by_little(
 
 def test_float16_features_are_computed_on_in_float32() -> None:
     torch.manual_seed(0)
-    head = Head(make_encoder(), "conv5_3", num_clusters=2, dim=512, with_bias=False)
+    head = Head(make_encoder(), "conv5_3", NetVLAD(2, 512, with_bias=False))
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     maps = torch.rand(1, 512, 2, 3).half()

@@ -20,7 +20,16 @@ def test_gem_trains_and_locates(pipeline: Path) -> None:
     assert "trunk_db" not in stages_run(done) and "linear layer to 16" in done
     assert np.load(folder / "data/descriptors/query.npy").shape == (8, 16)
     page = folder / "page.html"
-    run(folder, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg", "--html", str(page))
+    run(
+        folder,
+        "python",
+        "-m",
+        "vpr",
+        "locate",
+        "data/sample/database/0003.jpg",
+        "--html",
+        str(page),
+    )
     assert "clusters respond" not in page.read_text(encoding="utf-8")
 
     change(folder, "aggregator: gem", "aggregator: none")

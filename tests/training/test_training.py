@@ -16,6 +16,7 @@ from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import load_model
 from vpr.network.head import Head
+from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
 from vpr.training.epochs import EpochRecord, describe_database, group_losses, train_epoch
@@ -38,7 +39,7 @@ def positives() -> csr_array:
 @pytest.fixture
 def head() -> Head:
     torch.manual_seed(0)
-    head = Head(make_encoder(), "pool", num_clusters=2, dim=4, with_bias=False)
+    head = Head(make_encoder(), "pool", NetVLAD(2, 4, with_bias=False))
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter)
     return head

@@ -13,6 +13,7 @@ from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model, load_model
 from vpr.network.head import Head
+from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
 from vpr.training.epochs import EpochRecord
@@ -75,7 +76,7 @@ def test_a_fraction_of_no_image_or_most_is_refused(fraction: float) -> None:
 
 
 def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
-    head = Head(make_encoder(), "pool", num_clusters=1, dim=1, with_bias=False)
+    head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
     state = TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0)
     for epoch, recall in enumerate([0.5, 0.75, 0.75, 0.25]):
         head.pool.centroids.data.fill_(epoch)
@@ -94,5 +95,5 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
 
 
 def test_without_an_epoch_nothing_is_best() -> None:
-    head = Head(make_encoder(), "pool", num_clusters=1, dim=1, with_bias=False)
+    head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
     assert TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0).best == {}
