@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 from vpr.runtime.entry import run_stage
-
-from pydantic import Field
 
 from vpr.features.model import load_model
 from vpr.network.head import load_head
@@ -21,42 +17,9 @@ from vpr.training.data import load_training_data
 from vpr.training.log import announce_epochs, save_training
 from vpr.training.loop import train
 from vpr.training.losses import LOSSES
+from vpr.training.params import FinetuneParams
 from vpr.training.state import TrainingState
 from vpr.training.validation import Validation, count_held_out
-
-
-@dataclass(frozen=True)
-class FinetuneParams:
-    """Parameters of the stage finetune."""
-
-    aggregator: Literal["netvlad", "gem", "none"]
-    num_clusters: Annotated[int, Field(ge=1)]
-    vlad_version: Literal[1, 2]
-    descriptor_dim: Annotated[int, Field(ge=1)] | None
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    epochs: Annotated[int, Field(ge=0)]
-    lr: Annotated[float, Field(gt=0, le=1e6)]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    loss: Literal["triplet"]
-    margin: Annotated[float, Field(gt=0, le=2)]
-    batch_triplets: Annotated[int, Field(ge=1)]
-    mining: Literal["hard", "random"]
-    positive: Literal["nearest", "random"]
-    negative_radius_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
-    refresh_epochs: Annotated[int, Field(ge=1)]
-    validation_fraction: Annotated[float, Field(ge=0, le=0.5)]
-    select: Literal["last", "best"]
-
-    def __post_init__(self) -> None:
-        """Refuse a choice that there is nothing to make by."""
-        if self.select == "best" and self.validation_fraction == 0:
-            raise ValueError("select = best needs a validation_fraction above 0")
-        if self.descriptor_dim is not None and self.aggregator != "gem":
-            raise ValueError(
-                f"descriptor_dim = {self.descriptor_dim} is of gem's linear layer: set it to null "
-                f"with aggregator = {self.aggregator}"
-            )
 
 
 def finetune(

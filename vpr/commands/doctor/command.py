@@ -12,7 +12,6 @@ import torch
 import typer
 
 from stages.evaluate import EvaluateParams
-from stages.finetune import FinetuneParams
 from stages.keypoints import KeypointsParams
 from stages.prepare import PrepareParams
 from stages.pretrained import PretrainedParams
@@ -52,6 +51,7 @@ from vpr.network.aggregators import descriptor_width
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.runtime.parameters import check_params, load_param, load_params
+from vpr.training.params import FinetuneParams
 from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()

@@ -40,7 +40,7 @@ def describe_photo(
         "matches": [data_address(Image.fromarray(picture)) for picture in pictures],
     }
     if responses is None:
-        return page
+        return page | {"likeness": None}
     assignment, shares = responses
     return page | {
         "likeness": data_address(overlay(photo, shares)),
