@@ -219,8 +219,9 @@ def test_params_file_fits_every_section_and_each_key_has_a_comment() -> None:
 def test_every_section_belongs_to_dataclasses_of_stage_modules() -> None:
     for section, form in SECTIONS.items():
         assert dataclasses.is_dataclass(form)
-        shared = {"dataset": "vpr.datasets.params"}  # of no stage's own
-        assert form.__module__ == shared.get(section, f"stages.{section}")
+        # Of no stage's own, and too long for the file of its stage.
+        elsewhere = {"dataset": "vpr.datasets.params", "finetune": "vpr.training.params"}
+        assert form.__module__ == elsewhere.get(section, f"stages.{section}")
         assert getattr(import_module(form.__module__), form.__name__) is form
 
 
