@@ -38,7 +38,7 @@ berlin: setup
 
 # Two processes at once; passive: threads of one that wait do not spin on the other's core.
 test: setup $(STAMP)/requirements-dev.done
-	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile
+	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 sweep: setup
 	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)"

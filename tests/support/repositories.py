@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # which `make test` hands down
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "num_database: 160": "num_database: 12",
     "num_query: 120": "num_query: 8",
@@ -33,9 +34,9 @@ SMALL = {  # a dozen small images, so that a whole run takes seconds
 
 
 def dvc_environment() -> dict[str, str]:
-    """Environment of a command that finds this Python, and no setting of the user's."""
+    """Environment of a command that finds this Python, and no setting of the user's or make's."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in OF_MAKE},
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
