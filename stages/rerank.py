@@ -14,7 +14,7 @@ from vpr.runtime.entry import run_stage
 from pydantic import Field
 
 from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import Geometry, load_matcher
+from vpr.reranking.matcher import Geometry, Rules, load_matcher
 from vpr.reranking.reranking import rerank_candidates, score_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.predictions import load_retrieval, save_predictions
@@ -62,8 +62,7 @@ def rerank(
         points = points.only(load_kept(kept, num_keypoints=len(points.points)))
         scores = score_candidates(
             matcher, ranked, points, load_keypoints(query_keypoints),
-            top=params.top, ratio=params.ratio, geometry=params.geometry,
-            tolerance_px=params.tolerance_px,
+            top=params.top, rules=Rules(params.ratio, params.geometry, params.tolerance_px),
         )  # fmt: skip
         rate = scores.size / (time.monotonic() - start)
         print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)

@@ -60,7 +60,6 @@ COLOURS = '''
 
 import numpy as np
 
-from vpr.encoders.vgg16 import make_encoder
 from vpr.reranking.matcher import LocalPoints
 
 
@@ -72,7 +71,7 @@ class Colours:
         points = np.stack(np.mgrid[:rows, :columns], axis=-1).reshape(-1, 2).astype(np.float32)
         return LocalPoints(points, means, pixels.shape[:2])
 
-    def verify(self, query, database, *, ratio, geometry, tolerance_px):
+    def verify(self, query, database, rules):
         apart = np.abs(query.descriptors - database.descriptors).max(axis=1)
         return int((apart < 20).sum())
 

@@ -13,7 +13,7 @@ from stages.keypoints import keypoints
 from stages.rerank import rerank
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.reranking.matcher import LocalPoints, load_matcher
+from vpr.reranking.matcher import LocalPoints, Rules, load_matcher
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.reranking import rerank_candidates, score_candidates
 from vpr.reranking.verification import count_inliers
@@ -84,22 +84,22 @@ def seen_from_two_places(num_inliers: int, num_outliers: int) -> tuple[np.ndarra
 
 def test_the_inliers_are_those_that_a_known_homography_moved() -> None:
     first, second = seen_from_two_places(30, 20)
-    assert count_inliers(first, second, geometry="homography", tolerance_px=3) == 30
-    assert count_inliers(first[:30], second[:30], geometry="homography", tolerance_px=3) == 30
+    assert count_inliers(first, second, Rules(None, "homography", 3)) == 30
+    assert count_inliers(first[:30], second[:30], Rules(None, "homography", 3)) == 30
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_too_few_matches_are_no_inliers(count: int) -> None:
     first, second = seen_from_two_places(count, 0)
-    assert count_inliers(first, second, geometry="homography", tolerance_px=3) == 0
+    assert count_inliers(first, second, Rules(None, "homography", 3)) == 0
 
 
 def test_matches_that_define_no_homography_do_not_crash() -> None:
     same = np.full((20, 2), 7, np.float32)
     line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
-    assert count_inliers(same, same, geometry="homography", tolerance_px=3) == 0
-    assert 0 <= count_inliers(line, same, geometry="homography", tolerance_px=3) <= 20
-    assert 0 <= count_inliers(line, line[::-1], geometry="homography", tolerance_px=3) <= 20
+    assert count_inliers(same, same, Rules(None, "homography", 3)) == 0
+    assert 0 <= count_inliers(line, same, Rules(None, "homography", 3)) <= 20
+    assert 0 <= count_inliers(line, line[::-1], Rules(None, "homography", 3)) <= 20
 
 
 # Matches of two photos of the demo, one of them twice, on which OpenCV 5.0 asserts.
@@ -112,12 +112,12 @@ TWICE = (
 
 
 def test_matches_that_define_no_fundamental_matrix_are_no_inliers() -> None:
-    settings = {"geometry": "fundamental", "tolerance_px": 2.0}
+    rules = Rules(None, "fundamental", 2.0)
     first, second = (np.array(points, np.float32) for points in TWICE)
-    assert count_inliers(first, second, **settings) == 0
+    assert count_inliers(first, second, rules) == 0
     line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
     for points in (line, np.full((20, 2), 7, np.float32)):
-        assert 0 <= count_inliers(points, points[::-1], **settings) <= 20
+        assert 0 <= count_inliers(points, points[::-1], rules) <= 20
 
 
 RETRIEVAL = Predictions(
@@ -161,10 +161,10 @@ def seen_by_two_cameras(num_inliers: int, num_outliers: int) -> tuple[np.ndarray
 
 def test_a_fundamental_matrix_explains_a_scene_with_depth_that_no_homography_does() -> None:
     first, second = seen_by_two_cameras(60, 30)
-    count = count_inliers(first, second, geometry="fundamental", tolerance_px=1)
+    count = count_inliers(first, second, Rules(None, "fundamental", 1))
     assert 60 <= count <= 64  # an outlier may lie on its epipolar line by chance
-    assert count_inliers(first, second, geometry="homography", tolerance_px=1) < 30
-    assert count_inliers(first[:7], second[:7], geometry="fundamental", tolerance_px=1) == 0
+    assert count_inliers(first, second, Rules(None, "homography", 1)) < 30
+    assert count_inliers(first[:7], second[:7], Rules(None, "fundamental", 1)) == 0
 
 
 def texture(seed: int, width: int = 200, height: int = 150) -> Image.Image:
@@ -280,7 +280,7 @@ def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None
 def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
     run_stages("sift", 4, "r.npz")
     database, query = (load_keypoints(Path("keypoints") / side) for side in ("database", "query"))
-    settings = {"top": 4, "ratio": 0.9, "geometry": "homography", "tolerance_px": 3.0}
+    settings = {"top": 4, "rules": Rules(0.9, "homography", 3.0)}
     orders = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 0, 1, 3]])
     far = np.zeros((3, 4), np.float32)
     scores = score_candidates(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import Geometry, LocalPoints
+from vpr.reranking.matcher import LocalPoints, Rules
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.verification import count_inliers
 
@@ -44,22 +44,11 @@ class Sift:
             (pixels.shape[0], pixels.shape[1]),
         )
 
-    def verify(
-        self,
-        query: LocalPoints,
-        database: LocalPoints,
-        *,
-        ratio: float | None,
-        geometry: Geometry,
-        tolerance_px: float,
-    ) -> int:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> int:
         """Count the mutual matches that one geometry explains; by default with Lowe's ratio."""
         described = root_sift(query.descriptors), root_sift(database.descriptors)
-        pairs = match_mutually(*described, ratio=ratio or RATIO)
-        return count_inliers(
-            query.points[pairs[:, 0]], database.points[pairs[:, 1]],
-            geometry=geometry, tolerance_px=tolerance_px,
-        )  # fmt: skip
+        pairs = match_mutually(*described, ratio=rules.ratio or RATIO)
+        return count_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)
 
 
 def make_matcher() -> Sift:

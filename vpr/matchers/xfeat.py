@@ -13,7 +13,7 @@ import torch
 from kornia.feature.xfeat import XFeat as Network
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import Geometry, LocalPoints
+from vpr.reranking.matcher import LocalPoints, Rules
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.verification import count_inliers
 from vpr.runtime.hashing import check_sha256
@@ -53,22 +53,11 @@ class XFeat:
             (pixels.shape[0], pixels.shape[1]),
         )
 
-    def verify(
-        self,
-        query: LocalPoints,
-        database: LocalPoints,
-        *,
-        ratio: float | None,
-        geometry: Geometry,
-        tolerance_px: float,
-    ) -> int:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> int:
         """Count the mutual matches that one geometry explains; by default without a ratio test."""
         described = (points.descriptors.astype(np.float32) for points in (query, database))
-        pairs = match_mutually(*described, ratio=ratio or 1.0)
-        return count_inliers(
-            query.points[pairs[:, 0]], database.points[pairs[:, 1]],
-            geometry=geometry, tolerance_px=tolerance_px,
-        )  # fmt: skip
+        pairs = match_mutually(*described, ratio=rules.ratio or 1.0)
+        return count_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)
 
 
 def make_matcher() -> XFeat:

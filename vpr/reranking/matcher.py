@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,20 @@ class LocalPoints:
     size: tuple[int, int]
 
 
+class Rules(NamedTuple):
+    """Which points match, and which matches count.
+
+    Args:
+        ratio: Of the ratio test, see `vpr.reranking.matching`; None for the matcher's own.
+        geometry: What the matches of one scene obey.
+        tolerance_px: Largest distance at which a match is an inlier, in pixels.
+    """
+
+    ratio: float | None
+    geometry: Geometry
+    tolerance_px: float
+
+
 class Matcher(Protocol):
     """Two photos -> how surely they show the same place."""
 
@@ -42,23 +56,13 @@ class Matcher(Protocol):
             max_keypoints: How many to keep.
         """
 
-    def verify(
-        self,
-        query: LocalPoints,
-        database: LocalPoints,
-        *,
-        ratio: float | None,
-        geometry: Geometry,
-        tolerance_px: float,
-    ) -> int:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> int:
         """Count the matches that one geometry explains.
 
         Args:
             query: Points of a query.
             database: Points of a database image.
-            ratio: Of the ratio test, see `vpr.reranking.matching`; None for the matcher's own.
-            geometry: What the matches of one scene obey.
-            tolerance_px: Largest distance at which a match is an inlier, in pixels.
+            rules: What a match is.
         """
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vpr.reranking.keypoints import Keypoints
-from vpr.reranking.matcher import Geometry, Matcher
+from vpr.reranking.matcher import Matcher, Rules
 from vpr.retrieval.predictions import Predictions
 from vpr.runtime.progress import track
 
@@ -22,9 +22,7 @@ def score_candidates(
     query: Keypoints,
     *,
     top: int,
-    ratio: float | None,
-    geometry: Geometry,
-    tolerance_px: float,
+    rules: Rules,
 ) -> NDArray[np.int64]:
     """Count inliers between each query and its first candidates.
 
@@ -34,9 +32,7 @@ def score_candidates(
         database: Keypoints of the database.
         query: Keypoints of the queries.
         top: Candidates of each query; of a shorter ranking all.
-        ratio: Of the ratio test; None for the matcher's own.
-        geometry: What the matches of one scene obey.
-        tolerance_px: Of an inlier.
+        rules: What a match is.
 
     Returns:
         Shape (num_queries, min(top, top_k)).
@@ -50,12 +46,9 @@ def score_candidates(
 
     def verify(row: int) -> list[int]:
         return [
-            matcher.verify(
-                query.of(row), database.of(image),
-                ratio=ratio, geometry=geometry, tolerance_px=tolerance_px,
-            )
+            matcher.verify(query.of(row), database.of(image), rules)
             for image in candidates[row].tolist()
-        ]  # fmt: skip
+        ]
 
     # Queries on all cores, each sum on one thread: its order, and so the bits, stay the same.
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:

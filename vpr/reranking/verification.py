@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import Geometry
+from vpr.reranking.matcher import Rules
 
 MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
 CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
@@ -15,9 +15,7 @@ CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
 def count_inliers(
     first: NDArray[np.float32],
     second: NDArray[np.float32],
-    *,
-    geometry: Geometry,
-    tolerance_px: float,
+    rules: Rules,
 ) -> int:
     """Count the matches that one model explains, as MAGSAC++ finds it (Barath et al., CVPR 2020).
 
@@ -26,22 +24,21 @@ def count_inliers(
     Args:
         first: Points of the matches in one image, in pixels, shape (num_matches, 2).
         second: Points in the other, same shape.
-        geometry: `fundamental`: two views of any rigid scene; `homography`: of a plane, or from
-            one place.
-        tolerance_px: Largest distance in pixels at which a match is an inlier.
+        rules: Of them the geometry (`fundamental`: two views of any rigid scene; `homography`: of
+            a plane, or from one place) and the tolerance.
 
     Returns:
         The number of inliers; 0 where there are too few matches for a model, or none fits.
     """
-    if len(first) < MIN_MATCHES[geometry]:
+    if len(first) < MIN_MATCHES[rules.geometry]:
         return 0
     cv2.setRNGSeed(0)
     try:
-        if geometry == "homography":
-            _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, tolerance_px)
+        if rules.geometry == "homography":
+            _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, rules.tolerance_px)
         else:
             _, inliers = cv2.findFundamentalMat(
-                first, second, cv2.USAC_MAGSAC, tolerance_px, CONFIDENCE, MOST_ITERATIONS
+                first, second, cv2.USAC_MAGSAC, rules.tolerance_px, CONFIDENCE, MOST_ITERATIONS
             )
     except cv2.error as error:
         if "model.empty()" not in str(error):
