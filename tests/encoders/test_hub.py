@@ -264,9 +264,9 @@ def test_a_repository_in_torch_hubs_folder_runs_without_a_network(
 
 
 def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
-    maker = make_encoder(f"{folder}:colours(dim=2)")
-    with pytest.raises(ValueError, match=r"set pretrained\.weights to pretrained"):
-        maker.initial_state("random", 0)
+    given = {"encoder": "hub", "variant": f"{folder}:colours(dim=2)", "split": POOL, "seed": 0}
+    with pytest.raises(ValueError, match=r"trunk\.encoder = hub knows pretrained; set it to one"):
+        load_starting_model(Path("random"), **given)
     torch.save({"mix.weight": torch.zeros(2, 3)}, tmp_path / "own.pth")
     with pytest.raises(ValueError, match=r"takes no file of weights"):
         parse_checkpoint(tmp_path / "own.pth", encoder="hub", variant=f"{folder}:colours(dim=2)")

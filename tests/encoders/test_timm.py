@@ -22,6 +22,7 @@ from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
 from vpr.network.netvlad import NetVLAD
 from vpr.weights.checkpoints import parse_checkpoint
+from vpr.weights.starting_weights import load_starting_model
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -266,8 +267,11 @@ def test_a_model_that_is_not_there_is_told(variant: str | None, words: str) -> N
 
 
 def test_other_weights_by_name_are_told() -> None:
-    with pytest.raises(ValueError, match=r"weights = imagenet: timm knows `pretrained`"):
-        make_encoder("resnet10t").initial_state("imagenet", 0)
+    given = {"encoder": "timm", "variant": "resnet10t", "split": POOL, "seed": 0}
+    with pytest.raises(
+        ValueError, match=r"weights = imagenet: trunk\.encoder = timm knows pretrained and random"
+    ):
+        load_starting_model(Path("imagenet"), **given)
     with pytest.raises(ValueError, match=r"timm has no weights of mixer_s16_224"):
         make_encoder("mixer_s16_224").initial_state("pretrained", 0)
 

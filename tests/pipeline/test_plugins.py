@@ -23,6 +23,7 @@ class Grey(nn.Module):
 
 class Patches:
     origin = "a test's"
+    weights = ("random",)
     splits = ("mix", "pool")
     num_scales = 1
     values_per_pixel = 4

@@ -27,6 +27,7 @@ class DenseRootSiftEncoder:
     """Dense RootSIFT, which has no weights: all of it is frozen."""
 
     origin = "dense RootSIFT: no weights; the patent on SIFT expired in March 2020"
+    weights = ("random",)
     splits = (POOL,)
     num_scales = len(BINS_PX)
     values_per_pixel = 64  # eight orientation maps, padded, and what they are made by
@@ -44,12 +45,7 @@ class DenseRootSiftEncoder:
         return DIM, self.num_scales * (height_px // STEP_PX), width_px // STEP_PX
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """Give the scales and the step, for `random` alone, in which nothing is random."""
-        if weights != "random":
-            raise ValueError(
-                f"pretrained.weights = {weights}, but trunk.encoder = dense_rootsift takes no "
-                "weights: set pretrained.weights to random, or trunk.encoder to vgg16"
-            )
+        """Give the scales and the step, in which nothing is random."""
         state = DenseRootSift().state_dict()
         words = f"dense RootSIFT at {self.num_scales} scales: no weights, nothing random"
         return {PREFIX + name: tensor for name, tensor in state.items()}, words

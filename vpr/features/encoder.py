@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from vpr.runtime.package_weights import PackageWeights
+
 DRAWER = Path(__file__).parents[1] / "encoders"
 POOL = "pool"  # the split after the last layer: only what pools the local features trains
 PREFIX = "encoder."  # of the encoder's tensors in a model, as the reference has it
@@ -26,18 +28,27 @@ class Encoder(Protocol):
 
     The split names the first layer that trains. Names of tensors are the same in whichever part
     they are, so that a model's state does not depend on its split.
-
-    Attributes:
-        origin: What it is, whose weights it takes and their licences, in words.
-        splits: Allowed splits, by the layer's name; `POOL` is one of them.
-        num_scales: Maps of one image that stand one below the other in its local features.
-        values_per_pixel: Values that the frozen part holds at once for each pixel, at most.
     """
 
-    origin: str
-    splits: tuple[str, ...]
-    num_scales: int
-    values_per_pixel: int
+    @property
+    def origin(self) -> str:
+        """What it is, whose weights it takes and their licences, in words."""
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of weights that it knows, such as `random` and `imagenet`."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Allowed splits, by the layer's name; `POOL` is one of them."""
+
+    @property
+    def num_scales(self) -> int:
+        """Maps of one image that stand one below the other in its local features."""
+
+    @property
+    def values_per_pixel(self) -> int:
+        """Values that the frozen part holds at once for each pixel, at most."""
 
     def frozen(self, split: str) -> nn.Module:
         """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
@@ -49,17 +60,17 @@ class Encoder(Protocol):
         """Compute the shape (C, H', W') of what the frozen part makes of one image."""
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
-        """Find or draw weights that have a name, such as `random` or `imagenet`.
+        """Find or draw weights that have a name.
 
         Args:
-            weights: Their name.
+            weights: One of the names in `weights`.
             seed: Of what is drawn.
 
         Returns:
             Every tensor by its name in a model, and in words where they come from.
 
         Raises:
-            ValueError: If the encoder knows no weights of that name, or they are damaged.
+            ValueError: If they are damaged.
             OSError: If they are not on this machine and cannot be downloaded.
         """
 
@@ -137,3 +148,34 @@ def tensor_shapes(encoder: Encoder, split: str = POOL) -> dict[str, tuple[int, .
 def count_channels(encoder: Encoder) -> int:
     """Count the channels D of the whole encoder's local features."""
     return encoder.map_shape(POOL, 1, 1)[0]
+
+
+def draw_state(encoder: Encoder, seed: int) -> dict[str, Tensor]:
+    """Draw all tensors as the encoder's library initialises them, by their names in a model.
+
+    The global generator stays as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = encoder.frozen(POOL).state_dict()
+    return {PREFIX + name: tensor for name, tensor in state.items()}
+
+
+def load_package_state(encoder: Encoder, weights: PackageWeights) -> dict[str, Tensor]:
+    """Read the encoder's tensors from the file of a package; no code in it is run.
+
+    Raises:
+        OSError: If the package is not installed; the message has both ways out.
+        ValueError: If its file is another one.
+    """
+    try:
+        file = weights.find("pretrained.weights = imagenet")
+    except OSError as error:
+        name = Path(weights.file).name
+        raise OSError(
+            f"{error}; or put its file {name} into models/pretrained/ and set pretrained.weights "
+            f"to {name}"
+        ) from None
+    found = torch.load(file, map_location="cpu", weights_only=True)
+    names = {name: encoder.canonical(name) for name in found}
+    return {new: found[old] for old, new in names.items() if new is not None}

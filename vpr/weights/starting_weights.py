@@ -8,11 +8,8 @@ from vpr.features.encoder import load_encoder
 from vpr.features.model import Model
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
-NAMES = (
-    "random",
-    "imagenet",
-    "pretrained",
-)  # text files in models/pretrained that stand for weights
+# Text files in models/pretrained that stand for weights; an encoder knows some of them.
+NAMES = ("random", "imagenet", "pretrained")
 
 
 def load_starting_model(
@@ -34,7 +31,14 @@ def load_starting_model(
         OSError: If named weights are not on this machine and cannot be downloaded.
     """
     if path.name in NAMES:
-        state, words = load_encoder(encoder, variant).initial_state(path.name, seed)
+        maker = load_encoder(encoder, variant)
+        if path.name not in maker.weights:
+            raise ValueError(
+                f"pretrained.weights = {path.name}: trunk.encoder = {encoder} knows "
+                f"{' and '.join(maker.weights)}; set it to one of them, or to a file of "
+                "models/pretrained if the encoder takes one"
+            )
+        state, words = maker.initial_state(path.name, seed)
     else:
         found = parse_checkpoint(path, encoder=encoder, variant=variant)
         state, words = found.state, describe_checkpoint(found)
