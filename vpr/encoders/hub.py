@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import POOL, PREFIX
+from vpr.features.foreign_networks import Adopted, normalise, run_measured
 
 ALLOW = "VPR_ALLOW_HUB"
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
@@ -208,25 +209,18 @@ def _value(node: ast.expr) -> object:
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
-class _OfPixels(nn.Module):
-    """A model that sees images; its tensors keep its own names: the registries are its own."""
-
-    network: nn.Module
+class _OfPixels(Adopted):
+    """A model that sees images."""
 
     def __init__(self, network: nn.Module, form: Form) -> None:
-        super().__init__()
-        for registry in ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
-            self.__dict__[registry] = network.__dict__[registry]
-        self.__dict__["network"] = network  # not as a module, which would add to the names
+        super().__init__(network)
         self.form = form
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Descriptors (N, D, 1, 1) of RGB (N, H, W, 3), uint8, in the weights' precision."""
-        form = self.form
-        mean, std = (torch.tensor(v, device=pixels.device) for v in (form.mean, form.std))
-        images = pixels.float().div(255).sub(mean).div(std).permute(0, 3, 1, 2)
+        images = normalise(pixels, self.form.mean, self.form.std)
         precision = next((t.dtype for t in self.parameters()), torch.float32)
-        return _describe(self.network, _resize(images, form).to(precision))
+        return _describe(self.network, _resize(images, self.form).to(precision))
 
 
 def _resize(images: Tensor, form: Form) -> Tensor:
@@ -314,17 +308,9 @@ def _call(source: Source) -> object:
 def _measure(variant: str) -> tuple[int, int]:
     """Dimensions of the descriptor, and values held for each pixel, by one black image."""
     network, form = _load(variant), parse_source(variant).form
-    images = _resize(torch.zeros(1, 3, PROBE_PX, PROBE_PX), form)
-    sizes = [0]
-
-    def after(module: nn.Module, taken: tuple[Any, ...], given: object) -> None:
-        tensors = [one for one in (*taken, given) if isinstance(one, Tensor)]
-        sizes.append(sum(tensor.numel() for tensor in tensors))
-
-    leaves = [one for one in network.modules() if not any(True for _ in one.children())]
-    hooks = [module.register_forward_hook(after) for module in leaves]
-    with torch.device("cpu"), torch.no_grad():
-        dim = _describe(network, images).shape[1]
-    for hook in hooks:
-        hook.remove()
-    return dim, 2 * -(-max(sizes) // PROBE_PX**2) + 6
+    with torch.device("cpu"):
+        images = _resize(torch.zeros(1, 3, PROBE_PX, PROBE_PX), form)
+        made, values = run_measured(
+            network, lambda: _describe(network, images), num_pixels=PROBE_PX**2
+        )
+    return made.shape[1], values

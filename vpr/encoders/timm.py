@@ -12,9 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import POOL, PREFIX, draw_state
+from vpr.features.foreign_networks import (
+    Adopted,
+    find_chain,
+    keep_layers,
+    normalise,
+    run_measured,
+)
 
 Network = Any  # one of timm's, which has no types
-Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
 
 COUNTER = "num_batches_tracked"
 BEFORE_BLOCKS = ("patch_embed", "pos_drop", "patch_drop", "norm_pre")  # of a vision transformer
@@ -81,11 +87,7 @@ class TimmEncoder:
 
     @property
     def values_per_pixel(self) -> int:
-        """Twice the input and output of the widest layer, with the image beside them.
-
-        Twice, since a shortcut may be held as well. Attention is taken to be fused, as torch's
-        is: it holds no value for each pair of tokens.
-        """
+        """Computed for the model's own size of image."""
         return _values_per_pixel(self.name, self.layer)
 
     def frozen(self, split: str) -> nn.Module:
@@ -151,20 +153,7 @@ def make_encoder(variant: str | None) -> TimmEncoder:
     return TimmEncoder(name, layer or None)
 
 
-class _Part(nn.Module):
-    """Some layers of a network, which keep timm's names: the registries are the network's own."""
-
-    network: Network
-
-    def __init__(self, network: Network, plan: Plan) -> None:
-        super().__init__()
-        for registry in ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
-            self.__dict__[registry] = network.__dict__[registry]
-        self.__dict__["network"] = network  # not as a module, which would add to the names
-        self.plan = plan
-
-
-class _OfPixels(_Part):
+class _OfPixels(Adopted):
     """The layers before the one of number `last`."""
 
     def __init__(self, network: Network, plan: Plan, *, last: int) -> None:
@@ -173,16 +162,17 @@ class _OfPixels(_Part):
             (index,) = network.prune_intermediate_layers(indices=[plan.map_index])
             plan = plan._replace(map_index=index)
         elif plan.kind == "tokens":
-            _prune(network, (*BEFORE_BLOCKS, *kept), keep_own=True)
+            keep_layers(network, (*BEFORE_BLOCKS, *kept), keep_own=True)
         else:
-            _prune(network, kept)
-        super().__init__(network, plan)
+            keep_layers(network, kept)
+        super().__init__(network)
+        self.plan = plan
         self.kept = kept
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
         plan, network = self.plan, self.network
-        images = _crop(_normalise(pixels, plan), plan.patch_px)
+        images = _crop(normalise(pixels, plan.mean, plan.deviation), plan.patch_px)
         images = images.to(next(self.parameters()).dtype)
         if plan.kind == "whole":
             maps: Tensor = network.forward_intermediates(
@@ -198,13 +188,14 @@ class _OfPixels(_Part):
         return _to_map(tokens, width, 0 if is_last else plan.num_prefix, plan.num_prefix)
 
 
-class _OfMaps(_Part):
+class _OfMaps(Adopted):
     """The layers from the one of number `first` on."""
 
     def __init__(self, network: Network, plan: Plan, *, first: int) -> None:
         kept = plan.layers[first:]
-        _prune(network, kept)
-        super().__init__(network, plan)
+        keep_layers(network, kept)
+        super().__init__(network)
+        self.plan = plan
         self.kept = kept
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -244,35 +235,12 @@ def _run(network: nn.Module, layers: tuple[str, ...], values: Tensor) -> Tensor:
     return values
 
 
-def _normalise(pixels: Tensor, plan: Plan) -> Tensor:
-    """Shape (N, 3, H, W), float32, of RGB (N, H, W, 3)."""
-    mean = torch.tensor(plan.mean, device=pixels.device)
-    deviation = torch.tensor(plan.deviation, device=pixels.device)
-    return pixels.float().div(255).sub(mean).div(deviation).permute(0, 3, 1, 2)
-
-
 def _crop(images: Tensor, patch_px: tuple[int, int]) -> Tensor:
     """The middle of images, of whole patches."""
     for dim, patch in zip((2, 3), patch_px, strict=True):
         rest = images.shape[dim] % patch
         images = images.narrow(dim, rest // 2, images.shape[dim] - rest)
     return images
-
-
-def _prune(network: nn.Module, layers: tuple[str, ...], *, keep_own: bool = False) -> None:
-    """Take away all but some layers; `keep_own`: the network's own tensors stay as well."""
-    for name, module in list(network.named_modules()):
-        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
-        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
-        if above and not inside and (name or not keep_own):
-            module._parameters.clear()
-            module._buffers.clear()
-        if not above and not inside:
-            parent, _, child = name.rpartition(".")
-            try:
-                del network.get_submodule(parent)._modules[child]
-            except AttributeError:  # went with its parent
-                continue
 
 
 def _create(name: str, *, pretrained: bool = False) -> Network:
@@ -357,11 +325,12 @@ def _plan(name: str, layer: str | None) -> Plan:
         "whole", (), {}, len(infos) - 1, True, patch_px,
         getattr(network, "num_prefix_tokens", 0), tuple(own["mean"]), tuple(own["std"]),
     )  # fmt: skip
+    images = torch.zeros(1, 3, *size, device="meta")
     if type(network).forward_intermediates is VisionTransformer.forward_intermediates:
         blocks = tuple(f"blocks.{number}" for number in range(len(network.blocks)))
         splits = {block: number for number, block in enumerate(blocks) if number}
         plan = plan._replace(kind="tokens", layers=(*blocks, "norm"), splits=splits)
-    elif chain := _find_chain(network, torch.zeros(1, 3, *size, device="meta")):
+    elif chain := find_chain(network, images, lambda: _last_map(network, images)):
         plan = plan._replace(kind="chain", layers=chain, splits=_find_splits(network, chain, infos))
     return plan if layer is None else _end_at(plan, layer, infos, name)
 
@@ -398,55 +367,6 @@ def _find_splits(network: nn.Module, chain: tuple[str, ...], infos: list[str]) -
         if any(tensor.dim() > 1 for tensor in network.get_submodule(name).parameters()):
             splits[name] = place
     return splits
-
-
-def _find_chain(network: Network, images: Tensor) -> tuple[str, ...]:
-    """Find modules that make the map one after the other, as many as there are.
-
-    What one call gives and another takes is the same tensor if it is the same object that was not
-    written to in between; so the modules that are found make the map, whatever the model's own
-    code does beside them.
-
-    Returns:
-        Their names in order; none if the map is not made by modules alone.
-    """
-    best: dict[Key, tuple[str, ...]] = {_key(images): ()}
-    calls, made = _watch(network, images)
-    for name, taken, given in calls:
-        if taken in best and given != taken and len(best[taken]) >= len(best.get(given, ())):
-            best[given] = (*best[taken], name)
-    return best.get(_key(made), ())
-
-
-def _watch(network: Network, images: Tensor) -> tuple[list[tuple[str, Key, Key]], Tensor]:
-    """Calls of modules that make one tensor of one, in the order they end, and the last map."""
-    calls: list[tuple[str, Key, Key]] = []
-    waiting: list[Key | None] = []
-    alive: list[Any] = []  # so that no object takes another's place
-
-    def before(module: nn.Module, taken: tuple[Any, ...], more: dict[str, Any]) -> None:
-        alive.append(taken)
-        is_one = len(taken) == 1 and isinstance(taken[0], Tensor) and not more
-        waiting.append(_key(taken[0]) if is_one else None)
-
-    def after(module: nn.Module, taken: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401
-        alive.append(given)
-        key = waiting.pop()
-        if key is not None and isinstance(given, Tensor):
-            calls.append((names[module], key, _key(given)))
-
-    names = {module: name for name, module in network.named_modules()}
-    hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in names]
-    hooks += [module.register_forward_hook(after) for module in names]
-    try:
-        return calls, _last_map(network, images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _key(tensor: Tensor) -> Key:
-    return id(tensor), tensor._version
 
 
 def _last_map(network: Network, images: Tensor) -> Tensor:
@@ -493,20 +413,9 @@ def _map_shape(
 @lru_cache(maxsize=8)
 def _values_per_pixel(name: str, layer: str | None) -> int:
     part = _meta_part(name, layer, len(_plan(name, layer).layers))
-    own: tuple[int, int] = _meta_network(name).pretrained_cfg["input_size"][1:]
-    sizes = [0]
-
-    def after(module: nn.Module, taken: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401
-        tensors = [one for one in (*taken, given) if isinstance(one, Tensor)]
-        sizes.append(sum(tensor.numel() for tensor in tensors))
-
-    leaves = [module for module in part.modules() if not any(True for _ in module.children())]
-    hooks = [module.register_forward_hook(after) for module in leaves]
-    with torch.no_grad():
-        part(torch.zeros(1, *own, 3, dtype=torch.uint8, device="meta"))
-    for hook in hooks:
-        hook.remove()
-    return 2 * -(-max(sizes) // (own[0] * own[1])) + 6
+    height, width = _meta_network(name).pretrained_cfg["input_size"][1:]
+    pixels = torch.zeros(1, height, width, 3, dtype=torch.uint8, device="meta")
+    return run_measured(part, lambda: part(pixels), num_pixels=height * width)[1]
 
 
 def _load_pretrained(name: str) -> Network:

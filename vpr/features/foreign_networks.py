@@ -1,0 +1,152 @@
+"""Networks of other libraries: run under their own names, taken apart and measured by running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
+
+REGISTRIES = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
+
+
+class Adopted(nn.Module):
+    """A module whose tensors have a network's own names: the registries are the network's own.
+
+    Args:
+        network: The network; what it has at this time.
+    """
+
+    network: Any  # has methods of its own
+
+    def __init__(self, network: nn.Module) -> None:
+        """Share the registries."""
+        super().__init__()
+        for registry in REGISTRIES:
+            self.__dict__[registry] = network.__dict__[registry]
+        self.__dict__["network"] = network  # not as a module, which would add to the names
+
+
+def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
+    """Images (N, 3, H, W), float32, of RGB (N, H, W, 3), uint8.
+
+    Args:
+        pixels: The RGB.
+        mean: Of each channel, in [0, 1].
+        deviation: Of each channel, in [0, 1].
+    """
+    means, deviations = (torch.tensor(v, device=pixels.device) for v in (mean, deviation))
+    return pixels.float().div(255).sub(means).div(deviations).permute(0, 3, 1, 2)
+
+
+def run_measured(
+    network: nn.Module, run: Callable[[], Tensor], *, num_pixels: int
+) -> tuple[Tensor, int]:
+    """Run a network, and count the values that it holds at once for each pixel, at most.
+
+    Twice the input and output of the widest layer, since a shortcut may be held as well, with the
+    image beside them. Attention is taken to be fused, as torch's is: it holds no value for each
+    pair of tokens.
+
+    Args:
+        network: The network.
+        run: Runs it once.
+        num_pixels: Of the image that it is run on.
+
+    Returns:
+        What it made, and the count.
+    """
+    sizes = [0]
+
+    def after(module: nn.Module, taken: tuple[object, ...], given: object) -> None:
+        tensors = [one for one in (*taken, given) if isinstance(one, Tensor)]
+        sizes.append(sum(tensor.numel() for tensor in tensors))
+
+    leaves = [one for one in network.modules() if not any(True for _ in one.children())]
+    hooks = [module.register_forward_hook(after) for module in leaves]
+    with torch.no_grad():
+        made = run()
+    for hook in hooks:
+        hook.remove()
+    return made, 2 * -(-max(sizes) // num_pixels) + 6
+
+
+def keep_layers(network: nn.Module, layers: tuple[str, ...], *, keep_own: bool = False) -> None:
+    """Take away all but some layers.
+
+    Args:
+        network: Changed in place.
+        layers: Names of those that stay.
+        keep_own: Whether the network's own tensors, which no layer has, stay as well.
+    """
+    for name, module in list(network.named_modules()):
+        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
+        if above and not inside and (name or not keep_own):
+            module._parameters.clear()
+            module._buffers.clear()
+        if not above and not inside:
+            parent, _, child = name.rpartition(".")
+            try:
+                del network.get_submodule(parent)._modules[child]
+            except AttributeError:  # went with its parent
+                continue
+
+
+def find_chain(network: nn.Module, images: Tensor, run: Callable[[], Tensor]) -> tuple[str, ...]:
+    """Find modules that make a tensor of images one after the other, as many as there are.
+
+    What one call gives and another takes is the same tensor if it is the same object that was not
+    written to in between; so the modules that are found make the output, whatever the network's
+    own code does beside them.
+
+    Args:
+        network: The network.
+        images: What the first module takes.
+        run: Runs the network on them, and gives the output.
+
+    Returns:
+        Their names in order; none if the output is not made by modules alone.
+    """
+    best: dict[Key, tuple[str, ...]] = {_key(images): ()}
+    calls, made = _watch(network, run)
+    for name, taken, given in calls:
+        if taken in best and given != taken and len(best[taken]) >= len(best.get(given, ())):
+            best[given] = (*best[taken], name)
+    return best.get(_key(made), ())
+
+
+def _watch(
+    network: nn.Module, run: Callable[[], Tensor]
+) -> tuple[list[tuple[str, Key, Key]], Tensor]:
+    """Calls of modules that make one tensor of one, in the order they end, and the output."""
+    calls: list[tuple[str, Key, Key]] = []
+    waiting: list[Key | None] = []
+    alive: list[Any] = []  # so that no object takes another's place
+
+    def before(module: nn.Module, taken: tuple[Any, ...], more: dict[str, Any]) -> None:
+        alive.append(taken)
+        is_one = len(taken) == 1 and isinstance(taken[0], Tensor) and not more
+        waiting.append(_key(taken[0]) if is_one else None)
+
+    def after(module: nn.Module, taken: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401
+        alive.append(given)
+        key = waiting.pop()
+        if key is not None and isinstance(given, Tensor):
+            calls.append((names[module], key, _key(given)))
+
+    names = {module: name for name, module in network.named_modules()}
+    hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in names]
+    hooks += [module.register_forward_hook(after) for module in names]
+    try:
+        return calls, run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _key(tensor: Tensor) -> Key:
+    return id(tensor), tensor._version
