@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.hub_model import write_hub_model
 from vpr.encoders.hub import ALLOW, make_encoder, parse_source
 from vpr.features.encoder import POOL, count_channels, load_encoder, tensor_shapes
 from vpr.features.model import Model, load_model, save_model
@@ -15,67 +16,13 @@ from vpr.features.trunk import load_trunk
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 
-HUBCONF = '''
-"""What a published model looks like."""
-
-dependencies = ["torch"]
-
-import torch
-from layers import Colours
-
-
-def colours(dim=8, scale=1.0, name="plain", wrapped=False):
-    """Mean colour, mixed by a layer."""
-    torch.manual_seed(3)
-    model = Colours(dim, scale, name)
-    return torch.nn.DataParallel(model) if wrapped else model
-
-
-def nothing():
-    return "no model"
-
-
-def a_map():
-    return torch.nn.Conv2d(3, 4, 1)
-
-
-def broken(dim):
-    raise RuntimeError("Missing dependencies: pytorch_lightning")
-
-
-def asks():
-    raise EOFError("EOF when reading a line")
-
-
-def offline():
-    raise OSError("Name or service not known")
-'''
-LAYERS = '''
-import torch
-from torch import nn
-
-
-class Colours(nn.Module):
-    """Descriptors beside something else, as Bag-of-Queries gives them."""
-
-    def __init__(self, dim, scale, name):
-        super().__init__()
-        self.norm, self.mix = nn.BatchNorm2d(3), nn.Linear(3, dim)
-        self.scale, self.name = scale, name
-
-    def forward(self, images):
-        self.seen = images
-        found = self.mix(self.norm(images).mean(dim=(2, 3))) * self.scale
-        return (found, [found]) if self.name == "pair" else found
-'''
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model's repository, in a folder with a name of its own; foreign code is allowed."""
-    (tmp_path / "hubconf.py").write_text(HUBCONF)
-    (tmp_path / "layers.py").write_text(LAYERS)
+    write_hub_model(tmp_path)
     monkeypatch.setenv(ALLOW, "1")
     return tmp_path
 

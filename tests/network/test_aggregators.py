@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vpr.features.model import Model
-from vpr.network.aggregators import GeM, Whole, descriptor_width, first_gem, need_netvlad
+from vpr.network.aggregators import GeM, Whole, descriptor_width, first_gem
 from vpr.network.head import load_head
 
 
@@ -40,15 +40,17 @@ def test_a_linear_layer_sees_unit_features_as_in_cosplace() -> None:
     torch.testing.assert_close(layer(longer), layer(maps))
 
 
-def test_a_model_with_gem_is_read_back(seed: int = 7) -> None:
+def test_a_model_with_gem_is_read_back() -> None:
     for out_dim in (None, 3):
-        state = first_gem(128, out_dim=out_dim, seed=seed)
+        state = first_gem(128, out_dim=out_dim, seed=7)
         assert all(
             torch.equal(tensor, state[name])
-            for name, tensor in first_gem(128, out_dim=out_dim, seed=seed).items()
+            for name, tensor in first_gem(128, out_dim=out_dim, seed=7).items()
         )
         head = load_head(Model("dense_rootsift", None, "pool", state, "gem"))
-        assert head(torch.rand(1, 128, 2, 3)).shape == (1, out_dim or 128)
+        layer, maps = GeM(128, out_dim), torch.rand(1, 128, 2, 3)
+        layer.load_state_dict({name.removeprefix("pool."): t for name, t in state.items()})
+        assert torch.equal(head(maps), layer(maps)) and layer(maps).shape == (1, out_dim or 128)
         assert descriptor_width("gem", 128, num_clusters=64, out_dim=out_dim) == (out_dim or 128)
 
 
@@ -56,5 +58,6 @@ def test_none_passes_on_one_position_alone() -> None:
     torch.testing.assert_close(Whole()(torch.full((1, 4, 1, 1), 3.0)), torch.full((1, 4), 0.5))
     with pytest.raises(ValueError, match=r"finetune.aggregator = none: .* map of 2x3 positions"):
         Whole()(torch.rand(1, 4, 2, 3))
-    with pytest.raises(ValueError, match=r"utility.keep needs NetVLAD's clusters"):
-        need_netvlad(Whole(), key="utility.keep")
+    head = load_head(Model("dense_rootsift", None, "pool", {}, "none"))
+    with pytest.raises(ValueError, match=r"clusters are needed, .* set finetune\.aggregator to"):
+        head.netvlad()

@@ -50,21 +50,13 @@ class Whole(nn.Module):
         Raises:
             ValueError: If the maps have more than one position.
         """
-        check_whole(features.shape[2], features.shape[3])
+        height, width = features.shape[2:]
+        if (height, width) != (1, 1):
+            raise ValueError(
+                f"finetune.aggregator = none: the encoder makes a map of {height}x{width} "
+                "positions, not one descriptor: choose netvlad or gem"
+            )
         return functional.normalize(features.flatten(1), dim=1)
-
-
-def check_whole(height: int, width: int) -> None:
-    """Check whether a map is a descriptor already.
-
-    Raises:
-        ValueError: If it has more than one position.
-    """
-    if (height, width) != (1, 1):
-        raise ValueError(
-            f"finetune.aggregator = none: the encoder makes a map of {height}x{width} positions, "
-            "not one descriptor: choose netvlad or gem"
-        )
 
 
 def first_gem(dim: int, *, out_dim: int | None, seed: int) -> dict[str, Tensor]:
@@ -91,21 +83,6 @@ def make_pool(model: Model) -> nn.Module:
         raise ValueError("the model has no pool.centroids: it was never initialised")
     num_clusters, dim = state["pool.centroids"].shape
     return NetVLAD(num_clusters, dim, with_bias="pool.conv.bias" in state)
-
-
-def need_netvlad(pool: nn.Module, *, key: str) -> NetVLAD:
-    """Check whether a pool has clusters.
-
-    Args:
-        pool: A head's.
-        key: The parameter that asks for clusters, and its value.
-
-    Raises:
-        ValueError: If it has none.
-    """
-    if not isinstance(pool, NetVLAD):
-        raise ValueError(f"{key} needs NetVLAD's clusters: set finetune.aggregator to netvlad")
-    return pool
 
 
 def descriptor_width(aggregator: str, dim: int, *, num_clusters: int, out_dim: int | None) -> int:

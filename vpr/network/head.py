@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vpr.features.encoder import Encoder
 from vpr.features.model import Model
 from vpr.network.aggregators import make_pool
+from vpr.network.netvlad import NetVLAD
 
 
 class Head(nn.Module):
@@ -48,6 +49,19 @@ class Head(nn.Module):
         """Unit descriptors (N, D), float32, of stored features (N, C', H, W)."""
         descriptors: Tensor = self.pool(self.encode(features))
         return descriptors
+
+    def netvlad(self) -> NetVLAD:
+        """Give the pool to who needs its clusters.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        if not isinstance(self.pool, NetVLAD):
+            raise ValueError(
+                "NetVLAD's clusters are needed, and the model has none: set finetune.aggregator to "
+                "netvlad, or utility.keep to all"
+            )
+        return self.pool
 
 
 def load_head(model: Model) -> Head:

@@ -9,7 +9,7 @@ import torch
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
-from vpr.network.aggregators import check_whole, first_gem
+from vpr.network.aggregators import first_gem
 from vpr.network.clusters import initial_pool, sample_encoded
 from vpr.network.head import load_head
 
@@ -46,7 +46,11 @@ def start_model(
     """
     if aggregator != "netvlad":
         return _start_without_clusters(
-            replace(model, aggregator=aggregator), features, out_dim=descriptor_dim, seed=seed
+            replace(model, aggregator=aggregator),
+            features,
+            out_dim=descriptor_dim,
+            seed=seed,
+            device=device,
         )
     if "pool.centroids" in model.tensors:
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
@@ -68,7 +72,12 @@ def start_model(
 
 
 def _start_without_clusters(
-    model: Model, features: LocalFeatures, *, out_dim: int | None, seed: int
+    model: Model,
+    features: LocalFeatures,
+    *,
+    out_dim: int | None,
+    seed: int,
+    device: torch.device,
 ) -> tuple[Model, str]:
     if "pool.centroids" in model.tensors:
         raise ValueError(
@@ -76,7 +85,8 @@ def _start_without_clusters(
             "set it to netvlad, or use weights without a pool"
         )
     if model.aggregator == "none":
-        check_whole(*features.shapes.max(axis=0).tolist())
+        with torch.inference_mode():  # a map of more positions is refused before training
+            load_head(model).to(device)(features.maps([0]).to(device))
         return model, "no pool: the encoder's output is the descriptor"
     dim = count_channels(model.make_encoder())
     words = "" if out_dim is None else f" and a linear layer to {out_dim}, drawn from seed {seed}"

@@ -13,7 +13,6 @@ from torch.nn import functional
 from vpr.features.batches import positions_per_batch
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape, load_features
 from vpr.features.model import load_model
-from vpr.network.aggregators import need_netvlad
 from vpr.network.head import Head, load_head
 from vpr.runtime.device import find_device
 
@@ -32,7 +31,7 @@ def assign_positions(
         Shape (num_scales, H', W') for each image, in order.
     """
     head = head.to(device)
-    pool = need_netvlad(head.pool, key="utility.keep")
+    pool = head.netvlad()
     for run in batches_of_one_shape(features.shapes, max_area=positions_per_batch(device)):
         with torch.inference_mode():
             maps = head.encode(features.maps(run).to(device))
@@ -54,7 +53,7 @@ def load_cluster_maps(
         image, that is wins at least one position of it, shape (num_images, K).
     """
     head, stored = load_head(load_model(model)), load_features(features)
-    clusters = need_netvlad(head.pool, key="utility.keep").centroids
+    clusters = head.netvlad().centroids
     maps = list(assign_positions(head, stored, find_device()))
     present = np.zeros((len(maps), len(clusters)), dtype=bool)
     for image, won in enumerate(maps):

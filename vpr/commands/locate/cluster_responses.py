@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vpr.network.aggregators import need_netvlad
 from vpr.network.head import Head
 
 
@@ -29,7 +28,7 @@ def cluster_responses(
         Assignment (K, H', W'), which sums to 1 at each position, its mean over the scales, and
         shares (H', W'), the scales' sum, which sum to the dot product of the two descriptors.
     """
-    pool = need_netvlad(head.pool, key="a picture of clusters")
+    pool = head.netvlad()
     with torch.inference_mode():
         maps = head.encode(features)
         height, width = maps.shape[2:]

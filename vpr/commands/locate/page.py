@@ -32,20 +32,21 @@ def describe_photo(
         images: The database's images, by index.
     """
     photo = read_image(Path(located.photo), max_side_px=PHOTO_PX)
-    small = read_image(Path(located.photo), max_side_px=CLUSTER_PX)
     pictures = [read_image(images[match.image], max_side_px=MATCH_PX) for match in located.matches]
-    page = {
+    clusters = None
+    if responses is not None:
+        assignment, shares = responses
+        small = read_image(Path(located.photo), max_side_px=CLUSTER_PX)
+        clusters = {
+            "likeness": data_address(overlay(photo, shares)),
+            "pictures": [data_address(overlay(small, heat)) for heat in assignment],
+            "shares": assignment.mean(axis=(1, 2)).tolist(),
+        }
+    return {
         "located": located,
         "photo": data_address(Image.fromarray(photo)),
         "matches": [data_address(Image.fromarray(picture)) for picture in pictures],
-    }
-    if responses is None:
-        return page | {"likeness": None}
-    assignment, shares = responses
-    return page | {
-        "likeness": data_address(overlay(photo, shares)),
-        "clusters": [data_address(overlay(small, heat)) for heat in assignment],
-        "clusters_share": assignment.mean(axis=(1, 2)).tolist(),
+        "clusters": clusters,
     }
 
 
