@@ -1,0 +1,170 @@
+"""How the defaults were chosen: the image's size, the clusters, and the order of re-ranking.
+
+Run from the repository's root: `python -m bench.quality.choices`. It runs the pipeline in a
+temporary clone that shares this repository's cache, on the demo and, where the environment
+variable VPR_REAL_DATA names the folder it lies in, on `webcams_dev`; on nothing else, since
+settings are chosen here. It prints the tables of docs/encoders.md and docs/reranking.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.quality.results import RERANKED, WHITENED, data_sets
+from bench.shared import markdown
+from bench.shared.trials import run_trial, temporary_clone
+from vpr.places.positives import load_positives
+from vpr.reranking.keypoints import load_keypoints
+from vpr.reranking.matcher import Rules, load_matcher
+from vpr.reranking.matching import match_mutually
+from vpr.reranking.reranking import score_candidates
+from vpr.retrieval.predictions import load_predictions
+
+TOP = 20  # candidates, as `rerank.top`
+SIZES: tuple[tuple[int | None, int], ...] = (
+    (None, 16), (None, 32), (None, 64), (320, 16), (320, 32), (320, 64), (256, 64),
+)  # fmt: skip
+FOR_CHOOSING = ("Demo", "Webcams, day", "Webcams, night")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The first candidates of each query, and what was found of each.
+
+    Args:
+        cosines: Shape (num_queries, TOP), falling in each row.
+        correct: Whether a candidate is a positive, same shape.
+        counts: By name, same shape: `F` and `H` inliers, `matches` unverified.
+    """
+
+    cosines: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    counts: dict[str, NDArray[np.int64]]
+
+
+Order = Callable[[Candidates], NDArray[np.float64]]
+
+
+def _saturating(half: float, kind: str) -> Order:
+    return lambda one: one.cosines + one.counts[kind] / (one.counts[kind] + half)
+
+
+def _gated(one: Candidates) -> NDArray[np.float64]:
+    counts = one.counts["F"]
+    clear = (counts.max(axis=1) >= 20) & (counts.max(axis=1) >= 1.3 * counts[:, 0])
+    return np.where(clear[:, None], counts + 1e-6 * one.cosines, one.cosines)
+
+
+def _scaled(one: Candidates) -> NDArray[np.float64]:
+    low, high = (f(one.cosines, axis=1, keepdims=True) for f in (np.min, np.max))
+    most = one.counts["F"].max(axis=1, keepdims=True).clip(min=1)
+    return (one.cosines - low) / (high - low).clip(min=1e-9) + one.counts["F"] / most
+
+
+ORDERS: dict[str, Order] = {
+    "retrieval": lambda one: one.cosines,
+    "inliers of F alone": lambda one: one.counts["F"] + 1e-6 * one.cosines,
+    "gate: inliers of F if at least 20 and 1.3 times the first's": _gated,
+    "similarity scaled to 0..1 over the 20, plus inliers of F / most inliers": _scaled,
+    "**cosine + inliers of F / (inliers + 20)**": _saturating(20, "F"),
+    "the same with 50 in place of 20": _saturating(50, "F"),
+    "the same with inliers of a homography (6 px)": _saturating(20, "H"),
+    "the same with mutual matches, unverified": _saturating(20, "matches"),
+}
+
+
+class _Unverified:
+    """Counts mutual matches, in place of a matcher's verification."""
+
+    def verify(self, query, database, rules) -> int:  # type: ignore[no-untyped-def] # noqa: ANN001
+        described = (one.descriptors.astype(np.float32) for one in (query, database))
+        return len(match_mutually(*described, ratio=1.0))
+
+
+def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
+    """Run the pipeline up to re-ranking by XFeat's points, and count each kind of matches."""
+    run_trial(clone, parameters | RERANKED, target="rerank")
+    matcher = load_matcher("xfeat")
+    kinds = {
+        "F": (matcher, Rules(None, "fundamental", 2.0)),
+        "H": (matcher, Rules(None, "homography", 6.0)),
+        "matches": (_Unverified(), Rules(None, "fundamental", 2.0)),
+    }
+    with contextlib.chdir(clone):
+        retrieved = load_predictions(Path("data/predictions.npz"))
+        points = [load_keypoints(Path("data/keypoints") / side) for side in ("database", "query")]
+        positives = load_positives(Path("data/prepared/positives.npz")).toarray() > 0
+    counts = {
+        name: score_candidates(one, retrieved, *points, top=TOP, rules=rules)  # type: ignore[arg-type]
+        for name, (one, rules) in kinds.items()
+    }
+    indices = retrieved.indices[:, :TOP]
+    cosines = 1 - retrieved.distances[:, :TOP].astype(np.float64) ** 2 / 2
+    return Candidates(cosines, np.take_along_axis(positives, indices, axis=1), counts)
+
+
+def _right(one: Candidates, order: Order) -> NDArray[np.bool_]:
+    best = np.argmax(order(one), axis=1)  # the first of equals, as a stable sort
+    return one.correct[np.arange(len(best)), best]
+
+
+def tabulate_orders(clone: Path, sets: dict[str, dict[str, object]]) -> str:
+    """Recall@1 of each order, with queries gained and lost against the retrieval."""
+    found = {name: find_candidates(clone, parameters) for name, parameters in sets.items()}
+    rows = []
+    for title, order in ORDERS.items():
+        cells = [title]
+        for one in found.values():
+            before, after = _right(one, ORDERS["retrieval"]), _right(one, order)
+            gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+            cells.append(f"{after.mean():.3f}" + (f" (+{gained} -{lost})" if gained + lost else ""))
+        rows.append(cells)
+    return markdown.table(["order", *found], rows)
+
+
+def tabulate_sizes(clone: Path, sets: dict[str, dict[str, object]]) -> str:
+    """Recall@1/5/10 by the image's size and clusters, for two seeds of k-means; and whitened."""
+    rows = []
+    for side, clusters in SIZES:
+        rows.append([side or "as it is", clusters, *_cells(clone, sets, side, clusters, {})])
+    rows.append(["320, whitened to 64", 64, *_cells(clone, sets, 320, 64, WHITENED)])
+    return markdown.table(["longer side", "clusters", *sets], rows)
+
+
+def _cells(
+    clone: Path,
+    sets: dict[str, dict[str, object]],
+    side: int | None,
+    clusters: int,
+    more: dict[str, object],
+) -> list[str]:
+    cells = []
+    for parameters in sets.values():
+        texts = []
+        for seed in (0, 1):
+            changed = {
+                "trunk.max_side_px": side, "finetune.num_clusters": clusters, "finetune.seed": seed,
+            }  # fmt: skip
+            found = run_trial(clone, parameters | changed | more, target="evaluate")
+            texts.append("/".join(f"{found[f'recall@{n}']:.3f}" for n in (1, 5, 10)))
+        cells.append(", ".join(texts))
+    return cells
+
+
+def main() -> None:
+    """Print both tables."""
+    sets = {one.name: one.parameters for one in data_sets() if one.name in FOR_CHOOSING}
+    hard: dict[str, dict[str, object]] = {"Demo, `difficulty: 0.9`": {"sample.difficulty": 0.9}}
+    with temporary_clone() as clone:
+        print(tabulate_orders(clone, sets | hard), flush=True)
+        print(tabulate_sizes(clone, sets))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Seconds for each image that an encoder takes, and what folding and the memory's layout are worth.
+
+`python -m bench.speed.encoders` prints the table of docs/encoders.md: random pixels of 640x480,
+batches of four, random weights (of which the time does not depend), the ways taking turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from bench.shared import markdown
+from bench.shared.measuring import interleaved, machine
+from vpr.features.encoder import POOL, Encoder, load_encoder
+
+BATCH, HEIGHT_PX, WIDTH_PX = 4, 480, 640
+PRECISIONS = (torch.float32, torch.bfloat16)
+# What a row is called, the encoder, whether it is folded, and laid out with channels last.
+WAYS = (
+    ("EfficientNet-Lite0 up to stride 16, as timm builds it", "efficientnet_lite", False, False),
+    ("channels_last", "efficientnet_lite", False, True),
+    ("BatchNorm folded", "efficientnet_lite", True, False),
+    ("both (what the trunk does)", "efficientnet_lite", True, True),
+    ("XFeat's dense map", "xfeat", True, True),
+    ("VGG16 up to conv5_3", "vgg16", True, True),
+)
+
+
+def make_part(encoder: Encoder, *, precision: torch.dtype, folded: bool, last: bool) -> nn.Module:
+    """Make a whole encoder with random weights, ready to run."""
+    part = encoder.frozen(POOL)
+    state, _ = encoder.initial_state("random", 0)
+    part.load_state_dict({name.removeprefix("encoder."): state[name] for name in state})
+    if folded:
+        encoder.fold(part)
+    layout = torch.channels_last if last else torch.contiguous_format
+    return part.eval().to(precision).to(memory_format=layout)
+
+
+def run_once(part: nn.Module, pixels: torch.Tensor) -> None:
+    """Compute the maps of a batch."""
+    with torch.inference_mode():
+        part(pixels)
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    source = torch.Generator().manual_seed(0)
+    shape = (BATCH, HEIGHT_PX, WIDTH_PX, 3)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
+    runs: dict[str, Callable[[], object]] = {}
+    for title, name, folded, last in WAYS:
+        for precision in PRECISIONS:
+            part = make_part(
+                load_encoder(name, None), precision=precision, folded=folded, last=last
+            )
+            runs[f"{title}, {precision}"] = partial(run_once, part, pixels)
+    for run in runs.values():
+        run()
+    seconds = interleaved(runs, repeats=5)
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    rows = [
+        [title, *(f"{seconds[f'{title}, {precision}'] / BATCH:.3f}" for precision in PRECISIONS)]
+        for title, *_ in WAYS
+    ]
+    print(markdown.table(["seconds for each image", "float32", "bfloat16"], rows))
+
+
+if __name__ == "__main__":
+    main()
