@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench.quality.results import RERANKED, WHITENED, data_sets
 from bench.shared import markdown
 from bench.shared.trials import run_trial, temporary_clone
-from vpr.places.positives import load_positives
+from vpr.places.positives import load_positives, positives_of
 from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.matcher import Rules, load_matcher
 from vpr.reranking.matching import match_mutually
@@ -99,14 +99,17 @@ def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
     with contextlib.chdir(clone):
         retrieved = load_predictions(Path("data/predictions.npz"))
         points = [load_keypoints(Path("data/keypoints") / side) for side in ("database", "query")]
-        positives = load_positives(Path("data/prepared/positives.npz")).toarray() > 0
+        positives = load_positives(Path("data/prepared/positives.npz"))
     counts = {
         name: score_candidates(one, retrieved, *points, top=TOP, rules=rules)  # type: ignore[arg-type]
         for name, (one, rules) in kinds.items()
     }
-    indices = retrieved.indices[:, :TOP]
+    correct = [
+        np.isin(row[:TOP], positives_of(positives, query))
+        for query, row in enumerate(retrieved.indices)
+    ]
     cosines = 1 - retrieved.distances[:, :TOP].astype(np.float64) ** 2 / 2
-    return Candidates(cosines, np.take_along_axis(positives, indices, axis=1), counts)
+    return Candidates(cosines, np.array(correct), counts)
 
 
 def _right(one: Candidates, order: Order) -> NDArray[np.bool_]:

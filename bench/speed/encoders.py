@@ -36,6 +36,9 @@ def make_part(encoder: Encoder, *, precision: torch.dtype, folded: bool, last: b
     part.load_state_dict({name.removeprefix("encoder."): state[name] for name in state})
     if folded:
         encoder.fold(part)
+    if not last:  # pixels come with channels last, and convolutions keep what they get
+        first = next(one for one in part.modules() if isinstance(one, nn.Conv2d))
+        first.register_forward_pre_hook(lambda module, taken: (taken[0].contiguous(),))
     layout = torch.channels_last if last else torch.contiguous_format
     return part.eval().to(precision).to(memory_format=layout)
 
