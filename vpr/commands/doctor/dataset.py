@@ -21,9 +21,8 @@ from vpr.commands.doctor.places import (
     check_places,
     check_query_positives,
     check_training_positives,
+    read_truth,
 )
-from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import choose_radius
 
 OF_PICTURES = (
     check_missing, check_decoding, check_duplicates, check_sizes, check_conversions, check_darkness,
@@ -56,12 +55,11 @@ def check_set(
     Yields:
         One finding after the other; a single one if the ground truth cannot be read.
     """
-    try:
-        truth = parse_set(folder, index)
-        radius_m = choose_radius(truth, asked_radius_m)
-    except (ValueError, OSError) as error:
-        yield Finding("ground truth", str(error), ok=False)
+    read = read_truth(folder, index, asked_radius_m)
+    if isinstance(read, Finding):
+        yield read
         return
+    truth, radius_m = read
     yield check_counts(truth, radius_m)
     places = list(check_places(truth, radius_m, crs))
     yield from places

@@ -27,6 +27,23 @@ def check_places(truth: GroundTruth, radius_m: float, crs: str | None) -> Iterat
     yield from map(_as_finding, check_set(truth, radius_m=radius_m, crs=crs))
 
 
+def read_truth(
+    folder: Path, index: str | None, asked_radius_m: float | None
+) -> tuple[GroundTruth, float] | Finding:
+    """Read the ground truth and the radius, or say why that cannot be.
+
+    Args:
+        folder: The data set's folder.
+        index: Its ground truth, as `find_index` takes it.
+        asked_radius_m: `prepare.radius_m`.
+    """
+    try:
+        truth = parse_set(folder, index)
+        return truth, choose_radius(truth, asked_radius_m)
+    except (ValueError, OSError) as error:
+        return Finding("ground truth", str(error), ok=False)
+
+
 def check_quickly(
     folder: Path, index: str | None, *, crs: str | None, asked_radius_m: float | None
 ) -> Iterator[Finding]:
@@ -38,12 +55,11 @@ def check_quickly(
         crs: `dataset.crs`.
         asked_radius_m: `prepare.radius_m`.
     """
-    try:
-        truth = parse_set(folder, index)
-        radius_m = choose_radius(truth, asked_radius_m)
-    except (ValueError, OSError) as error:
-        yield Finding("ground truth", str(error), ok=False)
+    read = read_truth(folder, index, asked_radius_m)
+    if isinstance(read, Finding):
+        yield read
         return
+    truth, radius_m = read
     yield from check_places(truth, radius_m, crs)
 
 
