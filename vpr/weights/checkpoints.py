@@ -9,19 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX, Encoder, load_encoder
+from vpr.features.encoder import PREFIX, load_encoder
 from vpr.weights.checkpoint_files import read_checkpoint
 from vpr.weights.checkpoint_fit import expected_shapes, find_problems
+from vpr.weights.checkpoint_names import rename_tensors
 from vpr.weights.numpy_pickles import NumberArray
 
 # How others name the parts: deep-visual-geo-localization-benchmark and torchvision.
-PARTS = {"backbone": "encoder", "features": "encoder", "aggregation": "pool"}
-OURS = (PREFIX, "pool.", "WPCA.")
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
-# Components that wrapping adds to names: DataParallel's and averaging's, torch.compile's.
-WRAPPERS = ("module", "_orig_mod")
-OUTER = ("model", "net")  # attributes that hold the network in a Lightning module and others
-COUNTERS = ("n_averaged",)  # of torch.optim.swa_utils.AveragedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +91,7 @@ def parse_checkpoint(
     inner = content if key is None else content[key]
     if not isinstance(inner, Mapping):
         raise ValueError(f"{path}: {key}: expected tensors by name, found {type(inner).__name__}")
-    found, sources, problems = _rename(inner, maker)
+    found, sources, problems = rename_tensors(inner, maker)
     problems += find_problems(found, sources, maker=maker)
     if problems:
         words = "\n  ".join(problems)
@@ -146,37 +141,6 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
         ]
     parts += [f"{key} {value}" for key, value in checkpoint.notes.items()]
     return f"{checkpoint.form}: " + ", ".join(parts)
-
-
-def _rename(
-    inner: Mapping[object, Any], maker: Encoder
-) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Name values as the reference does; also the file's names by those, and bad names."""
-    names = [name for name in inner if isinstance(name, str) and name not in COUNTERS]
-    problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
-    if any(name.startswith("features.") for name in names):  # torchvision's whole VGG16
-        names = [name for name in names if not name.startswith("classifier.")]
-    sources: dict[str, str] = {}
-    for name in names:
-        canonical = _canonical(name, maker)
-        if canonical is None:
-            continue
-        if canonical in sources:
-            problems.append(f"{canonical}: is there twice, as {sources[canonical]} and {name}")
-        sources[canonical] = name
-    return {name: inner[source] for name, source in sources.items()}, sources, problems
-
-
-def _canonical(name: str, maker: Encoder) -> str | None:
-    """Strip from a name what wrapping the network added; None if the tensor is not used."""
-    parts = [part for part in name.split(".") if part not in WRAPPERS] or [name]
-    while len(parts) > 1 and parts[0] in OUTER:
-        parts = parts[1:]
-    whole = ".".join(parts)
-    if parts[0] in PARTS and (known := maker.canonical(whole)) != whole:
-        return known  # the encoder has a part of that name itself
-    plain = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
-    return plain if plain.startswith(OURS) else maker.canonical(plain)
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
