@@ -38,7 +38,7 @@ def keypoints(*, images: Path, keypoints: Path) -> None:
     files = list_images(images) if matcher else []
     found = (
         matcher.detect(
-            read_image(file, max_side_px=params.max_side_px), max_keypoints=params.max_keypoints
+            read_image(file, scale_to=params.max_side_px), max_keypoints=params.max_keypoints
         )
         for file in files
         if matcher

@@ -16,10 +16,13 @@ from vpr.features.extraction import store_features
 from vpr.features.model import load_model
 from vpr.features.trunk import load_trunk
 from vpr.places.images import list_images, read_image
+from vpr.places.pixels import ScaleTo
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint
+
+Side = Annotated[int, Field(ge=32)]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,21 @@ class TrunkParams:
     model: str | None
     trainable_from: str | int
     precision: Literal["float32", "bfloat16", "float16"]
-    max_side_px: Annotated[int, Field(ge=32)] | None
+    max_side_px: Side | None
+    image_size: tuple[Side, Side] | None
+
+    def __post_init__(self) -> None:
+        """Refuse two sizes at once."""
+        if self.max_side_px is not None and self.image_size is not None:
+            raise ValueError(
+                f"trunk.max_side_px = {self.max_side_px} and trunk.image_size = "
+                f"{list(self.image_size)}: set one of them to null"
+            )
+
+    @property
+    def scale_to(self) -> ScaleTo:
+        """What images are scaled to before the network sees them."""
+        return self.image_size or self.max_side_px
 
 
 def trunk(*, images: Path, frozen: Path, features: Path) -> None:
@@ -43,12 +60,12 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     """
     params, device = load_params("trunk", TrunkParams), find_device()
     key = fingerprint(params, inputs=(images, frozen), device=device)
-    read = partial(read_image, max_side_px=params.max_side_px)
+    read = partial(read_image, scale_to=params.scale_to)
     with built_aside(features, key=key) as (aside,):
         network = load_trunk(load_model(frozen), getattr(torch, params.precision))
         store_features(
             aside, network, list_images(images), read,
-            max_side_px=params.max_side_px, device=device,
+            scale_to=params.scale_to, device=device,
         )  # fmt: skip
 
 

@@ -29,14 +29,12 @@ from vpr.runtime.device import find_device
 from vpr.weights.starting_weights import load_starting_model
 
 
-def start(weights: Path, photos: Sequence[Path], max_side_px: int | None) -> Model:
+def start(weights: Path, photos: Sequence[Path], scale_to: int | None) -> Model:
     """The network before training, its clusters from at most 64 photos in float32."""
     some = photos[:: -(-len(photos) // PHOTOS_AT_ONCE)]
     model, _ = load_starting_model(weights, encoder="vgg16", variant=None, split="conv5_1", seed=0)
     device = find_device()
-    blocks = extract_photos(
-        model, some, precision=torch.float32, max_side_px=max_side_px, device=device
-    )
+    blocks = extract_photos(model, some, precision=torch.float32, scale_to=scale_to, device=device)
     clusters = len(model.tensors.get("pool.centroids", range(16)))
     started, origin = start_model(
         model, next(blocks), aggregator="netvlad", num_clusters=clusters, descriptor_dim=None,
@@ -50,13 +48,11 @@ def describe(
     model: Model,
     photos: Sequence[Path],
     precision: torch.dtype,
-    max_side_px: int | None,
+    scale_to: int | None,
 ) -> NDArray[np.float32]:
     """Descriptors of photos, with trunk and head in a precision."""
     device, head = find_device(), load_head(model)
-    blocks = extract_photos(
-        model, photos, precision=precision, max_side_px=max_side_px, device=device
-    )
+    blocks = extract_photos(model, photos, precision=precision, scale_to=scale_to, device=device)
     return np.concatenate([describe_photos(head, block, device) for block in blocks])
 
 

@@ -65,7 +65,7 @@ def _peaks(sizes: tuple[int, ...]) -> dict[str, float]:
 def _describe(model: Model, photos: list[Path], precision: torch.dtype) -> None:
     trunk, head = load_trunk(model, precision), load_head(model)
     sizes = [SIZE_PX[::-1]] * len(photos)
-    read = partial(read_image, max_side_px=None)
+    read = partial(read_image, scale_to=None)
     for maps in extract_features(trunk, photos, sizes, read, CPU):
         with torch.inference_mode():
             head(maps)

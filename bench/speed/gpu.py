@@ -79,7 +79,7 @@ def _decoding_rate() -> float:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         photos = draw_photos(Path(folder) / "set", num_photos=64) * 8
         start = time.perf_counter()
-        list(pool.map(partial(read_image, max_side_px=None), photos))
+        list(pool.map(partial(read_image, scale_to=None), photos))
         return len(photos) / (time.perf_counter() - start)
 
 

@@ -79,7 +79,7 @@ def _triplets(num_photos: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
     trunk = load_trunk(model, precision)
-    read = partial(read_image, max_side_px=None)
+    read = partial(read_image, scale_to=None)
     with FeatureWriter(folder) as writer:
         for maps in extract_features(trunk, photos, [SIZE_PX[::-1]] * len(photos), read, CPU):
             writer.append(maps)

@@ -35,7 +35,7 @@ def test_the_plain_loop_describes_and_trains_as_the_pipeline(photos: list[Path])
     model = random_model()
     plain, head = PlainNetwork(model.tensors), load_head(model)
     trunk = load_trunk(model, torch.float32)
-    pixels = np.stack([read_image(photo, max_side_px=None) for photo in photos])
+    pixels = np.stack([read_image(photo, scale_to=None) for photo in photos])
     with torch.inference_mode():
         maps = trunk(torch.from_numpy(pixels))
     rows = head(maps.clone())

@@ -250,7 +250,7 @@ def test_the_disk_that_a_run_fills_is_added_up(
     Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
     given = {
         "maker": make_encoder(), "split": "conv5_1",
-        "precision": torch.bfloat16, "max_side_px": None,
+        "precision": torch.bfloat16, "scale_to": None,
     }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
     # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.

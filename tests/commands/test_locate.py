@@ -149,7 +149,7 @@ def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
     (ranked,) = rank_photos(
         load_model(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
         whitened=database,
-        precision=getattr(torch, trunk.precision), max_side_px=None, top=1, with_responses=True,
+        precision=getattr(torch, trunk.precision), scale_to=None, top=1, with_responses=True,
     )  # fmt: skip
     assert ranked.responses is not None
     assignment, shares = ranked.responses
@@ -360,7 +360,7 @@ def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
         ("stages: {trunk_db: {params: {params.yaml: {trunk: 5}}}}", "trunk_db: trunk = 5: Input"),
         (
             "stages: {trunk_db: {params: {params.yaml: {trunk: {encoder: vgg16, model: null, "
-            "trainable_from: 24, precision: 7, max_side_px: null}}}}}",
+            "trainable_from: 24, precision: 7, max_side_px: null, image_size: null}}}}}",
             r"trunk_db: trunk\.precision = 7: Input should be 'float32'",
         ),
     ],

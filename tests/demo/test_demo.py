@@ -34,7 +34,7 @@ def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
         maps = [
             torch.cat([head.encode(part) for part in extract_features(
                 trunk, files, [(192, 256)] * len(files),
-                lambda file: read_image(file, max_side_px=None), torch.device("cpu"),
+                lambda file: read_image(file, scale_to=None), torch.device("cpu"),
             )])
             for files in sides
         ]  # fmt: skip

@@ -61,7 +61,7 @@ def test_local_features_do_not_depend_on_how_many_threads_decode(
 
     def read(photo: Path) -> NDArray[np.uint8]:
         time.sleep(delays[int(photo.stem)])  # so that threads finish in another order
-        return read_image(photo, max_side_px=None)
+        return read_image(photo, scale_to=None)
 
     found = []
     for count in (1, 2, 5):
@@ -73,7 +73,7 @@ def test_local_features_do_not_depend_on_how_many_threads_decode(
 
 def store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
     trunk = load_trunk(model, precision)
-    read = partial(read_image, max_side_px=None)
+    read = partial(read_image, scale_to=None)
     with FeatureWriter(folder) as writer:
         for maps in extract_features(trunk, photos, SIZES, read, CPU):
             writer.append(maps)
@@ -151,7 +151,7 @@ def test_decoding_runs_ahead_by_few_batches_only(
 
     def read(photo: Path) -> np.ndarray:
         seen.append(photo)
-        return read_image(photo, max_side_px=None)
+        return read_image(photo, scale_to=None)
 
     many = photos[:3] * 4
     maps = extract_features(
@@ -160,7 +160,7 @@ def test_decoding_runs_ahead_by_few_batches_only(
     first = next(maps)
     assert len(seen) <= 4  # the one given and three that wait
     for photo, pixels in zip(many, [first, *maps], strict=True):
-        assert np.array_equal(pixels[0].numpy(), read_image(photo, max_side_px=None))
+        assert np.array_equal(pixels[0].numpy(), read_image(photo, scale_to=None))
 
 
 def test_float16_on_a_cpu_is_refused_and_slow_bfloat16_announced(

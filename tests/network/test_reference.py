@@ -102,7 +102,7 @@ def literal(photos: list[Path]) -> np.ndarray:
 
 def ours(state: dict[str, torch.Tensor], photos: list[Path], device: torch.device) -> np.ndarray:
     model = Model("vgg16", None, "conv5_1", state)
-    blocks = extract_photos(model, photos, precision=torch.float32, max_side_px=None, device=device)
+    blocks = extract_photos(model, photos, precision=torch.float32, scale_to=None, device=device)
     head = load_head(model)
     return np.concatenate([describe_photos(head, features, device) for features in blocks])
 

@@ -30,22 +30,22 @@ def close(pixels: np.ndarray, colour: tuple[int, int, int]) -> bool:
 def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     suffix = "jpg" if mode in ("RGB", "L", "CMYK") else "png"
     RED.convert(mode).save(tmp_path / f"a.{suffix}")
-    pixels = read_image(tmp_path / f"a.{suffix}", max_side_px=None)
+    pixels = read_image(tmp_path / f"a.{suffix}", scale_to=None)
     assert pixels.shape == (20, 40, 3)
     assert pixels.dtype == np.uint8
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     Image.fromarray(np.full((20, 40), 32896, dtype=np.uint16)).save(tmp_path / "a.png")
-    assert close(read_image(tmp_path / "a.png", max_side_px=None), (128, 128, 128))
+    assert close(read_image(tmp_path / "a.png", scale_to=None), (128, 128, 128))
 
 
 def test_exif_rotation_is_applied_to_pixels_and_size(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     RED.save(tmp_path / "a.jpg", exif=exif)
-    assert read_image(tmp_path / "a.jpg", max_side_px=None).shape == (40, 20, 3)
-    assert read_size(tmp_path / "a.jpg", max_side_px=None) == (40, 20)
+    assert read_image(tmp_path / "a.jpg", scale_to=None).shape == (40, 20, 3)
+    assert read_size(tmp_path / "a.jpg", scale_to=None) == (40, 20)
 
 
 def exif_block(orientation: int, *, kind: int, count: int, value: bytes) -> bytes:
@@ -70,15 +70,15 @@ def test_pixels_turn_by_the_orientation_whatever_else_the_exif_data_say(
     file = tmp_path / "a.jpg"
     Image.fromarray(QUARTERS).save(file, exif=UNWRITABLE[kind], quality=95)
     assert check_image(file) == ".jpg"
-    pixels = read_image(file, max_side_px=None)
-    assert pixels.shape[:2] == (32, 16) == read_size(file, max_side_px=None)
+    pixels = read_image(file, scale_to=None)
+    assert pixels.shape[:2] == (32, 16) == read_size(file, scale_to=None)
     assert close(pixels[2:6, 10:14], (255, 255, 255))  # turned by a quarter to the right
     assert close(pixels[2:6, 2:6], (0, 0, 0))
 
 
 def test_damaged_exif_data_turn_nothing(tmp_path: Path) -> None:
     Image.fromarray(QUARTERS).save(tmp_path / "a.jpg", exif=b"Exif\0\0no directory", quality=95)
-    assert read_image(tmp_path / "a.jpg", max_side_px=None).shape[:2] == (16, 32)
+    assert read_image(tmp_path / "a.jpg", scale_to=None).shape[:2] == (16, 32)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -95,9 +95,9 @@ def test_every_format_is_turned_once(tmp_path: Path, orientation: int) -> None:
     picture.save(tmp_path / "a.png", exif=exif)
     picture.save(tmp_path / "a.webp", exif=exif, lossless=True)
     for name in ("a.tif", "a.png", "a.webp"):
-        pixels = read_image(tmp_path / name, max_side_px=None)
+        pixels = read_image(tmp_path / name, scale_to=None)
         np.testing.assert_array_equal(pixels, turns[orientation], err_msg=name)
-        assert read_size(tmp_path / name, max_side_px=None) == pixels.shape[:2]
+        assert read_size(tmp_path / name, scale_to=None) == pixels.shape[:2]
         check_image(tmp_path / name)
 
 
@@ -114,16 +114,16 @@ def test_deep_pictures_are_scaled_by_the_range_that_they_fill(
 ) -> None:
     rows = np.repeat(np.array([levels]), 4, axis=0).astype(kind)
     Image.fromarray(rows).save(tmp_path / "a.tif")
-    pixels = read_image(tmp_path / "a.tif", max_side_px=None)
+    pixels = read_image(tmp_path / "a.tif", scale_to=None)
     for column, level in enumerate((0, 127, 255)):
         assert close(pixels[:, column], (level, level, level))
 
 
 def test_a_picture_that_says_what_is_white_may_be_dark(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">HH", 0, 1028))
-    assert read_image(tmp_path / "a.pgm", max_side_px=None)[0, :, 0].tolist() == [0, 4]
+    assert read_image(tmp_path / "a.pgm", scale_to=None)[0, :, 0].tolist() == [0, 4]
     (tmp_path / "b.pgm").write_bytes(b"P5 2 1 1023\n" + struct.pack(">HH", 0, 1023))
-    assert read_image(tmp_path / "b.pgm", max_side_px=None)[0, :, 0].tolist() == [0, 255]
+    assert read_image(tmp_path / "b.pgm", scale_to=None)[0, :, 0].tolist() == [0, 255]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_picture_whose_white_cannot_be_told_is_refused_by_check_and_reading(
     tmp_path: Path, kind: type, levels: tuple[float, float]
 ) -> None:
     Image.fromarray(np.array([levels] * 2).astype(kind)).save(tmp_path / "a.tif")
-    for act in (check_image, lambda file: read_image(file, max_side_px=None)):
+    for act in (check_image, lambda file: read_image(file, scale_to=None)):
         with pytest.raises(ValueError, match=r"a\.tif: not a readable image as it is: its levels"):
             act(tmp_path / "a.tif")
 
@@ -154,12 +154,12 @@ def large_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_photo_of_200_megapixels_is_read_where_a_side_is_set(large_photo: Path) -> None:
     assert check_image(large_photo) == ".jpg"
-    pixels = read_image(large_photo, max_side_px=400)
-    assert pixels.shape[:2] == (400, 300) == read_size(large_photo, max_side_px=400)
+    pixels = read_image(large_photo, scale_to=400)
+    assert pixels.shape[:2] == (400, 300) == read_size(large_photo, scale_to=400)
     assert close(pixels[:190], (200, 30, 30))
     assert close(pixels[210:], (30, 30, 200))
     with pytest.raises(ValueError, match=r"16320 x 12240 pixels.* set trunk.max_side_px"):
-        read_image(large_photo, max_side_px=None)
+        read_image(large_photo, scale_to=None)
 
 
 def test_a_large_photo_is_checked_to_its_end(large_photo: Path, tmp_path: Path) -> None:
@@ -189,9 +189,23 @@ def test_a_format_that_is_not_read_is_named_with_those_that_are(
 @pytest.mark.parametrize(("limit", "size"), [(10, (5, 10)), (40, (20, 40)), (100, (20, 40))])
 def test_images_are_scaled_down_never_up(tmp_path: Path, limit: int, size: tuple) -> None:
     RED.save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", max_side_px=limit)
-    assert pixels.shape[:2] == size == read_size(tmp_path / "a.png", max_side_px=limit)
+    pixels = read_image(tmp_path / "a.png", scale_to=limit)
+    assert pixels.shape[:2] == size == read_size(tmp_path / "a.png", scale_to=limit)
     assert close(pixels, (200, 30, 30))
+
+
+def test_a_size_of_height_and_width_holds_for_every_image(tmp_path: Path) -> None:
+    steps = np.repeat(np.arange(0, 256, 16, dtype=np.uint8), 4)  # 64 pixels wide
+    Image.fromarray(np.tile(steps, (32, 1))).save(tmp_path / "a.png")
+    for size in ((64, 32), (16, 128)):  # both squeezed and stretched
+        pixels = read_image(tmp_path / "a.png", scale_to=size)
+        assert pixels.shape[:2] == size == read_size(tmp_path / "a.png", scale_to=size)
+        across = pixels[size[0] // 2, :, 0].astype(int)
+        assert abs(across[0]) < 16 and abs(across[-1] - 240) < 16  # the whole photo, uncropped
+
+
+def test_a_large_photo_gets_the_size_that_is_asked_for(large_photo: Path) -> None:
+    assert read_image(large_photo, scale_to=(240, 320)).shape == (240, 320, 3)
 
 
 def animated() -> bytes:

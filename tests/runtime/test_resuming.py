@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,10 +33,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
     monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
-    Path("params.yaml").write_text(
-        "trunk: {encoder: vgg16, model: null, trainable_from: conv2_1, precision: float32, "
-        "max_side_px: null}\n"
-    )
+    write_trunk()
     Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
     rng = np.random.default_rng(0)
     Path("images").mkdir()
@@ -63,6 +61,26 @@ def interrupt_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(extraction, "extract_features", broken_off)
         run("resumed")
+
+
+def write_trunk(**sizes: int | list[int] | None) -> None:
+    names = {"max_side_px": None, "image_size": None, **sizes}
+    Path("params.yaml").write_text(
+        "trunk: {encoder: vgg16, model: null, trainable_from: conv2_1, precision: float32, "
+        f"{', '.join(f'{name}: {json.dumps(value)}' for name, value in names.items())}}}\n"
+    )
+
+
+def test_the_trunk_resizes_every_image_to_the_size_that_is_set() -> None:
+    write_trunk(image_size=[32, 48])
+    run("features")
+    assert (np.load("features/shapes.npy") == (16, 24)).all()  # stride 2, of either orientation
+
+
+def test_two_sizes_at_once_are_refused() -> None:
+    write_trunk(image_size=[32, 48], max_side_px=64)
+    with pytest.raises(ValueError, match=r"max_side_px = 64 and trunk.image_size = \[32, 48\]"):
+        run("features")
 
 
 @pytest.mark.parametrize("num_batches", [0, 1, 3, 6])

@@ -18,6 +18,7 @@ from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import batches_of_one_shape
 from vpr.features.trunk import Trunk, announce_features
 from vpr.places.images import read_size
+from vpr.places.pixels import ScaleTo
 from vpr.runtime.progress import track
 
 BATCHES_AHEAD = 2  # decoded while one is computed
@@ -29,7 +30,7 @@ def store_features(
     images: Sequence[Path],
     read: Callable[[Path], NDArray[np.uint8]],
     *,
-    max_side_px: int | None,
+    scale_to: ScaleTo,
     device: torch.device,
 ) -> None:
     """Compute the features of images, after those that an interrupted run left in the folder.
@@ -39,7 +40,7 @@ def store_features(
         trunk: The frozen part of the encoder.
         images: The files.
         read: Gives the pixels of a file, (H, W, 3) in RGB.
-        max_side_px: Longer side that `read` scales larger images down to; None: it does not.
+        scale_to: Size that `read` scales to.
         device: Where to compute.
 
     Raises:
@@ -50,7 +51,7 @@ def store_features(
         if writer.num_images:
             print(f"resuming after the {writer.num_images} images that were done")
         left = images[writer.num_images :]
-        sizes = [read_size(image, max_side_px=max_side_px) for image in left]
+        sizes = [read_size(image, scale_to=scale_to) for image in left]
         announce_features(left, sizes, trunk, device)
         for maps in extract_features(trunk, left, sizes, read, device):
             writer.append(maps)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from vpr.places.file_kinds import READ, is_junk, tell_unread
-from vpr.places.pixels import UPRIGHT, find_orientation, scaled_size, to_upright_rgb
+from vpr.places.pixels import UPRIGHT, ScaleTo, find_orientation, scaled_size, to_upright_rgb
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
             "MPO": ".jpg", "PPM": ".ppm"}  # fmt: skip
@@ -79,19 +79,19 @@ def inspect_image(file: Path) -> Inspection:
     with _opened(file) as image:
         size_px, mode, is_large = image.size, image.mode, _is_large(image)
         is_turned = find_orientation(image) in UPRIGHT
-        colour = _decode(image, max_side_px=CHECKED_SIDE_PX if is_large else None)
+        colour = _decode(image, scale_to=CHECKED_SIDE_PX if is_large else None)
         brightest = int(np.max(colour.getextrema()))
         suffix = SUFFIXES[str(image.format)]
     return Inspection(suffix, size_px, mode, is_turned, is_large, brightest)
 
 
-def read_size(file: Path, *, max_side_px: int | None) -> tuple[int, int]:
+def read_size(file: Path, *, scale_to: ScaleTo) -> tuple[int, int]:
     """Height and width in pixels that `read_image` gives, from the file's header alone."""
     with _opened(file) as image:
-        return scaled_size(image.size, find_orientation(image), max_side_px)
+        return scaled_size(image.size, find_orientation(image), scale_to)
 
 
-def read_image(file: Path, *, max_side_px: int | None) -> NDArray[np.uint8]:
+def read_image(file: Path, *, scale_to: ScaleTo) -> NDArray[np.uint8]:
     """Decode an image to RGB.
 
     A rotation in the EXIF data is applied. Greyscale, palette and CMYK images are converted,
@@ -100,32 +100,33 @@ def read_image(file: Path, *, max_side_px: int | None) -> NDArray[np.uint8]:
 
     Args:
         file: The image.
-        max_side_px: Larger images are scaled down, with antialiasing, so that the longer side has
-            this length; None: images stay as they are.
+        scale_to: Size to scale to, with antialiasing, as `scaled_size` takes it; None: images
+            stay as they are.
 
     Returns:
         Shape (H, W, 3).
 
     Raises:
         ValueError: If the file is no still image that decodes to the end, or it is too large to
-            be decoded without `max_side_px`.
+            be decoded without `scale_to`.
     """
     with _opened(file) as image:
-        if max_side_px is None and _is_large(image):
+        if scale_to is None and _is_large(image):
             raise ValueError(
                 f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: set "
-                "trunk.max_side_px to scale it down"
+                "trunk.max_side_px or trunk.image_size to scale it down"
             )
-        return np.asarray(_decode(image, max_side_px))
+        return np.asarray(_decode(image, scale_to))
 
 
-def _decode(image: Image.Image, max_side_px: int | None) -> Image.Image:
+def _decode(image: Image.Image, scale_to: ScaleTo) -> Image.Image:
     """Upright RGB of the size that `read_size` gives."""
     stored_px = image.size
-    if max_side_px is not None and _is_large(image):
-        image.draft(None, (max_side_px, max_side_px))
+    if scale_to is not None and _is_large(image):
+        side = max(scale_to) if isinstance(scale_to, tuple) else scale_to
+        image.draft(None, (side, side))
     image.load()  # before the EXIF data, which a PNG may have at its end
-    height, width = scaled_size(stored_px, find_orientation(image), max_side_px)
+    height, width = scaled_size(stored_px, find_orientation(image), scale_to)
     colour = to_upright_rgb(image)
     if (width, height) != colour.size:
         colour = colour.resize((width, height), Image.Resampling.LANCZOS)

@@ -15,6 +15,7 @@ UPRIGHT = {  # by EXIF orientation
 TURNED = (5, 6, 7, 8)  # orientations that swap width and height
 MAX_WORD = 65_535  # white in 16 bits
 SCALES = {"I": (255, MAX_WORD), "F": (1, 255, MAX_WORD)}  # 32 bits do not say what they fill
+ScaleTo = int | tuple[int, int] | None  # see `scaled_size`
 DARKEST = 16  # no scale is taken of which the brightest pixel reaches less than 1/16
 
 
@@ -49,23 +50,24 @@ def find_orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def scaled_size(
-    stored_px: tuple[int, int], orientation: int, max_side_px: int | None
-) -> tuple[int, int]:
-    """Height and width of an image, upright and scaled down.
+def scaled_size(stored_px: tuple[int, int], orientation: int, scale_to: ScaleTo) -> tuple[int, int]:
+    """Height and width of an image, upright and scaled.
 
     Args:
         stored_px: Width and height as stored.
         orientation: EXIF orientation.
-        max_side_px: Largest length of the longer side, or None.
+        scale_to: Largest length of the longer side, to which larger images are scaled down; or
+            height and width that every image gets, whatever its proportions; or None.
     """
     width, height = stored_px
     if orientation in TURNED:
         width, height = height, width
+    if isinstance(scale_to, tuple):
+        return scale_to
     longer = max(height, width)
-    if max_side_px is None or longer <= max_side_px:
+    if scale_to is None or longer <= scale_to:
         return height, width
-    factor = max_side_px / longer
+    factor = scale_to / longer
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 

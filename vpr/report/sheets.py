@@ -62,5 +62,5 @@ def draw_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
 def _framed(tile: Tile) -> Image.Image:
     width, height = TILE_PX
     inside = (width - 2 * FRAME_PX - 4, height - 2 * FRAME_PX)
-    pixels = read_image(tile.image, max_side_px=width)
+    pixels = read_image(tile.image, scale_to=width)
     return ImageOps.expand(ImageOps.pad(Image.fromarray(pixels), inside), FRAME_PX, tile.colour)

@@ -42,7 +42,7 @@ def draw_thumbnails(
 
 def draw_thumbnail(image: Path, target: Path, *, max_side_px: int, quality: int) -> None:
     """Write a small JPEG of one image."""
-    pixels = read_image(image, max_side_px=max_side_px)
+    pixels = read_image(image, scale_to=max_side_px)
     Image.fromarray(pixels).save(target, "JPEG", quality=quality)
 
 

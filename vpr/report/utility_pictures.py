@@ -34,7 +34,7 @@ def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -
     spread = np.linspace(0, num_images - 1, min(count, num_images)).round().astype(int)
     shown: list[int] = np.unique(spread).tolist()
     for image, scales in zip(shown, load_utility_maps(utility, shown), strict=True):
-        photo = read_image(thumbnails / thumbnail_name(image), max_side_px=None)
+        photo = read_image(thumbnails / thumbnail_name(image), scale_to=None)
         picture = overlay(photo, scales.mean(axis=0))
         picture.save(folder / thumbnail_name(image), "JPEG", quality=85)
     return shown

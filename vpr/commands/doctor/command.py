@@ -169,12 +169,12 @@ def _check_set() -> Iterator[Finding]:
         Path(chosen.dir), chosen.index, crs=chosen.crs,
         asked_radius_m=load_params("prepare", PrepareParams).radius_m,
         other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
-        max_side_px=trunk.max_side_px,
+        scale_to=trunk.scale_to,
         check_disk=partial(
             check_disk, maker=load_encoder(trunk.encoder, trunk.model),
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
-            max_side_px=trunk.max_side_px,
+            scale_to=trunk.scale_to,
             descriptor_width=partial(
                 descriptor_width, tuned.aggregator,
                 num_clusters=tuned.num_clusters, out_dim=tuned.descriptor_dim,

@@ -23,6 +23,7 @@ from vpr.commands.doctor.places import (
     check_training_positives,
     read_truth,
 )
+from vpr.places.pixels import ScaleTo
 
 OF_PICTURES = (
     check_missing, check_decoding, check_duplicates, check_sizes, check_conversions, check_darkness,
@@ -37,7 +38,7 @@ def check_set(
     asked_radius_m: float | None,
     other_radii_m: Sequence[float],
     epochs: int,
-    max_side_px: int | None,
+    scale_to: ScaleTo,
     check_disk: Callable[[Sequence[Path]], Finding],
 ) -> Iterator[Finding]:
     """Read a data set, open each image, and say what is found.
@@ -49,7 +50,7 @@ def check_set(
         asked_radius_m: `prepare.radius_m`.
         other_radii_m: Radii at which queries without positives are counted too.
         epochs: `finetune.epochs`; without training, database images need no positives.
-        max_side_px: `trunk.max_side_px`.
+        scale_to: Size that the trunk scales images to.
         check_disk: Whether the disk suffices for a run over these files.
 
     Yields:
@@ -68,5 +69,5 @@ def check_set(
         yield check_training_positives(truth, radius_m, epochs)
     facts = survey_images(folder, truth)
     yield from (check(facts) for check in OF_PICTURES)
-    yield check_large(facts, max_side_px)
+    yield check_large(facts, scale_to)
     yield check_disk([one.file for one in usable(facts) if one.file is not None])

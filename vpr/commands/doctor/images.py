@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.image_facts import ImageFacts, usable
+from vpr.places.pixels import ScaleTo
 
 NUM_NAMED = 3  # images named in one line
 TREATMENT = {
@@ -71,15 +72,16 @@ def check_sizes(facts: Sequence[ImageFacts]) -> Finding:
     return Finding("image sizes", words or "no image to measure", ok=True)
 
 
-def check_large(facts: Sequence[ImageFacts], max_side_px: int | None) -> Finding:
+def check_large(facts: Sequence[ImageFacts], scale_to: ScaleTo) -> Finding:
     """Report images so large that they are decoded only where they are scaled down."""
     large = [one for one in usable(facts) if one.is_large]
     if not large:
         return Finding("large images", "none", ok=True)
     words = _listed(large, len(facts))
-    if max_side_px is None:
+    if scale_to is None:
         return Finding("large images", f"{words}: set trunk.max_side_px", ok=False)
-    return Finding("large images", f"{words}: scaled down to {max_side_px} pixels", ok=True)
+    size = " x ".join(map(str, scale_to)) if isinstance(scale_to, tuple) else scale_to
+    return Finding("large images", f"{words}: scaled down to {size} pixels", ok=True)
 
 
 def check_darkness(facts: Sequence[ImageFacts]) -> Finding:

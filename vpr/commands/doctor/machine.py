@@ -13,6 +13,7 @@ import torch
 from vpr.commands.doctor.finding import Finding
 from vpr.features.encoder import Encoder, count_channels, tensor_shapes
 from vpr.places.images import read_size
+from vpr.places.pixels import ScaleTo
 
 FLOAT_BYTES = 4
 NUM_WRITTEN = {"networks": 2, "descriptors": 2}  # at the start and trained; plain and whitened
@@ -41,7 +42,7 @@ def check_disk(
     maker: Encoder,
     split: str,
     precision: torch.dtype,
-    max_side_px: int | None,
+    scale_to: ScaleTo,
     descriptor_width: Callable[[int], int],
 ) -> Finding:
     """Check whether the disk holds what a run from nothing writes, and DVC's copy of it.
@@ -51,14 +52,14 @@ def check_disk(
         maker: The encoder.
         split: Its first layer that trains.
         precision: Type of the stored features.
-        max_side_px: Larger images are scaled down to it.
+        scale_to: Size that images are scaled to, as `read_image` takes it.
         descriptor_width: Computes the values of a descriptor from the channels of features.
     """
     dim = NUM_WRITTEN["descriptors"] * descriptor_width(count_channels(maker))
     num_values = sum(map(math.prod, tensor_shapes(maker).values()))
     num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * num_values
     for file in files:
-        features = math.prod(maker.map_shape(split, *read_size(file, max_side_px=max_side_px)))
+        features = math.prod(maker.map_shape(split, *read_size(file, scale_to=scale_to)))
         num_bytes += file.stat().st_size + features * precision.itemsize + dim * FLOAT_BYTES
     free = shutil.disk_usage(Path()).free
     words = (

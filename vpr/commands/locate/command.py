@@ -104,7 +104,7 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
         load_model(MODEL), files, database,
         whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
         precision=getattr(torch, trunk.precision),
-        max_side_px=trunk.max_side_px, top=top, with_responses=with_responses,
+        scale_to=trunk.scale_to, top=top, with_responses=with_responses,
     )  # fmt: skip
     return list(ranked)
 

@@ -19,6 +19,7 @@ from vpr.features.trunk import announce_features, load_trunk
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head
 from vpr.places.images import read_image, read_size
+from vpr.places.pixels import ScaleTo
 
 PHOTOS_AT_ONCE = 64  # whose local features lie in memory together,
 BYTES_AT_ONCE = 2**30  # unless they are larger than this
@@ -29,7 +30,7 @@ def extract_photos(
     photos: Sequence[Path],
     *,
     precision: torch.dtype,
-    max_side_px: int | None,
+    scale_to: ScaleTo,
     device: torch.device,
 ) -> Iterator[LocalFeatures]:
     """Compute local features of photos, with the bits that the trunk's stages would store.
@@ -38,7 +39,7 @@ def extract_photos(
         model: The whole model.
         photos: Image files of any size.
         precision: Type that the trunk computes and stores in.
-        max_side_px: Larger photos are scaled down to it.
+        scale_to: Size that photos are scaled to, as `read_image` takes it.
         device: Where to compute.
 
     Yields:
@@ -48,9 +49,9 @@ def extract_photos(
         ValueError: If a photo does not decode; the message names it.
     """
     trunk = load_trunk(model, precision)
-    sizes = [read_size(photo, max_side_px=max_side_px) for photo in photos]
+    sizes = [read_size(photo, scale_to=scale_to) for photo in photos]
     shapes = np.array([trunk.map_shape(*size) for size in sizes], dtype=np.int64)  # C, H, W
-    read = partial(read_image, max_side_px=max_side_px)
+    read = partial(read_image, scale_to=scale_to)
     for block in _blocks((shapes.prod(axis=1) * precision.itemsize).tolist()):
         announce_features(photos[block], sizes[block], trunk, device)
         maps = extract_features(trunk, photos[block], sizes[block], read, device)

@@ -31,12 +31,12 @@ def describe_photo(
         responses: What `cluster_responses` gave for it and its first match; None without NetVLAD.
         images: The database's images, by index.
     """
-    photo = read_image(Path(located.photo), max_side_px=PHOTO_PX)
-    pictures = [read_image(images[match.image], max_side_px=MATCH_PX) for match in located.matches]
+    photo = read_image(Path(located.photo), scale_to=PHOTO_PX)
+    pictures = [read_image(images[match.image], scale_to=MATCH_PX) for match in located.matches]
     clusters = None
     if responses is not None:
         assignment, shares = responses
-        small = read_image(Path(located.photo), max_side_px=CLUSTER_PX)
+        small = read_image(Path(located.photo), scale_to=CLUSTER_PX)
         clusters = {
             "likeness": data_address(overlay(photo, shares)),
             "pictures": [data_address(overlay(small, heat)) for heat in assignment],

@@ -15,6 +15,7 @@ from vpr.commands.locate.features import describe_photos, extract_photos
 from vpr.features.model import Model
 from vpr.network.head import load_head
 from vpr.network.netvlad import NetVLAD
+from vpr.places.pixels import ScaleTo
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.whitening import Whitening, whiten_rows
 from vpr.runtime.device import find_device
@@ -44,7 +45,7 @@ def rank_photos(
     whitening: Whitening | None,
     whitened: NDArray[np.float32],
     precision: torch.dtype,
-    max_side_px: int | None,
+    scale_to: ScaleTo,
     top: int,
     with_responses: bool,
 ) -> Iterator[Ranked]:
@@ -57,7 +58,7 @@ def rank_photos(
         whitening: Whitening that the search is done in; None if it is off.
         whitened: The whitened database, or the database itself, shape (num_database, dim).
         precision: Type that the trunk computes in.
-        max_side_px: Larger photos are scaled down to it.
+        scale_to: Size that photos are scaled to, as `read_image` takes it.
         top: How many matches to keep.
         with_responses: Whether to compute the clusters' responses too.
 
@@ -70,7 +71,7 @@ def rank_photos(
     device = find_device()
     head = load_head(model)
     for features in extract_photos(
-        model, photos, precision=precision, max_side_px=max_side_px, device=device
+        model, photos, precision=precision, scale_to=scale_to, device=device
     ):  # fmt: skip
         described = describe_photos(head, features, device)
         if whitening is not None:
