@@ -80,11 +80,11 @@ ORDERS: dict[str, Order] = {
 
 
 class _Unverified:
-    """Counts mutual matches, in place of a matcher's verification."""
+    """Takes every mutual match, in place of a matcher's verification."""
 
-    def verify(self, query, database, rules) -> int:  # type: ignore[no-untyped-def] # noqa: ANN001
+    def verify(self, query, database, rules) -> NDArray[np.int64]:  # type: ignore[no-untyped-def] # noqa: ANN001
         described = (one.descriptors.astype(np.float32) for one in (query, database))
-        return len(match_mutually(*described, ratio=1.0))
+        return match_mutually(*described, ratio=1.0)
 
 
 def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
@@ -160,9 +160,14 @@ def _cells(
     return cells
 
 
+def sets_for_choosing() -> dict[str, dict[str, object]]:
+    """Parameters of the sets that settings may be chosen on, by name."""
+    return {one.name: one.parameters for one in data_sets() if one.name in FOR_CHOOSING}
+
+
 def main() -> None:
     """Print both tables."""
-    sets = {one.name: one.parameters for one in data_sets() if one.name in FOR_CHOOSING}
+    sets = sets_for_choosing()
     hard: dict[str, dict[str, object]] = {"Demo, `difficulty: 0.9`": {"sample.difficulty": 0.9}}
     with temporary_clone() as clone:
         print(tabulate_orders(clone, sets | hard), flush=True)

@@ -16,7 +16,7 @@ from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.reranking.matcher import LocalPoints, Rules, load_matcher
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.reranking import rerank_candidates, score_candidates
-from vpr.reranking.verification import count_inliers
+from vpr.reranking.verification import find_inliers
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 
 
@@ -84,22 +84,22 @@ def seen_from_two_places(num_inliers: int, num_outliers: int) -> tuple[np.ndarra
 
 def test_the_inliers_are_those_that_a_known_homography_moved() -> None:
     first, second = seen_from_two_places(30, 20)
-    assert count_inliers(first, second, Rules(None, "homography", 3)) == 30
-    assert count_inliers(first[:30], second[:30], Rules(None, "homography", 3)) == 30
+    assert find_inliers(first, second, Rules(None, "homography", 3)).sum() == 30
+    assert find_inliers(first[:30], second[:30], Rules(None, "homography", 3)).sum() == 30
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_too_few_matches_are_no_inliers(count: int) -> None:
     first, second = seen_from_two_places(count, 0)
-    assert count_inliers(first, second, Rules(None, "homography", 3)) == 0
+    assert find_inliers(first, second, Rules(None, "homography", 3)).sum() == 0
 
 
 def test_matches_that_define_no_homography_do_not_crash() -> None:
     same = np.full((20, 2), 7, np.float32)
     line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
-    assert count_inliers(same, same, Rules(None, "homography", 3)) == 0
-    assert 0 <= count_inliers(line, same, Rules(None, "homography", 3)) <= 20
-    assert 0 <= count_inliers(line, line[::-1], Rules(None, "homography", 3)) <= 20
+    assert find_inliers(same, same, Rules(None, "homography", 3)).sum() == 0
+    assert 0 <= find_inliers(line, same, Rules(None, "homography", 3)).sum() <= 20
+    assert 0 <= find_inliers(line, line[::-1], Rules(None, "homography", 3)).sum() <= 20
 
 
 # Matches of two photos of the demo, one of them twice, on which OpenCV 5.0 asserts.
@@ -114,10 +114,10 @@ TWICE = (
 def test_matches_that_define_no_fundamental_matrix_are_no_inliers() -> None:
     rules = Rules(None, "fundamental", 2.0)
     first, second = (np.array(points, np.float32) for points in TWICE)
-    assert count_inliers(first, second, rules) == 0
+    assert find_inliers(first, second, rules).sum() == 0
     line = np.stack([np.arange(20), np.arange(20)], axis=1).astype(np.float32)
     for points in (line, np.full((20, 2), 7, np.float32)):
-        assert 0 <= count_inliers(points, points[::-1], rules) <= 20
+        assert 0 <= find_inliers(points, points[::-1], rules).sum() <= 20
 
 
 RETRIEVAL = Predictions(
@@ -161,10 +161,10 @@ def seen_by_two_cameras(num_inliers: int, num_outliers: int) -> tuple[np.ndarray
 
 def test_a_fundamental_matrix_explains_a_scene_with_depth_that_no_homography_does() -> None:
     first, second = seen_by_two_cameras(60, 30)
-    count = count_inliers(first, second, Rules(None, "fundamental", 1))
+    count = find_inliers(first, second, Rules(None, "fundamental", 1)).sum()
     assert 60 <= count <= 64  # an outlier may lie on its epipolar line by chance
-    assert count_inliers(first, second, Rules(None, "homography", 1)) < 30
-    assert count_inliers(first[:7], second[:7], Rules(None, "fundamental", 1)) == 0
+    assert find_inliers(first, second, Rules(None, "homography", 1)).sum() < 30
+    assert find_inliers(first[:7], second[:7], Rules(None, "fundamental", 1)).sum() == 0
 
 
 def texture(seed: int, width: int = 200, height: int = 150) -> Image.Image:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vpr.reranking.matcher import LocalPoints, Rules
 from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import count_inliers
+from vpr.reranking.verification import find_inliers
 
 DIM = 128
 RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
@@ -44,11 +44,11 @@ class Sift:
             (pixels.shape[0], pixels.shape[1]),
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> int:
-        """Count the mutual matches that one geometry explains; by default with Lowe's ratio."""
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the mutual matches that one geometry explains; by default with Lowe's ratio."""
         described = root_sift(query.descriptors), root_sift(database.descriptors)
         pairs = match_mutually(*described, ratio=rules.ratio or RATIO)
-        return count_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)
+        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
 
 
 def make_matcher() -> Sift:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr.reranking.matcher import LocalPoints, Rules
 from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import count_inliers
+from vpr.reranking.verification import find_inliers
 from vpr.runtime.package_weights import XFEAT
 
 DIM = 64
@@ -48,11 +48,11 @@ class XFeat:
             (pixels.shape[0], pixels.shape[1]),
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> int:
-        """Count the mutual matches that one geometry explains; by default without a ratio test."""
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the mutual matches that one geometry explains; by default without a ratio test."""
         described = (points.descriptors.astype(np.float32) for points in (query, database))
         pairs = match_mutually(*described, ratio=rules.ratio or 1.0)
-        return count_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)
+        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
 
 
 def make_matcher() -> XFeat:

@@ -56,13 +56,16 @@ class Matcher(Protocol):
             max_keypoints: How many to keep.
         """
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> int:
-        """Count the matches that one geometry explains.
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the matches that one geometry explains.
 
         Args:
             query: Points of a query.
             database: Points of a database image.
             rules: What a match is.
+
+        Returns:
+            Rows of the query's and of the database image's points, shape (num_inliers, 2).
         """
 
 

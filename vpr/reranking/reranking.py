@@ -46,7 +46,7 @@ def score_candidates(
 
     def verify(row: int) -> list[int]:
         return [
-            matcher.verify(query.of(row), database.of(image), rules)
+            len(matcher.verify(query.of(row), database.of(image), rules))
             for image in candidates[row].tolist()
         ]
 

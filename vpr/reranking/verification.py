@@ -12,14 +12,14 @@ MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
 CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
 
 
-def count_inliers(
+def find_inliers(
     first: NDArray[np.float32],
     second: NDArray[np.float32],
     rules: Rules,
-) -> int:
-    """Count the matches that one model explains, as MAGSAC++ finds it (Barath et al., CVPR 2020).
+) -> NDArray[np.bool_]:
+    """Find the matches that one model explains, by MAGSAC++ (Barath et al., CVPR 2020).
 
-    The random numbers start anew for each pair, so that the count depends on nothing else.
+    The random numbers start anew for each pair, so that the result depends on nothing else.
 
     Args:
         first: Points of the matches in one image, in pixels, shape (num_matches, 2).
@@ -28,10 +28,12 @@ def count_inliers(
             a plane, or from one place) and the tolerance.
 
     Returns:
-        The number of inliers; 0 where there are too few matches for a model, or none fits.
+        Whether each match is an inlier, shape (num_matches,); none is where there are too few
+        matches for a model, or none fits.
     """
+    none = np.zeros(len(first), dtype=np.bool_)
     if len(first) < MIN_MATCHES[rules.geometry]:
-        return 0
+        return none
     cv2.setRNGSeed(0)
     try:
         if rules.geometry == "homography":
@@ -43,5 +45,5 @@ def count_inliers(
     except cv2.error as error:
         if "model.empty()" not in str(error):
             raise
-        return 0  # OpenCV 5.0 asserts that there is a model where none fits
-    return 0 if inliers is None else int(np.count_nonzero(inliers))
+        return none  # OpenCV 5.0 asserts that there is a model where none fits
+    return none if inliers is None else inliers.ravel().astype(np.bool_)
