@@ -12,7 +12,7 @@ from vpr.runtime.entry import run_stage
 import numpy as np
 from pydantic import Field
 
-from vpr.evaluation.acceptance import decide
+from vpr.evaluation.acceptance import By, decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
@@ -26,6 +26,7 @@ from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
+from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions, load_retrieval
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
@@ -41,19 +42,21 @@ class EvaluateParams:
     num_samples: Annotated[int, Field(ge=100, le=10**6)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0)]
+    accept_by: By
     accept_precision: Annotated[float, Field(gt=0, le=1)] | None
     accept_folds: Annotated[int, Field(ge=2)]
 
 
 def evaluate(
-    *, retrieved: Path, predictions: Path, sequenced: Path, positives: Path, database: Path,
-    query: Path, recall: Path, details: Path, queries: Path, curves: Path,
+    *, retrieved: Path, predictions: Path, verified: Path, sequenced: Path, positives: Path,
+    database: Path, query: Path, recall: Path, details: Path, queries: Path, curves: Path,
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
     Args:
         retrieved: The ranking of each query before re-ranking.
         predictions: The ranking of each query, by itself.
+        verified: Folder of the matches that are inliers; of no query where re-ranking is off.
         sequenced: The ranking of each query with its neighbours on the route.
         positives: Query x database positives.
         database: Index of the database.
@@ -69,24 +72,22 @@ def evaluate(
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     metres = errors_in_metres(ranked.indices, *indices)[:, 0]
-    nearest, correct = ranked.distances[:, 0].astype(np.float64), ranks == 1
+    inliers = load_verified(verified).of_first(ranked)
+    doubts, correct = doubts_about(params.accept_by, ranked, inliers), ranks == 1
     decided = decide(
-        nearest, correct, num_answerable=int((num_positives > 0).sum()),
-        precision=params.accept_precision, num_folds=params.accept_folds,
+        doubts, correct, num_answerable=int((num_positives > 0).sum()),
+        precision=params.accept_precision, num_folds=params.accept_folds, by=params.accept_by,
     )  # fmt: skip
     summary = partial(
-        summarise_recall, num_positives=num_positives, ns=depths, seed=params.seed,
-        block_length=params.block_length, num_samples=params.num_samples,
-        confidence=params.confidence,
+        summarise_recall, num_positives=num_positives, ns=depths, confidence=params.confidence,
+        seed=params.seed, block_length=params.block_length, num_samples=params.num_samples,
     )  # fmt: skip
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
-    metrics |= describe_reranking(
-        load_retrieval(retrieved), ranked, truth, ns=depths, precision=params.accept_precision
-    )
+    metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, inliers, ns=depths)
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
-    table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted)
+    table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, inliers=inliers)
     with built_aside(recall, details, queries, curves) as aside:
         save_metrics(aside[0], aside[1], metrics)
         table.to_csv(aside[2], index=False)

@@ -9,19 +9,20 @@ from typing import Annotated
 
 from vpr.runtime.entry import run_stage
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
+from vpr.report.matches import write_matches
 from vpr.report.pages import write_script
 from vpr.report.plots_page import bundled_vega, write_plots_page
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
 from vpr.report.utility_pictures import draw_utility
 from vpr.report.worst_queries import draw_worst
+from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params, read_yaml
@@ -37,14 +38,16 @@ class ReportParams:
 
 
 def report(
-    *, predictions: Path, positives: Path, database: Path, query: Path, model: Path, utility: Path,
-    recall: Path, details: Path, queries: Path, curves: Path, database_thumbnails: Path,
-    query_thumbnails: Path, params: Path, environment: Path, report: Path, plots_page: Path,
+    *, predictions: Path, verified: Path, positives: Path, database: Path, query: Path, model: Path,
+    utility: Path, recall: Path, details: Path, queries: Path, curves: Path, params: Path,
+    database_thumbnails: Path, query_thumbnails: Path, environment: Path, report: Path,
+    plots_page: Path,
 ) -> None:  # fmt: skip
     """Write the report.
 
     Args:
         predictions: The ranking of each query.
+        verified: Folder of the matches that are inliers; of no query where re-ranking is off.
         positives: Query x database positives.
         database: Index of the database.
         query: Index of the queries.
@@ -65,30 +68,29 @@ def report(
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
     ranked, truth = load_predictions(predictions), load_positives(positives)
     places, queried = load_index(database), load_index(query)
-    num_queries = len(queried.paths)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
-    first = describe_predictions(ranked, truth, places, queried, table, depth=shown.depth)
+    pairs = load_verified(verified)
+    first = describe_predictions(ranked, pairs, truth, places, queried, table, depth=shown.depth)
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
         "headline": headline(metrics), "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
-        "versions": read_yaml(environment),
+        "versions": read_yaml(environment), "num_queries": len(queried.paths),
         "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
-        "num_queries": num_queries,
     }  # fmt: skip
     with bundled_vega() as vega, built_aside(report, plots_page) as (aside, page):
         aside.mkdir()
         facts["utility"] = draw_utility(
             aside / "utility", utility, database_thumbnails, count=shown.num_utility
         )
-        indices = {"database": places, "query": queried}
-        sides = {side: describe_places(index, crs) for side, index in indices.items()}
+        sides = {"database": describe_places(places, crs), "query": describe_places(queried, crs)}
         write_script(aside / "data.js", "REPORT", sides | {"top": first})
         write_pages(aside, facts)
-        used = np.unique(ranked.indices[:, : shown.depth]).tolist()
+        write_matches(aside / "matches", pairs, first["index"])
+        used = {image for images in first["index"] for image in images}
         copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
-        copy_thumbnails(query_thumbnails, range(num_queries), aside / "thumbnails" / "query")
+        copy_thumbnails(query_thumbnails, range(len(queried.paths)), aside / "thumbnails" / "query")
         draw_worst(aside / "worst", first, aside / "thumbnails", count=shown.num_worst)
         write_plots_page(page, vega.result())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +16,9 @@ from pydantic import Field
 
 from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.matcher import Geometry, Rules, load_matcher
-from vpr.reranking.reranking import rerank_candidates, score_candidates
+from vpr.reranking.reranking import rerank_candidates, verify_candidates
 from vpr.reranking.utility_files import load_kept
+from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval, save_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
@@ -33,6 +35,11 @@ class RerankParams:
     tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+    @property
+    def rules(self) -> Rules:
+        """What a match is."""
+        return Rules(self.ratio, self.geometry, self.tolerance_px)
+
 
 def rerank(
     *,
@@ -41,6 +48,7 @@ def rerank(
     query_keypoints: Path,
     kept: Path,
     reranked: Path,
+    verified: Path,
 ) -> None:
     """Order the first predictions of each query by the inliers that a matcher finds.
 
@@ -50,23 +58,37 @@ def rerank(
         query_keypoints: Folder of the queries' keypoints.
         kept: Which keypoints of the database are looked at.
         reranked: The ranking to write; with method none a copy of the retrieval.
+        verified: Folder of the matches that are inliers, to write; with method none of no query.
     """
     params = load_params("rerank", RerankParams)
-    with built_aside(reranked) as (aside,):
-        matcher = load_matcher(params.method)
-        if matcher is None:
-            shutil.copyfile(predictions, aside)
-            return
-        ranked, start = load_retrieval(predictions), time.monotonic()
-        points = load_keypoints(database_keypoints)
-        points = points.only(load_kept(kept, num_keypoints=len(points.points)))
-        scores = score_candidates(
+    matcher = load_matcher(params.method)
+    if matcher is None:
+        with built_aside(reranked, verified) as aside:
+            shutil.copyfile(predictions, aside[0])
+            save_verified(aside[1], NOTHING)
+        return
+    key = _fingerprint(params, (predictions, database_keypoints, query_keypoints, kept))
+    ranked, start = load_retrieval(predictions), time.monotonic()
+    points = load_keypoints(database_keypoints)
+    points = points.only(load_kept(kept, num_keypoints=len(points.points)))
+    with built_aside(reranked, verified, key=key) as aside:
+        pairs = verify_candidates(
             matcher, ranked, points, load_keypoints(query_keypoints),
-            top=params.top, rules=Rules(params.ratio, params.geometry, params.tolerance_px),
+            top=params.top, rules=params.rules, saved=aside[1].with_name("parts"),
         )  # fmt: skip
-        rate = scores.size / (time.monotonic() - start)
+        rate = pairs.inliers.size / (time.monotonic() - start)
         print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
-        save_predictions(aside, rerank_candidates(ranked, scores, half_inliers=params.half_inliers))
+        save_verified(aside[1], pairs)
+        reordered = rerank_candidates(ranked, pairs.inliers, half_inliers=params.half_inliers)
+        save_predictions(aside[0], reordered)
+
+
+def _fingerprint(params: RerankParams, inputs: Sequence[Path]) -> str:
+    import torch
+
+    from vpr.runtime.resuming import fingerprint
+
+    return fingerprint(params, inputs=inputs, device=torch.device("cpu"))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ settings are chosen here. It prints the tables of docs/encoders.md and docs/rera
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from vpr.places.positives import load_positives, positives_of
 from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.matcher import Rules, load_matcher
 from vpr.reranking.matching import match_mutually
-from vpr.reranking.reranking import score_candidates
+from vpr.reranking.reranking import verify_candidates
 from vpr.retrieval.predictions import load_predictions
 
 TOP = 20  # candidates, as `rerank.top`
@@ -100,10 +101,13 @@ def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
         retrieved = load_predictions(Path("data/predictions.npz"))
         points = [load_keypoints(Path("data/keypoints") / side) for side in ("database", "query")]
         positives = load_positives(Path("data/prepared/positives.npz"))
-    counts = {
-        name: score_candidates(one, retrieved, *points, top=TOP, rules=rules)  # type: ignore[arg-type]
-        for name, (one, rules) in kinds.items()
-    }
+    counts = {}
+    for name, (one, rules) in kinds.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found = verify_candidates(
+                one, retrieved, *points, top=TOP, rules=rules, saved=Path(folder)  # type: ignore[arg-type]
+            )  # fmt: skip
+        counts[name] = found.inliers
     correct = [
         np.isin(row[:TOP], positives_of(positives, query))
         for query, row in enumerate(retrieved.indices)

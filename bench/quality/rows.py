@@ -70,7 +70,7 @@ def _time_query_side(again: Path) -> float:
     rerank(
         predictions=again / "predictions.npz", database_keypoints=data / "keypoints" / "database",
         query_keypoints=again / "keypoints", kept=data / "utility" / "kept.npy",
-        reranked=again / "reranked.npz",
+        reranked=again / "reranked.npz", verified=again / "verified",
     )  # fmt: skip
     sequence(
         predictions=again / "reranked.npz", database_descriptors=whitened["database"],

@@ -26,8 +26,7 @@ from vpr.commands.locate.matches import Located, Match, Truth, find_queries, loc
 from vpr.commands.locate.outputs import as_text
 from vpr.commands.locate.photos import find_photos
 from vpr.commands.locate.ranking import rank_photos
-from vpr.evaluation import details
-from vpr.evaluation.details import find_threshold
+from vpr.evaluation.details import Threshold
 from vpr.features.model import load_model
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
@@ -149,7 +148,8 @@ def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
     (ranked,) = rank_photos(
         load_model(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
         whitened=database,
-        precision=getattr(torch, trunk.precision), scale_to=None, top=1, with_responses=True,
+        precision=getattr(torch, trunk.precision), scale_to=None, verification=None, top=1,
+        with_responses=True,
     )  # fmt: skip
     assert ranked.responses is not None
     assignment, shares = ranked.responses
@@ -319,7 +319,7 @@ def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) 
 
 
 def test_names_cannot_forge_lines_of_the_terminal() -> None:
-    match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None)
+    match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None, None)
     told = as_text(Located("a.jpg: accepted\n  1  distance 0.1 카페.jpg", False, [match]))
     assert told.splitlines() == [
         r"'a.jpg: accepted\n  1  distance 0.1 카페.jpg': not accepted: perhaps an unknown place",
@@ -404,14 +404,9 @@ def test_frame_numbers_get_no_place_on_earth(
     for places, has_globe in ((frames, False), (streets, True)):
         (found,) = locate_photos(
             [tmp_path / "a.jpg"], np.array([[2]]), np.array([[0.5]], np.float32),
-            ImageIndex(["x", "y", "z"], places), crs="EPSG:32633", threshold=1.0,
+            ImageIndex(["x", "y", "z"], places), crs="EPSG:32633",
+            threshold=Threshold(1.0, None), inliers=[None],
             truth=Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, 3))), queries=[None],
         )  # fmt: skip
         assert (found.matches[0].latitude is not None) == has_globe
         assert ("set dataset.crs to null" in capsys.readouterr().err) != has_globe
-
-
-def test_without_a_threshold_every_place_counts_as_known() -> None:
-    assert find_threshold({}) == np.inf
-    assert find_threshold({"accept_threshold_fitted_on_these_queries": 0.7}) == 0.7
-    assert find_threshold({details.THRESHOLD: 0.7, details.RETRIEVAL_THRESHOLD: 0.4}) == 0.4

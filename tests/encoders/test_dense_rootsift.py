@@ -169,7 +169,8 @@ def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     photos = [model / "images" / "000007.png", model / "images" / "000003.png"]
     ranked = list(rank_photos(
         network, photos, database, whitening=None, whitened=database,
-        precision=torch.bfloat16, scale_to=None, top=2, with_responses=True,
+        precision=torch.bfloat16, scale_to=None, verification=None, top=2,
+        with_responses=True,
     ))  # fmt: skip
     assert [int(row.indices[0]) for row in ranked] == [7, 3]
     assert max(float(row.distances[0]) for row in ranked) < 1e-3

@@ -11,10 +11,13 @@ from vpr.evaluation.acceptance import (
     accept_out_of_fold,
     average_precision,
     decide,
+    doubts_of_inliers,
     fit_threshold,
+    inliers_at,
     precision_recall,
     recall_at_precision,
 )
+from vpr.evaluation.details import MIN_INLIERS, THRESHOLD, find_threshold
 from vpr.evaluation.metrics import summarise_acceptance
 
 # Six queries by distance: right, right, wrong and right at the same distance, wrong, right. Of
@@ -79,7 +82,8 @@ def test_out_of_fold_decisions_do_not_see_the_query_s_own_truth() -> None:
 
 
 def metrics_of(precision: float | None) -> dict[str, object]:
-    decided = decide(DISTANCES, CORRECT, num_answerable=8, precision=precision, num_folds=3)
+    decided = decide(DISTANCES, CORRECT, num_answerable=8, precision=precision, num_folds=3,
+                     by="distance")  # fmt: skip
     return dict(summarise_acceptance(decided, CORRECT))
 
 
@@ -93,15 +97,47 @@ def test_the_threshold_s_name_says_what_it_was_fitted_on() -> None:
 
 
 def test_without_a_precision_all_are_accepted_and_nothing_is_fitted() -> None:
-    decided = decide(DISTANCES, CORRECT, num_answerable=8, precision=None, num_folds=3)
+    decided = decide(DISTANCES, CORRECT, num_answerable=8, precision=None, num_folds=3,
+                     by="distance")  # fmt: skip
     assert decided.accepted.all()
     assert not [name for name in metrics_of(None) if "fold" in name or "threshold" in name]
 
 
 def test_precision_of_nothing_is_left_out() -> None:
     wrong = np.zeros(6, dtype=bool)
-    decided = decide(DISTANCES, wrong, num_answerable=0, precision=1.0, num_folds=2)
+    decided = decide(DISTANCES, wrong, num_answerable=0, precision=1.0, num_folds=2,
+                     by="distance")  # fmt: skip
     found = summarise_acceptance(decided, wrong)
     assert found["num_accepted_out_of_fold"] == 0
     assert found["accept_threshold_fitted_on_these_queries"] == NONE
     assert "accept_precision_out_of_fold" not in found
+
+
+def test_inliers_accept_by_their_number() -> None:
+    # More inliers are surer. Right: 90, 40, 40, 8; wrong: 12 and none.
+    inliers, correct = np.array([90, 40, 12, 40, 8, 0]), np.array([1, 1, 0, 1, 1, 0], dtype=bool)
+    decided = decide(doubts_of_inliers(inliers), correct, num_answerable=5, precision=0.75,
+                     num_folds=6, by="inliers")  # fmt: skip
+    assert decided.curve["threshold"].tolist() == [90, 40, 12, 8, 0]
+    assert decided.curve["precision"].tolist() == [1, 1, 3 / 4, 4 / 5, 4 / 6]
+    assert summarise_acceptance(decided, correct)["accept_min_inliers_fitted_on_these_queries"] == 8
+    assert [inliers_at(doubt) for doubt in doubts_of_inliers(np.array([0, 7, 4000]))] == [
+        0,
+        7,
+        4000,
+    ]
+    none = decide(doubts_of_inliers(inliers), ~correct, num_answerable=5, precision=1.0,
+                  num_folds=6, by="inliers")  # fmt: skip
+    found = summarise_acceptance(none, ~correct)["accept_min_inliers_fitted_on_these_queries"]
+    assert found == NONE and not find_threshold({MIN_INLIERS: found}).accepts(0.1, 4000)
+
+
+def test_a_recorded_threshold_is_of_distance_or_of_inliers() -> None:
+    assert find_threshold({}).accepts(1.9, 0)
+    by_distance = find_threshold({THRESHOLD: 0.7})
+    assert by_distance.accepts(0.7, 0) and not by_distance.accepts(0.71, 4000)
+    by_inliers = find_threshold({MIN_INLIERS: 30})
+    assert by_inliers.accepts(1.9, 30) and not by_inliers.accepts(0.1, 29)
+    for details in ({THRESHOLD: "far"}, {THRESHOLD: float("nan")}, [], {MIN_INLIERS: 2.5}):
+        with pytest.raises(ValueError, match=r"accept_\w+ = .*: expected a"):
+            find_threshold(details)

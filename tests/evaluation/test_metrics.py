@@ -97,7 +97,12 @@ def test_the_table_has_a_row_per_query() -> None:
     distances = np.tile(np.array([0.2, 0.4, 0.8], np.float32), (4, 1))
     accepted = np.array([True, False, True, True])
     table = tabulate_queries(
-        Predictions(RANKING, distances, 5), POSITIVES, database, query, accepted=accepted
+        Predictions(RANKING, distances, 5),
+        POSITIVES,
+        database,
+        query,
+        accepted=accepted,
+        inliers=None,
     )
     assert ",".join(table.columns) == (
         "index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,"
@@ -118,36 +123,35 @@ def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
         ImageIndex(list("wxyz"), np.zeros((4, 2))),
     )
     table = tabulate_queries(
-        Predictions(RANKING, distances, 5), POSITIVES, database, query, accepted=np.ones(4, bool)
+        Predictions(RANKING, distances, 5),
+        POSITIVES,
+        database,
+        query,
+        accepted=np.ones(4, bool),
+        inliers=np.array([9, 0, 3, 1]),
     )
     assert table["top1_distance"].tolist() == [0.4, 0.2, 0, 0.1]
     assert table["distance_ratio"].tolist() == [2, 0.5, 1, 1]
+    assert table["top1_inliers"].tolist() == [9, 0, 3, 1]
 
 
 def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
     before = RANKING[:, [1, 0, 2]]
     distances = np.tile(np.array([0.1, 0.2, 0.3], np.float32), (4, 1))
     pair = [Predictions(indices, distances, 5) for indices in (before, RANKING)]
-    found = describe_reranking(*pair, POSITIVES, ns=[1, 3], precision=None)
+    inliers = np.array([9, 0, 0, 0])
+    found = describe_reranking(*pair, POSITIVES, inliers, ns=[1, 3])
     assert found == {
         "recall@1_before_reranking": 0.0,
         "recall@3_before_reranking": 0.5,
         "num_top1_reranked": 4,
+        "average_precision_before_reranking": 0.0,
+        # The only right one, of three with a positive, has the most inliers.
+        "average_precision_by_inliers": pytest.approx(1 / 3),
     }
     other = Predictions(RANKING, distances, 6)
     with pytest.raises(ValueError, match=r"the retrieval has \(4, 3, 5\)"):
-        describe_reranking(pair[0], other, POSITIVES, ns=[1], precision=None)
-
-
-def test_a_photo_that_is_not_reranked_is_accepted_by_the_retrievals_own_threshold() -> None:
-    positives = csr_array(np.diag([5.0, 5, 5]))
-    before = np.array([[0, 1], [2, 1], [2, 1]])  # right, wrong, right
-    near = np.array([[0.2, 0.9], [0.5, 0.9], [0.3, 0.9]], np.float32)
-    after = np.array([[0, 1], [1, 2], [2, 1]])  # all right
-    pair = Predictions(before, near, 3), Predictions(after, near, 3)
-    found = describe_reranking(*pair, positives, ns=[1], precision=1.0)
-    assert found["recall@1_before_reranking"] == pytest.approx(2 / 3)
-    assert found["accept_threshold_of_retrieval_fitted_on_these_queries"] == pytest.approx(0.3)
+        describe_reranking(pair[0], other, POSITIVES, inliers, ns=[1])
 
 
 def test_depths_that_no_ranking_reaches_are_an_error() -> None:

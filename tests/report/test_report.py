@@ -194,6 +194,29 @@ def test_each_control_and_image_has_a_name_for_screen_readers(
         assert [n for n in tree if not n["ignored"] and n["role"]["value"] == "main"]
 
 
+def test_the_matches_of_a_prediction_are_drawn_when_they_are_asked_for(
+    browser: Browser, folder: Path
+) -> None:
+    browser.open(folder / "gallery.html")
+    buttons = "document.querySelectorAll('article')[1].querySelectorAll('figure button')"
+    assert browser.run(f"[...{buttons}].map(b => [b.textContent, b.disabled])") == [
+        ["2 inliers", False], ["0 inliers", True], *[["0 inliers", True]] * 3,
+    ]  # fmt: skip
+    assert browser.run("document.scripts.length") == 4  # no numbers are loaded yet
+    browser.run(f"{buttons}[0].click()")
+    browser.wait("document.querySelectorAll('canvas').length === 1")
+    assert browser.run("MATCHES[1][0]") == [[0, 0, 5000, 5000], [5000, 5000, 0, 10000]]
+    drawn = "document.querySelector('canvas')"
+    assert browser.run(f"[{drawn}.width, {drawn}.height]") == [128, 48]
+    assert browser.run(f"{drawn}.getAttribute('aria-label')") == (
+        "Query photo drive/001.jpg beside database photo db/1.jpg, "
+        "2 pairs of points joined by lines"
+    )
+    browser.run(f"{buttons}[0].click()")  # again: away
+    browser.wait("document.querySelectorAll('canvas').length === 0")
+    assert browser.complaints() == []
+
+
 def test_dark_readers_get_a_dark_page(browser: Browser, folder: Path) -> None:
     browser.open(folder / "index.html")
     scheme = [{"name": "prefers-color-scheme", "value": "dark"}]

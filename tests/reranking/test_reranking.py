@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from stages.keypoints import keypoints
 from stages.rerank import rerank
 from vpr.matchers.sift import Sift, make_matcher, root_sift
+from vpr.reranking import reranking
 from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.reranking.matcher import LocalPoints, Rules, load_matcher
 from vpr.reranking.matching import match_mutually
-from vpr.reranking.reranking import rerank_candidates, score_candidates
+from vpr.reranking.reranking import rerank_candidates, verify_candidates
 from vpr.reranking.verification import find_inliers
+from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 
 
@@ -225,6 +230,7 @@ rerank:
 def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four database images, the last blank, and three queries: two views of image 2, a blank."""
     monkeypatch.chdir(tmp_path)
+    Path("env.yaml").write_text(f"numpy: {np.__version__}\n")
     for side in ("database", "query"):
         (tmp_path / side).mkdir()
     for number in range(3):
@@ -248,6 +254,7 @@ def run_stages(method: str, top: int, out: str) -> Predictions:
     rerank(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
         query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), reranked=Path(out),
+        verified=Path("verified"),
     )  # fmt: skip
     return load_predictions(Path(out))
 
@@ -280,20 +287,84 @@ def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None
 def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
     run_stages("sift", 4, "r.npz")
     database, query = (load_keypoints(Path("keypoints") / side) for side in ("database", "query"))
-    settings = {"top": 4, "rules": Rules(0.9, "homography", 3.0)}
     orders = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 0, 1, 3]])
     far = np.zeros((3, 4), np.float32)
-    scores = score_candidates(
-        make_matcher(), Predictions(orders, far, 4), database, query, **settings
-    )
+
+    def verify(ranked: Predictions, points: Keypoints, saved: str) -> VerifiedPairs:
+        rules = Rules(0.9, "homography", 3.0)
+        return verify_candidates(
+            make_matcher(), ranked, database, points, top=4, rules=rules, saved=Path(saved)
+        )
+
+    scores = verify(Predictions(orders, far, 4), query, "all").inliers
     for row in range(3):
         alone = Keypoints(*(getattr(query, name) for name in ("points", "descriptors")),
                           query.sizes[row : row + 1], query.starts[row : row + 2])  # fmt: skip
-        backwards = Predictions(orders[row : row + 1, ::-1], far[:1], 4)
-        again = score_candidates(make_matcher(), backwards, database, alone, **settings)
-        np.testing.assert_array_equal(again[0, ::-1], scores[row])
+        again = verify(Predictions(orders[row : row + 1, ::-1], far[:1], 4), alone, f"{row}")
+        np.testing.assert_array_equal(again.inliers[0, ::-1], scores[row])
     with pytest.raises(ValueError, match=r"predictions have \(3, 5\), keypoints \(3, 4\)"):
-        score_candidates(make_matcher(), Predictions(orders, far, 5), database, query, **settings)
+        verify(Predictions(orders, far, 5), query, "other")
+
+
+def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
+    ranked = run_stages("sift", 4, "r.npz")
+    pairs = load_verified(Path("verified"))
+    assert pairs.count(ranked.indices[:, 0])[2] == 0  # the blank query
+    assert (pairs.count(ranked.indices[:, 0])[:2] > 20).all()
+    # The query is the part of image 2 from x = 20 to 190 and from y = 10 to 140 of 200 x 150.
+    places = pairs.of(0, 2)
+    assert len(places) == pairs.count(np.array([2, 2, 2]))[0]
+    expected = (places[:, 0] * [170, 130] + [20, 10]) / [200, 150]
+    assert np.abs(places[:, 1] - expected).max() < 0.02
+    assert pairs.of(0, 99).shape == (0, 2, 2)
+    run_stages("none", 4, "r.npz")
+    assert load_verified(Path("verified")).of(0, 2).shape == (0, 2, 2)
+
+
+def test_a_killed_run_resumes_after_the_queries_that_were_verified(
+    street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reranking, "QUERIES_AT_ONCE", 1)
+    straight = run_stages("sift", 4, "r.npz")
+    files = {file.name: file.read_bytes() for file in Path("verified").iterdir()}
+    shutil.rmtree("verified")
+    asked: list[int] = []
+    verify = Sift.verify
+
+    def counted(self: Sift, query: LocalPoints, *others: object) -> NDArray[np.int64]:
+        asked.append(len(query.points))
+        if len(asked) == 6:  # in the second query
+            raise KeyboardInterrupt
+        return verify(self, query, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Sift, "verify", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run_stages("sift", 4, "again.npz")
+    assert not Path("again.npz").exists() and not Path("verified").exists()
+    asked.clear()
+    asked.extend([0] * 6)
+    again = run_stages("sift", 4, "again.npz")
+    assert len(asked) == 6 + 2 * 4  # the second and the third query, four candidates each
+    np.testing.assert_array_equal(again.indices, straight.indices)
+    assert {file.name: file.read_bytes() for file in Path("verified").iterdir()} == files
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("inliers", np.zeros((3, 4), np.int32), "inliers.npy: expected 2 axes of int64"),
+        ("inliers", np.full((3, 4), -1), "expected a count of inliers for each candidate"),
+        ("candidates", np.zeros((3, 3), np.int64), r"found candidates \(3, 3\), inliers \(3, 4\)"),
+        ("places", np.zeros((1, 2, 2), np.uint16), r"as many places, found .*places \(1, 2, 2\)"),
+    ],
+)
+def test_files_of_verified_pairs_that_disagree_are_refused(
+    street: Path, name: str, array: NDArray[Any], words: str
+) -> None:
+    run_stages("sift", 4, "r.npz")
+    np.save(f"verified/{name}.npy", array)
+    with pytest.raises(ValueError, match=words):
+        load_verified(Path("verified"))
 
 
 def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:

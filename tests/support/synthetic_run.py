@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from stages.report import report
@@ -18,6 +19,7 @@ from vpr.places.positives import save_positives
 from vpr.places.radius import find_positives
 from vpr.report.thumbnails import thumbnail_name
 from vpr.reranking.utility_files import Utility, save_utility
+from vpr.reranking.verified_pairs import VerifiedPairs, save_verified
 from vpr.retrieval.predictions import Predictions, save_predictions
 
 HOSTILE = [
@@ -61,7 +63,12 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     save_index(folder / "query.csv", query)
     save_positives(folder / "positives.npz", positives)
     save_predictions(folder / "predictions.npz", predictions)
-    table = tabulate_queries(predictions, positives, database, query, accepted=~unsure)
+    verified = _verified(indices)
+    save_verified(folder / "verified", verified)
+    table = tabulate_queries(
+        predictions, positives, database, query, accepted=~unsure,
+        inliers=verified.count(indices[:, 0]),
+    )  # fmt: skip
     table.to_csv(folder / "queries.csv", index=False)
     _write_rest(folder)
     _write_utility(folder / "utility", num_database)
@@ -71,6 +78,13 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
             shade = (number % 256, 90, 160 if side == "query" else 60)
             picture = Image.new("RGB", (size_px, size_px * 3 // 4), shade)
             picture.save(folder / side / thumbnail_name(number))
+
+
+def _verified(indices: NDArray[np.int64]) -> VerifiedPairs:
+    """Two inliers of each query and its first candidate, none with its second."""
+    inliers = np.tile([2, 0], (len(indices), 1))
+    places = np.array([[[0, 0], [32_768, 32_768]], [[32_768, 32_768], [0, 65_535]]], np.uint16)
+    return VerifiedPairs(indices[:, :2], inliers, np.tile(places, (len(indices), 1, 1)))
 
 
 def _write_utility(folder: Path, num_images: int) -> None:
@@ -107,7 +121,8 @@ def _write_rest(folder: Path) -> None:
 def make_report() -> Path:
     """Run the stage report on the run in the current folder."""
     report(
-        predictions=Path("predictions.npz"), positives=Path("positives.npz"),
+        predictions=Path("predictions.npz"), verified=Path("verified"),
+        positives=Path("positives.npz"),
         database=Path("database.csv"), query=Path("query.csv"), model=Path("model"),
         utility=Path("utility"), recall=Path("recall.json"), details=Path("details.json"),
         queries=Path("queries.csv"), curves=Path("curves"),

@@ -1,14 +1,21 @@
-"""Known or unknown place: which first predictions to accept, by their distance."""
+"""Known or unknown place: which first predictions to accept, by their distance or inliers.
+
+Either is a doubt here: the smaller, the surer. That of a distance is the distance.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-NONE = -1.0  # a threshold that accepts nothing; distances begin at 0
+from vpr.retrieval.predictions import Predictions
+
+NONE = -1.0  # a threshold that accepts nothing; doubts begin at 0
+By = Literal["distance", "inliers"]
 
 
 @dataclass(frozen=True)
@@ -17,38 +24,74 @@ class Acceptance:
 
     Args:
         accepted: Shape (num_queries,); by thresholds that were fitted without the query.
-        threshold: The largest distance to accept from now on, fitted on all of these queries;
-            None: whatever comes is accepted.
+        threshold: The largest doubt to accept from now on, fitted on all of these queries; None:
+            whatever comes is accepted.
         num_answerable: Queries that have a positive.
-        curve: Precision and recall over all thresholds.
+        curve: Precision and recall over all thresholds, in the units of `by`.
+        by: What doubts were made of.
     """
 
     accepted: NDArray[np.bool_]
     threshold: float | None
     num_answerable: int
     curve: pd.DataFrame
+    by: By
+
+
+def doubts_of_inliers(inliers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Convert numbers of inliers to doubts in (0, 1], 1 without any."""
+    doubts: NDArray[np.float64] = 1 / (1 + inliers)
+    return doubts
+
+
+def doubts_about(
+    by: By, predictions: Predictions, inliers: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    """Compute the doubt about each first prediction, shape (num_queries,).
+
+    Args:
+        by: What to make it of.
+        predictions: The ranked database of each query.
+        inliers: Of the first predictions, same shape; None without re-ranking.
+
+    Raises:
+        ValueError: If inliers are asked for and there are none.
+    """
+    if by == "distance":
+        return predictions.distances[:, 0].astype(np.float64)
+    if inliers is None:
+        raise ValueError(
+            "evaluate.accept_by = inliers: none are counted with rerank.method = none: name a "
+            "matcher there, or accept by distance"
+        )
+    return doubts_of_inliers(inliers)
+
+
+def inliers_at(doubt: float) -> int:
+    """Convert a doubt back to the number of inliers; -1 for `NONE`."""
+    return -1 if doubt == NONE else round(1 / doubt) - 1
 
 
 def precision_recall(
-    distances: NDArray[np.float64], correct: NDArray[np.bool_], *, num_answerable: int
+    doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, num_answerable: int
 ) -> pd.DataFrame:
-    """Precision and recall over thresholds on the distance of the first prediction.
+    """Precision and recall over thresholds on the doubt about the first prediction.
 
     Recall is what was accepted and is right, among the queries that have a positive: so it ends at
     recall@1 of those, not at 1 as where only the right ones are counted.
 
     Args:
-        distances: Of the first prediction, shape (num_queries,).
+        doubts: About the first prediction, shape (num_queries,).
         correct: Whether it is a positive, same shape.
         num_answerable: Queries that have a positive.
 
     Returns:
-        `threshold,precision,recall,num_accepted`: a row for each distance that occurs, ascending;
-        a threshold accepts all distances up to itself.
+        `threshold,precision,recall,num_accepted`: a row for each doubt that occurs, ascending; a
+        threshold accepts all doubts up to itself.
     """
-    order = np.argsort(distances, kind="stable")
-    ascending = distances[order]
-    last = np.append(np.diff(ascending) > 0, True)[: len(order)]  # of each run of equal distances
+    order = np.argsort(doubts, kind="stable")
+    ascending = doubts[order]
+    last = np.append(np.diff(ascending) > 0, True)[: len(order)]  # of each run of equal doubts
     num_accepted = np.arange(1, len(order) + 1)[last]
     num_right = np.cumsum(correct[order])[last]
     return pd.DataFrame(
@@ -78,52 +121,56 @@ def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
 
 
 def fit_threshold(
-    distances: NDArray[np.float64], correct: NDArray[np.bool_], *, precision: float
+    doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, precision: float
 ) -> float:
     """Fit the largest threshold at which this share of what it accepts is right.
 
     Args:
-        distances: Of the first prediction, shape (num_queries,).
+        doubts: About the first prediction, shape (num_queries,).
         correct: Whether it is a positive, same shape.
         precision: The share asked for.
 
     Returns:
-        A distance, or `NONE` if no threshold is that precise.
+        A doubt, or `NONE` if no threshold is that precise.
     """
-    curve = precision_recall(distances, correct, num_answerable=len(correct))
+    curve = precision_recall(doubts, correct, num_answerable=len(correct))
     enough = curve["threshold"][curve["precision"] >= precision]
     return float(enough.max()) if len(enough) else NONE
 
 
 def decide(
-    distances: NDArray[np.float64],
+    doubts: NDArray[np.float64],
     correct: NDArray[np.bool_],
     *,
     num_answerable: int,
     precision: float | None,
     num_folds: int,
+    by: By,
 ) -> Acceptance:
     """Accept queries so that at least a share of the accepted is right.
 
     This is the one place where something is fitted on the truth of queries.
 
     Args:
-        distances: Of the first prediction, in the order of the route, shape (num_queries,).
+        doubts: About the first prediction, in the order of the route, shape (num_queries,).
         correct: Whether it is a positive, same shape.
         num_answerable: Queries that have a positive.
         precision: The share asked for; None: every query is accepted.
         num_folds: Contiguous parts of the route, each judged by a threshold from the others.
+        by: What the doubts were made of.
     """
-    curve = precision_recall(distances, correct, num_answerable=num_answerable)
+    curve = precision_recall(doubts, correct, num_answerable=num_answerable)
+    if by == "inliers":
+        curve["threshold"] = curve["threshold"].map(inliers_at)
     if precision is None:
-        return Acceptance(np.ones(len(distances), dtype=np.bool_), None, num_answerable, curve)
-    accepted = accept_out_of_fold(distances, correct, precision=precision, num_folds=num_folds)
-    threshold = fit_threshold(distances, correct, precision=precision)
-    return Acceptance(accepted, threshold, num_answerable, curve)
+        return Acceptance(np.ones(len(doubts), dtype=np.bool_), None, num_answerable, curve, by)
+    accepted = accept_out_of_fold(doubts, correct, precision=precision, num_folds=num_folds)
+    threshold = fit_threshold(doubts, correct, precision=precision)
+    return Acceptance(accepted, threshold, num_answerable, curve, by)
 
 
 def accept_out_of_fold(
-    distances: NDArray[np.float64],
+    doubts: NDArray[np.float64],
     correct: NDArray[np.bool_],
     *,
     precision: float,
@@ -135,15 +182,15 @@ def accept_out_of_fold(
     would have each query's neighbours in what the threshold is fitted on.
 
     Args:
-        distances: Of the first prediction, in the order of the route, shape (num_queries,).
+        doubts: About the first prediction, in the order of the route, shape (num_queries,).
         correct: Whether it is a positive, same shape.
         precision: The share of right ones asked for among the accepted.
         num_folds: At least 2; with a single query nothing is left to fit on, and none is accepted.
     """
-    accepted = np.zeros(len(distances), dtype=np.bool_)
-    for fold in np.array_split(np.arange(len(distances)), num_folds):
-        others = np.ones(len(distances), dtype=np.bool_)
+    accepted = np.zeros(len(doubts), dtype=np.bool_)
+    for fold in np.array_split(np.arange(len(doubts)), num_folds):
+        others = np.ones(len(doubts), dtype=np.bool_)
         others[fold] = False
-        threshold = fit_threshold(distances[others], correct[others], precision=precision)
-        accepted[fold] = distances[fold] <= threshold
+        threshold = fit_threshold(doubts[others], correct[others], precision=precision)
+        accepted[fold] = doubts[fold] <= threshold
     return accepted

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ COMPARED = re.compile(
     r"|top1_metres_median"
 )
 THRESHOLD = "accept_threshold_fitted_on_these_queries"
-RETRIEVAL_THRESHOLD = "accept_threshold_of_retrieval_fitted_on_these_queries"
+MIN_INLIERS = "accept_min_inliers_fitted_on_these_queries"
 
 
 def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -36,10 +37,27 @@ def save_metrics(compared: Path, details: Path, metrics: Mapping[str, Any]) -> N
         path.write_text(json.dumps(part, indent=2, allow_nan=False) + "\n")
 
 
-def find_threshold(details: object) -> float:
-    """Find the largest distance at which a retrieved image is accepted; infinite if any is.
+@dataclass(frozen=True)
+class Threshold:
+    """What a first prediction must reach to be accepted.
 
-    A photo is not re-ranked: where queries were, the threshold fitted on their retrieval counts.
+    Args:
+        distance: The largest; infinite if any is accepted, -1 if none is.
+        min_inliers: The fewest, where inliers decide and not the distance; None where not.
+    """
+
+    distance: float
+    min_inliers: int | None
+
+    def accepts(self, distance: float, inliers: int) -> bool:
+        """Return whether a first prediction counts as a known place."""
+        if self.min_inliers is None:
+            return distance <= self.distance
+        return 0 <= self.min_inliers <= inliers
+
+
+def find_threshold(details: object) -> Threshold:
+    """Find what the recorded run accepts.
 
     Args:
         details: What metrics/details.json holds.
@@ -48,7 +66,9 @@ def find_threshold(details: object) -> float:
         ValueError: If they are no metrics, or the threshold is no number.
     """
     known = details if isinstance(details, dict) else {THRESHOLD: None}
-    threshold = known.get(RETRIEVAL_THRESHOLD, known.get(THRESHOLD, math.inf))
-    if not isinstance(threshold, int | float) or math.isnan(threshold):
-        raise ValueError(f"{THRESHOLD} = {threshold!r}: expected a distance")
-    return float(threshold)
+    distance, fewest = known.get(THRESHOLD, math.inf), known.get(MIN_INLIERS)
+    if not isinstance(distance, int | float) or math.isnan(distance):
+        raise ValueError(f"{THRESHOLD} = {distance!r}: expected a distance")
+    if fewest is not None and not isinstance(fewest, int):
+        raise ValueError(f"{MIN_INLIERS} = {fewest!r}: expected a number of inliers")
+    return Threshold(float(distance), fewest)

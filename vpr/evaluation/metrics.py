@@ -11,10 +11,12 @@ from scipy.sparse import csr_array
 from vpr.evaluation.acceptance import (
     Acceptance,
     average_precision,
-    fit_threshold,
+    doubts_of_inliers,
+    inliers_at,
+    precision_recall,
     recall_at_precision,
 )
-from vpr.evaluation.details import RETRIEVAL_THRESHOLD, THRESHOLD
+from vpr.evaluation.details import MIN_INLIERS, THRESHOLD
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
 from vpr.retrieval.predictions import Predictions
@@ -69,22 +71,27 @@ def summarise_recall(
 
 
 def describe_reranking(
-    before: Predictions, after: Predictions, positives: csr_array, *, ns: Sequence[int],
-    precision: float | None,
-) -> Metrics:  # fmt: skip
+    before: Predictions,
+    after: Predictions,
+    positives: csr_array,
+    inliers: NDArray[np.int64] | None,
+    *,
+    ns: Sequence[int],
+) -> Metrics:
     """Summarise what re-ranking changed.
 
     Args:
         before: The retrieval.
         after: The same predictions re-ranked.
         positives: Query x database; stored entries are the positives.
+        inliers: Of the new first predictions, shape (num_queries,); None where re-ranking is off.
         ns: The depths N to report.
-        precision: That is asked of accepted queries; None: all are accepted.
 
     Returns:
-        `recall@N_before_reranking`, the number of queries whose first prediction changed, and the
-        threshold for retrieval alone, by which a photo is accepted that is not re-ranked; empty
-        where re-ranking changed nothing or is off.
+        `recall@N_before_reranking`, the number of queries whose first prediction changed, and how
+        well known places are told from unknown ones: `average_precision_before_reranking`, of the
+        retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
+        empty where re-ranking is off.
 
     Raises:
         ValueError: If the two are of other databases or queries.
@@ -95,16 +102,21 @@ def describe_reranking(
             f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
             f"predictions {shapes[1]}"
         )
-    if np.array_equal(before.indices, after.indices):
+    if inliers is None:
         return {}
     recalls = recall_at(ns, before.indices, positives)
     metrics: Metrics = {f"recall@{n}_before_reranking": recall for n, recall in recalls.items()}
     changed = before.indices[:, 0] != after.indices[:, 0]
     metrics["num_top1_reranked"] = int(np.count_nonzero(changed))
-    if precision is not None:
-        nearest = before.distances[:, 0].astype(np.float64)
-        correct = first_correct_ranks(before.indices, positives) == 1
-        metrics[RETRIEVAL_THRESHOLD] = fit_threshold(nearest, correct, precision=precision)
+    doubts = {
+        "before_reranking": (before, before.distances[:, 0].astype(np.float64)),
+        "by_inliers": (after, doubts_of_inliers(inliers)),
+    }
+    num_answerable = int(np.count_nonzero(np.diff(positives.indptr)))
+    for name, (ranked, doubt) in doubts.items():
+        correct = first_correct_ranks(ranked.indices, positives) == 1
+        curve = precision_recall(doubt, correct, num_answerable=num_answerable)
+        metrics[f"average_precision_{name}"] = average_precision(curve)
     return metrics
 
 
@@ -128,7 +140,7 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
 
 
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
-    """Summarise how well distance tells known from unknown places.
+    """Summarise how well distance, or inliers, tell known from unknown places.
 
     Args:
         decided: Which queries were accepted, and the curve over all thresholds.
@@ -146,7 +158,10 @@ def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Met
     if decided.threshold is not None:
         num_accepted = int(decided.accepted.sum())
         num_right = int((decided.accepted & correct).sum())
-        metrics[THRESHOLD] = decided.threshold
+        if decided.by == "inliers":
+            metrics[MIN_INLIERS] = inliers_at(decided.threshold)
+        else:
+            metrics[THRESHOLD] = decided.threshold
         metrics["num_accepted_out_of_fold"] = num_accepted
         metrics["accept_recall_out_of_fold"] = num_right / max(decided.num_answerable, 1)
         if num_accepted:  # of nothing there is no precision, and NaN is no JSON

@@ -19,6 +19,7 @@ def tabulate_queries(
     query: ImageIndex,
     *,
     accepted: NDArray[np.bool_],
+    inliers: NDArray[np.int64] | None,
 ) -> pd.DataFrame:
     """Tabulate the queries, a row each.
 
@@ -28,12 +29,14 @@ def tabulate_queries(
         database: Index of the database.
         query: Index of the queries.
         accepted: Whether each query counts as a known place, shape (num_queries,).
+        inliers: Of the first predictions, shape (num_queries,); None where none were verified.
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
-        num_positives,accepted`. The rank counts from 1 and is empty if no prediction is right;
-        the ratio is that of the first prediction's distance and the smallest of the others' (above
-        1 where re-ranking put it before a nearer one), empty at depth 1.
+        num_positives,accepted`, and `top1_inliers` where predictions were verified. The rank counts
+        from 1 and is empty if no prediction is right; the ratio is that of the first prediction's
+        distance and the smallest of the others' (above 1 where re-ranking put it before a nearer
+        one), empty at depth 1.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -42,7 +45,7 @@ def tabulate_queries(
     ranks = first_correct_ranks(predictions.indices, positives)
     top1 = predictions.indices[:, 0]
     nearest = predictions.distances[:, 0].astype(np.float64)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "index": np.arange(len(query.paths)),
             "path": query.paths,
@@ -55,6 +58,7 @@ def tabulate_queries(
             "accepted": accepted,
         }
     )
+    return table if inliers is None else table.assign(top1_inliers=inliers)
 
 
 def errors_in_metres(

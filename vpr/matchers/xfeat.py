@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vpr.reranking.matcher import LocalPoints, Rules
 from vpr.reranking.matching import match_mutually
 from vpr.reranking.verification import find_inliers
+from vpr.runtime.device import find_device
 from vpr.runtime.package_weights import XFEAT
 
 DIM = 64
@@ -26,8 +27,9 @@ class XFeat:
     """
 
     def __init__(self, network: Network) -> None:
-        """Keep the network."""
-        self._network = network
+        """Keep the network, on a GPU if there is one."""
+        self._device = find_device()
+        self._network = network.to(self._device)
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the surest keypoints of an image, the surest first.
@@ -41,10 +43,11 @@ class XFeat:
         """
         image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
-            (found,) = self._network.detectAndCompute(image, top_k=max_keypoints)
+            (found,) = self._network.detectAndCompute(image.to(self._device), top_k=max_keypoints)
+        points, descriptors = (found[name].cpu().numpy() for name in ("keypoints", "descriptors"))
         return LocalPoints(
-            found["keypoints"].numpy().astype(np.float32).reshape(-1, 2),
-            found["descriptors"].numpy().astype(np.float16).reshape(-1, DIM),
+            points.astype(np.float32).reshape(-1, 2),
+            descriptors.astype(np.float16).reshape(-1, DIM),
             (pixels.shape[0], pixels.shape[1]),
         )
 

@@ -14,6 +14,7 @@ from vpr.evaluation.query_table import errors_in_metres
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
+from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
 
 Columns = Mapping[str, Any]
@@ -41,6 +42,7 @@ def describe_places(index: ImageIndex, crs: str | None) -> Columns:
 
 def describe_predictions(
     predictions: Predictions,
+    verified: VerifiedPairs,
     positives: csr_array,
     database: ImageIndex,
     query: ImageIndex,
@@ -52,6 +54,7 @@ def describe_predictions(
 
     Args:
         predictions: The ranked database of each query.
+        verified: Their inliers; of no query where re-ranking is off.
         positives: Query x database; stored entries are the positives.
         database: Index of the database.
         query: Index of the queries.
@@ -62,7 +65,7 @@ def describe_predictions(
         A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a
         list of at most depth values for each query. `margin` is how much farther the nearest
         other prediction is than the first (below 0 where re-ranking put it before a nearer one),
-        None at depth 1.
+        None at depth 1. `inliers` is there if predictions were verified.
 
     Raises:
         ValueError: If the inputs disagree on the number of queries.
@@ -74,7 +77,7 @@ def describe_predictions(
         )
     shown = predictions.indices[:, :depth]
     ranks = pd.to_numeric(table["first_correct_rank"]).to_numpy(dtype=np.float64)
-    return {
+    columns = {
         "index": shown.tolist(),
         "metres": errors_in_metres(shown, database, query).round(2).tolist(),
         "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
@@ -84,6 +87,9 @@ def describe_predictions(
         "positives": np.diff(positives.indptr).tolist(),
         "margin": _margins(predictions.distances),
     }
+    if verified.candidates.size:
+        columns["inliers"] = np.stack([verified.count(images) for images in shown.T], 1).tolist()
+    return columns
 
 
 def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool]]:

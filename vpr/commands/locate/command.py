@@ -25,8 +25,9 @@ from vpr.commands.locate.outputs import (
 from vpr.commands.locate.page import describe_photo, write_page
 from vpr.commands.locate.photos import find_photos
 from vpr.commands.locate.ranking import Ranked, rank_photos
+from vpr.commands.locate.verifying import Verification, load_verification
 from vpr.datasets.params import DatasetParams
-from vpr.evaluation.details import find_threshold
+from vpr.evaluation.details import Threshold, find_threshold
 from vpr.features.model import load_model
 from vpr.places.crs import lies_nowhere
 from vpr.places.images import list_images
@@ -67,11 +68,13 @@ def locate(
     check_targets({option: path for option, path in options.items() if path}, sheet_px=sheet_px)
     _check_run(with_images=bool(show or html))
     place = _load_places(files, with_globe=geojson is not None)
+    verification = load_verification()
     images = list_images(IMAGES / "database") if show or html else []
-    ranked = _rank(files, top=top, with_responses=html is not None)
+    ranked = _rank(files, verification, top=top, with_responses=html is not None)
     located = place(
         indices=np.stack([row.indices for row in ranked]),
         distances=np.stack([row.distances for row in ranked]),
+        inliers=[_inliers(row) for row in ranked],
     )
     if csv:
         save_csv(csv, located)
@@ -81,7 +84,7 @@ def locate(
         draw_sheet([_row(one, images) for one in located]).save(show)
     if html:
         pairs = zip(located, ranked, strict=True)
-        shown = [describe_photo(one, row.responses, images) for one, row in pairs]
+        shown = [describe_photo(one, row, images) for one, row in pairs]
         write_page(html, shown)
     # Last, and in whatever letters the terminal has: the files are written by then.
     text = as_json(located) if json else "\n".join(map(as_text, located))
@@ -95,7 +98,15 @@ def _check_run(*, with_images: bool) -> None:
             raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
 
 
-def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Ranked]:
+def _inliers(row: Ranked) -> list[int] | None:
+    if row.verified is None:
+        return None
+    return [len(row.verified.of(0, image)) for image in row.indices.tolist()]
+
+
+def _rank(
+    files: Sequence[Path], verification: Verification | None, *, top: int, with_responses: bool
+) -> list[Ranked]:
     database = load_descriptors(DESCRIPTORS)
     if top > len(database):
         raise ValueError(f"--top {top}: the database has only {len(database)} images")
@@ -104,7 +115,8 @@ def _rank(files: Sequence[Path], *, top: int, with_responses: bool) -> list[Rank
         load_model(MODEL), files, database,
         whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
         precision=getattr(torch, trunk.precision),
-        scale_to=trunk.scale_to, top=top, with_responses=with_responses,
+        scale_to=trunk.scale_to, verification=verification, top=top,
+        with_responses=with_responses,
     )  # fmt: skip
     return list(ranked)
 
@@ -135,7 +147,7 @@ def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Loc
     )
 
 
-def _load_threshold() -> float:
+def _load_threshold() -> Threshold:
     try:
         return find_threshold(loads(METRICS.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.evaluation.details import Threshold
 from vpr.places.crs import latitude_longitude, lies_nowhere
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
@@ -32,6 +33,7 @@ class Match:
         distance: Euclidean distance of the descriptors, in [0, 2].
         metres: From the photo, if the photo is one of the set's queries.
         correct: Whether it is a positive, if the photo is one of the set's queries.
+        inliers: Matches of local features that one geometry explains; None without re-ranking.
     """
 
     rank: int
@@ -44,6 +46,7 @@ class Match:
     distance: float
     metres: float | None
     correct: bool | None
+    inliers: int | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Located:
 
     Args:
         photo: The file.
-        accepted: Whether the best match is near enough to count as a known place.
+        accepted: Whether the best match is near enough, or has inliers enough, to count as a known
+            place.
         matches: The database images, best first.
     """
 
@@ -118,8 +122,9 @@ def locate_photos(
     distances: NDArray[np.float32],
     database: ImageIndex,
     *,
+    inliers: Sequence[Sequence[int] | None],
     crs: str | None,
-    threshold: float,
+    threshold: Threshold,
     truth: Truth,
     queries: Sequence[int | None],
 ) -> list[Located]:
@@ -130,23 +135,26 @@ def locate_photos(
         indices: Database indices of each photo, best first, shape (num_photos, top).
         distances: Euclidean distances of the descriptors, same shape.
         database: Index of the database.
+        inliers: Of each photo's images; None without re-ranking.
         crs: What the coordinates are in, or None.
-        threshold: Largest distance that is accepted.
+        threshold: What is accepted.
         truth: Of the set's own queries.
         queries: For each photo which query it is, or None.
     """
     globe = _on_the_globe(database.coordinates, crs)
     located = []
-    for photo, images, far, number in zip(photos, indices, distances, queries, strict=True):
+    rows = zip(photos, indices.tolist(), distances.tolist(), inliers, queries, strict=True)
+    for photo, images, far, counts, number in rows:
         matches = []
-        for rank, (image, distance) in enumerate(zip(images.tolist(), far, strict=True), start=1):
+        for rank, (image, distance) in enumerate(zip(images, far, strict=True), start=1):
             place = database.coordinates[image]
             metres, correct = truth.judge(number, image, place)
             latitude, longitude = (None, None) if globe is None else globe[image].round(7).tolist()
             east, north = place.tolist()
             matches.append(
                 Match(rank, image, database.paths[image], east, north, latitude, longitude,
-                      round(float(distance), 6), metres, correct)
+                      round(distance, 6), metres, correct, counts[rank - 1] if counts else None)
             )  # fmt: skip
-        located.append(Located(str(photo), bool(far[0] <= threshold), matches))
+        accepted = threshold.accepts(far[0], counts[0] if counts else 0)
+        located.append(Located(str(photo), accepted, matches))
     return located

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -72,8 +73,9 @@ def _line(match: Match) -> str:
     known = ""
     if match.correct is not None:
         known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
+    verified = "" if match.inliers is None else f"{match.inliers:4d} inliers  "
     return (
-        f"  {match.rank:2d}  distance {match.distance:.4f}  {match.easting:.1f} E "
+        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{match.easting:.1f} E "
         f"{match.northing:.1f} N{globe}  {_shown(match.database)}{known}"
     )
 
@@ -83,20 +85,33 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """Write a list with an object for each photo."""
-    return json.dumps([asdict(one) for one in located], indent=2, ensure_ascii=False)
+    """Write a list with an object for each photo; matches have `inliers` if they were verified."""
+    content = [asdict(one) for one in located]
+    for one in content:
+        one["matches"] = [_without_none(match, "inliers") for match in one["matches"]]
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _without_none(values: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: of for name, of in values.items() if name != key or of is not None}
 
 
 def save_csv(path: Path, located: Sequence[Located]) -> None:
-    """Write `query,rank,database,distance,metres,correct`; the last two are empty where unknown."""
+    """Write a row for each match; `inliers` is a column if matches were verified.
+
+    The columns are `query,rank,database,distance,metres,correct`, the last two empty where unknown.
+    """
+    names = ["rank", "database", "distance", "metres", "correct"]
+    if any(match.inliers is not None for one in located for match in one.matches):
+        names.append("inliers")
     rows = [
-        (one.photo, match.rank, match.database, match.distance, match.metres, match.correct)
+        (one.photo, *(getattr(match, name) for name in names))
         for one in located
         for match in one.matches
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["query", "rank", "database", "distance", "metres", "correct"])
+        table.writerow(["query", *names])
         table.writerows(rows)
 
 
@@ -106,10 +121,10 @@ def save_geojson(path: Path, located: Sequence[Located]) -> None:
         {
             "type": "Feature",
             "geometry": {"type": "Point", "coordinates": [match.longitude, match.latitude]},
-            "properties": {
+            "properties": _without_none({
                 "query": one.photo, "rank": match.rank, "database": match.database,
-                "distance": match.distance, "accepted": one.accepted,
-            },
+                "distance": match.distance, "accepted": one.accepted, "inliers": match.inliers,
+            }, "inliers"),
         }
         for one in located
         for match in one.matches

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 from PIL import Image
 
 from vpr.commands.locate.matches import Located
+from vpr.commands.locate.ranking import Ranked
 from vpr.places.images import read_image
 from vpr.report.heat_maps import data_address, overlay
+from vpr.report.match_pictures import draw_matches
 from vpr.report.pages import TEMPLATES, load_templates
 
 PHOTO_PX, MATCH_PX, CLUSTER_PX = 480, 240, 160  # longer sides of the page's pictures
@@ -21,22 +21,27 @@ PHOTO_PX, MATCH_PX, CLUSTER_PX = 480, 240, 160  # longer sides of the page's pic
 
 def describe_photo(
     located: Located,
-    responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+    ranked: Ranked,
     images: Sequence[Path],
 ) -> dict[str, Any]:
     """Collect what the page shows of a photo, pictures included.
 
     Args:
         located: The photo and its matches.
-        responses: What `cluster_responses` gave for it and its first match; None without NetVLAD.
+        ranked: What the model says of it.
         images: The database's images, by index.
     """
-    photo = read_image(Path(located.photo), scale_to=PHOTO_PX)
+    photo, middle, small = (
+        read_image(Path(located.photo), scale_to=side) for side in (PHOTO_PX, MATCH_PX, CLUSTER_PX)
+    )
     pictures = [read_image(images[match.image], scale_to=MATCH_PX) for match in located.matches]
+    verified = [] if ranked.verified is None else [
+        data_address(draw_matches(middle, picture, ranked.verified.of(0, match.image)))
+        for match, picture in zip(located.matches, pictures, strict=True)
+    ]  # fmt: skip
     clusters = None
-    if responses is not None:
-        assignment, shares = responses
-        small = read_image(Path(located.photo), scale_to=CLUSTER_PX)
+    if ranked.responses is not None:
+        assignment, shares = ranked.responses
         clusters = {
             "likeness": data_address(overlay(photo, shares)),
             "pictures": [data_address(overlay(small, heat)) for heat in assignment],
@@ -46,6 +51,7 @@ def describe_photo(
         "located": located,
         "photo": data_address(Image.fromarray(photo)),
         "matches": [data_address(Image.fromarray(picture)) for picture in pictures],
+        "verified": verified,
         "clusters": clusters,
     }
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from vpr.commands.locate.cluster_responses import cluster_responses
 from vpr.commands.locate.features import describe_photos, extract_photos
+from vpr.commands.locate.verifying import Verification
 from vpr.features.model import Model
 from vpr.network.head import load_head
 from vpr.network.netvlad import NetVLAD
 from vpr.places.pixels import ScaleTo
+from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.whitening import Whitening, whiten_rows
 from vpr.runtime.device import find_device
@@ -28,12 +30,14 @@ class Ranked:
     Args:
         indices: Database indices, best first, shape (top,).
         distances: Euclidean, shape (top,).
+        verified: The inliers of its candidates; None where the run does not re-rank.
         responses: Of NetVLAD's clusters, and the shares in the likeness to the first match; None
             unless asked for, and without NetVLAD.
     """
 
     indices: NDArray[np.int64]
     distances: NDArray[np.float32]
+    verified: VerifiedPairs | None
     responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None
 
 
@@ -46,6 +50,7 @@ def rank_photos(
     whitened: NDArray[np.float32],
     precision: torch.dtype,
     scale_to: ScaleTo,
+    verification: Verification | None,
     top: int,
     with_responses: bool,
 ) -> Iterator[Ranked]:
@@ -59,6 +64,7 @@ def rank_photos(
         whitened: The whitened database, or the database itself, shape (num_database, dim).
         precision: Type that the trunk computes in.
         scale_to: Size that photos are scaled to, as `read_image` takes it.
+        verification: What re-ranks them; None: nothing does.
         top: How many matches to keep.
         with_responses: Whether to compute the clusters' responses too.
 
@@ -69,17 +75,21 @@ def rank_photos(
         ValueError: If a photo does not decode or the database has fewer images than asked for.
     """
     device = find_device()
-    head = load_head(model)
+    head, files = load_head(model), iter(photos)
     for features in extract_photos(
         model, photos, precision=precision, scale_to=scale_to, device=device
     ):  # fmt: skip
         described = describe_photos(head, features, device)
         if whitening is not None:
             described = np.concatenate(list(whiten_rows(described, whitening)))
-        indices, distances = rank_database(whitened, described, top_k=top)
-        for number, (images, far) in enumerate(zip(indices, distances, strict=True)):
-            responses = None
+        depth = top if verification is None else max(top, verification.params.top)
+        ranked = rank_database(whitened, described, top_k=min(depth, len(whitened)))
+        for number, (images, far) in enumerate(zip(*ranked, strict=True)):
+            verified, responses = None, None
+            if verification is not None:
+                order, verified = verification.rerank(next(files), images, far)
+                images, far = order.indices[0], order.distances[0]
             if with_responses and isinstance(head.pool, NetVLAD):
                 maps = features.maps([number]).to(device)
                 responses = cluster_responses(head, maps, database[images[0]])
-            yield Ranked(images, far, responses)
+            yield Ranked(images[:top], far[:top], verified, responses)

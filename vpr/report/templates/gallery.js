@@ -23,10 +23,15 @@ let page = 0;
 function card(query, place) {
   const heading = element("h2", { id: `query-${query}` },
     `Query ${query}: ${REPORT.query.path[query]}`, verdictElement(query));
-  const figures = REPORT.top.index[query].map((_, rank) => predictionFigure(query, rank));
+  const matches = element("div", { className: "matches" });
+  const figures = REPORT.top.index[query].map((_, rank) => {
+    const figure = predictionFigure(query, rank);
+    if (REPORT.top.inliers) figure.append(matchesButton(query, rank, matches));
+    return figure;
+  });
   const link = element("a", { href: `map.html#query=${query}`, className: "small" }, "on the map");
   const made = element("article", { tabIndex: -1 }, element("div", { className: "head" }, heading, link),
-    element("div", { className: "row" }, queryFigure(query), ...figures));
+    element("div", { className: "row" }, queryFigure(query), ...figures), matches);
   made.setAttribute("aria-labelledby", heading.id);
   made.addEventListener("focusin", () => mark(place));
   return made;

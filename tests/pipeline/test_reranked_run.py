@@ -1,0 +1,69 @@
+"""A run that re-ranks: what locate, the table of queries and the pages say of its inliers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tests.support.browsing import chromium
+from tests.support.repositories import change, run, stages_run
+from vpr.reranking.verified_pairs import load_verified
+from vpr.retrieval.predictions import load_predictions
+
+
+def locate(pipeline: Path, *options: str) -> list[dict]:
+    photos = "data/sample/queries"
+    words = run(pipeline, "python", "-m", "vpr", "locate", photos, "--json", *options)
+    found: list[dict] = json.loads(words[words.index("[\n") : words.index("\n]\n") + 2])
+    return found
+
+
+def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> None:
+    plain = locate(pipeline)
+    assert "inliers" not in plain[0]["matches"][0]
+    change(pipeline, "method: none", "method: sift")
+    change(pipeline, "  top: 20 # first", "  top: 4 # first")
+    change(pipeline, "geometry: fundamental #", "geometry: homography #")  # the photos are small
+    change(pipeline, "half_inliers: 20.0", "half_inliers: 5.0")
+    ran = stages_run(run(pipeline, "dvc", "repro"))
+    assert "rerank" in ran and "search" not in ran
+
+    ranked = load_predictions(pipeline / "data/reranked.npz")
+    verified = load_verified(pipeline / "data/verified")
+    table = pd.read_csv(pipeline / "metrics/queries.csv")
+    assert table["top1_inliers"].tolist() == verified.count(ranked.indices[:, 0]).tolist()
+    assert table["top1_inliers"].max() > 3
+    found = locate(pipeline, "--html", "page.html", "--top", "3")
+    for row, photo in enumerate(found):
+        matches = photo["matches"]
+        assert [match["image"] for match in matches] == ranked.indices[row, :3].tolist()
+        counts = [len(verified.of(row, match["image"])) for match in matches]
+        assert [match["inliers"] for match in matches] == counts
+    page = (pipeline / "page.html").read_text(encoding="utf-8")
+    assert page.count("What verifies the matches") == len(found) == 8
+
+    with chromium() as browser:
+        browser.open(pipeline / "metrics/report/gallery.html")
+        best = int(np.argmax(table["top1_inliers"]))
+        browser.run(f"document.querySelectorAll('article')[{best}].querySelector('button').click()")
+        browser.wait("document.querySelectorAll('canvas').length === 1")
+        drawn = browser.run(f"MATCHES[{best}][0].length")
+        assert drawn == table["top1_inliers"][best]
+        assert browser.complaints() == []
+
+    change(pipeline, "accept_by: distance", "accept_by: inliers")
+    assert stages_run(run(pipeline, "dvc", "repro")) == {"evaluate", "report"}
+    details = json.loads((pipeline / "metrics/details.json").read_text())
+    fewest = details["accept_min_inliers_fitted_on_these_queries"]
+    assert "accept_threshold_fitted_on_these_queries" not in details
+    for photo in locate(pipeline):
+        assert photo["accepted"] == (0 <= fewest <= photo["matches"][0]["inliers"])
+
+
+def test_inliers_are_asked_for_where_none_are_counted(pipeline: Path) -> None:
+    change(pipeline, "accept_by: distance", "accept_by: inliers")
+    words = run(pipeline, "dvc", "repro", code=255)
+    assert "evaluate.accept_by = inliers: none are counted with rerank.method = none" in words

@@ -1,0 +1,80 @@
+"""Re-ranking of photos from anywhere, as the recorded run re-ranked its queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.keypoints import KeypointsParams
+from stages.rerank import RerankParams
+from vpr.places.images import read_image
+from vpr.repository.locked_run import locked_params
+from vpr.reranking.keypoints import Keypoints, load_keypoints
+from vpr.reranking.matcher import Matcher, load_matcher
+from vpr.reranking.reranking import rerank_candidates, verify_query
+from vpr.reranking.utility_files import load_kept
+from vpr.reranking.verified_pairs import VerifiedPairs
+from vpr.retrieval.predictions import Predictions
+
+KEYPOINTS = Path("data/keypoints/database")
+KEPT = Path("data/utility/kept.npy")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verifies a photo against its candidates.
+
+    Args:
+        matcher: Finds points and matches.
+        database: Keypoints of the database that are kept.
+        points: How points of a photo are found.
+        params: Of the order.
+    """
+
+    matcher: Matcher
+    database: Keypoints
+    points: KeypointsParams
+    params: RerankParams
+
+    def rerank(
+        self, photo: Path, indices: NDArray[np.int64], distances: NDArray[np.float32]
+    ) -> tuple[Predictions, VerifiedPairs]:
+        """Order the ranking of one photo as the stage rerank would.
+
+        Args:
+            photo: The file.
+            indices: Database indices, best first, shape (depth,).
+            distances: Of the descriptors, same shape.
+
+        Returns:
+            The ranking, of one query, and its verified pairs.
+        """
+        pixels = read_image(photo, scale_to=self.points.max_side_px)
+        query = self.matcher.detect(pixels, max_keypoints=self.points.max_keypoints)
+        candidates = indices[: self.params.top]
+        pairs = verify_query(self.matcher, query, candidates, self.database, self.params.rules)
+        ranked = Predictions(indices[None], distances[None], len(self.database.sizes))
+        half = self.params.half_inliers
+        return rerank_candidates(ranked, pairs.inliers, half_inliers=half), pairs
+
+
+def load_verification() -> Verification | None:
+    """Load what the recorded run re-ranked by; None if it did not.
+
+    Raises:
+        ValueError: If its keypoints are not there.
+    """
+    params = locked_params("rerank", "rerank", RerankParams)
+    matcher = load_matcher(params.method)
+    if matcher is None:
+        return None
+    for needed in (KEYPOINTS, KEPT):
+        if not needed.exists():
+            raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+    database = load_keypoints(KEYPOINTS)
+    database = database.only(load_kept(KEPT, num_keypoints=len(database.points)))
+    points = locked_params("keypoints_db", "keypoints", KeypointsParams)
+    return Verification(matcher, database, points, params)

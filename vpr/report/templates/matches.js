@@ -1,0 +1,70 @@
+// Verified matches of a query and a prediction, drawn when they are asked for: a script of numbers for each query.
+"use strict";
+
+const MATCHES = {}; // by query, filled by the scripts in matches/
+const SHARES = 10_000; // of width and height, in which places are given
+
+function loadMatches(query) {
+  if (query in MATCHES) return Promise.resolve(MATCHES[query]);
+  return new Promise((resolve, reject) => {
+    const src = `matches/${String(query).padStart(6, "0")}.js`;
+    const script = element("script", { src, onload: () => resolve(MATCHES[query]), onerror: reject });
+    document.head.append(script);
+  });
+}
+
+async function drawMatches(query, rank) {
+  const image = REPORT.top.index[query][rank];
+  const [places, ...photos] = await Promise.all([loadMatches(query),
+    ...[["query", query], ["database", image]].map(async ([side, index]) => {
+      const photo = picture(side, index);
+      photo.loading = "eager";
+      await photo.decode();
+      return photo;
+    })]);
+  const [left, right] = photos;
+  const canvas = element("canvas", {
+    width: left.naturalWidth + right.naturalWidth,
+    height: Math.max(left.naturalHeight, right.naturalHeight),
+  });
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Query photo ${REPORT.query.path[query]} beside database photo `
+    + `${REPORT.database.path[image]}, ${places[rank].length} pairs of points joined by lines`);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(left, 0, 0);
+  pen.drawImage(right, left.naturalWidth, 0);
+  for (const [x, y, X, Y] of places[rank]) drawMatch(pen, left, right, [x, y, X, Y].map((part) => part / SHARES));
+  return canvas;
+}
+
+function drawMatch(pen, left, right, [x, y, X, Y]) {
+  const ends = [[x * left.naturalWidth, y * left.naturalHeight],
+    [left.naturalWidth + X * right.naturalWidth, Y * right.naturalHeight]];
+  pen.strokeStyle = `hsl(${288 * x} 90% 55%)`;
+  pen.beginPath();
+  pen.moveTo(...ends[0]);
+  pen.lineTo(...ends[1]);
+  pen.stroke();
+  for (const end of ends) {
+    pen.beginPath();
+    pen.arc(...end, 2, 0, 2 * Math.PI);
+    pen.stroke();
+  }
+}
+
+// A button that shows the matches of a prediction in a place of the card, or takes them away.
+function matchesButton(query, rank, place) {
+  const count = REPORT.top.inliers[query][rank];
+  const button = element("button", { type: "button", className: "small", disabled: count === 0 }, `${count} inliers`);
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", async () => {
+    const open = button.getAttribute("aria-expanded") === "true";
+    for (const other of place.parentElement.querySelectorAll("[aria-expanded]")) other.setAttribute("aria-expanded", "false");
+    place.replaceChildren();
+    if (open) return;
+    button.setAttribute("aria-expanded", "true");
+    const drawn = await drawMatches(query, rank);
+    if (button.getAttribute("aria-expanded") === "true") place.replaceChildren(drawn);
+  });
+  return button;
+}

@@ -1,0 +1,123 @@
+"""The folder of verified pairs: which matches of a query and its candidates are inliers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.retrieval.predictions import Predictions
+from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.npy import load_array
+from vpr.runtime.npz import load_arrays
+
+WHOLE = 65_535  # a side of an image in the units of places
+FORMS = {"candidates": (2, np.int64), "inliers": (2, np.int64), "places": (3, np.uint16)}
+
+
+@dataclass(frozen=True)
+class VerifiedPairs:
+    """Queries with their candidates, and the matches that geometry explains.
+
+    Args:
+        candidates: Database indices, in the retrieval's order, shape (num_queries,
+            num_candidates); of no queries where nothing was verified.
+        inliers: How many matches of each are inliers, same shape.
+        places: Where the inliers are, pair after pair: x and y in the query and in the database
+            image, in 65,535ths of width and height, shape (inliers.sum(), 2, 2).
+    """
+
+    candidates: NDArray[np.int64]
+    inliers: NDArray[np.int64]
+    places: NDArray[np.uint16]
+
+    def of(self, query: int, image: int) -> NDArray[np.float64]:
+        """Find the inliers of a query and a database image, as shares of width and height.
+
+        Returns:
+            Shape (num_inliers, 2, 2) as `places`, in [0, 1]; none of a pair that was not verified.
+        """
+        if not self.candidates.size or image not in self.candidates[query]:
+            return np.empty((0, 2, 2))
+        column = self.candidates[query].tolist().index(image)
+        pair = query * self.candidates.shape[1] + column
+        end = int(self.inliers.ravel()[: pair + 1].sum())
+        return self.places[end - int(self.inliers[query, column]) : end] / WHOLE
+
+    def count(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the inliers of each query and one database image.
+
+        Args:
+            images: Database indices, one for each query.
+
+        Returns:
+            Shape (num_queries,); 0 of a pair that was not verified.
+        """
+        found: NDArray[np.int64] = ((self.candidates == images[:, None]) * self.inliers).sum(axis=1)
+        return found
+
+    def of_first(self, ranked: Predictions) -> NDArray[np.int64] | None:
+        """Count the inliers of each query's first prediction; None if nothing was verified."""
+        return self.count(ranked.indices[:, 0]) if self.candidates.size else None
+
+
+NOTHING = VerifiedPairs(
+    np.empty((0, 0), np.int64), np.empty((0, 0), np.int64), np.empty((0, 2, 2), np.uint16)
+)
+
+
+def concatenate_pairs(parts: Sequence[VerifiedPairs]) -> VerifiedPairs:
+    """Put the queries of several parts one after the other."""
+    return VerifiedPairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in FORMS))
+
+
+def save_part(file: Path, part: VerifiedPairs) -> None:
+    """Write the pairs of some queries, whole or not at all, to resume from."""
+    with replaced_whole(file) as stream:
+        np.savez(stream, **{name: getattr(part, name) for name in FORMS})
+
+
+def load_part(file: Path) -> VerifiedPairs:
+    """Read what `save_part` wrote."""
+    return VerifiedPairs(*load_arrays(file, list(FORMS), what="a part of verified pairs"))
+
+
+def save_verified(folder: Path, verified: VerifiedPairs) -> None:
+    """Write `candidates.npy`, `inliers.npy` and `places.npy`.
+
+    Args:
+        folder: The folder to create.
+        verified: What to write.
+    """
+    folder.mkdir()
+    for name in FORMS:
+        np.save(folder / f"{name}.npy", getattr(verified, name))
+
+
+def load_verified(folder: Path) -> VerifiedPairs:
+    """Read what `save_verified` wrote.
+
+    Raises:
+        ValueError: If a file is damaged, or they disagree.
+    """
+    arrays = []
+    for name, (num_axes, kind) in FORMS.items():
+        array = load_array(folder / f"{name}.npy", what="a file of verified pairs")
+        if array.ndim != num_axes or array.dtype != kind:
+            raise ValueError(
+                f"{folder}/{name}.npy: expected {num_axes} axes of {np.dtype(kind)}, found "
+                f"{array.shape} of {array.dtype}"
+            )
+        arrays.append(array)
+    candidates, inliers, places = arrays
+    total = int(inliers.sum())
+    if candidates.shape != inliers.shape or (inliers < 0).any() or places.shape != (total, 2, 2):
+        raise ValueError(
+            f"{folder}: expected a count of inliers for each candidate and as many places, found "
+            f"candidates {candidates.shape}, inliers {inliers.shape} of {total} in all and places "
+            f"{places.shape}"
+        )
+    return VerifiedPairs(candidates, inliers, places)
