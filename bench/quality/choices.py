@@ -32,6 +32,7 @@ SIZES: tuple[tuple[int | None, int], ...] = (
     (None, 16), (None, 32), (None, 64), (320, 16), (320, 32), (320, 64), (256, 64),
 )  # fmt: skip
 FOR_CHOOSING = ("Demo", "Webcams, day", "Webcams, night")
+HARD: dict[str, dict[str, object]] = {"Demo, `difficulty: 0.9`": {"sample.difficulty": 0.9}}
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,8 @@ def sets_for_choosing() -> dict[str, dict[str, object]]:
 def main() -> None:
     """Print both tables."""
     sets = sets_for_choosing()
-    hard: dict[str, dict[str, object]] = {"Demo, `difficulty: 0.9`": {"sample.difficulty": 0.9}}
     with temporary_clone() as clone:
-        print(tabulate_orders(clone, sets | hard), flush=True)
+        print(tabulate_orders(clone, sets | HARD), flush=True)
         print(tabulate_sizes(clone, sets))
 
 

@@ -2,12 +2,14 @@
 
 `python -m bench.speed.encoders` prints the table of docs/encoders.md: random pixels of 640x480,
 batches of four, random weights (of which the time does not depend), the ways taking turns.
+torch.compile needs a C++ compiler; OpenVINO is tried where it is installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import torch
 from torch import nn
@@ -43,10 +45,43 @@ def make_part(encoder: Encoder, *, precision: torch.dtype, folded: bool, last: b
     return part.eval().to(precision).to(memory_format=layout)
 
 
-def run_once(part: nn.Module, pixels: torch.Tensor) -> None:
+def run_once(part: Callable[[torch.Tensor], object], pixels: torch.Tensor) -> None:
     """Compute the maps of a batch."""
     with torch.inference_mode():
         part(pixels)
+
+
+def compile_by_torch(part: nn.Module) -> Callable[[torch.Tensor], object]:
+    """Compile a part with TorchInductor."""
+    compiled: Callable[[torch.Tensor], object] = torch.compile(part)
+    return partial(run_once, compiled)
+
+
+def compile_by_openvino(part: nn.Module) -> Callable[[torch.Tensor], object]:
+    """Compile a part of float32 with OpenVINO, which computes in bfloat16 if the part is of it."""
+    import openvino
+
+    precision = next(part.parameters()).dtype
+    example = torch.zeros(BATCH, HEIGHT_PX, WIDTH_PX, 3, dtype=torch.uint8)
+    model = openvino.convert_model(part.float(), example_input=example)
+    hint = "f32" if precision == torch.float32 else "bf16"
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+    return lambda pixels: compiled([pixels.numpy()])
+
+
+def compiled_runs(pixels: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """What compilers make of the part as the trunk runs it."""
+    makers = {"the same by torch.compile": compile_by_torch}
+    if find_spec("openvino"):
+        makers["the same by OpenVINO"] = compile_by_openvino
+    runs: dict[str, Callable[[], object]] = {}
+    for title, make in makers.items():
+        for precision in PRECISIONS:
+            part = make_part(
+                load_encoder("efficientnet_lite", None), precision=precision, folded=True, last=True
+            )
+            runs[f"{title}, {precision}"] = partial(make(part), pixels)
+    return runs
 
 
 def main() -> None:
@@ -61,13 +96,15 @@ def main() -> None:
                 load_encoder(name, None), precision=precision, folded=folded, last=last
             )
             runs[f"{title}, {precision}"] = partial(run_once, part, pixels)
+    compiled = compiled_runs(pixels)
+    runs |= compiled
     for run in runs.values():
         run()
     seconds = interleaved(runs, repeats=5)
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     rows = [
         [title, *(f"{seconds[f'{title}, {precision}'] / BATCH:.3f}" for precision in PRECISIONS)]
-        for title, *_ in WAYS
+        for title in dict.fromkeys(name.rsplit(", ", 1)[0] for name in runs)
     ]
     print(markdown.table(["seconds for each image", "float32", "bfloat16"], rows))
 
