@@ -4,6 +4,7 @@
 # make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall
 # make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
+# make bench-scale   exact search and indices at 10,000 to 1,000,000 images, about 10 minutes
 # make lint   ruff and mypy
 # make audit  installed packages among known vulnerabilities, where the registry can say
 # make table  what each part of the pipeline buys, on each data set -> docs/results.md
@@ -23,7 +24,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test sweep soak bench bench-quick table lint audit setup
+.PHONY: run berlin test sweep soak bench bench-quick bench-scale table lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -55,6 +56,9 @@ table: setup
 
 bench-quick: setup
 	$(PYTHON) -m bench.speed.side_by_side --quick
+
+bench-scale: setup
+	$(PYTHON) -m bench.speed.scale
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,34 +11,64 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
+from vpr.retrieval.approximate import Effort, measure_index
 from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.index_files import open_search
+from vpr.retrieval.index_kinds import EXACT, GRAMMAR, is_form
 from vpr.retrieval.predictions import Predictions, save_predictions
-from vpr.retrieval.ranking import rank_database
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
 
 @dataclass(frozen=True)
 class SearchParams:
-    """Parameters of the stage search."""
+    """Parameters of the stages index and search."""
 
     top_k: Annotated[int, Field(ge=1)]
+    index: str
+    nprobe: Annotated[int, Field(ge=1)]
+    ef_search: Annotated[int, Field(ge=1)]
+    candidates: Annotated[int, Field(ge=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no index, and fewer candidates than are kept."""
+        if self.index != EXACT and not is_form(self.index):
+            raise ValueError(f"index = {self.index}: expected exact or {GRAMMAR}")
+        if self.index != EXACT and self.candidates < self.top_k:
+            raise ValueError(
+                f"candidates = {self.candidates}: top_k = {self.top_k} are kept of them: set it to "
+                f"{self.top_k} or more"
+            )
+
+    @property
+    def effort(self) -> Effort:
+        """How much of an index is looked at."""
+        return Effort(self.nprobe, self.ef_search, self.candidates)
 
 
-def search(*, database: Path, query: Path, predictions: Path) -> None:
-    """Find the nearest database descriptors of each query, exactly.
+def search(
+    *, index: Path, database: Path, query: Path, predictions: Path, index_recall: Path
+) -> None:
+    """Find the nearest database descriptors of each query.
 
     Args:
+        index: Folder of the index; not looked at where search is exact.
         database: Descriptors of the database.
         query: Descriptors of the queries.
         predictions: The ranking to write.
+        index_recall: How the index compares with exact search, to write as JSON; empty where
+            search is exact.
     """
+    params = load_params("search", SearchParams)
     database_rows, query_rows = load_descriptors(database), load_descriptors(query)
-    indices, distances = rank_database(
-        database_rows, query_rows, top_k=load_params("search", SearchParams).top_k
-    )
-    with built_aside(predictions) as (aside,):
+    find = open_search(index, params.index, database_rows, effort=params.effort)
+    indices, distances = find(query_rows, top_k=params.top_k)
+    compared = {}
+    if params.index != EXACT:
+        compared = measure_index(database_rows, query_rows, indices)
+    with built_aside(predictions, index_recall) as (aside, recall):
         save_predictions(aside, Predictions(indices, distances, len(database_rows)))
+        recall.write_text(json.dumps(compared, indent=2) + "\n")
 
 
 if __name__ == "__main__":

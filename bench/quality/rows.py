@@ -65,7 +65,10 @@ def _time_query_side(again: Path) -> float:
         descriptors=again / "query.npy",
     )  # fmt: skip
     whitened = {side: data / "whitened" / f"{side}.npy" for side in ("database", "query")}
-    search(**whitened, predictions=again / "predictions.npz")
+    search(
+        **whitened, index=data / "index", predictions=again / "predictions.npz",
+        index_recall=again / "index_recall.json",
+    )  # fmt: skip
     keypoints(images=images, keypoints=again / "keypoints")
     rerank(
         predictions=again / "predictions.npz", database_keypoints=data / "keypoints" / "database",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.predictions import load_retrieval
+from vpr.retrieval.ranking import rank_database
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -147,7 +149,7 @@ def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
     database = np.load("data/descriptors/database.npy")
     (ranked,) = rank_photos(
         load_model(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
-        whitened=database,
+        search=partial(rank_database, database),
         precision=getattr(torch, trunk.precision), scale_to=None, verification=None, top=1,
         with_responses=True,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from math import atan2, ceil, exp, floor, hypot, pi, sqrt
 from pathlib import Path
@@ -28,6 +29,7 @@ from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
 from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.ranking import rank_database
 
 
 def blobs(height: int, width: int, seed: int) -> np.ndarray:
@@ -168,7 +170,7 @@ def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     database = load_descriptors(model / "database.npy")
     photos = [model / "images" / "000007.png", model / "images" / "000003.png"]
     ranked = list(rank_photos(
-        network, photos, database, whitening=None, whitened=database,
+        network, photos, database, whitening=None, search=partial(rank_database, database),
         precision=torch.bfloat16, scale_to=None, verification=None, top=2,
         with_responses=True,
     ))  # fmt: skip

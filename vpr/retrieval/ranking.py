@@ -61,7 +61,7 @@ def _rank_block(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     found, squares = _find_candidates(database, query, min(top_k + SPARE, len(database)))
     ranked = [
-        _best(row, _distances(database[row], one), top_k)
+        best(row, exact_distances(database[row], one), top_k)
         for row, one in zip(found, query, strict=True)
     ]
     indices = np.stack([one[0] for one in ranked])
@@ -86,9 +86,9 @@ def _find_candidates(
         found, places = _nearest(query, block, min(num_kept, len(block)))
         indices = np.concatenate([indices, places + rows.start], axis=1)
         squares = np.concatenate([squares, found], axis=1)
-        best = np.argsort(squares, axis=1, kind="stable")[:, :num_kept]
-        indices = np.take_along_axis(indices, best, axis=1)
-        squares = np.take_along_axis(squares, best, axis=1)
+        kept = np.argsort(squares, axis=1, kind="stable")[:, :num_kept]
+        indices = np.take_along_axis(indices, kept, axis=1)
+        squares = np.take_along_axis(squares, kept, axis=1)
     return indices, squares
 
 
@@ -104,17 +104,18 @@ def _rank_within(
         for number, (indices, distances) in enumerate(kept):
             one = query[number]
             near = np.flatnonzero(faiss.pairwise_distances(one[None], block)[0] <= reach[number])
-            kept[number] = _best(
+            kept[number] = best(
                 np.concatenate([indices, near + rows.start]),
-                np.concatenate([distances, _distances(block[near], one)]),
+                np.concatenate([distances, exact_distances(block[near], one)]),
                 top_k,
             )
     return np.stack([one[0] for one in kept]), np.stack([one[1] for one in kept])
 
 
-def _best(
+def best(
     indices: NDArray[np.int64], distances: NDArray[np.float32], top_k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Keep the nearest of some images, the nearest first, equal distances by lower index."""
     order = np.lexsort((indices, distances))[:top_k]
     return indices[order], distances[order]
 
@@ -134,7 +135,8 @@ def _gpu() -> Any:  # noqa: ANN401 - faiss has no types
     return faiss.StandardGpuResources()  # reserves memory on the GPU: once, not for each block
 
 
-def _distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+def exact_distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute Euclidean distances of unit rows from a query, from their differences in float64."""
     differences = rows.astype(np.float64) - query
     lengths = np.sqrt(np.square(differences).sum(axis=1)).clip(0, 2)
     rounded: NDArray[np.float32] = lengths.astype(np.float32)

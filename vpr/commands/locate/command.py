@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import typer
 
+from stages.search import SearchParams
 from stages.trunk import TrunkParams
 from vpr.commands.locate.matches import Located, Truth, find_queries, locate_photos
 from vpr.commands.locate.outputs import (
@@ -36,6 +37,7 @@ from vpr.places.positives import load_positives
 from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.index_files import open_search
 from vpr.retrieval.whitening import find_whitening
 from vpr.runtime.tensors import load_state
 
@@ -45,9 +47,10 @@ MODEL = Path("models/netvlad/model.pt")
 DESCRIPTORS = Path("data/descriptors/database.npy")
 WHITENING = Path("models/whitening.pt")
 WHITENED = Path("data/whitened/database.npy")
+INDEX = Path("data/index")
 METRICS = Path("metrics/details.json")
 NEEDED = (
-    MODEL, DESCRIPTORS, WHITENING, WHITENED, METRICS, PREPARED / "database.csv",
+    MODEL, DESCRIPTORS, WHITENING, WHITENED, INDEX, METRICS, PREPARED / "database.csv",
     PREPARED / "query.csv", PREPARED / "positives.npz", IMAGES / "query",
 )  # fmt: skip
 
@@ -111,9 +114,12 @@ def _rank(
     if top > len(database):
         raise ValueError(f"--top {top}: the database has only {len(database)} images")
     trunk = locked_params("trunk_db", "trunk", TrunkParams)
+    params = locked_params("search", "search", SearchParams)
+    whitened = load_descriptors(WHITENED)
     ranked = rank_photos(
         load_model(MODEL), files, database,
-        whitening=find_whitening(load_state(WHITENING)), whitened=load_descriptors(WHITENED),
+        whitening=find_whitening(load_state(WHITENING)),
+        search=open_search(INDEX, params.index, whitened, effort=params.effort),
         precision=getattr(torch, trunk.precision),
         scale_to=trunk.scale_to, verification=verification, top=top,
         with_responses=with_responses,

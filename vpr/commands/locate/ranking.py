@@ -18,7 +18,7 @@ from vpr.network.head import load_head
 from vpr.network.netvlad import NetVLAD
 from vpr.places.pixels import ScaleTo
 from vpr.reranking.verified_pairs import VerifiedPairs
-from vpr.retrieval.ranking import rank_database
+from vpr.retrieval.index_files import Search
 from vpr.retrieval.whitening import Whitening, whiten_rows
 from vpr.runtime.device import find_device
 
@@ -47,7 +47,7 @@ def rank_photos(
     database: NDArray[np.float32],
     *,
     whitening: Whitening | None,
-    whitened: NDArray[np.float32],
+    search: Search,
     precision: torch.dtype,
     scale_to: ScaleTo,
     verification: Verification | None,
@@ -61,7 +61,7 @@ def rank_photos(
         photos: Image files.
         database: Descriptors of the database, by this model, shape (num_database, K * C).
         whitening: Whitening that the search is done in; None if it is off.
-        whitened: The whitened database, or the database itself, shape (num_database, dim).
+        search: Ranks the whitened database.
         precision: Type that the trunk computes in.
         scale_to: Size that photos are scaled to, as `read_image` takes it.
         verification: What re-ranks them; None: nothing does.
@@ -83,7 +83,7 @@ def rank_photos(
         if whitening is not None:
             described = np.concatenate(list(whiten_rows(described, whitening)))
         depth = top if verification is None else max(top, verification.params.top)
-        ranked = rank_database(whitened, described, top_k=min(depth, len(whitened)))
+        ranked = search(described, top_k=min(depth, len(database)))
         for number, (images, far) in enumerate(zip(*ranked, strict=True)):
             verified, responses = None, None
             if verification is not None:

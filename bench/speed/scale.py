@@ -1,0 +1,140 @@
+"""Exact search and indices over the number of images: time, memory, bytes and recall.
+
+Run from the repository's root: `make bench-scale` (`python -m bench.speed.scale`); `--quick` takes
+small databases. Descriptors are synthetic streets: unit rows of 256 dimensions, 200 photos each,
+of which neighbours are alike (AR(1), 0.9); queries are photos of them with noise. Every way runs
+in a process of its own, as the stages index and search would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from bench.shared import markdown
+from vpr.retrieval.approximate import Effort, measure_index
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.index_files import open_search, write_index
+from vpr.retrieval.index_kinds import EXACT
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000, 4_000)
+DIM, PHOTOS, ALIKE, NOISE = 256, 200, 0.9, 0.03
+NUM_QUERIES, TOP_K = 500, 20
+EFFORT = Effort(nprobe=64, ef_search=256, candidates=200)
+
+
+def ways(num_rows: int) -> tuple[str, ...]:
+    """Exact search and three indices, with about 4 lists for each square root of the images."""
+    lists = 2 ** round(np.log2(4 * np.sqrt(num_rows)))
+    return EXACT, f"IVF{lists},Flat", "HNSW32", f"IVF{lists},PQ64x4fs"
+
+
+def write_streets(folder: Path, num_rows: int) -> None:
+    """Write the descriptors of both sides."""
+    rng = np.random.default_rng(0)
+    shape = (num_rows, DIM)
+    rows = np.lib.format.open_memmap(folder / "database.npy", "w+", np.float32, shape)
+    streets = rows.reshape(-1, PHOTOS, DIM)
+    for block in np.array_split(streets, max(1, len(streets) // 500)):
+        state = rng.standard_normal((len(block), DIM), np.float32)
+        for photo in range(PHOTOS):
+            fresh = rng.standard_normal(state.shape, np.float32)
+            state = ALIKE * state + np.sqrt(1 - ALIKE**2).astype(np.float32) * fresh
+            block[:, photo] = _unit(state)
+    chosen = rows[:: num_rows // NUM_QUERIES][:NUM_QUERIES]
+    noise = rng.standard_normal(chosen.shape, np.float32)
+    np.save(folder / "query.npy", _unit(chosen + NOISE * noise))
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
+
+
+def measure_once(text: str, folder: Path) -> dict[str, float]:
+    """Build and search one way, in this process."""
+    database = load_descriptors(folder / "database.npy")
+    query = np.load(folder / "query.npy")
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        start = time.process_time()
+        write_index(Path(made) / "index", text, database)
+        built = time.process_time() - start
+        num_bytes = sum(file.stat().st_size for file in (Path(made) / "index").glob("*.faiss"))
+        find = open_search(Path(made) / "index", text, database, effort=EFFORT)
+        start, since = time.process_time(), time.perf_counter()
+        indices, _ = find(query, top_k=TOP_K)
+        searched, waited = time.process_time() - start, time.perf_counter() - since
+    return {
+        "build_cpu_s": built, "bytes_per_image": num_bytes / len(database),
+        "cpu_s": searched, "ms_per_query": 1000 * waited / len(query),
+    } | ({} if text == EXACT else measure_index(database, query, indices))  # fmt: skip
+
+
+def measure_alone(text: str, folder: Path) -> dict[str, Any]:
+    """Measure one way in a process of its own, and its memory."""
+    from bench.shared.measuring import watch_memory  # imports torch, which no search needs
+
+    command = [sys.executable, "-m", "bench.speed.scale", "--once", text, "--folder", str(folder)]
+    peaks: dict[str, int] = {}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
+        watch.start()
+        printed, _ = process.communicate()
+        watch.join()
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return json.loads(printed) | {"peak_mb": max(peaks.values()) / 1e6}
+
+
+def tabulate(num_rows: int, folder: Path) -> list[list[object]]:
+    """Measure every way at one size, a row each."""
+    write_streets(folder, num_rows)
+    rows: list[list[object]] = []
+    for text in ways(num_rows):
+        found = measure_alone(text, folder)
+        rows.append([
+            f"{num_rows:,}", f"`{text}`", round(found["build_cpu_s"], 1), f"{found['peak_mb']:.0f}",
+            f"{found['bytes_per_image']:.0f}", found["ms_per_query"], round(found["cpu_s"], 2),
+            f"{found.get('index_recall@1', 1):.3f}", f"{found.get('index_recall@20', 1):.3f}",
+        ])  # fmt: skip
+        print(markdown.row(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> None:
+    """Print the table, or measure one way if asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--once", help="an index string, measured in this process")
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if asked.once:
+        print(json.dumps(measure_once(asked.once, asked.folder)))
+        return
+    from bench.shared.measuring import machine
+
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    names = [
+        "images", "index", "build, CPU s", "peak memory, MB", "bytes per image", "ms per query",
+        f"CPU s of {NUM_QUERIES} queries", "recall@1 of exact", "recall@20 of exact",
+    ]  # fmt: skip
+    print(markdown.head(names), flush=True)
+    for num_rows in QUICK_SIZES if asked.quick else SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            tabulate(num_rows, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

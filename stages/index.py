@@ -1,0 +1,28 @@
+"""Stage index: an index of the database's descriptors, for approximate search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpr.runtime.entry import run_stage
+
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.index_files import write_index
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param
+
+
+def index(*, database: Path, index: Path) -> None:
+    """Build what search looks into before the descriptors; nothing where search is exact.
+
+    Args:
+        database: Descriptors of the database.
+        index: The folder to write.
+    """
+    kind = load_param("search.index", str)
+    with built_aside(index) as (aside,):
+        write_index(aside, kind, load_descriptors(database))
+
+
+if __name__ == "__main__":
+    run_stage(index)

@@ -1,0 +1,167 @@
+"""Approximate search: candidates from an index, ranked by their exact distances."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.retrieval.descriptors import row_blocks
+from vpr.retrieval.index_kinds import Kind, is_well_trained, refuse
+from vpr.retrieval.ranking import best, exact_distances, rank_database
+
+ROWS_PER_CENTROID = 256  # that faiss's k-means looks at, at most
+MAX_SAMPLED = 200  # queries by which an index is compared with exact search
+
+
+class Effort(NamedTuple):
+    """How much of an index is looked at.
+
+    Args:
+        nprobe: Lists of an inverted file.
+        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch).
+        candidates: Images of each query that are ranked by their exact distances.
+    """
+
+    nprobe: int
+    ef_search: int
+    candidates: int
+
+
+def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN401 - no types
+    """Train an index on the database and fill it, on one thread, so that its bytes repeat.
+
+    Args:
+        database: Unit rows, shape (num_database, dim), read block by block.
+        kind: What to build.
+
+    Raises:
+        ValueError: If faiss refuses to.
+    """
+    num_rows, dim = database.shape
+    if not is_well_trained(kind, num_rows):
+        print(
+            f"note: search.index = {kind.text}: {num_rows:,} images are few for k-means of "
+            f"{kind.num_centroids} centroids: 39 for each are advised",
+            file=sys.stderr,
+        )
+    step = max(1, num_rows // (ROWS_PER_CENTROID * max(kind.num_centroids, 256)))
+    with one_thread():
+        try:
+            index = faiss.index_factory(dim, kind.text, faiss.METRIC_L2)
+            if not index.is_trained:
+                index.train(np.ascontiguousarray(database[::step]))
+            for rows in row_blocks(database):
+                index.add(np.ascontiguousarray(database[rows]))
+        except RuntimeError as error:
+            raise refuse(kind, error, num_rows=num_rows, dim=dim) from None
+    return index
+
+
+def search_index(
+    index: Any,  # noqa: ANN401 - no types
+    database: NDArray[np.float32],
+    query: NDArray[np.float32],
+    *,
+    top_k: int,
+    effort: Effort,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rank the database for each query among the candidates that the index finds.
+
+    Each query is searched alone, on one thread, so that its ranking does not depend on others. A
+    query for which the index finds fewer than top_k candidates is ranked exactly.
+
+    Args:
+        index: Of the same database.
+        database: Unit rows, shape (num_database, dim); candidates alone are read.
+        query: Unit rows, shape (num_queries, dim).
+        top_k: How many to keep.
+        effort: How much is looked at.
+
+    Returns:
+        Indices (num_queries, top_k) and exact Euclidean distances in [0, 2]; equal distances by
+        lower index.
+
+    Raises:
+        ValueError: If top_k is larger than the database.
+    """
+    if top_k > len(database) or database.shape[1] != query.shape[1]:
+        return rank_database(database, query, top_k=top_k)  # which says what is wrong
+    _set_effort(index, effort)
+    count = min(max(effort.candidates, top_k), len(database))
+    indices = np.empty((len(query), top_k), np.int64)
+    distances = np.empty((len(query), top_k), np.float32)
+    lacking = []
+    with one_thread():
+        for number in range(len(query)):
+            one = np.ascontiguousarray(query[number])
+            _, (found,) = index.search(one[None], count)
+            found = np.sort(found[found >= 0])  # in the file's order
+            if len(found) < top_k:
+                lacking.append(number)
+                continue
+            exact = exact_distances(np.asarray(database[found]), one)
+            indices[number], distances[number] = best(found, exact, top_k)
+    if lacking:
+        print(
+            f"note: the index has fewer than {top_k} candidates for {len(lacking)} of "
+            f"{len(query)} queries: they are ranked exactly; a larger search.nprobe helps",
+            file=sys.stderr,
+        )
+        ranked = rank_database(database, np.asarray(query[lacking]), top_k=top_k)
+        indices[lacking], distances[lacking] = ranked
+    return indices, distances
+
+
+def measure_index(
+    database: NDArray[np.float32], query: NDArray[np.float32], indices: NDArray[np.int64]
+) -> dict[str, float]:
+    """Compare rankings with exact ones, on queries spread evenly over all.
+
+    Args:
+        database: Unit rows, shape (num_database, dim).
+        query: Unit rows, shape (num_queries, dim).
+        indices: What approximate search gave, shape (num_queries, top_k).
+
+    Returns:
+        `index_recall@1`: queries whose nearest image is ranked first; `index_recall@20`: the
+        share of the 20 nearest that are among the first 20, or of as many as there are; and
+        `num_queries` sampled.
+    """
+    step = -(-len(query) // MAX_SAMPLED)
+    depth = min(20, indices.shape[1])
+    exact, _ = rank_database(database, np.asarray(query[::step]), top_k=depth)
+    found = indices[::step, :depth]
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
+    return {
+        "index_recall@1": float(np.mean(exact[:, 0] == found[:, 0])),
+        f"index_recall@{depth}": float(np.mean(shared)) / depth,
+        "num_queries": len(exact),
+    }
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let faiss compute on one thread."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def _set_effort(index: Any, effort: Effort) -> None:  # noqa: ANN401 - no types
+    parts = [faiss.downcast_index(index)]
+    while isinstance(parts[-1], faiss.IndexPreTransform):
+        parts.append(faiss.downcast_index(parts[-1].index))
+    for part in parts:
+        if isinstance(part, faiss.IndexIVF | faiss.IndexIVFFastScan):
+            part.nprobe = min(effort.nprobe, part.nlist)
+        if isinstance(part, faiss.IndexHNSW):
+            part.hnsw.efSearch = max(effort.ef_search, effort.candidates)

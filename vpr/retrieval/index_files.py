@@ -1,0 +1,80 @@
+"""The folder of an index, and searching with what it holds."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.retrieval.approximate import Effort, build_index, search_index
+from vpr.retrieval.index_kinds import EXACT, parse_kind
+from vpr.retrieval.ranking import rank_database
+
+INDEX = "index.faiss"  # in the folder, unless search is exact
+KIND = "kind.txt"
+
+
+class Search(Protocol):
+    """The database ranked for queries: indices and distances, each (num_queries, top_k)."""
+
+    def __call__(
+        self, query: NDArray[np.float32], *, top_k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rank the database for each query, the nearest descriptors first."""
+
+
+def write_index(folder: Path, text: str, database: NDArray[np.float32]) -> None:
+    """Build the index of a database; of exact search the folder only says so.
+
+    Args:
+        folder: The folder to create.
+        text: The value of `search.index`.
+        database: Unit rows, shape (num_database, dim).
+
+    Raises:
+        ValueError: If there is no such index, or not of so many rows.
+    """
+    folder.mkdir()
+    (folder / KIND).write_text(f"{text}\n")
+    if text != EXACT:
+        num_rows, dim = database.shape
+        kind = parse_kind(text, num_rows=num_rows, dim=dim)
+        faiss.write_index(build_index(database, kind), str(folder / INDEX))
+
+
+def open_search(
+    folder: Path, text: str, database: NDArray[np.float32], *, effort: Effort
+) -> Search:
+    """Prepare search by what the parameters say.
+
+    Args:
+        folder: What `write_index` wrote.
+        text: The value of `search.index`.
+        database: Unit rows, shape (num_database, dim).
+        effort: How much of an index is looked at.
+
+    Raises:
+        ValueError: If the index is damaged, or of another database.
+    """
+    if text == EXACT:
+        return partial(rank_database, database)
+    index = _read_index(folder / INDEX, *database.shape)
+    return partial(search_index, index, database, effort=effort)
+
+
+def _read_index(path: Path, num_rows: int, dim: int) -> Any:  # noqa: ANN401 - no types
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError as error:
+        words = str(error).strip().splitlines()[-1]
+        raise ValueError(f"{path}: not an index of faiss's: {words}") from None
+    if (index.ntotal, index.d) != (num_rows, dim):
+        raise ValueError(
+            f"{path}: expected an index of {num_rows} descriptors of {dim} dimensions, found "
+            f"{index.ntotal} of {index.d}"
+        )
+    return index

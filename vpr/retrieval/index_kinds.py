@@ -1,0 +1,105 @@
+"""Kinds of approximate index, by the strings of faiss's index factory."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+EXACT = "exact"
+FORM = re.compile(
+    r"((?P<turned>OPQ(?P<turns>\d+)(_\d+)?|PCAR?\d+|RR\d+),)?"
+    r"((IVF(?P<lists>\d+)(_HNSW\d+)?|HNSW(?P<links>\d+))(,|$))?"
+    r"(?P<codes>Flat|SQ(8|6|4|fp16|bf16)|PQ(?P<parts>\d+)(x(?P<bits>\d+)(fsr?)?)?)?"
+)
+GRAMMAR = "[OPQ16, | PCAR64,][IVF1024, | IVF65536_HNSW32, | HNSW32,][Flat | SQ8 | PQ32 | PQ64x4fs]"
+FEWEST_ROWS = 39  # for each centroid, of faiss's k-means: below it warns
+EXACT_UP_TO = 10_000  # images; see docs/scale.md
+IN_MEMORY_UP_TO = 1_000_000  # images whose descriptors an index may hold whole
+MOST_LINKS = 512  # of HNSW
+MOST_BITS = 12  # of a code; its k-means has 2^bits centroids
+
+
+class Kind(NamedTuple):
+    """What an index string asks for.
+
+    Args:
+        text: As `search.index` has it.
+        num_lists: Lists of an inverted file; 0 if there is none.
+        is_graph: Whether it is searched along a graph, as HNSW is.
+        num_centroids: The most that one k-means of it has; 0 without k-means.
+    """
+
+    text: str
+    num_lists: int
+    is_graph: bool
+    num_centroids: int
+
+
+def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
+    """Parse an index string, and check whether it fits the descriptors.
+
+    Args:
+        text: A string of faiss's index factory
+            (github.com/facebookresearch/faiss/wiki/The-index-factory).
+        num_rows: Database descriptors.
+        dim: Their dimensions.
+
+    Raises:
+        ValueError: If it is no such string, or cannot be trained on so many rows; the message says
+            what would do.
+    """
+    found = FORM.fullmatch(text)
+    if found is None or not is_form(text):
+        raise _refusal(text, f"expected exact or {GRAMMAR}", num_rows, dim)
+    lists, links, parts = (int(found[name] or 0) for name in ("lists", "links", "parts"))
+    bits = int(found["bits"] or 8) if parts else 0
+    kind = Kind(text, lists, links > 0, max(lists, 2**bits if parts else 0))
+    empty = [name for name in ("lists", "links", "parts") if found[name] and int(found[name]) < 1]
+    problems = (
+        (text == "Flat", "this is exact search: set it to exact"),
+        (bool(empty), f"it has no {' and no '.join(empty)}"),
+        (lists > 0 and not found["codes"], "an IVF says how it stores images, as IVF1024,Flat"),
+        (links > MOST_LINKS, f"{links} links for each image: 16 to 64 are usual"),
+        (bits > MOST_BITS, f"codes of {bits} bits: 4 and 8 are usual"),
+        (kind.num_centroids > num_rows,
+         f"k-means of {kind.num_centroids} centroids needs at least as many images"),
+    )  # fmt: skip
+    for is_so, words in problems:
+        if is_so:
+            raise _refusal(text, words, num_rows, dim)
+    return kind
+
+
+def is_form(text: str) -> bool:
+    """Return whether a text has the form of an index string, whatever it is to be built of."""
+    found = FORM.fullmatch(text)
+    return found is not None and any(found[name] for name in ("codes", "lists", "links"))
+
+
+def is_well_trained(kind: Kind, num_rows: int) -> bool:
+    """Return whether every centroid has the rows that k-means should see for it."""
+    return num_rows >= FEWEST_ROWS * kind.num_centroids
+
+
+def recommend(num_rows: int, dim: int) -> str:
+    """Name an index that does well at a size, as docs/scale.md measured."""
+    if num_rows <= EXACT_UP_TO:
+        return EXACT
+    lists = 2 ** round(math.log2(4 * math.sqrt(num_rows)))
+    if num_rows <= IN_MEMORY_UP_TO or dim % 64:
+        return f"IVF{lists},Flat"
+    return f"IVF{lists},PQ64x4fs"
+
+
+def _refusal(text: str, words: str, num_rows: int, dim: int) -> ValueError:
+    return ValueError(
+        f"params.yaml: search.index = {text}: {words}; for {num_rows:,} descriptors of {dim} "
+        f"dimensions {recommend(num_rows, dim)} would do"
+    )
+
+
+def refuse(kind: Kind, error: Exception, *, num_rows: int, dim: int) -> ValueError:
+    """Make the error of an index that faiss itself refuses to build."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return _refusal(kind.text, f"faiss refuses it ({lines[-1].strip()})", num_rows, dim)
