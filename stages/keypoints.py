@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +13,11 @@ from vpr.runtime.entry import run_stage
 from pydantic import Field
 
 from vpr.places.images import list_images, read_image
+from vpr.reranking.detection import detect_keypoints
 from vpr.reranking.keypoints import save_keypoints
-from vpr.reranking.matcher import load_matcher
+from vpr.reranking.matcher import LocalPoints, load_matcher
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
-from vpr.runtime.progress import track
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,14 @@ def keypoints(*, images: Path, keypoints: Path) -> None:
     """
     params = load_params("keypoints", KeypointsParams)
     matcher = load_matcher(load_param("rerank.method", str))
-    files = list_images(images) if matcher else []
-    found = (
-        matcher.detect(
-            read_image(file, scale_to=params.max_side_px), max_keypoints=params.max_keypoints
+    found: Iterable[LocalPoints] = ()
+    if matcher is not None:
+        read = partial(read_image, scale_to=params.max_side_px)
+        found = detect_keypoints(
+            matcher, list_images(images), read, max_keypoints=params.max_keypoints
         )
-        for file in files
-        if matcher
-    )
     with built_aside(keypoints) as (aside,):
-        save_keypoints(aside, track(found, total=len(files), title="keypoints"))
+        save_keypoints(aside, found)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ network     local features -> descriptor               features
 retrieval   descriptors -> rankings                    runtime
 evaluation  how good, how sure                         places retrieval
 training    epochs of mining and losses                evaluation features network places runtime
-reranking   rankings verified by local features        features network retrieval runtime
+reranking   rankings verified by local features        features network places retrieval runtime
 matchers    one file for each `rerank.method`          reranking runtime
 report      pages and their templates                  evaluation places reranking retrieval runtime
 demo        the drawn street                           places runtime

@@ -324,7 +324,7 @@ def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
 def test_a_killed_run_resumes_after_the_queries_that_were_verified(
     street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reranking, "QUERIES_AT_ONCE", 1)
+    monkeypatch.setattr(reranking, "QUERIES_A_PART", 1)
     straight = run_stages("sift", 4, "r.npz")
     files = {file.name: file.read_bytes() for file in Path("verified").iterdir()}
     shutil.rmtree("verified")

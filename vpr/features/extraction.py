@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from vpr.features.batches import pixels_per_batch
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import batches_of_one_shape
 from vpr.features.trunk import Trunk, announce_features
-from vpr.places.images import read_size
+from vpr.places.images import Photo, encoded_image, path_of, read_size
 from vpr.places.pixels import ScaleTo
+from vpr.runtime.ordered_map import ordered_map
 from vpr.runtime.progress import track
 
 BATCHES_AHEAD = 2  # decoded while one is computed
@@ -28,7 +29,7 @@ def store_features(
     folder: Path,
     trunk: Trunk,
     images: Sequence[Path],
-    read: Callable[[Path], NDArray[np.uint8]],
+    read: Callable[[Photo], NDArray[np.uint8]],
     *,
     scale_to: ScaleTo,
     device: torch.device,
@@ -61,10 +62,10 @@ def extract_features(
     trunk: Trunk,
     images: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
-    read: Callable[[Path], NDArray[np.uint8]],
+    read: Callable[[Photo], NDArray[np.uint8]],
     device: torch.device,
 ) -> Iterator[Tensor]:
-    """Local features of images; the next batches are decoded while this one is computed.
+    """Local features of images, here or over a cluster, see `vpr.runtime.ordered_map`.
 
     Args:
         trunk: Makes feature maps of pixels, as `load_trunk` gives it.
@@ -81,20 +82,34 @@ def extract_features(
     """
     if not images:  # all were done before a kill
         return
-    trunk = trunk.to(device)
     area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
     batches = list(batches_of_one_shape(sizes, max_area=area))
-    decoded = _decoded([[images[index] for index in batch] for batch in batches], read, device)
-    steps = track(zip(batches, decoded, strict=True), total=len(batches), title="local features")
-    for batch, pixels in steps:
-        with torch.inference_mode():
-            maps = trunk(pixels.to(device, non_blocking=True))
-            if not bool(torch.isfinite(maps).all()):
-                raise ValueError(
-                    f"{images[batch[0]]} or one of the next {len(batch) - 1}: local features "
-                    f"exceed the range of {maps.dtype}: take another trunk.precision or weights"
-                )
-            yield maps.cpu()
+    maps = ordered_map(
+        make_extractor, (trunk, read, device),
+        ([images[index] for index in batch] for batch in batches),
+        pack=_encoded, uses_gpu=device.type == "cuda",
+    )  # fmt: skip
+    yield from track(maps, total=len(batches), title="local features")
+
+
+def make_extractor(
+    trunk: Trunk, read: Callable[[Photo], NDArray[np.uint8]], device: torch.device
+) -> Callable[[Iterable[Sequence[Photo]]], Iterator[Tensor]]:
+    """Make what computes the maps of batch after batch; the next are decoded meanwhile."""
+    trunk = trunk.to(device)
+
+    def extract(batches: Iterable[Sequence[Photo]]) -> Iterator[Tensor]:
+        for batch, pixels in _decoded(batches, read, device):
+            with torch.inference_mode():
+                maps = trunk(pixels.to(device, non_blocking=True))
+                if not bool(torch.isfinite(maps).all()):
+                    raise ValueError(
+                        f"{path_of(batch[0])} or one of the next {len(batch) - 1}: local features "
+                        f"exceed the range of {maps.dtype}: take another trunk.precision or weights"
+                    )
+                yield maps.cpu()
+
+    return extract
 
 
 def count_decoders(device: torch.device) -> int:
@@ -103,17 +118,24 @@ def count_decoders(device: torch.device) -> int:
 
 
 def _decoded(
-    batches: Sequence[Sequence[Path]],
-    read: Callable[[Path], NDArray[np.uint8]],
+    batches: Iterable[Sequence[Photo]],
+    read: Callable[[Photo], NDArray[np.uint8]],
     device: torch.device,
-) -> Iterator[Tensor]:
-    """Pixels (N, H, W, 3) of batch after batch; on the way to a GPU in pinned memory."""
+) -> Iterator[tuple[Sequence[Photo], Tensor]]:
+    """Batches with their pixels (N, H, W, 3); on the way to a GPU in pinned memory."""
     on_gpu = device.type == "cuda"
-    waiting: deque[list[Future[NDArray[np.uint8]]]] = deque()
+    waiting: deque[tuple[Sequence[Photo], list[Future[NDArray[np.uint8]]]]] = deque()
     upcoming = iter(batches)
     with ThreadPoolExecutor(count_decoders(device)) as pool:
-        for _ in batches:
+        while True:
             while len(waiting) <= BATCHES_AHEAD and (batch := next(upcoming, None)):
-                waiting.append([pool.submit(read, image) for image in batch])
-            pixels = torch.from_numpy(np.stack([one.result() for one in waiting.popleft()]))
-            yield pixels.pin_memory() if on_gpu else pixels
+                waiting.append((batch, [pool.submit(read, image) for image in batch]))
+            if not waiting:
+                return
+            batch, parts = waiting.popleft()
+            pixels = torch.from_numpy(np.stack([one.result() for one in parts]))
+            yield batch, pixels.pin_memory() if on_gpu else pixels
+
+
+def _encoded(batch: Sequence[Photo]) -> Sequence[Photo]:
+    return [encoded_image(image) for image in batch]

@@ -5,6 +5,8 @@ The patent on SIFT expired in March 2020.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
 
 class Sift:
     """Lowe, IJCV 2004, with descriptors in the form of RootSIFT when they are matched."""
+
+    def __reduce__(self) -> tuple[Callable[[], Sift], tuple[()]]:
+        """Travel as how it is made, so that OpenCV is set up where it arrives."""
+        return make_matcher, ()
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the strongest keypoints of an image, the strongest first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 READ = "JPEG, PNG, WebP, TIFF, BMP and PPM"
 READ_SUFFIXES = {
@@ -49,17 +49,15 @@ def is_junk(name: PurePath) -> bool:
     return any(part.startswith(".") or part.lower() in JUNK for part in name.parts)
 
 
-def tell_unread(file: Path) -> str | None:
+def tell_unread(start: bytes) -> str | None:
     """Name the format of a file that is none of those that are read, by its first bytes.
 
     Args:
-        file: The file.
+        start: Those bytes, `NUM_BYTES` if it has as many.
 
     Returns:
         What it is and what to do, or None if its first bytes are unknown.
     """
-    with file.open("rb") as opened:
-        start = opened.read(NUM_BYTES)
     for offset, magic, kind in MAGIC:
         if start[offset:].startswith(magic):
             return f"it is {kind}, and only {READ} are read: convert it"

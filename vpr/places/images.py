@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from vpr.places.file_kinds import READ, is_junk, tell_unread
+from vpr.places.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
 from vpr.places.pixels import UPRIGHT, ScaleTo, find_orientation, scaled_size, to_upright_rgb
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
@@ -21,6 +22,21 @@ MAX_PIXELS = 89_478_485  # decoded at full size, Pillow's own limit: 268 MB of R
 MAX_JPEG_PIXELS = 2**28  # a JPEG above MAX_PIXELS is decoded at 1/2, 1/4 or 1/8 of its size
 Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS  # Pillow knows one limit for all; `_opened` has ours
 CHECKED_SIDE_PX = 2048  # that such a JPEG is decoded down to when it is only checked
+
+
+class EncodedImage(NamedTuple):
+    """An image file that lies elsewhere.
+
+    Args:
+        path: Where, for messages.
+        content: Its bytes.
+    """
+
+    path: Path
+    content: bytes
+
+
+Photo = Path | EncodedImage
 
 
 class Inspection(NamedTuple):
@@ -41,6 +57,16 @@ class Inspection(NamedTuple):
     is_turned: bool
     is_large: bool
     brightest: int
+
+
+def encoded_image(photo: Photo) -> EncodedImage:
+    """Read the bytes of an image file, so that it can be decoded on another machine."""
+    return photo if isinstance(photo, EncodedImage) else EncodedImage(photo, photo.read_bytes())
+
+
+def path_of(photo: Photo) -> Path:
+    """Give the path of an image file, also of one that lies elsewhere."""
+    return photo.path if isinstance(photo, EncodedImage) else photo
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -91,7 +117,7 @@ def read_size(file: Path, *, scale_to: ScaleTo) -> tuple[int, int]:
         return scaled_size(image.size, find_orientation(image), scale_to)
 
 
-def read_image(file: Path, *, scale_to: ScaleTo) -> NDArray[np.uint8]:
+def read_image(file: Photo, *, scale_to: ScaleTo) -> NDArray[np.uint8]:
     """Decode an image to RGB.
 
     A rotation in the EXIF data is applied. Greyscale, palette and CMYK images are converted,
@@ -138,10 +164,11 @@ def _is_large(image: Image.Image) -> bool:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _opened(source: Photo) -> Iterator[Image.Image]:
     """Open an image so that all decoding errors become one ValueError that names the file."""
+    file = path_of(source)
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with _bytes_of(source) as stream, Image.open(stream, formats=FORMATS) as image:
             limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
             if image.width * image.height > limit:
                 raise Image.DecompressionBombError(
@@ -156,8 +183,13 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{file}: too large to be a photo: {error}") from None
     except UnidentifiedImageError:
-        words = tell_unread(file) or f"damaged, cut off, or not one of {READ}"
+        with _bytes_of(source) as stream:
+            words = tell_unread(stream.read(NUM_BYTES)) or f"damaged, cut off, or not one of {READ}"
         raise ValueError(f"{file}: not a readable image: {words}") from None
     except Exception as error:  # damaged bytes raise many kinds in Pillow's decoders
         doubt = "as it is" if isinstance(error, ValueError) else "(damaged or cut off?)"
         raise ValueError(f"{file}: not a readable image {doubt}: {error}") from None
+
+
+def _bytes_of(source: Photo) -> IO[bytes]:
+    return BytesIO(source.content) if isinstance(source, EncodedImage) else source.open("rb")

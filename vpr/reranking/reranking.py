@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,24 @@ from vpr.reranking.verified_pairs import (
     save_part,
 )
 from vpr.retrieval.predictions import Predictions
+from vpr.runtime.ordered_map import map_ahead, ordered_map
 from vpr.runtime.progress import track
 
-QUERIES_AT_ONCE = 32  # saved together: what a kill costs at most
+QUERIES_A_PART = 32  # saved together: what a kill costs at most
+
+
+class Asked(NamedTuple):
+    """A query, and the database images that it is verified against.
+
+    Args:
+        query: Its points.
+        candidates: Database indices, shape (num_candidates,).
+        points: Those of the candidates.
+    """
+
+    query: LocalPoints
+    candidates: NDArray[np.int64]
+    points: list[LocalPoints]
 
 
 def verify_candidates(
@@ -51,58 +67,56 @@ def verify_candidates(
         ValueError: If the keypoints are of another number of images than the predictions.
     """
     _check_sizes(predictions, database, query)
-    candidates = predictions.indices[:, :top]
     saved.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(candidates), QUERIES_AT_ONCE)
-    parts = []
-    for start in track(starts, total=len(starts), title="verified queries, 32 at once"):
-        file = saved / f"{start:06d}.npz"
-        if not file.exists():
-            rows = range(start, min(start + QUERIES_AT_ONCE, len(candidates)))
-            found = _verify_queries(matcher, candidates, database, query, rows, rules)
-            save_part(file, concatenate_pairs(list(found)))
-        parts.append(load_part(file))
+    parts = [load_part(file) for file in sorted(saved.glob("*.npz"))]
+    done = sum(len(part.candidates) for part in parts)
+    candidates = predictions.indices[done:, :top]
+    asked = (
+        ask(query.of(done + number), images, database) for number, images in enumerate(candidates)
+    )
+    found = ordered_map(make_verifier, (matcher, rules), asked, threads=1)
+    for some in _batched(track(found, total=len(candidates), title="verified queries")):
+        save_part(saved / f"{len(parts):06d}.npz", concatenate_pairs(some))
+        parts.append(concatenate_pairs(some))
     return concatenate_pairs(parts)
 
 
-def _verify_queries(
-    matcher: Matcher,
-    candidates: NDArray[np.int64],
-    database: Keypoints,
-    query: Keypoints,
-    rows: range,
-    rules: Rules,
-) -> Iterator[VerifiedPairs]:
-    def verify(row: int) -> VerifiedPairs:
-        return verify_query(matcher, query.of(row), candidates[row], database, rules)
-
-    # Queries on all cores, each sum on one thread: its order, and so the bits, stay the same.
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(verify, rows)
-
-
-def verify_query(
-    matcher: Matcher,
-    query: LocalPoints,
-    candidates: NDArray[np.int64],
-    database: Keypoints,
-    rules: Rules,
-) -> VerifiedPairs:
-    """Find the inliers between one query and its candidates.
+def ask(query: LocalPoints, candidates: NDArray[np.int64], database: Keypoints) -> Asked:
+    """Collect what a query is verified against.
 
     Args:
-        matcher: Verifies a pair.
-        query: Points of the query.
+        query: Its points.
         candidates: Database indices, shape (num_candidates,).
         database: Keypoints of the database.
-        rules: What a match is.
     """
-    places = []
-    for image in candidates.tolist():
-        points = database.of(image)
-        places.append(_places(query, points, matcher.verify(query, points, rules)))
+    return Asked(query, candidates, [database.of(image) for image in candidates.tolist()])
+
+
+def make_verifier(
+    matcher: Matcher, rules: Rules
+) -> Callable[[Iterable[Asked]], Iterator[VerifiedPairs]]:
+    """Make what verifies query after query."""
+
+    def verify(asked: Asked) -> VerifiedPairs:
+        return verify_query(matcher, asked, rules)
+
+    def verify_all(queries: Iterable[Asked]) -> Iterator[VerifiedPairs]:
+        # Queries on all cores, each sum on one thread: its order, and so the bits, stay the same.
+        cores = os.cpu_count() or 1
+        with threadpool_limits(1):
+            yield from map_ahead(verify, queries, threads=cores, ahead=2 * cores)
+
+    return verify_all
+
+
+def verify_query(matcher: Matcher, asked: Asked, rules: Rules) -> VerifiedPairs:
+    """Find the inliers between one query and its candidates."""
+    places = [
+        _places(asked.query, points, matcher.verify(asked.query, points, rules))
+        for points in asked.points
+    ]
     inliers = np.array([[len(one) for one in places]], dtype=np.int64)
-    return VerifiedPairs(candidates[None], inliers, np.concatenate(places))
+    return VerifiedPairs(asked.candidates[None], inliers, np.concatenate(places))
 
 
 def _places(
@@ -126,6 +140,12 @@ def _places(
         np.uint16
     )
     return places
+
+
+def _batched(found: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:
+    upcoming = iter(found)
+    while some := list(islice(upcoming, QUERIES_A_PART)):
+        yield some
 
 
 def rerank_candidates(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+from collections.abc import Iterable
 
 import psutil
 import torch
+from threadpoolctl import threadpool_info
+
+from vpr.runtime.environment import installed_version
 
 FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # CPU features of x86-64 and ARM
 
@@ -61,3 +66,29 @@ def memory_at_hand(device: torch.device) -> int:
     if device.type == "cpu":
         return int(psutil.virtual_memory().available)
     return int(torch.cuda.mem_get_info(device)[0])
+
+
+def describe_machine(packages: Iterable[str], device: torch.device) -> dict[str, str]:
+    """Name what the bits of a result depend on, apart from the number of threads.
+
+    Args:
+        packages: Names in env.yaml.
+        device: Where it is computed.
+
+    Returns:
+        Versions of the packages, the CPU's instructions, the kernels that torch and OpenBLAS choose
+        by them, and the GPU's name.
+    """
+    facts = {name: str(installed_version(name)) for name in packages}
+    facts |= {
+        f"CPU's {name}": str(value)
+        for name, value in torch.cpu.get_capabilities().items()
+        if name != "cpu_name" and not name.startswith("num_")  # instructions and caches
+    }
+    facts["torch build"] = torch.__version__
+    facts["torch kernels"] = torch.backends.cpu.get_cpu_capability()
+    kernels = {library.get("architecture", "") for library in threadpool_info()} - {""}
+    facts["OpenBLAS kernels"] = " ".join(sorted(kernels))
+    facts["machine"] = platform.machine()
+    facts["GPU"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "none"
+    return facts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from vpr.runtime.artefacts import replaced_whole
-from vpr.runtime.environment import ENV_FILE, installed_version
+from vpr.runtime.device import describe_machine
+from vpr.runtime.environment import ENV_FILE
 from vpr.runtime.hashing import hash_file
 from vpr.runtime.parameters import read_yaml
 from vpr.runtime.tensors import write_tensors
@@ -84,11 +84,9 @@ def save_after_each(items: Iterable[T], state: HasState, file: Path) -> Iterator
 
 
 def _machine(device: torch.device) -> Iterator[str]:
-    for name in read_yaml(ENV_FILE):
-        yield f"{name} {installed_version(name)}"
-    yield f"{torch.__version__} {torch.get_num_threads()} threads on {platform.machine()}"
-    yield torch.backends.cpu.get_cpu_capability()
-    yield torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    yield f"{torch.get_num_threads()} threads"
+    for name, value in describe_machine(read_yaml(ENV_FILE), device).items():
+        yield f"{name} {value}"
 
 
 def _sources() -> list[Path]:

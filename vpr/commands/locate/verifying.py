@@ -14,7 +14,7 @@ from vpr.places.images import read_image
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.keypoints import Keypoints, load_keypoints
 from vpr.reranking.matcher import Matcher, load_matcher
-from vpr.reranking.reranking import rerank_candidates, verify_query
+from vpr.reranking.reranking import ask, rerank_candidates, verify_query
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
@@ -54,8 +54,8 @@ class Verification:
         """
         pixels = read_image(photo, scale_to=self.points.max_side_px)
         query = self.matcher.detect(pixels, max_keypoints=self.points.max_keypoints)
-        candidates = indices[: self.params.top]
-        pairs = verify_query(self.matcher, query, candidates, self.database, self.params.rules)
+        asked = ask(query, indices[: self.params.top], self.database)
+        pairs = verify_query(self.matcher, asked, self.params.rules)
         ranked = Predictions(indices[None], distances[None], len(self.database.sizes))
         half = self.params.half_inliers
         return rerank_candidates(ranked, pairs.inliers, half_inliers=half), pairs

@@ -1,0 +1,48 @@
+"""Running a matcher over images: image -> keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.places.images import Photo, encoded_image
+from vpr.reranking.matcher import LocalPoints, Matcher
+from vpr.runtime.ordered_map import ordered_map
+from vpr.runtime.progress import track
+
+
+def detect_keypoints(
+    matcher: Matcher,
+    images: Sequence[Path],
+    read: Callable[[Photo], NDArray[np.uint8]],
+    *,
+    max_keypoints: int,
+) -> Iterator[LocalPoints]:
+    """Find the keypoints of images, here or over a cluster, see `vpr.runtime.ordered_map`.
+
+    Args:
+        matcher: Finds those of one image.
+        images: The files.
+        read: Reads a file as RGB of shape (H, W, 3).
+        max_keypoints: How many to keep of each.
+
+    Yields:
+        Those of each image, in order.
+    """
+    found = ordered_map(make_detector, (matcher, read, max_keypoints), images, pack=encoded_image)
+    yield from track(found, total=len(images), title="keypoints")
+
+
+def make_detector(
+    matcher: Matcher, read: Callable[[Photo], NDArray[np.uint8]], max_keypoints: int
+) -> Callable[[Iterable[Photo]], Iterator[LocalPoints]]:
+    """Make what finds the keypoints of image after image."""
+
+    def detect(images: Iterable[Photo]) -> Iterator[LocalPoints]:
+        for image in images:
+            yield matcher.detect(read(image), max_keypoints=max_keypoints)
+
+    return detect

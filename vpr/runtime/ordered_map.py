@@ -1,0 +1,88 @@
+"""The seam of machines: work on many items, in this process or over a Ray cluster, in order."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ADDRESS = "VPR_RAY_ADDRESS"  # a fact about the machines, no parameter: results are the same
+
+
+def ordered_map(
+    make: Callable[..., Callable[[Iterable[Item]], Iterator[Result]]],
+    shared: tuple[Any, ...],
+    items: Iterable[Item],
+    *,
+    pack: Callable[[Any], Any] | None = None,
+    threads: int | None = None,
+    uses_gpu: bool = False,
+) -> Iterator[Result]:
+    """Work on items, and give the results in their order.
+
+    Without `VPR_RAY_ADDRESS` this is `make(*shared)(items)`. With it each item is a task of the
+    Ray cluster there, see `vpr.runtime.ray_cluster`, with the same results to the bit: on each
+    worker `make(*shared)` is called once, and what it gives for each item alone.
+
+    Args:
+        make: A function of a module of `vpr`. It gives a function that works on items one after
+            the other and gives one result for each, whatever the items around it are.
+        shared: Arguments of `make`, sent to the cluster once.
+        items: Drawn as they are needed.
+        pack: Makes of an item what does without the files of this machine; None: it does already.
+        threads: On which an item is computed; None: as many as torch uses here, if it is in use.
+        uses_gpu: Whether it is computed on a GPU.
+
+    Yields:
+        One result for each item.
+
+    Raises:
+        ValueError: If a machine of the cluster would give other bits; the message names it.
+        OSError: If there is no cluster at the address.
+    """
+    address = os.environ.get(ADDRESS)
+    if not address:
+        yield from make(*shared)(items)
+        return
+    from vpr.runtime.ray_cluster import map_over_cluster
+
+    packed: Iterable[Item] = items if pack is None else map(pack, items)
+    count = _count_threads() if threads is None else threads
+    yield from map_over_cluster(
+        address, make, shared, packed, threads=count, num_gpus=int(uses_gpu)
+    )
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
+) -> Iterator[Result]:
+    """Apply a function on threads, to few items beyond the one whose result is drawn.
+
+    Args:
+        function: What is applied.
+        items: Drawn as they are needed.
+        threads: How many.
+        ahead: Items that are begun before they are needed.
+
+    Yields:
+        The results in the order of the items.
+    """
+    upcoming = iter(items)
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting += [pool.submit(function, item) for item in islice(upcoming, ahead + 1)]
+        while waiting:
+            yield waiting.popleft().result()
+            waiting += [pool.submit(function, item) for item in islice(upcoming, 1)]
+
+
+def _count_threads() -> int:
+    torch = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if torch else 1

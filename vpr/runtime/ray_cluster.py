@@ -1,0 +1,205 @@
+"""Ray as the engine of `ordered_map`: a task for each item, results in order.
+
+Plain tasks and no actors, which hang for as long as a lost node does not return. A task that a
+lost node or a killed process takes with it runs again elsewhere. The code of `vpr` travels with
+the tasks, and items bring their files' content, so that nodes need neither a checkout nor a disk in
+common, but the same packages: docs/ray.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from threadpoolctl import threadpool_limits
+
+from vpr.runtime.device import describe_machine, find_device
+from vpr.runtime.environment import ENV_FILE
+from vpr.runtime.parameters import read_yaml
+
+MIXED = "VPR_RAY_MIXED"
+TASKS_PER_SLOT = 2  # under way, or done and not yet drawn: what bounds memory
+SECONDS_TO_ANSWER = 9.0
+SECONDS_BETWEEN_LOOKS = 20.0  # at whether any node is left
+
+PROBE = """
+import sys, ray
+ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
+"""
+
+
+def map_over_cluster(
+    address: str,
+    make: Callable[..., Callable[[Iterable[Any]], Iterator[Any]]],
+    shared: tuple[Any, ...],
+    items: Iterable[Any],
+    *,
+    threads: int,
+    num_gpus: int,
+) -> Iterator[Any]:
+    """Do the work of `ordered_map` in tasks.
+
+    Args:
+        address: Host and port of the cluster's head.
+        make: As in `ordered_map`.
+        shared: As there.
+        items: As there, able to travel.
+        threads: For each task.
+        num_gpus: For each task.
+
+    Yields:
+        One result for each item, in order.
+
+    Raises:
+        ValueError: If a node differs from this machine.
+        OSError: If there is no cluster at the address, or its last node is lost.
+    """
+    _connect(address)
+    cpus, slots = _share_out(_nodes(), threads, num_gpus)
+    packages, device = list(read_yaml(ENV_FILE)), torch.device("cuda" if num_gpus else "cpu")
+    expected = None if _allows_mixed() else describe_machine(packages, device)
+    # In a list a worker fetches it once, not for each task.
+    work = [ray.put((make, shared, threads, packages, device, expected))]
+    task = _work_on.options(max_retries=-1, num_cpus=cpus, num_gpus=num_gpus)
+    waiting: deque[Any] = deque()
+    for item in items:
+        waiting.append(task.remote(work, item))
+        if len(waiting) >= TASKS_PER_SLOT * slots:
+            yield _result(waiting.popleft())
+    while waiting:
+        yield _result(waiting.popleft())
+
+
+@ray.remote
+def _work_on(work: list[Any], item: Any) -> Any:  # noqa: ANN401 - of any work
+    (result,) = _begin(work[0])([item])
+    return result
+
+
+@lru_cache(maxsize=1)
+def _begin(work: Any) -> Callable[[Iterable[Any]], Iterator[Any]]:  # noqa: ANN401 - has no type
+    """Prepare a worker's process for the tasks of one map: check it, pin threads, make the step."""
+    make, shared, threads, packages, device, expected = ray.get(work)
+    find_device()  # for what it sets
+    torch.set_num_threads(threads)
+    if expected is not None:
+        _check_machine(expected, describe_machine(packages, device))
+    step: Callable[[Iterable[Any]], Iterator[Any]] = make(*shared)
+    threadpool_limits(threads)  # of the libraries that have been loaded by now
+    return step
+
+
+def _check_machine(expected: dict[str, str], found: dict[str, str]) -> None:
+    differences = [
+        f"{name} is {found.get(name, 'missing')} (expected {expected.get(name, 'none')})"
+        for name in sorted(expected.keys() | found.keys())
+        if found.get(name) != expected.get(name)
+    ]
+    if differences:
+        node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+        raise ValueError(
+            f"Ray node {node} ({socket.gethostname()}): "
+            f"{', '.join(differences)}: it would compute other bits than this machine. Take nodes "
+            f"that are like it, or allow other bits by {MIXED}=1"
+        )
+
+
+def _share_out(nodes: list[dict[str, Any]], threads: int, num_gpus: int) -> tuple[float, int]:
+    """Find the CPUs that a task asks for, and how many tasks run at once.
+
+    Raises:
+        ValueError: If a node has fewer CPUs than a task has threads, or none computes.
+    """
+    able = {
+        f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})": node["Resources"]
+        for node in nodes
+        if _computes(node) and node["Resources"].get("GPU", 0) >= num_gpus
+    }
+    if not able:
+        raise ValueError(f"the Ray cluster has no node with a {'GPU' if num_gpus else 'CPU'}")
+    small = [f"{name} has {has['CPU']:g}" for name, has in able.items() if has["CPU"] < threads]
+    if small and not _allows_mixed():
+        raise ValueError(
+            f"a task computes on {threads} threads, as this process does, and needs as many CPUs: "
+            f"Ray node {', '.join(small)}. Set OMP_NUM_THREADS to what all have, or {MIXED}=1"
+        )
+    cpus = min(threads, *(has["CPU"] for has in able.values()))
+    slots = sum(
+        int(min(has["CPU"] // cpus, has["GPU"] // num_gpus if num_gpus else math.inf))
+        for has in able.values()
+    )
+    return cpus, slots
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return list(ray.nodes())  # type: ignore[no-untyped-call] # of a library without types
+
+
+def _computes(node: dict[str, Any]) -> bool:
+    return bool(node["Alive"]) and node["Resources"].get("CPU", 0) > 0
+
+
+def _result(task: Any) -> Any:  # noqa: ANN401 - of any work
+    while True:
+        try:
+            return ray.get(task, timeout=SECONDS_BETWEEN_LOOKS)
+        except GetTimeoutError:
+            if not any(map(_computes, _nodes())):
+                raise OSError("the Ray cluster has lost its last node that computes") from None
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayError as error:
+            raise OSError(f"Ray: {error}") from None
+
+
+@cache
+def _connect(address: str) -> None:
+    _check_answers(address)
+    modules = [str(Path(__file__).parents[1])]
+    ray.init(
+        address,
+        runtime_env={"py_modules": modules},
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+
+
+def _check_answers(address: str) -> None:
+    """Connect in a process of its own, as Ray itself takes minutes to give an address up.
+
+    Raises:
+        OSError: If there is no answer in time, or it is no.
+    """
+    match = re.fullmatch(r"\[?([^/\s]+?)\]?:(\d+)", address)
+    expected = "expected host:port of a Ray cluster's head that answers"
+    if match is None:
+        raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}")
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=SECONDS_TO_ANSWER / 2).close()
+        subprocess.run(
+            [sys.executable, "-c", PROBE, address], check=True, capture_output=True, text=True,
+            timeout=SECONDS_TO_ANSWER,
+        )  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise OSError(
+            f"VPR_RAY_ADDRESS = {address}: {expected}, found: {error.stderr.strip()[-300:]}"
+        ) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {error}") from None
+
+
+def _allows_mixed() -> bool:
+    return os.environ.get(MIXED) == "1"
