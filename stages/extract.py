@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from vpr.runtime.entry import run_stage
 
+import torch
+
+from stages.trunk import TrunkParams
 from vpr.features.local_features import load_features
 from vpr.features.model import load_model
+from vpr.features.trunk import load_trunk
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import load_head
-from vpr.retrieval.descriptors import save_descriptors
+from vpr.network.streaming import stream_descriptors
+from vpr.places.images import list_images, read_image
+from vpr.retrieval.descriptors import count_saved, save_descriptors
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
+from vpr.runtime.parameters import load_params
+from vpr.runtime.resuming import fingerprint
 
 
-def extract(*, features: Path, model: Path, descriptors: Path) -> None:
-    """Compute one unit vector per image from its stored local features.
+def extract(*, features: Path, images: Path, model: Path, descriptors: Path) -> None:
+    """Compute one unit vector per image from its local features.
 
     Args:
         features: Folder of one side's local features.
+        images: Folder of its images, which are looked at where their features are not stored.
         model: The whole model.
-        descriptors: The array to write, shape (num_images, num_clusters * dim).
+        descriptors: The array to write, shape (num_images, dim).
     """
-    head = load_head(load_model(model))
-    stored = load_features(features)
-    blocks = extract_descriptors(head, stored, range(len(stored.shapes)), find_device())
-    with built_aside(descriptors) as (aside,):
-        save_descriptors(aside, blocks, num_images=len(stored.shapes))
+    files, whole, device = list_images(images), load_model(model), find_device()
+    head, stored = load_head(whole), load_features(features)
+    if len(stored.shapes) == len(files):
+        blocks = extract_descriptors(head, stored, range(len(files)), device)
+        with built_aside(descriptors) as (aside,):
+            save_descriptors(aside, blocks, num_images=len(files))
+        return
+    params = load_params("trunk", TrunkParams)
+    read = partial(read_image, scale_to=params.scale_to)
+    key = fingerprint(params, inputs=(images, model), device=device)
+    with built_aside(descriptors, key=key) as (aside,):
+        count = aside.with_name("done")
+        blocks = stream_descriptors(
+            load_trunk(whole, getattr(torch, params.precision)), head, files, read,
+            scale_to=params.scale_to, done=count_saved(count), device=device,
+        )  # fmt: skip
+        save_descriptors(aside, blocks, num_images=len(files), count=count)
 
 
 if __name__ == "__main__":

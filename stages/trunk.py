@@ -35,6 +35,7 @@ class TrunkParams:
     precision: Literal["float32", "bfloat16", "float16"]
     max_side_px: Side | None
     image_size: tuple[Side, Side] | None
+    store: Literal["all"] | Annotated[int, Field(ge=0)]
 
     def __post_init__(self) -> None:
         """Refuse two sizes at once."""
@@ -51,7 +52,7 @@ class TrunkParams:
 
 
 def trunk(*, images: Path, frozen: Path, features: Path) -> None:
-    """Compute the local features of one side's images, once per image.
+    """Compute the local features of one side's images, or of the first of them, once per image.
 
     Args:
         images: Folder of numbered images.
@@ -63,8 +64,9 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     read = partial(read_image, scale_to=params.scale_to)
     with built_aside(features, key=key) as (aside,):
         network = load_trunk(load_model(frozen), getattr(torch, params.precision))
+        files = list_images(images)
         store_features(
-            aside, network, list_images(images), read,
+            aside, network, files if params.store == "all" else files[: params.store], read,
             scale_to=params.scale_to, device=device,
         )  # fmt: skip
 

@@ -68,6 +68,11 @@ def utility(
 
     negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
     maps, present = load_cluster_maps(features, model)
+    if len(maps) != len(stored.sizes):
+        raise ValueError(
+            f"utility.keep = {params.keep}: features of {len(maps)} of {len(stored.sizes)} "
+            "database images are stored: set trunk.store to all"
+        )
     environment, place = measure_utility(load_descriptors(descriptors), present, negatives)
     low = find_low_clusters(environment, mode=params.mode)
     clusters = choose_clusters(place, low, keep=params.keep, top=params.top)

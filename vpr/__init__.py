@@ -12,7 +12,7 @@ datasets    foreign forms -> ground truth, and back    places runtime
 features    images -> frozen local features            places runtime
 encoders    one file for each `trunk.encoder`          features runtime
 weights     starting weights, read strictly            features runtime
-network     local features -> descriptor               features
+network     local features -> descriptor               features places
 retrieval   descriptors -> rankings                    runtime
 evaluation  how good, how sure                         places retrieval
 training    epochs of mining and losses                evaluation features network places runtime

@@ -61,7 +61,7 @@ def _time_query_side(again: Path) -> float:
     start = time.perf_counter()
     trunk(images=images, frozen=Path("models/initial/frozen.pt"), features=again / "features")
     extract(
-        features=again / "features", model=Path("models/netvlad/model.pt"),
+        features=again / "features", images=images, model=Path("models/netvlad/model.pt"),
         descriptors=again / "query.npy",
     )  # fmt: skip
     whitened = {side: data / "whitened" / f"{side}.npy" for side in ("database", "query")}

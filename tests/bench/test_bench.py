@@ -100,3 +100,15 @@ def test_the_gpu_measurement_says_that_there_is_none() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "torch sees none" in done.stderr
+
+
+def test_the_bench_of_indices_measures_every_way_and_compares_it_with_exact_search() -> None:
+    command = [sys.executable, "-m", "bench.speed.scale", "--quick"]
+    words = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    rows = [line.split(" | ") for line in words.splitlines() if line.startswith("| 2,000")]
+    assert [row[1] for row in rows] == [
+        "`exact`", "`IVF128,Flat`", "`HNSW32`", "`IVF128,PQ64x4fs`"
+    ]  # fmt: skip
+    assert [float(row[4]) > 0 for row in rows] == [False, True, True, True]  # bytes of an image
+    assert all(float(row[7]) > 0.9 for row in rows)
+    assert "exact, 2,000 images: " in words

@@ -362,7 +362,8 @@ def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
         ("stages: {trunk_db: {params: {params.yaml: {trunk: 5}}}}", "trunk_db: trunk = 5: Input"),
         (
             "stages: {trunk_db: {params: {params.yaml: {trunk: {encoder: vgg16, model: null, "
-            "trainable_from: 24, precision: 7, max_side_px: null, image_size: null}}}}}",
+            "trainable_from: 24, precision: 7, max_side_px: null, store: all, "
+            "image_size: null}}}}}",
             r"trunk_db: trunk\.precision = 7: Input should be 'float32'",
         ),
     ],

@@ -145,7 +145,10 @@ def run_stages() -> None:
         features=features, database=Path("database.csv"),
         positives=Path("positives.npz"), frozen=frozen, trainable=trainable, model=Path("model"),
     )  # fmt: skip
-    extract(features=features, model=Path("model/model.pt"), descriptors=Path("database.npy"))
+    extract(
+        features=features, images=Path("images"), model=Path("model/model.pt"),
+        descriptors=Path("database.npy"),
+    )  # fmt: skip
 
 
 def test_stages_carry_the_features_to_descriptors_and_the_pool_trains(model: Path) -> None:

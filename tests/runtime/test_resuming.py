@@ -63,8 +63,8 @@ def interrupt_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
         run("resumed")
 
 
-def write_trunk(**sizes: int | list[int] | None) -> None:
-    names = {"max_side_px": None, "image_size": None, **sizes}
+def write_trunk(**sizes: int | list[int] | str | None) -> None:
+    names = {"max_side_px": None, "image_size": None, "store": "all", **sizes}
     Path("params.yaml").write_text(
         "trunk: {encoder: vgg16, model: null, trainable_from: conv2_1, precision: float32, "
         f"{', '.join(f'{name}: {json.dumps(value)}' for name, value in names.items())}}}\n"

@@ -67,15 +67,21 @@ def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
 
 
 def announce_features(
-    images: Sequence[Path], sizes: Sequence[tuple[int, int]], trunk: Trunk, device: torch.device
+    images: Sequence[Path],
+    sizes: Sequence[tuple[int, int]],
+    trunk: Trunk,
+    device: torch.device,
+    *,
+    stored: bool = True,
 ) -> None:
-    """Print how large the stored features will be, before the first is computed.
+    """Print how large the features will be, before the first is computed.
 
     Args:
         images: The files.
         sizes: Height and width of each as the trunk will see it, in pixels.
         trunk: What will make the features.
         device: Where.
+        stored: Whether they go to the disk.
 
     Raises:
         ValueError: If an image is too small for the network or too large for memory, or the
@@ -95,5 +101,9 @@ def announce_features(
                 f"be {shape[2]}x{shape[1]}"
             )
     num_bytes = sum(math.prod(shape) for shape in shapes) * trunk.precision.itemsize
-    print(f"{len(images)} images, local features of {num_bytes / 1e6:.0f} MB", file=sys.stderr)
-    require_space(Path(), num_bytes)
+    words = "" if stored else ", not stored"
+    print(
+        f"{len(images)} images, local features of {num_bytes / 1e6:.0f} MB{words}", file=sys.stderr
+    )
+    if stored:
+        require_space(Path(), num_bytes)

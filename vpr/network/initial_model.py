@@ -42,7 +42,8 @@ def start_model(
 
     Raises:
         ValueError: If the weights bring a pool of another kind, number of clusters or version,
-            or a map of several positions is to be a descriptor.
+            or a map of several positions is to be a descriptor, or there are no features to find
+            clusters in.
     """
     if aggregator != "netvlad":
         return _start_without_clusters(
@@ -56,6 +57,11 @@ def start_model(
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
         words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
         return model, words
+    if not len(features.shapes):
+        raise ValueError(
+            "trunk.store = 0: clusters are found in stored features: store those of some images, "
+            "as 10000"
+        )
     dim = count_channels(model.make_encoder())
     blank = {
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
@@ -84,9 +90,10 @@ def _start_without_clusters(
             f"finetune.aggregator = {model.aggregator}, but the weights bring NetVLAD's clusters: "
             "set it to netvlad, or use weights without a pool"
         )
-    if model.aggregator == "none":
+    if model.aggregator == "none" and len(features.shapes):
         with torch.inference_mode():  # a map of more positions is refused before training
             load_head(model).to(device)(features.maps([0]).to(device))
+    if model.aggregator == "none":
         return model, "no pool: the encoder's output is the descriptor"
     dim = count_channels(model.make_encoder())
     words = "" if out_dim is None else f" and a linear layer to {out_dim}, drawn from seed {seed}"

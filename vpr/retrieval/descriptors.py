@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.npy import load_array
 
 BLOCK_BYTES = 64 * 2**20  # of rows looked at together
+SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
 TOLERANCE = 1e-3  # of a row's length
 
 
-def save_descriptors(path: Path, blocks: Iterable[NDArray[np.float32]], *, num_images: int) -> None:
+def save_descriptors(
+    path: Path,
+    blocks: Iterable[NDArray[np.float32]],
+    *,
+    num_images: int,
+    count: Path | None = None,
+) -> None:
     """Write descriptors block by block.
 
     Args:
         path: The file to write.
-        blocks: Unit rows, shape (N, dim) each, image after image.
+        blocks: Unit rows, shape (N, dim) each, image after image; from `count_saved` on, if that
+            is not 0.
         num_images: How many rows they have together.
+        count: File that keeps count of the rows that are on the disk, every few seconds, so that a
+            killed run can resume; None: it cannot.
 
     Raises:
         ValueError: If the blocks have another number of rows.
     """
-    written = 0
-    file = None
+    written = count_saved(count) if count else 0
+    file = np.lib.format.open_memmap(path, mode="r+") if written else None
+    saved_at = time.monotonic()
     for block in blocks:
         if file is None:
             shape = (num_images, block.shape[1])
             file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
         file[written : written + len(block)] = block
         written += len(block)
+        if count and time.monotonic() - saved_at >= SECONDS_BETWEEN_SAVES:
+            file.flush()
+            with replaced_whole(count) as stream:
+                stream.write(str(written).encode())
+            saved_at = time.monotonic()
     if file is None or written != num_images:
         raise ValueError(f"{path}: expected {num_images} descriptors, got {written}")
     file.flush()
+
+
+def count_saved(count: Path) -> int:
+    """Count the rows that an interrupted `save_descriptors` left."""
+    return int(count.read_text()) if count.exists() else 0
 
 
 def load_descriptors(path: Path) -> NDArray[np.float32]:

@@ -8,14 +8,19 @@ from typing import NamedTuple
 
 EXACT = "exact"
 FORM = re.compile(
-    r"((?P<turned>OPQ(?P<turns>\d+)(_\d+)?|PCAR?\d+|RR\d+),)?"
-    r"((IVF(?P<lists>\d+)(_HNSW\d+)?|HNSW(?P<links>\d+))(,|$))?"
+    r"((OPQ(?P<turns>\d+)(_(?P<turned>\d+))?|PCAR?(?P<reduced>\d+)),)?"
+    r"((IVF(?P<lists>\d+)(_HNSW(?P<coarse>\d+))?|HNSW(?P<links>\d+))(,|$))?"
     r"(?P<codes>Flat|SQ(8|6|4|fp16|bf16)|PQ(?P<parts>\d+)(x(?P<bits>\d+)(fsr?)?)?)?"
 )
 GRAMMAR = "[OPQ16, | PCAR64,][IVF1024, | IVF65536_HNSW32, | HNSW32,][Flat | SQ8 | PQ32 | PQ64x4fs]"
 FEWEST_ROWS = 39  # for each centroid, of faiss's k-means: below it warns
 EXACT_UP_TO = 10_000  # images; see docs/scale.md
 IN_MEMORY_UP_TO = 1_000_000  # images whose descriptors an index may hold whole
+COUNTS = {  # what the numbers of a string are
+    "turns": "parts that OPQ turns to", "turned": "dimensions that OPQ keeps",
+    "reduced": "dimensions that PCA keeps", "lists": "lists", "links": "links of each image",
+    "coarse": "links of each list", "parts": "parts of a code",
+}  # fmt: skip
 MOST_LINKS = 512  # of HNSW
 MOST_BITS = 12  # of a code; its k-means has 2^bits centroids
 
@@ -52,15 +57,23 @@ def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
     found = FORM.fullmatch(text)
     if found is None or not is_form(text):
         raise _refusal(text, f"expected exact or {GRAMMAR}", num_rows, dim)
-    lists, links, parts = (int(found[name] or 0) for name in ("lists", "links", "parts"))
+    numbers = {name: int(found[name]) for name in COUNTS if found[name]}
+    lists, parts = numbers.get("lists", 0), numbers.get("parts", 0)
     bits = int(found["bits"] or 8) if parts else 0
-    kind = Kind(text, lists, links > 0, max(lists, 2**bits if parts else 0))
-    empty = [name for name in ("lists", "links", "parts") if found[name] and int(found[name]) < 1]
+    kind = Kind(text, lists, "links" in numbers, max(lists, 2**bits if parts else 0))
+    least = {name: 2 if name in ("links", "coarse") else 1 for name in numbers}
+    most = {"turned": dim, "reduced": dim, "links": MOST_LINKS, "coarse": MOST_LINKS}
+    # faiss does not refuse these numbers: it crashes.
+    wrong = [
+        f"{COUNTS[name]} are {count}: at least {least[name]}"
+        + (f" and at most {most[name]}" if name in most else "")
+        for name, count in numbers.items()
+        if not least[name] <= count <= most.get(name, count)
+    ]
     problems = (
         (text == "Flat", "this is exact search: set it to exact"),
-        (bool(empty), f"it has no {' and no '.join(empty)}"),
+        (bool(wrong), f"its {' and its '.join(wrong)}"),
         (lists > 0 and not found["codes"], "an IVF says how it stores images, as IVF1024,Flat"),
-        (links > MOST_LINKS, f"{links} links for each image: 16 to 64 are usual"),
         (bits > MOST_BITS, f"codes of {bits} bits: 4 and 8 are usual"),
         (kind.num_centroids > num_rows,
          f"k-means of {kind.num_centroids} centroids needs at least as many images"),

@@ -37,7 +37,7 @@ class TrainingData:
 
 
 def load_training_data(*, features: Path, positives: Path, index: Path) -> TrainingData:
-    """Load the database as the stages before wrote it.
+    """Load the database as the stages before wrote it, as far as its features are stored.
 
     Args:
         features: Folder of stored local features.
@@ -50,9 +50,12 @@ def load_training_data(*, features: Path, positives: Path, index: Path) -> Train
     stored, near, places = (
         load_features(features), load_positives(positives), load_index(index).coordinates,
     )  # fmt: skip
-    if not len(stored.shapes) == near.shape[0] == near.shape[1] == len(places):
+    num_stored = len(stored.shapes)
+    if num_stored > len(places) or not near.shape[0] == near.shape[1] == len(places):
         raise ValueError(
-            f"{features} is of {len(stored.shapes)} images, {positives} of {near.shape[0]} x "
+            f"{features} is of {num_stored} images, {positives} of {near.shape[0]} x "
             f"{near.shape[1]}, {index} of {len(places)}: they come from different data sets"
         )
-    return TrainingData(stored, near, places)
+    if num_stored < len(places):
+        print(f"training sees the first {num_stored} of {len(places)} images: theirs are stored")
+    return TrainingData(stored, near[:num_stored, :num_stored], places[:num_stored])
