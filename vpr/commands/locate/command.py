@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from json import loads
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +25,19 @@ from vpr.commands.locate.outputs import (
 from vpr.commands.locate.page import describe_photo, write_page
 from vpr.commands.locate.photos import find_photos
 from vpr.commands.locate.ranking import Ranked, rank_photos
+from vpr.commands.locate.recorded_run import (
+    DESCRIPTORS,
+    IMAGES,
+    INDEX,
+    MODEL,
+    PREPARED,
+    WHITENED,
+    WHITENING,
+    check_run,
+    load_threshold,
+)
 from vpr.commands.locate.verifying import Verification, load_verification
 from vpr.datasets.params import DatasetParams
-from vpr.evaluation.details import Threshold, find_threshold
 from vpr.features.model import load_model
 from vpr.places.crs import lies_nowhere
 from vpr.places.images import list_images
@@ -40,19 +49,6 @@ from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
 from vpr.retrieval.whitening import find_whitening
 from vpr.runtime.tensors import load_state
-
-IMAGES = Path("data/images")
-PREPARED = Path("data/prepared")
-MODEL = Path("models/netvlad/model.pt")
-DESCRIPTORS = Path("data/descriptors/database.npy")
-WHITENING = Path("models/whitening.pt")
-WHITENED = Path("data/whitened/database.npy")
-INDEX = Path("data/index")
-METRICS = Path("metrics/details.json")
-NEEDED = (
-    MODEL, DESCRIPTORS, WHITENING, WHITENED, INDEX, METRICS, PREPARED / "database.csv",
-    PREPARED / "query.csv", PREPARED / "positives.npz", IMAGES / "query",
-)  # fmt: skip
 
 
 def locate(
@@ -69,7 +65,7 @@ def locate(
     options = {"--show": show, "--html": html, "--csv": csv, "--geojson": geojson}
     sheet_px = sheet_size(num_rows=len(files), num_columns=1 + top)
     check_targets({option: path for option, path in options.items() if path}, sheet_px=sheet_px)
-    _check_run(with_images=bool(show or html))
+    check_run(with_images=bool(show or html))
     place = _load_places(files, with_globe=geojson is not None)
     verification = load_verification()
     images = list_images(IMAGES / "database") if show or html else []
@@ -93,12 +89,6 @@ def locate(
     text = as_json(located) if json else "\n".join(map(as_text, located))
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, errors="replace").decode(encoding))
-
-
-def _check_run(*, with_images: bool) -> None:
-    for needed in (*NEEDED, *([IMAGES / "database"] if with_images else [])):
-        if not needed.exists():
-            raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
 
 
 def _inliers(row: Ranked) -> list[int] | None:
@@ -147,20 +137,10 @@ def _load_places(files: Sequence[Path], *, with_globe: bool) -> partial[list[Loc
         files,
         database=database,
         crs=dataset.crs,
-        threshold=_load_threshold(),
+        threshold=load_threshold(),
         truth=Truth(query, load_positives(PREPARED / "positives.npz")),
         queries=[a if a is not None else b for a, b in zip(by_set, by_number, strict=True)],
     )
-
-
-def _load_threshold() -> Threshold:
-    try:
-        return find_threshold(loads(METRICS.read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{METRICS}: damaged: {error}: restore it with `git checkout {METRICS}`, or make it "
-            "again with `dvc repro`"
-        ) from None
 
 
 def _row(located: Located, images: Sequence[Path]) -> list[Tile]:
