@@ -8,13 +8,11 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 from scipy.sparse import csr_array
 
@@ -23,17 +21,26 @@ from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.matches import Located, Match, Truth, find_queries, locate_photos
+from vpr.commands.locate.loading import load_ranker
+from vpr.commands.locate.matches import (
+    Located,
+    Match,
+    Places,
+    Truth,
+    find_globe,
+    find_queries,
+    locate_ranked,
+)
 from vpr.commands.locate.outputs import as_text
 from vpr.commands.locate.photos import find_photos
-from vpr.commands.locate.ranking import rank_photos
+from vpr.commands.locate.ranking import Ranked, rank_photos
+from vpr.commands.locate.recorded_run import WHITENED
 from vpr.evaluation.details import Threshold
-from vpr.features.model import load_model
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
+from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.predictions import load_retrieval
-from vpr.retrieval.ranking import rank_database
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -145,14 +152,9 @@ def test_batches_change_nothing(
 
 
 def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
-    trunk = locked_params("trunk_db", "trunk", TrunkParams)
-    database = np.load("data/descriptors/database.npy")
     (ranked,) = rank_photos(
-        load_model(Path("models/netvlad/model.pt")), [QUERY], database, whitening=None,
-        search=partial(rank_database, database),
-        precision=getattr(torch, trunk.precision), scale_to=None, verification=None, top=1,
-        with_responses=True,
-    )  # fmt: skip
+        load_ranker(load_descriptors(WHITENED)), [QUERY], top=1, with_responses=True
+    )
     assert ranked.responses is not None
     assignment, shares = ranked.responses
     assert shares.sum() == pytest.approx(1 - ranked.distances[0] ** 2 / 2, abs=1e-4)
@@ -404,12 +406,13 @@ def test_frame_numbers_get_no_place_on_earth(
 ) -> None:
     frames = np.stack([np.arange(3.0), np.zeros(3)], axis=1)
     streets = frames * 10 + [389_000, 5_818_000]
-    for places, has_globe in ((frames, False), (streets, True)):
-        (found,) = locate_photos(
-            [tmp_path / "a.jpg"], np.array([[2]]), np.array([[0.5]], np.float32),
-            ImageIndex(["x", "y", "z"], places), crs="EPSG:32633",
-            threshold=Threshold(1.0, None), inliers=[None],
-            truth=Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, 3))), queries=[None],
+    ranked = Ranked(np.array([2]), np.array([0.5], np.float32), None, None)
+    truth = Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, 3)))
+    for coordinates, has_globe in ((frames, False), (streets, True)):
+        places = Places(
+            ImageIndex(["x", "y", "z"], coordinates), find_globe(coordinates, "EPSG:32633"),
+            Threshold(1.0, None), truth,
         )  # fmt: skip
+        (found,) = locate_ranked([tmp_path / "a.jpg"], [ranked], places, [None])
         assert (found.matches[0].latitude is not None) == has_globe
         assert ("set dataset.crs to null" in capsys.readouterr().err) != has_globe

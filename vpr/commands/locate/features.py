@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from torch import Tensor
 from vpr.features.extraction import extract_features
 from vpr.features.local_features import STORED, LocalFeatures, position_rows, row_starts
 from vpr.features.model import Model
-from vpr.features.trunk import announce_features, load_trunk
+from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.network.describing import extract_descriptors
-from vpr.network.head import Head
+from vpr.network.head import Head, load_head
 from vpr.places.images import read_image, read_size
 from vpr.places.pixels import ScaleTo
 
@@ -25,22 +26,43 @@ PHOTOS_AT_ONCE = 64  # whose local features lie in memory together,
 BYTES_AT_ONCE = 2**30  # unless they are larger than this
 
 
-def extract_photos(
-    model: Model,
-    photos: Sequence[Path],
-    *,
-    precision: torch.dtype,
-    scale_to: ScaleTo,
-    device: torch.device,
-) -> Iterator[LocalFeatures]:
-    """Compute local features of photos, with the bits that the trunk's stages would store.
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The current model, ready to run.
+
+    Args:
+        trunk: Makes local features.
+        head: Makes descriptors of them.
+        scale_to: Size that photos are scaled to, as `read_image` takes it.
+        device: Where to compute.
+    """
+
+    trunk: Trunk
+    head: Head
+    scale_to: ScaleTo
+    device: torch.device
+
+
+def load_network(
+    model: Model, *, precision: torch.dtype, scale_to: ScaleTo, device: torch.device
+) -> Network:
+    """Make both parts of a model, for as many photos as one likes.
 
     Args:
         model: The whole model.
-        photos: Image files of any size.
         precision: Type that the trunk computes and stores in.
         scale_to: Size that photos are scaled to, as `read_image` takes it.
         device: Where to compute.
+    """
+    return Network(load_trunk(model, precision), load_head(model), scale_to, device)
+
+
+def extract_photos(network: Network, photos: Sequence[Path]) -> Iterator[LocalFeatures]:
+    """Compute local features of photos, with the bits that the trunk's stages would store.
+
+    Args:
+        network: The current model.
+        photos: Image files of any size.
 
     Yields:
         Features of at most 64 photos and 1 GiB, or of a single larger photo, in order.
@@ -48,7 +70,8 @@ def extract_photos(
     Raises:
         ValueError: If a photo does not decode; the message names it.
     """
-    trunk = load_trunk(model, precision)
+    trunk, scale_to, device = network.trunk, network.scale_to, network.device
+    precision = trunk.precision
     sizes = [read_size(photo, scale_to=scale_to) for photo in photos]
     shapes = np.array([trunk.map_shape(*size) for size in sizes], dtype=np.int64)  # C, H, W
     read = partial(read_image, scale_to=scale_to)
@@ -82,9 +105,7 @@ def _collect(
     return LocalFeatures(rows, shapes[:, 1:], starts)
 
 
-def describe_photos(
-    head: Head, features: LocalFeatures, device: torch.device
-) -> NDArray[np.float32]:
+def describe_photos(network: Network, features: LocalFeatures) -> NDArray[np.float32]:
     """Unit descriptors of all photos of some local features, shape (num_images, K * C)."""
     every = range(len(features.shapes))
-    return np.concatenate(list(extract_descriptors(head, features, every, device)))
+    return np.concatenate(list(extract_descriptors(network.head, features, every, network.device)))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.commands.locate.ranking import Ranked
 from vpr.evaluation.details import Threshold
 from vpr.places.crs import latitude_longitude, lies_nowhere
 from vpr.places.index import ImageIndex
@@ -87,6 +88,24 @@ class Truth:
         return round(metres, 3), bool(np.isin(image, positives_of(self.positives, number)))
 
 
+@dataclass(frozen=True)
+class Places:
+    """What is known of the database's places.
+
+    Args:
+        database: Their index.
+        globe: Latitude and longitude of each in degrees, shape (num_database, 2); None if the set
+            names no reference system.
+        threshold: What is accepted as a known place.
+        truth: Of the set's own queries.
+    """
+
+    database: ImageIndex
+    globe: NDArray[np.float64] | None
+    threshold: Threshold
+    truth: Truth
+
+
 def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:
     """Find which query each photo is, by its path; None for a photo that is none.
 
@@ -103,7 +122,13 @@ def _identity(path: Path) -> str:
     return unicodedata.normalize("NFC", str(path.resolve()))
 
 
-def _on_the_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
+def find_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
+    """Latitude and longitude of places, shape (num_places, 2); None where they lie nowhere.
+
+    Args:
+        coordinates: Easting and northing, shape (num_places, 2).
+        crs: What they are in, or None.
+    """
     if crs is None:
         return None
     if lies_nowhere(coordinates, crs):
@@ -116,45 +141,43 @@ def _on_the_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[
     return latitude_longitude(coordinates, crs)
 
 
-def locate_photos(
+def locate_ranked(
     photos: Sequence[Path],
-    indices: NDArray[np.int64],
-    distances: NDArray[np.float32],
-    database: ImageIndex,
-    *,
-    inliers: Sequence[Sequence[int] | None],
-    crs: str | None,
-    threshold: Threshold,
-    truth: Truth,
+    ranked: Sequence[Ranked],
+    places: Places,
     queries: Sequence[int | None],
 ) -> list[Located]:
     """Put names, places and, where known, the truth to a ranking.
 
     Args:
         photos: The files.
-        indices: Database indices of each photo, best first, shape (num_photos, top).
-        distances: Euclidean distances of the descriptors, same shape.
-        database: Index of the database.
-        inliers: Of each photo's images; None without re-ranking.
-        crs: What the coordinates are in, or None.
-        threshold: What is accepted.
-        truth: Of the set's own queries.
+        ranked: The ranking of each.
+        places: Of the database.
         queries: For each photo which query it is, or None.
     """
-    globe = _on_the_globe(database.coordinates, crs)
     located = []
-    rows = zip(photos, indices.tolist(), distances.tolist(), inliers, queries, strict=True)
-    for photo, images, far, counts, number in rows:
-        matches = []
-        for rank, (image, distance) in enumerate(zip(images, far, strict=True), start=1):
-            place = database.coordinates[image]
-            metres, correct = truth.judge(number, image, place)
-            latitude, longitude = (None, None) if globe is None else globe[image].round(7).tolist()
-            east, north = place.tolist()
-            matches.append(
-                Match(rank, image, database.paths[image], east, north, latitude, longitude,
-                      round(distance, 6), metres, correct, counts[rank - 1] if counts else None)
-            )  # fmt: skip
-        accepted = threshold.accepts(far[0], counts[0] if counts else 0)
+    for photo, one, number in zip(photos, ranked, queries, strict=True):
+        rows = zip(one.indices.tolist(), one.distances.tolist(), strict=True)
+        inliers = one.inliers
+        matches = [
+            _match(rank, places, image, distance, inliers[rank - 1] if inliers else None, number)
+            for rank, (image, distance) in enumerate(rows, start=1)
+        ]
+        accepted = places.threshold.accepts(float(one.distances[0]), inliers[0] if inliers else 0)
         located.append(Located(str(photo), accepted, matches))
     return located
+
+
+def _match(
+    rank: int, places: Places, image: int, distance: float, inliers: int | None, query: int | None
+) -> Match:
+    place = places.database.coordinates[image]
+    east, north = place.tolist()
+    latitude, longitude = (
+        (None, None) if places.globe is None else places.globe[image].round(7).tolist()
+    )
+    metres, correct = places.truth.judge(query, image, place)
+    return Match(
+        rank, image, places.database.paths[image], east, north, latitude, longitude,
+        round(distance, 6), metres, correct, inliers,
+    )  # fmt: skip
