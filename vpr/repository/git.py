@@ -32,3 +32,13 @@ def read_committed(path: str, revision: str = "HEAD") -> str:
     if done.returncode:
         raise OSError(f"git show {revision}:{path}: {done.stderr.strip()}")
     return done.stdout
+
+
+def current_commit() -> str | None:
+    """Find the hash of the commit that is checked out; None outside a repository."""
+    command = ["git", "rev-parse", "--verify", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # git is not installed
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,6 +94,20 @@ def stored_at(cache: Path, md5: str) -> Path:
 def is_whole(file: Path, md5: str) -> bool:
     """Return whether a file is there and its bytes have this hash, `.dir` aside."""
     return file.is_file() and hash_file(file) == md5.removesuffix(FOLDER)
+
+
+def hash_out(path: Path) -> str:
+    """Hash an out as DVC does: a file by its bytes, a folder by the listing of its files.
+
+    Args:
+        path: The file or folder.
+    """
+    if not path.is_dir():
+        return hash_file(path)
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    listing = [{"md5": hash_file(files[name]), "relpath": name} for name in sorted(files)]
+    digest = hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False)
+    return digest.hexdigest() + FOLDER
 
 
 def _stages_of(root: Path, lock: Path) -> dict[str, Any]:

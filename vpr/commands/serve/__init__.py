@@ -1,0 +1,1 @@
+"""`python -m vpr serve`: where photos were taken, answered over HTTP."""

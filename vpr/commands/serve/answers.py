@@ -1,0 +1,110 @@
+"""What the service says beside `locate`'s own words: of which run, and where its places are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpr.commands.locate.matches import Located
+from vpr.commands.serve.refusals import Refusal
+from vpr.commands.serve.run import PICTURES, Run
+from vpr.report.thumbnails import thumbnail_name
+
+
+@dataclass(frozen=True)
+class ThresholdAnswer:
+    """What a first match must reach to be accepted.
+
+    Args:
+        distance: The largest; null if any is accepted.
+        min_inliers: The fewest, where inliers decide; else null.
+    """
+
+    distance: float | None
+    min_inliers: int | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer to photos.
+
+    Args:
+        located: What `locate --json` writes; `inliers` only where the run re-ranks.
+        threshold: What `accepted` was judged by.
+        timings_ms: Of decoding, and of waiting for others and ranking.
+    """
+
+    located: list[Located]
+    threshold: ThresholdAnswer
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which run answers.
+
+    Args:
+        commit: Of git; null outside a repository.
+        encoder: Name, and which of its models.
+        aggregator: What makes descriptors of its features.
+        dataset: Name of the data set's folder, its reference system and number of places.
+        hashes: MD5 by path, as dvc.lock records them.
+    """
+
+    commit: str | None
+    encoder: dict[str, str | None]
+    aggregator: str
+    dataset: dict[str, str | int | None]
+    hashes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PlacesAnswer:
+    """Where the database's images were taken.
+
+    Args:
+        easting: Metres, or frames.
+        northing: Metres, or frames.
+    """
+
+    easting: list[float]
+    northing: list[float]
+
+
+def describe_version(run: Run) -> Version:
+    """Say of which run answers are; where its files lie on this machine is nobody's concern."""
+    trunk, dataset = run.trunk, run.dataset
+    return Version(
+        run.commit, {"name": trunk.encoder, "model": trunk.model}, run.aggregator,
+        {"name": Path(dataset.dir).name, "crs": dataset.crs, "num_places": run.num_places},
+        run.hashes,
+    )  # fmt: skip
+
+
+def places_of(run: Run) -> PlacesAnswer:
+    """List the places, in the database's order."""
+    easting, northing = run.places.database.coordinates.T.tolist()
+    return PlacesAnswer(easting, northing)
+
+
+def read_picture(run: Run, image: int) -> bytes:
+    """Read the small picture of a place, without metadata, as the report shows it.
+
+    Args:
+        run: That answered.
+        image: Index in the database.
+
+    Raises:
+        Refusal: If there is none, or it belongs to a later run than the one that answered.
+    """
+    if not 0 <= image < run.num_places:
+        raise Refusal(404, f"image {image}: the database has {run.num_places}, from 0.")
+    file = PICTURES / thumbnail_name(image)
+    try:
+        is_later = file.lstat().st_ctime > run.since
+        content = file.read_bytes()
+    except OSError:
+        raise Refusal(404, f"image {image}: its picture is not here.") from None
+    if is_later:
+        raise Refusal(410, f"image {image}: its picture was replaced since the run was loaded.")
+    return content

@@ -1,0 +1,77 @@
+"""The page for people, and the description for programmers; nothing in them is from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vpr.report import pages as report_pages
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHARED = ("style.css", "figures.js")  # with the report
+STATIC = {
+    "style.css": "text/css", "figures.js": "text/javascript", "page.css": "text/css",
+    "map.js": "text/javascript", "page.js": "text/javascript",
+}  # fmt: skip
+LANGUAGES = {"en": "English", "ko": "한국어"}
+
+
+@cache
+def read_static(name: str) -> str:
+    """Read what pages load: some is the report's, some is ours."""
+    folder = report_pages.TEMPLATES if name in SHARED else TEMPLATES
+    return (folder / name).read_text(encoding="utf-8")
+
+
+@cache
+def load_words() -> dict[str, dict[str, str]]:
+    """Load the page's words, by language and name."""
+    words: dict[str, dict[str, str]] = json.loads((TEMPLATES / "words.json").read_bytes())
+    return words
+
+
+def choose_language(wanted: str | None, accepted: str) -> str:
+    """Choose the language of the page.
+
+    Args:
+        wanted: By its address; None: the browser decides.
+        accepted: The browser's languages (Accept-Language), best first.
+    """
+    names = [wanted or "", *re.findall(r"(?:^|,)\s*([a-z]{2})", accepted.lower())]
+    return next((name for name in names if name in LANGUAGES), "en")
+
+
+def front_page(wanted: str | None, accepted: str) -> str:
+    """Make the page on which a person asks.
+
+    Args:
+        wanted: Language by its address, or None.
+        accepted: The browser's languages.
+    """
+    language = choose_language(wanted, accepted)
+    template = report_pages.load_templates(TEMPLATES).get_template("page.html")
+    words = load_words()[language]
+    return template.render(
+        language=language, languages=LANGUAGES, words=words,
+        words_json=json.dumps(words, ensure_ascii=False),
+    )  # fmt: skip
+
+
+def documentation(schema: dict[str, Any]) -> str:
+    """Make a page of an OpenAPI description that needs no script.
+
+    Args:
+        schema: The description.
+    """
+    questions = [
+        {"method": method.upper(), "path": path, **found}
+        for path, methods in schema["paths"].items()
+        for method, found in methods.items()
+    ]
+    template = report_pages.load_templates(TEMPLATES).get_template("docs.html")
+    forms = {name: json.dumps(form, indent=2, ensure_ascii=False)
+             for name, form in schema["components"]["schemas"].items()}  # fmt: skip
+    return template.render(title=schema["info"]["title"], questions=questions, forms=forms)

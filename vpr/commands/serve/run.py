@@ -1,0 +1,165 @@
+"""The recorded run that the service answers from, in memory and checked by hash."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.sequence import SequenceParams
+from stages.trunk import TrunkParams
+from vpr.commands.locate.features import extract_photos
+from vpr.commands.locate.loading import load_places, load_ranker
+from vpr.commands.locate.matches import Located, Places, locate_ranked
+from vpr.commands.locate.ranking import Ranked, Ranker, rank_photos
+from vpr.commands.locate.recorded_run import (
+    DESCRIPTORS,
+    INDEX,
+    METRICS,
+    MODEL,
+    PREPARED,
+    WHITENED,
+    WHITENING,
+    check_run,
+)
+from vpr.commands.locate.verifying import KEPT, KEYPOINTS
+from vpr.datasets.params import DatasetParams
+from vpr.repository.git import current_commit
+from vpr.repository.locked_run import locked_params
+from vpr.repository.recorded_outs import hash_out, list_locked
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.retrieval.sequences import find_recordings
+from vpr.training.params import FinetuneParams
+
+PICTURES = Path("data/thumbnails/database")
+ANSWERED_FROM = (
+    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, PREPARED / "database.csv",
+    PREPARED / "query.csv", PREPARED / "positives.npz", METRICS, KEYPOINTS, KEPT.parent, PICTURES,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """What answers are made of.
+
+    Args:
+        ranker: The network and the search.
+        whitened: What is searched, shape (num_places, dim).
+        places: Of the database.
+        dataset: That the run was made of.
+        trunk: How photos are described.
+        sequence: How several photos in order are ranked.
+        aggregator: What makes descriptors.
+        hashes: MD5 of what it was loaded from, by path, as dvc.lock has them.
+        commit: Of git; None outside a repository.
+        since: When it was loaded, seconds since 1970.
+    """
+
+    ranker: Ranker
+    whitened: NDArray[np.float32]
+    places: Places
+    dataset: DatasetParams
+    trunk: TrunkParams
+    sequence: SequenceParams
+    aggregator: str
+    hashes: dict[str, str]
+    commit: str | None
+    since: float
+
+    @property
+    def num_places(self) -> int:
+        """Images of the database."""
+        return len(self.places.database.paths)
+
+    def rank(self, photos: Sequence[Path], top: int) -> list[Ranked]:
+        """Rank the database for photos as `locate` does, each alone.
+
+        Args:
+            photos: Their files.
+            top: Matches of each.
+        """
+        return list(rank_photos(self.ranker, photos, top=top, with_responses=False))
+
+    def rank_in_order(self, photos: Sequence[Path], top: int, length: int) -> list[Ranked]:
+        """Rank the database for photos along a route as the stage sequence does.
+
+        Args:
+            photos: Their files, in order.
+            top: Matches of each.
+            length: Photos on a line; 1: each alone.
+        """
+        if length == 1:
+            return [one for photo in photos for one in self.rank([photo], top)]
+        query = np.concatenate([self._describe(photo) for photo in photos])
+        database = self.whitened
+        indices = rank_descriptors(
+            database, query, [slice(0, len(query))],
+            find_recordings(self.places.database.sequence, len(database)), length=length,
+            velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
+        )  # fmt: skip
+        return _unverified(indices, find_distances(database, query, indices))
+
+    def _describe(self, photo: Path) -> NDArray[np.float32]:
+        """Row that a photo is searched by, alone: in a batch its last bits may be others."""
+        (features,) = extract_photos(self.ranker.network, [photo])
+        return self.ranker.describe(features)
+
+    def locate(self, names: Sequence[str], ranked: Sequence[Ranked]) -> list[Located]:
+        """Say what `locate` says; photos that were sent are none of the set's own queries.
+
+        Args:
+            names: Of the photos.
+            ranked: What `rank` gave.
+        """
+        located = locate_ranked([Path()] * len(names), ranked, self.places, [None] * len(names))
+        return [
+            dataclasses.replace(one, photo=name)
+            for one, name in zip(located, names, strict=True)
+        ]  # fmt: skip
+
+
+def _unverified(indices: NDArray[np.int64], distances: NDArray[np.float32]) -> list[Ranked]:
+    rows = zip(indices, distances, strict=True)
+    return [Ranked(images, far, None, None) for images, far in rows]
+
+
+def load_run() -> Run:
+    """Load the run that dvc.lock records, from files that have its hashes.
+
+    Raises:
+        ValueError: If a file is missing, damaged, or not the recorded one.
+    """
+    check_run(with_images=False)
+    since, hashes = time.time(), _check_hashes()
+    dataset, places = load_places()
+    whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
+    run = Run(
+        load_ranker(whitened), whitened, places, dataset,
+        locked_params("trunk_db", "trunk", TrunkParams),
+        locked_params("sequence", "sequence", SequenceParams),
+        locked_params("finetune", "finetune", FinetuneParams).aggregator,
+        hashes, current_commit(), since,
+    )  # fmt: skip
+    if _check_hashes() != hashes:
+        raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")
+    return run
+
+
+def _check_hashes() -> dict[str, str]:
+    recorded = {one.path: one.md5 for one in list_locked(Path())}
+    for path in ANSWERED_FROM:
+        if path not in recorded:
+            raise ValueError(f"{path}: dvc.lock does not record it: run `dvc repro`")
+        if not path.exists():
+            raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+        if (found := hash_out(path)) != recorded[path]:
+            raise ValueError(
+                f"{path}: expected MD5 {recorded[path]}, which dvc.lock records, found {found}: "
+                "bring the recorded one back with `dvc checkout`, or run `dvc repro`"
+            )
+    return {path.as_posix(): recorded[path] for path in ANSWERED_FROM}
