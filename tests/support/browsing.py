@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -31,6 +33,15 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get(page.resolve().as_uri() + fragment)
 
+    def visit(self, address: str) -> None:
+        """Open a page of a server, from nothing, and wait until it is loaded."""
+        self.driver.get("about:blank")
+        self.driver.get(address)
+
+    def choose_file(self, selector: str, file: Path) -> None:
+        """Give a file to a field, as its dialogue would."""
+        self.driver.find_element("css selector", selector).send_keys(str(file.resolve()))
+
     def run(self, script: str) -> Any:  # noqa: ANN401 - whatever the script returns
         """The value of a JavaScript expression."""
         return self.driver.execute_script(f"return {script}")
@@ -42,6 +53,10 @@ class Browser:
     def press(self, keys: str) -> None:
         """Press keys where the focus is."""
         self.driver.switch_to.active_element.send_keys(keys)
+
+    def tap(self, key: str) -> None:
+        """Press a key as a keyboard does, wherever the focus is, on a field for files too."""
+        ActionChains(self.driver).send_keys(key).perform()
 
     def click(self, selector: str) -> None:
         """Click an element as a mouse does: it must be visible and not covered."""
@@ -68,8 +83,13 @@ class Browser:
         self.wait("[...document.images].every(image => image.complete)")
         return self.run("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
 
-    def complaints(self, *, warnings: bool = True) -> list[str]:
-        """What the console said, and every request that left the disk, since the last call."""
+    def complaints(self, *, warnings: bool = True, home: str = "file://") -> list[str]:
+        """What the console said, and every request that left home, since the last call.
+
+        Args:
+            warnings: Whether to give warnings too.
+            home: What addresses begin with that may be asked for; at first those of the disk.
+        """
         said = [
             entry["message"]
             for entry in self.driver.get_log("browser")
@@ -81,8 +101,10 @@ class Browser:
             for event in events
             if event["message"]["method"] == "Network.requestWillBeSent"
         ]
-        assert any(url.startswith("file://") for url in asked), "requests were not recorded"
-        return said + [url for url in asked if not url.startswith(("file://", "data:", "about:"))]
+        assert any(url.startswith(home) for url in asked), "requests were not recorded"
+        return said + [
+            url for url in asked if not url.startswith((home, "data:", "about:", f"blob:{home}"))
+        ]
 
 
 @contextmanager
@@ -96,7 +118,9 @@ def chromium() -> Iterator[Browser]:
     for argument in (*ARGUMENTS, "--window-size=1280,900"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(paths["chromedriver"])))
+    # Its own C locale knows no file whose name has other letters than English ones.
+    service = Service(str(paths["chromedriver"]), env={**os.environ, "LC_ALL": "C.UTF-8"})
+    driver = webdriver.Chrome(options=options, service=service)
     try:
         yield Browser(driver)
     finally:

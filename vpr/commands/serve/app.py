@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vpr.commands.serve.answers import Answer, Version, describe_version, places_of, read_picture
-from vpr.commands.serve.bodies import FORM, RAW, read_uploads
 from vpr.commands.serve.limits import Limits
 from vpr.commands.serve.pages import STATIC, documentation, front_page, read_static
+from vpr.commands.serve.photos.bodies import FORM, RAW, read_uploads
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.service import Service
@@ -44,8 +44,7 @@ def _body(*, several: bool) -> dict[str, Any]:
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": f'{words}: `{{"error": "one sentence"}}`'}
-            for status, words in REFUSALS.items()}  # fmt: skip
+    return {status: {"description": words} for status, words in REFUSALS.items()}
 
 
 def make_app(run: Run, limits: Limits) -> FastAPI:

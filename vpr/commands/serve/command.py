@@ -39,19 +39,20 @@ def serve(
     if sys.platform != "linux":
         raise ValueError("serve keeps photos in memory files, which only Linux has: run it there")
     try:
+        import fastapi  # noqa: F401
+        import python_multipart  # noqa: F401
         import uvicorn
-
-        from vpr.commands.serve.app import make_app
-        from vpr.commands.serve.protocol import ImpatientProtocol
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
+    from vpr.commands.serve.app import make_app
     from vpr.commands.serve.guard import Guard
+    from vpr.commands.serve.protocol import impatient_protocol
     from vpr.commands.serve.run import load_run
 
     hosts = LOOPBACK if token is None and host in LOOPBACK else None
     app = Guard(make_app(load_run(), limits), token=token, hosts=hosts)
     uvicorn.run(
-        app, host=host, port=port, http=ImpatientProtocol, ws="none", access_log=False,
+        app, host=host, port=port, http=impatient_protocol(seconds), ws="none", access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS, lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip

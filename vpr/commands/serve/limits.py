@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HEAD_SECONDS = 10.0  # in which the head of a request must arrive
 NAME_LETTERS = 120  # kept of a photo's name
 
 
@@ -16,7 +15,7 @@ class Limits:
         num_bytes: Of a request's body.
         num_pixels: Of a photo.
         num_photos: Of a sequence.
-        seconds: For a body to arrive, and for a photo to be decoded.
+        seconds: For the head of a request to arrive, for its body, and for a photo to be decoded.
         queue: Requests that are read, decoded or waiting at once; further ones are sent away.
         batch: Photos described together, at most.
         wait_seconds: That a photo waits for others to be described with.

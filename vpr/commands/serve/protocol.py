@@ -7,15 +7,14 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vpr.commands.serve.limits import HEAD_SECONDS
-
 
 class ImpatientProtocol(H11Protocol):
     """Closes a connection whose request does not begin, or whose refused body does not end.
 
-    uvicorn waits for both without an end. While a body is read, `bodies` has the clock.
+    uvicorn waits for both without an end. While a body is read, `photos.bodies` has the clock.
     """
 
+    seconds: float
     late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -42,7 +41,7 @@ class ImpatientProtocol(H11Protocol):
         answered = self.cycle is not None and self.cycle.response_complete
         is_open = not self.transport.is_closing()
         if is_open and (self.conn.their_state is h11.IDLE or answered):
-            self.late = self.late or self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+            self.late = self.late or self.loop.call_later(self.seconds, self.transport.abort)
         else:
             self._stop_watch()
 
@@ -50,3 +49,12 @@ class ImpatientProtocol(H11Protocol):
         if self.late is not None:
             self.late.cancel()
             self.late = None
+
+
+def impatient_protocol(seconds: float) -> type[ImpatientProtocol]:
+    """Make the protocol that waits so long.
+
+    Args:
+        seconds: In which a request must begin, or the rest of a refused body arrive.
+    """
+    return type("Protocol", (ImpatientProtocol,), {"seconds": seconds})

@@ -14,9 +14,9 @@ from typing import Any
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.locate.ranking import Ranked
 from vpr.commands.serve.batching import Batcher
-from vpr.commands.serve.bodies import Upload
-from vpr.commands.serve.decoding import Decoders, Picture
 from vpr.commands.serve.limits import Limits
+from vpr.commands.serve.photos.bodies import Upload
+from vpr.commands.serve.photos.decoding import Decoders, Picture
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run, load_run
 from vpr.commands.serve.together import Task, Together

@@ -12,38 +12,41 @@ function shape(tag, attributes, ...children) {
   return made;
 }
 
-function boxAround(easts, northings) {
-  const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
-  const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
-  const [west, east, south, north] = [least(easts), most(easts), least(northings), most(northings)];
-  const side = Math.max(east - west, north - south, LEAST);
-  const pad = MARGIN * side;
-  const [width, height] = [Math.max(east - west, side / 2), Math.max(north - south, side / 2)];
-  return [(west + east - width) / 2 - pad, -(south + north + height) / 2 - pad, width + 2 * pad, height + 2 * pad];
+// East and south of the first place: browsers draw in 32 bits, too few for metres from an equator.
+function moved(places) {
+  const [east, north] = [places.easting[0], places.northing[0]];
+  return (easting, northing) => [easting - east, north - northing];
 }
 
-function dots(places, unit) {
-  const path = places.easting.map((east, i) => `M${east} ${-places.northing[i]}h0`).join("");
-  return shape("path", { class: "database", d: path, "stroke-width": 5 * unit });
+function boxAround(points) {
+  const least = (axis) => points.reduce((found, point) => Math.min(found, point[axis]), Infinity);
+  const most = (axis) => points.reduce((found, point) => Math.max(found, point[axis]), -Infinity);
+  const sides = [0, 1].map((axis) => most(axis) - least(axis));
+  const longer = Math.max(...sides, LEAST);
+  const [width, height] = sides.map((side) => Math.max(side, longer / 3) + 2 * MARGIN * longer);
+  return [(least(0) + most(0) - width) / 2, (least(1) + most(1) - height) / 2, width, height];
 }
 
-function mark(match, unit) {
-  const size = match.rank === 1 ? 13 : 10;
-  const at = { x: match.easting, y: -match.northing };
-  const name = match.rank === 1 ? "match first" : "match";
+function dots(points, unit) {
+  const path = points.map(([x, y]) => `M${x} ${y}h0`).join("");
+  return shape("path", { class: "database", d: path, "stroke-width": 6 * unit });
+}
+
+function mark(rank, [x, y], unit) {
+  const size = (rank === 1 ? 13 : 10) * unit;
   return shape("g", {},
-    shape("circle", { class: name, cx: at.x, cy: at.y, r: size * unit }),
-    shape("text", { ...at, "font-size": 1.2 * size * unit }, String(match.rank)));
+    shape("circle", { class: rank === 1 ? "match first" : "match", cx: x, cy: y, r: size }),
+    shape("text", { x, y, "font-size": 1.2 * size }, String(rank)));
 }
 
 // Draws into an element; `near`: only around the matches.
 function drawMap(target, places, matches, near, label) {
-  const shown = near
-    ? [matches.map((match) => match.easting), matches.map((match) => match.northing)]
-    : [places.easting, places.northing];
-  const box = boxAround(...shown);
-  const unit = Math.max(box[2] / target.clientWidth, box[3] / 300); // metres of a pixel, about
-  const svg = shape("svg", { viewBox: box.join(" "), role: "img", "aria-label": label },
-    dots(places, unit), ...[...matches].reverse().map((match) => mark(match, unit)));
+  const move = moved(places);
+  const points = places.easting.map((east, i) => move(east, places.northing[i]));
+  const found = matches.map((match) => move(match.easting, match.northing));
+  const box = boxAround(near ? found : points);
+  const svg = shape("svg", { viewBox: box.join(" "), role: "img", "aria-label": label });
   target.replaceChildren(svg);
+  const unit = Math.max(box[2] / svg.clientWidth, box[3] / svg.clientHeight); // metres of a pixel
+  svg.append(dots(points, unit), ...found.map((point, i) => mark(matches[i].rank, point, unit)).reverse());
 }

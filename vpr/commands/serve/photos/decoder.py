@@ -1,8 +1,8 @@
 """A process that decodes photos: damaged ones may kill it or be cut off, and no other suffers.
 
-`python -m vpr.commands.serve.decoder SOCKET PIXELS`; SOCKET is the number of an inherited socket of
-packets. Each packet brings two files: a photo, and one to write it to as upright RGB (PPM), of
-which `read_image` makes the pixels that it would make of the photo.
+`python -m vpr.commands.serve.photos.decoder SOCKET PIXELS`; SOCKET is the number of an
+inherited socket of packets. Each packet brings two files: a photo, and one to write it to as
+upright RGB (PPM), of which `read_image` makes the pixels that it would make of the photo.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import warnings
 from typing import Any
 
-from vpr.commands.serve.memory_files import path_of
+from vpr.commands.serve.photos.memory_files import path_of
 from vpr.places.images import read_image, read_size
 
 PACKET = 4096  # bytes of an answer, at most

@@ -11,12 +11,12 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from vpr.commands.serve.decoder import PACKET
 from vpr.commands.serve.limits import Limits
-from vpr.commands.serve.memory_files import MemoryFile
+from vpr.commands.serve.photos.decoder import PACKET
+from vpr.commands.serve.photos.memory_files import MemoryFile
 from vpr.commands.serve.refusals import Refusal
 
-COMMAND = (sys.executable, "-m", "vpr.commands.serve.decoder")
+COMMAND = (sys.executable, "-m", "vpr.commands.serve.photos.decoder")
 NUM_DECODERS = max(2, min(8, os.cpu_count() or 1))  # two at least: one may be kept busy
 
 

@@ -1,0 +1,231 @@
+"""Three hundred bodies that nobody would send in good faith, and senders that never end."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests.support.services import Reply, Service, as_form, serving
+
+LIMITS = (
+    "--megabytes", "1", "--megapixels", "1", "--photos", "3", "--seconds", "2", "--queue", "6",
+)  # fmt: skip
+NAMES = ["<script>alert(1)</script>.jpg", "../../../etc/passwd", "C:\\secret\\a.jpg", "\x1b[2J.jpg",
+         "a" * 5000, "길.jpg", "", "%00.jpg"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def service(finished_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with small limits."""
+    log = tmp_path_factory.mktemp("service") / "log"
+    with serving(finished_pipeline, log, *LIMITS) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def photo(finished_pipeline: Path) -> bytes:
+    """A photo that is answered."""
+    return (finished_pipeline / "data/sample/queries/0003.jpg").read_bytes()
+
+
+def encoded(kind: str, size: tuple[int, int] = (64, 48), **options: object) -> bytes:
+    """A picture of noise, or, if it is large, of one colour."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise) if size == (64, 48) else Image.new("RGB", size)
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG, with its right checksum."""
+    checked = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checked)
+
+
+def png_that_claims(width: int, height: int, packed: bytes, *before: bytes) -> bytes:
+    """A PNG whose header claims a size."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = png_chunk(b"IHDR", head) + b"".join(before) + png_chunk(b"IDAT", packed)
+    return b"\x89PNG\r\n\x1a\n" + chunks + png_chunk(b"IEND", b"")
+
+
+def hostile_photos(photo: bytes) -> list[bytes]:
+    """Bodies that are no photo, or one that must not be decoded."""
+    source = random.Random(0)  # noqa: S311
+    kinds = {kind: encoded(kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM")}
+    cut = [whole[: len(whole) * part // 20] for whole in kinds.values() for part in range(1, 17)]
+    flipped = []
+    for whole in kinds.values():
+        for _ in range(12):
+            damaged = bytearray(whole)
+            for _ in range(20):
+                damaged[source.randrange(min(60, len(whole)))] = source.randrange(256)
+            flipped.append(bytes(damaged))
+    noise = [source.randbytes(source.choice([1, 100, 50_000])) for _ in range(30)]
+    zeros = zlib.compress(bytes(10**7), 9)
+    text = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8), 9))
+    more = [Image.new("RGB", (64, 48), (shade, 0, 0)) for shade in range(9)]
+    bombs = [
+        encoded("PNG", (8000, 8000)), encoded("JPEG", (6000, 6000)),
+        encoded("TIFF", (3000, 3000), compression="tiff_lzw"),
+        encoded("WEBP", (2000, 2000)), png_that_claims(2**31 - 1, 2**31 - 1, zeros),
+        png_that_claims(10**5, 10, zeros), png_that_claims(1000, 1000, zeros, text, text),
+        png_that_claims(0, 0, zeros), b"P6\n99999999 99999999\n255\n", b"BM" + bytes(50),
+        encoded("PNG", save_all=True, append_images=more),
+        encoded("TIFF", save_all=True, append_images=more),
+    ]  # fmt: skip
+    script = b"<html><script>alert(1)</script></html>"
+    polyglots = [
+        b"%PDF-1.4\n" + photo, b"PK\x03\x04" + photo, b"GIF89a" + script, script + photo,
+        b"#!/bin/sh\nrm -rf /\n" + photo, b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%!PS\n(evil) run\n", b'{"photo": 1}', b"\0" * 1000, b"II*\0" + b"\xff" * 200,
+        b"MM\0*" + b"\0\0\0\x08" * 60, b"RIFF\xff\xff\xff\xffWEBPVP8 " + b"\xff" * 90,
+        b"\0\0\0\x18ftypheic" + bytes(90), b"\xff\xd8\xff\xe1\xff\xffExif\0\0" + b"A" * 9000,
+    ]  # fmt: skip
+    return [*cut, *flipped, *noise, *bombs, *polyglots]
+
+
+def hostile_forms(photo: bytes) -> list[tuple[bytes, str]]:
+    """Bodies that are no form, or one that asks for too much; with their Content-Type."""
+    whole, kind = as_form([("a.jpg", photo)])
+    edge = kind.partition("=")[2]
+    several = as_form([("a.jpg", photo)] * 4)
+    headers = b"--x\r\n" + b"X-A: b\r\n" * 5000 + b"\r\n\r\n--x--\r\n"
+    fields = b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n' for _ in range(2000)
+    )
+    shapes = [
+        (whole, "multipart/form-data"), (whole, "multipart/form-data; boundary="),
+        (whole, f"multipart/form-data; boundary={'z' * 3000}"), (whole[:-20], kind),
+        (whole, "text/html"), (whole, "application/json"), (whole, ""), several,
+        (headers, "multipart/form-data; boundary=x"),
+        (fields + b"--x--\r\n", "multipart/form-data; boundary=x"), (b"", kind), (b"--", kind),
+        (f"--{edge}--\r\n".encode(), kind), as_form([("a.jpg", b"")]), (b"\r\n" * 50_000, kind),
+        (photo, "image/jpeg; " + "a" * 900), (b"", "image/jpeg"), (bytes(1_000_001), "image/jpeg"),
+    ]  # fmt: skip
+    return [shape for shape in shapes if shape[0] != photo]
+
+
+def test_three_hundred_hostile_bodies_are_each_refused_in_one_sentence(
+    service: Service, photo: bytes
+) -> None:
+    bodies: list[tuple[bytes, str]] = [(body, "image/jpeg") for body in hostile_photos(photo)]
+    bodies += hostile_forms(photo)
+    bodies += [as_form([(f"x{number}.jpg", b"no photo")]) for number in range(300 - len(bodies))]
+    assert len(bodies) >= 300
+    process = psutil.Process(service.process.pid)
+
+    def send(body: tuple[bytes, str]) -> Reply:
+        return service.ask("POST", "/locate", body[0], Content_Type=body[1])
+
+    for one in bodies[:40]:
+        send(one)
+    files, memory = process.num_fds(), process.memory_info().rss
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(send, bodies))
+    answered = 0
+    for reply, (body, kind) in zip(replies, bodies, strict=True):
+        if reply.status == 200:  # what Pillow reads to the end, as locate does: flipped pixels
+            answered += 1
+            continue
+        assert reply.status in (400, 413, 415, 422), (reply, body[:60], kind)
+        sentence = reply.content["error"]
+        assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 600
+        assert "/proc" not in sentence and "/tmp" not in sentence and "Traceback" not in sentence  # noqa: S108
+    assert answered < 60
+    assert service.post("/locate", photo).status == 200
+    assert process.num_fds() <= files + 2
+    assert process.memory_info().rss < memory + 60e6
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_names_come_back_as_text_without_folders_and_are_not_logged(
+    service: Service, photo: bytes
+) -> None:
+    for name in NAMES:
+        reply = service.post_form("/locate?top=1", [(name, photo)])
+        assert reply.headers["content-type"] == "application/json"
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        if reply.status == 200:
+            shown = reply.content["located"][0]["photo"]
+            assert shown.isprintable() and len(shown) <= 120 and not set(shown) & set("/\\")
+        else:
+            assert reply.status == 400, reply
+    assert not any(name and name in service.log.read_text() for name in NAMES[:-1])
+
+
+def test_too_many_are_sent_away_and_slow_senders_are_cut(service: Service, photo: bytes) -> None:
+    head = (
+        b"POST /locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        b"Content-Length: 9999\r\n\r\n"
+    )
+    slow = []
+    for _ in range(6):
+        client = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+        client.sendall(head + photo[:10])
+        slow.append(client)
+    while (busy := service.post("/locate", photo)).status == 200:
+        time.sleep(0.02)
+    assert (busy.status, busy.headers["retry-after"]) == (503, "1")
+    assert "ask again later" in busy.content["error"]
+    start = time.monotonic()
+    for client in slow:
+        while b"408" not in client.recv(4096):
+            assert time.monotonic() < start + 20
+        client.close()
+    assert service.post("/locate", photo).status == 200
+
+
+def test_a_head_that_never_ends_is_cut_and_others_are_answered_meanwhile(
+    service: Service, photo: bytes
+) -> None:
+    clients = [socket.create_connection(("127.0.0.1", service.port), 30) for _ in range(50)]
+    for client in clients:
+        client.sendall(b"POST /locate HTTP/1.1\r\nHost: localhost\r\nX-A: ")
+    assert service.post("/locate", photo).status == 200
+    late, until = list(clients), time.monotonic() + 20
+    while late and time.monotonic() < until:
+        time.sleep(0.2)
+        late = [client for client in late if still_open(client)]
+    assert late == []
+    for client in clients:
+        client.close()
+
+
+def still_open(client: socket.socket) -> bool:
+    """Whether the service listens on: one more letter of the head is sent."""
+    client.setblocking(False)
+    try:
+        client.send(b"a")
+        return client.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def test_a_photo_at_the_limit_is_answered_and_one_beyond_it_or_too_small_is_not(
+    service: Service,
+) -> None:
+    exact = service.post("/locate?top=1", encoded("PNG", (1000, 1000)), "image/png")
+    beyond = service.post("/locate?top=1", encoded("PNG", (1000, 1001)), "image/png")
+    assert (exact.status, beyond.status) == (200, 422)
+    assert json.loads(beyond.body)["error"] == (
+        "photo: it has 1000 x 1001 pixels, at most 1,000,000 are taken."
+    )
+    small = service.post("/locate", encoded("PNG", (3, 3)), "image/png")
+    assert small.status == 422 and "photo: 3x3 pixels are too few" in small.content["error"]
