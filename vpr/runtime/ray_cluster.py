@@ -123,24 +123,25 @@ def _share_out(nodes: list[dict[str, Any]], threads: int, num_gpus: int) -> tupl
     Raises:
         ValueError: If a node has fewer CPUs than a task has threads, or none computes.
     """
-    able = {
-        f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})": node["Resources"]
-        for node in nodes
-        if _computes(node) and node["Resources"].get("GPU", 0) >= num_gpus
-    }
+    able = [n for n in nodes if _computes(n) and n["Resources"].get("GPU", 0) >= num_gpus]
     if not able:
         raise ValueError(f"the Ray cluster has no node with a {'GPU' if num_gpus else 'CPU'}")
-    small = [f"{name} has {has['CPU']:g}" for name, has in able.items() if has["CPU"] < threads]
+    has = [node["Resources"] for node in able]
+    small = [
+        f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']}) has {count:g}"
+        for node in able
+        if (count := node["Resources"]["CPU"]) < threads
+    ]
     if small and not _allows_mixed():
         raise ValueError(
             f"a task computes on {threads} threads, as this process does, and needs as many CPUs: "
             f"Ray node {', '.join(small)}. Set OMP_NUM_THREADS to what all have, or {MIXED}=1"
         )
-    cpus = min(threads, *(has["CPU"] for has in able.values()))
-    slots = sum(
-        int(min(has["CPU"] // cpus, has["GPU"] // num_gpus if num_gpus else math.inf))
-        for has in able.values()
-    )
+    cpus: float = min(threads, *(one["CPU"] for one in has))
+    by_gpu = (one["GPU"] // num_gpus if num_gpus else math.inf for one in has)
+    slots = sum(int(min(one["CPU"] // cpus, most)) for one, most in zip(has, by_gpu, strict=True))
+    names = ", ".join(node["NodeManagerAddress"] for node in able)
+    print(f"Ray: up to {slots} tasks at once on nodes {names}", file=sys.stderr)
     return cpus, slots
 
 

@@ -1,0 +1,112 @@
+"""Over a Ray cluster results are the same to the bit, whatever dies."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from PIL import Image
+
+from tests.support.ray_clusters import RayCluster
+from tests.support.repositories import ROOT, run
+from tests.support.trunk_run import SIZE_PX
+
+NUM_PHOTOS = 60
+THREADS = torch.get_num_threads()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    started = RayCluster()
+    try:
+        for _ in range(2):
+            started.add_node(THREADS)
+        yield started
+    finally:
+        started.end()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for number in range(NUM_PHOTOS):
+        pixels = rng.integers(0, 256, (*SIZE_PX, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:06d}.png")
+    return folder
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.npy")
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("here")
+    run(ROOT, sys.executable, "-m", "tests.support.trunk_run", str(photos), str(folder))
+    return digest(folder)
+
+
+def start(cluster: RayCluster, photos: Path, folder: Path) -> psutil.Popen:
+    words = (sys.executable, "-m", "tests.support.trunk_run", str(photos), str(folder))
+    return psutil.Popen(
+        cluster.inside(*words, folder=ROOT), env=cluster.environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def wait_for(driver: psutil.Popen, num_images: int) -> None:
+    while (line := driver.stdout.readline()) != f"stored {num_images}\n":
+        assert line, "it ended before"
+
+
+def test_a_stage_gives_the_same_lock_with_nodes_that_have_no_checkout(
+    cluster: RayCluster, pipeline: Path
+) -> None:
+    lock = (pipeline / "dvc.lock").read_bytes()
+    output = cluster.run(pipeline, "dvc", "repro", "-s", "-f", "trunk_db")
+    assert "Ray: up to 2 tasks at once on nodes 127.0.0.1, 127.0.0.1" in output
+    assert (pipeline / "dvc.lock").read_bytes() == lock
+
+
+def test_a_killed_worker_and_a_killed_raylet_change_no_bit(
+    cluster: RayCluster, photos: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    driver = start(cluster, photos, tmp_path / "there")
+    wait_for(driver, 6)
+    cluster.workers()[0].send_signal(signal.SIGKILL)
+    wait_for(driver, 12)
+    cluster.raylet(2).send_signal(signal.SIGKILL)
+    wait_for(driver, NUM_PHOTOS)
+    assert driver.wait(60) == 0
+    driver.stdout.close()
+    assert digest(tmp_path / "there") == expected
+
+
+def test_after_a_killed_driver_workers_end_and_the_next_run_resumes(
+    cluster: RayCluster, photos: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    driver = start(cluster, photos, tmp_path / "there")
+    wait_for(driver, 6)
+    (python,) = driver.children()
+    busy = cluster.workers()
+    assert busy
+    python.send_signal(signal.SIGKILL)
+    driver.wait(30)
+    driver.stdout.close()
+    assert psutil.wait_procs(busy, timeout=30)[1] == []
+    words = ("-m", "tests.support.trunk_run", str(photos), str(tmp_path / "there"))
+    output = cluster.run(ROOT, sys.executable, *words)
+    assert int(re.findall(r"resuming after the (\d+) images", output)[0]) in range(6, NUM_PHOTOS)
+    assert digest(tmp_path / "there") == expected
