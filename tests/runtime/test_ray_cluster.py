@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ import torch
 from PIL import Image
 
 from tests.support.ray_clusters import RayCluster
-from tests.support.repositories import ROOT, run
+from tests.support.repositories import ROOT, change, run
 from tests.support.trunk_run import SIZE_PX
 
 NUM_PHOTOS = 60
@@ -94,6 +96,7 @@ def test_a_killed_worker_and_a_killed_raylet_change_no_bit(
     assert digest(tmp_path / "there") == expected
 
 
+@pytest.mark.soak
 def test_after_a_killed_driver_workers_end_and_the_next_run_resumes(
     cluster: RayCluster, photos: Path, expected: dict[str, str], tmp_path: Path
 ) -> None:
@@ -110,3 +113,53 @@ def test_after_a_killed_driver_workers_end_and_the_next_run_resumes(
     output = cluster.run(ROOT, sys.executable, *words)
     assert int(re.findall(r"resuming after the (\d+) images", output)[0]) in range(6, NUM_PHOTOS)
     assert digest(tmp_path / "there") == expected
+
+
+@pytest.mark.soak
+def test_results_larger_than_the_cluster_are_neither_spilled_nor_gathered(
+    cluster: RayCluster,
+) -> None:
+    words = ("-m", "tests.support.large_results", "60", "1")  # 600 MB, through stores of 80 MB
+    output = cluster.run(ROOT, sys.executable, *words)
+    growth = float(re.findall(r"60 results, growth ([\d.]+) MB", output)[0])
+    assert growth < 20
+    assert not cluster.spilled()
+
+
+@pytest.mark.soak
+def test_a_pipeline_gives_the_same_lock_with_and_without_a_cluster(
+    cluster: RayCluster, pipeline: Path
+) -> None:
+    change(pipeline, "method: none", "method: sift")
+    run(pipeline, "dvc", "repro")
+    lock = (pipeline / "dvc.lock").read_bytes()
+    output = cluster.run(pipeline, "dvc", "repro", "-f")
+    assert output.count("Ray: up to") == 5  # trunk and keypoints of both sides, re-ranking
+    assert (pipeline / "dvc.lock").read_bytes() == lock
+
+
+@pytest.mark.soak
+def test_a_node_that_would_give_other_bits_is_refused_by_name_or_allowed(
+    cluster: RayCluster, photos: Path, tmp_path: Path
+) -> None:
+    (facts,) = Path(str(distribution("numpy").locate_file(""))).glob("numpy-*.dist-info")
+    other = tmp_path / facts.name
+    shutil.copytree(facts, other)
+    text = (other / "METADATA").read_text()
+    (other / "METADATA").write_text(re.sub(r"(?m)^Version: .*", "Version: 9.9", text, count=1))
+    cluster.add_node(
+        THREADS, before=f"mount --bind '{other}' '{facts}'",
+        environment={"ATEN_CPU_CAPABILITY": "default"},
+    )  # fmt: skip
+    words = (sys.executable, "-m", "tests.support.trunk_run", str(photos))
+    output = cluster.run(ROOT, *words, str(tmp_path / "a"), code=1)
+    kernels = torch.backends.cpu.get_cpu_capability()
+    assert "ValueError: Ray node 127.0.0.1 (" in output
+    assert f"numpy is 9.9 (expected {np.__version__})" in output
+    assert f"torch kernels is DEFAULT (expected {kernels})" in output
+    assert "VPR_RAY_MIXED=1" in output
+    cluster.run(ROOT, *words, str(tmp_path / "b"), VPR_RAY_MIXED="1")
+    words = (sys.executable, "-m", "tests.support.large_results", "1", str(THREADS + 1))
+    output = cluster.run(ROOT, *words, code=1)
+    assert f"a task computes on {THREADS + 1} threads" in output
+    assert f"has {THREADS}. Set OMP_NUM_THREADS" in output

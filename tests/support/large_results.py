@@ -1,6 +1,6 @@
 """Draws results that are larger than the cluster's memory, slowly, and prints what it costs here.
 
-python -m tests.support.large_results NUM_RESULTS
+python -m tests.support.large_results NUM_RESULTS THREADS
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def make(offset: int) -> Callable[[Iterable[int]], Iterator[NDArray[np.uint8]]]:
 
 if __name__ == "__main__":
     used = []
-    results = ordered_map(make, (3,), range(int(sys.argv[1])), threads=1)
+    count, threads = map(int, sys.argv[1:])
+    results = ordered_map(make, (3,), range(count), threads=threads)
     for number, result in enumerate(results):
         assert result.shape == (VALUES,) and (result == (number + 3) % 256).all()
         used.append(psutil.Process().memory_full_info().uss)  # without the store's pages
