@@ -13,11 +13,12 @@ from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint, load_saved, save_after_each
-from vpr.training.data import load_training_data
+from vpr.training.data import TrainingData, load_training_data
 from vpr.training.log import announce_epochs, save_training
-from vpr.training.loop import train
-from vpr.training.losses import LOSSES
+from vpr.training.loop import Schedule, train
+from vpr.training.losses import LOSSES, make_batch_loss
 from vpr.training.params import FinetuneParams
+from vpr.training.recipes import PlacesRecipe, Recipe, TripletRecipe
 from vpr.training.state import TrainingState
 from vpr.training.validation import Validation, count_held_out
 
@@ -53,17 +54,42 @@ def finetune(
         state = TrainingState.start(
             load_head(start).to(device), seed=params.seed, lr=params.lr,
             momentum=params.momentum, weight_decay=params.weight_decay,
+            optimizer=params.optimizer,
         )  # fmt: skip
         saved = load_saved(state, aside.with_name("state.pt"))
         records = train(
-            state, seen, epochs=params.epochs, loss=LOSSES[params.loss], margin=params.margin,
-            hard=params.mining == "hard",
-            batch_triplets=params.batch_triplets, negative_radius_m=params.negative_radius_m,
-            nearest_positive=params.positive == "nearest", refresh_epochs=params.refresh_epochs,
-            validation=Validation(whole, num_held_out) if num_held_out else None, device=device,
+            state, make_recipe(params, seen), make_schedule(params), device=device,
+            validation=Validation(whole, num_held_out, params.validation_gap)
+            if num_held_out
+            else None,
         )  # fmt: skip
         announce_epochs(save_after_each(records, state, saved), state)
         save_training(aside, start, state, select_best=params.select == "best")
+
+
+def make_schedule(params: FinetuneParams) -> Schedule:
+    """Take the schedule from the parameters."""
+    return Schedule(
+        params.epochs, params.lr, cosine=params.schedule == "cosine",
+        warmup_epochs=params.warmup_epochs, patience=params.patience,
+    )  # fmt: skip
+
+
+def make_recipe(params: FinetuneParams, seen: TrainingData) -> Recipe:
+    """Take the recipe from the parameters."""
+    if params.batch == "places":
+        return PlacesRecipe(
+            seen,
+            make_batch_loss(params.loss, margin=params.margin, mined=params.mining == "hard"),
+            places_per_batch=params.places_per_batch, images_per_place=params.images_per_place,
+            clip_norm=params.clip_norm, negative_radius_m=params.negative_radius_m,
+        )  # fmt: skip
+    return TripletRecipe(
+        seen, LOSSES[params.loss], margin=params.margin, batch_triplets=params.batch_triplets,
+        clip_norm=params.clip_norm, hard=params.mining == "hard",
+        nearest_positive=params.positive == "nearest",
+        negative_radius_m=params.negative_radius_m, refresh_epochs=params.refresh_epochs,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ ENV_FILE = Path("env.yaml")
 # Distribution names in env.yaml whose module is called otherwise.
 MODULES = {
     "scikit-learn": "sklearn", "pillow": "PIL", "opencv": "cv2", "vl-convert-python": "vl_convert",
+    "pytorch-metric-learning": "pytorch_metric_learning",
 }  # fmt: skip
 # Names in env.yaml that more than one distribution provides.
 DISTRIBUTIONS = {"faiss": ("faiss-gpu", "faiss-cpu"), "opencv": ("opencv-python-headless",)}

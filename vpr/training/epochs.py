@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,29 +15,8 @@ from vpr.network.head import Head
 from vpr.runtime.progress import track
 from vpr.training.losses import Loss
 from vpr.training.mining import Triplets
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What happened in one epoch.
-
-    Args:
-        loss: Mean over its triplets.
-        num_triplets: Triplets it was computed on.
-        num_skipped: Anchors without a negative that violates the margin.
-        active_share: Fraction of the triplets whose loss was above zero.
-        positive_distance: Mean Euclidean distance of anchor and positive.
-        negative_distance: Mean Euclidean distance of anchor and negative.
-        gradient_norm: Mean Euclidean norm of a step's gradient.
-    """
-
-    loss: float
-    num_triplets: int
-    num_skipped: int
-    active_share: float
-    positive_distance: float
-    negative_distance: float
-    gradient_norm: float
+from vpr.training.optimizers import take_step
+from vpr.training.records import EpochRecord
 
 
 def describe_database(
@@ -58,6 +36,7 @@ def train_epoch(
     loss: Loss,
     margin: float,
     batch_triplets: int,
+    clip_norm: float | None,
     title: str,
     device: torch.device,
 ) -> EpochRecord:
@@ -73,6 +52,7 @@ def train_epoch(
         loss: Of a triplet.
         margin: Triplet-loss margin, Euclidean.
         batch_triplets: Triplets of a group.
+        clip_norm: Largest Euclidean norm of a step's gradient; None: any.
         title: Shown with the progress.
         device: Where to compute.
 
@@ -91,15 +71,11 @@ def train_epoch(
     for group in track(groups, total=len(groups), title=title):
         optimizer.zero_grad()
         measured = group_losses(head, features, group, loss=loss, margin=margin, device=device)
-        measured[0].mean().backward()  # type: ignore[no-untyped-call]
-        norms.append(float(nn.utils.get_total_norm([p.grad for p in head.parameters()])))  # type: ignore[misc]
-        optimizer.step()
+        norms.append(take_step(head, optimizer, measured[0].mean(), clip_norm=clip_norm))
         losses, near, far = (values.detach().double() for values in measured)
         sums += [float(values.sum()) for values in (losses, losses > 0, near, far)]
-        if not np.isfinite([*sums, norms[-1]]).all():
-            raise ValueError("the loss or its gradient is no number: try a smaller finetune.lr")
-    if not all(bool(torch.isfinite(weights).all()) for weights in head.parameters()):
-        raise ValueError("weights are no longer numbers: try a smaller finetune.lr")
+        require_finite([*sums, norms[-1]])
+    require_finite_weights(head)
     means = (sums / max(len(triplets.images), 1)).tolist()
     return EpochRecord(
         loss=means[0],
@@ -110,6 +86,26 @@ def train_epoch(
         negative_distance=means[3],
         gradient_norm=float(np.mean(norms)) if norms else 0.0,
     )
+
+
+def require_finite(measured: Sequence[float]) -> None:
+    """Stop a training that diverges.
+
+    Raises:
+        ValueError: If what was measured of a step is no number.
+    """
+    if not np.isfinite(measured).all():
+        raise ValueError("the loss or its gradient is no number: try a smaller finetune.lr")
+
+
+def require_finite_weights(head: Head) -> None:
+    """Stop a training whose last step diverged, which no later loss tells.
+
+    Raises:
+        ValueError: If a weight is no number.
+    """
+    if not all(bool(torch.isfinite(weights).all()) for weights in head.parameters()):
+        raise ValueError("weights are no longer numbers: try a smaller finetune.lr")
 
 
 def group_losses(
@@ -135,16 +131,27 @@ def group_losses(
         Loss, distance to the positive and distance to the negative of each triplet, shape (T,).
     """
     images, places = np.unique(group, return_inverse=True)
-    descriptors = _describe_distinct(head, features, images.tolist(), device)
+    descriptors = describe_distinct(head, features, images.tolist(), device)
     anchor, near, far = descriptors[torch.from_numpy(places.reshape(-1, 3)).to(device)].unbind(1)
     losses = loss(anchor, near, far, margin)  # (T,)
     distance = nn.PairwiseDistance()
     return losses, distance(anchor, near), distance(anchor, far)
 
 
-def _describe_distinct(
+def describe_distinct(
     head: Head, features: LocalFeatures, images: Sequence[int], device: torch.device
 ) -> Tensor:
+    """Compute descriptors of images for training, those of one shape in one batch.
+
+    Args:
+        head: The network.
+        features: Stored features of the database.
+        images: Indices, each once.
+        device: Where to compute.
+
+    Returns:
+        Shape (num_images, dim), in the order of the images.
+    """
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for place, image in enumerate(images):
         by_shape.setdefault(tuple(features.shapes[image]), []).append(place)
@@ -154,11 +161,3 @@ def _describe_distinct(
     ]
     order = np.argsort(np.concatenate(list(by_shape.values())))
     return torch.cat(parts)[torch.from_numpy(order).to(device)]  # (num_images, dim)
-
-
-def make_optimizer(
-    head: Head, *, lr: float, momentum: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    """Stochastic gradient descent over everything in the head, which may be nothing."""
-    group = [{"params": list(head.parameters())}]
-    return torch.optim.SGD(group, lr=lr, momentum=momentum, weight_decay=weight_decay)

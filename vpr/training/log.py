@@ -13,11 +13,11 @@ import pandas as pd
 
 from vpr.features.model import Model, save_model
 from vpr.network.netvlad import NetVLAD
-from vpr.training.epochs import EpochRecord
+from vpr.training.records import EpochRecord, Record
 from vpr.training.state import TrainingState
 
 
-def announce_epochs(records: Iterable[EpochRecord], state: TrainingState) -> None:
+def announce_epochs(records: Iterable[Record], state: TrainingState) -> None:
     """Train to the end and print a line per epoch.
 
     Seconds appear only here: in a cached file they would make equal runs differ.
@@ -31,18 +31,9 @@ def announce_epochs(records: Iterable[EpochRecord], state: TrainingState) -> Non
     start = time.monotonic()
     for record in records:
         seconds, start = time.monotonic() - start, time.monotonic()
-        print(f"epoch {len(state.records)}: {_in_words(record)}", end="")
+        print(f"epoch {len(state.records)}: {record.in_words()}", end="")
         print(f", validation recall {state.recalls[-1]:.3f}" if state.recalls else "", end="")
         print(f", {seconds:.1f} s", flush=True)
-
-
-def _in_words(record: EpochRecord) -> str:
-    return (
-        f"loss {record.loss:.4f}, {record.num_triplets} triplets "
-        f"({record.active_share:.0%} active), {record.num_skipped} anchors skipped, "
-        f"distances {record.positive_distance:.3f} and {record.negative_distance:.3f}, "
-        f"gradient {record.gradient_norm:.3f}"
-    )
 
 
 def save_training(folder: Path, start: Model, state: TrainingState, *, select_best: bool) -> None:
@@ -71,8 +62,9 @@ def _last_best(recalls: list[float]) -> int:
     return len(recalls) - 1 - int(np.argmax(recalls[::-1]))
 
 
-def _records_table(records: list[EpochRecord]) -> pd.DataFrame:
-    columns = ["epoch", *(field.name for field in fields(EpochRecord))]
+def _records_table(records: list[Record]) -> pd.DataFrame:
+    of = type(records[0]) if records else EpochRecord
+    columns = ["epoch", *(field.name for field in fields(of))]
     rows = [{"epoch": number, **asdict(record)} for number, record in enumerate(records, start=1)]
     return pd.DataFrame(rows, columns=columns)
 

@@ -21,20 +21,44 @@ class FinetuneParams:
     lr: Annotated[float, Field(gt=0, le=1e6)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    loss: Literal["triplet"]
+    optimizer: Literal["sgd", "adamw"]
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    batch: Literal["triplets", "places"]
+    loss: Literal["triplet", "multi_similarity", "contrastive"]
     margin: Annotated[float, Field(gt=0, le=2)]
     batch_triplets: Annotated[int, Field(ge=1)]
+    places_per_batch: Annotated[int, Field(ge=2)]
+    images_per_place: Annotated[int, Field(ge=2)]
     mining: Literal["hard", "random"]
     positive: Literal["nearest", "random"]
     negative_radius_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     refresh_epochs: Annotated[int, Field(ge=1)]
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)]
+    validation_gap: Annotated[int, Field(ge=0)]
+    patience: Annotated[int, Field(ge=1)] | None
     select: Literal["last", "best"]
 
     def __post_init__(self) -> None:
         """Refuse a choice that there is nothing to make by."""
         if self.select == "best" and self.validation_fraction == 0:
             raise ValueError("select = best needs a validation_fraction above 0")
+        if self.patience is not None and self.validation_fraction == 0:
+            raise ValueError(
+                f"patience = {self.patience} needs a validation_fraction above 0, whose recall it "
+                "waits for: set one, or patience to null"
+            )
+        if self.batch == "triplets" and self.loss != "triplet":
+            raise ValueError(
+                f"loss = {self.loss} compares all images of a batch: set batch to places with it, "
+                "or loss to triplet"
+            )
+        if self.warmup_epochs and self.warmup_epochs >= max(self.epochs, 1):
+            raise ValueError(
+                f"warmup_epochs = {self.warmup_epochs} of {self.epochs} epochs leave none at the "
+                "full rate: set it below epochs"
+            )
         if self.descriptor_dim is not None and self.aggregator != "gem":
             raise ValueError(
                 f"descriptor_dim = {self.descriptor_dim} is of gem's linear layer: set it to null "

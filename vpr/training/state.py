@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.network.head import Head
-from vpr.training.epochs import EpochRecord, make_optimizer
+from vpr.training.optimizers import make_optimizer
+from vpr.training.records import Record, make_record
 
 
 @dataclass
@@ -34,17 +35,20 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
     mined: NDArray[np.float32] | None = None
-    records: list[EpochRecord] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     recalls: list[float] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(
-        cls, head: Head, *, seed: int, lr: float, momentum: float, weight_decay: float
-    ) -> TrainingState:
+        cls, head: Head, *, seed: int, lr: float, momentum: float, weight_decay: float,
+        optimizer: Literal["sgd", "adamw"] = "sgd",
+    ) -> TrainingState:  # fmt: skip
         """Before the first epoch."""
-        optimizer = make_optimizer(head, lr=lr, momentum=momentum, weight_decay=weight_decay)
-        return cls(head, optimizer, np.random.default_rng(seed))
+        made = make_optimizer(
+            head, lr=lr, momentum=momentum, weight_decay=weight_decay, kind=optimizer
+        )
+        return cls(head, made, np.random.default_rng(seed))
 
     def note_recall(self, recall: float) -> None:
         """Take down the validation recall of the head as it is, and keep the head if it is best."""
@@ -70,6 +74,6 @@ class TrainingState:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
         self.mined = None if state["mined"] is None else state["mined"].numpy()
-        self.records = [EpochRecord(**record) for record in state["records"]]
+        self.records = [make_record(record) for record in state["records"]]
         self.recalls = list(state["recalls"])
         self.best = state["best"]

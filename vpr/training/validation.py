@@ -25,15 +25,29 @@ class Validation:
     Args:
         database: The whole database, the held-out images included.
         num_held_out: Images at its end that training does not see.
+        gap: Neighbours on each side, in the order of the route, that a held-out image cannot find.
     """
 
     database: TrainingData
     num_held_out: int
+    gap: int = 0
 
     def recall(self, head: Head, device: torch.device) -> float:
         """Compute recall@5 of the held-out images by the network as it is now."""
         descriptors = describe_database(head, self.database.features, device)
-        return held_out_recall(descriptors, self.database.positives, num_held_out=self.num_held_out)
+        return held_out_recall(
+            descriptors, self.database.positives, num_held_out=self.num_held_out, gap=self.gap
+        )
+
+
+def is_stalled(recalls: list[float], patience: int) -> bool:
+    """Tell whether the last epochs brought nothing better than what was before them.
+
+    Args:
+        recalls: Before training and after each epoch.
+        patience: How many epochs may do so.
+    """
+    return len(recalls) > patience and max(recalls[-patience:]) <= max(recalls[:-patience])
 
 
 def count_held_out(num_images: int, fraction: float) -> int:
@@ -56,7 +70,7 @@ def count_held_out(num_images: int, fraction: float) -> int:
 
 
 def held_out_recall(
-    descriptors: NDArray[np.float32], positives: csr_array, *, num_held_out: int
+    descriptors: NDArray[np.float32], positives: csr_array, *, num_held_out: int, gap: int = 0
 ) -> float:
     """Compute recall@5 of the last images of the database, each searched in all others.
 
@@ -64,23 +78,38 @@ def held_out_recall(
         descriptors: Unit rows of the database, shape (num_database, dim).
         positives: Database x database, self excluded; stored entries are the positives.
         num_held_out: How many of the last images are searched for.
+        gap: Images this near to the one searched for, in the database's order, are left out of the
+            search, since they show nearly the same view; 0: only the image itself.
 
     Returns:
-        A fraction of the held-out images that have a positive.
+        A fraction of the held-out images that have a positive farther away than the gap.
 
     Raises:
         ValueError: If there is no such image.
     """
     first = len(descriptors) - num_held_out
-    held_out = positives[first:]
+    held_out = _beyond_gap(positives, first, gap)
     answerable = np.flatnonzero(np.diff(held_out.indptr))
     if len(answerable) == 0:
         raise ValueError(
             f"none of the {num_held_out} held-out images has another database image within the "
-            "radius, so they cannot validate: set finetune.validation_fraction to 0 or larger"
+            f"radius and more than finetune.validation_gap = {gap} images away along the route, so "
+            "they cannot validate: set finetune.validation_fraction to 0 or larger, or the gap "
+            "smaller"
         )
     cosines = descriptors[first:] @ descriptors.T  # (num_held_out, num_database)
-    cosines[np.arange(num_held_out), first + np.arange(num_held_out)] = -np.inf  # the image itself
-    ranking = np.argsort(-cosines, axis=1, kind="stable")[:, : min(DEPTH, len(descriptors) - 1)]
-    depth = ranking.shape[1]
+    apart = np.abs(np.arange(len(descriptors)) - np.arange(first, len(descriptors))[:, None])
+    cosines[apart <= gap] = -np.inf
+    depth = min(DEPTH, len(descriptors) - 1)
+    ranking = np.argsort(-cosines, axis=1, kind="stable")[:, :depth]
     return recall_at([depth], ranking[answerable], held_out[answerable])[depth]
+
+
+def _beyond_gap(positives: csr_array, first: int, gap: int) -> csr_array:
+    """Rows of the held-out images, without the positives within the gap; stored zeros stay."""
+    held_out = positives[first:]
+    rows = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
+    kept = np.abs(held_out.indices - (first + rows)) > gap
+    counts = np.bincount(rows[kept], minlength=held_out.shape[0])
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    return csr_array((held_out.data[kept], held_out.indices[kept], indptr), shape=held_out.shape)

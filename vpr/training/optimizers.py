@@ -1,0 +1,83 @@
+"""Optimizer, schedule of its rate, and the step that both recipes take."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vpr.network.head import Head
+
+
+def make_optimizer(
+    head: Head,
+    *,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    kind: Literal["sgd", "adamw"] = "sgd",
+) -> torch.optim.Optimizer:
+    """Make torch's optimizer over everything in the head, which may be nothing.
+
+    Args:
+        head: What trains.
+        lr: The highest rate.
+        momentum: Of SGD; AdamW has its own two averages (0.9, 0.999).
+        weight_decay: Of SGD added to the gradient, of AdamW a shrinking of the weights.
+        kind: Which.
+    """
+    group = [{"params": list(head.parameters())}]
+    if kind == "adamw":
+        return torch.optim.AdamW(group, lr=lr, weight_decay=weight_decay)
+    return torch.optim.SGD(group, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+
+def rate_factor(epoch: int, *, epochs: int, warmup_epochs: int, cosine: bool) -> float:
+    """Compute what the rate of an epoch is multiplied by.
+
+    It depends on the epoch alone, so a resumed run needs no state of a scheduler.
+
+    Args:
+        epoch: From 0.
+        epochs: Of the whole training.
+        warmup_epochs: First epochs in which the rate rises linearly, e.g. 1/3, 2/3 with two.
+        cosine: Whether it falls from then on along half a cosine (Loshchilov & Hutter, ICLR 2017),
+            which would reach 0 one epoch after the last.
+    """
+    if epoch < warmup_epochs:
+        return (epoch + 1) / (warmup_epochs + 1)
+    if not cosine:
+        return 1.0
+    done = (epoch - warmup_epochs) / (epochs - warmup_epochs)
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the rate of all that trains."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def take_step(
+    head: Head, optimizer: torch.optim.Optimizer, loss: Tensor, *, clip_norm: float | None
+) -> float:
+    """Step along the gradient of a loss.
+
+    Args:
+        head: What trains; its gradients are zero.
+        optimizer: Over the head's parameters.
+        loss: A number.
+        clip_norm: Largest Euclidean norm of the gradient over all weights; a larger one is scaled
+            down to it. None: as it is.
+
+    Returns:
+        The gradient's norm before clipping.
+    """
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.get_total_norm([p.grad for p in head.parameters()])  # type: ignore[misc]
+    if clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(head.parameters(), clip_norm, norm)
+    optimizer.step()
+    return float(norm)

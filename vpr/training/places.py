@@ -1,0 +1,132 @@
+"""Batches of places: every image once an epoch, no two places of a batch near each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from vpr.places.positives import positives_of
+from vpr.places.radius import find_training_positives
+from vpr.training.data import TrainingData
+
+Place = NDArray[np.int64]
+Batch = list[Place]
+
+
+def find_near(seen: TrainingData, *, radius_m: float | None) -> list[NDArray[np.int64]]:
+    """List for each image those that are too near to be its negatives.
+
+    Args:
+        seen: The database that training sees.
+        radius_m: Images within it are too near, as positives are; None: only positives are.
+
+    Returns:
+        Indices, ascending, without the image itself.
+    """
+    count = len(seen.coordinates)
+    near = [positives_of(seen.positives, image).astype(np.int64) for image in range(count)]
+    if radius_m is None:
+        return near
+    wide = find_training_positives(seen.coordinates, radius_m=radius_m)
+    return [np.union1d(near[image], positives_of(wide, image)) for image in range(count)]
+
+
+def draw_places(
+    positives: csr_array, *, images_per_place: int, rng: np.random.Generator
+) -> list[Place]:
+    """Cut the route into places of up to K images that are all positives of each other.
+
+    The images are taken in the order of the route. A place is the first image that is in none yet,
+    and the nearest of its positives that are in none either. The first place has 1 to K images, by
+    chance, so that the cuts fall elsewhere in each epoch.
+
+    Args:
+        positives: Database x database, self excluded; the stored values are distances.
+        images_per_place: The most images of a place, K.
+        rng: Source of chance.
+
+    Returns:
+        The places; every image is in exactly one. An image without a free positive is alone in
+        its place and serves as a negative.
+    """
+    is_free = np.ones(positives.shape[0], dtype=bool)
+    places = []
+    size = int(rng.integers(1, images_per_place + 1))
+    for first in range(positives.shape[0]):
+        if is_free[first]:
+            place = _grow_place(positives, first, is_free, size)
+            is_free[place] = False
+            places.append(place)
+            size = images_per_place
+    return places
+
+
+def _grow_place(
+    positives: csr_array, first: int, is_free: NDArray[np.bool_], size: int
+) -> NDArray[np.int64]:
+    start, end = positives.indptr[first : first + 2]
+    by_distance = np.argsort(positives.data[start:end], kind="stable")
+    place = [first]
+    for image in positives.indices[start:end][by_distance]:
+        if len(place) == size:
+            break
+        if is_free[image] and np.isin(place, positives_of(positives, int(image))).all():
+            place.append(int(image))
+    return np.array(place, dtype=np.int64)
+
+
+def group_places(
+    places: list[Place],
+    near: list[NDArray[np.int64]],
+    *,
+    places_per_batch: int,
+    rng: np.random.Generator,
+) -> list[Batch]:
+    """Distribute places over batches of about equal size, near ones never in one batch.
+
+    Args:
+        places: Indices of the images of each.
+        near: For each image those that may be in no other place of its batch.
+        places_per_batch: The most places of a batch, P.
+        rng: Source of chance.
+
+    Returns:
+        As few batches as the sizes allow, and more where nearness forces them.
+
+    Raises:
+        ValueError: If no batch holds two places, so that there is no negative, or no place holds
+            two images, so that there is no positive.
+    """
+    batches: list[Batch] = [[] for _ in range(-(-len(places) // places_per_batch))]
+    forbidden: list[set[int]] = [set() for _ in batches]
+    for number in rng.permutation(len(places)):
+        place = places[number]
+        free = [
+            index
+            for index, batch in enumerate(batches)
+            if len(batch) < places_per_batch and forbidden[index].isdisjoint(place.tolist())
+        ]
+        if not free:
+            batches.append([])
+            forbidden.append(set())
+        chosen = min(free, key=lambda index: len(batches[index]), default=len(batches) - 1)
+        batches[chosen].append(place)
+        forbidden[chosen].update(*(near[image].tolist() for image in place))
+    _require_pairs(places, batches)
+    return [batch for batch in batches if batch]
+
+
+def _require_pairs(places: list[Place], batches: list[Batch]) -> None:
+    if max(map(len, places)) < 2:
+        raise ValueError(
+            f"none of the {len(places)} database images has another one within the radius, so no "
+            "place has two images and there are no positives: set finetune.epochs to 0, or "
+            "prepare.radius_m larger than the distance of neighbouring images"
+        )
+    if max(map(len, batches)) < 2:
+        raise ValueError(
+            f"the database is {len(places)} place(s), no two of them farther apart than the "
+            "radius (and finetune.negative_radius_m, if it is set), so no batch has negatives: "
+            "set finetune.epochs to 0, or a smaller radius"
+        )
