@@ -71,7 +71,7 @@ def make_schedule(params: FinetuneParams) -> Schedule:
     """Take the schedule from the parameters."""
     return Schedule(
         params.epochs, params.lr, cosine=params.schedule == "cosine",
-        warmup_epochs=params.warmup_epochs, patience=params.patience,
+        warmup_epochs=params.warmup, patience=params.patience,
     )  # fmt: skip
 
 

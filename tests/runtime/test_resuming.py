@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -23,6 +24,7 @@ from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
 from vpr.runtime.artefacts import SCRATCH
 from vpr.runtime.resuming import fingerprint
+from vpr.training.optimizers import take_step
 
 CPU = torch.device("cpu")
 SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 2 1, 1
@@ -151,6 +153,48 @@ def write_training_data() -> dict[str, Path]:
     names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
              "trainable": "above.pt", "features": "features"}  # fmt: skip
     return {option: Path(name) for option, name in names.items()}
+
+
+def change_finetune(**changes: object) -> None:
+    lines = (ROOT / "params.yaml").read_text().split("\n")
+    start = lines.index("finetune:")
+    for key, value in changes.items():
+        row = next(i for i in range(start, len(lines)) if lines[i].startswith(f"  {key}: "))
+        lines[row] = f"  {key}: {value}"
+    Path("params.yaml").write_text("\n".join(lines))
+
+
+PLACES = {"batch": "places", "loss": "multi_similarity", "optimizer": "adamw",
+          "schedule": "cosine", "clip_norm": 1.0, "places_per_batch": 2, "patience": 5}  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", [{}, PLACES])
+def test_training_that_is_killed_in_mid_epoch_gives_the_bytes_of_a_straight_run(
+    recipe: dict[str, object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_finetune(epochs=2, validation_fraction=0.25, **recipe)
+    inputs = write_training_data()
+    finetune(**inputs, model=Path("straight"))
+    steps = []
+
+    def stop_in_the_second_epoch(*args: object, **options: object) -> float:
+        steps.append(1)
+        if len(steps) == num_steps:
+            raise KeyboardInterrupt
+        return take_step(*args, **options)  # type: ignore[arg-type]
+
+    record = pd.read_csv("straight/loss.csv").iloc[0]
+    num_steps = 2 + int(record["num_batches"] if recipe else np.ceil(record["num_triplets"] / 8))
+    room = "place_epochs" if recipe else "epochs"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"vpr.training.{room}.take_step", stop_in_the_second_epoch)
+        finetune(**inputs, model=Path("resumed"))
+    capsys.readouterr()
+    finetune(**inputs, model=Path("resumed"))
+    assert "resuming after epoch 1\n" in capsys.readouterr().out
+    for file in Path("straight").iterdir():
+        assert file.read_bytes() == (Path("resumed") / file.name).read_bytes(), file.name
+    assert list(SCRATCH.iterdir()) == []
 
 
 def test_training_goes_on_after_the_last_epoch_and_gives_the_same_bytes(

@@ -19,10 +19,12 @@ from vpr.network.head import Head
 from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
-from vpr.training.epochs import EpochRecord, describe_database, group_losses, train_epoch
-from vpr.training.loop import train
+from vpr.training.epochs import describe_database, group_losses, train_epoch
+from vpr.training.loop import Schedule, train
 from vpr.training.losses import triplet_loss
 from vpr.training.mining import Triplets, find_anchors, find_negatives, mine_triplets
+from vpr.training.recipes import TripletRecipe
+from vpr.training.records import Record
 from vpr.training.state import TrainingState
 from vpr.training.validation import Validation
 
@@ -129,14 +131,15 @@ def start(head: Head, *, seed: int) -> TrainingState:
 
 def go_on(
     state: TrainingState, positives: csr_array, *, epochs: int,
-    validation: Validation | None = None, refresh_epochs: int = 1,
-) -> Iterator[EpochRecord]:  # fmt: skip
-    return train(
-        state, TrainingData(FEATURES, positives, PLACES), epochs=epochs,
-        loss=triplet_loss, margin=0.5,
-        batch_triplets=4, hard=False, nearest_positive=True, negative_radius_m=None,
-        refresh_epochs=refresh_epochs, validation=validation, device=CPU,
+    validation: Validation | None = None, refresh_epochs: int = 1, patience: int | None = None,
+) -> Iterator[Record]:  # fmt: skip
+    recipe = TripletRecipe(
+        TrainingData(FEATURES, positives, PLACES), triplet_loss, margin=0.5, batch_triplets=4,
+        clip_norm=None, hard=False, nearest_positive=True, negative_radius_m=None,
+        refresh_epochs=refresh_epochs,
     )  # fmt: skip
+    schedule = Schedule(epochs, lr=0.05, patience=patience)
+    return train(state, recipe, schedule, validation=validation, device=CPU)
 
 
 def test_loss_falls_and_one_seed_repeats(head: Head, positives: csr_array) -> None:
@@ -221,7 +224,7 @@ def test_descriptors_for_mining_are_refreshed_when_they_are_due(
         computed.append(describe_database(*network))
         return computed[-1]
 
-    monkeypatch.setattr("vpr.training.loop.describe_database", describe)
+    monkeypatch.setattr("vpr.training.recipes.describe_database", describe)
     state = start(head, seed=0)
     counts = [len(computed) for _ in go_on(state, positives, epochs=5, refresh_epochs=2)]
     assert counts == [1, 1, 2, 2, 3]
@@ -238,7 +241,7 @@ def test_training_that_diverges_stops_and_names_the_rate(
     with pytest.raises(ValueError, match=f"{words} .*: try a smaller finetune.lr"):
         train_epoch(
             ours, optimizer, FEATURES, Triplets(images, num_skipped=0), loss=triplet_loss,
-            margin=2.0, batch_triplets=1, title="", device=CPU,
+            margin=2.0, batch_triplets=1, clip_norm=None, title="", device=CPU,
         )  # fmt: skip
 
 
@@ -248,7 +251,7 @@ def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head
     optimizer = torch.optim.SGD(ours.parameters(), lr=0.1)
     record = train_epoch(
         ours, optimizer, FEATURES, Triplets(images, num_skipped=2), loss=triplet_loss, margin=2.0,
-        batch_triplets=2,
+        batch_triplets=2, clip_norm=None,
         title="", device=CPU,
     )  # fmt: skip
     losses, near, far, norms = [], [], [], []

@@ -16,10 +16,10 @@ from vpr.network.head import Head
 from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
-from vpr.training.epochs import EpochRecord
 from vpr.training.log import save_training
+from vpr.training.records import EpochRecord
 from vpr.training.state import TrainingState
-from vpr.training.validation import count_held_out, held_out_recall
+from vpr.training.validation import count_held_out, held_out_recall, is_stalled
 
 RECORD = EpochRecord(1.0, 1, 0, 1.0, 1.0, 1.0, 1.0)
 
@@ -97,3 +97,36 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
 def test_without_an_epoch_nothing_is_best() -> None:
     head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
     assert TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0).best == {}
+
+
+def test_neighbours_within_the_gap_are_neither_found_nor_counted() -> None:
+    # Ten metres apart, radius 20: each has two positives on a side. 4 and 5 are held out.
+    places = np.stack([np.arange(6) * 10.0, np.zeros(6)], axis=1)
+    near = find_training_positives(places, radius_m=20)
+    descriptors = rows(2, 80, 30, 10, 1, 0)
+    assert held_out_recall(descriptors, near, num_held_out=2, gap=0) == 1
+    assert held_out_recall(descriptors, near, num_held_out=2, gap=1) == 1
+    with pytest.raises(ValueError, match="validation_gap = 2 images away"):
+        held_out_recall(descriptors, near, num_held_out=2, gap=2)
+
+
+def test_a_place_is_hidden_by_the_gap_and_then_wrong_ones_come_first() -> None:
+    # Nine images ten metres apart; 8 is held out. Positives within 20 m: 6 and 7.
+    places = np.stack([np.arange(9) * 10.0, np.zeros(9)], axis=1)
+    near = find_training_positives(places, radius_m=20)
+    descriptors = rows(1, 2, 3, 4, 5, 40, 50, 6, 0)  # 7 comes sixth, 6 last
+    descriptors[5] = rows(90)[0]
+    assert held_out_recall(descriptors, near, num_held_out=1, gap=0) == 0
+    descriptors[7] = rows(0.5)[0]  # now first, but within a gap of 1
+    assert held_out_recall(descriptors, near, num_held_out=1, gap=0) == 1
+    assert held_out_recall(descriptors, near, num_held_out=1, gap=1) == 0
+    descriptors[6] = rows(0.6)[0]
+    assert held_out_recall(descriptors, near, num_held_out=1, gap=1) == 1
+
+
+def test_patience_ends_when_nothing_better_came() -> None:
+    assert not is_stalled([0.5, 0.4], patience=2)
+    assert is_stalled([0.5, 0.4, 0.5], patience=2)
+    assert not is_stalled([0.5, 0.4, 0.6], patience=2)
+    assert not is_stalled([0.5, 0.6, 0.4], patience=2)
+    assert not is_stalled([], patience=1)

@@ -23,7 +23,7 @@ class FinetuneParams:
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     optimizer: Literal["sgd", "adamw"]
     schedule: Literal["constant", "cosine"]
-    warmup_epochs: Annotated[int, Field(ge=0)]
+    warmup: Annotated[int, Field(ge=0)]
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     batch: Literal["triplets", "places"]
     loss: Literal["triplet", "multi_similarity", "contrastive"]
@@ -54,9 +54,9 @@ class FinetuneParams:
                 f"loss = {self.loss} compares all images of a batch: set batch to places with it, "
                 "or loss to triplet"
             )
-        if self.warmup_epochs and self.warmup_epochs >= max(self.epochs, 1):
+        if self.warmup and self.warmup >= max(self.epochs, 1):
             raise ValueError(
-                f"warmup_epochs = {self.warmup_epochs} of {self.epochs} epochs leave none at the "
+                f"warmup = {self.warmup} of {self.epochs} epochs leave none at the "
                 "full rate: set it below epochs"
             )
         if self.descriptor_dim is not None and self.aggregator != "gem":

@@ -101,7 +101,7 @@ def _step(
     with torch.no_grad():
         near, far = measure_distances(descriptors, places)
     return BatchSums(
-        loss=float(measured),
+        loss=measured.item(),
         gradient_norm=norm,
         num_active=int(descriptors.grad.ne(0).any(dim=1).sum()),
         positive=(float(near.double().sum()), len(near)),
