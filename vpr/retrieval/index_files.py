@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr.retrieval.approximate import Effort, build_index, search_index
 from vpr.retrieval.index_kinds import EXACT, parse_kind
-from vpr.retrieval.ranking import rank_database
+from vpr.retrieval.sharded_ranking import rank_shards
 
 INDEX = "index.faiss"  # in the folder, unless search is exact
 KIND = "kind.txt"
@@ -61,7 +61,7 @@ def open_search(
         ValueError: If the index is damaged, or of another database.
     """
     if text == EXACT:
-        return partial(rank_database, database)
+        return partial(rank_shards, database)
     index = _read_index(folder / INDEX, *database.shape)
     return partial(search_index, index, database, effort=effort)
 

@@ -39,6 +39,20 @@ def rank_database(
     Raises:
         ValueError: If top_k is larger than the database, or the descriptors differ in length.
     """
+    check_sizes(database, query, top_k)
+    ranked = [
+        _rank_block(database, np.ascontiguousarray(query[rows]), top_k)
+        for rows in row_blocks(query)
+    ]
+    return np.concatenate([one[0] for one in ranked]), np.concatenate([one[1] for one in ranked])
+
+
+def check_sizes(database: NDArray[np.float32], query: NDArray[np.float32], top_k: int) -> None:
+    """Check that a database can be ranked for queries.
+
+    Raises:
+        ValueError: If top_k is larger than the database, or the descriptors differ in length.
+    """
     if top_k > len(database):
         raise ValueError(
             f"search.top_k = {top_k}, but the database has only {len(database)} images: "
@@ -49,11 +63,6 @@ def rank_database(
             f"database descriptors have {database.shape[1]} dimensions, query descriptors "
             f"{query.shape[1]}: they come from different models"
         )
-    ranked = [
-        _rank_block(database, np.ascontiguousarray(query[rows]), top_k)
-        for rows in row_blocks(query)
-    ]
-    return np.concatenate([one[0] for one in ranked]), np.concatenate([one[1] for one in ranked])
 
 
 def _rank_block(

@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -47,17 +48,21 @@ def ordered_map(
         ValueError: If a machine of the cluster would give other bits; the message names it.
         OSError: If there is no cluster at the address.
     """
-    address = os.environ.get(ADDRESS)
-    if not address:
+    if not is_over_cluster():
         yield from make(*shared)(items)
         return
-    from vpr.runtime.ray_cluster import map_over_cluster
-
+    # By its name: it imports torch, which results of a stage like search do not depend on.
+    map_over_cluster = import_module("vpr.runtime.ray_cluster").map_over_cluster
     packed: Iterable[Item] = items if pack is None else map(pack, items)
     count = _count_threads() if threads is None else threads
     yield from map_over_cluster(
-        address, make, shared, packed, threads=count, num_gpus=int(uses_gpu)
+        os.environ[ADDRESS], make, shared, packed, threads=count, num_gpus=int(uses_gpu)
     )
+
+
+def is_over_cluster() -> bool:
+    """Return whether `ordered_map` works over a cluster."""
+    return bool(os.environ.get(ADDRESS))
 
 
 def map_ahead(
