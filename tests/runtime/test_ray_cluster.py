@@ -60,11 +60,11 @@ def expected(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return digest(folder)
 
 
-def start(cluster: RayCluster, photos: Path, folder: Path) -> psutil.Popen:
+def start(cluster: RayCluster, photos: Path, folder: Path, **settings: str) -> psutil.Popen:
     words = (sys.executable, "-m", "tests.support.trunk_run", str(photos), str(folder))
     return psutil.Popen(
-        cluster.inside(*words, folder=ROOT), env=cluster.environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        cluster.inside(*words, folder=ROOT), env={**cluster.environment(), **settings}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def test_a_pipeline_gives_the_same_lock_with_and_without_a_cluster(
     run(pipeline, "dvc", "repro")
     lock = (pipeline / "dvc.lock").read_bytes()
     output = cluster.run(pipeline, "dvc", "repro", "-f")
-    assert output.count("Ray: up to") == 5  # trunk and keypoints of both sides, re-ranking
+    assert output.count("Ray: up to") == 6  # trunk and keypoints of both sides, search, re-ranking
     assert (pipeline / "dvc.lock").read_bytes() == lock
 
 
@@ -163,3 +163,20 @@ def test_a_node_that_would_give_other_bits_is_refused_by_name_or_allowed(
     output = cluster.run(ROOT, *words, code=1)
     assert f"a task computes on {THREADS + 1} threads" in output
     assert f"has {THREADS}. Set OMP_NUM_THREADS" in output
+    output = cluster.run(ROOT, *words, code=1, RAY_AUTH_TOKEN=64 * "a")
+    assert "VPR_RAY_ADDRESS = 127.0.0.1:6379: expected host:port" in output
+    assert "found: its token is another" in output
+
+
+@pytest.mark.soak
+def test_when_the_last_node_is_lost_the_stage_ends_with_a_message(
+    cluster: RayCluster, photos: Path, tmp_path: Path
+) -> None:
+    driver = start(cluster, photos, tmp_path / "there", VPR_RAY_MIXED="1")
+    wait_for(driver, 6)
+    for node in range(1, len(cluster.nodes)):
+        if cluster.nodes[node].poll() is None:
+            cluster.raylet(node).send_signal(signal.SIGKILL)
+    output = driver.communicate(timeout=120)[0]
+    assert driver.returncode == 1
+    assert "OSError: the Ray cluster has lost its last node that computes" in output

@@ -35,6 +35,7 @@ TASKS_PER_SLOT = 2  # under way, or done and not yet drawn: what bounds memory
 SECONDS_TO_ANSWER = 9.0
 SECONDS_BETWEEN_LOOKS = 20.0  # at whether any node is left
 
+IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # in seconds, at a wrong token
 PROBE = """
 import sys, ray
 ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
@@ -191,15 +192,23 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((match[1], int(match[2])), timeout=SECONDS_TO_ANSWER / 2).close()
         subprocess.run(
-            [sys.executable, "-c", PROBE, address], check=True, capture_output=True, text=True,
-            timeout=SECONDS_TO_ANSWER,
+            [sys.executable, "-c", PROBE, address], env={**os.environ, **IMPATIENT},
+            check=True, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER,
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
-        raise OSError(
-            f"VPR_RAY_ADDRESS = {address}: {expected}, found: {error.stderr.strip()[-300:]}"
-        ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {error}") from None
+        is_token = "InvalidAuthToken" in error.stderr
+        found = "its token is another, or none is set" if is_token else _last_line(error.stderr)
+    except subprocess.TimeoutExpired:
+        found = f"none within {SECONDS_TO_ANSWER:g} s"
+    except OSError as error:
+        found = str(error)
+    else:
+        return
+    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {found}: see docs/ray.md")
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def _allows_mixed() -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from vpr.commands.doctor.inputs import check_sharing, check_sharing_of_weights
+from vpr.commands.sweep.over_cluster import Experiment, run_over_cluster
 from vpr.commands.sweep.trials import Cell, Trial, as_table, list_cells, parse_trials
 from vpr.repository.dvc import ask_dvc, find_cache, tell_cache_path, tell_dvc
-from vpr.repository.git import differs_from_commit, read_committed
+from vpr.repository.git import current_commit, differs_from_commit, read_committed
 from vpr.runtime.parameters import load_param
 
 METRICS = "metrics/recall.json"
@@ -23,6 +24,7 @@ T = TypeVar("T")
 def sweep(
     lr: Annotated[str, typer.Option(help="Learning rates, separated by spaces or commas.")],
     clusters: Annotated[str, typer.Option(help="Numbers of clusters, separated likewise.")],
+    ray: Annotated[bool, typer.Option(help="Run over the cluster of VPR_RAY_ADDRESS.")] = False,
 ) -> None:
     """Run what is missing of a grid, and print recall with its intervals, the best first."""
     rates = _parse("--lr", lr, float)
@@ -38,17 +40,30 @@ def sweep(
     if differs_from_commit("params.yaml"):
         raise ValueError("params.yaml differs from the last commit: commit it, then sweep again")
     found = _shown()
-    missing = [cell for cell in cells if cell not in found]
-    fault = tell_cache_path(find_cache()) if missing else None
-    if fault:
-        raise ValueError(f"a sweep cannot run here: {fault}")
-    for rate, number in missing:
-        change = ("-S", f"finetune.lr={rate!r}", "-S", f"finetune.num_clusters={number}")
-        if not tell_dvc("exp", "run", "--temp", *change):
-            sys.exit(1)
+    missing = [_experiment(cell) for cell in cells if cell not in found]
+    if ray:
+        run_over_cluster(missing)
+    else:
+        _run_here(missing)
     found = _shown()
     print(as_table(list(_with_metrics(found[cell] for cell in cells))))
     print("\nTo apply one: dvc exp apply EXPERIMENT. Intervals: by block bootstrap.")
+
+
+def _experiment(cell: Cell) -> Experiment:
+    rate, number = cell
+    name = f"sweep-{str(current_commit())[:7]}-lr{rate!r}-clusters{number}"
+    return Experiment(name, (f"finetune.lr={rate!r}", f"finetune.num_clusters={number}"))
+
+
+def _run_here(experiments: Sequence[Experiment]) -> None:
+    fault = tell_cache_path(find_cache()) if experiments else None
+    if fault:
+        raise ValueError(f"a sweep cannot run here: {fault}")
+    for one in experiments:
+        changes = [word for change in one.changes for word in ("-S", change)]
+        if not tell_dvc("exp", "run", "--temp", *changes):
+            sys.exit(1)
 
 
 def _parse(option: str, text: str, kind: Callable[[str], T]) -> list[T]:
