@@ -18,10 +18,16 @@ import pytest
 from PIL import Image
 
 from stages.sequence import SequenceParams
-from tests.support.repositories import change, run
-from tests.support.services import Service, serving, start_service
+from tests.support.repositories import ROOT, change, run
+from tests.support.services import Service, serving
+from vpr.commands.locate.loading import load_places, load_ranker
+from vpr.commands.locate.matches import locate_ranked
+from vpr.commands.locate.outputs import as_json
+from vpr.commands.locate.ranking import rank_photos
+from vpr.commands.locate.recorded_run import WHITENED
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
+from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 
 TOKEN = "a secret of the tests"  # noqa: S105
@@ -67,13 +73,8 @@ def locate_here(
     folder: Path, photos: list[Path], top: int, monkeypatch: pytest.MonkeyPatch
 ) -> list[Any]:
     """What `locate` says of each photo alone, without a start of Python for each."""
-    from vpr.commands.locate.loading import load_places, load_ranker
-    from vpr.commands.locate.matches import locate_ranked
-    from vpr.commands.locate.outputs import as_json
-    from vpr.commands.locate.ranking import rank_photos
-
     monkeypatch.chdir(folder)
-    (_, places), ranker = load_places(), load_ranker()
+    (_, places), ranker = load_places(), load_ranker(load_descriptors(WHITENED))
     found = []
     for photo in photos:
         ranked = list(rank_photos(ranker, [photo], top=top, with_responses=False))
@@ -246,28 +247,40 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
     assert all(found == after[photo] for photo, _, found in answers[-8:])
 
 
-def test_after_kill_9_under_load_the_next_start_answers_right(
-    finished_pipeline: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def shipped(finished_pipeline: Path, tmp_path: Path) -> Path:
+    """A folder with just what `.dockerignore` lets into an image."""
+    folder = tmp_path / "shipped"
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        source = finished_pipeline / line[1:]
+        if line.startswith("!") and source.is_dir():
+            shutil.copytree(source, folder / line[1:])
+        elif line.startswith("!") and source.is_file():
+            (folder / line[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / line[1:])
+    return folder
+
+
+def test_after_kill_9_under_load_the_next_start_answers_right_and_nothing_is_left(
+    shipped: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = locate_here(finished_pipeline, photos[:1], 5, monkeypatch)[0]
-    files = sorted(path for path in finished_pipeline.rglob("*") if "__pycache__" not in str(path))
-    with serving(finished_pipeline, tmp_path / "log") as service:
+    expected = locate_here(shipped, photos[:1], 5, monkeypatch)
+    form, files = [(photos[0].name, photos[0].read_bytes())], files_of(shipped)
+    with serving(shipped, tmp_path / "log", VPR_COMMIT="of the image") as service:
+        assert service.ask("GET", "/version").content["commit"] == "of the image"
         with ThreadPoolExecutor(8) as pool:
-            asked = [pool.submit(service.post, "/locate", photos[0].read_bytes())
-                     for _ in range(30)]  # fmt: skip
+            asked = [pool.submit(service.post_form, "/locate", form) for _ in range(30)]
             while not asked[0].done():
                 time.sleep(0.005)
             decoders = psutil.Process(service.process.pid).children()
             service.signal(signal.SIGKILL)
             assert any(one.exception() for one in asked)
-        service.process.wait(30)
         assert psutil.wait_procs(decoders, timeout=10)[1] == []  # none outlives it
-        again = start_service(finished_pipeline, tmp_path / "log2", port=service.port)
-        try:
-            reply = again.post_form("/locate", [(photos[0].name, photos[0].read_bytes())])
-            assert reply.content["located"] == [expected]
-        finally:
-            again.process.terminate()
-            again.process.wait(30)
-    left = sorted(path for path in finished_pipeline.rglob("*") if "__pycache__" not in str(path))
-    assert left == files
+    with serving(shipped, tmp_path / "log2") as again:
+        assert again.post_form("/locate", form).content["located"] == expected
+    assert files_of(shipped) == files
+
+
+def files_of(folder: Path) -> list[Path]:
+    """All files of a folder but Python's own."""
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import find_recordings
 from vpr.training.params import FinetuneParams
 
+COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
 PICTURES = Path("data/thumbnails/database")
 ANSWERED_FROM = (
     MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, PREPARED / "database.csv",
@@ -56,7 +58,7 @@ class Run:
         sequence: How several photos in order are ranked.
         aggregator: What makes descriptors.
         hashes: MD5 of what it was loaded from, by path, as dvc.lock has them.
-        commit: Of git; None outside a repository.
+        commit: Of git; None outside a repository, unless VPR_COMMIT names it.
         since: When it was loaded, seconds since 1970.
     """
 
@@ -143,7 +145,7 @@ def load_run() -> Run:
         locked_params("trunk_db", "trunk", TrunkParams),
         locked_params("sequence", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
-        hashes, current_commit(), since,
+        hashes, os.environ.get(COMMIT) or current_commit(), since,
     )  # fmt: skip
     if _check_hashes() != hashes:
         raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")

@@ -1,0 +1,187 @@
+"""How fast the service answers, beside `locate`, and whether its memory stays flat.
+
+`python -m bench.speed.serve` prints the table of docs/serve.md, for the run in the current folder:
+its queries as photos, sent by clients that keep their connections, on the machine that answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from bench.shared import markdown
+from bench.shared.measuring import machine
+
+QUERIES = Path("data/images/query")
+TOP = 5
+WARM_UP = 100  # requests before anything is measured
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def service() -> Iterator[tuple[int, psutil.Process, float]]:
+    """Run a service: its port, its process, and the seconds until it answered."""
+    port, start = free_port(), time.perf_counter()
+    command = [sys.executable, "-m", "vpr", "serve", "--port", str(port)]
+    with Path(os.devnull).open("w") as nowhere:
+        process = subprocess.Popen(command, stderr=nowhere)
+    try:
+        while True:
+            assert process.poll() is None, "the service ended: start it by hand to see why"
+            try:
+                Client(port).get("/healthz")
+                break
+            except OSError:
+                time.sleep(0.02)
+        yield port, psutil.Process(process.pid), time.perf_counter() - start
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Client:
+    """One connection that is kept.
+
+    Args:
+        port: Of the service.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Connect at the first question."""
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def get(self, path: str) -> None:
+        """Ask, and throw the answer away."""
+        self.connection.request("GET", path)
+        self.connection.getresponse().read()
+
+    def locate(self, photo: bytes) -> list[dict[str, object]]:
+        """Ask where a photo was taken: the matches."""
+        self.connection.request("POST", "/locate", photo, {"Content-Type": "image/jpeg"})
+        reply = self.connection.getresponse()
+        content = json.loads(reply.read())
+        assert reply.status == 200, content
+        matches: list[dict[str, object]] = content["located"][0]["matches"]
+        return matches
+
+
+def ask_for(port: int, photos: Sequence[bytes], *, clients: int, seconds: float) -> list[float]:
+    """Milliseconds of each request of several clients that ask one after another.
+
+    Args:
+        port: Of the service.
+        photos: Sent in turn.
+        clients: That ask at once.
+        seconds: For which they do.
+    """
+    found: list[float] = []
+    until = time.perf_counter() + seconds
+
+    def ask_on(first: int) -> None:
+        client = Client(port)
+        number = first
+        while (start := time.perf_counter()) < until:
+            client.locate(photos[number % len(photos)])
+            found.append(1000 * (time.perf_counter() - start))
+            number += clients
+
+    threads = [threading.Thread(target=ask_on, args=(first,)) for first in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], float]:
+    """What `locate` says of photos, and the seconds that it takes for the first alone."""
+    command = [sys.executable, "-m", "vpr", "locate", "--json", "--top", str(TOP)]
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([*command, str(files[0])], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, check=True)
+    found = [one["matches"] for one in json.loads(done.stdout)]
+    for match in (match for matches in found for match in matches):
+        match |= {"metres": None, "correct": None}  # of a photo that was sent nothing is known
+    return found, float(np.median(seconds))
+
+
+def memory_of(process: psutil.Process) -> float:
+    """Resident megabytes of a service and its decoders, files that they share aside."""
+    files = [f"/proc/{one.pid}/status" for one in (process, *process.children())]
+    found = [re.search(r"RssAnon:\s+(\d+)", Path(file).read_text()) for file in files]
+    return sum(int(one[1]) for one in found if one) / 1000
+
+
+def phone_photo(photo: bytes) -> bytes:
+    """A photo of 12 megapixels."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(photo)).resize((4000, 3000)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def row(title: str, milliseconds: Sequence[float], seconds: float) -> list[str]:
+    """A row of the table."""
+    half, most = np.percentile(milliseconds, [50, 99])
+    rate = f"{len(milliseconds) / seconds:.1f}"
+    return [title, f"{half:.0f}", f"{most:.0f}", rate, str(len(milliseconds))]
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60, help="of each measurement")
+    parser.add_argument("--requests", type=int, default=2000, help="between the memory's two")
+    given = parser.parse_args()
+    files = sorted(QUERIES.iterdir())
+    photos = [file.read_bytes() for file in files]
+    expected, seconds_of_locate = locate_all(files)
+    with service() as (port, process, start):
+        client = Client(port)
+        for number in range(WARM_UP):
+            client.locate(photos[number % len(photos)])
+        assert [client.locate(photo) for photo in photos] == expected, "not locate's answers"
+        rows = []
+        for title, sent, clients in (
+            ("one client", photos, 1), ("16 clients at once", photos, 16),
+            ("one client, 12 megapixels", [phone_photo(photos[0])], 1),
+        ):  # fmt: skip
+            times = ask_for(port, sent, clients=clients, seconds=given.seconds)
+            rows.append(row(title, times, given.seconds))
+        before = memory_of(process)
+        for number in range(given.requests):
+            client.locate(photos[number % len(photos)])
+        after = memory_of(process)
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    print(markdown.table(["", "p50, ms", "p99, ms", "requests a second", "requests"], rows))
+    print(f"`locate` takes {seconds_of_locate:.2f} s for one photo.")
+    print(f"Start to first answer: {start:.1f} s. Answers: {len(photos)} equal `locate`'s.")
+    print(f"Memory: {before:.0f} MB, after {given.requests} more requests {after:.0f} MB.")
+
+
+if __name__ == "__main__":
+    main()
