@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -92,6 +93,14 @@ def test_the_same_set_in_every_form_is_prepared_to_the_same_bytes(
         radius = "null" if form == "dbstruct" else "25"
         assert prepared(tmp_path / form, monkeypatch, radius) == expected
         assert words in capsys.readouterr().out
+
+    shards = Path(shutil.copytree(tmp_path / "csv", tmp_path / "shards"))
+    for side in ("database", "queries"):  # its folder becomes a shard at the top
+        with tarfile.open(shards / f"{side}.tar", "w") as archive:
+            archive.add(shards / side, side)
+        shutil.rmtree(shards / side)
+    assert prepared(shards, monkeypatch, "25") == expected
+    assert "form: CSV" in capsys.readouterr().out
 
     for stamps, words in ((False, "10 named fields"), (True, "12 named fields and time stamps")):
         folder = Path(shutil.copytree(named_set, tmp_path / words))

@@ -15,7 +15,7 @@ from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_names import SIDES, utm_name
 from vpr.places.file_kinds import READ_SUFFIXES
-from vpr.places.gathering import find_image
+from vpr.places.gathering import find_photo
 from vpr.places.images import check_image
 from vpr.places.index import ImageIndex
 
@@ -73,14 +73,18 @@ def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
 def _suffix(source: Path, name: str) -> str:
     """Find a name's own suffix, or where images are not known by it, that of its format."""
     suffix = Path(name).suffix
-    return suffix if suffix.lower() in READ_SUFFIXES else check_image(find_image(source, name))
+    return suffix if suffix.lower() in READ_SUFFIXES else check_image(find_photo(source, name))
 
 
 def _copy(source: Path, index: ImageIndex, folder: Path, names: list[str]) -> None:
     for path, name in zip(index.paths, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(find_image(source, path), target)
+        photo = find_photo(source, path)
+        if isinstance(photo, Path):
+            shutil.copyfile(photo, target)
+        else:
+            target.write_bytes(photo.content)
 
 
 def _save_table(path: Path, index: ImageIndex) -> None:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from vpr.places.images import check_image
+from vpr.places.images import Photo, check_image
+from vpr.places.shards import read_member
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
@@ -32,8 +33,12 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
 
     def gather(number: int) -> None:
         try:
-            source = find_image(root, names[number])
-            shutil.copyfile(source, folder / f"{number:06d}{check_image(source)}")
+            source = find_photo(root, names[number])
+            target = folder / f"{number:06d}{check_image(source)}"
+            if isinstance(source, Path):
+                shutil.copyfile(source, target)
+            else:
+                target.write_bytes(source.content)
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{side} image {number}: {error}") from None
 
@@ -45,6 +50,26 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def find_photo(root: Path, name: str) -> Photo:
+    """Find an image, which lies in the data set's folder or in a tar shard there.
+
+    Args:
+        root: The data set's folder.
+        name: The image's path in it; of a shard's member as if it lay beside the shard.
+
+    Raises:
+        ValueError: As `find_image`, or if a shard is damaged.
+        FileNotFoundError: If there is neither such a file nor such a member.
+    """
+    try:
+        return find_image(root, name)
+    except FileNotFoundError:
+        member = read_member(root.resolve(), with_slashes(name))
+        if member is None:
+            raise
+        return member
 
 
 def find_image(root: Path, name: str) -> Path:

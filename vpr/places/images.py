@@ -84,7 +84,7 @@ def list_images(folder: Path) -> list[Path]:
     return files
 
 
-def check_image(file: Path) -> str:
+def check_image(file: Photo) -> str:
     """Decode an image as `read_image` does, and tell the suffix that its format goes by.
 
     Returns:
@@ -96,7 +96,7 @@ def check_image(file: Path) -> str:
     return inspect_image(file).suffix
 
 
-def inspect_image(file: Path) -> Inspection:
+def inspect_image(file: Photo) -> Inspection:
     """Decode an image as `read_image` does, and say what it is.
 
     Raises:
@@ -111,7 +111,7 @@ def inspect_image(file: Path) -> Inspection:
     return Inspection(suffix, size_px, mode, is_turned, is_large, brightest)
 
 
-def read_size(file: Path, *, scale_to: ScaleTo) -> tuple[int, int]:
+def read_size(file: Photo, *, scale_to: ScaleTo) -> tuple[int, int]:
     """Height and width in pixels that `read_image` gives, from the file's header alone."""
     with _opened(file) as image:
         return scaled_size(image.size, find_orientation(image), scale_to)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vpr.commands.doctor.finding import Finding
@@ -23,6 +23,8 @@ from vpr.commands.doctor.places import (
     check_training_positives,
     read_truth,
 )
+from vpr.places.gathering import find_photo
+from vpr.places.images import Photo
 from vpr.places.pixels import ScaleTo
 
 OF_PICTURES = (
@@ -39,7 +41,7 @@ def check_set(
     other_radii_m: Sequence[float],
     epochs: int,
     scale_to: ScaleTo,
-    check_disk: Callable[[Sequence[Path]], Finding],
+    check_disk: Callable[[Iterable[Photo]], Finding],
 ) -> Iterator[Finding]:
     """Read a data set, open each image, and say what is found.
 
@@ -70,4 +72,4 @@ def check_set(
     facts = survey_images(folder, truth)
     yield from (check(facts) for check in OF_PICTURES)
     yield check_large(facts, scale_to)
-    yield check_disk([one.file for one in usable(facts) if one.file is not None])
+    yield check_disk(find_photo(folder, one.name) for one in usable(facts))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.gathering import find_image
-from vpr.places.images import inspect_image
+from vpr.places.gathering import find_photo
+from vpr.places.images import encoded_image, inspect_image
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
@@ -22,7 +22,8 @@ class ImageFacts:
 
     Args:
         label: Side, index and name, as the stages' messages have them.
-        file: The file, or None if there is none in the data set's folder.
+        name: As the ground truth has it.
+        file: The file, or where it would lie but for its shard; None if there is neither.
         problem: Why the image cannot be used, or None.
         digest: SHA-256 of the file's bytes.
         size_px: Width and height as stored.
@@ -33,6 +34,7 @@ class ImageFacts:
     """
 
     label: str
+    name: str
     file: Path | None = None
     problem: str | None = None
     digest: str = ""
@@ -70,15 +72,15 @@ def usable(facts: Sequence[ImageFacts]) -> list[ImageFacts]:
 
 def _look_at(root: Path, label: str, name: str) -> ImageFacts:
     try:
-        file = find_image(root, name)
+        photo = encoded_image(find_photo(root, name))
     except (ValueError, FileNotFoundError) as error:
-        return ImageFacts(label, problem=str(error).removeprefix(f"{name!r}: "))
+        return ImageFacts(label, name, problem=str(error).removeprefix(f"{name!r}: "))
     try:
-        found = inspect_image(file)
+        found = inspect_image(photo)
     except ValueError as error:
-        return ImageFacts(label, file, problem=str(error).removeprefix(f"{file}: "))
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        return ImageFacts(label, name, photo.path, str(error).removeprefix(f"{photo.path}: "))
+    digest = hashlib.sha256(photo.content).hexdigest()
     return ImageFacts(
-        label, file, None, digest, found.size_px, found.mode, is_turned=found.is_turned,
+        label, name, photo.path, None, digest, found.size_px, found.mode, is_turned=found.is_turned,
         is_large=found.is_large, brightest=found.brightest,
     )  # fmt: skip

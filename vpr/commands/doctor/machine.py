@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import faiss
@@ -12,7 +12,7 @@ import torch
 
 from vpr.commands.doctor.finding import Finding
 from vpr.features.encoder import Encoder, count_channels, tensor_shapes
-from vpr.places.images import read_size
+from vpr.places.images import Photo, encoded_image, read_size
 from vpr.places.pixels import ScaleTo
 
 FLOAT_BYTES = 4
@@ -37,7 +37,7 @@ def check_faiss_gpu() -> Finding:
 
 
 def check_disk(
-    files: Sequence[Path],
+    photos: Iterable[Photo],
     *,
     maker: Encoder,
     split: str,
@@ -48,7 +48,7 @@ def check_disk(
     """Check whether the disk holds what a run from nothing writes, and DVC's copy of it.
 
     Args:
-        files: The images of both sides, each one that decodes.
+        photos: The images of both sides, each one that decodes.
         maker: The encoder.
         split: Its first layer that trains.
         precision: Type of the stored features.
@@ -58,9 +58,9 @@ def check_disk(
     dim = NUM_WRITTEN["descriptors"] * descriptor_width(count_channels(maker))
     num_values = sum(map(math.prod, tensor_shapes(maker).values()))
     num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * num_values
-    for file in files:
-        features = math.prod(maker.map_shape(split, *read_size(file, scale_to=scale_to)))
-        num_bytes += file.stat().st_size + features * precision.itemsize + dim * FLOAT_BYTES
+    for photo in map(encoded_image, photos):
+        features = math.prod(maker.map_shape(split, *read_size(photo, scale_to=scale_to)))
+        num_bytes += len(photo.content) + features * precision.itemsize + dim * FLOAT_BYTES
     free = shutil.disk_usage(Path()).free
     words = (
         f"a run from nothing writes about {2 * num_bytes / 1e9:.2f} GB, DVC's copies included; "
