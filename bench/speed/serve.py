@@ -172,7 +172,7 @@ def main() -> None:
         ):  # fmt: skip
             times = ask_for(port, sent, clients=clients, seconds=given.seconds)
             rows.append(row(title, times, given.seconds))
-        before = memory_of(process)
+        client, before = Client(port), memory_of(process)  # the other was idle for too long
         for number in range(given.requests):
             client.locate(photos[number % len(photos)])
         after = memory_of(process)

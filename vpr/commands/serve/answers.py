@@ -7,8 +7,10 @@ from pathlib import Path
 
 from vpr.commands.locate.matches import Located
 from vpr.commands.serve.refusals import Refusal
-from vpr.commands.serve.run import PICTURES, Run
+from vpr.commands.serve.run import Run
 from vpr.report.thumbnails import thumbnail_name
+
+PICTURES = Path("data/thumbnails/database")
 
 
 @dataclass(frozen=True)

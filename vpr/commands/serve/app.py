@@ -7,44 +7,28 @@ import dataclasses
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from vpr.commands.serve.answers import Answer, Version, describe_version, places_of, read_picture
+from vpr.commands.serve.answers import Version, describe_version, places_of, read_picture
 from vpr.commands.serve.limits import Limits
 from vpr.commands.serve.pages import STATIC, documentation, front_page, read_static
-from vpr.commands.serve.photos.bodies import FORM, RAW, read_uploads
+from vpr.commands.serve.questions import add_questions
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.service import Service
 
-PHOTO = {"type": "string", "format": "binary"}
 SILENT: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
     "logs": False,
     "auto_configure": False,
 }
-REFUSALS = {400: "No photo", 408: "Sent too slowly", 413: "Too large", 415: "Of another type",
-            422: "Not a readable photo", 503: "Busy: see Retry-After"}  # fmt: skip
-Top = Annotated[int, Query(ge=1, le=100, description="Matches of each photo.")]
-
-
-def _body(*, several: bool) -> dict[str, Any]:
-    files = {"type": "array", "items": PHOTO} if several else PHOTO
-    form = {"schema": {"type": "object", "properties": {"photo": files}}}
-    raw = {} if several else {"image/*": {"schema": PHOTO}, RAW: {"schema": PHOTO}}
-    return {"requestBody": {"required": True, "content": {FORM: form, **raw}}}
-
-
-def _responses() -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": words} for status, words in REFUSALS.items()}
 
 
 def make_app(run: Run, limits: Limits) -> FastAPI:
@@ -58,10 +42,14 @@ def make_app(run: Run, limits: Limits) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = service = Service(run, limits)
-        tasks: set[asyncio.Task[None]] = set()
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: tasks.add(asyncio.create_task(service.take_over()))
-        )
+        tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps no hold of them
+
+        def take_over() -> None:
+            task = asyncio.create_task(service.take_over())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, take_over)
         yield
         await service.stop()
 
@@ -70,7 +58,7 @@ def make_app(run: Run, limits: Limits) -> FastAPI:
         redoc_url=None, telemetry=SILENT, description="Answers from the run that dvc.lock records.",
     )  # fmt: skip
     _add_errors(app)
-    _add_questions(app, limits)
+    add_questions(app, limits)
     _add_facts(app)
     _add_pages(app)
     return app
@@ -97,37 +85,6 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(_: Request, __: Exception) -> Response:
         return Refusal(500, "the service failed: its log says where.").response()
-
-
-def _add_questions(app: FastAPI, limits: Limits) -> None:
-    @app.post(
-        "/locate", response_model=Answer, responses=_responses(),
-        openapi_extra=_body(several=False), summary="Where was this photo taken?",
-    )  # fmt: skip
-    async def locate(request: Request, top: Top = 5) -> Response:
-        service: Service = request.app.state.service
-        async with service.admission():
-            uploads = await read_uploads(request, limits, most=1)
-            return JSONResponse(await service.locate(uploads, top=top, length=None))
-
-    @app.post(
-        "/locate/sequence", response_model=Answer, responses=_responses(),
-        openapi_extra=_body(several=True), summary="And these, taken in this order?",
-    )  # fmt: skip
-    async def locate_sequence(
-        request: Request,
-        top: Top = 5,
-        length: Annotated[
-            int | None,
-            Query(ge=1, le=100, description="Photos on a line (docs/sequence.md); the run's own if "
-                                            "left out; 1: each photo alone."),
-        ] = None,
-    ) -> Response:  # fmt: skip
-        service: Service = request.app.state.service
-        async with service.admission():
-            uploads = await read_uploads(request, limits, most=limits.num_photos)
-            on_line = length or service.run.sequence.length
-            return JSONResponse(await service.locate(uploads, top=top, length=on_line))
 
 
 def _add_facts(app: FastAPI) -> None:

@@ -46,8 +46,8 @@ def serve(
         raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
     from vpr.commands.serve.app import make_app
     from vpr.commands.serve.guard import Guard
+    from vpr.commands.serve.loading import load_run
     from vpr.commands.serve.protocol import impatient_protocol
-    from vpr.commands.serve.run import load_run
 
     hosts = LOOPBACK if token is None and host in LOOPBACK else None
     app = Guard(make_app(load_run(), limits), token=token, hosts=hosts)

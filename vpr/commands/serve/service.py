@@ -15,10 +15,11 @@ from vpr.commands.locate.outputs import as_json
 from vpr.commands.locate.ranking import Ranked
 from vpr.commands.serve.batching import Batcher
 from vpr.commands.serve.limits import Limits
+from vpr.commands.serve.loading import load_run
 from vpr.commands.serve.photos.bodies import Upload
 from vpr.commands.serve.photos.decoding import Decoders, Picture
 from vpr.commands.serve.refusals import Refusal
-from vpr.commands.serve.run import Run, load_run
+from vpr.commands.serve.run import Run
 from vpr.commands.serve.together import Task, Together
 
 LOG = logging.getLogger("uvicorn.error")

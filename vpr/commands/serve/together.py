@@ -39,12 +39,17 @@ class Task:
     length: int
 
     @property
+    def scaled_px(self) -> tuple[int, int] | None:
+        """Height and width at which the network sees a single photo."""
+        if self.size_px is None:
+            return None
+        height, width = self.size_px
+        return scaled_size((width, height), 1, self.run.ranker.network.scale_to)
+
+    @property
     def kind(self) -> object:
         """What tasks have in common that can be ranked together; several photos stay alone."""
-        if self.size_px is None:
-            return self
-        height, width = self.size_px
-        return self.run, scaled_size((width, height), 1, self.run.ranker.network.scale_to), self.top
+        return self if self.size_px is None else (self.run, self.scaled_px, self.top)
 
 
 class Together:
@@ -57,15 +62,18 @@ class Together:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self.alike: dict[object, bool] = {}
+        self.run: Run | None = None
+        self.alike: dict[object, bool] = {}  # by size, number and matches of a batch, of that run
 
     def rank(self, tasks: Sequence[Task]) -> list[list[Ranked] | Exception]:
         """Rank the photos of each task, or give why it was not."""
+        if tasks[0].run is not self.run:  # what is remembered would keep the old run in memory
+            self.run, self.alike = tasks[0].run, {}
         # Not the log's concern: how large the features are, how far a batch of 20 ms has come.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
             if len(tasks) == 1:
                 return [_alone(tasks[0])]
-            kind = (tasks[0].kind, len(tasks))
+            kind = (tasks[0].scaled_px, tasks[0].top, len(tasks))
             if self.alike.get(kind):
                 return _at_once(tasks)
             alone = [_alone(task) for task in tasks]

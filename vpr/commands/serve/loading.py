@@ -1,0 +1,74 @@
+"""Loading the run that dvc.lock records, checked by hash."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from stages.sequence import SequenceParams
+from stages.trunk import TrunkParams
+from vpr.commands.locate.loading import load_places, load_ranker
+from vpr.commands.locate.recorded_run import (
+    DESCRIPTORS,
+    INDEX,
+    METRICS,
+    MODEL,
+    PREPARED,
+    WHITENED,
+    WHITENING,
+    check_run,
+)
+from vpr.commands.locate.verifying import KEPT, KEYPOINTS
+from vpr.commands.serve.answers import PICTURES
+from vpr.commands.serve.run import Run
+from vpr.repository.git import current_commit
+from vpr.repository.locked_run import locked_params
+from vpr.repository.recorded_outs import hash_out, list_locked
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.training.params import FinetuneParams
+
+COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
+ANSWERED_FROM = (
+    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, PREPARED / "database.csv",
+    PREPARED / "query.csv", PREPARED / "positives.npz", METRICS, KEYPOINTS, KEPT.parent, PICTURES,
+)  # fmt: skip
+
+
+def load_run() -> Run:
+    """Load the run that dvc.lock records, from files that have its hashes.
+
+    Raises:
+        ValueError: If a file is missing, damaged, or not the recorded one.
+    """
+    check_run(with_images=False)
+    since, hashes = time.time(), _check_hashes()
+    dataset, places = load_places()
+    whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
+    run = Run(
+        load_ranker(whitened), whitened, places, dataset,
+        locked_params("trunk_db", "trunk", TrunkParams),
+        locked_params("sequence", "sequence", SequenceParams),
+        locked_params("finetune", "finetune", FinetuneParams).aggregator,
+        hashes, os.environ.get(COMMIT) or current_commit(), since,
+    )  # fmt: skip
+    if _check_hashes() != hashes:
+        raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")
+    return run
+
+
+def _check_hashes() -> dict[str, str]:
+    recorded = {one.path: one.md5 for one in list_locked(Path())}
+    for path in ANSWERED_FROM:
+        if path not in recorded:
+            raise ValueError(f"{path}: dvc.lock does not record it: run `dvc repro`")
+        if not path.exists():
+            raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+        if (found := hash_out(path)) != recorded[path]:
+            raise ValueError(
+                f"{path}: expected MD5 {recorded[path]}, which dvc.lock records, found {found}: "
+                "bring the recorded one back with `dvc checkout`, or run `dvc repro`"
+            )
+    return {path.as_posix(): recorded[path] for path in ANSWERED_FROM}
