@@ -1,11 +1,12 @@
 """Recipes of training over three streets, and whether held-out images foretell the queries.
 
-`python -m bench.quality.recipes` trains the default encoder on three drawn streets whose queries
-are hard (`sample.difficulty: 0.9`; on the committed street nothing is left to gain) by each recipe,
-and prints recall@1 with paired tests over all queries of the three, then the table and chart of
-validation against queries. `--vgg16` does it with the challenge's network of random weights on the
-committed difficulty. `--gardens-point` runs the fixed recipe once on Gardens Point by day and night,
-where VPR_REAL_DATA names the folder it lies in.
+Run from the repository's root: `python -m bench.quality.recipes` trains the default encoder by each
+recipe on three drawn streets whose queries are hard (`sample.difficulty: 0.9`; on the committed
+street nothing is left to gain), and prints recall@1 with paired tests over all their queries.
+`--trainable-from blocks.4.2` trains the last block as well; `--vgg16` takes the challenge's network
+of random weights and the committed difficulty; `--validation` prints validation against queries;
+`--gardens-point RECIPE` runs one recipe on Gardens Point by day and night, where VPR_REAL_DATA
+names the folder that it lies in.
 """
 
 from __future__ import annotations
@@ -35,13 +36,11 @@ from vpr.runtime.parameters import load_params
 
 SEEDS = (0, 1, 2)
 HARD = {"sample.difficulty": 0.9}
-LAST_BLOCK = {"trunk.trainable_from": "blocks.4.2"}
 EPOCHS = {"finetune.epochs": 5}
 PLACES = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 ADAM = {"finetune.optimizer": "adamw", "finetune.lr": 1e-4, "finetune.clip_norm": 1.0}
 VALIDATED = {"finetune.validation_fraction": 0.3, "finetune.validation_gap": 3}
 Parameters = Mapping[str, object]
-# Each with what trains and its parameters; the first is not trained.
 RECIPES: dict[str, Parameters] = {
     "before training": {"finetune.epochs": 0},
     "triplets, sgd 1e-4": {},

@@ -28,7 +28,7 @@ def _extraction(found: dict[str, Any]) -> str:
 def _training(found: dict[str, Any]) -> str:
     seconds = found["seconds_per_epoch_of_314"]
     rows = [[name, taken, seconds["plain"] / taken] for name, taken in seconds.items()]
-    return table(["way", "s for 314 triplets", "plain loop over it"], rows)
+    return table(["way", "s for an epoch of 314 photos", "plain loop over it"], rows)
 
 
 def _search(found: dict[str, Any]) -> str:

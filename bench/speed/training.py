@@ -22,17 +22,25 @@ from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import load_head
 from vpr.places.images import read_image
-from vpr.training.epochs import describe_database, make_optimizer, train_epoch
-from vpr.training.losses import triplet_loss
+from vpr.places.positives import positives_of
+from vpr.places.radius import find_training_positives
+from vpr.training.epochs import describe_database, train_epoch
+from vpr.training.losses import make_batch_loss, triplet_loss
 from vpr.training.mining import Triplets
+from vpr.training.optimizers import make_optimizer
+from vpr.training.place_epochs import train_on_places
+from vpr.training.places import Batch, draw_places, group_places
 
 BERLIN = 314  # database images, and as many anchors
+SPACING_M, RADIUS_M = 11.0, 50.0  # of Berlin's database
+PLACES, IMAGES = 16, 4  # of a batch, of a place, as in params.yaml
 
 
 def measure(*, num_photos: int, num_plain: int, repeats: int) -> dict[str, Any]:
     """Time epochs over a small set, and scale them to Berlin's number of images.
 
-    Ours mines once an epoch: the descriptors of all images are part of its time. The plain loop is
+    An epoch of places describes and learns from each photo once; all others are of triplets. Ours
+    mines once an epoch: the descriptors of all images are part of its time. The plain loop is
     timed on fewer triplets, since each costs the same.
 
     Args:
@@ -55,17 +63,22 @@ def measure(*, num_photos: int, num_plain: int, repeats: int) -> dict[str, Any]:
         runs = {"plain": partial(train_plain, plain, chosen)} | {
             name: partial(_epoch, model, features, triplets) for name, features in stored.items()
         }
+        runs["places, bfloat16"] = partial(
+            _epoch_of_places, model, stored["bfloat16"], _batches(num_photos, rng)
+        )
         for name in PRECISIONS:
             _epoch(model, stored[name], triplets[:2])
         seconds = interleaved(runs, repeats=repeats)
     counts = {"plain": num_plain, "float32": num_photos, "bfloat16": num_photos}
-    epochs = {name: BERLIN * taken / counts[name] for name, taken in seconds.items()}
+    done = counts | {"places, bfloat16": num_photos}
+    epochs = {name: BERLIN * taken / done[name] for name, taken in seconds.items()}
     return {
         "triplets": counts,
         "repeats": repeats,
         "seconds_per_epoch_of_314": epochs,
         "plain_over_float32": epochs["plain"] / epochs["float32"],
         "plain_over_bfloat16": epochs["plain"] / epochs["bfloat16"],
+        "triplets_over_places": epochs["bfloat16"] / epochs["places, bfloat16"],
     }
 
 
@@ -75,6 +88,15 @@ def _triplets(num_photos: int, rng: np.random.Generator) -> NDArray[np.int64]:
     near = np.where(anchors + 1 < num_photos, anchors + 1, anchors - 1)
     far = (anchors + rng.integers(2, num_photos - 2, num_photos)) % num_photos
     return np.stack([anchors, near, far], axis=1)
+
+
+def _batches(num_photos: int, rng: np.random.Generator) -> list[Batch]:
+    """One epoch of places, if the photos lay along Berlin's route."""
+    route = np.stack([np.arange(num_photos) * SPACING_M, np.zeros(num_photos)], axis=1)
+    positives = find_training_positives(route, radius_m=RADIUS_M)
+    places = draw_places(positives, images_per_place=IMAGES, rng=rng)
+    near = [positives_of(positives, image).astype(np.int64) for image in range(num_photos)]
+    return group_places(places, near, places_per_batch=PLACES, rng=rng)
 
 
 def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
@@ -92,5 +114,14 @@ def _epoch(model: Model, features: LocalFeatures, rows: NDArray[np.int64]) -> No
     describe_database(head, features, CPU)
     train_epoch(
         head, optimizer, features, Triplets(rows, num_skipped=0), loss=triplet_loss,
-        margin=0.1**0.5, batch_triplets=8, title="epoch", device=CPU,
+        margin=0.1**0.5, batch_triplets=8, clip_norm=None, title="epoch", device=CPU,
     )  # fmt: skip
+
+
+def _epoch_of_places(model: Model, features: LocalFeatures, batches: list[Batch]) -> None:
+    head = load_head(model)
+    optimizer = make_optimizer(head, lr=1e-5, momentum=0.9, weight_decay=0.001)
+    loss = make_batch_loss("multi_similarity", margin=0.1**0.5, mined=True)
+    train_on_places(
+        head, optimizer, features, batches, loss=loss, clip_norm=None, title="epoch", device=CPU
+    )

@@ -29,6 +29,11 @@ CHANGES: dict[str, dict[str, object]] = {
     "changed top_k": {"search.top_k": 10},  # first: beside it only the cold run is in the cache
     "changed learning rate": {"finetune.lr": 0.00002},
     "changed clusters": {"finetune.num_clusters": 24},
+    "batches of places, changed learning rate": {
+        "finetune.batch": "places",
+        "finetune.loss": "multi_similarity",
+        "finetune.lr": 0.00002,
+    },
 }
 SPACING_M = 11.0  # of Berlin's database
 NUM_PLAIN = 4  # photos described, and triplets trained on, to extrapolate the plain loop from
