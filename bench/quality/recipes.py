@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,11 +28,10 @@ from bench.shared.trials import CHALLENGE, ROOT, call, set_parameters, temporary
 from stages.evaluate import EvaluateParams
 from stages.extract import extract
 from stages.finetune import finetune
-from stages.search import search
 from vpr.evaluation.comparison import compare_ranks
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.places.positives import load_positives
-from vpr.retrieval.predictions import load_predictions
+from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import load_params
 
 SEEDS = (0, 1, 2)
@@ -87,10 +87,9 @@ def train_and_rank(clone: Path, parameters: Parameters) -> tuple[NDArray[np.int6
                 features=data / "trunk" / side, model=again / "model/model.pt",
                 descriptors=again / f"{side}.npy",
             )  # fmt: skip
-        sides = {side: again / f"{side}.npy" for side in ("database", "query")}
-        search(**sides, predictions=again / "predictions.npz")
-        ranked = load_predictions(again / "predictions.npz")
-        ranks = first_correct_ranks(ranked.indices, load_positives(data / "prepared/positives.npz"))
+        sides = [np.load(again / f"{side}.npy") for side in ("database", "query")]
+        ranked, _ = rank_database(*sides, top_k=20)
+        ranks = first_correct_ranks(ranked, load_positives(data / "prepared/positives.npz"))
         recalls = pd.read_csv(again / "model/validation.csv").iloc[:, 1].tolist()
     return ranks, recalls
 
@@ -119,6 +118,7 @@ def tabulate_recipes(
         prepare(clone, street)
         for name, recipe in recipes.items():
             ranks[name].append(train_and_rank(clone, street | recipe)[0])
+            print(seed, name, (ranks[name][-1] <= 1).mean(), file=sys.stderr, flush=True)
     joined = {name: np.concatenate(parts) for name, parts in ranks.items()}
     first = next(iter(recipes))
     rows = [
