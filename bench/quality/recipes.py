@@ -39,19 +39,20 @@ HARD = {"sample.difficulty": 0.9}
 EPOCHS = {"finetune.epochs": 5}
 PLACES = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 ADAM = {"finetune.optimizer": "adamw", "finetune.lr": 1e-4, "finetune.clip_norm": 1.0}
+CONTRASTIVE = {"finetune.loss": "contrastive", "finetune.margin": 0.7}
 VALIDATED = {"finetune.validation_fraction": 0.3, "finetune.validation_gap": 3}
 Parameters = Mapping[str, object]
 RECIPES: dict[str, Parameters] = {
     "before training": {"finetune.epochs": 0},
     "triplets, sgd 1e-4": {},
     "triplets, sgd 1e-3": {"finetune.lr": 1e-3},
+    "triplets, adamw 1e-4": ADAM,
     "places, multi-similarity, sgd 1e-3": PLACES | {"finetune.lr": 1e-3},
     "places, multi-similarity, sgd 1e-2": PLACES | {"finetune.lr": 1e-2},
     "places, multi-similarity, adamw 1e-4": PLACES | ADAM,
     "places, multi-similarity, adamw 1e-3": PLACES | ADAM | {"finetune.lr": 1e-3},
-    "places, contrastive, adamw 1e-4": PLACES
-    | ADAM
-    | {"finetune.loss": "contrastive", "finetune.margin": 0.7},
+    "places, contrastive, adamw 1e-4": PLACES | ADAM | CONTRASTIVE,
+    "places, contrastive, adamw 1e-3": PLACES | ADAM | CONTRASTIVE | {"finetune.lr": 1e-3},
     "places, triplet, adamw 1e-4": PLACES | ADAM | {"finetune.loss": "triplet"},
 }
 VGG16: dict[str, Parameters] = {
