@@ -14,20 +14,33 @@ def match_mutually(
     Args:
         first: Unit descriptors of one image, shape (num_first, dim).
         second: Those of the other, shape (num_second, dim).
-        ratio: A match counts if it is nearer than this share of the distance to the second-nearest
-            of the other image (Lowe, IJCV 2004, section 7.1); the only one of its image passes.
+        ratio: Of the ratio test, see `choose_mutual`.
 
     Returns:
         Rows of first and second, shape (num_matches, 2), in first's order.
     """
-    if not len(first) or not len(second):
+    return choose_mutual(first @ second.T, ratio=ratio)
+
+
+def choose_mutual(likeness: NDArray[np.float32], *, ratio: float) -> NDArray[np.int64]:
+    """Choose what is most alike in both directions and passes Lowe's ratio test.
+
+    Args:
+        likeness: Cosines, shape (num_first, num_second).
+        ratio: A match counts if it is nearer than this share of the distance to the second-nearest
+            of the other image (Lowe, IJCV 2004, section 7.1); the only one of its image passes.
+
+    Returns:
+        Rows and columns, shape (num_matches, 2), in the rows' order.
+    """
+    num_first, num_second = likeness.shape
+    if not num_first or not num_second:
         return np.empty((0, 2), dtype=np.int64)
-    likeness = first @ second.T  # (num_first, num_second)
     there = likeness.argmax(axis=1)
-    mutual = likeness.argmax(axis=0)[there] == np.arange(len(first))
-    best = likeness[np.arange(len(first)), there]
-    if len(second) == 1:
-        clear = np.ones(len(first), dtype=bool)
+    mutual = likeness.argmax(axis=0)[there] == np.arange(num_first)
+    best = likeness[np.arange(num_first), there]
+    if num_second == 1:
+        clear = np.ones(num_first, dtype=bool)
     else:
         runner_up = np.partition(likeness, -2, axis=1)[:, -2]
         clear = 1 - best < ratio**2 * (1 - runner_up)  # squares of the distances, halved

@@ -1,0 +1,60 @@
+"""XFeat's keypoints and line segments, verified together by one geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.reranking.learned.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
+from vpr.reranking.learned.xfeat import DIM, XFeat, load_xfeat
+from vpr.reranking.matcher import LocalPoints, Rules
+from vpr.reranking.matching import match_mutually
+from vpr.reranking.verification import find_inliers
+
+
+class PointsAndLines:
+    """Half of the rows for keypoints, the other half for lines.
+
+    Args:
+        xfeat: Finds keypoints, and describes places of an image.
+    """
+
+    def __init__(self, xfeat: XFeat) -> None:
+        """Keep the network."""
+        self._xfeat = xfeat
+
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find the surest keypoints, then the longest lines, as `learned.lines` stores them."""
+        keypoints = self._xfeat.detect(pixels, max_keypoints=max_keypoints - max_keypoints // 2)
+        lines = detect_lines(self._xfeat, pixels, max_rows=max_keypoints // 2)
+        none = np.full(len(keypoints.points), NO_LINE)
+        tagged = tag(keypoints.descriptors.astype(np.float32), none, none)
+        return LocalPoints(
+            np.concatenate([keypoints.points, lines.points]),
+            np.concatenate([tagged, lines.descriptors]),
+            keypoints.size,
+        )
+
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the matches of points and ends that one geometry explains."""
+        ratio = rules.ratio or 1.0
+        pairs = np.concatenate(
+            [match_points(query, database, ratio), match_lines(query, database, ratio=ratio)]
+        )
+        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
+
+
+def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDArray[np.int64]:
+    """Match the points that lie on no line; rows of both, shape (num_matches, 2)."""
+    alone = [np.flatnonzero(~on_lines(points)) for points in (query, database)]
+    described = (
+        points.descriptors[rows, :DIM].astype(np.float32)
+        for points, rows in zip((query, database), alone, strict=True)
+    )
+    pairs = match_mutually(*described, ratio=ratio)
+    return np.stack([rows[pairs[:, side]] for side, rows in enumerate(alone)], axis=1)
+
+
+def make_matcher() -> PointsAndLines:
+    """Make the matcher with the weights of the package, which is not imported."""
+    return PointsAndLines(load_xfeat("rerank.method = points_and_lines"))
