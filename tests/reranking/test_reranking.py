@@ -380,7 +380,7 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
 def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
-    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*there are none, sift, xfeat"):
+    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, xfeat"):
         load_matcher("orb")
     with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
         load_matcher("geometric")

