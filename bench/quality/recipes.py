@@ -85,8 +85,8 @@ def train_and_rank(clone: Path, parameters: Parameters) -> tuple[NDArray[np.int6
         )  # fmt: skip
         for side in ("database", "query"):
             extract(
-                features=data / "trunk" / side, model=again / "model/model.pt",
-                descriptors=again / f"{side}.npy",
+                images=data / "images" / side, features=data / "trunk" / side,
+                model=again / "model/model.pt", descriptors=again / f"{side}.npy",
             )  # fmt: skip
         sides = [np.load(again / f"{side}.npy") for side in ("database", "query")]
         ranked, _ = rank_database(*sides, top_k=20)
