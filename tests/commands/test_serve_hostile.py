@@ -189,6 +189,30 @@ def test_too_many_are_sent_away_and_slow_senders_are_cut(service: Service, photo
     assert service.post("/locate", photo).status == 200
 
 
+def test_clients_that_hang_up_and_decoders_that_are_killed_cost_no_one_else_an_answer(
+    service: Service, photo: bytes
+) -> None:
+    head = b"POST /locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+    for length in (len(photo), len(photo) + 1):  # while it is answered, and while it is read
+        with socket.create_connection(("127.0.0.1", service.port)) as client:
+            client.sendall(head + b"Content-Length: %d\r\n\r\n" % length + photo)
+    decoders = psutil.Process(service.process.pid).children()
+    for decoder in decoders:
+        decoder.kill()
+    while any(map(is_alive, decoders)):
+        time.sleep(0.01)
+    assert [service.post("/locate", photo).status for _ in range(4)] == [200] * 4
+    assert "Traceback" not in service.log.read_text()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one whose end nobody has asked about does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_head_that_never_ends_is_cut_and_others_are_answered_meanwhile(
     service: Service, photo: bytes
 ) -> None:

@@ -69,9 +69,14 @@ class Decoder:
         self._start()
 
     async def decode(self, photo: MemoryFile, target: MemoryFile) -> bytes:
-        """Answer of the process; empty if it died."""
-        socket.send_fds(self.channel, [b"0"], [photo.number, target.number])
-        return await asyncio.get_running_loop().sock_recv(self.channel, PACKET)
+        """Answer of the process; empty if it died of this photo."""
+        if self.process.poll() is not None:  # while it had nothing to do
+            self.restart()
+        try:
+            socket.send_fds(self.channel, [b"0"], [photo.number, target.number])
+            return await asyncio.get_running_loop().sock_recv(self.channel, PACKET)
+        except ConnectionError:
+            return b""
 
 
 class Decoders:
