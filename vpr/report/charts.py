@@ -58,7 +58,7 @@ CURVES = {
         "Recall: accepted and right, of the queries that have a positive. It ends at recall@1.",
     ),
     "loss.csv": Curve(
-        "loss", "Training loss", "epoch", "loss", "epoch", "mean triplet loss",
+        "loss", "Training loss", "epoch", "loss", "epoch", "mean loss",
         "On the database alone; training sees no query.", is_share=False,
     ),
 }  # fmt: skip
