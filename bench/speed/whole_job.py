@@ -1,11 +1,13 @@
 """A whole job in a real DVC repository, cold and with one thing changed, against the plain loop.
 
 `python -m bench.speed.whole_job` runs it at Berlin's size (314 and 280 photos of 640x480, 5
-epochs): about half an hour on 2 cores. `make bench` runs a smaller one.
+epochs): about half an hour on 2 cores. With `--places` it trains on batches of places, cold and
+with another learning rate: about a quarter of an hour. `make bench` runs a smaller one.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,6 +15,8 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,57 +29,73 @@ from bench.shared.trials import CHALLENGE, call, set_parameters, temporary_clone
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 EPOCHS = 5
+PLACES: dict[str, object] = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 CHANGES: dict[str, dict[str, object]] = {
     "changed top_k": {"search.top_k": 10},  # first: beside it only the cold run is in the cache
     "changed learning rate": {"finetune.lr": 0.00002},
     "changed clusters": {"finetune.num_clusters": 24},
-    "batches of places, changed learning rate": {
-        "finetune.batch": "places",
-        "finetune.loss": "multi_similarity",
-        "finetune.lr": 0.00002,
-    },
+    "batches of places, changed learning rate": PLACES | {"finetune.lr": 0.00002},
 }
 SPACING_M = 11.0  # of Berlin's database
 NUM_PLAIN = 4  # photos described, and triplets trained on, to extrapolate the plain loop from
 
 
-def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
+def measure(
+    *,
+    num_database: int,
+    num_query: int,
+    recipe: dict[str, object] | None = None,
+    changes: dict[str, dict[str, object]] = CHANGES,
+) -> dict[str, Any]:
     """Time `dvc repro` from nothing, then once more for each change.
 
     Drawing the photos is not part of the job. The plain loop is extrapolated from a measured part:
     it describes each photo and trains on a triplet for each database photo and epoch, and does
     so anew for every experiment but the one that only searches.
 
+    Args:
+        num_database: Photos of the database.
+        num_query: Photos of the queries.
+        recipe: Parameters of training in every run, beside the challenge's.
+        changes: Parameters of each run after the cold one.
+
     Returns:
-        Seconds, ratios to the plain loop, and peak memory of each stage in MB.
+        Seconds, in all and of each stage, ratios to the plain loop, and peak memory of each stage
+        in MB.
     """
     settings = CHALLENGE | {
         "sample.num_database": num_database, "sample.num_query": num_query,
         "sample.width_px": SIZE_PX[0], "sample.height_px": SIZE_PX[1],
         "sample.spacing_m": SPACING_M,
         "trunk.precision": "bfloat16", "finetune.epochs": EPOCHS, "finetune.mining": "random",
-    }  # fmt: skip
-    seconds, memory = {}, {}
+    } | (recipe or {})  # fmt: skip
+    seconds, memory, stages = {}, {}, {}
     with temporary_clone(cold=True) as clone:
-        for name, change in {"cold": {}, **CHANGES}.items():
+        for name, change in {"cold": {}, **changes}.items():
             set_parameters(clone, settings | change)
             if name == "cold":
                 call(clone, "dvc", "repro", "-q", "data/dvc.yaml:sample")
-            seconds[name], peaks = repro(clone)
+            seconds[name], peaks, stages[name] = repro(clone)
             memory |= {stage: max(peak, memory.get(stage, 0)) for stage, peak in peaks.items()}
     plain = _plain_seconds(num_database, num_query)
     return {
         "photos": [num_database, num_query],
         "epochs": EPOCHS,
         "seconds": seconds,
+        "stage_seconds": stages,
         "plain_seconds_extrapolated": plain,
         "plain_over_ours": {name: plain / taken for name, taken in seconds.items()},
         "peak_memory_mb": {stage: peak / 1e6 for stage, peak in sorted(memory.items())},
     }
 
 
-def repro(clone: Path) -> tuple[float, dict[str, int]]:
-    """Seconds of a `dvc repro` in a clone, and peak anonymous memory of each stage in bytes."""
+def repro(clone: Path) -> tuple[float, dict[str, int], dict[str, float]]:
+    """Time a `dvc repro` in a clone.
+
+    Returns:
+        Its seconds, the peak anonymous memory of each stage in bytes, and the seconds of each
+        stage's processes, starts of Python included; what is left is DVC's own.
+    """
     programs = Path(sys.executable).parent
     peaks: dict[str, int] = {}
     start = time.perf_counter()
@@ -86,13 +106,37 @@ def repro(clone: Path) -> tuple[float, dict[str, int]]:
             [programs / "dvc", "repro"], cwd=clone, env=environment, stdout=output, stderr=output
         ) as process,
     ):
-        watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
-        watch.start()
+        watched = psutil.Process(process.pid)
+        spans: dict[int, tuple[str, float, float]] = {}
+        watches = [
+            threading.Thread(target=watch_memory, args=(watched, peaks)),
+            threading.Thread(target=_watch_stages, args=(watched, spans)),
+        ]
+        for watch in watches:
+            watch.start()
         process.wait()
-        watch.join()
+        for watch in watches:
+            watch.join()
         output.seek(0)
         assert process.returncode == 0, output.read()
-    return time.perf_counter() - start, peaks
+    taken: dict[str, float] = {}
+    for stage, first, last in spans.values():
+        taken[stage] = round(taken.get(stage, 0.0) + last - first, 2)
+    return time.perf_counter() - start, peaks, taken
+
+
+def _watch_stages(process: psutil.Process, spans: dict[int, tuple[str, float, float]]) -> None:
+    """Note when each stage's process was first and last seen, by its id, until dvc ends."""
+    with suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE:
+            for one in process.children(recursive=True):
+                with suppress(psutil.Error):
+                    words = one.cmdline()
+                    if "-m" in words and words[0].endswith("python"):
+                        now, stage = time.perf_counter(), words[words.index("-m") + 1]
+                        _, first, _ = spans.get(one.pid, (stage, now, now))
+                        spans[one.pid] = (stage.removeprefix("stages."), first, now)
+            time.sleep(0.02)
 
 
 def _plain_seconds(num_database: int, num_query: int) -> float:
@@ -113,10 +157,17 @@ def _plain_seconds(num_database: int, num_query: int) -> float:
 
 
 def main() -> None:
-    """Run at Berlin's size and keep the figures in bench/results/berlin_cpu.json."""
-    found = {"machine": machine(), "whole job": measure(num_database=314, num_query=280)}
+    """Run at Berlin's size and keep the figures in bench/results/."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--places", action="store_true", help="train on batches of places")
+    places = parser.parse_args().places
+    job = partial(measure, num_database=314, num_query=280)
+    changed: dict[str, dict[str, object]] = {"changed learning rate": {"finetune.lr": 0.00002}}
+    measured = job(recipe=PLACES, changes=changed) if places else job()
+    found = {"machine": machine(), "whole job": measured}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "berlin_cpu.json").write_text(json.dumps(found, indent=2) + "\n")
+    file = RESULTS / f"berlin_{'places_' if places else ''}cpu.json"
+    file.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 
