@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +66,7 @@ def rerank(
             save_verified(aside[1], NOTHING)
         return
     key = _fingerprint(params, (predictions, database_keypoints, query_keypoints, kept))
-    ranked, start = load_retrieval(predictions), time.monotonic()
+    ranked = load_retrieval(predictions)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
     with built_aside(reranked, verified, key=key) as aside:
@@ -76,8 +74,6 @@ def rerank(
             matcher, ranked, points, load_keypoints(query_keypoints),
             top=params.top, rules=params.rules, saved=aside[1].with_name("parts"),
         )  # fmt: skip
-        rate = pairs.inliers.size / (time.monotonic() - start)
-        print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
         save_verified(aside[1], pairs)
         reordered = rerank_candidates(ranked, pairs.inliers, half_inliers=params.half_inliers)
         save_predictions(aside[0], reordered)

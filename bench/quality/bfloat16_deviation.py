@@ -16,12 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vpr.commands.locate.features import PHOTOS_AT_ONCE, describe_photos, extract_photos
+from vpr.commands.locate.features import (
+    PHOTOS_AT_ONCE,
+    describe_photos,
+    extract_photos,
+    load_network,
+)
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import STANDARD_DEPTHS, recall_at
 from vpr.features.model import Model
-from vpr.network.head import load_head
 from vpr.network.initial_model import start_model
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
@@ -34,7 +38,8 @@ def start(weights: Path, photos: Sequence[Path], scale_to: int | None) -> Model:
     some = photos[:: -(-len(photos) // PHOTOS_AT_ONCE)]
     model, _ = load_starting_model(weights, encoder="vgg16", variant=None, split="conv5_1", seed=0)
     device = find_device()
-    blocks = extract_photos(model, some, precision=torch.float32, scale_to=scale_to, device=device)
+    network = load_network(model, precision=torch.float32, scale_to=scale_to, device=device)
+    blocks = extract_photos(network, some)
     clusters = len(model.tensors.get("pool.centroids", range(16)))
     started, origin = start_model(
         model, next(blocks), aggregator="netvlad", num_clusters=clusters, descriptor_dim=None,
@@ -51,9 +56,9 @@ def describe(
     scale_to: int | None,
 ) -> NDArray[np.float32]:
     """Descriptors of photos, with trunk and head in a precision."""
-    device, head = find_device(), load_head(model)
-    blocks = extract_photos(model, photos, precision=precision, scale_to=scale_to, device=device)
-    return np.concatenate([describe_photos(head, block, device) for block in blocks])
+    network = load_network(model, precision=precision, scale_to=scale_to, device=find_device())
+    blocks = extract_photos(network, photos)
+    return np.concatenate([describe_photos(network, block) for block in blocks])
 
 
 def compare(truth: GroundTruth, exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> None:

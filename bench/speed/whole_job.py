@@ -70,6 +70,7 @@ def measure(
         "trunk.precision": "bfloat16", "finetune.epochs": EPOCHS, "finetune.mining": "random",
     } | (recipe or {})  # fmt: skip
     seconds, memory, stages = {}, {}, {}
+    plain = _plain_seconds(num_database, num_query)
     with temporary_clone(cold=True) as clone:
         for name, change in {"cold": {}, **changes}.items():
             set_parameters(clone, settings | change)
@@ -77,7 +78,6 @@ def measure(
                 call(clone, "dvc", "repro", "-q", "data/dvc.yaml:sample")
             seconds[name], peaks, stages[name] = repro(clone)
             memory |= {stage: max(peak, memory.get(stage, 0)) for stage, peak in peaks.items()}
-    plain = _plain_seconds(num_database, num_query)
     return {
         "photos": [num_database, num_query],
         "epochs": EPOCHS,
@@ -140,7 +140,7 @@ def _watch_stages(process: psutil.Process, spans: dict[int, tuple[str, float, fl
 
 
 def _plain_seconds(num_database: int, num_query: int) -> float:
-    network = PlainNetwork(random_model())
+    network = PlainNetwork(random_model().tensors)
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_photos(Path(folder) / "set", num_photos=NUM_PLAIN + 2)
         triplets = list(zip(photos[:-2], photos[1:-1], photos[2:], strict=True))

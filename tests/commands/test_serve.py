@@ -104,7 +104,7 @@ def test_each_photo_gets_the_answer_of_locate_whether_others_ask_or_not(
                                  "matches": expected[0]["matches"][:3]}  # fmt: skip
     metrics = json.loads((finished_pipeline / "metrics/details.json").read_text())
     limit = metrics["accept_threshold_fitted_on_these_queries"]
-    assert raw["threshold"] == {"distance": limit, "min_inliers": None}
+    assert raw["threshold"] == {"distance": limit, "min_inliers": None, "accepts_none": False}
     assert all(value >= 0 for value in raw["timings_ms"].values())
 
 

@@ -19,7 +19,8 @@ from stages.pretrained import pretrained
 from stages.trunk import trunk
 from tests.support.repositories import ROOT, require
 from vpr.commands.locate.cluster_responses import cluster_responses
-from vpr.commands.locate.ranking import rank_photos
+from vpr.commands.locate.features import load_network
+from vpr.commands.locate.ranking import Ranker, rank_photos
 from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model
@@ -169,14 +170,15 @@ def test_stages_carry_the_features_to_descriptors_and_the_pool_trains(model: Pat
 def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     model: Path,
 ) -> None:
-    network = load_model(model / "model" / "model.pt")
+    whole_model = load_model(model / "model" / "model.pt")
+    network = load_network(
+        whole_model, precision=torch.bfloat16, scale_to=None, device=torch.device("cpu")
+    )
     database = load_descriptors(model / "database.npy")
     photos = [model / "images" / "000007.png", model / "images" / "000003.png"]
-    ranked = list(rank_photos(
-        network, photos, database, whitening=None, search=partial(rank_database, database),
-        precision=torch.bfloat16, scale_to=None, verification=None, top=2,
-        with_responses=True,
-    ))  # fmt: skip
+    search = partial(rank_database, database)
+    ranker = Ranker(network, database, None, search, len(database), None)
+    ranked = list(rank_photos(ranker, photos, top=2, with_responses=True))
     assert [int(row.indices[0]) for row in ranked] == [7, 3]
     assert max(float(row.distances[0]) for row in ranked) < 1e-3
     assert ranked[0].responses is not None
@@ -186,7 +188,7 @@ def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     np.testing.assert_allclose(assignment.sum(axis=0), 1, rtol=1e-5)
     assert shares.sum() == pytest.approx(1, abs=1e-3)  # the match is the photo itself
     maps = load_features(model / "features").maps([7])
-    head = load_head(network)
+    head = load_head(whole_model)
     head.num_scales = 1
     whole = cluster_responses(head, maps, database[7])[1]
     np.testing.assert_allclose(whole.reshape(4, 7, 9).sum(axis=0), shares, atol=1e-5)

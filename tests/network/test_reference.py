@@ -16,10 +16,9 @@ from PIL import Image
 from torchvision.models import vgg16
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from vpr.commands.locate.features import describe_photos, extract_photos
+from vpr.commands.locate.features import describe_photos, extract_photos, load_network
 from vpr.encoders.vgg16 import random_weights
 from vpr.features.model import Model
-from vpr.network.head import load_head
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
 from vpr.weights.checkpoints import parse_checkpoint
@@ -102,9 +101,9 @@ def literal(photos: list[Path]) -> np.ndarray:
 
 def ours(state: dict[str, torch.Tensor], photos: list[Path], device: torch.device) -> np.ndarray:
     model = Model("vgg16", None, "conv5_1", state)
-    blocks = extract_photos(model, photos, precision=torch.float32, scale_to=None, device=device)
-    head = load_head(model)
-    return np.concatenate([describe_photos(head, features, device) for features in blocks])
+    network = load_network(model, precision=torch.float32, scale_to=None, device=device)
+    blocks = extract_photos(network, photos)
+    return np.concatenate([describe_photos(network, features) for features in blocks])
 
 
 def assert_same_ranking(found: np.ndarray, expected: np.ndarray, *, top_k: int) -> None:

@@ -23,6 +23,7 @@ from tests.support.repositories import ROOT, change, run
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.places.index import ImageIndex, load_index
 from vpr.retrieval.descriptors import save_descriptors
+from vpr.retrieval.index_files import write_index
 from vpr.runtime import entry
 
 EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
@@ -215,9 +216,11 @@ def test_a_depth_that_cannot_be_is_refused(
 ) -> None:  # fmt: skip
     unit = np.eye(3, dtype=np.float32)
     save_descriptors(Path("d.npy"), iter([unit]), num_images=3)
+    write_index(Path("index"), "exact", unit)
     change(workplace, "top_k: 20", f"top_k: {top_k}")
     before = contents()
-    assert call(search, monkeypatch, database="d.npy", query="d.npy", predictions="p.npz") == 1
+    paths = {"database": "d.npy", "query": "d.npy", "predictions": "p.npz", "index": "index"}
+    assert call(search, monkeypatch, **paths, index_recall="r.json") == 1
     message = capsys.readouterr().err
     assert f"search: error: {words}" in message
     assert "Traceback" not in message

@@ -42,6 +42,11 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
         assert [match["image"] for match in matches] == ranked.indices[row, :3].tolist()
         counts = [len(verified.of(row, match["image"])) for match in matches]
         assert [match["inliers"] for match in matches] == counts
+    # Beyond what the run verified nothing is said of inliers, and the order is the retrieval's.
+    for row, photo in enumerate(locate(pipeline, "--top", "9")):
+        matches = photo["matches"]
+        assert [match["image"] for match in matches[:5]] == ranked.indices[row].tolist()
+        assert ["inliers" in match for match in matches] == [True] * 4 + [False] * 5
     page = (pipeline / "page.html").read_text(encoding="utf-8")
     assert page.count("What verifies the matches") == len(found) == 8
 

@@ -317,6 +317,10 @@ def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     expected = (places[:, 0] * [170, 130] + [20, 10]) / [200, 150]
     assert np.abs(places[:, 1] - expected).max() < 0.02
     assert pairs.of(0, 99).shape == (0, 2, 2)
+    assert pairs.inliers_of(0, 2) == len(places) and pairs.inliers_of(2, 0) == 0
+    assert pairs.inliers_of(0, 99) is None  # was not looked at, which is not "no inliers"
+    with pytest.raises(ValueError, match=r"pairs of 3 queries, images for 1"):
+        pairs.count(np.array([2]))
     run_stages("none", 4, "r.npz")
     assert load_verified(Path("verified")).of(0, 2).shape == (0, 2, 2)
 

@@ -149,7 +149,8 @@ def test_what_an_index_loses_is_counted_by_hand() -> None:
         ("IVF801,Flat", "k-means of 801 centroids needs at least as many images"),
         ("IVF16,PQ8x12", "k-means of 4096 centroids"), ("IVF16,PQ8x24", "codes of 24 bits"),
         ("HNSW5000", "its links of each image are 5000"), ("IVF16,PQ7x4", "faiss refuses it"),
-        ("IVF16,PQ33x4", "faiss refuses it"), ("PCAR64,IVF16,Flat", "at most 32"),
+        ("IVF16,PQ33x4", "faiss refuses it"), ("PQ8x0", "codes of 0 bits"),
+        ("PCAR64,IVF16,Flat", "at most 32"),
         ("exact ", "expected exact or"), ("IVF16;rm -rf,Flat", "expected exact or"),
     ],
 )  # fmt: skip
@@ -169,11 +170,12 @@ def test_few_rows_for_k_means_are_noted(capfd: pytest.CaptureFixture[str]) -> No
     assert "few for k-means" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("num_rows", [100, 20_000, 1_000_000, 100_000_000])
+@pytest.mark.parametrize("num_rows", [100, 50_000, 200_000, 1_000_000, 100_000_000])
 def test_what_is_recommended_is_an_index_that_can_be_trained(num_rows: int) -> None:
+    assert recommend(1_000_000, 256) == "IVF4096,PQ64x4fs"  # as docs/scale.md has it
     for dim in (64, 100, 7168):
         text = recommend(num_rows, dim)
-        if num_rows == 100:
+        if num_rows <= 50_000:
             assert text == "exact"
         else:
             kind = parse_kind(text, num_rows=num_rows, dim=dim)
@@ -223,6 +225,8 @@ def test_the_stages_store_the_index_and_say_how_good_it_is(home: Path) -> None:
 
 def test_an_index_of_other_rows_or_damaged_is_named(home: Path) -> None:
     run("IVF16,Flat")
+    with pytest.raises(ValueError, match=r"search.index is HNSW32, but this index is IVF16,Flat"):
+        open_search(Path("index"), "HNSW32", DATABASE, effort=Effort(4, 64, 100))
     effort = Effort(4, 64, 100)
     with pytest.raises(
         ValueError, match=r"index.faiss: expected an index of 700 descriptors of 32"

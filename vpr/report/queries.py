@@ -65,7 +65,8 @@ def describe_predictions(
         A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a
         list of at most depth values for each query. `margin` is how much farther the nearest
         other prediction is than the first (below 0 where re-ranking put it before a nearer one),
-        None at depth 1. `inliers` is there if predictions were verified.
+        None at depth 1. `inliers` is there if predictions were verified, None of
+        those that were not.
 
     Raises:
         ValueError: If the inputs disagree on the number of queries.
@@ -88,7 +89,10 @@ def describe_predictions(
         "margin": _margins(predictions.distances),
     }
     if verified.candidates.size:
-        columns["inliers"] = np.stack([verified.count(images) for images in shown.T], 1).tolist()
+        columns["inliers"] = [
+            [verified.inliers_of(query, image) for image in images]
+            for query, images in enumerate(shown.tolist())
+        ]
     return columns
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -75,9 +77,12 @@ def verify_candidates(
         ask(query.of(done + number), images, database) for number, images in enumerate(candidates)
     )
     found = ordered_map(make_verifier, (matcher, rules), asked, threads=1)
+    start = time.monotonic()
     for some in _batched(track(found, total=len(candidates), title="verified queries")):
         save_part(saved / f"{len(parts):06d}.npz", concatenate_pairs(some))
         parts.append(concatenate_pairs(some))
+    rate = candidates.size / (time.monotonic() - start)  # of those that were left
+    print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
     return concatenate_pairs(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,19 @@ class VerifiedPairs:
         """
         if not self.candidates.size or image not in self.candidates[query]:
             return np.empty((0, 2, 2))
-        column = self.candidates[query].tolist().index(image)
-        pair = query * self.candidates.shape[1] + column
-        end = int(self.inliers.ravel()[: pair + 1].sum())
-        return self.places[end - int(self.inliers[query, column]) : end] / WHOLE
+        pair = query * self.candidates.shape[1] + self.candidates[query].tolist().index(image)
+        return self.places[self._starts[pair] : self._starts[pair + 1]] / WHOLE
+
+    def inliers_of(self, query: int, image: int) -> int | None:
+        """Count the inliers of a query and a database image; None if they were not verified."""
+        if not self.candidates.size or image not in self.candidates[query]:
+            return None
+        return int(self.inliers[query][self.candidates[query] == image][0])
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """First place of each pair, and the end."""
+        return np.concatenate([[0], np.cumsum(self.inliers.ravel())])
 
     def count(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
         """Count the inliers of each query and one database image.
@@ -55,7 +65,15 @@ class VerifiedPairs:
 
         Returns:
             Shape (num_queries,); 0 of a pair that was not verified.
+
+        Raises:
+            ValueError: If there are more or fewer queries.
         """
+        if len(images) != len(self.candidates):
+            raise ValueError(
+                f"verified pairs of {len(self.candidates)} queries, images for {len(images)}: they "
+                "come from different runs"
+            )
         found: NDArray[np.int64] = ((self.candidates == images[:, None]) * self.inliers).sum(axis=1)
         return found
 

@@ -60,6 +60,11 @@ def open_search(
     Raises:
         ValueError: If the index is damaged, or of another database.
     """
+    built = (folder / KIND).read_text(encoding="utf-8").strip()
+    if built != text:
+        raise ValueError(
+            f"{folder}: search.index is {text}, but this index is {built}: run `dvc repro index`"
+        )
     if text == EXACT:
         return partial(rank_shards, database)
     index = _read_index(folder / INDEX, *database.shape)

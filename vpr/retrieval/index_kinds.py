@@ -14,7 +14,7 @@ FORM = re.compile(
 )
 GRAMMAR = "[OPQ16, | PCAR64,][IVF1024, | IVF65536_HNSW32, | HNSW32,][Flat | SQ8 | PQ32 | PQ64x4fs]"
 FEWEST_ROWS = 39  # for each centroid, of faiss's k-means: below it warns
-EXACT_UP_TO = 10_000  # images; see docs/scale.md
+EXACT_UP_TO = 100_000  # images; see docs/scale.md
 IN_MEMORY_UP_TO = 1_000_000  # images whose descriptors an index may hold whole
 COUNTS = {  # what the numbers of a string are
     "turns": "parts that OPQ turns to", "turned": "dimensions that OPQ keeps",
@@ -30,14 +30,10 @@ class Kind(NamedTuple):
 
     Args:
         text: As `search.index` has it.
-        num_lists: Lists of an inverted file; 0 if there is none.
-        is_graph: Whether it is searched along a graph, as HNSW is.
         num_centroids: The most that one k-means of it has; 0 without k-means.
     """
 
     text: str
-    num_lists: int
-    is_graph: bool
     num_centroids: int
 
 
@@ -60,7 +56,7 @@ def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
     numbers = {name: int(found[name]) for name in COUNTS if found[name]}
     lists, parts = numbers.get("lists", 0), numbers.get("parts", 0)
     bits = int(found["bits"] or 8) if parts else 0
-    kind = Kind(text, lists, "links" in numbers, max(lists, 2**bits if parts else 0))
+    kind = Kind(text, max(lists, 2**bits if parts else 0))
     least = {name: 2 if name in ("links", "coarse") else 1 for name in numbers}
     most = {"turned": dim, "reduced": dim, "links": MOST_LINKS, "coarse": MOST_LINKS}
     # faiss does not refuse these numbers: it crashes.
@@ -74,7 +70,7 @@ def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
         (text == "Flat", "this is exact search: set it to exact"),
         (bool(wrong), f"its {' and its '.join(wrong)}"),
         (lists > 0 and not found["codes"], "an IVF says how it stores images, as IVF1024,Flat"),
-        (bits > MOST_BITS, f"codes of {bits} bits: 4 and 8 are usual"),
+        (parts > 0 and not 1 <= bits <= MOST_BITS, f"codes of {bits} bits: 4 and 8 are usual"),
         (kind.num_centroids > num_rows,
          f"k-means of {kind.num_centroids} centroids needs at least as many images"),
     )  # fmt: skip
@@ -100,7 +96,7 @@ def recommend(num_rows: int, dim: int) -> str:
     if num_rows <= EXACT_UP_TO:
         return EXACT
     lists = 2 ** round(math.log2(4 * math.sqrt(num_rows)))
-    if num_rows <= IN_MEMORY_UP_TO or dim % 64:
+    if num_rows < IN_MEMORY_UP_TO or dim % 64:
         return f"IVF{lists},Flat"
     return f"IVF{lists},PQ64x4fs"
 

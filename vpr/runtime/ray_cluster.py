@@ -75,13 +75,14 @@ def map_over_cluster(
     # In a list a worker fetches it once, not for each task.
     work = [ray.put((make, shared, threads, packages, device, expected))]
     task = _work_on.options(max_retries=-1, num_cpus=cpus, num_gpus=num_gpus)
+    needed = {"CPU": cpus, "GPU": float(num_gpus)}
     waiting: deque[Any] = deque()
     for item in items:
         waiting.append(task.remote(work, item))
         if len(waiting) >= TASKS_PER_SLOT * slots:
-            yield _result(waiting.popleft())
+            yield _result(waiting.popleft(), needed)
     while waiting:
-        yield _result(waiting.popleft())
+        yield _result(waiting.popleft(), needed)
 
 
 @ray.remote
@@ -154,12 +155,17 @@ def _computes(node: dict[str, Any]) -> bool:
     return bool(node["Alive"]) and node["Resources"].get("CPU", 0) > 0
 
 
-def _result(task: Any) -> Any:  # noqa: ANN401 - of any work
+def _can_take(node: dict[str, Any], needed: dict[str, float]) -> bool:
+    has = node["Resources"]
+    return _computes(node) and all(has.get(name, 0) >= count for name, count in needed.items())
+
+
+def _result(task: Any, needed: dict[str, float]) -> Any:  # noqa: ANN401 - of any work
     while True:
         try:
             return ray.get(task, timeout=SECONDS_BETWEEN_LOOKS)
         except GetTimeoutError:
-            if not any(map(_computes, _nodes())):
+            if not any(_can_take(node, needed) for node in _nodes()):
                 raise OSError("the Ray cluster has lost its last node that computes") from None
         except RayTaskError as error:
             raise error.cause from None

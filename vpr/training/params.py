@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+OF_BATCHES = ("multi_similarity", "contrastive")  # losses that triplets alone cannot have
+
 
 @dataclass(frozen=True)
 class FinetuneParams:
@@ -49,7 +51,7 @@ class FinetuneParams:
                 f"patience = {self.patience} needs a validation_fraction above 0, whose recall it "
                 "waits for: set one, or patience to null"
             )
-        if self.batch == "triplets" and self.loss != "triplet":
+        if self.batch == "triplets" and self.loss in OF_BATCHES:
             raise ValueError(
                 f"loss = {self.loss} compares all images of a batch: set batch to places with it, "
                 "or loss to triplet"

@@ -65,5 +65,6 @@ def load_ranker(whitened: NDArray[np.float32]) -> Ranker:
     )  # fmt: skip
     return Ranker(
         network, load_descriptors(DESCRIPTORS), find_whitening(load_state(WHITENING)),
-        open_search(INDEX, search.index, whitened, effort=search.effort), load_verification(),
+        open_search(INDEX, search.index, whitened, effort=search.effort), search.top_k,
+        load_verification(),
     )  # fmt: skip

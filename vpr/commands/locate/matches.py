@@ -163,7 +163,9 @@ def locate_ranked(
             _match(rank, places, image, distance, inliers[rank - 1] if inliers else None, number)
             for rank, (image, distance) in enumerate(rows, start=1)
         ]
-        accepted = places.threshold.accepts(float(one.distances[0]), inliers[0] if inliers else 0)
+        accepted = places.threshold.accepts(
+            float(one.distances[0]), (inliers[0] if inliers else 0) or 0
+        )
         located.append(Located(str(photo), accepted, matches))
     return located
 

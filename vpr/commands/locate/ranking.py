@@ -37,11 +37,11 @@ class Ranked:
     responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None
 
     @property
-    def inliers(self) -> list[int] | None:
-        """Inliers of each image; None where the run does not re-rank."""
+    def inliers(self) -> list[int | None] | None:
+        """Inliers of each image, None of one that was not verified; None without re-ranking."""
         if self.verified is None:
             return None
-        return [len(self.verified.of(0, image)) for image in self.indices.tolist()]
+        return [self.verified.inliers_of(0, image) for image in self.indices.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,7 @@ class Ranker:
         database: Descriptors of the database, by this model, shape (num_database, K * C).
         whitening: Whitening that the search is done in; None if it is off.
         search: Ranks the whitened database, or the database itself.
+        top_k: Images that the run keeps for each of its queries; of these it verifies the first.
         verification: What re-ranks photos; None: nothing does.
     """
 
@@ -60,6 +61,7 @@ class Ranker:
     database: NDArray[np.float32]
     whitening: Whitening | None
     search: Search
+    top_k: int
     verification: Verification | None
 
     def describe(self, features: LocalFeatures) -> NDArray[np.float32]:
@@ -95,12 +97,14 @@ def rank_photos(
     head, database = ranker.network.head, ranker.database
     for features in extract_photos(ranker.network, photos):
         described = ranker.describe(features)
-        depth = top if verification is None else max(top, verification.params.top)
-        ranked = ranker.search(described, top_k=min(depth, len(database)))
+        depth = min(max(top, ranker.top_k), len(database))  # the run's candidates, and all wanted
+        ranked = ranker.search(described, top_k=depth)
         for number, (images, far) in enumerate(zip(*ranked, strict=True)):
             verified, responses = None, None
             if verification is not None:
-                order, verified = verification.rerank(next(files), images, far)
+                order, verified = verification.rerank(
+                    next(files), images, far, num_ranked=ranker.top_k
+                )
                 images, far = order.indices[0], order.distances[0]
             if with_responses and isinstance(head.pool, NetVLAD):
                 maps = features.maps([number]).to(ranker.network.device)

@@ -31,7 +31,7 @@ class Verification:
         matcher: Finds points and matches.
         database: Keypoints of the database that are kept.
         points: How points of a photo are found.
-        params: Of the order.
+        params: How matches are verified and candidates ordered.
     """
 
     matcher: Matcher
@@ -40,7 +40,12 @@ class Verification:
     params: RerankParams
 
     def rerank(
-        self, photo: Path, indices: NDArray[np.int64], distances: NDArray[np.float32]
+        self,
+        photo: Path,
+        indices: NDArray[np.int64],
+        distances: NDArray[np.float32],
+        *,
+        num_ranked: int,
     ) -> tuple[Predictions, VerifiedPairs]:
         """Order the ranking of one photo as the stage rerank would.
 
@@ -48,13 +53,15 @@ class Verification:
             photo: The file.
             indices: Database indices, best first, shape (depth,).
             distances: Of the descriptors, same shape.
+            num_ranked: Images that the run ranks for a query, of which it verifies the first.
 
         Returns:
             The ranking, of one query, and its verified pairs.
         """
         pixels = read_image(photo, scale_to=self.points.max_side_px)
         query = self.matcher.detect(pixels, max_keypoints=self.points.max_keypoints)
-        asked = ask(query, indices[: self.params.top], self.database)
+        candidates = indices[: min(self.params.top, num_ranked)]
+        asked = ask(query, candidates, self.database)
         pairs = verify_query(self.matcher, asked, self.params.rules)
         ranked = Predictions(indices[None], distances[None], len(self.database.sizes))
         half = self.params.half_inliers

@@ -18,12 +18,14 @@ class ThresholdAnswer:
     """What a first match must reach to be accepted.
 
     Args:
-        distance: The largest; null if any is accepted.
+        distance: The largest; null if any is accepted, or none.
         min_inliers: The fewest, where inliers decide; else null.
+        accepts_none: Whether nothing is accepted, as no limit was precise enough.
     """
 
     distance: float | None
     min_inliers: int | None
+    accepts_none: bool
 
 
 @dataclass(frozen=True)

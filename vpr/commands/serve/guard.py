@@ -60,7 +60,8 @@ class Guard:
         if self.hosts is not None and _without_port(host) not in self.hosts:
             names = ", ".join(self.hosts)
             return Refusal(421, f"this service is asked as one of {names} only.")
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        is_link = headers.get("sec-fetch-mode") == "navigate" and path in OPEN  # to the page itself
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_link:
             return Refusal(403, "pages of other addresses may not ask this service.")
         if self.token is None or path in OPEN or path.startswith(OPEN_FOLDER):
             return None

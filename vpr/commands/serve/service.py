@@ -21,6 +21,7 @@ from vpr.commands.serve.photos.decoding import Decoders, Picture
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.together import Task, Together
+from vpr.evaluation.acceptance import NONE
 
 LOG = logging.getLogger("uvicorn.error")
 RETRY_AFTER = 1  # second, in which a full queue has been worked off
@@ -75,7 +76,7 @@ class Service:
             try:
                 self.run = await asyncio.to_thread(load_run)
                 LOG.info("Answering from the run that was loaded now")
-            except (ValueError, OSError) as error:
+            except Exception as error:  # of whatever kind: the service goes on
                 LOG.error("Answering from the run as before: %s", error)
 
     async def locate(
@@ -134,5 +135,12 @@ class Service:
 
 def _threshold(run: Run) -> dict[str, float | int | None]:
     threshold = run.places.threshold
-    distance = threshold.distance if math.isfinite(threshold.distance) else None
-    return {"distance": distance, "min_inliers": threshold.min_inliers}
+    by_distance = threshold.min_inliers is None and math.isfinite(threshold.distance)
+    limits: dict[str, float | int | None] = {
+        "distance": threshold.distance if by_distance else None,
+        "min_inliers": threshold.min_inliers,
+    }
+    accepts_none = any(limit == NONE for limit in limits.values())
+    if accepts_none:  # no limit was precise enough; -1 would mean nothing to those who ask
+        limits = dict.fromkeys(limits)
+    return limits | {"accepts_none": accepts_none}

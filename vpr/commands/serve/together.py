@@ -74,11 +74,14 @@ class Together:
             if len(tasks) == 1:
                 return [_alone(tasks[0])]
             kind = (tasks[0].scaled_px, tasks[0].top, len(tasks))
-            if self.alike.get(kind):
-                return _at_once(tasks)
+            at_once = _at_once(tasks) if self.alike.get(kind) else None
+            if at_once is not None:
+                return at_once
             alone = [_alone(task) for task in tasks]
             if kind not in self.alike and not any(isinstance(one, Exception) for one in alone):
-                self._remember(kind, _are_same(alone, _at_once(tasks)))
+                at_once = _at_once(tasks)
+                if at_once is not None:
+                    self._remember(kind, _are_same(alone, at_once))
             return alone
 
     def _remember(self, kind: object, same: bool) -> None:
@@ -87,9 +90,13 @@ class Together:
         self.alike[kind] = same
 
 
-def _at_once(tasks: Sequence[Task]) -> list[list[Ranked] | Exception]:
+def _at_once(tasks: Sequence[Task]) -> list[list[Ranked] | Exception] | None:
+    """Rank the photos of all tasks as one batch; None if one of them makes that fail."""
     photos = [photo for task in tasks for photo in task.photos]
-    return [[one] for one in tasks[0].run.rank(photos, tasks[0].top)]
+    try:
+        return [[one] for one in tasks[0].run.rank(photos, tasks[0].top)]
+    except ValueError:  # alone each gets its own answer
+        return None
 
 
 def _alone(task: Task) -> list[Ranked] | Exception:

@@ -26,7 +26,7 @@ function card(query, place) {
   const matches = element("div", { className: "matches" });
   const figures = REPORT.top.index[query].map((_, rank) => {
     const figure = predictionFigure(query, rank);
-    if (REPORT.top.inliers) figure.append(matchesButton(query, rank, matches));
+    if (REPORT.top.inliers && REPORT.top.inliers[query][rank] !== null) figure.append(matchesButton(query, rank, matches));
     return figure;
   });
   const link = element("a", { href: `map.html#query=${query}`, className: "small" }, "on the map");

@@ -55,7 +55,8 @@ function drawMatch(pen, left, right, [x, y, X, Y]) {
 // A button that shows the matches of a prediction in a place of the card, or takes them away.
 function matchesButton(query, rank, place) {
   const count = REPORT.top.inliers[query][rank];
-  const button = element("button", { type: "button", className: "small", disabled: count === 0 }, `${count} inliers`);
+  const words = `${count} inlier${count === 1 ? "" : "s"}`;
+  const button = element("button", { type: "button", className: "small", disabled: count === 0 }, words);
   button.setAttribute("aria-expanded", "false");
   button.addEventListener("click", async () => {
     const open = button.getAttribute("aria-expanded") === "true";
@@ -63,7 +64,12 @@ function matchesButton(query, rank, place) {
     place.replaceChildren();
     if (open) return;
     button.setAttribute("aria-expanded", "true");
-    const drawn = await drawMatches(query, rank);
+    let drawn;
+    try {
+      drawn = await drawMatches(query, rank);
+    } catch {
+      drawn = element("p", {}, "The matches cannot be drawn: a file of the report is missing.");
+    }
     if (button.getAttribute("aria-expanded") === "true") place.replaceChildren(drawn);
   });
   return button;

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,8 +110,15 @@ class Decoders:
         Raises:
             Refusal: If it is no image, too large, or takes too long.
         """
-        decoder, answer = await self.idle.get(), b""
-        source, target = MemoryFile(content), MemoryFile()
+        decoder = await self.idle.get()
+        try:
+            with closing(MemoryFile(content)) as source:
+                return await self._decode(decoder, source, name)
+        finally:
+            self.idle.put_nowait(decoder)
+
+    async def _decode(self, decoder: Decoder, source: MemoryFile, name: str) -> Picture:
+        target, answer = MemoryFile(), b""
         try:
             async with asyncio.timeout(self.limits.seconds):
                 answer = await decoder.decode(source, target)
@@ -123,10 +131,8 @@ class Decoders:
             target.close()
             raise
         finally:
-            source.close()
             if not answer:  # it died, or would answer this photo when it is asked for the next
                 decoder.restart()
-            self.idle.put_nowait(decoder)
 
 
 def _picture(answer: dict[str, Any], target: MemoryFile, name: str) -> Picture:

@@ -16,8 +16,12 @@ class MemoryFile:
     def __init__(self, content: bytes = b"") -> None:
         """Make the file."""
         self.number = os.memfd_create("photo")
-        with open(self.number, "wb", closefd=False) as file:
-            file.write(content)
+        try:
+            with open(self.number, "wb", closefd=False) as file:
+                file.write(content)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def path(self) -> Path:

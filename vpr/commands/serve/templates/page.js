@@ -69,6 +69,7 @@ function placeOf(match) {
 }
 
 function reasonOf(first, threshold) {
+  if (threshold.accepts_none) return words("by_none");
   if (threshold.min_inliers !== null) {
     return words("by_inliers", { limit: threshold.min_inliers, inliers: first.inliers ?? 0 });
   }
