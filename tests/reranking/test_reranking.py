@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -351,6 +352,21 @@ def test_a_killed_run_resumes_after_the_queries_that_were_verified(
     assert len(asked) == 6 + 2 * 4  # the second and the third query, four candidates each
     np.testing.assert_array_equal(again.indices, straight.indices)
     assert {file.name: file.read_bytes() for file in Path("verified").iterdir()} == files
+
+
+def test_torch_computes_on_one_thread_while_pairs_are_verified(
+    street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, before = set(), torch.get_num_threads()
+    verify = Sift.verify
+
+    def noted(self: Sift, *points: object) -> NDArray[np.int64]:
+        seen.add(torch.get_num_threads())
+        return verify(self, *points)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Sift, "verify", noted)
+    run_stages("sift", 4, "r.npz")
+    assert seen == {1} and torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -108,10 +109,25 @@ def make_verifier(
     def verify_all(queries: Iterable[Asked]) -> Iterator[VerifiedPairs]:
         # Queries on all cores, each sum on one thread: its order, and so the bits, stay the same.
         cores = os.cpu_count() or 1
-        with threadpool_limits(1):
+        with threadpool_limits(1), _one_thread_of_torch():
             yield from map_ahead(verify, queries, threads=cores, ahead=2 * cores)
 
     return verify_all
+
+
+@contextmanager
+def _one_thread_of_torch() -> Iterator[None]:
+    """Let torch compute on one thread, in whichever thread it is asked; if a matcher uses it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def verify_query(matcher: Matcher, asked: Asked, rules: Rules) -> VerifiedPairs:
