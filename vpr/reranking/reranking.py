@@ -80,8 +80,9 @@ def verify_candidates(
     found = ordered_map(make_verifier, (matcher, rules), asked, threads=1)
     start = time.monotonic()
     for some in _batched(track(found, total=len(candidates), title="verified queries")):
-        save_part(saved / f"{len(parts):06d}.npz", concatenate_pairs(some))
-        parts.append(concatenate_pairs(some))
+        part = concatenate_pairs(some)
+        save_part(saved / f"{len(parts):06d}.npz", part)
+        parts.append(part)
     rate = candidates.size / (time.monotonic() - start)  # of those that were left
     print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
     return concatenate_pairs(parts)
