@@ -250,7 +250,7 @@ def test_the_disk_that_a_run_fills_is_added_up(
     Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
     given = {
         "maker": make_encoder(), "split": "conv5_1",
-        "precision": torch.bfloat16, "scale_to": None,
+        "precision": torch.bfloat16, "scale_to": None, "store": "all",
     }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
     # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.
@@ -259,6 +259,15 @@ def test_the_disk_that_a_run_fills_is_added_up(
     ).words
     total = 2 * (2 * 14_714_688 * 4 + 20 * 10 * 512 * 2 + 2 * 100_000 * 512 * 4)
     assert f"writes about {total / 1e9:.2f} GB" in words
+    # Of twelve images, 134 MB of features each, those of one on each side are stored, or none.
+    large = given | {"precision": torch.float32, "scale_to": (2048, 8192)}
+    for store, count in (("all", 12), (1, 2), (0, 0)):
+        photos = [tmp_path / "a.png"] * 12
+        words = check_disk(
+            photos, **(large | {"store": store}), descriptor_width=lambda dim: dim
+        ).words
+        total = 2 * (2 * 14_714_688 * 4 + count * 128 * 512 * 512 * 4 + 12 * 2 * 512 * 4)
+        assert f"writes about {total / 1e9:.2f} GB" in words
     usage = shutil.disk_usage(tmp_path)._replace(free=total // 2)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: usage)
     small = check_disk([tmp_path / "a.png"], **given, descriptor_width=lambda dim: 100_000 * dim)

@@ -64,6 +64,11 @@ def encoded_image(photo: Photo) -> EncodedImage:
     return photo if isinstance(photo, EncodedImage) else EncodedImage(photo, photo.read_bytes())
 
 
+def count_bytes(photo: Photo) -> int:
+    """Count the bytes of an image file, without reading it."""
+    return len(photo.content) if isinstance(photo, EncodedImage) else photo.stat().st_size
+
+
 def path_of(photo: Photo) -> Path:
     """Give the path of an image file, also of one that lies elsewhere."""
     return photo.path if isinstance(photo, EncodedImage) else photo

@@ -17,14 +17,22 @@ class Member(NamedTuple):
     """Where a file lies in a shard.
 
     Args:
-        shard: The tar file.
+        stamp: Of the tar file.
         offset: Of its first byte.
         num_bytes: Its size.
     """
 
-    shard: Path
+    stamp: Stamp
     offset: int
     num_bytes: int
+
+    @property
+    def shard(self) -> Path:
+        """The tar file."""
+        return self.stamp[0]
+
+
+_KNOWN: dict[Path, dict[str, Member]] = {}  # the members of each data set's folder
 
 
 def read_member(root: Path, name: str) -> EncodedImage | None:
@@ -43,11 +51,11 @@ def read_member(root: Path, name: str) -> EncodedImage | None:
     Raises:
         ValueError: If a shard is damaged or compressed, or two hold the same name.
     """
-    stamps = [
-        (shard, shard.stat().st_mtime_ns, shard.stat().st_size)
-        for shard in sorted(root.rglob("*.tar"))
-    ]
-    found = _members(root, tuple(stamps)).get(_plain(PurePosixPath(name)))
+    plain = _plain(PurePosixPath(name))
+    found = _KNOWN.get(root, {}).get(plain)
+    if found is None or _stamp(found.shard) != found.stamp:  # perhaps in a new or changed shard
+        _KNOWN[root] = _members(root, tuple(map(_stamp, sorted(root.rglob("*.tar")))))
+        found = _KNOWN[root].get(plain)
     if found is None:
         return None
     with found.shard.open("rb") as file:
@@ -55,10 +63,19 @@ def read_member(root: Path, name: str) -> EncodedImage | None:
         return EncodedImage(root / name, file.read(found.num_bytes))
 
 
+def _stamp(shard: Path) -> Stamp | None:
+    try:
+        found = shard.stat()
+    except FileNotFoundError:
+        return None
+    return shard, found.st_mtime_ns, found.st_size
+
+
 @lru_cache(maxsize=4)
-def _members(root: Path, stamps: tuple[Stamp, ...]) -> dict[str, Member]:
+def _members(root: Path, stamps: tuple[Stamp | None, ...]) -> dict[str, Member]:
     found: dict[str, Member] = {}
-    for shard, _, _ in stamps:
+    for stamp in filter(None, stamps):
+        shard = stamp[0]
         beside = PurePosixPath(shard.parent.relative_to(root).as_posix())
         try:
             with tarfile.open(shard, "r:") as archive:
@@ -72,7 +89,7 @@ def _members(root: Path, stamps: tuple[Stamp, ...]) -> dict[str, Member]:
             name = _plain(beside / member.name)
             if name in found:
                 raise ValueError(f"{name!r} lies in {found[name].shard} and in {shard}")
-            found[name] = Member(shard, member.offset_data, member.size)
+            found[name] = Member(stamp, member.offset_data, member.size)
     return found
 
 

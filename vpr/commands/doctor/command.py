@@ -174,7 +174,7 @@ def _check_set() -> Iterator[Finding]:
             check_disk, maker=load_encoder(trunk.encoder, trunk.model),
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
-            scale_to=trunk.scale_to,
+            scale_to=trunk.scale_to, store=trunk.store,
             descriptor_width=partial(
                 descriptor_width, tuned.aggregator,
                 num_clusters=tuned.num_clusters, out_dim=tuned.descriptor_dim,

@@ -6,13 +6,14 @@ import math
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 import faiss
 import torch
 
 from vpr.commands.doctor.finding import Finding
 from vpr.features.encoder import Encoder, count_channels, tensor_shapes
-from vpr.places.images import Photo, encoded_image, read_size
+from vpr.places.images import Photo, count_bytes, read_size
 from vpr.places.pixels import ScaleTo
 
 FLOAT_BYTES = 4
@@ -43,6 +44,7 @@ def check_disk(
     split: str,
     precision: torch.dtype,
     scale_to: ScaleTo,
+    store: Literal["all"] | int,
     descriptor_width: Callable[[int], int],
 ) -> Finding:
     """Check whether the disk holds what a run from nothing writes, and DVC's copy of it.
@@ -53,14 +55,18 @@ def check_disk(
         split: Its first layer that trains.
         precision: Type of the stored features.
         scale_to: Size that images are scaled to, as `read_image` takes it.
+        store: Images of each side whose features are stored, as `trunk.store` has it.
         descriptor_width: Computes the values of a descriptor from the channels of features.
     """
     dim = NUM_WRITTEN["descriptors"] * descriptor_width(count_channels(maker))
     num_values = sum(map(math.prod, tensor_shapes(maker).values()))
     num_bytes = NUM_WRITTEN["networks"] * FLOAT_BYTES * num_values
-    for photo in map(encoded_image, photos):
-        features = math.prod(maker.map_shape(split, *read_size(photo, scale_to=scale_to)))
-        num_bytes += len(photo.content) + features * precision.itemsize + dim * FLOAT_BYTES
+    most_stored = math.inf if store == "all" else 2 * store  # of both sides
+    for number, photo in enumerate(photos):
+        num_bytes += count_bytes(photo) + dim * FLOAT_BYTES
+        if number < most_stored:
+            shape = maker.map_shape(split, *read_size(photo, scale_to=scale_to))
+            num_bytes += math.prod(shape) * precision.itemsize
     free = shutil.disk_usage(Path()).free
     words = (
         f"a run from nothing writes about {2 * num_bytes / 1e9:.2f} GB, DVC's copies included; "
