@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import torch
 
-from vpr.runtime.device import has_fast_bfloat16
+from vpr.runtime.device import find_device, has_fast_bfloat16
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
@@ -76,12 +76,14 @@ def _note_memory(process: psutil.Process, seen: dict[str, int]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, threads, memory, versions."""
+    """What the figures depend on: processor, threads, memory, GPU, versions."""
+    has_gpu = find_device().type == "cuda"
     return {
         "processor": str(torch.cpu.get_capabilities().get("cpu_name", platform.processor())),
         "threads": torch.get_num_threads(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "fast_bfloat16": has_fast_bfloat16(),
+        "gpu": torch.cuda.get_device_name() if has_gpu else "none",
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -62,18 +62,20 @@ def read_plain(photo: Path) -> Tensor:
 def describe_plain(network: PlainNetwork, photos: Sequence[Path]) -> list[np.ndarray]:
     """Descriptors of photos, one after another."""
     network.eval()
+    device = next(network.parameters()).device
     with torch.no_grad():
-        return [network(read_plain(photo)).numpy()[0] for photo in photos]
+        return [network(read_plain(photo).to(device)).cpu().numpy()[0] for photo in photos]
 
 
 def train_plain(network: PlainNetwork, triplets: Sequence[tuple[Path, Path, Path]]) -> None:
     """Train on triplets, one after another; a step for eight, as in the challenge."""
     network.train()
+    device = next(network.parameters()).device
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=0.001)
     criterion = nn.TripletMarginLoss(margin=0.1**0.5)
     for number, triplet in enumerate(triplets, start=1):
-        rows = network(torch.cat([read_plain(photo) for photo in triplet]))
+        rows = network(torch.cat([read_plain(photo) for photo in triplet]).to(device))
         criterion(*rows[:, None]).backward()
         if number % 8 == 0:
             optimizer.step()

@@ -26,6 +26,7 @@ from bench.shared.measuring import interleaved, machine, watch_memory
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, train_plain
 from bench.shared.trials import CHALLENGE, call, set_parameters, temporary_clone
+from vpr.runtime.device import find_device
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 EPOCHS = 5
@@ -140,7 +141,7 @@ def _watch_stages(process: psutil.Process, spans: dict[int, tuple[str, float, fl
 
 
 def _plain_seconds(num_database: int, num_query: int) -> float:
-    network = PlainNetwork(random_model().tensors)
+    network = PlainNetwork(random_model().tensors).to(find_device())
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_photos(Path(folder) / "set", num_photos=NUM_PLAIN + 2)
         triplets = list(zip(photos[:-2], photos[1:-1], photos[2:], strict=True))
@@ -166,7 +167,7 @@ def main() -> None:
     measured = job(recipe=PLACES, changes=changed) if places else job()
     found = {"machine": machine(), "whole job": measured}
     RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"berlin_{'places_' if places else ''}cpu.json"
+    file = RESULTS / f"berlin_{'places_' if places else ''}{find_device().type}.json"
     file.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
