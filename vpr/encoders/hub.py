@@ -286,7 +286,7 @@ def _load(variant: str) -> nn.Module:
         raise ValueError(
             f"trunk.model = {variant}: expected a torch.nn.Module, found {type(network).__name__}"
         )
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).cpu()  # DataParallel and some entries take a GPU
 
 
 def _call(source: Source) -> object:
