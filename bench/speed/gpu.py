@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ PRECISIONS = {
     "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }  # fmt: skip
-SECONDS = 0.5  # of computing for each figure
+SECONDS, STEPS = 0.5, 3  # of computing for each figure, at least
 
 
 def measure(device: torch.device) -> dict[str, Any]:
@@ -66,12 +67,13 @@ def _rate(trunk: Trunk, batch: int, device: torch.device) -> float:
         for _ in range(2):
             trunk(pixels)
         torch.cuda.synchronize(device)
-        start, done = time.perf_counter(), 0
-        while time.perf_counter() - start < SECONDS:
+        taken: list[float] = []
+        while sum(taken) < SECONDS or len(taken) < STEPS:
+            start = time.perf_counter()
             trunk(pixels)
             torch.cuda.synchronize(device)
-            done += batch
-    return done / (time.perf_counter() - start)
+            taken.append(time.perf_counter() - start)
+    return batch / statistics.median(taken)
 
 
 def _decoding_rate() -> float:
