@@ -12,9 +12,10 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
+from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.matcher import Geometry, Rules, load_matcher
-from vpr.reranking.reranking import rerank_candidates, verify_candidates
+from vpr.reranking.reranking import rerank_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval, save_predictions

@@ -29,10 +29,11 @@ from stages.rerank import RerankParams
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.places.images import list_images, read_image
 from vpr.places.positives import load_positives
+from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.detection import detect_keypoints
 from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.reranking.matcher import Matcher, load_matcher
-from vpr.reranking.reranking import rerank_candidates, verify_candidates
+from vpr.reranking.reranking import rerank_candidates
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.parameters import load_params
 

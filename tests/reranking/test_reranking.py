@@ -16,11 +16,12 @@ from PIL import Image, ImageFilter
 from stages.keypoints import keypoints
 from stages.rerank import rerank
 from vpr.matchers.sift import Sift, make_matcher, root_sift
-from vpr.reranking import reranking
+from vpr.reranking import candidates
+from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.reranking.matcher import LocalPoints, Rules, load_matcher
 from vpr.reranking.matching import match_mutually
-from vpr.reranking.reranking import rerank_candidates, verify_candidates
+from vpr.reranking.reranking import rerank_candidates
 from vpr.reranking.verification import find_inliers
 from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
@@ -329,7 +330,7 @@ def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
 def test_a_killed_run_resumes_after_the_queries_that_were_verified(
     street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reranking, "QUERIES_A_PART", 1)
+    monkeypatch.setattr(candidates, "QUERIES_A_PART", 1)
     straight = run_stages("sift", 4, "r.npz")
     files = {file.name: file.read_bytes() for file in Path("verified").iterdir()}
     shutil.rmtree("verified")

@@ -12,9 +12,10 @@ from stages.keypoints import KeypointsParams
 from stages.rerank import RerankParams
 from vpr.places.images import read_image
 from vpr.repository.locked_run import locked_params
+from vpr.reranking.candidates import ask, verify_query
 from vpr.reranking.keypoints import Keypoints, load_keypoints
 from vpr.reranking.matcher import Matcher, load_matcher
-from vpr.reranking.reranking import ask, rerank_candidates, verify_query
+from vpr.reranking.reranking import rerank_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
