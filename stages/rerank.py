@@ -1,24 +1,21 @@
-"""Stage rerank: the first predictions of each query, verified by geometry."""
+"""Stage rerank: the first predictions of each query, ordered by their inliers too."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from vpr.runtime.entry import run_stage
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import Geometry, Rules, load_matcher
 from vpr.reranking.reranking import rerank_candidates
-from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verified_pairs import NOTHING, save_verified
-from vpr.retrieval.predictions import load_retrieval, save_predictions
+from vpr.reranking.verified_pairs import load_verified
+from vpr.retrieval.predictions import Predictions, load_retrieval, save_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -29,63 +26,40 @@ class RerankParams:
 
     method: str
     top: Annotated[int, Field(ge=1)]
-    ratio: Annotated[float, Field(gt=0, le=1)] | None
-    geometry: Geometry
-    tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-    @property
-    def rules(self) -> Rules:
-        """What a match is."""
-        return Rules(self.ratio, self.geometry, self.tolerance_px)
 
-
-def rerank(
-    *,
-    predictions: Path,
-    database_keypoints: Path,
-    query_keypoints: Path,
-    kept: Path,
-    reranked: Path,
-    verified: Path,
-) -> None:
-    """Order the first predictions of each query by the inliers that a matcher finds.
+def rerank(*, predictions: Path, verified: Path, reranked: Path) -> None:
+    """Order the first predictions of each query by their similarity and their inliers.
 
     Args:
         predictions: The retrieval.
-        database_keypoints: Folder of the database's keypoints.
-        query_keypoints: Folder of the queries' keypoints.
-        kept: Which keypoints of the database are looked at.
+        verified: Folder of the matches that are inliers; of no query with method none.
         reranked: The ranking to write; with method none a copy of the retrieval.
-        verified: Folder of the matches that are inliers, to write; with method none of no query.
     """
     params = load_params("rerank", RerankParams)
-    matcher = load_matcher(params.method)
-    if matcher is None:
-        with built_aside(reranked, verified) as aside:
-            shutil.copyfile(predictions, aside[0])
-            save_verified(aside[1], NOTHING)
-        return
-    key = _fingerprint(params, (predictions, database_keypoints, query_keypoints, kept))
-    ranked = load_retrieval(predictions)
-    points = load_keypoints(database_keypoints)
-    points = points.only(load_kept(kept, num_keypoints=len(points.points)))
-    with built_aside(reranked, verified, key=key) as aside:
-        pairs = verify_candidates(
-            matcher, ranked, points, load_keypoints(query_keypoints),
-            top=params.top, rules=params.rules, saved=aside[1].with_name("parts"),
-        )  # fmt: skip
-        save_verified(aside[1], pairs)
-        reordered = rerank_candidates(ranked, pairs.inliers, half_inliers=params.half_inliers)
-        save_predictions(aside[0], reordered)
+    pairs = load_verified(verified)
+    with built_aside(reranked) as (aside,):
+        if not pairs.candidates.size:
+            shutil.copyfile(predictions, aside)
+            return
+        ranked = load_retrieval(predictions)
+        _check_candidates(pairs.candidates, ranked, params.top)
+        inliers = pairs.inliers[:, : params.top]
+        save_predictions(
+            aside, rerank_candidates(ranked, inliers, half_inliers=params.half_inliers)
+        )
 
 
-def _fingerprint(params: RerankParams, inputs: Sequence[Path]) -> str:
-    import torch
-
-    from vpr.runtime.resuming import fingerprint
-
-    return fingerprint(params, inputs=inputs, device=torch.device("cpu"))
+def _check_candidates(candidates: NDArray[np.int64], ranked: Predictions, top: int) -> None:
+    depth = candidates.shape[1]
+    if not np.array_equal(candidates, ranked.indices[:, :depth]):
+        raise ValueError("verified pairs and predictions come from different runs: run `dvc repro`")
+    if min(top, ranked.indices.shape[1]) > depth:
+        raise ValueError(
+            f"rerank.top = {top}: inliers are known of the first {depth} predictions alone: set "
+            f"inliers.top = {top} too, or rerank.top = {depth} or less"
+        )
 
 
 if __name__ == "__main__":

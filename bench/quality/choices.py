@@ -27,7 +27,7 @@ from vpr.reranking.matcher import Rules, load_matcher
 from vpr.reranking.matching import match_mutually
 from vpr.retrieval.predictions import load_predictions
 
-TOP = 20  # candidates, as `rerank.top`
+TOP = 20  # candidates, as `inliers.top`
 SIZES: tuple[tuple[int | None, int], ...] = (
     (None, 16), (None, 32), (None, 64), (320, 16), (320, 32), (320, 64), (256, 64),
 )  # fmt: skip
@@ -91,7 +91,7 @@ class _Unverified:
 
 def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
     """Run the pipeline up to re-ranking by XFeat's points, and count each kind of matches."""
-    run_trial(clone, parameters | RERANKED, target="rerank")
+    run_trial(clone, parameters | RERANKED, target="inliers")
     matcher = load_matcher("xfeat")
     kinds = {
         "F": (matcher, Rules(None, "fundamental", 2.0)),

@@ -24,6 +24,7 @@ from bench.quality.recipes import compare
 from bench.quality.results import data_sets
 from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
+from stages.inliers import InliersParams
 from stages.keypoints import KeypointsParams
 from stages.rerank import RerankParams
 from vpr.evaluation.recall import first_correct_ranks
@@ -62,7 +63,8 @@ def rerank_by(method: str) -> tuple[Ranks, float, float]:
     """
     matcher = load_matcher(method)
     assert matcher is not None
-    params, points = load_params("rerank", RerankParams), load_params("keypoints", KeypointsParams)
+    points = load_params("keypoints", KeypointsParams)
+    params, order = load_params("inliers", InliersParams), load_params("rerank", RerankParams)
     retrieved = load_predictions(Path("data/predictions.npz"))
     with tempfile.TemporaryDirectory() as made:
         start = time.perf_counter()
@@ -76,7 +78,8 @@ def rerank_by(method: str) -> tuple[Ranks, float, float]:
             top=params.top, rules=params.rules, saved=Path(made) / "parts",
         )  # fmt: skip
         done = time.perf_counter()
-    ranked = rerank_candidates(retrieved, pairs.inliers, half_inliers=params.half_inliers)
+    inliers = pairs.inliers[:, : order.top]
+    ranked = rerank_candidates(retrieved, inliers, half_inliers=order.half_inliers)
     image = (found - start) / (len(database.sizes) + len(query.sizes))
     return ranks_of(ranked.indices), image, (done - found) / pairs.inliers.size
 

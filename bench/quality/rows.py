@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.shared.trials import call, set_parameters
 from stages.extract import extract
+from stages.inliers import inliers
 from stages.keypoints import keypoints
 from stages.rerank import rerank
 from stages.search import search
@@ -70,10 +71,14 @@ def _time_query_side(again: Path) -> float:
         index_recall=again / "index_recall.json",
     )  # fmt: skip
     keypoints(images=images, keypoints=again / "keypoints")
-    rerank(
+    inliers(
         predictions=again / "predictions.npz", database_keypoints=data / "keypoints" / "database",
         query_keypoints=again / "keypoints", kept=data / "utility" / "kept.npy",
-        reranked=again / "reranked.npz", verified=again / "verified",
+        verified=again / "verified",
+    )  # fmt: skip
+    rerank(
+        predictions=again / "predictions.npz", verified=again / "verified",
+        reranked=again / "reranked.npz",
     )  # fmt: skip
     sequence(
         predictions=again / "reranked.npz", database_descriptors=whitened["database"],

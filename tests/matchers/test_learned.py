@@ -197,7 +197,7 @@ def test_a_ratio_is_refused_where_there_is_no_ratio_test(
 ) -> None:
     matcher = load("aliked_lightglue")
     points = matcher.detect(views[0], max_keypoints=10)
-    with pytest.raises(ValueError, match=r"rerank\.ratio = 0\.8: LightGlue has no ratio test"):
+    with pytest.raises(ValueError, match=r"inliers\.ratio = 0\.8: LightGlue has no ratio test"):
         matcher.verify(points, points, Rules(0.8, "fundamental", 2.0))
 
 

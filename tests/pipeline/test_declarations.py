@@ -23,7 +23,7 @@ from vpr.runtime.parameters import check_params, read_yaml
 
 TORCH_FREE = (
     "search", "evaluate", "submit", "prepare", "sample", "thumbnails", "report",
-    "keypoints", "utility", "rerank", "sequence",
+    "keypoints", "utility", "inliers", "rerank", "sequence",
 )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_stages_that_open_a_drawer_depend_on_the_file_of_the_parameter() -> None
     heads = {"finetune", "extract_db", "extract_query", "utility"}
     assert opened == {
         "vpr/encoders/${trunk.encoder}.py": {"pretrained", "trunk_db", "trunk_query"} | heads,
-        "vpr/matchers/${rerank.method}.py": {"keypoints_db", "keypoints_query", "rerank"},
+        "vpr/matchers/${rerank.method}.py": {"keypoints_db", "keypoints_query", "inliers"},
     }
 
 

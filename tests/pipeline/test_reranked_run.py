@@ -25,11 +25,11 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     plain = locate(pipeline)
     assert "inliers" not in plain[0]["matches"][0]
     change(pipeline, "method: none", "method: sift")
-    change(pipeline, "  top: 20 # first", "  top: 4 # first")
+    change(pipeline, "  top: 20 # first", "  top: 4 # first")  # of inliers and of rerank
     change(pipeline, "geometry: fundamental #", "geometry: homography #")  # the photos are small
     change(pipeline, "half_inliers: 20.0", "half_inliers: 5.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert "rerank" in ran and "search" not in ran
+    assert {"inliers", "rerank"} <= ran and "search" not in ran
 
     ranked = load_predictions(pipeline / "data/reranked.npz")
     verified = load_verified(pipeline / "data/verified")
@@ -66,6 +66,14 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     assert "accept_threshold_fitted_on_these_queries" not in details
     for photo in locate(pipeline):
         assert photo["accepted"] == (0 <= fewest <= photo["matches"][0]["inliers"])
+
+    change(pipeline, "half_inliers: 5.0", "half_inliers: 1.0")
+    change(pipeline, "  top: 4 # first predictions of each query that are ordered", "  top: 2 #")
+    ran = stages_run(run(pipeline, "dvc", "repro"))
+    assert "rerank" in ran and "inliers" not in ran
+    ranked = load_predictions(pipeline / "data/reranked.npz")
+    for row, photo in enumerate(locate(pipeline)):
+        assert [match["image"] for match in photo["matches"]] == ranked.indices[row].tolist()
 
 
 def test_inliers_are_asked_for_where_none_are_counted(pipeline: Path) -> None:

@@ -1,4 +1,4 @@
-"""Re-ranking: keypoints, matches, inliers and the gate, against what is known without the code."""
+"""Re-ranking: keypoints, matches, inliers and the order, against what is known without the code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from stages.inliers import inliers
 from stages.keypoints import keypoints
 from stages.rerank import rerank
 from vpr.matchers.sift import Sift, make_matcher, root_sift
@@ -218,12 +219,14 @@ PARAMS = """
 keypoints:
   max_side_px: 400
   max_keypoints: 300
-rerank:
-  method: {method}
-  top: {top}
+inliers:
+  top: {verified}
   ratio: null
   geometry: homography
   tolerance_px: 3.0
+rerank:
+  method: {method}
+  top: {top}
   half_inliers: 10.0
 """
 
@@ -247,17 +250,25 @@ def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def set_params(method: str, *, verified: int, top: int) -> None:
+    Path("params.yaml").write_text(PARAMS.format(method=method, verified=verified, top=top))
+
+
 def run_stages(method: str, top: int, out: str) -> Predictions:
-    Path("params.yaml").write_text(PARAMS.format(method=method, top=top))
+    set_params(method, verified=top, top=top)
     for side in ("database", "query"):
         keypoints(images=Path(side), keypoints=Path("keypoints") / side)
     num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
     np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
-    rerank(
+    inliers(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
-        query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), reranked=Path(out),
-        verified=Path("verified"),
+        query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), verified=Path("verified"),
     )  # fmt: skip
+    return order_again(out)
+
+
+def order_again(out: str) -> Predictions:
+    rerank(predictions=Path("found.npz"), verified=Path("verified"), reranked=Path(out))
     return load_predictions(Path(out))
 
 
@@ -274,6 +285,34 @@ def test_the_right_place_comes_first_whatever_colour_and_size_the_photo_has(
 def test_no_candidate_beyond_the_top_is_looked_at(street: Path) -> None:
     ranked = run_stages("sift", 2, "r.npz")
     assert ranked.indices.tolist() == [[0, 3, 2, 1]] * 3
+
+
+@pytest.mark.parametrize("top", [1, 2, 3])
+def test_fewer_of_the_verified_are_ordered_as_if_no_others_were_verified(
+    street: Path, top: int
+) -> None:
+    run_stages("sift", top, "alone.npz")
+    run_stages("sift", 4, "all.npz")
+    set_params("sift", verified=4, top=top)
+    order_again("first.npz")
+    assert Path("first.npz").read_bytes() == Path("alone.npz").read_bytes()
+    assert Path("first.npz").read_bytes() != Path("all.npz").read_bytes() or top == 3
+
+
+def test_more_than_were_verified_are_not_ordered(street: Path) -> None:
+    run_stages("sift", 2, "r.npz")
+    set_params("sift", verified=2, top=3)
+    with pytest.raises(ValueError, match=r"rerank\.top = 3: .*first 2 .*set inliers\.top = 3 too"):
+        order_again("more.npz")
+    assert not Path("more.npz").exists()
+
+
+def test_inliers_of_other_candidates_are_refused(street: Path) -> None:
+    run_stages("sift", 4, "r.npz")
+    found = load_predictions(Path("found.npz"))
+    save_predictions(Path("found.npz"), Predictions(found.indices[:, ::-1], found.distances, 4))
+    with pytest.raises(ValueError, match="verified pairs and predictions come from different runs"):
+        order_again("other.npz")
 
 
 def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None:

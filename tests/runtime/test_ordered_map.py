@@ -45,7 +45,7 @@ def test_threads_work_ahead_by_few_items_and_keep_the_order() -> None:
 
 
 def test_without_an_address_ray_is_not_imported() -> None:
-    modules = ("stages.trunk", "stages.keypoints", "stages.rerank")
+    modules = ("stages.trunk", "stages.keypoints", "stages.inliers")
     code = f"import sys, {', '.join(modules)}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # which `make test` hands down
+AFTER_SEARCH = {"inliers", "rerank", "sequence", "evaluate", "submit", "report"}
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "num_database: 160": "num_database: 12",
     "num_query: 120": "num_query: 8",

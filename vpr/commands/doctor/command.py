@@ -12,6 +12,7 @@ import torch
 import typer
 
 from stages.evaluate import EvaluateParams
+from stages.inliers import InliersParams
 from stages.keypoints import KeypointsParams
 from stages.prepare import PrepareParams
 from stages.pretrained import PretrainedParams
@@ -67,6 +68,7 @@ SECTIONS: dict[str, type] = {
     "search": SearchParams,
     "keypoints": KeypointsParams,
     "utility": UtilityParams,
+    "inliers": InliersParams,
     "rerank": RerankParams,
     "sequence": SequenceParams,
     "evaluate": EvaluateParams,

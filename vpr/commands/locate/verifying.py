@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.inliers import InliersParams
 from stages.keypoints import KeypointsParams
 from stages.rerank import RerankParams
 from vpr.places.images import read_image
@@ -32,13 +33,15 @@ class Verification:
         matcher: Finds points and matches.
         database: Keypoints of the database that are kept.
         points: How points of a photo are found.
-        params: How matches are verified and candidates ordered.
+        params: How many candidates are verified, and how.
+        order: How they are ordered then.
     """
 
     matcher: Matcher
     database: Keypoints
     points: KeypointsParams
-    params: RerankParams
+    params: InliersParams
+    order: RerankParams
 
     def rerank(
         self,
@@ -48,7 +51,7 @@ class Verification:
         *,
         num_ranked: int,
     ) -> tuple[Predictions, VerifiedPairs]:
-        """Order the ranking of one photo as the stage rerank would.
+        """Order the ranking of one photo as the stages inliers and rerank would.
 
         Args:
             photo: The file.
@@ -65,8 +68,8 @@ class Verification:
         asked = ask(query, candidates, self.database)
         pairs = verify_query(self.matcher, asked, self.params.rules)
         ranked = Predictions(indices[None], distances[None], len(self.database.sizes))
-        half = self.params.half_inliers
-        return rerank_candidates(ranked, pairs.inliers, half_inliers=half), pairs
+        inliers, half = pairs.inliers[:, : self.order.top], self.order.half_inliers
+        return rerank_candidates(ranked, inliers, half_inliers=half), pairs
 
 
 def load_verification() -> Verification | None:
@@ -75,8 +78,8 @@ def load_verification() -> Verification | None:
     Raises:
         ValueError: If its keypoints are not there.
     """
-    params = locked_params("rerank", "rerank", RerankParams)
-    matcher = load_matcher(params.method)
+    order = locked_params("rerank", "rerank", RerankParams)
+    matcher = load_matcher(order.method)
     if matcher is None:
         return None
     for needed in (KEYPOINTS, KEPT):
@@ -85,4 +88,5 @@ def load_verification() -> Verification | None:
     database = load_keypoints(KEYPOINTS)
     database = database.only(load_kept(KEPT, num_keypoints=len(database.points)))
     points = locked_params("keypoints_db", "keypoints", KeypointsParams)
-    return Verification(matcher, database, points, params)
+    params = locked_params("inliers", "inliers", InliersParams)
+    return Verification(matcher, database, points, params, order)

@@ -59,7 +59,7 @@ class LightGlueMatcher:
         """
         if rules.ratio is not None:
             raise ValueError(
-                f"rerank.ratio = {rules.ratio:g}: LightGlue has no ratio test: set rerank.ratio: "
+                f"inliers.ratio = {rules.ratio:g}: LightGlue has no ratio test: set inliers.ratio: "
                 "null, or a method without lightglue in its name"
             )
         pairs = self.match(query, database)

@@ -1,0 +1,84 @@
+"""Stage inliers: each query and its first predictions -> their matches that geometry explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from vpr.runtime.entry import run_stage
+
+from pydantic import Field
+
+from vpr.reranking.candidates import verify_candidates
+from vpr.reranking.keypoints import load_keypoints
+from vpr.reranking.matcher import Geometry, Rules, load_matcher
+from vpr.reranking.utility_files import load_kept
+from vpr.reranking.verified_pairs import NOTHING, save_verified
+from vpr.retrieval.predictions import load_retrieval
+from vpr.runtime.artefacts import built_aside
+from vpr.runtime.parameters import load_param, load_params
+
+
+@dataclass(frozen=True)
+class InliersParams:
+    """Parameters of the stage inliers."""
+
+    top: Annotated[int, Field(ge=1)]
+    ratio: Annotated[float, Field(gt=0, le=1)] | None
+    geometry: Geometry
+    tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+    @property
+    def rules(self) -> Rules:
+        """What a match is."""
+        return Rules(self.ratio, self.geometry, self.tolerance_px)
+
+
+def inliers(
+    *,
+    predictions: Path,
+    database_keypoints: Path,
+    query_keypoints: Path,
+    kept: Path,
+    verified: Path,
+) -> None:
+    """Verify each query against its first predictions, if re-ranking will ask for it.
+
+    Args:
+        predictions: The retrieval.
+        database_keypoints: Folder of the database's keypoints.
+        query_keypoints: Folder of the queries' keypoints.
+        kept: Which keypoints of the database are looked at.
+        verified: Folder of the matches that are inliers, to write; with method none of no query.
+    """
+    params = load_params("inliers", InliersParams)
+    method = load_param("rerank.method", str)
+    matcher = load_matcher(method)
+    if matcher is None:
+        with built_aside(verified) as (aside,):
+            save_verified(aside, NOTHING)
+        return
+    key = _fingerprint(params, method, (predictions, database_keypoints, query_keypoints, kept))
+    ranked = load_retrieval(predictions)
+    points = load_keypoints(database_keypoints)
+    points = points.only(load_kept(kept, num_keypoints=len(points.points)))
+    with built_aside(verified, key=key) as (aside,):
+        pairs = verify_candidates(
+            matcher, ranked, points, load_keypoints(query_keypoints),
+            top=params.top, rules=params.rules, saved=aside.with_name("parts"),
+        )  # fmt: skip
+        save_verified(aside, pairs)
+
+
+def _fingerprint(params: InliersParams, method: str, inputs: Sequence[Path]) -> str:
+    import torch
+
+    from vpr.runtime.resuming import fingerprint
+
+    return fingerprint(params, method, inputs=inputs, device=torch.device("cpu"))
+
+
+if __name__ == "__main__":
+    run_stage(inliers)
