@@ -23,6 +23,7 @@ from vpr.reranking.learned.xfeat import XFeat, load_xfeat
 from vpr.reranking.matcher import LocalPoints, Matcher, Rules
 
 RULES = Rules(None, "fundamental", 2.0)
+Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,13 @@ def test_lines_match_as_in_a_plain_loop_even_turned_and_with_samples_dropped(see
         assert match_lines(first, second, ratio=1.0).tolist() == expected
 
 
+def test_lines_of_two_views_match_as_in_a_plain_loop(network: XFeat, views: Views) -> None:
+    first, second = (lines.Lines(network).detect(one, max_keypoints=300) for one in views)
+    expected = list(match_slowly(first, second))
+    assert len(expected) > 20
+    assert match_lines(first, second, ratio=1.0).tolist() == expected
+
+
 def test_a_line_read_from_its_other_end_matches_with_its_ends_swapped() -> None:
     one = draw_lines(0, num_lines=1, num_points=0)
     whole = LocalPoints(np.zeros((SAMPLES, 2), np.float32), np.eye(SAMPLES, DIM + 2), one.size)
@@ -124,8 +132,8 @@ def test_the_edges_of_a_drawn_rectangle_are_found_the_longest_first() -> None:
     np.testing.assert_allclose(edges[1], [0, 0, 60, 60], atol=6)
 
 
-def test_samples_stand_at_equal_distances_from_end_to_end(network: XFeat) -> None:
-    pixels = texture(0)
+def test_samples_stand_at_equal_distances_from_end_to_end(network: XFeat, views: Views) -> None:
+    pixels = views[1]
     found = lines.Lines(network).detect(pixels, max_keypoints=52)
     assert found.points.shape == (50, 2) and found.descriptors.shape == (50, DIM + 2)
     segments = find_segments(pixels)[:10]

