@@ -55,14 +55,12 @@ def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder:
     return load_keypoints(folder)
 
 
-def rerank_by(method: str) -> tuple[Ranks, float, float]:
+def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
     """Re-rank the retrieval of the clone in which this process is.
 
     Returns:
         Rank of the first positive of each query, seconds an image and seconds a pair.
     """
-    matcher = load_matcher(method)
-    assert matcher is not None
     points = load_params("keypoints", KeypointsParams)
     params, order = load_params("inliers", InliersParams), load_params("rerank", RerankParams)
     retrieved = load_predictions(Path("data/predictions.npz"))
@@ -111,7 +109,9 @@ def main() -> None:
                 print(markdown.row([name, "none", f"{(before <= 1).mean():.3f}", *4 * "–"]))
                 found: list[Ranks] = []
                 for method in asked.methods:
-                    ranks, image, pair = rerank_by(method)
+                    matcher = load_matcher(method)
+                    assert matcher is not None
+                    ranks, image, pair = rerank_by(matcher)
                     found.append(ranks)
                     paired = [compare(before, ranks), compare(found[0], ranks)]
                     costs = [f"{image:.3f}", f"{1000 * pair:.1f}"]
