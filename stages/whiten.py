@@ -11,13 +11,10 @@ from vpr.runtime.entry import run_stage
 
 from pydantic import Field
 
-from vpr.features.model import load_model
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
-from vpr.retrieval.whitening import find_whitening, whiten_rows, whitening_state
-from vpr.retrieval.whitening_fit import fit_whitening
+from vpr.retrieval.whitening import Whitening, save_whitening, whiten_rows
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-from vpr.runtime.tensors import save_state
 
 
 @dataclass(frozen=True)
@@ -37,29 +34,41 @@ def whiten(
         database: Descriptors of the database.
         query: Descriptors of the queries; nothing is fitted on them.
         model: State of the whole model, which may bring a whitening.
-        whitening: State to write, `WPCA.0.weight` and `WPCA.0.bias`; empty if off.
+        whitening: The map to write; without a row if off.
         whitened_database: Descriptors to write.
         whitened_query: Descriptors to write.
     """
     dim = load_params("whiten", WhitenParams).dim
-    database_rows, query_rows = load_descriptors(database), load_descriptors(query)
-    found = None
-    if dim:
-        theirs = find_whitening(load_model(model).tensors, dim=dim)
-        found = theirs or fit_whitening(database_rows, dim=dim)
-        source = (
-            "of the weights" if theirs else f"fitted on {len(database_rows)} database descriptors"
-        )
-        print(f"whitening to {dim} dimensions, {source}")
+    found = find_or_fit(database, model, dim=dim) if dim else None
     with built_aside(whitening, whitened_database, whitened_query) as aside:
-        save_state(aside[0], whitening_state(found))
-        for path, source_path, rows in zip(
-            aside[1:], (database, query), (database_rows, query_rows), strict=True
-        ):
+        save_whitening(aside[0], found)
+        for source, path in zip((database, query), aside[1:], strict=True):
             if found is None:
-                shutil.copyfile(source_path, path)
+                shutil.copyfile(source, path)
             else:
+                rows = load_descriptors(source)
                 save_descriptors(path, whiten_rows(rows, found), num_images=len(rows))
+
+
+def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
+    """Find the whitening of the weights, or fit one where they bring none.
+
+    Args:
+        database: Descriptors of the database.
+        model: State of the whole model.
+        dim: Dimensions to keep.
+    """
+    # Here, since torch and scikit-learn take seconds to import, and off nothing needs them.
+    from vpr.features.model import load_model
+    from vpr.retrieval.whitening_fit import fit_whitening
+    from vpr.retrieval.whitening_tensors import find_whitening
+
+    if theirs := find_whitening(load_model(model).tensors, dim=dim):
+        print(f"whitening to {dim} dimensions, of the weights")
+        return theirs
+    rows = load_descriptors(database)
+    print(f"whitening to {dim} dimensions, fitted on {len(rows)} database descriptors")
+    return fit_whitening(rows, dim=dim)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from vpr.__main__ import app
 from vpr.encoders.vgg16 import random_weights
-from vpr.runtime.tensors import save_state
+from vpr.retrieval.whitening import Whitening, save_whitening
 from vpr.weights.checkpoint_files import save_checkpoint
 from vpr.weights.checkpoints import parse_checkpoint
 
@@ -54,14 +55,17 @@ def test_a_form_and_a_file_belong_together(file: Path, extra: list[str]) -> None
 
 
 def test_a_fitted_whitening_goes_along_and_comes_back(file: Path, tmp_path: Path) -> None:
-    fitted = {"WPCA.0.weight": torch.rand(3, 1024, 1, 1), "WPCA.0.bias": torch.rand(3)}
-    save_state(tmp_path / "whitening.pt", fitted)
+    rng = np.random.default_rng(0)
+    fitted = Whitening(*(rng.random(shape, np.float32) for shape in ((3, 1024), 3)))
+    save_whitening(tmp_path / "whitening.npz", fitted)
     out = tmp_path / "with"
-    arguments = ["checkpoint", str(file), "--whitening", str(tmp_path / "whitening.pt")]
+    arguments = ["checkpoint", str(file), "--whitening", str(tmp_path / "whitening.npz")]
     told = CliRunner().invoke(app, [*arguments, "--to", "nanne", str(out)])
     assert "whitening to 3 dimensions" in told.output
     found = parse_checkpoint(out)
     assert found.whitening_dim == 3
-    assert all(torch.equal(found.state[name], tensor) for name, tensor in fitted.items())
-    save_state(tmp_path / "whitening.pt", {})
+    weight, bias = (found.state[f"WPCA.0.{part}"].numpy() for part in ("weight", "bias"))
+    np.testing.assert_array_equal(weight, fitted.weight[:, :, None, None])
+    np.testing.assert_array_equal(bias, fitted.bias)
+    save_whitening(tmp_path / "whitening.npz", None)
     assert "whiten.dim = 0" in str(CliRunner().invoke(app, arguments).exception)

@@ -23,7 +23,7 @@ from vpr.runtime.parameters import check_params, read_yaml
 
 TORCH_FREE = (
     "search", "evaluate", "submit", "prepare", "sample", "thumbnails", "report",
-    "keypoints", "utility", "inliers", "rerank", "sequence",
+    "keypoints", "utility", "inliers", "rerank", "sequence", "whiten",
 )  # fmt: skip
 
 

@@ -11,9 +11,9 @@ import torch
 from stages.whiten import whiten
 from vpr.features.model import Model, save_model
 from vpr.retrieval.descriptors import save_descriptors
-from vpr.retrieval.whitening import find_whitening, whiten_rows, whitening_state
+from vpr.retrieval.whitening import load_whitening, whiten_rows
 from vpr.retrieval.whitening_fit import fit_whitening
-from vpr.runtime.tensors import load_state
+from vpr.retrieval.whitening_tensors import find_whitening, whitening_state
 
 RNG = np.random.default_rng(0)
 
@@ -75,7 +75,7 @@ def test_off_passes_the_descriptors_through(pipeline: Path) -> None:
     for side in ("database", "query"):
         before = (pipeline / f"data/descriptors/{side}.npy").read_bytes()
         assert (pipeline / f"data/whitened/{side}.npy").read_bytes() == before
-    assert load_state(pipeline / "models/whitening.pt") == {}
+    assert load_whitening(pipeline / "models/whitening.npz") is None
 
 
 def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
@@ -91,10 +91,11 @@ def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
         save_model(Path("model.pt"), Model("vgg16", None, "pool", model))
         whiten(
             database=Path("database.npy"), query=Path("query.npy"), model=Path("model.pt"),
-            whitening=Path("w.pt"), whitened_database=Path("d.npy"), whitened_query=Path("q.npy"),
+            whitening=Path("w.npz"), whitened_database=Path("d.npy"), whitened_query=Path("q.npy"),
         )  # fmt: skip
-        written = load_state(Path("w.pt"))
-        weight, bias = written["WPCA.0.weight"][:, :, 0, 0].numpy(), written["WPCA.0.bias"].numpy()
+        written = load_whitening(Path("w.npz"))
+        assert written is not None
+        weight, bias = written.weight, written.bias
         if used:
             np.testing.assert_array_equal(weight, used["WPCA.0.weight"][:3, :, 0, 0].numpy())
         else:  # fitted on the database: its covariance becomes the identity

@@ -21,6 +21,7 @@ from vpr.reranking.matcher import LocalPoints
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.predictions import Predictions, load_retrieval, save_predictions
+from vpr.retrieval.whitening import Whitening, load_whitening, save_whitening
 
 INDICES = np.array([[2, 0], [1, 2], [0, 1]])
 DISTANCES = np.array([[0.5, 1], [0, 0], [1.5, 2]], dtype=np.float32)
@@ -58,10 +59,15 @@ def kept(path: Path) -> None:
     np.save(path, np.array([True, False, True]))
 
 
+def whitening(path: Path) -> None:
+    save_whitening(path, Whitening(np.eye(3, 4, dtype=np.float32), np.ones(3, np.float32)))
+
+
 FILES = {
     "predictions.npz": (predictions, load_retrieval),
     "positives.npz": (positives, load_positives),
     "descriptors.npy": (descriptors, load_descriptors),
+    "whitening.npz": (whitening, load_whitening),
     "set.npz": (name_lists, parse_name_lists),
     "trunk/features.npy": (features, lambda path: load_features(path.parent)),
     "trunk/shapes.npy": (features, lambda path: load_features(path.parent)),

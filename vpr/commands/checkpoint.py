@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vpr.runtime.tensors import load_state
+from vpr.retrieval.whitening import load_whitening
+from vpr.retrieval.whitening_tensors import whitening_state
 from vpr.weights.checkpoint_files import Form, save_checkpoint
 from vpr.weights.checkpoints import add_whitening, describe_checkpoint, parse_checkpoint
 
@@ -17,13 +18,13 @@ def checkpoint(
     out: Annotated[Path | None, typer.Argument(help="With --to: the file to write.")] = None,
     to: Annotated[Form | None, typer.Option(help="The form to write.")] = None,
     whitening: Annotated[
-        Path | None, typer.Option(help="models/whitening.pt of stage whiten, to include.")
+        Path | None, typer.Option(help="models/whitening.npz of stage whiten, to include.")
     ] = None,
 ) -> None:
     """Say what a checkpoint holds, and with --to FORM OUT write it in another form."""
     found = parse_checkpoint(file)
     if whitening is not None:
-        found = add_whitening(found, load_state(whitening), source=whitening)
+        found = add_whitening(found, whitening_state(load_whitening(whitening)), source=whitening)
     print(f"{file}: {describe_checkpoint(found)}")
     if (to is None) != (out is None):
         raise ValueError("--to FORM and OUT belong together: checkpoint FILE --to FORM OUT")

@@ -1,18 +1,16 @@
-"""PCA-whitening of descriptors: the map, and how it goes by in files."""
+"""PCA-whitening of descriptors: the map, and its file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vpr.retrieval.descriptors import row_blocks
-
-NAMES = ("WPCA.0.weight", "WPCA.0.bias")  # of the reference, which has it as a 1x1 convolution
+from vpr.runtime.npz import load_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +24,9 @@ class Whitening:
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
+
+
+OFF = Whitening(np.empty((0, 0), np.float32), np.empty(0, np.float32))
 
 
 def whiten_rows(
@@ -53,33 +54,27 @@ def whiten_rows(
         yield mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
 
 
-def find_whitening(state: dict[str, Tensor], *, dim: int | None = None) -> Whitening | None:
-    """Find the whitening among tensors, cut to its first directions, which vary most.
+def save_whitening(path: Path, whitening: Whitening | None) -> None:
+    """Write a whitening, or that there is none; equal ones give equal bytes."""
+    written = whitening or OFF
+    with path.open("wb") as file:
+        np.savez(file, weight=written.weight, bias=written.bias)
 
-    Args:
-        state: Tensors by name.
-        dim: Directions to keep; None: all.
 
-    Returns:
-        The map, or None if there is none.
+def load_whitening(path: Path) -> Whitening | None:
+    """Read what `save_whitening` wrote.
 
     Raises:
-        ValueError: If the whitening has fewer directions.
+        ValueError: If the file is damaged or holds anything but a map of finite numbers.
     """
-    if NAMES[0] not in state:
-        return None
-    weight, bias = (state[name].flatten(1 if name == NAMES[0] else 0).numpy() for name in NAMES)
-    if dim is not None and dim > len(weight):
+    weight, bias = load_arrays(path, ("weight", "bias"), what="a whitening")
+    if weight.ndim != 2 or bias.shape != weight.shape[:1] or {weight.dtype, bias.dtype} != {
+        np.dtype(np.float32)
+    }:  # fmt: skip
         raise ValueError(
-            f"whiten.dim = {dim}: the weights bring a whitening to {len(weight)} dimensions: set "
-            "it to that or less"
+            f"{path}: expected weight (dim, descriptor_dim) and bias (dim,) of float32, found "
+            f"{weight.shape} of {weight.dtype} and {bias.shape} of {bias.dtype}"
         )
-    return Whitening(weight[:dim], bias[:dim])
-
-
-def whitening_state(whitening: Whitening | None) -> dict[str, Tensor]:
-    """Name a whitening as the reference does, as a 1x1 convolution; empty if there is none."""
-    if whitening is None:
-        return {}
-    weight = torch.from_numpy(whitening.weight)[:, :, None, None]
-    return dict(zip(NAMES, (weight, torch.from_numpy(whitening.bias)), strict=True))
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise ValueError(f"{path}: has values that are not finite")
+    return Whitening(weight, bias) if len(weight) else None

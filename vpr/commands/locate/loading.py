@@ -27,9 +27,8 @@ from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
-from vpr.retrieval.whitening import find_whitening
+from vpr.retrieval.whitening import load_whitening
 from vpr.runtime.device import find_device
-from vpr.runtime.tensors import load_state
 
 
 def load_places() -> tuple[DatasetParams, Places]:
@@ -64,7 +63,7 @@ def load_ranker(whitened: NDArray[np.float32]) -> Ranker:
         device=find_device(),
     )  # fmt: skip
     return Ranker(
-        network, load_descriptors(DESCRIPTORS), find_whitening(load_state(WHITENING)),
+        network, load_descriptors(DESCRIPTORS), load_whitening(WHITENING),
         open_search(INDEX, search.index, whitened, effort=search.effort), search.top_k,
         load_verification(),
     )  # fmt: skip
