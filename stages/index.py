@@ -6,8 +6,7 @@ from pathlib import Path
 
 from vpr.runtime.entry import run_stage
 
-from vpr.retrieval.descriptors import load_descriptors
-from vpr.retrieval.index_files import write_index
+from vpr.retrieval.index_kinds import EXACT, save_kind
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param
 
@@ -21,6 +20,13 @@ def index(*, database: Path, index: Path) -> None:
     """
     kind = load_param("search.index", str)
     with built_aside(index) as (aside,):
+        if kind == EXACT:
+            save_kind(aside, kind)
+            return
+        # Here, since faiss is slow to import, and exact search needs no index.
+        from vpr.retrieval.descriptors import load_descriptors
+        from vpr.retrieval.index_files import write_index
+
         write_index(aside, kind, load_descriptors(database))
 
 

@@ -12,15 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from vpr.places.index import load_index
-from vpr.places.positives import load_radius
 from vpr.reranking.keypoint_choice import choose_keypoints
 from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.utility import (
-    choose_clusters,
-    find_low_clusters,
-    find_negatives,
-    measure_utility,
-)
 from vpr.reranking.utility_files import Utility, save_utility
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.runtime.artefacts import built_aside
@@ -63,8 +56,15 @@ def utility(
             everything = np.ones(len(stored.points), dtype=bool)
             save_utility(aside, everything, None, bytes_each=stored.bytes_each)
         return
-    # Here, since torch takes seconds to import, and a run without utility needs none of it.
+    # Here, since torch and scipy are slow to import, and a run without utility needs neither.
+    from vpr.places.positives import load_radius
     from vpr.reranking.cluster_maps import load_cluster_maps
+    from vpr.reranking.utility import (
+        choose_clusters,
+        find_low_clusters,
+        find_negatives,
+        measure_utility,
+    )
 
     negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
     maps, present = load_cluster_maps(features, model)

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.retrieval.approximate import Effort, build_index, search_index
-from vpr.retrieval.index_kinds import EXACT, parse_kind
+from vpr.retrieval.index_kinds import EXACT, KIND, parse_kind, save_kind
 from vpr.retrieval.sharded_ranking import rank_shards
 
 INDEX = "index.faiss"  # in the folder, unless search is exact
-KIND = "kind.txt"
 
 
 class Search(Protocol):
@@ -38,8 +37,7 @@ def write_index(folder: Path, text: str, database: NDArray[np.float32]) -> None:
     Raises:
         ValueError: If there is no such index, or not of so many rows.
     """
-    folder.mkdir()
-    (folder / KIND).write_text(f"{text}\n")
+    save_kind(folder, text)
     if text != EXACT:
         num_rows, dim = database.shape
         kind = parse_kind(text, num_rows=num_rows, dim=dim)

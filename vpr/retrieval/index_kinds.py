@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 EXACT = "exact"
+KIND = "kind.txt"  # in the folder of an index
 FORM = re.compile(
     r"((OPQ(?P<turns>\d+)(_(?P<turned>\d+))?|PCAR?(?P<reduced>\d+)),)?"
     r"((IVF(?P<lists>\d+)(_HNSW(?P<coarse>\d+))?|HNSW(?P<links>\d+))(,|$))?"
@@ -35,6 +37,17 @@ class Kind(NamedTuple):
 
     text: str
     num_centroids: int
+
+
+def save_kind(folder: Path, text: str) -> None:
+    """Begin the folder of an index, of exact search all of it.
+
+    Args:
+        folder: The folder to create.
+        text: The value of `search.index`.
+    """
+    folder.mkdir()
+    (folder / KIND).write_text(f"{text}\n")
 
 
 def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
