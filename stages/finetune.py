@@ -24,13 +24,14 @@ from vpr.training.validation import Validation, count_held_out
 
 
 def finetune(
-    *, features: Path, database: Path, positives: Path, frozen: Path, trainable: Path,
-    model: Path,
+    *, features: Path, views: Path, database: Path, positives: Path, frozen: Path,
+    trainable: Path, model: Path,
 ) -> None:  # fmt: skip
     """Train the aggregator and the encoder's last layers on the database alone.
 
     Args:
         features: Folder of the database's stored local features.
+        views: Folder of its features at other scales, which training draws among.
         database: Index of the database, for its coordinates.
         positives: Database x database positives.
         frozen: The encoder's frozen part.
@@ -38,10 +39,12 @@ def finetune(
         model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
-    inputs = (features, database, positives, frozen, trainable)
+    inputs = (features, views, database, positives, frozen, trainable)
     key = fingerprint(params, inputs=inputs, device=device)
     with built_aside(model, key=key) as (aside,):
-        whole = load_training_data(features=features, positives=positives, index=database)
+        whole = load_training_data(
+            features=features, views=views, positives=positives, index=database
+        )
         num_held_out = count_held_out(len(whole.coordinates), params.validation_fraction)
         seen = whole.without_last(num_held_out)
         given = load_model(frozen).with_tensors(load_model(trainable).tensors)

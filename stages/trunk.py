@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import Field
 from vpr.features.extraction import store_features
 from vpr.features.model import load_model
 from vpr.features.trunk import load_trunk
-from vpr.places.images import list_images, read_image
+from vpr.places.images import list_images, read_image, read_size
 from vpr.places.pixels import ScaleTo
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
@@ -50,6 +51,10 @@ class TrunkParams:
         """What images are scaled to before the network sees them."""
         return self.image_size or self.max_side_px
 
+    def stored(self, images: Sequence[Path]) -> Sequence[Path]:
+        """Select the images whose features are stored."""
+        return images if self.store == "all" else images[: self.store]
+
 
 def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     """Compute the local features of one side's images, or of the first of them, once per image.
@@ -64,10 +69,9 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     read = partial(read_image, scale_to=params.scale_to)
     with built_aside(features, key=key) as (aside,):
         network = load_trunk(load_model(frozen), getattr(torch, params.precision))
-        files = list_images(images)
         store_features(
-            aside, network, files if params.store == "all" else files[: params.store], read,
-            scale_to=params.scale_to, device=device,
+            aside, network, params.stored(list_images(images)), read,
+            size=partial(read_size, scale_to=params.scale_to), device=device,
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from stages.extract import extract
 from stages.finetune import finetune
 from stages.pretrained import pretrained
 from stages.trunk import trunk
+from stages.views import views
 from tests.support.repositories import ROOT, require
 from vpr.commands.locate.cluster_responses import cluster_responses
 from vpr.commands.locate.features import load_network
@@ -142,8 +143,9 @@ def run_stages() -> None:
     frozen, trainable, features = Path("frozen.pt"), Path("trainable.pt"), Path("features")
     pretrained(weights=Path("random"), frozen=frozen, trainable=trainable)
     trunk(images=Path("images"), frozen=frozen, features=features)
+    views(images=Path("images"), frozen=frozen, views=Path("views"))
     finetune(
-        features=features, database=Path("database.csv"),
+        features=features, views=Path("views"), database=Path("database.csv"),
         positives=Path("positives.npz"), frozen=frozen, trainable=trainable, model=Path("model"),
     )  # fmt: skip
     extract(

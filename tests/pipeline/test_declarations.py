@@ -24,6 +24,7 @@ from vpr.runtime.parameters import check_params, read_yaml
 TORCH_FREE = (
     "search", "evaluate", "submit", "prepare", "sample", "thumbnails", "report",
     "keypoints", "utility", "inliers", "rerank", "sequence", "whiten", "index",
+    "views",
 )  # fmt: skip
 UNUSED_WHEN_OFF = [("whiten", "sklearn"), ("index", "faiss"), ("utility", "scipy")]
 
@@ -143,6 +144,7 @@ def test_every_declared_dependency_of_code_holds_an_imported_file(name: str) -> 
 OWN_ROOMS = {
     "trunk_db": ["vpr/features"],
     "trunk_query": ["vpr/features"],
+    "views": ["vpr/features"],
     "finetune": ["vpr/training", "vpr/network"],
     "extract_db": ["vpr/network"],
     "extract_query": ["vpr/network"],
@@ -159,9 +161,12 @@ def test_a_stage_that_takes_long_declares_nothing_unused_of_foreign_rooms(name: 
 def test_stages_that_open_a_drawer_depend_on_the_file_of_the_parameter() -> None:
     templates = ("vpr/encoders/${trunk.encoder}.py", "vpr/matchers/${rerank.method}.py")
     opened = {dep: {n for n, s in STAGES.items() if dep in s["deps"]} for dep in templates}
-    heads = {"finetune", "extract_db", "extract_query", "utility"}
+    heads, trunks = (
+        {"finetune", "extract_db", "extract_query", "utility"},
+        {"trunk_db", "trunk_query", "views"},
+    )
     assert opened == {
-        "vpr/encoders/${trunk.encoder}.py": {"pretrained", "trunk_db", "trunk_query"} | heads,
+        "vpr/encoders/${trunk.encoder}.py": {"pretrained"} | trunks | heads,
         "vpr/matchers/${rerank.method}.py": {"keypoints_db", "keypoints_query", "inliers"},
     }
 

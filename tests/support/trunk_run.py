@@ -15,7 +15,7 @@ from vpr.encoders.vgg16 import random_weights
 from vpr.features import batches, extraction, feature_writer
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
-from vpr.places.images import list_images, read_image
+from vpr.places.images import list_images, read_image, read_size
 
 SIZE_PX = (48, 64)
 
@@ -38,6 +38,6 @@ if __name__ == "__main__":
         load_trunk(Model("vgg16", None, "conv5_1", random_weights(0)), torch.bfloat16),
         list_images(Path(sys.argv[1])),
         partial(read_image, scale_to=None),
-        scale_to=None,
+        size=partial(read_size, scale_to=None),
         device=torch.device("cpu"),
     )

@@ -17,8 +17,7 @@ from vpr.features.batches import pixels_per_batch
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import batches_of_one_shape
 from vpr.features.trunk import Trunk, announce_features
-from vpr.places.images import Photo, encoded_image, path_of, read_size
-from vpr.places.pixels import ScaleTo
+from vpr.places.images import Photo, encoded_image, path_of
 from vpr.runtime.ordered_map import ordered_map
 from vpr.runtime.progress import track
 
@@ -31,7 +30,7 @@ def store_features(
     images: Sequence[Path],
     read: Callable[[Photo], NDArray[np.uint8]],
     *,
-    scale_to: ScaleTo,
+    size: Callable[[Photo], tuple[int, int]],
     device: torch.device,
 ) -> None:
     """Compute the features of images, after those that an interrupted run left in the folder.
@@ -41,7 +40,7 @@ def store_features(
         trunk: The frozen part of the encoder.
         images: The files.
         read: Gives the pixels of a file, (H, W, 3) in RGB.
-        scale_to: Size that `read` scales to.
+        size: Gives the height and width of those pixels, without decoding.
         device: Where to compute.
 
     Raises:
@@ -52,7 +51,7 @@ def store_features(
         if writer.num_images:
             print(f"resuming after the {writer.num_images} images that were done")
         left = images[writer.num_images :]
-        sizes = [read_size(image, scale_to=scale_to) for image in left]
+        sizes = [size(image) for image in left]
         announce_features(left, sizes, trunk, device)
         for maps in extract_features(trunk, left, sizes, read, device):
             writer.append(maps)

@@ -24,6 +24,7 @@ from stages.sequence import SequenceParams
 from stages.thumbnails import ThumbnailsParams
 from stages.trunk import TrunkParams
 from stages.utility import UtilityParams
+from stages.views import ViewsParams
 from stages.whiten import WhitenParams
 from vpr.commands.doctor.dataset import check_set
 from vpr.commands.doctor.finding import Finding
@@ -63,6 +64,7 @@ SECTIONS: dict[str, type] = {
     "thumbnails": ThumbnailsParams,
     "pretrained": PretrainedParams,
     "trunk": TrunkParams,
+    "views": ViewsParams,
     "finetune": FinetuneParams,
     "whiten": WhitenParams,
     "search": SearchParams,
@@ -177,6 +179,7 @@ def _check_set() -> Iterator[Finding]:
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
             scale_to=trunk.scale_to, store=trunk.store,
+            views=load_params("views", ViewsParams).scales,
             descriptor_width=partial(
                 descriptor_width, tuned.aggregator,
                 num_clusters=tuned.num_clusters, out_dim=tuned.descriptor_dim,
