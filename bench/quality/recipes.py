@@ -1,28 +1,35 @@
 """Recipes of training over three streets, and whether held-out images foretell the queries.
 
 Run from the repository's root: `python -m bench.quality.recipes` trains the default encoder by each
-recipe on three drawn streets whose queries are hard (`sample.difficulty: 0.9`; on the committed
-street nothing is left to gain), and prints recall@1 with paired tests over all their queries.
-`--trainable-from blocks.4.2` trains the last block as well; `--vgg16` takes the challenge's network
-of random weights and the committed difficulty; `--validation` prints validation against queries;
-`--gardens-point RECIPE` runs one recipe on Gardens Point by day and night, where VPR_REAL_DATA
-names the folder that it lies in.
+recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; on the committed street
+nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the
+seconds that the stage finetune took. `--recipes` takes some of them, the first two to compare with;
+`--num-database` draws longer streets; `--encoder` takes another encoder, its first model, and
+`--vgg16` the challenge's network of random weights; `--trainable-from blocks.4.2` trains the
+default's last block as well; `--views 0.75 1.25` draws among views. `--validation` writes
+validation against queries to bench/results/validation.json and .svg. `--gardens-point RECIPE` runs
+one recipe on Gardens Point by day and night, where VPR_REAL_DATA names the folder that it lies in.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bench.quality.results import data_sets
+from bench.quality.validation_chart import correlate, draw_validation, tabulate_validation
 from bench.shared import markdown
 from bench.shared.trials import CHALLENGE, ROOT, call, set_parameters, temporary_clone
 from stages.evaluate import EvaluateParams
@@ -35,7 +42,7 @@ from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import load_params
 
 SEEDS = (0, 1, 2)
-HARD = {"sample.difficulty": 0.9}
+RESULTS = ROOT / "bench" / "results"
 EPOCHS = {"finetune.epochs": 5}
 PLACES = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 ADAM = {"finetune.optimizer": "adamw", "finetune.lr": 1e-4, "finetune.clip_norm": 1.0}
@@ -55,34 +62,48 @@ RECIPES: dict[str, Parameters] = {
     "places, contrastive, adamw 1e-3": PLACES | ADAM | CONTRASTIVE | {"finetune.lr": 1e-3},
     "places, triplet, adamw 1e-4": PLACES | ADAM | {"finetune.loss": "triplet"},
 }
-VGG16: dict[str, Parameters] = {
-    "before training": {"finetune.epochs": 0},
-    "triplets, sgd 1e-4": {},
-    "places, multi-similarity, sgd 1e-3": PLACES | {"finetune.lr": 1e-3},
-}
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a recipe came to on a street.
+
+    Args:
+        ranks: Rank of the first positive of each query.
+        recalls: Validation recall before training and after each epoch; empty without validation.
+        seconds: That the stage finetune took: clusters and epochs, imports not counted.
+    """
+
+    ranks: NDArray[np.int64]
+    recalls: list[float]
+    seconds: float
+
+    @property
+    def recall(self) -> float:
+        """Recall@1."""
+        return float((self.ranks <= 1).mean())
 
 
 def prepare(clone: Path, parameters: Parameters) -> None:
     """Run the pipeline up to the stored features."""
     set_parameters(clone, parameters)
-    call(clone, "dvc", "repro", "trunk_db", "trunk_query")
+    call(clone, "dvc", "repro", "trunk_db", "trunk_query", "views")
 
 
-def train_and_rank(clone: Path, parameters: Parameters) -> tuple[NDArray[np.int64], list[float]]:
-    """Train without DVC from the stored features, and search.
-
-    Returns:
-        Rank of the first positive of each query, and the validation recall of each epoch.
-    """
+def train_and_rank(clone: Path, parameters: Parameters) -> Trained:
+    """Train without DVC from the stored features, and search."""
     set_parameters(clone, parameters)
     with contextlib.chdir(clone):
         data, again = Path("data"), Path("bench-again")
         again.mkdir(exist_ok=True)
+        start = time.perf_counter()
         finetune(
-            features=data / "trunk/database", database=data / "prepared/database.csv",
+            features=data / "trunk/database", views=data / "trunk/views",
+            database=data / "prepared/database.csv",
             positives=data / "prepared/training_positives.npz", model=again / "model",
             frozen=Path("models/initial/frozen.pt"), trainable=Path("models/initial/trainable.pt"),
         )  # fmt: skip
+        seconds = time.perf_counter() - start
         for side in ("database", "query"):
             extract(
                 images=data / "images" / side, features=data / "trunk" / side,
@@ -92,7 +113,7 @@ def train_and_rank(clone: Path, parameters: Parameters) -> tuple[NDArray[np.int6
         ranked, _ = rank_database(*sides, top_k=20)
         ranks = first_correct_ranks(ranked, load_positives(data / "prepared/positives.npz"))
         recalls = pd.read_csv(again / "model/validation.csv").iloc[:, 1].tolist()
-    return ranks, recalls
+    return Trained(ranks, recalls, seconds)
 
 
 def compare(before: NDArray[np.int64], after: NDArray[np.int64]) -> str:
@@ -109,45 +130,52 @@ def compare(before: NDArray[np.int64], after: NDArray[np.int64]) -> str:
     )
 
 
-def tabulate_recipes(
-    clone: Path, recipes: dict[str, Parameters], common: Parameters, *, against: str
-) -> dict[str, NDArray[np.int64]]:
+def tabulate_recipes(clone: Path, recipes: Mapping[str, Parameters], common: Parameters) -> None:
     """Print recall@1 of each recipe on each street, and compare over all their queries."""
-    ranks: dict[str, list[NDArray[np.int64]]] = {name: [] for name in recipes}
+    trained: dict[str, list[Trained]] = {name: [] for name in recipes}
     for seed in SEEDS:
         street = {**EPOCHS, **common, "sample.seed": seed, "finetune.seed": seed}
         prepare(clone, street)
         for name, recipe in recipes.items():
-            ranks[name].append(train_and_rank(clone, street | recipe)[0])
-            print(seed, name, (ranks[name][-1] <= 1).mean(), file=sys.stderr, flush=True)
-    joined = {name: np.concatenate(parts) for name, parts in ranks.items()}
-    first = next(iter(recipes))
+            trained[name].append(train_and_rank(clone, street | recipe))
+            print(seed, name, trained[name][-1].recall, file=sys.stderr, flush=True)
+    joined = {name: np.concatenate([one.ranks for one in ones]) for name, ones in trained.items()}
+    bases = list(recipes)[:2]
     rows = [
-        [name, *(f"{(part <= 1).mean():.3f}" for part in parts),
-         *("–" if name == base else compare(joined[base], joined[name])
-           for base in (first, against))]
-        for name, parts in ranks.items()
+        [name, *(f"{one.recall:.3f}" for one in ones),
+         f"{median(one.seconds for one in ones):.1f}",
+         *("–" if name == base else compare(joined[base], joined[name]) for base in bases)]
+        for name, ones in trained.items()
     ]  # fmt: skip
     streets = [f"street {seed}" for seed in SEEDS]
-    print(markdown.table(["recipe", *streets, f"against {first}", f"against {against}"], rows))
-    return joined
+    heads = ["recipe", *streets, "seconds (median)", *(f"against {base}" for base in bases)]
+    print(markdown.table(heads, rows))
 
 
-def sweep_validation(clone: Path, common: Parameters) -> None:
-    """Print validation recall against the queries' recall@1 over a sweep, and their correlation."""
-    rows: list[list[object]] = []
+def sweep_validation(
+    clone: Path, recipes: Mapping[str, Parameters], common: Parameters
+) -> list[dict[str, Any]]:
+    """Measure validation recall and the queries' recall@1 of each recipe on each street."""
+    found = []
     for seed in SEEDS:
         street = {**EPOCHS, **VALIDATED, **common, "sample.seed": seed}
         prepare(clone, street)
-        for name, recipe in RECIPES.items():
-            ranks, recalls = train_and_rank(clone, street | recipe)
-            rows.append([seed, name, f"{recalls[-1]:.3f}", f"{(ranks <= 1).mean():.3f}"])
-    print(markdown.table(["street", "recipe", "validation", "queries' recall@1"], rows))
+        for name, recipe in recipes.items():
+            one = train_and_rank(clone, street | recipe)
+            measured = {"validation": one.recalls[-1], "recall@1": one.recall}
+            found.append({"street": seed, "recipe": name, **measured})
+            print(found[-1], file=sys.stderr, flush=True)
+    return found
+
+
+def save_validation(found: list[dict[str, Any]], common: Parameters) -> None:
+    """Keep what was measured, with its chart, and print it with each street's correlation."""
+    content = {"parameters": {**EPOCHS, **VALIDATED, **common}, "trained": found}
+    (RESULTS / "validation.json").write_text(json.dumps(content, indent=2) + "\n")
+    draw_validation(found, RESULTS / "validation.svg")
+    print(tabulate_validation(found))
     for seed in SEEDS:
-        held_out, asked = (
-            [float(str(row[column])) for row in rows if row[0] == seed] for column in (2, 3)
-        )
-        print(f"street {seed}: Spearman {spearmanr(held_out, asked).statistic:.2f}")
+        print(f"street {seed}: Spearman {correlate(found, street=seed):.2f}")
 
 
 def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> None:
@@ -157,32 +185,48 @@ def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> No
         if one.name.startswith("Gardens"):
             chosen = {**one.parameters, **EPOCHS, **common}
             prepare(clone, chosen)
-            before, _ = train_and_rank(clone, chosen | {"finetune.epochs": 0})
-            after, _ = train_and_rank(clone, chosen | recipe)
-            shares = [f"{(ranks <= 1).mean():.3f}" for ranks in (before, after)]
-            rows.append([one.name, *shares, compare(before, after)])
+            before = train_and_rank(clone, chosen | {"finetune.epochs": 0})
+            after = train_and_rank(clone, chosen | recipe)
+            shares = [f"{trained.recall:.3f}" for trained in (before, after)]
+            rows.append([one.name, *shares, compare(before.ranks, after.ranks)])
     print(markdown.table(["set", "before training", "trained", "difference of recall@1"], rows))
 
 
 def main() -> None:
     """Run what is asked for, and print."""
+    asked = parse_arguments()
+    network: dict[str, object] = {"views.scales": asked.views}
+    if asked.vgg16:
+        network |= CHALLENGE | {"trunk.precision": "bfloat16"}
+    if asked.encoder:
+        network |= {"trunk.encoder": asked.encoder, "trunk.model": None}
+    if asked.trainable_from:
+        network |= {"trunk.trainable_from": asked.trainable_from}
+    street = {"sample.num_database": asked.num_database, "sample.difficulty": asked.difficulty}
+    recipes = {name: RECIPES[name] for name in asked.recipes or RECIPES}
+    with temporary_clone() as clone:
+        if asked.gardens_point:
+            run_gardens_point(clone, RECIPES[asked.gardens_point], network)
+        elif asked.validation:
+            save_validation(sweep_validation(clone, recipes, network | street), network | street)
+        else:
+            tabulate_recipes(clone, recipes, network | street)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line; the words at the top of this file explain it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--vgg16", action="store_true")
+    parser.add_argument("--recipes", nargs="+", metavar="RECIPE", choices=list(RECIPES))
     parser.add_argument("--gardens-point", metavar="RECIPE", choices=list(RECIPES))
     parser.add_argument("--validation", action="store_true")
-    parser.add_argument("--trainable-from", default="pool")
-    asked = parser.parse_args()
-    common: dict[str, object] = {"trunk.trainable_from": asked.trainable_from}
-    with temporary_clone() as clone:
-        if asked.vgg16:
-            fast = {"trunk.precision": "bfloat16"}
-            tabulate_recipes(clone, VGG16, CHALLENGE | fast, against="triplets, sgd 1e-4")
-        elif asked.gardens_point:
-            run_gardens_point(clone, RECIPES[asked.gardens_point], common)
-        elif asked.validation:
-            sweep_validation(clone, common | HARD)
-        else:
-            tabulate_recipes(clone, RECIPES, common | HARD, against="triplets, sgd 1e-4")
+    encoder = parser.add_mutually_exclusive_group()
+    encoder.add_argument("--vgg16", action="store_true")
+    encoder.add_argument("--encoder", metavar="NAME", help="a file of vpr/encoders")
+    parser.add_argument("--trainable-from", help="the default is pool, with --vgg16 conv5_1")
+    parser.add_argument("--views", nargs="+", metavar="SCALE", type=float, default=[])
+    parser.add_argument("--num-database", metavar="N", type=int, default=160)
+    parser.add_argument("--difficulty", metavar="D", type=float, default=0.9)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
