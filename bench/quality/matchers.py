@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.choices import HARD, sets_for_choosing
-from bench.quality.recipes import compare
+from bench.quality.paired import compare
 from bench.quality.results import data_sets
 from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone

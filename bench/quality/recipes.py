@@ -28,18 +28,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.quality.paired import compare
 from bench.quality.results import data_sets
 from bench.quality.validation_chart import correlate, draw_validation, tabulate_validation
 from bench.shared import markdown
 from bench.shared.trials import CHALLENGE, ROOT, call, set_parameters, temporary_clone
-from stages.evaluate import EvaluateParams
 from stages.extract import extract
 from stages.finetune import finetune
-from vpr.evaluation.comparison import compare_ranks
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.places.positives import load_positives
 from vpr.retrieval.ranking import rank_database
-from vpr.runtime.parameters import load_params
 
 SEEDS = (0, 1, 2)
 RESULTS = ROOT / "bench" / "results"
@@ -114,20 +112,6 @@ def train_and_rank(clone: Path, parameters: Parameters) -> Trained:
         ranks = first_correct_ranks(ranked, load_positives(data / "prepared/positives.npz"))
         recalls = pd.read_csv(again / "model/validation.csv").iloc[:, 1].tolist()
     return Trained(ranks, recalls, seconds)
-
-
-def compare(before: NDArray[np.int64], after: NDArray[np.int64]) -> str:
-    """Difference of recall@1 with its interval, queries gained and lost, exact McNemar."""
-    drawn = load_params("evaluate", EvaluateParams, path=ROOT / "params.yaml")
-    (one,) = compare_ranks(
-        before, after, ns=[1], block_length=drawn.block_length, num_samples=drawn.num_samples,
-        confidence=drawn.confidence, seed=drawn.seed,
-    )  # fmt: skip
-    low, high = one.interval
-    return (
-        f"{one.difference:+.3f} ({low:+.3f} to {high:+.3f}), "
-        f"+{len(one.gained)} -{len(one.lost)}, p = {one.p_value:.2g}"
-    )
 
 
 def tabulate_recipes(clone: Path, recipes: Mapping[str, Parameters], common: Parameters) -> None:

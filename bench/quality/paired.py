@@ -1,0 +1,25 @@
+"""Two rankings of the same queries, compared query by query."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.shared.trials import ROOT
+from stages.evaluate import EvaluateParams
+from vpr.evaluation.comparison import compare_ranks
+from vpr.runtime.parameters import load_params
+
+
+def compare(before: NDArray[np.int64], after: NDArray[np.int64]) -> str:
+    """Difference of recall@1 with its interval, queries gained and lost, exact McNemar."""
+    drawn = load_params("evaluate", EvaluateParams, path=ROOT / "params.yaml")
+    (one,) = compare_ranks(
+        before, after, ns=[1], block_length=drawn.block_length, num_samples=drawn.num_samples,
+        confidence=drawn.confidence, seed=drawn.seed,
+    )  # fmt: skip
+    low, high = one.interval
+    return (
+        f"{one.difference:+.3f} ({low:+.3f} to {high:+.3f}), "
+        f"+{len(one.gained)} -{len(one.lost)}, p = {one.p_value:.2g}"
+    )
