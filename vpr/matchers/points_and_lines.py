@@ -22,6 +22,7 @@ class PointsAndLines:
     def __init__(self, xfeat: XFeat) -> None:
         """Keep the network."""
         self._xfeat = xfeat
+        self.uses_gpu = xfeat.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the surest keypoints, then the longest lines, as `learned.lines` stores them."""

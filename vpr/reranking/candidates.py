@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vpr.reranking.keypoints import Keypoints
-from vpr.reranking.matcher import LocalPoints, Matcher, Rules
+from vpr.reranking.matcher import LocalPoints, Matcher, Rules, uses_gpu
 from vpr.reranking.verified_pairs import (
     WHOLE,
     VerifiedPairs,
@@ -77,7 +77,9 @@ def verify_candidates(
     asked = (
         ask(query.of(done + number), images, database) for number, images in enumerate(candidates)
     )
-    found = ordered_map(make_verifier, (matcher, rules), asked, threads=1)
+    found = ordered_map(
+        make_verifier, (matcher, rules), asked, threads=1, uses_gpu=uses_gpu(matcher)
+    )
     start = time.monotonic()
     for some in _batched(track(found, total=len(candidates), title="verified queries")):
         part = concatenate_pairs(some)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.places.images import Photo, encoded_image
-from vpr.reranking.matcher import LocalPoints, Matcher
+from vpr.reranking.matcher import LocalPoints, Matcher, uses_gpu
 from vpr.runtime.ordered_map import ordered_map
 from vpr.runtime.progress import track
 
@@ -32,7 +32,10 @@ def detect_keypoints(
     Yields:
         Those of each image, in order.
     """
-    found = ordered_map(make_detector, (matcher, read, max_keypoints), images, pack=encoded_image)
+    found = ordered_map(
+        make_detector, (matcher, read, max_keypoints), images,
+        pack=encoded_image, uses_gpu=uses_gpu(matcher),
+    )  # fmt: skip
     yield from track(found, total=len(images), title="keypoints")
 
 

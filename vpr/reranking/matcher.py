@@ -46,7 +46,10 @@ class Rules(NamedTuple):
 
 
 class Matcher(Protocol):
-    """Two photos -> how surely they show the same place."""
+    """Two photos -> how surely they show the same place.
+
+    One that holds a network on a GPU has an attribute `uses_gpu`, which is True.
+    """
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find and describe the strongest points of an image.
@@ -67,6 +70,11 @@ class Matcher(Protocol):
         Returns:
             Rows of the query's and of the database image's points, shape (num_inliers, 2).
         """
+
+
+def uses_gpu(matcher: Matcher) -> bool:
+    """Return whether a matcher needs a GPU wherever it travels to; False if it does not say."""
+    return bool(getattr(matcher, "uses_gpu", False))
 
 
 def load_matcher(name: str) -> Matcher | None:

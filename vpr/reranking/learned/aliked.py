@@ -31,6 +31,7 @@ class Aliked:
         """Keep the network, on a GPU if there is one."""
         self._device = find_device()
         self._network = network.to(self._device)
+        self.uses_gpu = self._device.type == "cuda"
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the surest keypoints of an image, the surest first.

@@ -39,6 +39,7 @@ class LightGlueMatcher:
         """Keep both, on a GPU if there is one."""
         self._device = find_device()
         self._detector, self._network = detector, network.to(self._device)
+        self.uses_gpu = self._device.type == "cuda"
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the surest points of an image, the surest first."""

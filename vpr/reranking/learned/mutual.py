@@ -17,6 +17,8 @@ from vpr.reranking.verification import find_inliers
 class Detector(Protocol):
     """Image -> points with unit descriptors."""
 
+    uses_gpu: bool
+
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find and describe the strongest points of an image, as in `Matcher`."""
 
@@ -31,6 +33,7 @@ class MutualMatcher:
     def __init__(self, detector: Detector) -> None:
         """Keep the detector."""
         self._detector = detector
+        self.uses_gpu = detector.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the surest points of an image, the surest first."""
