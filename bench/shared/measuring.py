@@ -1,14 +1,11 @@
-"""Seconds of several ways to do one thing, taken in turn, and the memory of processes."""
+"""Seconds of several ways to do one thing, taken in turn, and the machine."""
 
 from __future__ import annotations
 
 import platform
-import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -44,35 +41,6 @@ def matrix_peak(precision: torch.dtype, sizes: tuple[int, ...], *, repeats: int 
             left @ right
             best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
-
-
-def watch_memory(process: psutil.Process, seen: dict[str, int]) -> None:
-    """Note the anonymous memory of a process and its descendants until it ends.
-
-    Mapped files are not counted (RssAnon of proc(5)): the system takes them back at need.
-
-    Args:
-        process: The parent, such as a `dvc repro`.
-        seen: Filled with the peak in bytes of each stage, by the name of its module.
-    """
-    with suppress(psutil.NoSuchProcess):  # it has ended
-        while process.status() != psutil.STATUS_ZOMBIE:
-            for one in [process, *process.children(recursive=True)]:
-                _note_memory(one, seen)
-            time.sleep(0.02)
-
-
-def _note_memory(process: psutil.Process, seen: dict[str, int]) -> None:
-    try:
-        words = process.cmdline()
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except (psutil.Error, OSError):  # a child that has just ended
-        return
-    found = re.search(r"RssAnon:\s+(\d+)", status)
-    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    if found and module.startswith(("stages.", "bench.")):
-        name = module.removeprefix("stages.")
-        seen[name] = max(seen.get(name, 0), 1024 * int(found[1]))
 
 
 def machine() -> dict[str, Any]:

@@ -10,25 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from bench.shared import markdown
+from bench.shared.alone import measure_alone
 from vpr.retrieval.approximate import Effort, measure_index
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search, write_index
 from vpr.retrieval.index_kinds import EXACT
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000,)
 DIM, PHOTOS, ALIKE, NOISE = 256, 200, 0.9, 0.03
 NUM_QUERIES, TOP_K = 500, 20
@@ -82,28 +78,13 @@ def measure_once(text: str, folder: Path) -> dict[str, float]:
     } | ({} if text == EXACT else measure_index(database, query, indices))  # fmt: skip
 
 
-def measure_alone(text: str, folder: Path) -> dict[str, Any]:
-    """Measure one way in a process of its own, and its memory."""
-    from bench.shared.measuring import watch_memory  # imports torch, which no search needs
-
-    command = [sys.executable, "-m", "bench.speed.scale", "--once", text, "--folder", str(folder)]
-    peaks: dict[str, int] = {}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
-        watch.start()
-        printed, _ = process.communicate()
-        watch.join()
-    if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return json.loads(printed) | {"peak_mb": max(peaks.values()) / 1e6}
-
-
 def tabulate(num_rows: int, folder: Path) -> dict[str, dict[str, Any]]:
     """Measure every way at one size, and print a row for each."""
     write_streets(folder, num_rows)
     measured = {}
     for text in ways(num_rows):
-        found = measured[text] = measure_alone(text, folder)
+        words = ("--once", text, "--folder", str(folder))
+        found = measured[text] = measure_alone("bench.speed.scale", *words)
         row = [
             f"{num_rows:,}", f"`{text}`", round(found["build_cpu_s"], 1), f"{found['peak_mb']:.0f}",
             f"{found['bytes_per_image']:.0f}", found["ms_per_query"], round(found["cpu_s"], 2),
@@ -123,7 +104,7 @@ def main() -> None:
     if asked.once:
         print(json.dumps(measure_once(asked.once, asked.folder)))
         return
-    from bench.shared.measuring import machine
+    from bench.shared.measuring import machine  # imports torch, which no search needs
 
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     names = [

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
-from bench.shared.measuring import watch_memory
+from bench.shared.alone import measure_alone
 
-ROOT = Path(__file__).resolve().parents[2]
 NUM_QUERIES = 200
 DIM = 4096  # of whitened NetVLAD descriptors in the paper
 CLOSE = 1e-5  # Euclidean, between unit vectors
@@ -36,12 +30,12 @@ def _measure_size(size: int, repeats: int) -> dict[str, Any]:
         _write(Path(folder) / "query.npy", NUM_QUERIES, seed=1)
         for _ in range(repeats):
             for method in METHODS:
-                found[method].append(_run(method, folder))
+                found[method].append(measure_alone("bench.speed.search_once", method, folder))
         _check_agreement(Path(folder))
     result: dict[str, Any] = {
         method: {
             "queries_per_second": NUM_QUERIES / statistics.median(r["seconds"] for r in runs),
-            "peak_memory_mb": max(r["peak"] for r in runs) / 1e6,
+            "peak_memory_mb": max(r["peak_mb"] for r in runs),
         }
         for method, runs in found.items()
     }
@@ -70,15 +64,3 @@ def _write(path: Path, count: int, *, seed: int) -> None:
     for start in range(0, count, 4096):
         block = rng.standard_normal((min(4096, count - start), DIM), dtype=np.float32)
         rows[start : start + 4096] = block / np.linalg.norm(block, axis=1, keepdims=True)
-
-
-def _run(method: str, folder: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.speed.search_once", method, folder]
-    peaks: dict[str, int] = {}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
-        watch.start()
-        printed, _ = process.communicate()
-        watch.join()
-    assert process.returncode == 0, command
-    return json.loads(printed) | {"peak": max(peaks.values())}

@@ -22,7 +22,8 @@ from typing import Any
 
 import psutil
 
-from bench.shared.measuring import interleaved, machine, watch_memory
+from bench.shared.alone import watch_memory
+from bench.shared.measuring import interleaved, machine
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, train_plain
 from bench.shared.trials import CHALLENGE, call, set_parameters, temporary_clone
