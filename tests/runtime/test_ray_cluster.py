@@ -20,6 +20,7 @@ from PIL import Image
 
 from tests.support.ray_clusters import RayCluster
 from tests.support.repositories import ROOT, change, run
+from tests.support.streamed_stage import make_inputs
 from tests.support.trunk_run import SIZE_PX
 
 NUM_PHOTOS = 60
@@ -80,6 +81,18 @@ def test_a_stage_gives_the_same_lock_with_nodes_that_have_no_checkout(
     output = cluster.run(pipeline, "dvc", "repro", "-s", "-f", "trunk_db")
     assert "Ray: up to 2 tasks at once on nodes 127.0.0.1, 127.0.0.1" in output
     assert (pipeline / "dvc.lock").read_bytes() == lock
+
+
+def test_streamed_descriptors_have_the_bytes_of_stored_features_here(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    make_inputs(tmp_path)
+    words = (sys.executable, "-m", "tests.support.streamed_stage", str(tmp_path))
+    run(ROOT, *words, "here", "all")
+    output = cluster.run(ROOT, *words, "there", "5")
+    assert output.count("Ray: up to 2 tasks at once") == 2  # the trunk's, and those of the stream
+    assert len(np.load(tmp_path / "features/shapes.npy")) == 5
+    assert (tmp_path / "there.npy").read_bytes() == (tmp_path / "here.npy").read_bytes()
 
 
 def test_a_killed_worker_and_a_killed_raylet_change_no_bit(
