@@ -5,7 +5,7 @@
 # make serve  set up the service and start it on http://127.0.0.1:8000 (docs/serve.md)
 # make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
-# make bench-scale   exact search and indices at 10,000 to 1,000,000 images, about 10 minutes
+# make bench-scale   search at 10,000 to 1,000,000 images, extraction at 250 to 1,000, about 15 minutes
 # make lint   ruff and mypy
 # make audit  installed packages among known vulnerabilities, where the registry can say
 # make table  what each part of the pipeline buys, on each data set -> docs/results.md
@@ -63,6 +63,7 @@ bench-quick: setup
 
 bench-scale: setup
 	$(PYTHON) -m bench.speed.scale
+	$(PYTHON) -m bench.speed.extraction_scale
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from bench.shared.photos import random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, read_plain, train_plain
+from bench.speed.extraction_scale import WAYS, tabulate
 from bench.speed.search_once import METHODS
 from bench.speed.side_by_side import LEAST, find_regressions
 from bench.speed.table import as_table
@@ -112,3 +114,18 @@ def test_the_bench_of_indices_measures_every_way_and_compares_it_with_exact_sear
     assert [float(row[4]) > 0 for row in rows] == [False, True, True, True]  # bytes of an image
     assert all(float(row[7]) > 0.9 for row in rows)
     assert "exact, 2,000 images: " in words
+
+
+def test_the_bench_of_extraction_times_processes_of_their_own(
+    photos: list[Path], capsys: pytest.CaptureFixture
+) -> None:
+    for way in WAYS:
+        line = tabulate(way, [1, 3], photos[0].parent)
+        assert re.fullmatch(
+            rf"{re.escape(way)}: 3 times the images take [\d.]+ times the seconds "
+            r"\([\d.]+ of CPU\) and [\d.]+ times the memory",
+            line,
+        )
+    rows = [row.split(" | ") for row in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == ["| 1", "| 3", "| 1", "| 3"]
+    assert all(float(cell.removesuffix(" |")) > 0 for row in rows for cell in row[2:])
