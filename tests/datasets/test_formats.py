@@ -20,6 +20,7 @@ from vpr.datasets.export import export_set
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth, choose_radius
 from vpr.places.crs import check_crs
+from vpr.places.images import encoded_image, list_images
 from vpr.places.index import ImageIndex, load_index
 
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
@@ -56,8 +57,11 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
         radius=outs[6],
     )  # fmt: skip
-    made = [*outs[:4], outs[6], *outs[4].iterdir(), *outs[5].iterdir()]
-    return {str(path): path.read_bytes() for path in made}
+    made = {str(path): path.read_bytes() for path in (*outs[:4], outs[6])}
+    for side in outs[4:6]:  # in files, or in shards
+        images = [encoded_image(image) for image in list_images(side)]
+        made |= {f"{side}/{image.path.name}": image.content for image in images}
+    return made
 
 
 def as_fields(truth: GroundTruth, *, stamps: bool) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def test_the_same_set_in_every_form_is_prepared_to_the_same_bytes(
             archive.add(shards / side, side)
         shutil.rmtree(shards / side)
     assert prepared(shards, monkeypatch, "25") == expected
+    assert [file.name for file in Path("database").iterdir()] == ["000000.tar"]
     assert "form: CSV" in capsys.readouterr().out
 
     for stamps, words in ((False, "10 named fields"), (True, "12 named fields and time stamps")):

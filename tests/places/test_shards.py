@@ -1,61 +1,134 @@
-"""Images in tar shards are found by their names, as if they lay beside the shard."""
+"""Photos in tar shards are the photos that they are as files."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 from pathlib import Path
-from unicodedata import normalize
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from vpr.places.gathering import find_photo
-from vpr.places.images import EncodedImage
+from vpr.places import shards
+from vpr.places.gathering import gather_images
+from vpr.places.images import (
+    SUFFIXES,
+    check_image,
+    count_bytes,
+    encoded_image,
+    inspect_image,
+    list_images,
+    read_image,
+    read_size,
+)
+from vpr.places.shards import list_members, write_shards
 
-
-def pack(shard: Path, members: dict[str, bytes], mode: str = "w") -> None:
-    shard.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(shard, mode) as archive:  # type: ignore[call-overload]
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-
-
-def test_a_member_is_named_as_if_it_lay_beside_its_shard(tmp_path: Path) -> None:
-    pack(tmp_path / "all-000.tar", {"database/1.jpg": b"one", "1.json": b"{}"})
-    pack(tmp_path / "all-001.tar", {"./database/2.jpg": b"two"})
-    pack(tmp_path / "queries/000.tar", {normalize("NFD", "서울/길.jpg"): b"three"})
-    for name, content in (
-        ("database/1.jpg", b"one"), ("database\\2.jpg", b"two"), ("queries/서울/길.jpg", b"three")
-    ):  # fmt: skip
-        found = find_photo(tmp_path, name)
-        assert isinstance(found, EncodedImage) and found.content == content
-    for name in ("database/3.jpg", "서울/길.jpg", "all-000.tar/1.json"):
-        with pytest.raises(FileNotFoundError, match="there is no such file"):
-            find_photo(tmp_path, name)
-    with pytest.raises(ValueError, match="expected a path below"):
-        find_photo(tmp_path, "../1.jpg")
+KINDS = [
+    ("JPEG", {"quality": 90}), ("PNG", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {}),
+    ("WEBP", {}), ("BMP", {}), ("PPM", {}),
+]  # fmt: skip
 
 
-def test_a_file_comes_before_a_member_and_a_changed_shard_is_read_again(tmp_path: Path) -> None:
-    pack(tmp_path / "0.tar", {"a.jpg": b"packed"})
-    assert find_photo(tmp_path, "a.jpg") == EncodedImage(tmp_path / "a.jpg", b"packed")
-    pack(tmp_path / "0.tar", {"a.jpg": b"packed anew", "b.jpg": b"more"})
-    assert find_photo(tmp_path, "a.jpg") == EncodedImage(tmp_path / "a.jpg", b"packed anew")
-    (tmp_path / "a.jpg").write_bytes(b"a file")
-    assert find_photo(tmp_path, "a.jpg") == (tmp_path / "a.jpg").resolve()
+def photos() -> list[tuple[str, bytes]]:
+    rng = np.random.default_rng(0)
+    files = []
+    for number, (kind, options) in enumerate(KINDS):
+        pixels = rng.integers(0, 256, (40 + number, 50, 3), dtype=np.uint8)
+        stream = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turned
+        with_exif = {"exif": exif} if kind in ("JPEG", "PNG", "WEBP") else {}
+        Image.fromarray(pixels).save(stream, kind, **options, **with_exif)  # type: ignore[arg-type]
+        files.append((f"{number:06d}{SUFFIXES[kind]}", stream.getvalue()))
+    return files
 
 
-def test_shards_that_disagree_or_cannot_be_read_are_named(tmp_path: Path) -> None:
-    pack(tmp_path / "0.tar", {"a.jpg": b"1"})
-    pack(tmp_path / "1.tar", {"./a.jpg": b"2"})
-    with pytest.raises(ValueError, match=r"'a\.jpg' lies in .*0\.tar and in .*1\.tar"):
-        find_photo(tmp_path, "a.jpg")
-    for content in (b"hello" * 200, (tmp_path / "0.tar").read_bytes()[:300]):
-        (tmp_path / "1.tar").write_bytes(content)
-        with pytest.raises(ValueError, match=r"1\.tar: not a tar file, or a compressed one"):
-            find_photo(tmp_path, "a.jpg")
-    pack(tmp_path / "1.tar", {"b.jpg": b"2"}, "w:gz")
-    with pytest.raises(ValueError, match=r"1\.tar: not a tar file, or a compressed one"):
-        find_photo(tmp_path, "a.jpg")
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The same photos as files, and in several shards."""
+    files, packed = tmp_path / "files", tmp_path / "packed"
+    for folder in (files, packed):
+        folder.mkdir()
+    for name, content in photos():
+        (files / name).write_bytes(content)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 12_000)
+    write_shards(packed, photos())
+    return files, packed
+
+
+def test_a_photo_in_a_shard_is_read_as_the_file_is(folders: tuple[Path, Path]) -> None:
+    files, packed = map(list_images, folders)
+    assert len(files) == len(packed) == len(KINDS)
+    for file, member in zip(files, packed, strict=True):
+        assert encoded_image(member).content == file.read_bytes()  # type: ignore[union-attr]
+        assert count_bytes(member) == count_bytes(file)
+        assert inspect_image(member) == inspect_image(file)
+        for scale_to in (None, 30, (20, 30)):
+            assert read_size(member, scale_to=scale_to) == read_size(file, scale_to=scale_to)
+            expected = read_image(file, scale_to=scale_to)
+            np.testing.assert_array_equal(read_image(member, scale_to=scale_to), expected)
+
+
+def test_shards_are_named_by_their_first_photo_and_plain_tar(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    files, packed = folders
+    names = sorted(file.name for file in packed.iterdir())
+    assert names[0] == "000000.tar" and 2 < len(names) < len(KINDS)
+    for name in names:
+        with tarfile.open(packed / name) as archive:
+            assert Path(archive.getnames()[0]).stem == Path(name).stem
+            archive.extractall(tmp_path / "out", filter="data")
+    for file in files.iterdir():
+        assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_set_in_shards_is_gathered_into_shards_of_the_same_bytes(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    files, packed = folders
+    names = [file.name for file in sorted(files.iterdir())]
+    for source in folders:
+        gather_images(source, names, tmp_path / source.name / "gathered", side="query")
+    made = {path.name: path.read_bytes() for path in (packed / "gathered").iterdir()}
+    assert made == {path.name: path.read_bytes() for path in packed.glob("*.tar")}
+    assert sorted(path.name for path in (files / "gathered").iterdir()) == names
+
+
+def test_an_image_is_named_by_shard_and_member(tmp_path: Path) -> None:
+    good, cut = photos()[0][1], photos()[0][1][:700]
+    write_shards(tmp_path, [("000000.jpg", good), ("000001.jpg", cut), ("000002.jpg", good)])
+    images = list_images(tmp_path)
+    assert check_image(images[2]) == ".jpg"
+    with pytest.raises(ValueError, match=r"000000\.tar/000001\.jpg: not a readable image"):
+        read_image(images[1], scale_to=None)  # and it does not read on into the next
+    with pytest.raises(ValueError, match=r"image 1: .*000000\.tar/000001\.jpg: not a readable"):
+        gather_images(tmp_path, ["000000.jpg", "000001.jpg"], tmp_path / "out", side="query")
+
+
+def test_a_gap_or_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    write_shards(tmp_path, [("000000.jpg", b"a"), ("000002.jpg", b"c")])
+    with pytest.raises(ValueError, match=r"image 000001, found 000000\.tar/000002\.jpg"):
+        list_images(tmp_path)
+    shard = tmp_path / "000000.tar"
+    shard.write_bytes(shard.read_bytes()[:600])
+    with pytest.raises(ValueError, match=r"000000\.tar: not a tar file"):
+        list_images(tmp_path)
+
+
+def test_a_member_ends_where_its_bytes_end(tmp_path: Path) -> None:
+    write_shards(tmp_path, [("0.jpg", b"first"), ("1.jpg", b"second")])
+    with list_members(tmp_path / "0.tar")[1].open() as stream:
+        assert stream.read(3) == b"sec" and stream.read() == b"ond" and stream.read() == b""
+        assert stream.seek(-2, io.SEEK_END) == 4 and stream.read() == b"nd"
+        assert stream.seek(100) == 100 and stream.read() == b""
+        with pytest.raises((ValueError, OSError)):
+            stream.seek(-1)
+
+
+def test_numbers_of_seven_digits_come_after_those_of_six(tmp_path: Path) -> None:
+    for number in (999_999, 1_000_000):
+        (tmp_path / f"{number}.jpg").touch()
+    with pytest.raises(ValueError, match=r"expected an image 000000, found 999999\.jpg"):
+        list_images(tmp_path)

@@ -22,6 +22,7 @@ from tests.support.ray_clusters import RayCluster
 from tests.support.repositories import ROOT, change, run
 from tests.support.streamed_stage import make_inputs
 from tests.support.trunk_run import SIZE_PX
+from vpr.places.shards import write_shards
 
 NUM_PHOTOS = 60
 THREADS = torch.get_num_threads()
@@ -83,12 +84,16 @@ def test_a_stage_gives_the_same_lock_with_nodes_that_have_no_checkout(
     assert (pipeline / "dvc.lock").read_bytes() == lock
 
 
-def test_streamed_descriptors_have_the_bytes_of_stored_features_here(
+def test_streamed_descriptors_of_shards_have_the_bytes_of_stored_features_of_files_here(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
     make_inputs(tmp_path)
     words = (sys.executable, "-m", "tests.support.streamed_stage", str(tmp_path))
     run(ROOT, *words, "here", "all")
+    files = [(file.name, file.read_bytes()) for file in sorted((tmp_path / "images").iterdir())]
+    shutil.rmtree(tmp_path / "images")
+    (tmp_path / "images").mkdir()
+    write_shards(tmp_path / "images", files)
     output = cluster.run(ROOT, *words, "there", "5")
     assert output.count("Ray: up to 2 tasks at once") == 2  # the trunk's, and those of the stream
     assert len(np.load(tmp_path / "features/shapes.npy")) == 5

@@ -16,7 +16,7 @@ from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_names import SIDES, utm_name
 from vpr.places.file_kinds import READ_SUFFIXES
 from vpr.places.gathering import find_photo
-from vpr.places.images import check_image
+from vpr.places.images import check_image, encoded_image
 from vpr.places.index import ImageIndex
 
 Form = Literal["csv", "utm-names", "dbstruct"]
@@ -80,11 +80,7 @@ def _copy(source: Path, index: ImageIndex, folder: Path, names: list[str]) -> No
     for path, name in zip(index.paths, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        photo = find_photo(source, path)
-        if isinstance(photo, Path):
-            shutil.copyfile(photo, target)
-        else:
-            target.write_bytes(photo.content)
+        target.write_bytes(encoded_image(find_photo(source, path)).content)
 
 
 def _save_table(path: Path, index: ImageIndex) -> None:

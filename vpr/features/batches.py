@@ -10,7 +10,6 @@ beyond rounding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -38,7 +37,7 @@ def positions_per_batch(device: torch.device) -> int:
 
 
 def require_memory(
-    images: Sequence[Path],
+    images: Sequence[object],
     sizes: Sequence[tuple[int, int]],
     bytes_per_pixel: int,
     device: torch.device,
@@ -46,7 +45,7 @@ def require_memory(
     """Check that each image alone fits into memory.
 
     Args:
-        images: The files.
+        images: The files, as messages name them.
         sizes: Height and width of each as the trunk will see it, in pixels.
         bytes_per_pixel: Memory that the trunk takes for each pixel.
         device: Where it runs.

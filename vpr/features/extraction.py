@@ -27,7 +27,7 @@ BATCHES_AHEAD = 2  # decoded while one is computed
 def store_features(
     folder: Path,
     trunk: Trunk,
-    images: Sequence[Path],
+    images: Sequence[Photo],
     read: Callable[[Photo], NDArray[np.uint8]],
     *,
     size: Callable[[Photo], tuple[int, int]],
@@ -59,7 +59,7 @@ def store_features(
 
 def extract_features(
     trunk: Trunk,
-    images: Sequence[Path],
+    images: Sequence[Photo],
     sizes: Sequence[tuple[int, int]],
     read: Callable[[Photo], NDArray[np.uint8]],
     device: torch.device,

@@ -67,7 +67,7 @@ def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
 
 
 def announce_features(
-    images: Sequence[Path],
+    images: Sequence[object],
     sizes: Sequence[tuple[int, int]],
     trunk: Trunk,
     device: torch.device,
@@ -77,7 +77,7 @@ def announce_features(
     """Print how large the features will be, before the first is computed.
 
     Args:
-        images: The files.
+        images: The files, as messages name them.
         sizes: Height and width of each as the trunk will see it, in pixels.
         trunk: What will make the features.
         device: Where.

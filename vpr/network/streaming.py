@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from vpr.places.pixels import ScaleTo
 def stream_descriptors(
     trunk: Trunk,
     head: Head,
-    images: Sequence[Path],
+    images: Sequence[Photo],
     read: Callable[[Photo], NDArray[np.uint8]],
     *,
     scale_to: ScaleTo,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from vpr.places.images import Photo, check_image
-from vpr.places.shards import read_member
+from vpr.places.images import Photo, check_image, encoded_image
+from vpr.places.packed_sets import find_member
+from vpr.places.shards import Member, write_shards
+from vpr.runtime.ordered_map import map_ahead
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
@@ -18,6 +19,9 @@ NUM_THREADS = 4  # decoding releases the interpreter
 
 def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) -> None:
     """Check each image, and copy its bytes unchanged to `000000.jpg`, `000001.jpg`, ...
+
+    They become files of the folder; of a side whose first image lies in a tar shard, members of
+    shards there, so that a side that came in a few large files stays in a few.
 
     Args:
         root: The data set's folder.
@@ -31,25 +35,29 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
     """
     folder.mkdir(parents=True)
 
-    def gather(number: int) -> None:
+    @contextmanager
+    def named(number: int) -> Iterator[None]:
         try:
-            source = find_photo(root, names[number])
-            target = folder / f"{number:06d}{check_image(source)}"
-            if isinstance(source, Path):
-                shutil.copyfile(source, target)
-            else:
-                target.write_bytes(source.content)
+            yield
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{side} image {number}: {error}") from None
 
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        try:
-            done = pool.map(gather, range(len(names)))
-            for _ in track(done, total=len(names), title=f"{side} images"):
-                pass
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    def load(number: int) -> tuple[str, bytes]:
+        with named(number):
+            photo = encoded_image(find_photo(root, names[number]))
+            return f"{number:06d}{check_image(photo)}", photo.content
+
+    with named(0):
+        in_shards = isinstance(find_photo(root, names[0]), Member)
+    numbers = range(len(names))
+    loaded = map_ahead(load, numbers, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
+    write = write_shards if in_shards else _write_files
+    write(folder, track(loaded, total=len(names), title=f"{side} images"))
+
+
+def _write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    for name, content in files:
+        (folder / name).write_bytes(content)
 
 
 def find_photo(root: Path, name: str) -> Photo:
@@ -66,7 +74,7 @@ def find_photo(root: Path, name: str) -> Photo:
     try:
         return find_image(root, name)
     except FileNotFoundError:
-        member = read_member(root.resolve(), with_slashes(name))
+        member = find_member(root.resolve(), with_slashes(name))
         if member is None:
             raise
         return member

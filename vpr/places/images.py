@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vpr.places.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
 from vpr.places.pixels import UPRIGHT, ScaleTo, find_orientation, scaled_size, to_upright_rgb
+from vpr.places.shards import SUFFIX, Member, list_members
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
             "MPO": ".jpg", "PPM": ".ppm"}  # fmt: skip
@@ -25,10 +26,10 @@ CHECKED_SIDE_PX = 2048  # that such a JPEG is decoded down to when it is only ch
 
 
 class EncodedImage(NamedTuple):
-    """An image file that lies elsewhere.
+    """An image file in memory.
 
     Args:
-        path: Where, for messages.
+        path: Where it lies, for messages.
         content: Its bytes.
     """
 
@@ -36,7 +37,7 @@ class EncodedImage(NamedTuple):
     content: bytes
 
 
-Photo = Path | EncodedImage
+Photo = Path | Member | EncodedImage  # an image file: in a folder, in a tar shard, in memory
 
 
 class Inspection(NamedTuple):
@@ -61,32 +62,41 @@ class Inspection(NamedTuple):
 
 def encoded_image(photo: Photo) -> EncodedImage:
     """Read the bytes of an image file, so that it can be decoded on another machine."""
-    return photo if isinstance(photo, EncodedImage) else EncodedImage(photo, photo.read_bytes())
+    if isinstance(photo, EncodedImage):
+        return photo
+    with _bytes_of(photo) as stream:
+        return EncodedImage(path_of(photo), stream.read())
 
 
 def count_bytes(photo: Photo) -> int:
     """Count the bytes of an image file, without reading it."""
+    if isinstance(photo, Member):
+        return photo.num_bytes
     return len(photo.content) if isinstance(photo, EncodedImage) else photo.stat().st_size
 
 
 def path_of(photo: Photo) -> Path:
-    """Give the path of an image file, also of one that lies elsewhere."""
-    return photo.path if isinstance(photo, EncodedImage) else photo
+    """Give the path of an image file, of one in a shard as if the shard were a folder."""
+    return photo if isinstance(photo, Path) else photo.path
 
 
-def list_images(folder: Path) -> list[Path]:
-    """List the images of a folder of numbered images, in order.
+def list_images(folder: Path) -> list[Photo]:
+    """List the images of a folder of numbered images, or of tar shards of them, in order.
 
     Raises:
-        ValueError: If the names do not count 000000, 000001, ...
+        ValueError: If the names do not count 000000, 000001, ..., or a shard is damaged.
     """
-    files = sorted(file for file in folder.iterdir() if not is_junk(Path(file.name)))
-    for number, file in enumerate(files):
-        if file.stem != f"{number:06d}":
-            raise ValueError(f"{folder}: expected an image {number:06d}, found {file.name}")
-    if not files:
+    names = (file.name for file in folder.iterdir() if not is_junk(Path(file.name)))
+    images: list[Photo] = []
+    for name in sorted(names, key=lambda name: (len(Path(name).stem), name)):  # past 999999 too
+        images += list_members(folder / name) if name.endswith(SUFFIX) else [folder / name]
+    for number, image in enumerate(images):
+        if path_of(image).stem != f"{number:06d}":
+            found = path_of(image).relative_to(folder)
+            raise ValueError(f"{folder}: expected an image {number:06d}, found {found}")
+    if not images:
         raise ValueError(f"{folder}: holds no images")
-    return files
+    return images
 
 
 def check_image(file: Photo) -> str:
@@ -197,4 +207,6 @@ def _opened(source: Photo) -> Iterator[Image.Image]:
 
 
 def _bytes_of(source: Photo) -> IO[bytes]:
+    if isinstance(source, Member):
+        return source.open()
     return BytesIO(source.content) if isinstance(source, EncodedImage) else source.open("rb")

@@ -1,98 +1,117 @@
-"""Images in tar shards, the form of webdataset: a few large files, not a million small ones."""
+"""Tar shards, the form of webdataset: a few large files, not a million small ones."""
 
 from __future__ import annotations
 
+import io
 import tarfile
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
-from unicodedata import normalize
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-from vpr.places.images import EncodedImage
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
-Stamp = tuple[Path, int, int]  # of a shard: where, when it was changed, how large
+SUFFIX = ".tar"
+SHARD_BYTES = 2**28  # a shard is closed once it is as large
 
 
 class Member(NamedTuple):
-    """Where a file lies in a shard.
+    """A file in a shard, which is read only where it is opened.
 
     Args:
-        stamp: Of the tar file.
+        shard: The tar file, uncompressed.
+        name: In it.
         offset: Of its first byte.
         num_bytes: Its size.
     """
 
-    stamp: Stamp
+    shard: Path
+    name: str
     offset: int
     num_bytes: int
 
     @property
-    def shard(self) -> Path:
-        """The tar file."""
-        return self.stamp[0]
+    def path(self) -> Path:
+        """Where it lies, for messages: as if the shard were a folder."""
+        return self.shard / self.name
+
+    def __str__(self) -> str:
+        """Name shard and member."""
+        return str(self.path)
+
+    def open(self) -> IO[bytes]:
+        """Open it as a file of its own."""
+        return io.BufferedReader(_Part(self))
 
 
-_KNOWN: dict[Path, dict[str, Member]] = {}  # the members of each data set's folder
-
-
-def read_member(root: Path, name: str) -> EncodedImage | None:
-    """Read an image of a shard below a folder.
-
-    A shard's members are named as if they lay beside it: `0001.jpg` in `database/00.tar` is
-    `database/0001.jpg`.
-
-    Args:
-        root: The data set's folder.
-        name: The image's path in it, with slashes.
-
-    Returns:
-        The image, or None if no shard holds it.
+def list_members(shard: Path) -> list[Member]:
+    """List the files in a shard, in their order there.
 
     Raises:
-        ValueError: If a shard is damaged or compressed, or two hold the same name.
+        ValueError: If it is damaged or compressed.
     """
-    plain = _plain(PurePosixPath(name))
-    found = _KNOWN.get(root, {}).get(plain)
-    if found is None or _stamp(found.shard) != found.stamp:  # perhaps in a new or changed shard
-        _KNOWN[root] = _members(root, tuple(map(_stamp, sorted(root.rglob("*.tar")))))
-        found = _KNOWN[root].get(plain)
-    if found is None:
-        return None
-    with found.shard.open("rb") as file:
-        file.seek(found.offset)
-        return EncodedImage(root / name, file.read(found.num_bytes))
-
-
-def _stamp(shard: Path) -> Stamp | None:
     try:
-        found = shard.stat()
-    except FileNotFoundError:
-        return None
-    return shard, found.st_mtime_ns, found.st_size
+        with tarfile.open(shard, "r:") as archive:
+            files = [one for one in archive if one.isfile()]
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"{shard}: not a tar file, or a compressed one, which cannot be read at any place: "
+            f"{error}"
+        ) from None
+    return [Member(shard, one.name, one.offset_data, one.size) for one in files]
 
 
-@lru_cache(maxsize=4)
-def _members(root: Path, stamps: tuple[Stamp | None, ...]) -> dict[str, Member]:
-    found: dict[str, Member] = {}
-    for stamp in filter(None, stamps):
-        shard = stamp[0]
-        beside = PurePosixPath(shard.parent.relative_to(root).as_posix())
-        try:
-            with tarfile.open(shard, "r:") as archive:
-                files = [member for member in archive if member.isfile()]
-        except tarfile.TarError as error:
-            raise ValueError(
-                f"{shard}: not a tar file, or a compressed one, which cannot be read at any place: "
-                f"{error}"
-            ) from None
-        for member in files:
-            name = _plain(beside / member.name)
-            if name in found:
-                raise ValueError(f"{name!r} lies in {found[name].shard} and in {shard}")
-            found[name] = Member(stamp, member.offset_data, member.size)
-    return found
+def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write files into shards of about 256 MiB; the same files make the same bytes.
+
+    Args:
+        folder: Where shards are written, each named by its first file: `000000.tar`.
+        files: Name and content of each, drawn as they are written.
+    """
+    upcoming = iter(files)
+    one = next(upcoming, None)
+    while one is not None:
+        shard = (folder / one[0]).with_suffix(SUFFIX)
+        with shard.open("wb") as file, _new_archive(file) as archive:
+            while one is not None and file.tell() < SHARD_BYTES:
+                entry = tarfile.TarInfo(one[0])
+                entry.size = len(one[1])
+                archive.addfile(entry, io.BytesIO(one[1]))
+                one = next(upcoming, None)
 
 
-def _plain(path: PurePosixPath) -> str:
-    """Write a path in one Unicode form and without `./`."""
-    return normalize("NFC", path.as_posix())
+def _new_archive(file: IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
+
+
+class _Part(io.RawIOBase):
+    """A member as a file: a part of its shard."""
+
+    def __init__(self, member: Member) -> None:
+        self._file = member.shard.open("rb", buffering=0)
+        self._member, self._at = member, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origins = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._member.num_bytes}
+        place = origins[whence] + offset
+        if place < 0:  # else it would be in the member before
+            raise ValueError(f"{self._member}: cannot go to byte {place}")
+        self._at = place
+        return place
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)[: max(0, self._member.num_bytes - self._at)]
+        self._file.seek(self._member.offset + self._at)
+        count = self._file.readinto(view)
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

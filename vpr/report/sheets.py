@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from vpr.places.images import read_image
+from vpr.places.images import Photo, read_image
 
 TILE_PX = (240, 180)  # of one picture; a photo of another shape is fitted in
 FRAME_PX = 5
@@ -27,7 +26,7 @@ class Tile:
         colour: Of frame and text, RGB.
     """
 
-    image: Path
+    image: Photo
     caption: str
     colour: Colour
 

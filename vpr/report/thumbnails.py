@@ -9,14 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from vpr.places.images import read_image
+from vpr.places.images import Photo, read_image
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding and encoding release the interpreter
 
 
 def draw_thumbnails(
-    images: Sequence[Path], folder: Path, *, max_side_px: int, quality: int
+    images: Sequence[Photo], folder: Path, *, max_side_px: int, quality: int
 ) -> None:
     """Write a small JPEG of each image, `000000.jpg`, `000001.jpg`, ...
 
@@ -36,11 +36,11 @@ def draw_thumbnails(
     targets = [folder / thumbnail_name(number) for number in range(len(images))]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         done = pool.map(draw, images, targets)
-        for _ in track(done, total=len(images), title=f"thumbnails of {images[0].parent.name}"):
+        for _ in track(done, total=len(images), title=f"thumbnails of {folder.name}"):
             pass
 
 
-def draw_thumbnail(image: Path, target: Path, *, max_side_px: int, quality: int) -> None:
+def draw_thumbnail(image: Photo, target: Path, *, max_side_px: int, quality: int) -> None:
     """Write a small JPEG of one image."""
     pixels = read_image(image, scale_to=max_side_px)
     Image.fromarray(pixels).save(target, "JPEG", quality=quality)

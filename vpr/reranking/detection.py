@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from vpr.runtime.progress import track
 
 def detect_keypoints(
     matcher: Matcher,
-    images: Sequence[Path],
+    images: Sequence[Photo],
     read: Callable[[Photo], NDArray[np.uint8]],
     *,
     max_keypoints: int,

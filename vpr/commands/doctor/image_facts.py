@@ -23,7 +23,7 @@ class ImageFacts:
     Args:
         label: Side, index and name, as the stages' messages have them.
         name: As the ground truth has it.
-        file: The file, or where it would lie but for its shard; None if there is neither.
+        file: The file, or where it lies in its shard; None if there is neither.
         problem: Why the image cannot be used, or None.
         digest: SHA-256 of the file's bytes.
         size_px: Width and height as stored.

@@ -24,7 +24,7 @@ from vpr.commands.locate.ranking import rank_photos
 from vpr.commands.locate.recorded_run import IMAGES, WHITENED, check_run
 from vpr.datasets.params import DatasetParams
 from vpr.places.crs import lies_nowhere
-from vpr.places.images import list_images
+from vpr.places.images import Photo, list_images, path_of
 from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.retrieval.descriptors import load_descriptors
 
@@ -82,12 +82,12 @@ def _number_queries(
     files: Sequence[Path], dataset: DatasetParams, places: Places
 ) -> list[int | None]:
     named = [Path(dataset.dir) / path for path in places.truth.query.paths]
-    gathered = list_images(IMAGES / "query")
+    gathered = list(map(path_of, list_images(IMAGES / "query")))
     by_set, by_number = find_queries(files, named), find_queries(files, gathered)
     return [a if a is not None else b for a, b in zip(by_set, by_number, strict=True)]
 
 
-def _row(located: Located, images: Sequence[Path]) -> list[Tile]:
+def _row(located: Located, images: Sequence[Photo]) -> list[Tile]:
     photo = Tile(Path(located.photo), "the photo", PLAIN)
     matches = (
         Tile(images[match.image], f"{match.rank}: distance {match.distance:.3f}",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vpr.commands.locate.matches import Located
 from vpr.commands.locate.ranking import Ranked
-from vpr.places.images import read_image
+from vpr.places.images import Photo, read_image
 from vpr.report.heat_maps import data_address, overlay
 from vpr.report.match_pictures import draw_matches
 from vpr.report.pages import TEMPLATES, load_templates
@@ -22,7 +22,7 @@ PHOTO_PX, MATCH_PX, CLUSTER_PX = 480, 240, 160  # longer sides of the page's pic
 def describe_photo(
     located: Located,
     ranked: Ranked,
-    images: Sequence[Path],
+    images: Sequence[Photo],
 ) -> dict[str, Any]:
     """Collect what the page shows of a photo, pictures included.
 

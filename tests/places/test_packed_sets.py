@@ -1,0 +1,63 @@
+"""Images in tar shards are found by their names, as if they lay beside the shard."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from unicodedata import normalize
+
+import pytest
+
+from vpr.places.gathering import find_photo
+from vpr.places.images import encoded_image
+from vpr.places.shards import Member
+
+
+def pack(shard: Path, members: dict[str, bytes], mode: str = "w") -> None:
+    shard.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(shard, mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def test_a_member_is_named_as_if_it_lay_beside_its_shard(tmp_path: Path) -> None:
+    pack(tmp_path / "all-000.tar", {"database/1.jpg": b"one", "1.json": b"{}"})
+    pack(tmp_path / "all-001.tar", {"./database/2.jpg": b"two"})
+    pack(tmp_path / "queries/000.tar", {normalize("NFD", "서울/길.jpg"): b"three"})
+    for name, content in (
+        ("database/1.jpg", b"one"), ("database\\2.jpg", b"two"), ("queries/서울/길.jpg", b"three")
+    ):  # fmt: skip
+        found = find_photo(tmp_path, name)
+        assert isinstance(found, Member) and encoded_image(found).content == content
+    for name in ("database/3.jpg", "서울/길.jpg", "all-000.tar/1.json"):
+        with pytest.raises(FileNotFoundError, match="there is no such file"):
+            find_photo(tmp_path, name)
+    with pytest.raises(ValueError, match="expected a path below"):
+        find_photo(tmp_path, "../1.jpg")
+
+
+def test_a_file_comes_before_a_member_and_a_changed_shard_is_read_again(tmp_path: Path) -> None:
+    pack(tmp_path / "0.tar", {"a.jpg": b"packed"})
+    assert encoded_image(find_photo(tmp_path, "a.jpg")).content == b"packed"
+    pack(tmp_path / "0.tar", {"a.jpg": b"packed anew", "b.jpg": b"more"})
+    found = encoded_image(find_photo(tmp_path, "a.jpg"))
+    assert found == (tmp_path / "0.tar/a.jpg", b"packed anew")
+    (tmp_path / "a.jpg").write_bytes(b"a file")
+    assert find_photo(tmp_path, "a.jpg") == (tmp_path / "a.jpg").resolve()
+
+
+def test_shards_that_disagree_or_cannot_be_read_are_named(tmp_path: Path) -> None:
+    pack(tmp_path / "0.tar", {"a.jpg": b"1"})
+    pack(tmp_path / "1.tar", {"./a.jpg": b"2"})
+    with pytest.raises(ValueError, match=r"'a\.jpg' lies in .*0\.tar and in .*1\.tar"):
+        find_photo(tmp_path, "a.jpg")
+    for content in (b"hello" * 200, (tmp_path / "0.tar").read_bytes()[:300]):
+        (tmp_path / "1.tar").write_bytes(content)
+        with pytest.raises(ValueError, match=r"1\.tar: not a tar file, or a compressed one"):
+            find_photo(tmp_path, "a.jpg")
+    pack(tmp_path / "1.tar", {"b.jpg": b"2"}, "w:gz")
+    with pytest.raises(ValueError, match=r"1\.tar: not a tar file, or a compressed one"):
+        find_photo(tmp_path, "a.jpg")
