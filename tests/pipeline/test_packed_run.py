@@ -13,18 +13,28 @@ from tests.support.repositories import change, run, stages_run
 
 
 def outs_of(folder: Path) -> dict[str, Any]:
-    """Hash of each out, but of the images themselves."""
+    """Hash of each out, but of the images themselves and small pictures of them."""
     stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
     return {
         out["path"]: out["md5"]
         for stage in stages.values()
         for out in stage["outs"]
-        if not out["path"].startswith("data/images/")
+        if not out["path"].startswith(("data/images/", "data/thumbnails/"))
+    }
+
+
+def pages_of(folder: Path) -> dict[Path, bytes]:
+    """The report, whose parameters name the set's folder."""
+    report = folder / "metrics/report"
+    files = (path for path in report.rglob("*") if path.is_file())
+    return {
+        path.relative_to(report): path.read_bytes().replace(b"data/packed", b"data/sample")
+        for path in files
     }
 
 
 def test_a_set_in_shards_gives_every_out_of_the_same_set_in_files(pipeline: Path) -> None:
-    expected = outs_of(pipeline)
+    expected, pages = outs_of(pipeline), pages_of(pipeline)
     packed = pipeline / "data/packed"
     packed.mkdir()
     shutil.copy(pipeline / "data/sample/sample.mat", packed)
@@ -35,11 +45,13 @@ def test_a_set_in_shards_gives_every_out_of_the_same_set_in_files(pipeline: Path
     words = run(pipeline, "dvc", "repro")
     assert {"prepare", "thumbnails", "trunk_db", "trunk_query"} <= stages_run(words)
     for side in ("database", "query"):
-        assert [one.name for one in (pipeline / "data/images" / side).iterdir()] == ["000000.tar"]
+        for kind in ("images", "thumbnails"):
+            folder = pipeline / "data" / kind / side
+            assert [one.name for one in folder.iterdir()] == ["000000.tar"]
     found = outs_of(pipeline)
-    shown = {name for name in expected if found[name] != expected[name]}
-    assert shown <= {"metrics/report"}  # which shows the parameters, dataset.dir with them
-    assert found.keys() == expected.keys()
+    assert found.pop("metrics/report") != expected.pop("metrics/report")
+    assert found == expected
+    assert pages_of(pipeline) == pages
 
     change(pipeline, "store: all", "store: 5")  # the rest is streamed from the shards
     run(pipeline, "dvc", "repro", "-s", "trunk_db", "extract_db")

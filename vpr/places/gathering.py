@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from vpr.places.images import Photo, check_image, encoded_image
 from vpr.places.packed_sets import find_member
-from vpr.places.shards import Member, write_shards
+from vpr.places.shards import Member, write_files
 from vpr.runtime.ordered_map import map_ahead
 from vpr.runtime.progress import track
 
@@ -51,13 +51,8 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
         in_shards = isinstance(find_photo(root, names[0]), Member)
     numbers = range(len(names))
     loaded = map_ahead(load, numbers, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
-    write = write_shards if in_shards else _write_files
-    write(folder, track(loaded, total=len(names), title=f"{side} images"))
-
-
-def _write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    for name, content in files:
-        (folder / name).write_bytes(content)
+    files = track(loaded, total=len(names), title=f"{side} images")
+    write_files(folder, files, in_shards=in_shards)
 
 
 def find_photo(root: Path, name: str) -> Photo:

@@ -80,6 +80,15 @@ def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
                 one = next(upcoming, None)
 
 
+def write_files(folder: Path, files: Iterable[tuple[str, bytes]], *, in_shards: bool) -> None:
+    """Write files into a folder, or into shards there."""
+    if in_shards:
+        write_shards(folder, files)
+        return
+    for name, content in files:
+        (folder / name).write_bytes(content)
+
+
 def _new_archive(file: IO[bytes]) -> tarfile.TarFile:
     return tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
 

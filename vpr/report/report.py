@@ -10,6 +10,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from vpr.places.images import encoded_image, list_images
 from vpr.report.pages import TEMPLATES, load_templates
 from vpr.report.thumbnails import thumbnail_name
 from vpr.runtime.hashing import hash_file
@@ -43,8 +44,10 @@ def copy_thumbnails(source: Path, images: Iterable[int], folder: Path) -> None:
         folder: The folder to create.
     """
     folder.mkdir(parents=True)
+    pictures = list_images(source)
     for image in images:
-        shutil.copyfile(source / thumbnail_name(image), folder / thumbnail_name(image))
+        content = encoded_image(pictures[image]).content
+        (folder / thumbnail_name(image)).write_bytes(content)
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
 from vpr.places.images import Photo, read_image
+from vpr.places.shards import Member, write_files
+from vpr.runtime.ordered_map import map_ahead
 from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding and encoding release the interpreter
@@ -20,7 +22,8 @@ def draw_thumbnails(
 ) -> None:
     """Write a small JPEG of each image, `000000.jpg`, `000001.jpg`, ...
 
-    Pictures carry no metadata: where a phone stood is not passed on with its page.
+    Pictures carry no metadata: where a phone stood is not passed on with its page. Those of images
+    in tar shards are packed into shards too.
 
     Args:
         images: The images in order; turned and converted as the network sees them.
@@ -33,17 +36,19 @@ def draw_thumbnails(
     """
     folder.mkdir(parents=True)
     draw = partial(draw_thumbnail, max_side_px=max_side_px, quality=quality)
-    targets = [folder / thumbnail_name(number) for number in range(len(images))]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        done = pool.map(draw, images, targets)
-        for _ in track(done, total=len(images), title=f"thumbnails of {folder.name}"):
-            pass
+    drawn = map_ahead(draw, images, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
+    pictures = track(drawn, total=len(images), title=f"thumbnails of {folder.name}")
+    names = map(thumbnail_name, range(len(images)))
+    in_shards = isinstance(images[0], Member)
+    write_files(folder, zip(names, pictures, strict=True), in_shards=in_shards)
 
 
-def draw_thumbnail(image: Photo, target: Path, *, max_side_px: int, quality: int) -> None:
-    """Write a small JPEG of one image."""
+def draw_thumbnail(image: Photo, *, max_side_px: int, quality: int) -> bytes:
+    """Draw a small JPEG of one image."""
+    stream = BytesIO()
     pixels = read_image(image, scale_to=max_side_px)
-    Image.fromarray(pixels).save(target, "JPEG", quality=quality)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
 
 
 def thumbnail_name(number: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vpr.places.images import read_image
+from vpr.places.images import list_images, read_image
 from vpr.report.heat_maps import overlay
 from vpr.report.thumbnails import thumbnail_name
 from vpr.reranking.utility_files import is_measured, load_utility_maps
@@ -30,11 +30,12 @@ def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -
     if count == 0 or not is_measured(utility):
         return []
     folder.mkdir(parents=True)
-    num_images = len(list(thumbnails.iterdir()))
+    pictures = list_images(thumbnails)
+    num_images = len(pictures)
     spread = np.linspace(0, num_images - 1, min(count, num_images)).round().astype(int)
     shown: list[int] = np.unique(spread).tolist()
     for image, scales in zip(shown, load_utility_maps(utility, shown), strict=True):
-        photo = read_image(thumbnails / thumbnail_name(image), scale_to=None)
+        photo = read_image(pictures[image], scale_to=None)
         picture = overlay(photo, scales.mean(axis=0))
         picture.save(folder / thumbnail_name(image), "JPEG", quality=85)
     return shown

@@ -8,9 +8,8 @@ from pathlib import Path
 from vpr.commands.locate.matches import Located
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
-from vpr.report.thumbnails import thumbnail_name
-
-PICTURES = Path("data/thumbnails/database")
+from vpr.places.images import encoded_image, path_of
+from vpr.places.shards import Member
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,12 @@ def read_picture(run: Run, image: int) -> bytes:
     """
     if not 0 <= image < run.num_places:
         raise Refusal(404, f"image {image}: the database has {run.num_places}, from 0.")
-    file = PICTURES / thumbnail_name(image)
     try:
+        picture = run.pictures[image]
+        file = picture.shard if isinstance(picture, Member) else path_of(picture)
         is_later = file.lstat().st_ctime > run.since
-        content = file.read_bytes()
-    except OSError:
+        content = encoded_image(picture).content
+    except (IndexError, OSError):
         raise Refusal(404, f"image {image}: its picture is not here.") from None
     if is_later:
         raise Refusal(410, f"image {image}: its picture was replaced since the run was loaded.")

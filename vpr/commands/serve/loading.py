@@ -22,14 +22,15 @@ from vpr.commands.locate.recorded_run import (
     check_run,
 )
 from vpr.commands.locate.verifying import KEPT, KEYPOINTS
-from vpr.commands.serve.answers import PICTURES
 from vpr.commands.serve.run import Run
+from vpr.places.images import list_images
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import hash_out, list_locked
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.training.params import FinetuneParams
 
+PICTURES = Path("data/thumbnails/database")
 COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
 ANSWERED_FROM = (
     MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, PREPARED / "database.csv",
@@ -48,7 +49,7 @@ def load_run() -> Run:
     dataset, places = load_places()
     whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
     run = Run(
-        load_ranker(whitened), whitened, places, dataset,
+        load_ranker(whitened), whitened, places, list_images(PICTURES), dataset,
         locked_params("trunk_db", "trunk", TrunkParams),
         locked_params("sequence", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,

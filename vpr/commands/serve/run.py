@@ -15,6 +15,7 @@ from vpr.commands.locate.features import extract_photos
 from vpr.commands.locate.matches import Located, Places, locate_ranked
 from vpr.commands.locate.ranking import Ranked, Ranker, rank_photos
 from vpr.datasets.params import DatasetParams
+from vpr.places.images import Photo
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import find_recordings
 
@@ -27,6 +28,7 @@ class Run:
         ranker: The network and the search.
         whitened: What is searched, shape (num_places, dim).
         places: Of the database.
+        pictures: Small ones of the database's images.
         dataset: That the run was made of.
         trunk: How photos are described.
         sequence: How several photos in order are ranked.
@@ -39,6 +41,7 @@ class Run:
     ranker: Ranker
     whitened: NDArray[np.float32]
     places: Places
+    pictures: Sequence[Photo]
     dataset: DatasetParams
     trunk: TrunkParams
     sequence: SequenceParams
