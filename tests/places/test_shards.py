@@ -96,6 +96,21 @@ def test_a_set_in_shards_is_gathered_into_shards_of_the_same_bytes(
     assert sorted(path.name for path in (files / "gathered").iterdir()) == names
 
 
+@pytest.mark.parametrize("first_is_packed", [True, False])
+def test_the_first_image_of_a_mixed_side_decides_for_all(
+    tmp_path: Path, first_is_packed: bool
+) -> None:
+    (name, content), (other_name, other_content) = photos()[:2]
+    (tmp_path / name).write_bytes(content)
+    write_shards(tmp_path, [(other_name, other_content)])
+    names = [other_name, name] if first_is_packed else [name, other_name]
+    gather_images(tmp_path, names, tmp_path / "out", side="query")
+    found = [encoded_image(image).content for image in list_images(tmp_path / "out")]
+    assert found == ([other_content, content] if first_is_packed else [content, other_content])
+    count = len(list((tmp_path / "out").iterdir()))
+    assert count == (1 if first_is_packed else 2)
+
+
 def test_an_image_is_named_by_shard_and_member(tmp_path: Path) -> None:
     good, cut = photos()[0][1], photos()[0][1][:700]
     write_shards(tmp_path, [("000000.jpg", good), ("000001.jpg", cut), ("000002.jpg", good)])
