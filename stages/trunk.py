@@ -16,7 +16,7 @@ from pydantic import Field
 from vpr.features.extraction import store_features
 from vpr.features.model import load_model
 from vpr.features.trunk import load_trunk
-from vpr.places.images import list_images, read_image, read_size
+from vpr.places.images import Photo, list_images, read_image, read_size
 from vpr.places.pixels import ScaleTo
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
@@ -51,7 +51,7 @@ class TrunkParams:
         """What images are scaled to before the network sees them."""
         return self.image_size or self.max_side_px
 
-    def stored(self, images: Sequence[Path]) -> Sequence[Path]:
+    def stored(self, images: Sequence[Photo]) -> Sequence[Photo]:
         """Select the images whose features are stored."""
         return images if self.store == "all" else images[: self.store]
 
