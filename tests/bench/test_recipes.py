@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from bench.quality.recipes import SEEDS
 from bench.quality.validation_chart import correlate, draw_validation, tabulate_validation
+from tests.support.repositories import ROOT
 
 # Ranks of street 0: 1 2 3 4 against 1 3 2 4, so Spearman is 1 - 6 * 2 / (4 * 15) = 0.8;
 # of street 1 reversed, so -1.
@@ -37,3 +40,12 @@ def test_the_table_has_a_row_for_each_training() -> None:
     table = tabulate_validation(MEASURED).split("\n")
     assert table[2] == "| 0 | recipe 0 | 0.500 | 0.100 |"
     assert len(table) == 2 + len(MEASURED)
+
+
+def test_the_chart_in_the_docs_is_of_the_figures_that_are_kept(tmp_path: Path) -> None:
+    kept = json.loads((ROOT / "bench/results/validation.json").read_text())["trained"]
+    draw_validation(kept, tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_text() == (ROOT / "bench/results/validation.svg").read_text()
+    page = (ROOT / "docs/training.md").read_text()
+    told = [f"{correlate(kept, street=street):.2f}" for street in SEEDS]
+    assert f"was {told[0]}, {told[1]} and {told[2]}" in " ".join(page.split())
