@@ -60,13 +60,15 @@ def _saturating(half: float, kind: str) -> Order:
 def _gated(one: Candidates) -> NDArray[np.float64]:
     counts = one.counts["F"]
     clear = (counts.max(axis=1) >= 20) & (counts.max(axis=1) >= 1.3 * counts[:, 0])
-    return np.where(clear[:, None], counts + 1e-6 * one.cosines, one.cosines)
+    gated: NDArray[np.float64] = np.where(clear[:, None], counts + 1e-6 * one.cosines, one.cosines)
+    return gated
 
 
 def _scaled(one: Candidates) -> NDArray[np.float64]:
     low, high = (f(one.cosines, axis=1, keepdims=True) for f in (np.min, np.max))
     most = one.counts["F"].max(axis=1, keepdims=True).clip(min=1)
-    return (one.cosines - low) / (high - low).clip(min=1e-9) + one.counts["F"] / most
+    scaled: NDArray[np.float64] = (one.cosines - low) / (high - low).clip(min=1e-9)
+    return np.asarray(scaled + one.counts["F"] / most)
 
 
 ORDERS: dict[str, Order] = {
@@ -119,7 +121,8 @@ def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
 
 def _right(one: Candidates, order: Order) -> NDArray[np.bool_]:
     best = np.argmax(order(one), axis=1)  # the first of equals, as a stable sort
-    return one.correct[np.arange(len(best)), best]
+    right: NDArray[np.bool_] = one.correct[np.arange(len(best)), best]
+    return right
 
 
 def tabulate_orders(clone: Path, sets: dict[str, dict[str, object]]) -> str:

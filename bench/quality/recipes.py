@@ -46,7 +46,7 @@ PLACES = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 ADAM = {"finetune.optimizer": "adamw", "finetune.lr": 1e-4, "finetune.clip_norm": 1.0}
 CONTRASTIVE = {"finetune.loss": "contrastive", "finetune.margin": 0.7}
 VALIDATED = {"finetune.validation_fraction": 0.3, "finetune.validation_gap": 3}
-Parameters = Mapping[str, object]
+Parameters = dict[str, object]
 RECIPES: dict[str, Parameters] = {
     "before training": {"finetune.epochs": 0},
     "triplets, sgd 1e-4": {},

@@ -21,15 +21,15 @@ from vpr.evaluation.recall import STANDARD_DEPTHS
 from vpr.evaluation.uncertainty import block_bootstrap_interval
 from vpr.runtime.parameters import load_params
 
-DENSE_ROOTSIFT = {
+DENSE_ROOTSIFT: dict[str, object] = {
     "pretrained.weights": "random", "trunk.encoder": "dense_rootsift", "trunk.model": None,
     "trunk.max_side_px": None,
 }  # fmt: skip
-XFEAT = {"trunk.encoder": "xfeat", "trunk.model": None}
-WHITENED = {"whiten.dim": 64}
-RERANKED = {"rerank.method": "xfeat"}
-OF_USE = {"utility.keep": "both"}
-ALONG = {"sequence.length": 11}
+XFEAT: dict[str, object] = {"trunk.encoder": "xfeat", "trunk.model": None}
+WHITENED: dict[str, object] = {"whiten.dim": 64}
+RERANKED: dict[str, object] = {"rerank.method": "xfeat"}
+OF_USE: dict[str, object] = {"utility.keep": "both"}
+ALONG: dict[str, object] = {"sequence.length": 11}
 
 # What a row is called, its parameters, and the row that it differs from in one thing.
 ROWS: tuple[tuple[str, dict[str, object], int | None], ...] = (
@@ -69,7 +69,7 @@ def data_sets() -> list[DataSet]:
     sets = [DataSet("Demo", {}, "Drawn by the stage `sample`. Settings were chosen here.")]
     real = os.environ.get("VPR_REAL_DATA")
     for light in ("day", "night") if real else ():
-        chosen = {
+        chosen: dict[str, object] = {
             "dataset.dir": str(Path(str(real)).resolve() / "webcams_dev" / light),
             "dataset.index": None, "dataset.crs": None, "prepare.radius_m": 10.0,
         }  # fmt: skip

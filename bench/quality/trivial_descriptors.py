@@ -15,7 +15,8 @@ Method = Callable[[Image.Image], NDArray[np.float64]]
 def thumbnail(photo: Image.Image) -> NDArray[np.float64]:
     """The photo at 32x24 pixels about its mean, as one row."""
     values = np.asarray(photo.resize((32, 24)), dtype=np.float64).ravel()
-    return values - values.mean()
+    row: NDArray[np.float64] = values - values.mean()
+    return row
 
 
 def histogram(photo: Image.Image) -> NDArray[np.float64]:

@@ -36,7 +36,8 @@ def measure_alone(module: str, *words: str) -> dict[str, Any]:
         watch.join()
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed")
-    return json.loads(printed) | {"peak_mb": max(peaks.values()) / 1e6}
+    found: dict[str, Any] = json.loads(printed)
+    return found | {"peak_mb": max(peaks.values()) / 1e6}
 
 
 def watch_memory(process: psutil.Process, seen: dict[str, int]) -> None:

@@ -20,6 +20,16 @@ from bench.shared.photos import CUT
 from vpr.encoders.vgg16 import MEAN, STD, build_layers
 
 
+class PlainClusters(nn.Module):
+    """NetVLAD's parameters, by their names in a checkpoint; centroids of shape (K, C)."""
+
+    def __init__(self, centroids: Tensor) -> None:
+        """Leave room for the weights."""
+        super().__init__()
+        self.conv = nn.Conv2d(centroids.shape[1], len(centroids), kernel_size=1, bias=False)
+        self.centroids = nn.Parameter(torch.empty_like(centroids))
+
+
 class PlainNetwork(nn.Module):
     """VGG16 and NetVLAD, the residuals to one cluster after another.
 
@@ -31,9 +41,7 @@ class PlainNetwork(nn.Module):
         """Load the weights; what lies before conv5 is frozen."""
         super().__init__()
         self.encoder = build_layers(0, 29)
-        self.pool = nn.Module()
-        self.pool.conv = nn.Conv2d(512, len(state["pool.centroids"]), kernel_size=1, bias=False)
-        self.pool.centroids = nn.Parameter(torch.empty_like(state["pool.centroids"]))
+        self.pool = PlainClusters(state["pool.centroids"])
         self.load_state_dict(state)
         for name, parameter in self.encoder.named_parameters():
             parameter.requires_grad = int(name.split(".")[0]) >= CUT

@@ -29,7 +29,7 @@ from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import load_head
 from vpr.network.streaming import stream_descriptors
-from vpr.places.images import read_image
+from vpr.places.images import read_image, read_size
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.runtime.device import find_device
 
@@ -41,6 +41,7 @@ NAMES = [
 ]  # fmt: skip
 DEVICE = find_device()
 READ = partial(read_image, scale_to=MAX_SIDE_PX)
+SIZE = partial(read_size, scale_to=MAX_SIDE_PX)
 
 
 def make_model() -> Model:
@@ -56,7 +57,7 @@ def make_model() -> Model:
 def store(model: Model, photos: list[Path], folder: Path) -> None:
     """Store the local features of photos, as the stage trunk does."""
     trunk = load_trunk(model, torch.bfloat16)
-    store_features(folder / "trunk", trunk, photos, READ, scale_to=MAX_SIDE_PX, device=DEVICE)
+    store_features(folder / "trunk", trunk, photos, READ, size=SIZE, device=DEVICE)
 
 
 def stream(model: Model, photos: list[Path], folder: Path) -> None:

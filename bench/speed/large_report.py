@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.browsing import chromium
+from tests.support.synthetic_run import make_report, write_run
+
 NUM_QUERIES = 5000
 
 
@@ -39,10 +40,6 @@ def draw_all(folder: Path) -> None:
 
 def main() -> None:
     """Build the thumbnails and the report in a temporary folder, and open its pages."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from browsing import chromium
-    from synthetic_run import make_report, write_run
-
     with tempfile.TemporaryDirectory() as folder:
         draw_all(Path(folder))
         run = Path(folder) / "run"

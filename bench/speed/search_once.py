@@ -25,7 +25,8 @@ def search_numpy(database: NDArray[np.float32], query: NDArray[np.float32]) -> N
     likeness = query @ np.array(database).T
     best = np.argpartition(-likeness, TOP_K, axis=1)[:, :TOP_K]
     order = np.argsort(-np.take_along_axis(likeness, best, axis=1), axis=1)
-    return np.take_along_axis(best, order, axis=1)
+    ranked: NDArray[np.int64] = np.take_along_axis(best, order, axis=1)
+    return ranked
 
 
 def search_sklearn(database: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -33,7 +34,8 @@ def search_sklearn(database: NDArray[np.float32], query: NDArray[np.float32]) ->
     from sklearn.neighbors import NearestNeighbors
 
     neighbours = NearestNeighbors(n_neighbors=TOP_K, algorithm="brute").fit(np.array(database))
-    return neighbours.kneighbors(query, return_distance=False)
+    ranked: NDArray[np.int64] = neighbours.kneighbors(query, return_distance=False)
+    return ranked
 
 
 METHODS = {"ours": search_ours, "numpy": search_numpy, "scikit-learn": search_sklearn}

@@ -67,7 +67,7 @@ def find_regressions(found: dict[str, Any]) -> list[str]:
     for keys, least in LEAST.items():
         if keys[-1] in NEEDS_BFLOAT16 and not found["machine"]["fast_bfloat16"]:
             continue
-        value = found
+        value: Any = found
         for key in keys:
             value = value[key]
         if value < least:

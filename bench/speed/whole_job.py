@@ -71,7 +71,8 @@ def measure(
         "sample.spacing_m": SPACING_M,
         "trunk.precision": "bfloat16", "finetune.epochs": EPOCHS, "finetune.mining": "random",
     } | (recipe or {})  # fmt: skip
-    seconds, memory, stages = {}, {}, {}
+    seconds, stages = {}, {}
+    memory: dict[str, int] = {}
     plain = _plain_seconds(num_database, num_query)
     with temporary_clone(cold=True) as clone:
         for name, change in {"cold": {}, **changes}.items():
