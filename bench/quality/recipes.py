@@ -3,7 +3,7 @@
 Run from the repository's root: `python -m bench.quality.recipes` trains the default encoder by each
 recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; on the committed street
 nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the
-seconds that the stage finetune took. `--recipes` takes some of them, the first two to compare with;
+CPU seconds that the stage finetune took. `--recipes` takes some of them, the first two to compare with;
 `--num-database` draws longer streets; `--encoder` takes another encoder, its first model, and
 `--vgg16` the challenge's network of random weights; `--trainable-from blocks.4.2` trains the
 default's last block as well; `--views 0.75 1.25` draws among views. `--validation` writes
@@ -69,7 +69,7 @@ class Trained:
     Args:
         ranks: Rank of the first positive of each query.
         recalls: Validation recall before training and after each epoch; empty without validation.
-        seconds: That the stage finetune took: clusters and epochs, imports not counted.
+        seconds: CPU seconds that the stage finetune took: clusters and epochs, no imports.
     """
 
     ranks: NDArray[np.int64]
@@ -94,14 +94,14 @@ def train_and_rank(clone: Path, parameters: Parameters) -> Trained:
     with contextlib.chdir(clone):
         data, again = Path("data"), Path("bench-again")
         again.mkdir(exist_ok=True)
-        start = time.perf_counter()
+        start = time.process_time()  # of all cores: other work on them counts little
         finetune(
             features=data / "trunk/database", views=data / "trunk/views",
             database=data / "prepared/database.csv",
             positives=data / "prepared/training_positives.npz", model=again / "model",
             frozen=Path("models/initial/frozen.pt"), trainable=Path("models/initial/trainable.pt"),
         )  # fmt: skip
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         for side in ("database", "query"):
             extract(
                 images=data / "images" / side, features=data / "trunk" / side,
@@ -132,7 +132,7 @@ def tabulate_recipes(clone: Path, recipes: Mapping[str, Parameters], common: Par
         for name, ones in trained.items()
     ]  # fmt: skip
     streets = [f"street {seed}" for seed in SEEDS]
-    heads = ["recipe", *streets, "seconds (median)", *(f"against {base}" for base in bases)]
+    heads = ["recipe", *streets, "CPU s (median)", *(f"against {base}" for base in bases)]
     print(markdown.table(heads, rows))
 
 
