@@ -2,8 +2,8 @@
 
 Run from the repository's root: `python -m bench.quality.recipes` trains the default encoder by each
 recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; on the committed street
-nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the
-CPU seconds that the stage finetune took. `--recipes` takes some of them, the first two to compare with;
+nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the CPU
+seconds of the stage finetune. `--recipes` takes some of them, the first two to compare with;
 `--num-database` draws longer streets; `--encoder` takes another encoder, its first model, and
 `--vgg16` the challenge's network of random weights; `--trainable-from blocks.4.2` trains the
 default's last block as well; `--views 0.75 1.25` draws among views. `--validation` writes
