@@ -132,6 +132,31 @@ def test_a_gap_or_a_damaged_shard_is_named(tmp_path: Path) -> None:
         list_images(tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["end", "header cut", "header flipped", "header zeroed"])
+def test_a_shard_that_ends_too_early_is_refused_with_the_byte(tmp_path: Path, damage: str) -> None:
+    write_shards(tmp_path, [(f"{number:06d}.jpg", b"photo") for number in range(3)])
+    shard = tmp_path / "000000.tar"
+    whole, header = shard.read_bytes(), 2 * 1024  # of the third file: two of a header and a block
+    assert len(list_images(tmp_path)) == 3
+    shard.write_bytes({
+        "end": whole[:header],
+        "header cut": whole[: header + 100],
+        "header flipped": whole[:header] + b"?" + whole[header + 1 :],
+        "header zeroed": whole[:header] + bytes(512) + whole[header + 512 :],
+    }[damage])  # fmt: skip
+    with pytest.raises(ValueError, match=r"000000\.tar: cut off or damaged at byte 2,048"):
+        list_images(tmp_path)
+
+
+def test_a_file_stored_with_holes_is_refused_by_name(tmp_path: Path) -> None:
+    entry = tarfile.TarInfo("a.jpg")
+    entry.type = tarfile.GNUTYPE_SPARSE
+    with tarfile.open(tmp_path / "0.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(entry)
+    with pytest.raises(ValueError, match=r"0\.tar: a\.jpg is stored with holes"):
+        list_members(tmp_path / "0.tar")
+
+
 def test_a_member_ends_where_its_bytes_end(tmp_path: Path) -> None:
     write_shards(tmp_path, [("0.jpg", b"first"), ("1.jpg", b"second")])
     with list_members(tmp_path / "0.tar")[1].open() as stream:

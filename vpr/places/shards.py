@@ -48,17 +48,34 @@ def list_members(shard: Path) -> list[Member]:
     """List the files in a shard, in their order there.
 
     Raises:
-        ValueError: If it is damaged or compressed.
+        ValueError: If it is damaged, cut off or compressed, or a file in it is stored with holes.
     """
     try:
         with tarfile.open(shard, "r:") as archive:
             files = [one for one in archive if one.isfile()]
+            end = archive.offset
     except tarfile.TarError as error:
         raise ValueError(
             f"{shard}: not a tar file, or a compressed one, which cannot be read at any place: "
             f"{error}"
         ) from None
+    _check_end(shard, end)
+    for one in files:
+        if one.issparse():
+            raise ValueError(f"{shard}: {one.name} is stored with holes: pack it without --sparse")
     return [Member(shard, one.name, one.offset_data, one.size) for one in files]
+
+
+def _check_end(shard: Path, end: int) -> None:
+    """Check that a shard ends where tarfile stops: it also stops, silently, at a damaged header."""
+    with shard.open("rb") as file:
+        file.seek(end)
+        rest = file.read(2 * tarfile.BLOCKSIZE)  # two blocks of zeros end an archive
+    if len(rest) < tarfile.BLOCKSIZE or any(rest):
+        raise ValueError(
+            f"{shard}: cut off or damaged at byte {end:,}: expected another file or the archive's "
+            "end there: pack or fetch it again"
+        )
 
 
 def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
