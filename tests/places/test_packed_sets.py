@@ -54,6 +54,11 @@ def test_shards_that_disagree_or_cannot_be_read_are_named(tmp_path: Path) -> Non
     pack(tmp_path / "1.tar", {"./a.jpg": b"2"})
     with pytest.raises(ValueError, match=r"'a\.jpg' lies in .*0\.tar and in .*1\.tar"):
         find_photo(tmp_path, "a.jpg")
+    with tarfile.open(tmp_path / "1.tar", "w") as archive:
+        for _ in range(2):
+            archive.addfile(tarfile.TarInfo("b.jpg"))
+    with pytest.raises(ValueError, match=r"'b\.jpg' lies twice in .*1\.tar"):
+        find_photo(tmp_path, "a.jpg")
     for content in (b"hello" * 200, (tmp_path / "0.tar").read_bytes()[:300]):
         (tmp_path / "1.tar").write_bytes(content)
         with pytest.raises(ValueError, match=r"1\.tar: not a tar file, or a compressed one"):

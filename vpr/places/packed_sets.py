@@ -55,7 +55,9 @@ def _members(root: Path, stamps: tuple[Stamp | None, ...]) -> dict[str, Found]:
         for member in list_members(shard):
             name = _plain(beside / member.name)
             if name in found:
-                raise ValueError(f"{name!r} lies in {found[name][1].shard} and in {shard}")
+                first = found[name][1].shard
+                where = f"twice in {shard}" if first == shard else f"in {first} and in {shard}"
+                raise ValueError(f"{name!r} lies {where}: keep one of the two")
             found[name] = stamp, member
     return found
 
