@@ -13,7 +13,7 @@ from pydantic import Field
 
 from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import Geometry, Rules, load_matcher
+from vpr.reranking.matcher import Geometry, Rules, load_matcher, uses_gpu
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
@@ -60,7 +60,8 @@ def inliers(
         with built_aside(verified) as (aside,):
             save_verified(aside, NOTHING)
         return
-    key = _fingerprint(params, method, (predictions, database_keypoints, query_keypoints, kept))
+    inputs = (predictions, database_keypoints, query_keypoints, kept)
+    key = _fingerprint(params, method, inputs, on_gpu=uses_gpu(matcher))
     ranked = load_retrieval(predictions)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
@@ -72,12 +73,16 @@ def inliers(
         save_verified(aside, pairs)
 
 
-def _fingerprint(params: InliersParams, method: str, inputs: Sequence[Path]) -> str:
+def _fingerprint(
+    params: InliersParams, method: str, inputs: Sequence[Path], *, on_gpu: bool
+) -> str:
     import torch
 
     from vpr.runtime.resuming import fingerprint
 
-    return fingerprint(params, method, inputs=inputs, device=torch.device("cpu"))
+    return fingerprint(
+        params, method, inputs=inputs, device=torch.device("cuda" if on_gpu else "cpu")
+    )
 
 
 if __name__ == "__main__":

@@ -38,12 +38,11 @@ def rerank(*, predictions: Path, verified: Path, reranked: Path) -> None:
         reranked: The ranking to write; with method none a copy of the retrieval.
     """
     params = load_params("rerank", RerankParams)
-    pairs = load_verified(verified)
     with built_aside(reranked) as (aside,):
-        if not pairs.candidates.size:
+        if params.method == "none":
             shutil.copyfile(predictions, aside)
             return
-        ranked = load_retrieval(predictions)
+        pairs, ranked = load_verified(verified), load_retrieval(predictions)
         _check_candidates(pairs.candidates, ranked, params.top)
         inliers = pairs.inliers[:, : params.top]
         save_predictions(
@@ -57,8 +56,8 @@ def _check_candidates(candidates: NDArray[np.int64], ranked: Predictions, top: i
         raise ValueError("verified pairs and predictions come from different runs: run `dvc repro`")
     if min(top, ranked.indices.shape[1]) > depth:
         raise ValueError(
-            f"rerank.top = {top}: inliers are known of the first {depth} predictions alone: set "
-            f"inliers.top = {top} too, or rerank.top = {depth} or less"
+            f"params.yaml: rerank.top = {top}: inliers are known of the first {depth} predictions "
+            f"alone: set inliers.top = {top} too, or rerank.top = {depth} or less"
         )
 
 

@@ -15,7 +15,7 @@ from vpr.features.view_folders import save_scales, view_folder
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
-Scale = Annotated[float, Field(gt=0, le=2)]
+Scale = Annotated[float, Field(ge=0.1, le=2)]
 
 
 @dataclass(frozen=True)

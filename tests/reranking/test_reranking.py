@@ -315,6 +315,13 @@ def test_inliers_of_other_candidates_are_refused(street: Path) -> None:
         order_again("other.npz")
 
 
+def test_a_method_without_verified_pairs_is_no_copy_of_the_retrieval(street: Path) -> None:
+    run_stages("none", 4, "r.npz")
+    set_params("sift", verified=4, top=4)
+    with pytest.raises(ValueError, match="verified pairs and predictions come from different runs"):
+        order_again("other.npz")
+
+
 def test_two_runs_give_the_same_bytes_and_no_method_a_copy(street: Path) -> None:
     run_stages("sift", 4, "a.npz")
     first = {file: file.read_bytes() for file in Path("keypoints").rglob("*.npy")}

@@ -156,18 +156,25 @@ def test_views_go_on_and_give_the_same_bytes(
 @pytest.mark.parametrize(
     ("scales", "words"),
     [
-        ("[0]", r"params\.yaml: views\.scales = \[0\]: Input should be greater than 0"),
-        ("[-0.5]", r"views\.scales = \[-0\.5\]: Input should be greater than 0"),
+        ("[0]", r"params\.yaml: views\.scales = \[0\]: Input should be greater than or equal"),
+        ("[-0.5]", r"views\.scales = \[-0\.5\]: Input should be greater than or equal"),
         ("[4]", r"views\.scales = \[4\]: Input should be less than or equal to 2"),
         ("[0.5, 0.5]", r"views: .*scales = \[0\.5, 0\.5\]: name each scale once"),
         ("[1.0]", r"views: .*scales = \[1\.0\]: name each scale once, and not 1"),
         ("0.5", r"views\.scales = 0\.5: Input should be a valid array"),
         ("['0.5']", r"views\.scales = \['0\.5'\]: Input should be a valid number"),
-        ("[0.02]", r"views\.scales has 0\.02: images/000000\.png: 1x1 pixels are too few"),
     ],
 )
 def test_scales_that_make_no_sense_are_refused_by_name(scales: str, words: str) -> None:
     write_views(scales)
+    with pytest.raises(ValueError, match=words):
+        run_views("views")
+
+
+def test_a_view_that_is_too_small_for_the_encoder_is_refused_by_scale_and_image() -> None:
+    write_views([0.1])
+    Image.new("RGB", (8, 8)).save("images/000000.png")
+    words = r"views\.scales has 0\.1: images/000000\.png: 1x1 pixels are too few"
     with pytest.raises(ValueError, match=words):
         run_views("views")
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from vpr.places.images import Photo, check_image, encoded_image
-from vpr.places.packed_sets import find_member
+from vpr.places.packed_sets import count_shards, find_member
 from vpr.places.shards import Member, write_files
 from vpr.runtime.ordered_map import map_ahead
 from vpr.runtime.progress import track
@@ -70,6 +70,12 @@ def find_photo(root: Path, name: str) -> Photo:
         return find_image(root, name)
     except FileNotFoundError:
         member = find_member(root.resolve(), with_slashes(name))
+        if member is None and (shards := count_shards(root.resolve())):
+            raise FileNotFoundError(
+                f"{name!r}: there is no such file in {root.resolve()}, nor in its {shards} tar "
+                "shards, whose files count as if they lay beside the shard (links do not count: "
+                "pack with tar --hard-dereference)"
+            ) from None
         if member is None:
             raise
         return member

@@ -38,6 +38,11 @@ def find_member(root: Path, name: str) -> Member | None:
     return None if found is None else found[1]
 
 
+def count_shards(root: Path) -> int:
+    """Count the shards below a folder."""
+    return sum(1 for _ in root.rglob(f"*{SUFFIX}"))
+
+
 def _stamp(shard: Path) -> Stamp | None:
     try:
         found = shard.stat()

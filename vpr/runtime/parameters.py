@@ -133,5 +133,5 @@ def _describe(error: ValidationError, section: str, values: dict[str, Any]) -> l
         name = str(problem["loc"][0]) if problem["loc"] else ""
         key = f"{section}.{name}" if name else section
         found = f" = {values[name]!r}" if name in values else ""
-        lines.append(f"{key}{found}: {problem['msg']}")
+        lines.append(f"{key}{found}: {problem['msg'].removeprefix('Value error, ')}")
     return list(dict.fromkeys(lines))

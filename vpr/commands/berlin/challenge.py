@@ -71,9 +71,11 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
         "dataset.crs": "EPSG:32633", "prepare.radius_m": None, "pretrained.weights": weights.name,
         "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.model": None,
         "trunk.trainable_from": "conv5_1", "trunk.precision": "float32", "trunk.max_side_px": None,
+        "trunk.image_size": None, "trunk.store": "all", "views.scales": [],
+        "finetune.aggregator": "netvlad", "finetune.descriptor_dim": None,
         "finetune.num_clusters": checkpoint.num_clusters,
         "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,
-        "search.top_k": 20, "rerank.method": "none", "sequence.length": 1,
+        "search.top_k": 20, "search.index": "exact", "rerank.method": "none", "sequence.length": 1,
     }  # fmt: skip
 
 
