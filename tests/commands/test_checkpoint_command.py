@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from vpr.__main__ import app
 from vpr.encoders.vgg16 import random_weights
+from vpr.features.encoder import load_encoder
 from vpr.retrieval.whitening import Whitening, save_whitening
 from vpr.weights.checkpoint_files import save_checkpoint
 from vpr.weights.checkpoints import parse_checkpoint
@@ -46,6 +47,15 @@ def test_it_converts_and_never_overwrites(file: Path) -> None:
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code != 0
     assert "exists already" in str(again.exception)
+
+
+def test_an_encoder_that_no_form_names_is_named_by_an_option(tmp_path: Path) -> None:
+    state, _ = load_encoder("efficientnet_lite", "lite0").initial_state("random", 0)
+    save_checkpoint(tmp_path / "a.pth", state, {}, form="bare")
+    without = CliRunner().invoke(app, ["checkpoint", str(tmp_path / "a.pth")])
+    assert "a.pth: not a checkpoint of vgg16" in str(without.exception)
+    named = ("--encoder", "efficientnet_lite", "--model", "lite0")
+    assert CliRunner().invoke(app, ["checkpoint", str(tmp_path / "a.pth"), *named]).exit_code == 0
 
 
 @pytest.mark.parametrize("extra", [["--to", "bare"], ["out"]])

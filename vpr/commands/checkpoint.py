@@ -20,9 +20,13 @@ def checkpoint(
     whitening: Annotated[
         Path | None, typer.Option(help="models/whitening.npz of stage whiten, to include.")
     ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Of a FILE that names none: a file of vpr/encoders.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Which of the encoder's models.")] = None,
 ) -> None:
     """Say what a checkpoint holds, and with --to FORM OUT write it in another form."""
-    found = parse_checkpoint(file)
+    found = parse_checkpoint(file, encoder=encoder, variant=model)
     if whitening is not None:
         found = add_whitening(found, whitening_state(load_whitening(whitening)), source=whitening)
     print(f"{file}: {describe_checkpoint(found)}")
