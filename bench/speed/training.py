@@ -1,7 +1,11 @@
-"""Seconds of an epoch from stored features, against the plain loop that stores nothing."""
+"""Seconds of an epoch from stored features, against the plain loop that stores nothing.
+
+Part of `make bench`; alone, on more photos: `python -m bench.speed.training`, about five minutes.
+"""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -11,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.shared.measuring import interleaved
+from bench.shared.measuring import interleaved, machine
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, train_plain
 from bench.speed.extraction import CPU, PRECISIONS
@@ -125,3 +129,13 @@ def _epoch_of_places(model: Model, features: LocalFeatures, batches: list[Batch]
     train_on_places(
         head, optimizer, features, batches, loss=loss, clip_norm=None, title="epoch", device=CPU
     )
+
+
+def main() -> None:
+    """Measure on as many photos as give batches of several places, and print."""
+    found = measure(num_photos=32, num_plain=2, repeats=2)
+    print(json.dumps({"machine": machine(), "training": found}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
