@@ -4,8 +4,8 @@ Run from the repository's root: `python -m bench.quality.recipes` trains the def
 recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; on the committed street
 nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the CPU
 seconds of the stage finetune. `--recipes` takes some of them, the first two to compare with;
-`--num-database` draws longer streets; `--encoder` takes another encoder, its first model, and
-`--vgg16` the challenge's network of random weights; `--trainable-from blocks.4.2` trains the
+`--num-database` draws longer streets; `--epochs` trains longer; `--encoder` takes another encoder,
+its first model, and `--vgg16` the challenge's network of random weights; `--trainable-from blocks.4.2` trains the
 default's last block as well; `--views 0.75 1.25` draws among views. `--validation` writes
 validation against queries to bench/results/validation.json and .svg. `--gardens-point RECIPE` runs
 one recipe on Gardens Point by day and night, where VPR_REAL_DATA names the folder that it lies in.
@@ -179,9 +179,9 @@ def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> No
 def main() -> None:
     """Run what is asked for, and print."""
     asked = parse_arguments()
-    network: dict[str, object] = {"views.scales": asked.views}
+    network: dict[str, object] = {"views.scales": asked.views, "finetune.epochs": asked.epochs}
     if asked.vgg16:
-        network |= CHALLENGE | {"trunk.precision": "bfloat16"}
+        network = CHALLENGE | {"trunk.precision": "bfloat16"} | network
     if asked.encoder:
         network |= {"trunk.encoder": asked.encoder, "trunk.model": None}
     if asked.trainable_from:
@@ -208,6 +208,7 @@ def parse_arguments() -> argparse.Namespace:
     encoder.add_argument("--encoder", metavar="NAME", help="a file of vpr/encoders")
     parser.add_argument("--trainable-from", help="the default is pool, with --vgg16 conv5_1")
     parser.add_argument("--views", nargs="+", metavar="SCALE", type=float, default=[])
+    parser.add_argument("--epochs", metavar="N", type=int, default=EPOCHS["finetune.epochs"])
     parser.add_argument("--num-database", metavar="N", type=int, default=160)
     parser.add_argument("--difficulty", metavar="D", type=float, default=0.9)
     return parser.parse_args()
