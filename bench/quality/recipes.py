@@ -5,10 +5,11 @@ recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; on the
 nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the CPU
 seconds of the stage finetune. `--recipes` takes some of them, the first two to compare with;
 `--num-database` draws longer streets; `--epochs` trains longer; `--encoder` takes another encoder,
-its first model, and `--vgg16` the challenge's network of random weights; `--trainable-from blocks.4.2` trains the
-default's last block as well; `--views 0.75 1.25` draws among views. `--validation` writes
-validation against queries to bench/results/validation.json and .svg. `--gardens-point RECIPE` runs
-one recipe on Gardens Point by day and night, where VPR_REAL_DATA names the folder that it lies in.
+its first model, and `--vgg16` the challenge's network of random weights; `--trainable-from
+blocks.4.2` trains the default's last block as well; `--views 0.75 1.25` draws among views.
+`--validation` writes validation against queries to bench/results/validation.json and .svg.
+`--gardens-point RECIPE` runs one recipe on Gardens Point by day and night, where VPR_REAL_DATA
+names the folder that it lies in.
 """
 
 from __future__ import annotations
