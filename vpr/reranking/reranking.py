@@ -5,7 +5,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
+
+
+def select_inliers(
+    verified: VerifiedPairs, predictions: Predictions, *, top: int
+) -> NDArray[np.int64]:
+    """Select the inliers of each query's first predictions.
+
+    Args:
+        verified: What geometry says of each query and its candidates.
+        predictions: The retrieval that these are of.
+        top: Predictions of each query; of a shorter ranking all.
+
+    Returns:
+        Shape (num_queries, num_candidates).
+
+    Raises:
+        ValueError: If the pairs are of another retrieval, or of fewer predictions.
+    """
+    depth = verified.candidates.shape[1]
+    if not np.array_equal(verified.candidates, predictions.indices[:, :depth]):
+        raise ValueError("verified pairs and predictions come from different runs: run `dvc repro`")
+    if min(top, predictions.indices.shape[1]) > depth:
+        raise ValueError(
+            f"params.yaml: rerank.top = {top}: inliers are known of the first {depth} predictions "
+            f"alone: set inliers.top = {top} too, or rerank.top = {depth} or less"
+        )
+    return verified.inliers[:, :top]
 
 
 def rerank_candidates(
