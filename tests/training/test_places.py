@@ -117,12 +117,14 @@ def written_out(name: str, rows: Tensor, *, is_mined: bool) -> Tensor:
         return sum(above) / len(above) if above else torch.tensor(0.0)
 
     if name == "triplet":
-        terms = [
-            (distance(p) - distance(n) + 0.9).clamp(min=0)
-            for p in positive
-            for n in negative
-            if p[0] == n[0]
-        ]
+        triplets = [(p, n) for p in positive for n in negative if p[0] == n[0]]
+        if is_mined:  # of each image the one of its nearest positive and its nearest negative
+            triplets = [
+                min(own, key=lambda t: (distance(t[0]).item(), distance(t[1]).item()))
+                for image in range(8)
+                if (own := [triplet for triplet in triplets if triplet[0][0] == image])
+            ]
+        terms = [(distance(p) - distance(n) + 0.9).clamp(min=0) for p, n in triplets]
         return mean_above_0(terms) if is_mined else sum(terms) / len(terms)
     if name == "contrastive":
         others = [(0.9 - distance(n)).clamp(min=0) for n in negative]

@@ -40,12 +40,13 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
     """Make the loss of a batch of places, by pytorch-metric-learning.
 
     triplet: the mean of max(0, d(a, p) - d(a, n) + margin) over all triplets of the batch; mined,
-    over those above 0. contrastive: the mean of d over pairs of one place, plus the mean of
-    max(0, margin - d) over the others, each over those above 0 (Hadsell et al., CVPR 2006, by the
-    distance in place of its square). multi_similarity: Wang et al., CVPR 2019, equation 15. Both
-    take all pairs of the batch, or mined the paper's (equations 11 and 12): a negative that is
-    nearer than the farthest positive, and a positive that is farther than the nearest negative, up
-    to 0.1 of cosine.
+    over one for each image, of its nearest positive and its nearest negative (easy positive and
+    hard negative, Xuan et al., WACV 2020), without those that are 0. contrastive: the mean of d
+    over pairs of one place, plus the mean of max(0, margin - d) over the others, each over those
+    above 0 (Hadsell et al., CVPR 2006, by the distance in place of its square). multi_similarity:
+    Wang et al., CVPR 2019, equation 15. These two take all pairs of the batch, or mined the paper's
+    (equations 11 and 12): a negative that is nearer than the farthest positive, and a positive that
+    is farther than the nearest negative, up to 0.1 of cosine.
 
     Args:
         name: triplet, multi_similarity or contrastive.
@@ -59,10 +60,10 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
     from pytorch_metric_learning import distances, losses, miners, reducers
 
     euclidean, cosine = distances.LpDistance(), distances.CosineSimilarity()
-    miner = miners.MultiSimilarityMiner(epsilon=EPSILON, distance=cosine) if mined else None
+    miner = miners.MultiSimilarityMiner(epsilon=EPSILON, distance=cosine)
     if name == "triplet":
         reducer = reducers.AvgNonZeroReducer() if mined else reducers.MeanReducer()
-        miner = None  # the reducer keeps what violates the margin
+        miner = miners.BatchEasyHardMiner("easy", "hard", distance=euclidean)
         loss = losses.TripletMarginLoss(margin=margin, distance=euclidean, reducer=reducer)
     elif name == "contrastive":
         loss = losses.ContrastiveLoss(pos_margin=0, neg_margin=margin, distance=euclidean)
@@ -70,7 +71,7 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
         loss = losses.MultiSimilarityLoss(alpha=ALPHA, beta=BETA, base=BASE, distance=cosine)
 
     def measure(descriptors: Tensor, places: Tensor) -> Tensor:
-        pairs = miner(descriptors, places) if miner else None
+        pairs = miner(descriptors, places) if mined else None
         found: Tensor = loss(descriptors, places, pairs)
         return found + 0 * descriptors.sum()  # a loss of nothing still has a gradient
 
