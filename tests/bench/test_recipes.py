@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.quality.recipes import SEEDS
+from bench.quality.recipes import STREETS
 from bench.quality.validation_chart import correlate, draw_validation, tabulate_validation
 from tests.support.repositories import ROOT
 
@@ -47,5 +47,5 @@ def test_the_chart_in_the_docs_is_of_the_figures_that_are_kept(tmp_path: Path) -
     draw_validation(kept, tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text() == (ROOT / "bench/results/validation.svg").read_text()
     page = (ROOT / "docs/training.md").read_text()
-    told = [f"{correlate(kept, street=street):.2f}" for street in SEEDS]
+    told = [f"{correlate(kept, street=street):.2f}" for street in STREETS]
     assert f"was {told[0]}, {told[1]} and {told[2]}" in " ".join(page.split())
