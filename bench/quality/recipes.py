@@ -34,7 +34,14 @@ from bench.quality.paired import compare
 from bench.quality.results import data_sets
 from bench.quality.validation_chart import correlate, draw_validation, tabulate_validation
 from bench.shared import markdown
-from bench.shared.trials import CHALLENGE, ROOT, call, set_parameters, temporary_clone
+from bench.shared.trials import (
+    CHALLENGE,
+    CHALLENGE_PLACES,
+    ROOT,
+    call,
+    set_parameters,
+    temporary_clone,
+)
 from stages.extract import extract
 from stages.finetune import finetune
 from vpr.evaluation.recall import first_correct_ranks
@@ -46,7 +53,6 @@ RESULTS = ROOT / "bench" / "results"
 EPOCHS = {"finetune.epochs": 5}
 PLACES = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 ADAM = {"finetune.optimizer": "adamw", "finetune.lr": 1e-4, "finetune.clip_norm": 1.0}
-PAIRS = {"finetune.batch": "places", "finetune.loss": "triplet", "finetune.images_per_place": 2}
 CONTRASTIVE = {"finetune.loss": "contrastive", "finetune.margin": 0.7}
 VALIDATED = {"finetune.validation_fraction": 0.3, "finetune.validation_gap": 3}
 Parameters = dict[str, object]
@@ -62,9 +68,9 @@ RECIPES: dict[str, Parameters] = {
     "places, contrastive, adamw 1e-4": PLACES | ADAM | CONTRASTIVE,
     "places, contrastive, adamw 1e-3": PLACES | ADAM | CONTRASTIVE | {"finetune.lr": 1e-3},
     "places, triplet, adamw 1e-4": PLACES | ADAM | {"finetune.loss": "triplet"},
-    "places of 2, triplet, sgd 1e-3": PAIRS | {"finetune.lr": 1e-3},
-    "places of 2, triplet, sgd 3e-3": PAIRS | {"finetune.lr": 3e-3},
-    "places of 2, triplet, adamw 1e-4": PAIRS | ADAM,
+    "places of 2, triplet, sgd 1e-3": CHALLENGE_PLACES | {"finetune.lr": 1e-3},
+    "places of 2, triplet, sgd 3e-3": CHALLENGE_PLACES,
+    "places of 2, triplet, adamw 1e-4": CHALLENGE_PLACES | ADAM,
 }
 
 

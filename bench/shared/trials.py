@@ -20,6 +20,11 @@ CHALLENGE: dict[str, object] = {
     "trunk.trainable_from": "conv5_1", "trunk.max_side_px": None, "finetune.num_clusters": 16,
     "finetune.epochs": 5,
 }  # fmt: skip
+# What docs/training.md found for it with batches of places.
+CHALLENGE_PLACES: dict[str, object] = {
+    "finetune.batch": "places", "finetune.loss": "triplet", "finetune.mining": "hard",
+    "finetune.images_per_place": 2, "finetune.lr": 3e-3,
+}  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -37,7 +37,7 @@ from vpr.training.places import Batch, draw_places, group_places
 
 BERLIN = 314  # database images, and as many anchors
 SPACING_M, RADIUS_M = 11.0, 50.0  # of Berlin's database
-PLACES, IMAGES = 16, 4  # of a batch, of a place, as in params.yaml
+PLACES, IMAGES = 16, 2  # of a batch, as in params.yaml; of a place, as docs/training.md has it
 
 
 def measure(*, num_photos: int, num_plain: int, repeats: int) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _epoch(model: Model, features: LocalFeatures, rows: NDArray[np.int64]) -> No
 def _epoch_of_places(model: Model, features: LocalFeatures, batches: list[Batch]) -> None:
     head = load_head(model)
     optimizer = make_optimizer(head, lr=1e-5, momentum=0.9, weight_decay=0.001)
-    loss = make_batch_loss("multi_similarity", margin=0.1**0.5, mined=True)
+    loss = make_batch_loss("triplet", margin=0.1**0.5, mined=True)
     train_on_places(
         head, optimizer, features, batches, loss=loss, clip_norm=None, title="epoch", device=CPU
     )

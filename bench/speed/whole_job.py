@@ -26,17 +26,16 @@ from bench.shared.alone import watch_memory
 from bench.shared.measuring import interleaved, machine
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, train_plain
-from bench.shared.trials import CHALLENGE, call, set_parameters, temporary_clone
+from bench.shared.trials import CHALLENGE, CHALLENGE_PLACES, call, set_parameters, temporary_clone
 from vpr.runtime.device import find_device
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 EPOCHS = 5
-PLACES: dict[str, object] = {"finetune.batch": "places", "finetune.loss": "multi_similarity"}
 CHANGES: dict[str, dict[str, object]] = {
     "changed top_k": {"search.top_k": 10},  # first: beside it only the cold run is in the cache
     "changed learning rate": {"finetune.lr": 0.00002},
     "changed clusters": {"finetune.num_clusters": 24},
-    "batches of places, changed learning rate": PLACES | {"finetune.lr": 0.00002},
+    "batches of places, changed learning rate": CHALLENGE_PLACES | {"finetune.lr": 0.001},
 }
 SPACING_M = 11.0  # of Berlin's database
 NUM_PLAIN = 4  # photos described, and triplets trained on, to extrapolate the plain loop from
@@ -165,8 +164,8 @@ def main() -> None:
     parser.add_argument("--places", action="store_true", help="train on batches of places")
     places = parser.parse_args().places
     job = partial(measure, num_database=314, num_query=280)
-    changed: dict[str, dict[str, object]] = {"changed learning rate": {"finetune.lr": 0.00002}}
-    measured = job(recipe=PLACES, changes=changed) if places else job()
+    changed: dict[str, dict[str, object]] = {"changed learning rate": {"finetune.lr": 0.001}}
+    measured = job(recipe=CHALLENGE_PLACES, changes=changed) if places else job()
     found = {"machine": machine(), "whole job": measured}
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"berlin_{'places_' if places else ''}{find_device().type}.json"
