@@ -61,6 +61,7 @@ RECIPES: dict[str, Parameters] = {
     "triplets, sgd 1e-4": {},
     "triplets, sgd 1e-3": {"finetune.lr": 1e-3},
     "triplets, adamw 1e-4": ADAM,
+    "triplets, adamw 1e-3": ADAM | {"finetune.lr": 1e-3},
     "places, multi-similarity, sgd 1e-3": PLACES | {"finetune.lr": 1e-3},
     "places, multi-similarity, sgd 1e-2": PLACES | {"finetune.lr": 1e-2},
     "places, multi-similarity, adamw 1e-4": PLACES | ADAM,
@@ -71,6 +72,8 @@ RECIPES: dict[str, Parameters] = {
     "places of 2, triplet, sgd 1e-3": CHALLENGE_PLACES | {"finetune.lr": 1e-3},
     "places of 2, triplet, sgd 3e-3": CHALLENGE_PLACES,
     "places of 2, triplet, adamw 1e-4": CHALLENGE_PLACES | ADAM,
+    "places of 2, triplet, adamw 1e-3": CHALLENGE_PLACES | ADAM | {"finetune.lr": 1e-3},
+    "places of 2, contrastive, adamw 1e-4": CHALLENGE_PLACES | ADAM | CONTRASTIVE,
 }
 
 
