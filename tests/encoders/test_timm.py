@@ -16,7 +16,7 @@ from torch import nn
 
 from tests.support.repositories import ROOT
 from vpr.encoders.timm import make_encoder
-from vpr.features.encoder import POOL, PREFIX, load_encoder, tensor_shapes
+from vpr.features.encoder import ALL, POOL, PREFIX, load_encoder, tensor_shapes
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
@@ -132,7 +132,7 @@ def test_a_block_after_the_colon_gives_its_tokens_without_the_last_norm(
 
 @pytest.mark.parametrize("variant", ["swin_s3_tiny_224", "hrnet_w18_small"])
 def test_a_model_that_cannot_be_split_runs_whole(variant: str) -> None:
-    assert make_encoder(variant).splits == (POOL,)
+    assert make_encoder(variant).splits == (ALL, POOL)
     side = 224
     rng = np.random.default_rng(1)
     pixels = torch.from_numpy(rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8))

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from vpr.features.encoder import POOL, PREFIX, choose_variant, draw_state, load_package_state
+from vpr.features.encoder import ALL, POOL, PREFIX, choose_variant, draw_state, load_package_state
 from vpr.runtime.package_weights import PackageWeights
 
 MEAN, DEVIATION = 127.0, 128.0  # of pixels in 0..255, which the weights were trained with
@@ -54,11 +54,11 @@ class EfficientNetLite:
     values_per_pixel = 60  # the second stage's 96 channels at half the size, before and after
 
     def __init__(self, variant: str) -> None:
-        """Name the splits: the blocks but the first, and the pool."""
+        """Name the splits: all, the blocks but the first, and the pool."""
         self.variant = variant
         names = [f"blocks.{stage}.{block}" for stage, block in _places(variant)]
         self.layers = ("stem", *names)
-        self.splits = (*names[1:], POOL)
+        self.splits = (ALL, *names[1:], POOL)
         self.origin = (
             f"EfficientNet-{variant.capitalize()} (Apache-2.0), weights of the package "
             f"{_package(variant).package} (Apache-2.0)"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import POOL, PREFIX, draw_state
+from vpr.features.encoder import ALL, POOL, PREFIX, draw_state
 from vpr.features.foreign_networks import (
     Adopted,
     find_chain,
@@ -60,8 +60,9 @@ class TimmEncoder:
 
     Convolutional networks are split before any stage or block that the image passes one after the
     other, vision transformers (ViT, DeiT, DINOv2) before any block but the first. Others, such as
-    Swin and DINOv3, run whole, with the split `pool`. Stored features of a transformer that is
-    split have its prefix tokens in rows above the map, since the blocks that train look at them.
+    Swin and DINOv3, run whole, with the split `pool` or `all`. Stored features of a transformer
+    that is split have its prefix tokens in rows above the map, since the blocks that train look at
+    them.
 
     Args:
         name: The model's name in timm, `resnet18` or `resnet18.a1_in1k` with the weights' tag.
@@ -82,8 +83,8 @@ class TimmEncoder:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Layers that can be the first to train, and the pool."""
-        return (*_plan(self.name, self.layer).splits, POOL)
+        """All, layers that can be the first to train, and the pool."""
+        return (ALL, *_plan(self.name, self.layer).splits, POOL)
 
     @property
     def values_per_pixel(self) -> int:

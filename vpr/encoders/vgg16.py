@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import POOL, PREFIX, choose_variant
+from vpr.features.encoder import ALL, POOL, PREFIX, choose_variant
 from vpr.runtime.hashing import check_sha256
 
 NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
@@ -39,7 +39,7 @@ class Vgg16:
 
     origin = "VGG16; ImageNet's weights by torchvision (BSD-3-Clause)"
     weights = ("imagenet", "random")
-    splits = (*list(LAYERS)[1:], POOL)
+    splits = (ALL, *list(LAYERS)[1:], POOL)
     num_scales = 1
     # conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
     values_per_pixel = 160

@@ -13,6 +13,7 @@ from vpr.runtime.package_weights import PackageWeights
 
 DRAWER = Path(__file__).parents[1] / "encoders"
 POOL = "pool"  # the split after the last layer: only what pools the local features trains
+ALL = "all"  # the split before the first layer: pixels are what is stored, and every layer trains
 PREFIX = "encoder."  # of the encoder's tensors in a model, as the reference has it
 
 # What trunk.trainable_from was before layers had names: the index of a module of VGG16.
@@ -40,7 +41,7 @@ class Encoder(Protocol):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Allowed splits, by the layer's name; `POOL` is one of them."""
+        """Allowed splits, by the layer's name; `POOL` is one of them, `ALL` if layers can train."""
 
     @property
     def num_scales(self) -> int:
@@ -138,10 +139,39 @@ def find_split(name: str, variant: str | None, value: str | int) -> str:
     return split
 
 
+def make_frozen(encoder: Encoder, split: str) -> nn.Module:
+    """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
+    return _Pixels() if split == ALL else encoder.frozen(split)
+
+
+def make_trainable(encoder: Encoder, split: str) -> nn.Module:
+    """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
+    if split != ALL:
+        return encoder.trainable(split)
+    whole = encoder.frozen(POOL)
+    whole.register_forward_pre_hook(lambda _, maps: (maps[0].permute(0, 2, 3, 1),))
+    return whole
+
+
+def map_shape(encoder: Encoder, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+    """Compute the shape (C, H', W') of what the layers before the split make of one image."""
+    if split == ALL:
+        return 3, height_px, width_px
+    return encoder.map_shape(split, height_px, width_px)
+
+
+class _Pixels(nn.Module):
+    """What is before the first layer: nothing. Integers to 255 are exact in every precision."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) of RGB (N, H, W, 3), uint8."""
+        return pixels.permute(0, 3, 1, 2)
+
+
 def tensor_shapes(encoder: Encoder, split: str = POOL) -> dict[str, tuple[int, ...]]:
     """Compute the shape of each tensor of the frozen part, by its name; by default of all."""
     with torch.device("meta"):
-        state = encoder.frozen(split).state_dict()
+        state = make_frozen(encoder, split).state_dict()
     return {PREFIX + name: tuple(tensor.shape) for name, tensor in state.items()}
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.batches import require_memory
-from vpr.features.encoder import Encoder
+from vpr.features.encoder import ALL, POOL, Encoder, make_frozen, map_shape
 from vpr.features.model import Model
 from vpr.runtime.artefacts import require_space
 from vpr.runtime.device import check_precision
@@ -31,7 +31,7 @@ class Trunk(nn.Module):
         """Make the layers; their weights are not initialised."""
         super().__init__()
         self.maker, self.split, self.precision = maker, split, precision
-        self.encoder = maker.frozen(split)
+        self.encoder = make_frozen(maker, split)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8."""
@@ -40,7 +40,7 @@ class Trunk(nn.Module):
 
     def map_shape(self, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (C, H', W') of what it makes of one image."""
-        return self.maker.map_shape(self.split, height_px, width_px)
+        return map_shape(self.maker, self.split, height_px, width_px)
 
 
 def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
@@ -62,7 +62,9 @@ def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
         trunk.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"the model does not fit {model.encoder}: {error}") from None
-    trunk.eval().maker.fold(trunk.encoder)  # in float32, before the precision is lost
+    trunk.eval()
+    if trunk.split != ALL:
+        trunk.maker.fold(trunk.encoder)  # in float32, before the precision is lost
     return trunk.to(precision).to(memory_format=torch.channels_last)
 
 
@@ -93,14 +95,15 @@ def announce_features(
         check_precision(trunk.precision, device)
     bytes_each = (trunk.precision if has_weights else torch.float32).itemsize
     require_memory(images, sizes, trunk.maker.values_per_pixel * bytes_each, device)
-    shapes = [trunk.map_shape(*size) for size in sizes]
-    for image, size, shape in zip(images, sizes, shapes, strict=True):
+    for image, size in zip(images, sizes, strict=True):
+        shape = trunk.maker.map_shape(POOL, *size)
         if min(shape) < 1:
             raise ValueError(
                 f"{image}: {size[1]}x{size[0]} pixels are too few for the encoder: its map would "
                 f"be {shape[2]}x{shape[1]}"
             )
-    num_bytes = sum(math.prod(shape) for shape in shapes) * trunk.precision.itemsize
+    num_values = sum(math.prod(trunk.map_shape(*size)) for size in sizes)
+    num_bytes = num_values * trunk.precision.itemsize
     words = "" if stored else ", not stored"
     print(
         f"{len(images)} images, local features of {num_bytes / 1e6:.0f} MB{words}", file=sys.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import Encoder
+from vpr.features.encoder import Encoder, make_trainable
 from vpr.features.model import Model
 from vpr.network.aggregators import make_pool
 from vpr.network.netvlad import NetVLAD
@@ -23,7 +23,7 @@ class Head(nn.Module):
     def __init__(self, maker: Encoder, split: str, pool: nn.Module) -> None:
         """Make the layers; their weights are not initialised."""
         super().__init__()
-        self.encoder, self.num_scales = maker.trainable(split), maker.num_scales
+        self.encoder, self.num_scales = make_trainable(maker, split), maker.num_scales
         self.pool = pool
 
     def encode(self, features: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import faiss
 import torch
 
 from vpr.commands.doctor.finding import Finding
-from vpr.features.encoder import Encoder, count_channels, tensor_shapes
+from vpr.features.encoder import Encoder, count_channels, map_shape, tensor_shapes
 from vpr.features.scaled_photos import size_at
 from vpr.places.images import Photo, count_bytes
 from vpr.places.pixels import ScaleTo
@@ -70,7 +70,7 @@ def check_disk(
         if number < most_stored:
             for scale in (1.0, *views):
                 size = size_at(photo, scale=scale, scale_to=scale_to)
-                num_bytes += math.prod(maker.map_shape(split, *size)) * precision.itemsize
+                num_bytes += math.prod(map_shape(maker, split, *size)) * precision.itemsize
     free = shutil.disk_usage(Path()).free
     words = (
         f"a run from nothing writes about {2 * num_bytes / 1e9:.2f} GB, DVC's copies included; "

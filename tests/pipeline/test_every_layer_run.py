@@ -1,0 +1,25 @@
+"""Every layer of the encoder trains, from images to recall, and locate describes alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.support.repositories import change, run
+from vpr.features.model import load_model
+
+
+def test_the_first_layer_trains_and_a_photo_is_located(pipeline: Path) -> None:
+    change(pipeline, "trainable_from: conv5_1", "trainable_from: all")
+    run(pipeline, "dvc", "repro", "evaluate")
+    assert np.load(pipeline / "data/trunk/query/shapes.npy").tolist() == [[48, 64]] * 8
+    start = load_model(pipeline / "models/initial/trainable.pt").tensors
+    trained = load_model(pipeline / "models/netvlad/model.pt").tensors
+    assert not torch.equal(start["encoder.0.weight"], trained["encoder.0.weight"])
+    recall = json.loads((pipeline / "metrics/recall.json").read_text())
+    assert 0 < recall["recall@5"] <= 1
+    located = run(pipeline, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
+    assert "1  distance 0.0000" in located and "database/0003.jpg" in located
