@@ -156,10 +156,12 @@ def test_gradients_of_each_loss_are_the_written_out_ones(name: str, is_mined: bo
     torch.testing.assert_close(gradient, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("places", [[0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 2, 3]])
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_batch_with_nothing_to_learn_has_a_zero_gradient(name: str) -> None:
-    rows = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1])).float().requires_grad_()
-    loss = make_batch_loss(name, margin=0.9, mined=True)(rows, torch.tensor([0, 0, 1, 1]))
+def test_a_batch_with_nothing_to_learn_has_a_zero_gradient(name: str, places: list[int]) -> None:
+    numbers = torch.tensor(places)  # two places, one alone, four of one image
+    rows = torch.nn.functional.one_hot(numbers, 4).float().requires_grad_()
+    loss = make_batch_loss(name, margin=0.9, mined=True)(rows, numbers)
     loss.backward()
     assert rows.grad is not None
     assert torch.isfinite(rows.grad).all()
