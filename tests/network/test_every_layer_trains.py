@@ -9,7 +9,7 @@ import torch
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, tensor_shapes
 from vpr.features.model import Model
-from vpr.features.trunk import load_trunk
+from vpr.features.trunk import announce_features, load_trunk
 from vpr.network.aggregators import first_gem
 from vpr.network.head import load_head
 
@@ -51,6 +51,19 @@ def test_descriptors_are_those_of_another_split_and_the_first_layer_has_a_gradie
     assert gradient.abs().max() > 0
     assert not ours.parts()[0].tensors
     assert ours.parts()[1].tensors.keys() == other.tensors.keys()
+
+
+def test_a_network_with_dropout_trains_without_chance() -> None:
+    head = load_head(start("timm", "swin_tiny_patch4_window7_224", ALL)).train()
+    pixels = torch.rand(2, 3, 224, 224) * 255
+    with torch.no_grad():
+        assert torch.equal(head(pixels), head(pixels))
+
+
+def test_float16_of_pixels_is_refused_on_a_cpu_as_of_features() -> None:
+    trunk = load_trunk(start("vgg16", None, ALL), torch.float16)
+    with pytest.raises(ValueError, match="float16"):
+        announce_features(["a"], [(48, 64)], trunk, torch.device("cpu"))
 
 
 def test_pixels_are_exact_in_every_precision() -> None:

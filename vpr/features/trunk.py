@@ -90,7 +90,8 @@ def announce_features(
             device does not compute in the network's precision.
         OSError: If the disk does not hold the features.
     """
-    has_weights = any(True for _ in trunk.parameters())  # else it computes in float32
+    # Without weights it computes in float32; with all they are the head's.
+    has_weights = trunk.split == ALL or any(True for _ in trunk.parameters())
     if has_weights:
         check_precision(trunk.precision, device)
     bytes_each = (trunk.precision if has_weights else torch.float32).itemsize

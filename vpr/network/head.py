@@ -26,6 +26,10 @@ class Head(nn.Module):
         self.encoder, self.num_scales = make_trainable(maker, split), maker.num_scales
         self.pool = pool
 
+    def train(self, mode: bool = True) -> Head:
+        """Stay as in evaluation, whatever the mode: dropout would draw what no seed repeats."""
+        return super().train(False)
+
     def encode(self, features: Tensor) -> Tensor:
         """Local features after the whole encoder.
 
