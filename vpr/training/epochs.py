@@ -24,7 +24,7 @@ def describe_database(
 ) -> NDArray[np.float32]:
     """Descriptors (num_images, dim) of all images, by the network as it is now."""
     images = range(len(features.shapes))
-    return np.concatenate(list(extract_descriptors(head.eval(), features, images, device)))
+    return np.concatenate(list(extract_descriptors(head, features, images, device)))
 
 
 def train_epoch(
@@ -62,7 +62,7 @@ def train_epoch(
     Raises:
         ValueError: If the loss, its gradient or a weight is no longer a number.
     """
-    head.to(device).train()
+    head.to(device)
     groups = [
         triplets.images[start : start + batch_triplets]
         for start in range(0, len(triplets.images), batch_triplets)

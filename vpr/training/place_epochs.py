@@ -59,7 +59,7 @@ def train_on_places(
     Raises:
         ValueError: If the loss, its gradient or a weight is no longer a number.
     """
-    head.to(device).train()
+    head.to(device)
     done = []
     for batch in track(batches, total=len(batches), title=title):
         optimizer.zero_grad()
