@@ -1,9 +1,8 @@
 # make run    set everything up, run the pipeline, print the recall table
 # make test   set up what tests need, run them
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
-# make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall; RAY=1: over a cluster (docs/ray.md)
 # make serve  set up the service and start it on http://127.0.0.1:8000 (docs/serve.md)
-# make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
+# make soak   tests that take minutes: 2,000 damaged files; then 60 kills of stages (long)
 # make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
 # make bench-scale   search at 10,000 to 1,000,000 images, extraction at 250 to 1,000, about 15 minutes
 # make lint   ruff and mypy
@@ -13,8 +12,6 @@
 # ENV=active  use the active Python environment in place of .venv (as on Colab)
 
 VENV := .venv
-LR := 1e-5 1e-4
-CLUSTERS := 16 64
 ifeq ($(ENV),active)
 PYTHON := python3
 STAMP := .scratch/active
@@ -25,7 +22,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test serve sweep soak bench bench-quick bench-scale table lint audit setup
+.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -44,9 +41,6 @@ test: setup $(STAMP)/requirements-dev.done $(STAMP)/requirements-matchers.done
 
 serve: setup $(STAMP)/requirements-serve.done
 	@$(PYTHON) -m vpr serve
-
-sweep: setup
-	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)" $(if $(RAY),--ray)
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak

@@ -21,7 +21,6 @@ COMMANDS = {
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
-    "sweep": "sweep.command",
     "verify": "verify.command",
 }
 

@@ -80,7 +80,6 @@ ELSEWHERE = {
     "dvc pull && dvc repro": "tests/pipeline/test_two_clones.py",
     "dvc repro --pull --allow-missing": "tests/pipeline/test_two_clones.py",
     "dvc exp push origin NAME": "tests/pipeline/test_experiments.py",
-    'make sweep LR="1e-4" CLUSTERS="16 32"': "tests/commands/test_sweep.py",
     "make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar": (
         "tests/commands/test_berlin.py"
     ),

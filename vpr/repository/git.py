@@ -42,16 +42,3 @@ def current_commit() -> str | None:
     except OSError:  # git is not installed
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def find_url(remote: str) -> str:
-    """Find where a remote of the repository is.
-
-    Raises:
-        OSError: If there is none of that name; the message is git's.
-    """
-    command = ["git", "remote", "get-url", remote]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return done.stdout.strip()

@@ -87,8 +87,8 @@ def _known(subject: str, path: Path) -> Finding:
     if is_tracked(path):
         return Finding(subject, "tracked by git", ok=True)
     words = (
-        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp`, --queue and "
-        f"`make sweep` lack it: run `dvc add {quote(str(path))}`"
+        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp` and --queue "
+        f"lack it: run `dvc add {quote(str(path))}`"
     )
     return Finding(subject, words, ok=True, is_note=True)
 
