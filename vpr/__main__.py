@@ -16,12 +16,12 @@ COMMANDS = {
     "compare": "compare.command",
     "doctor": "doctor.command",
     "export": "export",
-    "gate": "gate.command",
+    "gate": "gate",
     "locate": "locate.command",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
-    "verify": "verify.command",
+    "verify": "verify",
 }
 
 

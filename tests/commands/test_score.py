@@ -216,7 +216,8 @@ def test_foreign_files_beside_the_truth_are_counted_and_named(tmp_path: Path) ->
     ("content", "words"),
     [
         ({"predictions": RANKING[:2]}, "ranks 2 queries, but the ground truth has 3"),
-        ({"predictions": [[0], [4], [0]]}, "query 1: index 4 is not one of the 4"),
+        ({"predictions": [[0], [4], [0]]}, "query 1: index 4 is not one of the 4 database images"),
+        ({"predictions": [[1], [4], [2]]}, "0 to 3: does the file count from 1?"),
         ({"predictions": [[0], [-2], [0]]}, "query 1: index -2 is not one of the 4"),
         ({"predictions": [[0], [10**30], [0]]}, "is not one of the 4"),
         ({"predictions": [[0, 0], [1], [2]]}, "query 0: a database image stands twice"),
@@ -230,6 +231,10 @@ def test_foreign_files_beside_the_truth_are_counted_and_named(tmp_path: Path) ->
         ({"Query": [{"id": 0, "positive": [1]}] * 2}, "Query[1]: expected a whole number that no"),
         ({"Query": [{"id": "0", "positive": [1]}]}, "Query[0]: expected a whole number"),
         ({"Query": [{"id": i, "positive": [1]} for i in (0, 1, 3)]}, "0 to 2, 2 is missing"),
+        (
+            {"Query": [{"id": i, "positive": [1]} for i in (1, 2, 3)]},
+            "expected ids 0 to 2, 0 is missing: do they count from 1?",
+        ),
     ],
 )
 def test_what_is_no_ranking_of_the_set_is_refused(
@@ -239,6 +244,25 @@ def test_what_is_no_ranking_of_the_set_is_refused(
     message = ask("--predictions", file, "--truth", truth, code=1)
     assert message.startswith(str(file))
     assert words in message
+
+
+def test_a_file_that_may_count_from_1_is_noted(truth: Path, tmp_path: Path) -> None:
+    from_0 = write(tmp_path / "0.json", {"predictions": RANKING})
+    from_1 = write(tmp_path / "1.json", {"predictions": [[1, 2], [3, 2], [2, 1]]})
+    asked = ("--truth", truth, "--predictions")
+    assert "NOTE" not in ask(*asked, from_0)
+    assert "no query ranks database image 0; if the file counts from 1" in ask(*asked, from_1)
+    assert len(json.loads(ask(*asked, from_1, "--json"))["notes"]) == 1
+
+
+def test_names_that_the_truth_has_twice_are_said_to_be_the_reason(tmp_path: Path) -> None:
+    twice = ImageIndex(["x", "y", "x"], QUERY.coordinates)
+    save_dbstruct(tmp_path / "t.mat", database=DATABASE, query=twice, radius_m=5)
+    file = tmp_path / "pairs.txt"
+    file.write_text("x a\ny c\nx b\n")
+    message = ask("--predictions", file, "--truth", tmp_path / "t.mat", code=1)
+    assert "'x' occurs 2 times on the query side of the ground truth" in message
+    assert "missing" not in message
 
 
 def test_unreadable_files_and_options_are_told(truth: Path, tmp_path: Path) -> None:

@@ -19,21 +19,6 @@ def is_tracked(path: Path) -> bool:
     return done.returncode == 0 and bool(done.stdout)
 
 
-def read_committed(path: str, revision: str = "HEAD") -> str:
-    """Read a file as a commit has it.
-
-    Raises:
-        OSError: If there is no such commit, or it has no such file; the message is git's.
-    """
-    command = ["git", "show", f"{revision}:{path}"]
-    done = subprocess.run(
-        command, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
-    if done.returncode:
-        raise OSError(f"git show {revision}:{path}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def current_commit() -> str | None:
     """Find the hash of the commit that is checked out; None outside a repository."""
     command = ["git", "rev-parse", "--verify", "HEAD"]

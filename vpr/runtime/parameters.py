@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -110,14 +112,37 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: If the file cannot be read as such; the message names the file and the line.
     """
     try:
-        content = YAML(typ="safe").load(path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ValueError(f"{path}: this file is missing in {Path.cwd()}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not readable as YAML: {error}") from None
+    return parse_yaml(text, source=path)
+
+
+def parse_yaml(text: str, *, source: Path | str) -> dict[str, Any]:
+    """Parse YAML 1.2 whose top level is a mapping.
+
+    Args:
+        text: The YAML.
+        source: Where it is from, for messages.
+
+    Raises:
+        ValueError: If it cannot be parsed as such; the message names the source and the line.
+    """
+    try:
+        content = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ValueError(f"{source}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected sections with keys, found {content!r}")
+        raise ValueError(f"{source}: expected sections with keys, found {content!r}")
     return content
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Write `; did you mean ...?` for a misspelt word, or nothing where none is near."""
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _validate(form: type[T], value: object) -> T:

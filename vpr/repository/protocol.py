@@ -1,14 +1,10 @@
-"""What a run was measured on, by content hash: only runs of one protocol compare."""
+"""What a run was measured on, and by which code: only runs of one protocol compare."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import pandas as pd
 
 LOCKED = {  # outs of stage prepare, by which two runs are measured alike or not
     "data/images/database": "database images",
@@ -17,7 +13,6 @@ LOCKED = {  # outs of stage prepare, by which two runs are measured alike or not
     "data/prepared/query.csv": "query list",
     "data/prepared/positives.npz": "positives",
 }
-COLUMNS = {"path": "names of the queries", "num_positives": "number of positives of each query"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,7 @@ class Protocol:
     """What a run was measured on.
 
     Args:
-        hashes: Of the content of each thing; a bare table of queries knows fewer of them.
+        hashes: Content hash of each thing; a bare table of queries knows fewer of them.
         radius: The value of prepare.radius_m in words; None where it is not known.
     """
 
@@ -33,43 +28,51 @@ class Protocol:
     radius: str | None
 
 
-def protocol_of_table(table: pd.DataFrame) -> Protocol:
-    """Read the protocol of a bare table of queries: their names and numbers of positives."""
-    hashes = {}
-    for column, thing in COLUMNS.items():
-        content = json.dumps(table[column].tolist()).encode()
-        hashes[thing] = hashlib.sha256(content).hexdigest()
-    return Protocol(hashes, None)
-
-
-def protocol_of_run(table: pd.DataFrame, stages: Mapping[str, Any]) -> Protocol:
-    """Read the protocol of a table of queries with the run's record.
+def read_protocol(stages: Mapping[str, Any]) -> Protocol:
+    """Read the protocol of a run from its record.
 
     Args:
-        table: A row per query.
-        stages: Of dvc.lock. What `evaluate` looked at goes before what `prepare` made.
+        stages: Stages in dvc.lock.
 
     Raises:
-        ValueError: If `prepare` or `evaluate` is not in the record.
+        ValueError: If stage `prepare` is not in the record.
     """
     try:
-        entries = [*stages["prepare"]["outs"], *stages["evaluate"]["deps"]]
+        outs = stages["prepare"]["outs"]
         radius_m = stages["prepare"]["params"]["params.yaml"]["prepare"]["radius_m"]
     except KeyError as error:
         raise ValueError(f"dvc.lock: has no {error} of a finished run") from None
-    found = {entry["path"]: entry["md5"] for entry in entries}
-    hashes = {words: found[path] for path, words in LOCKED.items() if path in found}
-    radius = "null" if radius_m is None else f"{radius_m:g}"
-    return Protocol({**protocol_of_table(table).hashes, **hashes}, radius)
+    hashes = {LOCKED[out["path"]]: out["md5"] for out in outs if out["path"] in LOCKED}
+    return Protocol(hashes, "null" if radius_m is None else f"{radius_m:g}")
+
+
+def read_code(stages: Mapping[str, Any]) -> dict[str, str]:
+    """Read which code a run was computed by: the hash of each file or folder, and versions.
+
+    Args:
+        stages: Stages in dvc.lock.
+    """
+    found = {}
+    for stage in stages.values():
+        for dep in stage.get("deps", []):
+            if dep["path"].startswith(("stages/", "vpr/")):
+                found[dep["path"]] = dep["md5"]
+        found |= stage.get("params", {}).get("env.yaml", {})
+    return found
+
+
+def list_code_changes(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
+    """List code that both runs used, but not in the same version."""
+    return sorted(name for name in a.keys() & b.keys() if a[name] != b[name])
 
 
 def check_same_protocol(a: Protocol, b: Protocol, *, names: tuple[str, str]) -> list[str]:
     """Check that two runs were measured alike.
 
     Args:
-        a: Of the first run.
-        b: Of the second.
-        names: Of the two runs, for the message.
+        a: Protocol of the first run.
+        b: Protocol of the second run.
+        names: Names of the two runs, for the message.
 
     Returns:
         The things that both know the content hash of; all agree.
