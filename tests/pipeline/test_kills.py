@@ -44,14 +44,14 @@ def test_a_stage_ends_with_dvc_also_when_a_shell_stands_between(
 ) -> None:
     require(Path("/bin/dash").exists(), "dash, the shell that does not hand its process over")
     monkeypatch.setenv("SHELL", "/bin/dash")
-    strike(pipeline, "trunk_db", signal.SIGKILL, "dvc", 1.0)
+    strike(pipeline, "trunk@database", signal.SIGKILL, "dvc", 1.0)
     assert not (pipeline / "data/trunk/database").exists()
     time.sleep(1)
     assert not (pipeline / "data/trunk/database").exists()
 
 
 def test_ctrl_c_is_one_line_and_no_traceback(pipeline: Path) -> None:
-    blow = strike(pipeline, "trunk_query", signal.SIGINT, "group", 0.5)
+    blow = strike(pipeline, "trunk@query", signal.SIGINT, "group", 0.5)
     assert blow.seconds_to_end < 10
     ours = [line for line in blow.output.split("\n") if "interrupted" in line]
     assert len(ours) == 1

@@ -79,7 +79,10 @@ def _end_with(dvc: int, shell: int) -> None:
 if str(getattr(sys.modules["__main__"].__spec__, "name", "")).startswith("stages."):
     _begin()
 
-from vpr.runtime.environment import check_versions  # noqa: E402 - slow to import, so after the above
+# Slow to import, so after the above.
+from vpr.runtime.environment import check_versions  # noqa: E402
+from vpr.runtime.parameters import require_params  # noqa: E402
+from vpr.sections import SECTIONS  # noqa: E402
 
 
 def run_stage(stage: Callable[..., None]) -> None:
@@ -100,6 +103,7 @@ def run_stage(stage: Callable[..., None]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         check_versions()
+        require_params(SECTIONS)
         stage(**paths)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
