@@ -25,12 +25,14 @@ class TrainingData:
         positives: Image x image, self excluded; stored entries are the positives.
         coordinates: In metres, shape (num_images, 2).
         views: Their features at other scales, which training draws among.
+        sequence: For each image the name of its recording; None: all are of one.
     """
 
     features: LocalFeatures
     positives: csr_array
     coordinates: NDArray[np.float64]
     views: Sequence[LocalFeatures] = ()
+    sequence: Sequence[str] | None = None
 
     def without_last(self, num_images: int) -> TrainingData:
         """Leave out the last images, which are held out."""
@@ -38,6 +40,7 @@ class TrainingData:
         return TrainingData(
             self.features.first(left), self.positives[:left, :left], self.coordinates[:left],
             [view.first(left) for view in self.views],
+            None if self.sequence is None else self.sequence[:left],
         )  # fmt: skip
 
     def draw(self, rng: np.random.Generator) -> StoredMaps:
@@ -59,9 +62,8 @@ def load_training_data(
     Raises:
         ValueError: If a file is damaged, or they are not of the same images.
     """
-    stored, near, places = (
-        load_features(features), load_positives(positives), load_index(index).coordinates,
-    )  # fmt: skip
+    stored, near, images = load_features(features), load_positives(positives), load_index(index)
+    places = images.coordinates
     num_stored = len(stored.shapes)
     if num_stored > len(places) or not near.shape[0] == near.shape[1] == len(places):
         raise ValueError(
@@ -71,5 +73,6 @@ def load_training_data(
     if num_stored < len(places):
         print(f"training sees the first {num_stored} of {len(places)} images: theirs are stored")
     return TrainingData(
-        stored, near[:num_stored, :num_stored], places[:num_stored], load_views(views, stored)
-    )
+        stored, near[:num_stored, :num_stored], places[:num_stored], load_views(views, stored),
+        None if images.sequence is None else images.sequence[:num_stored],
+    )  # fmt: skip
