@@ -117,7 +117,7 @@ def test_photos_in_order_are_ranked_by_lines_as_the_stage_sequence_ranks(
     params = locked_params("sequence", "sequence", SequenceParams)
     database, query = (np.load(f"data/whitened/{side}.npy") for side in ("database", "query"))
     indices = rank_descriptors(
-        database, query, [slice(0, 8)], [slice(0, 12)], length=3, velocities=params.velocities,
+        database, query, [np.arange(8)], [np.arange(12)], length=3, velocities=params.velocities,
         reach=params.contrast_reach, top_k=4,
     )  # fmt: skip
     found = service.post_form("/locate/sequence?top=4&length=3", form).content["located"]

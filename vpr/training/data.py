@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,18 +23,21 @@ class TrainingData:
         features: Their stored local features.
         positives: Image x image, self excluded; stored entries are the positives.
         coordinates: In metres, shape (num_images, 2).
+        sequence: For each image the name of its recording; None: all are of one.
     """
 
     features: LocalFeatures
     positives: csr_array
     coordinates: NDArray[np.float64]
+    sequence: Sequence[str] | None = None
 
     def without_last(self, num_images: int) -> TrainingData:
         """Leave out the last images, which are held out."""
         left = len(self.coordinates) - num_images
         return TrainingData(
-            self.features.first(left), self.positives[:left, :left], self.coordinates[:left]
-        )
+            self.features.first(left), self.positives[:left, :left], self.coordinates[:left],
+            None if self.sequence is None else self.sequence[:left],
+        )  # fmt: skip
 
 
 def load_training_data(*, features: Path, positives: Path, index: Path) -> TrainingData:
@@ -47,9 +51,8 @@ def load_training_data(*, features: Path, positives: Path, index: Path) -> Train
     Raises:
         ValueError: If a file is damaged, or they are not of the same images.
     """
-    stored, near, places = (
-        load_features(features), load_positives(positives), load_index(index).coordinates,
-    )  # fmt: skip
+    stored, near, images = load_features(features), load_positives(positives), load_index(index)
+    places = images.coordinates
     num_stored = len(stored.shapes)
     if num_stored > len(places) or not near.shape[0] == near.shape[1] == len(places):
         raise ValueError(
@@ -58,4 +61,7 @@ def load_training_data(*, features: Path, positives: Path, index: Path) -> Train
         )
     if num_stored < len(places):
         print(f"training sees the first {num_stored} of {len(places)} images: theirs are stored")
-    return TrainingData(stored, near[:num_stored, :num_stored], places[:num_stored])
+    return TrainingData(
+        stored, near[:num_stored, :num_stored], places[:num_stored],
+        None if images.sequence is None else images.sequence[:num_stored],
+    )  # fmt: skip

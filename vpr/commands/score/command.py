@@ -15,9 +15,9 @@ from vpr.commands.score.scoring import score_rankings, tell_score
 from vpr.datasets.checks import check_set, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import rank_again
-from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.parameters import load_params
 
 

@@ -15,9 +15,9 @@ from vpr.images.image_files import Photo
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.network.describing import describe_photos
+from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
-from vpr.retrieval.sequences import find_recordings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Run:
         query = np.concatenate([self._describe(photo) for photo in photos])
         database = self.whitened
         indices = rank_descriptors(
-            database, query, [slice(0, len(query))],
+            database, query, find_recordings(None, len(query)),
             find_recordings(self.places.database.sequence, len(database)), length=length,
             velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
         )  # fmt: skip
