@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
-
-from pydantic import Field
+from vpr.console.entry import run_stage
 
 from vpr.features.encoder import find_split
 from vpr.features.model import save_model
+from vpr.run_files import WEIGHTS
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
+from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import load_starting_model
 
 
-@dataclass(frozen=True)
-class PretrainedParams:
-    """Parameters of the stage pretrained."""
-
-    weights: str
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
-
-
-def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
+def pretrained(*, frozen: Path, trainable: Path) -> None:
     """Load the starting weights strictly, and split them into frozen and trainable tensors.
 
     Args:
-        weights: A checkpoint, or a text file called `random`, `imagenet` or `pretrained`.
         frozen: State of the encoder's frozen modules to write.
         trainable: State of the rest to write; with a pool if the weights bring one.
     """
@@ -40,6 +28,7 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
     asked = load_param("trunk.trainable_from", str | int)  # type: ignore[arg-type] # mypy: no type
     split = find_split(encoder, variant, asked)
     params = load_params("pretrained", PretrainedParams)
+    weights = WEIGHTS / params.weights
     if params.sha256 is not None:
         check_sha256(weights, params.sha256, source="pretrained.sha256")
     model, words = load_starting_model(

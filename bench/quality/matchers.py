@@ -24,16 +24,14 @@ from bench.quality.paired import compare
 from bench.quality.results import data_sets
 from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
-from stages.inliers import InliersParams
-from stages.keypoints import KeypointsParams
-from stages.rerank import RerankParams
 from vpr.evaluation.recall import first_correct_ranks
-from vpr.places.images import list_images, read_image
+from vpr.images.image_files import list_images, read_image
 from vpr.places.positives import load_positives
 from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.detection import detect_keypoints
 from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.reranking.matcher import Matcher, load_matcher
+from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
 from vpr.reranking.reranking import rerank_candidates
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.parameters import load_params
@@ -46,7 +44,7 @@ Ranks = NDArray[np.int64]
 
 
 def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder: Path) -> Keypoints:
-    """Find the points of one side, as the stages keypoints_db and keypoints_query do."""
+    """Find the points of one side, as the stage keypoints do."""
     read = partial(read_image, scale_to=params.max_side_px)
     found = detect_keypoints(
         matcher, list_images(images), read, max_keypoints=params.max_keypoints
