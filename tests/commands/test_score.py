@@ -316,3 +316,13 @@ def test_berlin_is_scored_as_a_plain_loop_scores_it(real_data: Path, tmp_path: P
     score = score_of(file, real_data / "berlin/berlin.mat")
     assert {n: score[f"recall@{n}"] * 280 for n in hits} == pytest.approx(hits)
     assert 0.1 < score["recall@20"] < 0.6  # chance is 0.34
+
+
+def test_decimal_places_at_the_radius_count_as_written(tmp_path: Path) -> None:
+    for name, start in (("database", "0"), ("query", "3")):
+        rows = [f"{name}{n}.jpg,{n}.{start},0\n" for n in range(20)]
+        (tmp_path / f"{name}.csv").write_text("path,easting,northing\n" + "".join(rows))
+    perfect = write(tmp_path / "list.json", {"predictions": [[n] for n in range(20)]})
+    for radius in (0.3, 1.3):
+        found = score_of(perfect, tmp_path, "--radius", radius, "--n", 1)
+        assert (found["num_queries_answerable"], found["recall@1"]) == (20, 1.0)

@@ -18,7 +18,7 @@ def test_a_run_with_few_stored_features_has_the_same_descriptors(pipeline: Path)
     for store, num_features in (("2", 2), ("0", 0)):
         change(pipeline, "store: all" if store == "2" else "store: 2", f"store: {store}")
         words = run(pipeline, "dvc", "repro", "search")
-        assert {"trunk_db", "trunk_query", "extract_db"} <= stages_run(words)
+        assert {"trunk@database", "trunk@query", "extract_db"} <= stages_run(words)
         assert "training sees the first" in words and ", not stored" in words
         for side in sides:
             assert len(np.load(pipeline / f"data/trunk/{side}/shapes.npy")) == num_features

@@ -12,12 +12,12 @@ from vpr.repository.git import current_commit, differs_from_commit
 from vpr.repository.protocol import Protocol, check_same_protocol, read_protocol
 from vpr.repository.recorded_metrics import read_lock
 from vpr.repository.revisions import WORKSPACE, find_revision
+from vpr.run_files import LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
 
-RECALL = "metrics/recall.json"
 FILES = {
-    "Report": "metrics/report/index.html",
-    "Submission": "data/submission/submit.json",
-    "Predictions": "data/predictions.npz; per query: metrics/queries.csv",
+    "Report": REPORT,
+    "Submission": SUBMISSION,
+    "Predictions": f"{PREDICTIONS}; per query: {QUERIES}",
 }
 CHANGED = """dvc.lock is not as committed. If you changed a parameter, code or data, this is
 your result. If you changed nothing, this is another type of CPU or another
@@ -44,7 +44,7 @@ def summary() -> None:
     print()
     for name, path in FILES.items():
         print(f"{name + ':':<12} {path}")
-    if differs_from_commit("dvc.lock"):
+    if differs_from_commit(str(LOCK)):
         print(f"\n{CHANGED}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from vpr.repository.dvc import ask_dvc
@@ -31,7 +31,7 @@ def read_lock(revision: Revision) -> Stages:
             the message names it.
     """
     stages: dict[str, Stage] = {}
-    for lock in map(Path.as_posix, LOCKS):
+    for lock in LOCKS:
         if revision.has(lock):
             record = parse_yaml(revision.read_text(lock), source=f"{revision.name}: {lock}")
             stages |= record.get("stages", {})

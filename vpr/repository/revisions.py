@@ -27,11 +27,11 @@ class Revision:
     name: str
     files: Mapping[str, bytes] | None
 
-    def has(self, path: str) -> bool:
+    def has(self, path: str | Path) -> bool:
         """Return whether there is such a file."""
-        return Path(path).is_file() if self.files is None else path in self.files
+        return Path(path).is_file() if self.files is None else str(path) in self.files
 
-    def read_text(self, path: str) -> str:
+    def read_text(self, path: str | Path) -> str:
         """Read a file as UTF-8.
 
         Raises:
@@ -39,7 +39,7 @@ class Revision:
         """
         if not self.has(path):
             raise ValueError(f"{self.name}: there is no {path}: run `dvc repro` for it")
-        return (Path(path).read_bytes() if self.files is None else self.files[path]).decode()
+        return (Path(path).read_bytes() if self.files is None else self.files[str(path)]).decode()
 
 
 def find_revision(name: str) -> Revision:

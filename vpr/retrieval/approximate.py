@@ -5,32 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr.retrieval.descriptors import row_blocks
-from vpr.retrieval.index_kinds import Kind, is_well_trained, refuse
+from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
 from vpr.retrieval.ranking import best, exact_distances, rank_database
 
 ROWS_PER_CENTROID = 256  # that faiss's k-means looks at, at most
 MAX_SAMPLED = 200  # queries by which an index is compared with exact search
-
-
-class Effort(NamedTuple):
-    """How much of an index is looked at.
-
-    Args:
-        nprobe: Lists of an inverted file.
-        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch).
-        candidates: Images of each query that are ranked by their exact distances.
-    """
-
-    nprobe: int
-    ef_search: int
-    candidates: int
 
 
 def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN401 - no types

@@ -18,6 +18,7 @@ from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.repository.protocol import Protocol, read_code, read_protocol
 from vpr.repository.recorded_metrics import read_lock
 from vpr.repository.revisions import find_revision
+from vpr.run_files import QUERIES, RECALL
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
 Row = Mapping[str, str]
@@ -65,9 +66,9 @@ def load_run(name: str) -> ComparedRun:
     else:
         revision = find_revision(name)
         stages = read_lock(revision)
-        rows = _parse_table(name, revision.read_text("metrics/queries.csv"))
+        rows = _parse_table(name, revision.read_text(QUERIES))
         ranks = _ranks(name, rows)
-        recalls = list_recalls(json.loads(revision.read_text("metrics/recall.json")))
+        recalls = list_recalls(json.loads(revision.read_text(RECALL)))
         depths = tuple(one.n for one in recalls if not one.is_of_sequences)
         protocol, code = read_protocol(stages), read_code(stages)
         protocol = Protocol(_hash_columns(rows) | protocol.hashes, protocol.radius)

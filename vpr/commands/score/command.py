@@ -19,9 +19,9 @@ from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
 from vpr.places.radius import find_positives
+from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import rank_again
-from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.parameters import load_params
 
 
