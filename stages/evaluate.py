@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 import numpy as np
-from pydantic import Field
 
-from vpr.evaluation.acceptance import By, decide, doubts_about
+from vpr.evaluation.acceptance import decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
@@ -22,6 +19,7 @@ from vpr.evaluation.metrics import (
     summarise_errors,
     summarise_recall,
 )
+from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
@@ -30,21 +28,6 @@ from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions, load_retrieval
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
-
-
-@dataclass(frozen=True)
-class EvaluateParams:
-    """Parameters of the stage evaluate."""
-
-    recall_at: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-    radii_m: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
-    block_length: Annotated[int, Field(ge=1)]
-    num_samples: Annotated[int, Field(ge=100, le=10**6)]
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    seed: Annotated[int, Field(ge=0)]
-    accept_by: By
-    accept_precision: Annotated[float, Field(gt=0, le=1)] | None
-    accept_folds: Annotated[int, Field(ge=2)]
 
 
 def evaluate(

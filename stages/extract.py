@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 import torch
 
-from stages.trunk import TrunkParams
 from vpr.features.local_features import load_features
 from vpr.features.model import load_model
+from vpr.features.params import TrunkParams
 from vpr.features.trunk import load_trunk
+from vpr.images.image_files import list_images, read_image
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import load_head
 from vpr.network.streaming import stream_descriptors
-from vpr.places.images import list_images, read_image
 from vpr.retrieval.descriptors import count_saved, save_descriptors
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device

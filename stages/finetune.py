@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 from vpr.features.model import load_model
 from vpr.network.head import load_head

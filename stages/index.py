@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 from vpr.retrieval.index_kinds import EXACT, save_kind
 from vpr.runtime.artefacts import built_aside

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
-
-from pydantic import Field
+from vpr.console.entry import run_stage
 
 from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import Geometry, Rules, load_matcher, uses_gpu
+from vpr.reranking.matcher import load_matcher, uses_gpu
+from vpr.reranking.params import InliersParams
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
-
-
-@dataclass(frozen=True)
-class InliersParams:
-    """Parameters of the stage inliers."""
-
-    top: Annotated[int, Field(ge=1)]
-    ratio: Annotated[float, Field(gt=0, le=1)] | None
-    geometry: Geometry
-    tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-    @property
-    def rules(self) -> Rules:
-        """What a match is."""
-        return Rules(self.ratio, self.geometry, self.tolerance_px)
 
 
 def inliers(

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
-from pydantic import Field
-
-from vpr.places.images import list_images, read_image
+from vpr.images.image_files import list_images, read_image
 from vpr.reranking.detection import detect_keypoints
 from vpr.reranking.keypoints import save_keypoints
 from vpr.reranking.matcher import LocalPoints, load_matcher
+from vpr.reranking.params import KeypointsParams
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
-
-
-@dataclass(frozen=True)
-class KeypointsParams:
-    """Parameters of the stages keypoints_db and keypoints_query."""
-
-    max_side_px: Annotated[int, Field(ge=32)] | None
-    max_keypoints: Annotated[int, Field(ge=1, le=100_000)]
 
 
 def keypoints(*, images: Path, keypoints: Path) -> None:

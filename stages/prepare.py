@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
-
-from pydantic import Field
+from vpr.console.entry import run_stage
 
 from vpr.datasets.checks import check_set, require_usable
 from vpr.datasets.formats import parse_set
@@ -17,17 +13,11 @@ from vpr.datasets.params import DatasetParams
 from vpr.datasets.survey import describe_set
 from vpr.places.gathering import gather_images
 from vpr.places.index import save_index
+from vpr.places.params import PrepareParams
 from vpr.places.positives import save_positives, save_radius
 from vpr.places.radius import find_positives, find_training_positives
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class PrepareParams:
-    """Parameters of the stage prepare."""
-
-    radius_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
 
 
 def prepare(

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
-
-from pydantic import Field
+from vpr.console.entry import run_stage
 
 from vpr.features.encoder import find_split
 from vpr.features.model import save_model
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
+from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import load_starting_model
-
-
-@dataclass(frozen=True)
-class PretrainedParams:
-    """Parameters of the stage pretrained."""
-
-    weights: str
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
 
 
 def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:

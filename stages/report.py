@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 import pandas as pd
-from pydantic import Field
 
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
 from vpr.report.matches import write_matches
 from vpr.report.pages import write_script
+from vpr.report.params import ReportParams
 from vpr.report.plots_page import bundled_vega, write_plots_page
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
@@ -26,15 +24,6 @@ from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params, read_yaml
-
-
-@dataclass(frozen=True)
-class ReportParams:
-    """Parameters of the stage report."""
-
-    depth: Annotated[int, Field(ge=1, le=20)]
-    num_worst: Annotated[int, Field(ge=0)]
-    num_utility: Annotated[int, Field(ge=0)]
 
 
 def report(

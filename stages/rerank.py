@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
-from pydantic import Field
-
+from vpr.reranking.params import RerankParams
 from vpr.reranking.reranking import rerank_candidates, select_inliers
 from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_retrieval, save_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class RerankParams:
-    """Parameters of the stage rerank."""
-
-    method: str
-    top: Annotated[int, Field(ge=1)]
-    half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def rerank(*, predictions: Path, verified: Path, reranked: Path) -> None:

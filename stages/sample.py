@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
-
-from pydantic import Field
+from vpr.console.entry import run_stage
 
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.demo.drawing import draw_set
+from vpr.demo.params import SampleParams
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class SampleParams:
-    """Parameters of the stage sample."""
-
-    num_database: Annotated[int, Field(ge=2)]
-    num_query: Annotated[int, Field(ge=2)]
-    spacing_m: Annotated[float, Field(gt=0, le=100)]
-    radius_m: Annotated[float, Field(gt=0)]
-    width_px: Annotated[int, Field(ge=32, le=4096)]
-    height_px: Annotated[int, Field(ge=32, le=4096)]
-    difficulty: Annotated[float, Field(ge=0, le=1)]
-    seed: Annotated[int, Field(ge=0)]
 
 
 def sample(*, out: Path) -> None:

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
-from pydantic import Field
-
-from vpr.retrieval.approximate import Effort, measure_index
+from vpr.retrieval.approximate import measure_index
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
-from vpr.retrieval.index_kinds import EXACT, GRAMMAR, is_form
+from vpr.retrieval.index_kinds import EXACT
+from vpr.retrieval.params import SearchParams
 from vpr.retrieval.predictions import Predictions, save_predictions
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class SearchParams:
-    """Parameters of the stages index and search."""
-
-    top_k: Annotated[int, Field(ge=1)]
-    index: str
-    nprobe: Annotated[int, Field(ge=1)]
-    ef_search: Annotated[int, Field(ge=1)]
-    candidates: Annotated[int, Field(ge=1)]
-
-    def __post_init__(self) -> None:
-        """Refuse what is no index, and fewer candidates than are kept."""
-        if self.index != EXACT and not is_form(self.index):
-            raise ValueError(f"index = {self.index}: expected exact or {GRAMMAR}")
-        if self.index != EXACT and self.candidates < self.top_k:
-            raise ValueError(
-                f"candidates = {self.candidates}: top_k = {self.top_k} are kept of them: set it to "
-                f"{self.top_k} or more"
-            )
-
-    @property
-    def effort(self) -> Effort:
-        """How much of an index is looked at."""
-        return Effort(self.nprobe, self.ef_search, self.candidates)
 
 
 def search(

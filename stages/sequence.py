@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from vpr.places.index import load_index
 from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class SequenceParams:
-    """Parameters of the stage sequence."""
-
-    length: Annotated[int, Field(ge=1)]
-    velocities: Annotated[tuple[Annotated[float, Field(ge=-100, le=100)], ...], Field(min_length=1)]
-    contrast_reach: Annotated[int, Field(ge=1, le=10**6)] | None
 
 
 def load_recordings(index: Path, descriptors: NDArray[np.float32]) -> list[slice]:

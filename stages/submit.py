@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.submission import CHALLENGE_DEPTH, save_submission

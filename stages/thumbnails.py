@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
-from pydantic import Field
-
-from vpr.places.images import list_images
-from vpr.report.thumbnails import draw_thumbnails
+from vpr.images.image_files import list_images
+from vpr.images.params import ThumbnailsParams
+from vpr.images.thumbnails import draw_thumbnails
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class ThumbnailsParams:
-    """Parameters of the stage thumbnails."""
-
-    max_side_px: Annotated[int, Field(ge=16, le=4096)]
-    quality: Annotated[int, Field(ge=1, le=95)]
 
 
 def thumbnails(

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
 import numpy as np
-from pydantic import Field
 
 from vpr.places.index import load_index
 from vpr.reranking.keypoint_choice import choose_keypoints
 from vpr.reranking.keypoints import load_keypoints
+from vpr.reranking.params import UtilityParams
 from vpr.reranking.utility_files import Utility, save_utility
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
-
-
-@dataclass(frozen=True)
-class UtilityParams:
-    """Parameters of the stage utility."""
-
-    keep: Literal["all", "environment", "place", "both"]
-    mode: Literal["paper", "released"]
-    top: Annotated[int, Field(ge=1)]
 
 
 def utility(

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
+from vpr.console.entry import run_stage
 
-from pydantic import Field
-
+from vpr.features.params import ViewsParams
 from vpr.features.view_folders import save_scales, view_folder
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-Scale = Annotated[float, Field(ge=0.1, le=2)]
-
-
-@dataclass(frozen=True)
-class ViewsParams:
-    """Parameters of the stage views."""
-
-    scales: tuple[Scale, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse a view that is stored already."""
-        if len({1.0, *self.scales}) <= len(self.scales):
-            raise ValueError(
-                f"scales = {list(self.scales)}: name each scale once, and not 1, which the trunk "
-                "stores"
-            )
 
 
 def views(*, images: Path, frozen: Path, views: Path) -> None:
@@ -49,12 +29,12 @@ def views(*, images: Path, frozen: Path, views: Path) -> None:
     # Here, since torch takes seconds to import, and a run without views needs none of it.
     import torch
 
-    from stages.trunk import TrunkParams
     from vpr.features.extraction import store_features
     from vpr.features.model import load_model
+    from vpr.features.params import TrunkParams
     from vpr.features.scaled_photos import read_at, size_at
     from vpr.features.trunk import load_trunk
-    from vpr.places.images import list_images
+    from vpr.images.image_files import list_images
     from vpr.runtime.device import find_device
     from vpr.runtime.resuming import fingerprint
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from vpr.runtime.entry import run_stage
-
-from pydantic import Field
+from vpr.console.entry import run_stage
 
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
+from vpr.retrieval.params import WhitenParams
 from vpr.retrieval.whitening import Whitening, save_whitening, whiten_rows
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
-
-
-@dataclass(frozen=True)
-class WhitenParams:
-    """Parameters of the stage whiten."""
-
-    dim: Annotated[int, Field(ge=0)]
 
 
 def whiten(

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vpr.commands.locate.features import (
+from vpr.datasets.formats import parse_set
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.evaluation.recall import STANDARD_DEPTHS, recall_at
+from vpr.features.model import Model
+from vpr.locating.features import (
     PHOTOS_AT_ONCE,
     describe_photos,
     extract_photos,
     load_network,
 )
-from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import GroundTruth
-from vpr.evaluation.recall import STANDARD_DEPTHS, recall_at
-from vpr.features.model import Model
 from vpr.network.initial_model import start_model
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database

@@ -24,16 +24,14 @@ from bench.quality.paired import compare
 from bench.quality.results import data_sets
 from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
-from stages.inliers import InliersParams
-from stages.keypoints import KeypointsParams
-from stages.rerank import RerankParams
 from vpr.evaluation.recall import first_correct_ranks
-from vpr.places.images import list_images, read_image
+from vpr.images.image_files import list_images, read_image
 from vpr.places.positives import load_positives
 from vpr.reranking.candidates import verify_candidates
 from vpr.reranking.detection import detect_keypoints
 from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.reranking.matcher import Matcher, load_matcher
+from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
 from vpr.reranking.reranking import rerank_candidates
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.parameters import load_params

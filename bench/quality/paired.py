@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.shared.trials import ROOT
-from stages.evaluate import EvaluateParams
 from vpr.evaluation.comparison import compare_ranks
+from vpr.evaluation.params import EvaluateParams
 from vpr.runtime.parameters import load_params
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from bench.quality.rows import Measured, measure
 from bench.shared import markdown
 from bench.shared.trials import CHALLENGE, ROOT, temporary_clone
-from stages.evaluate import EvaluateParams
 from vpr.evaluation.comparison import compare_ranks
+from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import STANDARD_DEPTHS
 from vpr.evaluation.uncertainty import block_bootstrap_interval
 from vpr.runtime.parameters import load_params

@@ -16,8 +16,8 @@ from bench.shared.plain_loop import PlainNetwork, describe_plain
 from vpr.features.extraction import extract_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
+from vpr.images.image_files import read_image
 from vpr.network.head import load_head
-from vpr.places.images import read_image
 
 CPU = torch.device("cpu")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

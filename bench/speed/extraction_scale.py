@@ -27,9 +27,9 @@ from vpr.features.encoder import POOL, count_channels, load_encoder
 from vpr.features.extraction import store_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
+from vpr.images.image_files import read_image, read_size
 from vpr.network.head import load_head
 from vpr.network.streaming import stream_descriptors
-from vpr.places.images import read_image, read_size
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.runtime.device import find_device
 

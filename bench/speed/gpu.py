@@ -21,7 +21,7 @@ import torch
 from bench.shared.measuring import machine
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from vpr.features.trunk import Trunk, load_trunk
-from vpr.places.images import read_image
+from vpr.images.image_files import read_image
 from vpr.runtime.device import find_device
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"

@@ -23,8 +23,8 @@ NUM_QUERIES = 5000
 
 def draw_all(folder: Path) -> None:
     """Draw the small pictures of both sides from one photo of 640 x 480 pixels under all names."""
-    from vpr.places.images import list_images
-    from vpr.report.thumbnails import draw_thumbnails
+    from vpr.images.image_files import list_images
+    from vpr.images.thumbnails import draw_thumbnails
 
     photo = np.random.default_rng(0).integers(256, size=(60, 80, 3), dtype=np.uint8)
     photos = folder / "photos"

@@ -24,8 +24,8 @@ from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import LocalFeatures, load_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
+from vpr.images.image_files import read_image
 from vpr.network.head import load_head
-from vpr.places.images import read_image
 from vpr.places.positives import positives_of
 from vpr.places.radius import find_training_positives
 from vpr.training.epochs import describe_database, train_epoch

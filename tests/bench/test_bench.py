@@ -20,8 +20,8 @@ from bench.speed.side_by_side import LEAST, find_regressions
 from bench.speed.table import as_table
 from tests.support.repositories import ROOT
 from vpr.features.trunk import load_trunk
+from vpr.images.image_files import read_image
 from vpr.network.head import load_head
-from vpr.places.images import read_image
 
 
 @pytest.fixture

@@ -16,13 +16,16 @@ import pytest
 from PIL import Image
 from scipy.sparse import csr_array
 
-from stages.trunk import TrunkParams
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.loading import load_ranker
-from vpr.commands.locate.matches import (
+from vpr.commands.locate.outputs import as_text
+from vpr.commands.locate.photos import find_photos
+from vpr.evaluation.details import Threshold
+from vpr.features.params import TrunkParams
+from vpr.locating.loading import load_ranker
+from vpr.locating.matches import (
     Located,
     Match,
     Places,
@@ -31,11 +34,8 @@ from vpr.commands.locate.matches import (
     find_queries,
     locate_ranked,
 )
-from vpr.commands.locate.outputs import as_text
-from vpr.commands.locate.photos import find_photos
-from vpr.commands.locate.ranking import Ranked, rank_photos
-from vpr.commands.locate.recorded_run import WHITENED
-from vpr.evaluation.details import Threshold
+from vpr.locating.ranking import Ranked, rank_photos
+from vpr.locating.recorded_run import WHITENED
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
@@ -141,7 +141,7 @@ def test_batches_change_nothing(
 ) -> None:
     locate([Path("data/sample/queries")], top=2, json=True)
     at_once = json.loads(capsys.readouterr().out)
-    monkeypatch.setattr(f"vpr.commands.locate.features.{limit}", value)
+    monkeypatch.setattr(f"vpr.locating.features.{limit}", value)
     locate([Path("data/sample/queries")], top=2, json=True)
     in_parts = json.loads(capsys.readouterr().out)
     assert [photo["photo"][-8:] for photo in in_parts] == [f"{i:04d}.jpg" for i in range(8)]

@@ -17,17 +17,17 @@ import psutil
 import pytest
 from PIL import Image
 
-from stages.sequence import SequenceParams
 from tests.support.repositories import ROOT, change, run
 from tests.support.services import Service, serving
-from vpr.commands.locate.loading import load_places, load_ranker
-from vpr.commands.locate.matches import locate_ranked
 from vpr.commands.locate.outputs import as_json
-from vpr.commands.locate.ranking import rank_photos
-from vpr.commands.locate.recorded_run import WHITENED
+from vpr.locating.loading import load_places, load_ranker
+from vpr.locating.matches import locate_ranked
+from vpr.locating.ranking import rank_photos
+from vpr.locating.recorded_run import WHITENED
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 
 TOKEN = "a secret of the tests"  # noqa: S105

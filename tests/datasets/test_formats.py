@@ -19,8 +19,8 @@ from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
 from vpr.datasets.export import export_set
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.images.image_files import encoded_image, list_images
 from vpr.places.crs import check_crs
-from vpr.places.images import encoded_image, list_images
 from vpr.places.index import ImageIndex, load_index
 
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])

@@ -19,13 +19,13 @@ from stages.pretrained import pretrained
 from stages.trunk import trunk
 from stages.views import views
 from tests.support.repositories import ROOT, require
-from vpr.commands.locate.cluster_responses import cluster_responses
-from vpr.commands.locate.features import load_network
-from vpr.commands.locate.ranking import Ranker, rank_photos
 from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model
 from vpr.features.trunk import load_trunk
+from vpr.locating.cluster_responses import cluster_responses
+from vpr.locating.features import load_network
+from vpr.locating.ranking import Ranker, rank_photos
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives

@@ -16,9 +16,9 @@ from PIL import Image
 from torchvision.models import vgg16
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from vpr.commands.locate.features import describe_photos, extract_photos, load_network
 from vpr.encoders.vgg16 import random_weights
 from vpr.features.model import Model
+from vpr.locating.features import describe_photos, extract_photos, load_network
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
 from vpr.weights.checkpoints import parse_checkpoint

@@ -20,11 +20,11 @@ from scipy.io import savemat
 from stages.prepare import prepare
 from stages.search import search
 from tests.support.repositories import ROOT, change, run
+from vpr.console import entry
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.places.index import ImageIndex, load_index
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.index_files import write_index
-from vpr.runtime import entry
 
 EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
 DATABASE = ["한국어 이름/하나 둘.jpg", "cmyk.jpg", "deep.png"]

@@ -9,9 +9,9 @@ from unicodedata import normalize
 
 import pytest
 
+from vpr.images.image_files import encoded_image
+from vpr.images.shards import Member
 from vpr.places.gathering import find_photo
-from vpr.places.images import encoded_image
-from vpr.places.shards import Member
 
 
 def pack(shard: Path, members: dict[str, bytes], mode: str = "w") -> None:

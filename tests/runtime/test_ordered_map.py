@@ -61,7 +61,7 @@ def test_a_wrong_address_is_one_message_in_time(
     monkeypatch: pytest.MonkeyPatch, silent: str
 ) -> None:
     require(find_spec("ray"), "ray (requirements-ray.txt)")
-    from vpr.runtime import ray_cluster
+    from vpr.cluster import ray_cluster
 
     assert ray_cluster.SECONDS_TO_ANSWER < 10
     monkeypatch.setattr(ray_cluster, "SECONDS_TO_ANSWER", 2.0)

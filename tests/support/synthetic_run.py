@@ -14,10 +14,10 @@ from PIL import Image
 from stages.report import report
 from tests.support.repositories import ROOT
 from vpr.evaluation.query_table import tabulate_queries
+from vpr.images.thumbnails import thumbnail_name
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
 from vpr.places.radius import find_positives
-from vpr.report.thumbnails import thumbnail_name
 from vpr.reranking.utility_files import Utility, save_utility
 from vpr.reranking.verified_pairs import VerifiedPairs, save_verified
 from vpr.retrieval.predictions import Predictions, save_predictions

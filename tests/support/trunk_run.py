@@ -15,7 +15,7 @@ from vpr.encoders.vgg16 import random_weights
 from vpr.features import batches, extraction, feature_writer
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
-from vpr.places.images import list_images, read_image, read_size
+from vpr.images.image_files import list_images, read_image, read_size
 
 SIZE_PX = (48, 64)
 

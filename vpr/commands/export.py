@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from stages.prepare import PrepareParams
 from vpr.datasets.export import Form, export_set
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.params import DatasetParams
+from vpr.places.params import PrepareParams
 from vpr.runtime.parameters import load_params
 
 

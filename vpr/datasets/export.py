@@ -14,9 +14,9 @@ from vpr.datasets.csv_tables import TABLES
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_names import SIDES, utm_name
-from vpr.places.file_kinds import READ_SUFFIXES
+from vpr.images.file_kinds import READ_SUFFIXES
+from vpr.images.image_files import check_image, encoded_image
 from vpr.places.gathering import find_photo
-from vpr.places.images import check_image, encoded_image
 from vpr.places.index import ImageIndex
 
 Form = Literal["csv", "utm-names", "dbstruct"]

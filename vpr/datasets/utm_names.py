@@ -15,7 +15,7 @@ import numpy as np
 
 from vpr.datasets.form import Form
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk, tell_left_out
+from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk, tell_left_out
 from vpr.places.index import ImageIndex
 
 SIDES = ("database", "queries")

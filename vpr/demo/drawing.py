@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from vpr.console.progress import track
 from vpr.demo.drives import Shot, drive_by_day, drive_months_later, position
 from vpr.demo.painting import paint
 from vpr.demo.street import Street, build_street
 from vpr.places.index import ImageIndex
-from vpr.runtime.progress import track
 
 ORIGIN_M = (389_000.0, 5_818_000.0)  # somewhere in UTM 33N
 STREET, DATABASE, QUERY = range(3)  # separate streams of chance: the drives share only the scene

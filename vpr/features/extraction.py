@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vpr.console.progress import track
 from vpr.features.batches import pixels_per_batch
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import batches_of_one_shape
 from vpr.features.trunk import Trunk, announce_features
-from vpr.places.images import Photo, encoded_image, path_of
+from vpr.images.image_files import Photo, encoded_image, path_of
 from vpr.runtime.ordered_map import ordered_map
-from vpr.runtime.progress import track
 
 BATCHES_AHEAD = 2  # decoded while one is computed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.places.images import Photo, read_image, read_size
-from vpr.places.pixels import ScaleTo
+from vpr.images.image_files import Photo, read_image, read_size
+from vpr.images.pixels import ScaleTo
 
 
 def size_at(photo: Photo, *, scale: float, scale_to: ScaleTo) -> tuple[int, int]:

@@ -18,10 +18,10 @@ from vpr.features.local_features import (
     row_starts,
 )
 from vpr.features.trunk import Trunk, announce_features
+from vpr.images.image_files import Photo, read_size
+from vpr.images.pixels import ScaleTo
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head
-from vpr.places.images import Photo, read_size
-from vpr.places.pixels import ScaleTo
 
 
 def stream_descriptors(

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from vpr.places.images import Photo, check_image, encoded_image
+from vpr.console.progress import track
+from vpr.images.image_files import Photo, check_image, encoded_image
+from vpr.images.shards import Member, write_files
 from vpr.places.packed_sets import count_shards, find_member
-from vpr.places.shards import Member, write_files
 from vpr.runtime.ordered_map import map_ahead
-from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from vpr.places.shards import SUFFIX, Member, list_members
+from vpr.images.shards import SUFFIX, Member, list_members
 
 Stamp = tuple[Path, int, int]  # of a shard: where, when it was changed, how large
 Found = tuple[Stamp, Member]

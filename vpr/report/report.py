@@ -10,9 +10,9 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from vpr.places.images import encoded_image, list_images
+from vpr.images.image_files import encoded_image, list_images
+from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, load_templates
-from vpr.report.thumbnails import thumbnail_name
 from vpr.runtime.hashing import hash_file
 
 PAGES = ("index.html", "map.html", "gallery.html")

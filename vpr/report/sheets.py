@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from vpr.places.images import Photo, read_image
+from vpr.images.image_files import Photo, read_image
 
 TILE_PX = (240, 180)  # of one picture; a photo of another shape is fitted in
 FRAME_PX = 5

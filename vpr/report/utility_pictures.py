@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vpr.places.images import list_images, read_image
+from vpr.images.image_files import list_images, read_image
+from vpr.images.thumbnails import thumbnail_name
 from vpr.report.heat_maps import overlay
-from vpr.report.thumbnails import thumbnail_name
 from vpr.reranking.utility_files import is_measured, load_utility_maps
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.images.thumbnails import thumbnail_name
 from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet
-from vpr.report.thumbnails import thumbnail_name
 
 
 def find_worst(metres: NDArray[np.float64], correct: NDArray[np.bool_], *, count: int) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from vpr.console.progress import track
 from vpr.reranking.keypoints import Keypoints
 from vpr.reranking.matcher import LocalPoints, Matcher, Rules, uses_gpu
 from vpr.reranking.verified_pairs import (
@@ -26,7 +27,6 @@ from vpr.reranking.verified_pairs import (
 )
 from vpr.retrieval.predictions import Predictions
 from vpr.runtime.ordered_map import map_ahead, ordered_map
-from vpr.runtime.progress import track
 
 QUERIES_A_PART = 32  # saved together: what a kill costs at most
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.places.images import Photo, encoded_image
+from vpr.console.progress import track
+from vpr.images.image_files import Photo, encoded_image
 from vpr.reranking.matcher import LocalPoints, Matcher, uses_gpu
 from vpr.runtime.ordered_map import ordered_map
-from vpr.runtime.progress import track
 
 
 def detect_keypoints(

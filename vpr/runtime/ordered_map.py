@@ -29,7 +29,7 @@ def ordered_map(
     """Work on items, and give the results in their order.
 
     Without `VPR_RAY_ADDRESS` this is `make(*shared)(items)`. With it each item is a task of the
-    Ray cluster there, see `vpr.runtime.ray_cluster`, with the same results to the bit: on each
+    Ray cluster there, see `vpr.cluster.ray_cluster`, with the same results to the bit: on each
     worker `make(*shared)` is called once, and what it gives for each item alone.
 
     Args:
@@ -52,7 +52,7 @@ def ordered_map(
         yield from make(*shared)(items)
         return
     # By its name: it imports torch, which results of a stage like search do not depend on.
-    map_over_cluster = import_module("vpr.runtime.ray_cluster").map_over_cluster
+    map_over_cluster = import_module("vpr.cluster.ray_cluster").map_over_cluster
     packed: Iterable[Item] = items if pack is None else map(pack, items)
     count = _count_threads() if threads is None else threads
     yield from map_over_cluster(

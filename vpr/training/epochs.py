@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vpr.console.progress import track
 from vpr.features.local_features import LocalFeatures, StoredMaps
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head
-from vpr.runtime.progress import track
 from vpr.training.losses import Loss
 from vpr.training.mining import Triplets
 from vpr.training.optimizers import take_step

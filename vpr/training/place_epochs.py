@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vpr.console.progress import track
 from vpr.features.local_features import StoredMaps
 from vpr.network.head import Head
-from vpr.runtime.progress import track
 from vpr.training.epochs import describe_distinct, require_finite, require_finite_weights
 from vpr.training.losses import BatchLoss, measure_distances
 from vpr.training.optimizers import take_step

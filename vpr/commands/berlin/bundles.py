@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from vpr.places.file_kinds import is_junk
+from vpr.images.file_kinds import is_junk
 from vpr.places.gathering import find_image, with_slashes
 
 MAX_FILE_BYTES = 64 << 20  # of one photo or table; nothing larger is unpacked

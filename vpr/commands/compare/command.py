@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from stages.evaluate import EvaluateParams
 from vpr.commands.compare.compared_runs import load_run
 from vpr.commands.compare.comparison_text import Comparison, as_json, as_markdown, as_text
 from vpr.commands.compare.protocol import check_same_protocol
 from vpr.evaluation.comparison import compare_ranks
+from vpr.evaluation.params import EvaluateParams
 from vpr.runtime.parameters import load_params
 
 WHAT = "A git revision, an experiment, `workspace`, or a queries.csv."

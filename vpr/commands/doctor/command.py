@@ -11,21 +11,6 @@ from typing import Annotated
 import torch
 import typer
 
-from stages.evaluate import EvaluateParams
-from stages.inliers import InliersParams
-from stages.keypoints import KeypointsParams
-from stages.prepare import PrepareParams
-from stages.pretrained import PretrainedParams
-from stages.report import ReportParams
-from stages.rerank import RerankParams
-from stages.sample import SampleParams
-from stages.search import SearchParams
-from stages.sequence import SequenceParams
-from stages.thumbnails import ThumbnailsParams
-from stages.trunk import TrunkParams
-from stages.utility import UtilityParams
-from stages.views import ViewsParams
-from stages.whiten import WhitenParams
 from vpr.commands.doctor.dataset import check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import (
@@ -48,12 +33,21 @@ from vpr.commands.doctor.sharing import (
 )
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
+from vpr.demo.params import SampleParams
+from vpr.evaluation.params import EvaluateParams
 from vpr.features.encoder import find_split, load_encoder
+from vpr.features.params import TrunkParams, ViewsParams
+from vpr.images.params import ThumbnailsParams
 from vpr.network.aggregators import descriptor_width
+from vpr.places.params import PrepareParams
+from vpr.report.params import ReportParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
+from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams, UtilityParams
+from vpr.retrieval.params import SearchParams, SequenceParams, WhitenParams
 from vpr.runtime.parameters import check_params, load_param, load_params
 from vpr.training.params import FinetuneParams
+from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()

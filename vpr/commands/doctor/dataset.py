@@ -23,9 +23,9 @@ from vpr.commands.doctor.places import (
     check_training_positives,
     read_truth,
 )
+from vpr.images.image_files import Photo
+from vpr.images.pixels import ScaleTo
 from vpr.places.gathering import find_photo
-from vpr.places.images import Photo
-from vpr.places.pixels import ScaleTo
 
 OF_PICTURES = (
     check_missing, check_decoding, check_duplicates, check_sizes, check_conversions, check_darkness,

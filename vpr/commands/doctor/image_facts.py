@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpr.console.progress import track
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.images.image_files import encoded_image, inspect_image
 from vpr.places.gathering import find_photo
-from vpr.places.images import encoded_image, inspect_image
-from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding releases the interpreter
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.image_facts import ImageFacts, usable
-from vpr.places.pixels import ScaleTo
+from vpr.images.pixels import ScaleTo
 
 NUM_NAMED = 3  # images named in one line
 TREATMENT = {

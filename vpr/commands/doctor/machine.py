@@ -14,8 +14,8 @@ import torch
 from vpr.commands.doctor.finding import Finding
 from vpr.features.encoder import Encoder, count_channels, map_shape, tensor_shapes
 from vpr.features.scaled_photos import size_at
-from vpr.places.images import Photo, count_bytes
-from vpr.places.pixels import ScaleTo
+from vpr.images.image_files import Photo, count_bytes
+from vpr.images.pixels import ScaleTo
 
 FLOAT_BYTES = 4
 NUM_WRITTEN = {"networks": 2, "descriptors": 2}  # at the start and trained; plain and whitened

@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from vpr.commands.locate.loading import load_places, load_ranker
-from vpr.commands.locate.matches import Located, Places, find_queries, locate_ranked
 from vpr.commands.locate.outputs import (
     as_json,
     as_text,
@@ -20,11 +18,13 @@ from vpr.commands.locate.outputs import (
 )
 from vpr.commands.locate.page import describe_photo, write_page
 from vpr.commands.locate.photos import find_photos
-from vpr.commands.locate.ranking import rank_photos
-from vpr.commands.locate.recorded_run import IMAGES, WHITENED, check_run
 from vpr.datasets.params import DatasetParams
+from vpr.images.image_files import Photo, list_images, path_of
+from vpr.locating.loading import load_places, load_ranker
+from vpr.locating.matches import Located, Places, find_queries, locate_ranked
+from vpr.locating.ranking import rank_photos
+from vpr.locating.recorded_run import IMAGES, WHITENED, check_run
 from vpr.places.crs import lies_nowhere
-from vpr.places.images import Photo, list_images, path_of
 from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.retrieval.descriptors import load_descriptors
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from vpr.commands.locate.matches import Located, Match
+from vpr.locating.matches import Located, Match
 
 
 def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:

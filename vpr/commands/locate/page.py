@@ -9,9 +9,9 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
-from vpr.commands.locate.matches import Located
-from vpr.commands.locate.ranking import Ranked
-from vpr.places.images import Photo, read_image
+from vpr.images.image_files import Photo, read_image
+from vpr.locating.matches import Located
+from vpr.locating.ranking import Ranked
 from vpr.report.heat_maps import data_address, overlay
 from vpr.report.match_pictures import draw_matches
 from vpr.report.pages import TEMPLATES, load_templates

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vpr.places.file_kinds import READ, READ_SUFFIXES, is_junk, tell_left_out
+from vpr.images.file_kinds import READ, READ_SUFFIXES, is_junk, tell_left_out
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from stages.sequence import SequenceParams
 from vpr.commands.score.foreign_rankings import parse_rankings
 from vpr.commands.score.scoring import score_rankings, tell_score
 from vpr.datasets.checks import check_set, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import rank_again
 from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.parameters import load_params

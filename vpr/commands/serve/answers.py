@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpr.commands.locate.matches import Located
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
-from vpr.places.images import encoded_image, path_of
-from vpr.places.shards import Member
+from vpr.images.image_files import encoded_image, path_of
+from vpr.images.shards import Member
+from vpr.locating.matches import Located
 
 
 @dataclass(frozen=True)

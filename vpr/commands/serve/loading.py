@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.sequence import SequenceParams
-from stages.trunk import TrunkParams
-from vpr.commands.locate.loading import load_places, load_ranker
-from vpr.commands.locate.recorded_run import (
+from vpr.commands.serve.run import Run
+from vpr.features.params import TrunkParams
+from vpr.images.image_files import list_images
+from vpr.locating.loading import load_places, load_ranker
+from vpr.locating.recorded_run import (
     DESCRIPTORS,
     INDEX,
     METRICS,
@@ -21,13 +22,12 @@ from vpr.commands.locate.recorded_run import (
     WHITENING,
     check_run,
 )
-from vpr.commands.locate.verifying import KEPT, KEYPOINTS
-from vpr.commands.serve.run import Run
-from vpr.places.images import list_images
+from vpr.locating.verifying import KEPT, KEYPOINTS
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import hash_out, list_locked
 from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.params import SequenceParams
 from vpr.training.params import FinetuneParams
 
 PICTURES = Path("data/thumbnails/database")

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.sequence import SequenceParams
-from stages.trunk import TrunkParams
-from vpr.commands.locate.features import extract_photos
-from vpr.commands.locate.matches import Located, Places, locate_ranked
-from vpr.commands.locate.ranking import Ranked, Ranker, rank_photos
 from vpr.datasets.params import DatasetParams
-from vpr.places.images import Photo
+from vpr.features.params import TrunkParams
+from vpr.images.image_files import Photo
+from vpr.locating.features import extract_photos
+from vpr.locating.matches import Located, Places, locate_ranked
+from vpr.locating.ranking import Ranked, Ranker, rank_photos
+from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import find_recordings
 

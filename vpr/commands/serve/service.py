@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from vpr.commands.locate.outputs import as_json
-from vpr.commands.locate.ranking import Ranked
 from vpr.commands.serve.batching import Batcher
 from vpr.commands.serve.limits import Limits
 from vpr.commands.serve.loading import load_run
@@ -22,6 +21,7 @@ from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.together import Task, Together
 from vpr.evaluation.acceptance import NONE
+from vpr.locating.ranking import Ranked
 
 LOG = logging.getLogger("uvicorn.error")
 RETRY_AFTER = 1  # second, in which a full queue has been worked off

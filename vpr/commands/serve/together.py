@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vpr.commands.locate.ranking import Ranked
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
-from vpr.places.pixels import scaled_size
+from vpr.images.pixels import scaled_size
+from vpr.locating.ranking import Ranked
 
 MOST_KINDS = 1000  # batches whose outcome is remembered
 

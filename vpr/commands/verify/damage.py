@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpr.console.progress import track
 from vpr.repository.recorded_outs import FOLDER, Recorded, is_whole, list_files
 from vpr.runtime.hashing import hash_file
-from vpr.runtime.progress import track
 
 
 @dataclass(frozen=True)

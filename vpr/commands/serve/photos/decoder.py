@@ -16,7 +16,7 @@ import warnings
 from typing import Any
 
 from vpr.commands.serve.photos.memory_files import path_of
-from vpr.places.images import read_image, read_size
+from vpr.images.image_files import read_image, read_size
 
 PACKET = 4096  # bytes of an answer, at most
 LETTERS = 300  # of an error, at most

@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.inliers import InliersParams
-from stages.keypoints import KeypointsParams
-from stages.rerank import RerankParams
-from vpr.places.images import read_image
+from vpr.images.image_files import read_image
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.candidates import ask, verify_query
 from vpr.reranking.keypoints import Keypoints, load_keypoints
 from vpr.reranking.matcher import Matcher, load_matcher
+from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
 from vpr.reranking.reranking import rerank_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import VerifiedPairs

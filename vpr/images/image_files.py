@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from vpr.places.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
-from vpr.places.pixels import UPRIGHT, ScaleTo, find_orientation, scaled_size, to_upright_rgb
-from vpr.places.shards import SUFFIX, Member, list_members
+from vpr.images.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
+from vpr.images.pixels import UPRIGHT, ScaleTo, find_orientation, scaled_size, to_upright_rgb
+from vpr.images.shards import SUFFIX, Member, list_members
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
             "MPO": ".jpg", "PPM": ".ppm"}  # fmt: skip

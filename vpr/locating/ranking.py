@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.commands.locate.cluster_responses import cluster_responses
-from vpr.commands.locate.features import Network, describe_photos, extract_photos
-from vpr.commands.locate.verifying import Verification
 from vpr.features.local_features import LocalFeatures
+from vpr.locating.cluster_responses import cluster_responses
+from vpr.locating.features import Network, describe_photos, extract_photos
+from vpr.locating.verifying import Verification
 from vpr.network.netvlad import NetVLAD
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.index_files import Search

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.commands.locate.ranking import Ranked
 from vpr.evaluation.details import Threshold
+from vpr.locating.ranking import Ranked
 from vpr.places.crs import latitude_longitude, lies_nowhere
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of

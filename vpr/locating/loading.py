@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.search import SearchParams
-from stages.trunk import TrunkParams
-from vpr.commands.locate.features import load_network
-from vpr.commands.locate.matches import Places, Truth, find_globe
-from vpr.commands.locate.ranking import Ranker
-from vpr.commands.locate.recorded_run import (
+from vpr.datasets.params import DatasetParams
+from vpr.features.model import load_model
+from vpr.features.params import TrunkParams
+from vpr.locating.features import load_network
+from vpr.locating.matches import Places, Truth, find_globe
+from vpr.locating.ranking import Ranker
+from vpr.locating.recorded_run import (
     DESCRIPTORS,
     INDEX,
     MODEL,
@@ -19,14 +20,13 @@ from vpr.commands.locate.recorded_run import (
     WHITENING,
     load_threshold,
 )
-from vpr.commands.locate.verifying import load_verification
-from vpr.datasets.params import DatasetParams
-from vpr.features.model import load_model
+from vpr.locating.verifying import load_verification
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
+from vpr.retrieval.params import SearchParams
 from vpr.retrieval.whitening import load_whitening
 from vpr.runtime.device import find_device
 

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import pytest
 
-from vpr.places.file_kinds import is_junk, tell_left_out
+from vpr.images.file_kinds import is_junk, tell_left_out
 
 
 @pytest.mark.parametrize(

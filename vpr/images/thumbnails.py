@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from vpr.places.images import Photo, read_image
-from vpr.places.shards import Member, write_files
+from vpr.console.progress import track
+from vpr.images.image_files import Photo, read_image
+from vpr.images.shards import Member, write_files
 from vpr.runtime.ordered_map import map_ahead
-from vpr.runtime.progress import track
 
 NUM_THREADS = 4  # decoding and encoding release the interpreter
 

@@ -22,7 +22,7 @@ from tests.support.ray_clusters import RayCluster
 from tests.support.repositories import ROOT, change, run
 from tests.support.streamed_stage import make_inputs
 from tests.support.trunk_run import SIZE_PX
-from vpr.places.shards import write_shards
+from vpr.images.shards import write_shards
 
 NUM_PHOTOS = 60
 THREADS = torch.get_num_threads()

@@ -17,10 +17,10 @@ from vpr.features.extraction import extract_features
 from vpr.features.local_features import STORED, LocalFeatures, position_rows, row_starts
 from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
+from vpr.images.image_files import read_image, read_size
+from vpr.images.pixels import ScaleTo
 from vpr.network.describing import extract_descriptors
 from vpr.network.head import Head, load_head
-from vpr.places.images import read_image, read_size
-from vpr.places.pixels import ScaleTo
 
 PHOTOS_AT_ONCE = 64  # whose local features lie in memory together,
 BYTES_AT_ONCE = 2**30  # unless they are larger than this

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vpr.images.image_files import check_image, list_images, read_image, read_size
 from vpr.places.gathering import gather_images
-from vpr.places.images import check_image, list_images, read_image, read_size
 
 RED = Image.new("RGB", (40, 20), (200, 30, 30))
 

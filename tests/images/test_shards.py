@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vpr.places import shards
-from vpr.places.gathering import gather_images
-from vpr.places.images import (
+from vpr.images import shards
+from vpr.images.image_files import (
     SUFFIXES,
     check_image,
     count_bytes,
@@ -22,7 +21,8 @@ from vpr.places.images import (
     read_image,
     read_size,
 )
-from vpr.places.shards import list_members, write_shards
+from vpr.images.shards import list_members, write_shards
+from vpr.places.gathering import gather_images
 
 KINDS = [
     ("JPEG", {"quality": 90}), ("PNG", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {}),

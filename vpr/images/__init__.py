@@ -1,0 +1,1 @@
+"""Image files and what is in them: kinds, pixels, tar shards, small pictures."""

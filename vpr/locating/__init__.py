@@ -1,0 +1,1 @@
+"""A recorded run in memory, and where photos were taken by it."""

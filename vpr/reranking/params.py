@@ -1,0 +1,51 @@
+"""The parameters of re-ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vpr.reranking.matcher import Geometry, Rules
+
+
+@dataclass(frozen=True)
+class InliersParams:
+    """Parameters of the stage inliers."""
+
+    top: Annotated[int, Field(ge=1)]
+    ratio: Annotated[float, Field(gt=0, le=1)] | None
+    geometry: Geometry
+    tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+    @property
+    def rules(self) -> Rules:
+        """What a match is."""
+        return Rules(self.ratio, self.geometry, self.tolerance_px)
+
+
+@dataclass(frozen=True)
+class KeypointsParams:
+    """Parameters of the stages keypoints_db and keypoints_query."""
+
+    max_side_px: Annotated[int, Field(ge=32)] | None
+    max_keypoints: Annotated[int, Field(ge=1, le=100_000)]
+
+
+@dataclass(frozen=True)
+class RerankParams:
+    """Parameters of the stage rerank."""
+
+    method: str
+    top: Annotated[int, Field(ge=1)]
+    half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class UtilityParams:
+    """Parameters of the stage utility."""
+
+    keep: Literal["all", "environment", "place", "both"]
+    mode: Literal["paper", "released"]
+    top: Annotated[int, Field(ge=1)]

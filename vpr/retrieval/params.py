@@ -1,0 +1,53 @@
+"""The parameters of retrieval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from vpr.retrieval.approximate import Effort
+from vpr.retrieval.index_kinds import EXACT, GRAMMAR, is_form
+
+
+@dataclass(frozen=True)
+class SearchParams:
+    """Parameters of the stages index and search."""
+
+    top_k: Annotated[int, Field(ge=1)]
+    index: str
+    nprobe: Annotated[int, Field(ge=1)]
+    ef_search: Annotated[int, Field(ge=1)]
+    candidates: Annotated[int, Field(ge=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no index, and fewer candidates than are kept."""
+        if self.index != EXACT and not is_form(self.index):
+            raise ValueError(f"index = {self.index}: expected exact or {GRAMMAR}")
+        if self.index != EXACT and self.candidates < self.top_k:
+            raise ValueError(
+                f"candidates = {self.candidates}: top_k = {self.top_k} are kept of them: set it to "
+                f"{self.top_k} or more"
+            )
+
+    @property
+    def effort(self) -> Effort:
+        """How much of an index is looked at."""
+        return Effort(self.nprobe, self.ef_search, self.candidates)
+
+
+@dataclass(frozen=True)
+class SequenceParams:
+    """Parameters of the stage sequence."""
+
+    length: Annotated[int, Field(ge=1)]
+    velocities: Annotated[tuple[Annotated[float, Field(ge=-100, le=100)], ...], Field(min_length=1)]
+    contrast_reach: Annotated[int, Field(ge=1, le=10**6)] | None
+
+
+@dataclass(frozen=True)
+class WhitenParams:
+    """Parameters of the stage whiten."""
+
+    dim: Annotated[int, Field(ge=0)]
