@@ -25,8 +25,8 @@ network     photo -> local features -> descriptor    features images
 retrieval   descriptors -> rankings                  runtime
 evaluation  how good, how sure                       places retrieval
 training    epochs of mining and losses              console evaluation features network places
-reranking   rankings verified by local features      console features images network retrieval
-                                                     runtime
+reranking   rankings verified by local features      console features images network places
+                                                     retrieval runtime
 matchers    one file for each `rerank.method`        reranking
 locating    a finished run: photo -> places          datasets evaluation features images network
                                                      places repository reranking retrieval runtime
