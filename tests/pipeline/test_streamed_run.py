@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.repositories import change, run, stages_run
+from tests.support.repositories import change, run, set_key, stages_run
 
 
 def test_a_run_with_few_stored_features_has_the_same_descriptors(pipeline: Path) -> None:
     change(pipeline, "aggregator: netvlad", "aggregator: gem")  # whose start needs no features
-    change(pipeline, "  epochs: 1 # passes", "  epochs: 0 # passes")
+    set_key(pipeline, "finetune.epochs", "0")
     run(pipeline, "dvc", "repro", "search")
     sides = ("database", "query")
     stored = {side: (pipeline / f"data/descriptors/{side}.npy").read_bytes() for side in sides}
