@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.repositories import change, run
+from tests.support.repositories import change, run, set_key
 from vpr.commands.compare.command import compare
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import Comparison, as_markdown, as_text
@@ -163,7 +163,7 @@ def test_another_radius_is_another_protocol_and_other_code_is_named(
     run(pipeline, "dvc", "repro", "evaluate")
     compare(["HEAD", "workspace"])
     assert "Code of workspace is not that of HEAD: stages/evaluate.py" in capsys.readouterr().out
-    change(pipeline, "radius_m: null", "radius_m: 60")
+    set_key(pipeline, "prepare.radius_m", "60")
     run(pipeline, "dvc", "repro", "evaluate")
     with pytest.raises(ValueError, match="HEAD and workspace were measured differently") as caught:
         compare(["HEAD", "HEAD", "workspace"])
@@ -185,6 +185,6 @@ def test_runs_without_a_depth_in_common_and_code_that_never_ran_are_refused(
     run(pipeline, "git", "commit", "-qam", "Code that never ran")
     with pytest.raises(ValueError, match=r"HEAD: metrics are out of date.*: stages/search\.py\."):
         compare(["HEAD", "HEAD~1"])
-    change(pipeline, "num_query: 8", "num_query: 9")
+    set_key(pipeline, "sample.num_query", "9")
     with pytest.raises(ValueError, match=r"sample\.num_query in params\.yaml \(8 -> 9\)"):
         compare(["workspace", "HEAD~1"])

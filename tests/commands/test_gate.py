@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import change, run
+from tests.support.repositories import run, set_key
 from vpr.commands.gate import gate, judge, parse_diff, parse_limit
 
 DIFF = parse_diff(
@@ -80,7 +80,7 @@ def test_metrics_that_are_out_of_date_pass_no_gate(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pipeline)
-    change(pipeline, "radius_m: null", "radius_m: 60")
+    set_key(pipeline, "prepare.radius_m", "60")
     with pytest.raises(ValueError, match=r"workspace: metrics are out of date.*radius_m in params"):
         gate(min=["recall@1=0"])
     run(pipeline, "git", "commit", "-qam", "A radius that never ran")
@@ -91,7 +91,7 @@ def test_metrics_that_are_out_of_date_pass_no_gate(
 
 def test_another_protocol_is_no_gain(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
-    change(pipeline, "radius_m: null", "radius_m: 60")
+    set_key(pipeline, "prepare.radius_m", "60")
     run(pipeline, "dvc", "repro", "evaluate")
     gate(min=["recall@1=0"])
     with pytest.raises(ValueError, match=r"HEAD and workspace were measured differently") as caught:

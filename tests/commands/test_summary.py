@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import change, run
+from tests.support.repositories import run, set_key
 from vpr.commands.summary import as_table, summary
 
 
@@ -64,8 +64,8 @@ def test_the_command_names_the_files_and_what_a_changed_lock_means(
     assert "last commit" not in out
     assert "metrics/report/index.html" in out
 
-    change(pipeline, "num_samples: 2000", "num_samples: 100")
-    change(pipeline, "seed: 0 # of the bootstrap", "seed: 5 # of the bootstrap")
+    set_key(pipeline, "evaluate.num_samples", "100")
+    set_key(pipeline, "evaluate.seed", "5")
     run(pipeline, "dvc", "repro", "evaluate")
     summary()
     out = capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_last_commit_of_another_protocol_is_not_shown_and_stale_metrics_are_re
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(pipeline)
-    change(pipeline, "radius_m: null", "radius_m: 60")
+    set_key(pipeline, "prepare.radius_m", "60")
     with pytest.raises(ValueError, match=r"prepare\.radius_m in params\.yaml \(null -> 60\)"):
         summary()
     run(pipeline, "dvc", "repro", "evaluate")
