@@ -53,9 +53,14 @@ def main() -> None:
     """Visual place recognition: what a person asks beside `dvc repro`."""
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command that the command line names; a mistake of its user is one line."""
     try:
         app()
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

@@ -23,12 +23,12 @@ from vpr.commands.locate.outputs import as_json
 from vpr.locating.loading import load_places, load_ranker
 from vpr.locating.matches import locate_ranked
 from vpr.locating.ranking import rank_photos
-from vpr.locating.recorded_run import WHITENED
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.run_files import WHITENED
 
 TOKEN = "a secret of the tests"  # noqa: S105
 
@@ -74,7 +74,7 @@ def locate_here(
 ) -> list[Any]:
     """What `locate` says of each photo alone, without a start of Python for each."""
     monkeypatch.chdir(folder)
-    (_, places), ranker = load_places(), load_ranker(load_descriptors(WHITENED))
+    (_, places), ranker = load_places(Path()), load_ranker(Path(), load_descriptors(WHITENED))
     found = []
     for photo in photos:
         ranked = list(rank_photos(ranker, [photo], top=top, with_responses=False))

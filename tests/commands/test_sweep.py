@@ -64,7 +64,7 @@ def test_a_sweep_runs_what_is_missing_and_only_once(pipeline: Path) -> None:
     first = run(pipeline, *command)
     assert first.count("$ dvc exp run --temp") == 1  # the commit itself is one cell
     assert "Running stage 'finetune'" in first
-    assert "Running stage 'trunk_db'" not in first
+    assert "Running stage 'trunk@database'" not in first
     second = run(pipeline, *command)
     assert "$ dvc exp run" not in second
     recall = json.loads((pipeline / "metrics/recall.json").read_text())["recall@1"]

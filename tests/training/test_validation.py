@@ -86,7 +86,7 @@ def test_a_fraction_of_no_image_or_most_is_refused(fraction: float) -> None:
 
 def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
     head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
-    state = TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0)
+    state = TrainingState.start(head, seed=0, momentum=0, weight_decay=0)
     for epoch, recall in enumerate([0.5, 0.75, 0.75, 0.25]):
         head.pool.centroids.data.fill_(epoch)
         state.note_recall(recall)
@@ -105,7 +105,7 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
 
 def test_without_an_epoch_nothing_is_best() -> None:
     head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
-    assert TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0).best == {}
+    assert TrainingState.start(head, seed=0, momentum=0, weight_decay=0).best == {}
 
 
 def test_neighbours_within_the_gap_are_neither_found_nor_counted() -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from vpr.repository.git import differs_from_commit, read_committed
+from vpr.run_files import LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
 
-RECALL = Path("metrics/recall.json")
 NAME = re.compile(r"(?:sequence_)?recall@\d+")
 FILES = {
-    "Report": "metrics/report/index.html",
-    "Submission": "data/submission/submit.json",
-    "Predictions": "data/predictions.npz; per query: metrics/queries.csv",
+    "Report": REPORT,
+    "Submission": SUBMISSION,
+    "Predictions": f"{PREDICTIONS}; per query: {QUERIES}",
 }
 CHANGED = """dvc.lock is not as committed. If you changed a parameter, code or data, this is
 your result. If you changed nothing, this is another type of CPU or another
@@ -30,7 +29,7 @@ def summary() -> None:
     print()
     for name, path in FILES.items():
         print(f"{name + ':':<12} {path}")
-    if differs_from_commit("dvc.lock"):
+    if differs_from_commit(str(LOCK)):
         print(f"\n{CHANGED}")
 
 

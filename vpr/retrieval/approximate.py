@@ -5,34 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr.retrieval.descriptors import row_blocks
-from vpr.retrieval.index_kinds import Kind, is_well_trained, refuse
+from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
 from vpr.retrieval.ranking import best, exact_distances, rank_database
 
 ROWS_PER_CENTROID = 256  # that faiss's k-means looks at, at most
 BUILD_EF = 64  # nodes kept while images are put into lists; faiss's 16 puts many into wrong ones
 MAX_SAMPLED = 200  # queries by which an index is compared with exact search
-
-
-class Effort(NamedTuple):
-    """How much of an index is looked at.
-
-    Args:
-        nprobe: Lists of an inverted file.
-        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch), be it a graph
-            of images or of lists; at least as many as are looked for.
-        candidates: Images of each query that are ranked by their exact distances.
-    """
-
-    nprobe: int
-    ef_search: int
-    candidates: int
 
 
 def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN401 - no types

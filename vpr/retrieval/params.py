@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vpr.retrieval.approximate import Effort
-from vpr.retrieval.index_kinds import EXACT, GRAMMAR, is_form
+from vpr.retrieval.index_kinds import EXACT, GRAMMAR, Effort, is_form
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
         "dataset.crs": "EPSG:32633", "prepare.radius_m": None, "pretrained.weights": weights.name,
         "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.model": None,
         "trunk.trainable_from": "conv5_1", "trunk.precision": "float32", "trunk.max_side_px": None,
-        "trunk.image_size": None, "trunk.store": "all", "views.scales": [],
+        "trunk.image_size": None, "trunk.store": "all",
         "finetune.aggregator": "netvlad", "finetune.descriptor_dim": None,
         "finetune.num_clusters": checkpoint.num_clusters,
         "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,

@@ -14,11 +14,10 @@ from vpr.commands.berlin.challenge import baseline_params, compare_with_publishe
 from vpr.commands.berlin.challenge_files import copy_checkpoint, place_checkpoint, unpack_set
 from vpr.repository.dvc import tell_dvc
 from vpr.repository.parameter_edits import set_params
+from vpr.run_files import RECALL, WEIGHTS
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
 SET = Path("data/berlin")
-WEIGHTS = Path("models/pretrained")
-RECALL = Path("metrics/recall.json")
 
 NEXT = """To keep this as the baseline:
   git add params.yaml dvc.lock metrics {tracked} && git commit -m "Berlin baseline"

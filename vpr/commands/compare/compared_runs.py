@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from vpr.commands.compare.protocol import Protocol, protocol_of_run, protocol_of_table
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
+from vpr.run_files import QUERIES, RECALL
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
 WORKSPACE = "workspace"  # as DVC calls what lies on the disk
@@ -61,9 +62,9 @@ def load_run(name: str) -> ComparedRun:
         depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
         protocol = protocol_of_table(table)
     else:
-        table = _parse_table(name, _read(name, "metrics/queries.csv"))
+        table = _parse_table(name, _read(name, str(QUERIES)))
         ranks = _ranks(name, table)
-        metrics = json.loads(_read(name, "metrics/recall.json"))
+        metrics = json.loads(_read(name, str(RECALL)))
         found = (re.fullmatch(r"recall@(\d+)", key) for key in metrics)
         depths = tuple(int(match[1]) for match in found if match)
         lock = YAML(typ="safe", pure=True).load(_read(name, "dvc.lock"))

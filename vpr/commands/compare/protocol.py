@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from vpr.run_files import DATABASE, DATABASE_IMAGES, POSITIVES, QUERY, QUERY_IMAGES
+
 LOCKED = {  # outs of stage prepare, by which two runs are measured alike or not
-    "data/images/database": "database images",
-    "data/images/query": "query images",
-    "data/prepared/database.csv": "database list",
-    "data/prepared/query.csv": "query list",
-    "data/prepared/positives.npz": "positives",
+    str(DATABASE_IMAGES): "database images",
+    str(QUERY_IMAGES): "query images",
+    str(DATABASE): "database list",
+    str(QUERY): "query list",
+    str(POSITIVES): "positives",
 }
 COLUMNS = {"path": "names of the queries", "num_positives": "number of positives of each query"}
 
