@@ -16,8 +16,8 @@ network     local features -> descriptor               features places
 retrieval   descriptors -> rankings                    runtime
 evaluation  how good, how sure                         places retrieval
 training    epochs of mining and losses                evaluation features network places runtime
-reranking   rankings verified by local features        features network places retrieval runtime
-matchers    one file for each `rerank.method`          reranking
+reranking   rankings verified by local features        console features matchers network retrieval runtime
+matchers    one file for each `rerank.method`, and base    console images runtime
 report      pages and their templates                  evaluation places reranking retrieval runtime
 demo        the drawn street                           places runtime
 commands    what a person types                        all

@@ -26,11 +26,11 @@ from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
+from vpr.matchers.base.detection import detect_keypoints
+from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import Matcher, load_matcher
 from vpr.places.positives import load_positives
 from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.detection import detect_keypoints
-from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.reranking.matcher import Matcher, load_matcher
 from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
 from vpr.reranking.reranking import rerank_candidates
 from vpr.retrieval.predictions import load_predictions

@@ -14,11 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 from tests.support.pictures import batch_of, texture
-from vpr.matchers.xfeat import make_matcher
-from vpr.reranking.learned.mutual import MutualMatcher
-from vpr.reranking.learned.xfeat import load_xfeat
-from vpr.reranking.matcher import Rules
-from vpr.reranking.matching import match_mutually
+from vpr.matchers.base.detectors import MutualMatcher
+from vpr.matchers.base.matcher import Rules
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.xfeat import load_xfeat, make_matcher
 
 RULES = Rules(None, "homography", 2.0)
 Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]

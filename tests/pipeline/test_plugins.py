@@ -61,7 +61,7 @@ COLOURS = '''
 
 import numpy as np
 
-from vpr.reranking.matcher import LocalPoints
+from vpr.matchers.base.matcher import LocalPoints
 
 
 class Colours:
@@ -103,13 +103,14 @@ def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
 
 
 def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) -> None:
-    (pipeline / "vpr/matchers/colours.py").write_text(COLOURS)
-    assert "up to date" in run(pipeline, "dvc", "status")
+    matcher = pipeline / "vpr/matchers/colours.py"
+    matcher.write_text(COLOURS)
     change(pipeline, "method: none", "method: colours")
     change(pipeline, "half_inliers: 20.0", "half_inliers: 2.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
     assert {"keypoints_db", "keypoints_query", "inliers", "rerank"} <= ran
     assert not ran & {"pretrained", "trunk_db", "finetune", "extract_db", "search"}
+    matcher.unlink()
     undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()
 

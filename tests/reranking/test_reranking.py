@@ -16,14 +16,14 @@ from PIL import Image, ImageFilter
 from stages.inliers import inliers
 from stages.keypoints import keypoints
 from stages.rerank import rerank
+from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.base.verification import find_inliers
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import candidates
 from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.reranking.matcher import LocalPoints, Rules, load_matcher
-from vpr.reranking.matching import match_mutually
 from vpr.reranking.reranking import rerank_candidates
-from vpr.reranking.verification import find_inliers
 from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 

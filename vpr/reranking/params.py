@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vpr.reranking.matcher import Geometry, Rules
+from vpr.matchers.base.matcher import Geometry, Rules
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWER = Path(__file__).parents[1] / "matchers"
+DRAWER = Path(__file__).parents[1]
 RENAMED = {"geometric": "sift"}
 Geometry = Literal["fundamental", "homography"]
 
@@ -35,7 +35,7 @@ class Rules(NamedTuple):
     """Which points match, and which matches count.
 
     Args:
-        ratio: Of the ratio test, see `vpr.reranking.matching`; None for the matcher's own.
+        ratio: Of the ratio test, see `vpr.matchers.base.matching`; None for the matcher's own.
         geometry: What the matches of one scene obey.
         tolerance_px: Largest distance at which a match is an inlier, in pixels.
     """

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.base.verification import find_inliers
 
 
 class Detector(Protocol):

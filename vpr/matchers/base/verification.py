@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import Rules
+from vpr.matchers.base.matcher import Rules
 
 MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
 CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000

