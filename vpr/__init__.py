@@ -16,7 +16,7 @@ network     local features -> descriptor               features places
 retrieval   descriptors -> rankings                    runtime
 evaluation  how good, how sure                         places retrieval
 training    epochs of mining and losses                evaluation features network places runtime
-reranking   rankings verified by local features        console features matchers network retrieval runtime
+reranking   rankings verified         console features matchers network retrieval runtime
 matchers    one file for each `rerank.method`, and base    console images runtime
 report      pages and their templates                  evaluation places reranking retrieval runtime
 demo        the drawn street                           places runtime

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from tests.support.pictures import batch_of, drawn_views, texture
 from tests.support.repositories import ROOT, require
-from vpr.matchers.base.detectors import MutualMatcher
+from vpr.matchers.base.detectors import MutualMatcher, read_state
 from vpr.matchers.base.lightglue import LightGlueMatcher
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, load_matcher, uses_gpu
-from vpr.matchers.base.package_weights import DISK, read_state
+from vpr.matchers.base.package_weights import DISK
 from vpr.matchers.lines import Lines
 from vpr.matchers.points_and_lines import PointsAndLines
 

@@ -20,7 +20,7 @@ from vpr.matchers.lines import (
     match_lines,
     tag,
 )
-from vpr.matchers.xfeat import XFeat, load_xfeat
+from vpr.matchers.xfeat import XFeat, load_detector
 
 RULES = Rules(None, "fundamental", 2.0)
 Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -28,7 +28,7 @@ Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @pytest.fixture(scope="module")
 def network() -> XFeat:
-    return load_xfeat("test")
+    return load_detector("test")
 
 
 @pytest.fixture(scope="module", params=[lines, points_and_lines])

@@ -18,8 +18,7 @@ from stages.keypoints import keypoints
 from stages.rerank import rerank
 from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher
-from vpr.matchers.base.matching import match_mutually
-from vpr.matchers.base.verification import find_inliers
+from vpr.matchers.base.matching import find_inliers, match_mutually
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import candidates
 from vpr.reranking.candidates import verify_candidates

@@ -1,4 +1,4 @@
-"""DISK's keypoints.
+"""DISK's keypoints, learned, matched mutually and verified by one geometry.
 
 Tyszkiewicz, Fua and Trulls, DISK: Learning Local Features with Policy Gradient, NeurIPS 2020; by
 kornia.
@@ -6,64 +6,34 @@ kornia.
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 from kornia.feature import DISK as Network
-from numpy.typing import NDArray
+from torch import Tensor
 
-from vpr.matchers.base.detectors import MutualMatcher, to_batch, to_points
-from vpr.matchers.base.matcher import LocalPoints
-from vpr.matchers.base.package_weights import DISK, read_state
-from vpr.runtime.device import find_device
+from vpr.matchers.base.detectors import KorniaDetector, MutualMatcher, read_state
+from vpr.matchers.base.package_weights import DISK
 
-DIM = 128
 STRIDE_PX = 16  # of the coarsest layer, which must have more than one position
 
 
-class Disk:
-    """Keypoints with unit descriptors of 128 values.
+class Disk(KorniaDetector):
+    """Keypoints with unit descriptors of 128 values."""
 
-    Args:
-        network: With its weights, in evaluation mode.
-    """
+    dim = 128
+    _network: Network
 
-    def __init__(self, network: Network) -> None:
-        """Keep the network, on a GPU if there is one."""
-        self._device = find_device()
-        self._network = network.to(self._device)
-        self.uses_gpu = self._device.type == "cuda"
+    def bears(self, height: int, width: int) -> bool:
+        """Return whether the coarsest layer has more than one position."""
+        return max(height, width) > STRIDE_PX
 
-    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest keypoints of an image, the surest first.
-
-        Args:
-            pixels: RGB of shape (H, W, 3); a blank image has hardly any keypoints, and one of 16
-                pixels or less none.
-            max_keypoints: How many to keep.
-
-        Returns:
-            Descriptors as float16 (num_points, 128).
-        """
-        if max(pixels.shape[:2]) <= STRIDE_PX:
-            return to_points(torch.empty(0, 2), torch.empty(0, DIM), pixels)
-        with torch.inference_mode():
-            (found,) = self._network(
-                to_batch(pixels, self._device), n=max_keypoints, pad_if_not_divisible=True
-            )
-            surest = found.detection_scores.argsort(descending=True, stable=True)
-        return to_points(found.keypoints[surest], found.descriptors[surest], pixels)
+    def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
+        """Find the highest scores, and their descriptors."""
+        (features,) = self._network(batch, n=max_keypoints, pad_if_not_divisible=True)
+        surest = features.detection_scores.argsort(descending=True, stable=True)
+        return features.keypoints[surest], features.descriptors[surest]
 
 
-def load_disk(setting: str) -> Disk:
-    """Load DISK with the weights of the package, which is not imported.
-
-    Args:
-        setting: The parameter that asks for it, and its value, for the message.
-
-    Raises:
-        OSError: If the package is not installed.
-        ValueError: If its file is another one.
-    """
+def load_detector(setting: str) -> Disk:
+    """Load DISK with the weights of the package, see `read_state`."""
     network = Network()
     network.load_state_dict(read_state(DISK, setting)["extractor"])  # type: ignore[arg-type]
     return Disk(network.eval())
@@ -71,4 +41,4 @@ def load_disk(setting: str) -> Disk:
 
 def make_matcher() -> MutualMatcher:
     """Make the matcher with the weights of the package, which is not imported."""
-    return MutualMatcher(load_disk("rerank.method = disk"))
+    return MutualMatcher(load_detector("rerank.method = disk"))

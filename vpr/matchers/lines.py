@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.matchers.base.matcher import LocalPoints, Rules
-from vpr.matchers.base.matching import choose_mutual
-from vpr.matchers.base.verification import find_inliers
-from vpr.matchers.xfeat import DIM, XFeat, load_xfeat
+from vpr.matchers.base.matching import choose_mutual, keep_inliers
+from vpr.matchers.xfeat import DIM, XFeat, load_detector
 
 SAMPLES = 5
 SHORTEST_PX = 8.0
@@ -141,10 +140,10 @@ class Lines:
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
         """Find the ends of matched lines that one geometry explains; by default without a ratio."""
-        pairs = match_lines(query, database, ratio=rules.ratio or 1.0)
-        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
+        matches = match_lines(query, database, ratio=rules.ratio or 1.0)
+        return keep_inliers(matches, query, database, rules)
 
 
 def make_matcher() -> Lines:
     """Make the matcher with the weights of the package, which is not imported."""
-    return Lines(load_xfeat("rerank.method = lines"))
+    return Lines(load_detector("rerank.method = lines"))

