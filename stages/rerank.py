@@ -8,7 +8,7 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.reranking.params import RerankParams
-from vpr.reranking.reranking import rerank_candidates, select_inliers
+from vpr.reranking.reranking import rerank as rerank_predictions
 from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_retrieval, save_predictions
 from vpr.runtime.artefacts import built_aside
@@ -29,10 +29,10 @@ def rerank(*, predictions: Path, verified: Path, reranked: Path) -> None:
             shutil.copyfile(predictions, aside)
             return
         ranked = load_retrieval(predictions)
-        inliers = select_inliers(load_verified(verified), ranked, top=params.top)
-        save_predictions(
-            aside, rerank_candidates(ranked, inliers, half_inliers=params.half_inliers)
+        order = rerank_predictions(
+            ranked, load_verified(verified), top=params.top, half_inliers=params.half_inliers
         )
+        save_predictions(aside, order)
 
 
 if __name__ == "__main__":

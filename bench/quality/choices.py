@@ -24,7 +24,7 @@ from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Rules, load_matcher
 from vpr.matchers.base.matching import match_mutually
 from vpr.places.positives import load_positives, positives_of
-from vpr.reranking.candidates import verify_candidates
+from vpr.reranking.verification import verify_candidates
 from vpr.retrieval.predictions import load_predictions
 
 TOP = 20  # candidates, as `inliers.top`

@@ -20,7 +20,7 @@ from vpr.locating.recorded_run import (
     WHITENING,
     load_threshold,
 )
-from vpr.locating.verifying import load_verification
+from vpr.locating.verifying import load_reranker
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
@@ -65,5 +65,5 @@ def load_ranker(whitened: NDArray[np.float32]) -> Ranker:
     return Ranker(
         network, load_descriptors(DESCRIPTORS), load_whitening(WHITENING),
         open_search(INDEX, search.index, whitened, effort=search.effort), search.top_k,
-        load_verification(),
+        load_reranker(),
     )  # fmt: skip

@@ -1,76 +1,22 @@
-"""Re-ranking of photos from anywhere, as the recorded run re-ranked its queries."""
+"""What the recorded run re-ranked its queries by, for photos from anywhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vpr.images.image_files import read_image
-from vpr.matchers.base.keypoints import Keypoints, load_keypoints
-from vpr.matchers.base.matcher import Matcher, load_matcher
+from vpr.matchers.base.keypoints import load_keypoints
+from vpr.matchers.base.matcher import load_matcher
+from vpr.matchers.base.params import KeypointsParams
 from vpr.repository.locked_run import locked_params
-from vpr.reranking.candidates import ask, verify_query
-from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
-from vpr.reranking.reranking import rerank_candidates
+from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verified_pairs import VerifiedPairs
-from vpr.retrieval.predictions import Predictions
+from vpr.reranking.verification import Reranker
 
 KEYPOINTS = Path("data/keypoints/database")
 KEPT = Path("data/utility/kept.npy")
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What verifies a photo against its candidates.
-
-    Args:
-        matcher: Finds points and matches.
-        database: Keypoints of the database that are kept.
-        points: How points of a photo are found.
-        params: How many candidates are verified, and how.
-        order: How they are ordered then.
-    """
-
-    matcher: Matcher
-    database: Keypoints
-    points: KeypointsParams
-    params: InliersParams
-    order: RerankParams
-
-    def rerank(
-        self,
-        photo: Path,
-        indices: NDArray[np.int64],
-        distances: NDArray[np.float32],
-        *,
-        num_ranked: int,
-    ) -> tuple[Predictions, VerifiedPairs]:
-        """Order the ranking of one photo as the stages inliers and rerank would.
-
-        Args:
-            photo: The file.
-            indices: Database indices, best first, shape (depth,).
-            distances: Of the descriptors, same shape.
-            num_ranked: Images that the run ranks for a query, of which it verifies the first.
-
-        Returns:
-            The ranking, of one query, and its verified pairs.
-        """
-        pixels = read_image(photo, scale_to=self.points.max_side_px)
-        query = self.matcher.detect(pixels, max_keypoints=self.points.max_keypoints)
-        candidates = indices[: min(self.params.top, num_ranked)]
-        asked = ask(query, candidates, self.database)
-        pairs = verify_query(self.matcher, asked, self.params.rules)
-        ranked = Predictions(indices[None], distances[None], len(self.database.sizes))
-        inliers, half = pairs.inliers[:, : self.order.top], self.order.half_inliers
-        return rerank_candidates(ranked, inliers, half_inliers=half), pairs
-
-
-def load_verification() -> Verification | None:
+def load_reranker() -> Reranker | None:
     """Load what the recorded run re-ranked by; None if it did not.
 
     Raises:
@@ -86,5 +32,5 @@ def load_verification() -> Verification | None:
     database = load_keypoints(KEYPOINTS)
     database = database.only(load_kept(KEPT, num_keypoints=len(database.points)))
     points = locked_params("keypoints_db", "keypoints", KeypointsParams)
-    params = locked_params("inliers", "inliers", InliersParams)
-    return Verification(matcher, database, points, params, order)
+    inliers = locked_params("inliers", "inliers", InliersParams)
+    return Reranker(matcher, database, points, inliers, order)

@@ -26,14 +26,6 @@ class InliersParams:
 
 
 @dataclass(frozen=True)
-class KeypointsParams:
-    """Parameters of the stages keypoints_db and keypoints_query."""
-
-    max_side_px: Annotated[int, Field(ge=32)] | None
-    max_keypoints: Annotated[int, Field(ge=1, le=100_000)]
-
-
-@dataclass(frozen=True)
 class RerankParams:
     """Parameters of the stage rerank."""
 

@@ -38,12 +38,13 @@ from vpr.evaluation.params import EvaluateParams
 from vpr.features.encoder import find_split, load_encoder
 from vpr.features.params import TrunkParams, ViewsParams
 from vpr.images.params import ThumbnailsParams
+from vpr.matchers.base.params import KeypointsParams
 from vpr.network.aggregators import descriptor_width
 from vpr.places.params import PrepareParams
 from vpr.report.params import ReportParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
-from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams, UtilityParams
+from vpr.reranking.params import InliersParams, RerankParams, UtilityParams
 from vpr.retrieval.params import SearchParams, SequenceParams, WhitenParams
 from vpr.runtime.parameters import check_params, load_param, load_params
 from vpr.training.params import FinetuneParams
