@@ -8,9 +8,9 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
+from vpr.matchers.base.keypoints import load_keypoints
 from vpr.places.index import load_index
 from vpr.reranking.keypoint_choice import choose_keypoints
-from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.params import UtilityParams
 from vpr.reranking.utility_files import Utility, save_utility
 from vpr.retrieval.descriptors import load_descriptors

@@ -61,7 +61,7 @@ COLOURS = '''
 
 import numpy as np
 
-from vpr.reranking.matcher import LocalPoints
+from vpr.matchers.base.matcher import LocalPoints
 
 
 class Colours:
@@ -108,7 +108,7 @@ def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     change(pipeline, "method: none", "method: colours")
     change(pipeline, "half_inliers: 20.0", "half_inliers: 2.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"keypoints@database", "keypoints@query", "inliers", "rerank"} <= ran
+    assert {"keypoints@database", "keypoints@query", "inliers", "order"} <= ran
     assert not ran & {"pretrained", "trunk@database", "finetune", "extract_db", "search"}
     undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.keypoints import Keypoints
-from vpr.reranking.matcher import LocalPoints
+from vpr.matchers.base.keypoints import Keypoints
+from vpr.matchers.base.matcher import LocalPoints
 
 
 def clusters_of(keypoints: LocalPoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
