@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX, load_encoder
+from vpr.features.encoder import PREFIX, NamesWeights, load_encoder
 from vpr.weights.checkpoint_files import StoredArray, read_checkpoint
 from vpr.weights.checkpoint_tensors import (
     choose_set,
@@ -34,6 +34,7 @@ class Checkpoint:
         form: Where the weights come from, in words.
         notes: `epoch`, `recalls` (by N, or a list in the file's order), `best_score`, as far as
             the file has them; recalls in the unit of the file.
+        remark: What is uncertain about the model that they are of; "" if nothing is.
     """
 
     encoder: str
@@ -41,6 +42,7 @@ class Checkpoint:
     state: dict[str, Tensor]
     form: str
     notes: dict[str, Any]
+    remark: str = ""
 
     @property
     def num_clusters(self) -> int | None:
@@ -91,6 +93,9 @@ def parse_checkpoint(
         encoder, variant = named, content.get("model")
     encoder = encoder or "vgg16"
     maker = load_encoder(encoder, variant)
+    note, source = "", content.get("model") if isinstance(named, str) else path.name
+    if isinstance(maker, NamesWeights) and isinstance(source, str) and source != variant:
+        variant, note = maker.match_file(source)
     try:
         place, inner = choose_set(content, maker, key)
     except ValueError as error:
@@ -105,14 +110,14 @@ def parse_checkpoint(
     prefix = sources[names[0]].removesuffix(names[0].removeprefix(PREFIX))
     form = f"{container}, {f'tensors under {place}' if place else 'bare tensors'}, named {prefix}*"
     if not place:
-        return Checkpoint(encoder, variant, state, form, {})
+        return Checkpoint(encoder, variant, state, form, {}, note)
     unread = [
         str(other)
         for other, value in content.items()
         if str(other) != place.partition(".")[0] and has_tensors(value)
     ]
     form += f" (not read: {', '.join(unread)})" if unread else ""
-    return Checkpoint(encoder, variant, state, form, _notes(content))
+    return Checkpoint(encoder, variant, state, form, _notes(content), note)
 
 
 def add_whitening(
@@ -151,7 +156,8 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
             f"whitening to {whitening} dimensions" if whitening else "no whitening",
         ]
     parts += [f"{key} {value}" for key, value in checkpoint.notes.items()]
-    return f"{checkpoint.form}: " + ", ".join(parts)
+    remark = f"\nnote: {checkpoint.remark}" if checkpoint.remark else ""
+    return f"{checkpoint.form}: " + ", ".join(parts) + remark
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:

@@ -35,9 +35,10 @@ from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
 from vpr.demo.params import SampleParams
 from vpr.evaluation.params import EvaluateParams
-from vpr.features.encoder import find_split, load_encoder
+from vpr.features.encoder import check_resizing, find_split, load_encoder
 from vpr.features.params import TrunkParams, ViewsParams
 from vpr.images.params import ThumbnailsParams
+from vpr.images.pixels import scaled_size
 from vpr.network.aggregators import descriptor_width
 from vpr.places.params import PrepareParams
 from vpr.report.params import ReportParams
@@ -51,6 +52,7 @@ from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()
+PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
@@ -125,6 +127,8 @@ def _check_encoder() -> Finding:
     trunk = load_params("trunk", TrunkParams)
     try:
         find_split(trunk.encoder, trunk.model, trunk.trainable_from)
+        scaled_px = scaled_size(PHOTO_PX[::-1], 1, trunk.scale_to)
+        check_resizing(load_encoder(trunk.encoder, trunk.model), PHOTO_PX, scaled_px)
     except ValueError as error:
         return Finding("parameters", str(error), ok=False)
     return Finding("parameters", "params.yaml fits every stage", ok=True)
