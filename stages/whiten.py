@@ -57,7 +57,8 @@ def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
         print(f"whitening to {dim} dimensions, of the weights")
         return theirs
     rows = load_descriptors(database)
-    print(f"whitening to {dim} dimensions, fitted on {min(len(rows), MAX_ROWS)} database descriptors")
+    num_used = min(len(rows), MAX_ROWS)
+    print(f"whitening to {dim} dimensions, fitted on {num_used} database descriptors")
     return fit_whitening(rows, dim=dim)
 
 
