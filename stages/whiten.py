@@ -50,14 +50,15 @@ def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
     """
     # Here, since torch and scikit-learn take seconds to import, and off nothing needs them.
     from vpr.features.model import load_model
-    from vpr.retrieval.whitening_fit import fit_whitening
+    from vpr.retrieval.whitening_fit import MAX_ROWS, fit_whitening
     from vpr.retrieval.whitening_tensors import find_whitening
 
     if theirs := find_whitening(load_model(model).tensors, dim=dim):
         print(f"whitening to {dim} dimensions, of the weights")
         return theirs
     rows = load_descriptors(database)
-    print(f"whitening to {dim} dimensions, fitted on {len(rows)} database descriptors")
+    num_used = min(len(rows), MAX_ROWS)
+    print(f"whitening to {dim} dimensions, fitted on {num_used} database descriptors")
     return fit_whitening(rows, dim=dim)
 
 
