@@ -13,8 +13,6 @@
 # ENV=active        use the active Python environment instead of .venv (as on Colab)
 
 VENV := .venv
-LR := 1e-5 1e-4
-CLUSTERS := 16 64
 ifeq ($(ENV),active)
 PYTHON := python3
 STAMP := .scratch/active
@@ -25,7 +23,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test serve sweep soak bench bench-quick bench-scale table lint audit setup
+.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -44,9 +42,6 @@ test: setup $(STAMP)/requirements-dev.done $(STAMP)/requirements-matchers.done
 
 serve: setup $(STAMP)/requirements-serve.done
 	@$(PYTHON) -m vpr serve
-
-sweep: setup
-	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)" $(if $(RAY),--ray)
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak

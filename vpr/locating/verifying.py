@@ -18,9 +18,7 @@ from vpr.reranking.reranking import rerank_candidates
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
-
-KEYPOINTS = Path("data/keypoints/database")
-KEPT = Path("data/utility/kept.npy")
+from vpr.run_files import KEPT, KEYPOINTS, LOCK
 
 
 @dataclass(frozen=True)
@@ -70,21 +68,26 @@ class Verification:
         return rerank_candidates(ranked, inliers, half_inliers=half), pairs
 
 
-def load_verification() -> Verification | None:
-    """Load what the recorded run re-ranked by; None if it did not.
+def load_verification(run: Path) -> Verification | None:
+    """Load what a recorded run re-ranked by; None if it did not.
+
+    Args:
+        run: The repository's folder.
 
     Raises:
         ValueError: If its keypoints are not there.
     """
-    order = locked_params("rerank", "rerank", RerankParams)
+    order = locked_params("rerank", "rerank", RerankParams, lock=run / LOCK)
     matcher = load_matcher(order.method)
     if matcher is None:
         return None
     for needed in (KEYPOINTS, KEPT):
-        if not needed.exists():
-            raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
-    database = load_keypoints(KEYPOINTS)
-    database = database.only(load_kept(KEPT, num_keypoints=len(database.points)))
-    points = locked_params("keypoints_db", "keypoints", KeypointsParams)
-    params = locked_params("inliers", "inliers", InliersParams)
+        if not (run / needed).exists():
+            raise ValueError(
+                f"{run / needed} is missing: run `dvc repro`, or fetch it with `dvc pull`"
+            )
+    database = load_keypoints(run / KEYPOINTS)
+    database = database.only(load_kept(run / KEPT, num_keypoints=len(database.points)))
+    points = locked_params("keypoints@database", "keypoints", KeypointsParams, lock=run / LOCK)
+    params = locked_params("inliers", "inliers", InliersParams, lock=run / LOCK)
     return Verification(matcher, database, points, params, order)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from vpr.evaluation.details import list_recalls
 from vpr.images.image_files import encoded_image, list_images
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, load_templates
@@ -59,18 +59,18 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns:
         For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
     """
-    depths = [int(found[1]) for key in metrics if (found := re.fullmatch(r"recall@(\d+)", key))]
     return [
         {
-            "n": n,
-            "recall": metrics[f"recall@{n}"],
+            "n": one.n,
+            "recall": one.value,
             "intervals": [
-                (words, metrics[f"recall@{n}_{kind}"])
+                (words, one.intervals[kind])
                 for kind, words in INTERVALS.items()
-                if f"recall@{n}_{kind}" in metrics
+                if kind in one.intervals
             ],
         }
-        for n in sorted(depths)
+        for one in list_recalls(metrics)
+        if not one.is_of_sequences
     ]
 
 

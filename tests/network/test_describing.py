@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import stages.extract
 from tests.support.streamed_stage import PIXELS, POSITIONS, make_inputs, run_stages
 from vpr.features import batches
+from vpr.network.describing import Described
 from vpr.retrieval import descriptors
 from vpr.runtime.artefacts import SCRATCH
 
@@ -40,9 +40,9 @@ def test_a_killed_stream_resumes_and_gives_the_same_bytes(
     num_blocks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_stages("straight", 0)
-    whole, begun = stages.extract.stream_descriptors, []
+    whole, begun = stages.extract.describe_photos, []
 
-    def broken_off(*args: object, done: int, **options: object) -> Iterator[NDArray[np.float32]]:
+    def broken_off(*args: object, done: int, **options: object) -> Iterator[Described]:
         begun.append(done)
         found = whole(*args, done=done, **options)  # type: ignore[arg-type]
         for number, block in enumerate(found):
@@ -52,7 +52,7 @@ def test_a_killed_stream_resumes_and_gives_the_same_bytes(
         if len(begun) == 1:
             raise KeyboardInterrupt  # all done, not yet in place
 
-    monkeypatch.setattr(stages.extract, "stream_descriptors", broken_off)
+    monkeypatch.setattr(stages.extract, "describe_photos", broken_off)
     with pytest.raises(KeyboardInterrupt):
         run_stages("resumed", 0)
     assert not Path("resumed.npy").exists()
