@@ -25,7 +25,7 @@ from vpr.locating.matches import Located, Places, find_queries, locate_ranked
 from vpr.locating.ranking import rank_photos
 from vpr.locating.recorded_run import IMAGES, WHITENED, check_run
 from vpr.places.crs import lies_nowhere
-from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
+from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.retrieval.descriptors import load_descriptors
 
 
