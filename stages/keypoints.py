@@ -1,4 +1,4 @@
-"""Stages keypoints_db and keypoints_query: images -> keypoints, for re-ranking."""
+"""Stage keypoints, of each side: images -> keypoints, for re-ranking."""
 
 from __future__ import annotations
 

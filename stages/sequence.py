@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.places.index import load_index
+from vpr.places.recordings import Recording, find_recordings
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
-from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
 
-def load_recordings(index: Path, descriptors: NDArray[np.float32]) -> list[slice]:
+def load_recordings(index: Path, descriptors: NDArray[np.float32]) -> list[Recording]:
     """Load the recordings of a side, whose index must have an image for each descriptor."""
     images = load_index(index)
     if len(images.paths) != len(descriptors):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.support.repositories import make_pipeline, require
 
@@ -23,9 +24,18 @@ def real_data() -> Path:
 def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DVC repository in which the pipeline ran once on a small demo set; not to be changed.
 
-    Its path has spaces and Korean letters, as a user's may have.
+    All worker processes share it. Its path has spaces and Korean letters, as a user's may have.
     """
-    return make_pipeline(tmp_path_factory.mktemp("pipeline") / "길 하나" / "내 repo")
+    home = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        home = home.parent  # of the whole session
+    folder = home / "길 하나" / "내 repo"
+    with FileLock(home / "pipeline.lock"):
+        if not (home / "pipeline.done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make_pipeline(folder)
+            (home / "pipeline.done").touch()
+    return folder
 
 
 @pytest.fixture

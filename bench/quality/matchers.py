@@ -45,7 +45,7 @@ Ranks = NDArray[np.int64]
 
 
 def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder: Path) -> Keypoints:
-    """Find the points of one side, as the stages keypoints_db and keypoints_query do."""
+    """Find the points of one side, as the stage keypoints do."""
     read = partial(read_image, scale_to=params.max_side_px)
     found = detect_keypoints(
         matcher, list_images(images), read, max_keypoints=params.max_keypoints

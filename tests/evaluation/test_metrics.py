@@ -171,7 +171,8 @@ def test_curves_by_hand() -> None:
     assert curve["recall"].tolist() == [0.25, 0.25, 0.5]
     errors = error_curve(np.array([7.0, 0, 7, 30]))
     assert errors.to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
-    radii = radius_curve(np.array([0.0, 5, 20]), radius_m=[5, 10, 30])
+    top1 = np.array([[0.0, 0], [0, 5], [20, 0]])
+    radii = radius_curve(top1, 0 * top1, radius_m=[5, 10, 30])
     assert radii["recall@1"].tolist() == pytest.approx([2 / 3, 2 / 3, 1])
 
 

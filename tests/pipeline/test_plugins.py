@@ -95,7 +95,7 @@ def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     change(pipeline, "encoder: vgg16", "encoder: patches")
     change(pipeline, "trainable_from: conv5_1", "trainable_from: mix")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"pretrained", "trunk_db", "trunk_query", "finetune", "search", "report"} <= ran
+    assert {"pretrained", "trunk@database", "trunk@query", "finetune", "search", "report"} <= ran
     located = run(pipeline, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
     assert "1  distance 0.0000" in located and "database/0003.jpg" in located
     undo(pipeline)
@@ -108,8 +108,8 @@ def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     change(pipeline, "method: none", "method: colours")
     change(pipeline, "half_inliers: 20.0", "half_inliers: 2.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"keypoints_db", "keypoints_query", "inliers", "rerank"} <= ran
-    assert not ran & {"pretrained", "trunk_db", "finetune", "extract_db", "search"}
+    assert {"keypoints@database", "keypoints@query", "inliers", "rerank"} <= ran
+    assert not ran & {"pretrained", "trunk@database", "finetune", "extract_db", "search"}
     matcher.unlink()
     undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()

@@ -68,7 +68,13 @@ def test_a_small_learning_rate_is_a_number_and_runs_no_trunk(pipeline: Path) -> 
     output = run(pipeline, "dvc", "exp", "run", "-S", "finetune.lr=1e-5", "evaluate")
     assert "lr: 1e-05" in (pipeline / "params.yaml").read_text()
     assert "finetune" in stages_run(output)
-    assert not stages_run(output) & {"sample", "prepare", "pretrained", "trunk_db", "trunk_query"}
+    assert not stages_run(output) & {
+        "sample",
+        "prepare",
+        "pretrained",
+        "trunk@database",
+        "trunk@query",
+    }
 
 
 def test_other_clusters_run_no_trunk(pipeline: Path) -> None:
@@ -116,8 +122,8 @@ def test_code_has_the_same_bytes_in_a_clone_that_converts_line_ends(
 def test_one_more_query_leaves_the_database_side_untouched(pipeline: Path) -> None:
     change(pipeline, "num_query: 8", "num_query: 9")
     ran = stages_run(run(pipeline, "dvc", "repro", "evaluate"))
-    assert {"prepare", "trunk_query", "extract_query", "search", "evaluate"} <= ran
-    assert not ran & {"trunk_db", "finetune", "extract_db", "pretrained"}
+    assert {"prepare", "trunk@query", "extract_query", "search", "evaluate"} <= ran
+    assert not ran & {"trunk@database", "finetune", "extract_db", "pretrained"}
 
 
 def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
@@ -126,7 +132,15 @@ def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
     clone = tmp_path / "elsewhere" / "a clone"
     run(tmp_path, "git", "clone", "-q", str(finished_pipeline), str(clone))
     ran = stages_run(run(clone, "dvc", "repro"))  # an out equal to another's comes from the cache
-    assert {"sample", "prepare", "trunk_db", "trunk_query", "finetune", "search", "evaluate"} <= ran
+    assert {
+        "sample",
+        "prepare",
+        "trunk@database",
+        "trunk@query",
+        "finetune",
+        "search",
+        "evaluate",
+    } <= ran
     for lock in ("dvc.lock", "data/dvc.lock"):
         assert (clone / lock).read_bytes() == (finished_pipeline / lock).read_bytes()
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.features.local_features import LocalFeatures
 from vpr.images.image_files import read_image
 from vpr.locating.cluster_responses import cluster_responses
-from vpr.locating.features import Network, describe_photos, extract_photos
+from vpr.network.describing import Network, describe_photos
 from vpr.network.netvlad import NetVLAD
 from vpr.reranking.verification import Reranker
 from vpr.reranking.verified_pairs import VerifiedPairs
@@ -66,16 +65,11 @@ class Ranker:
     top_k: int
     reranker: Reranker | None
 
-    def describe(self, features: LocalFeatures) -> NDArray[np.float32]:
-        """Unit rows that photos are searched by, shape (num_photos, dim).
-
-        Args:
-            features: Local features of the photos.
-        """
-        described = describe_photos(self.network, features)
+    def whiten(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn descriptors (N, K * C) into the unit rows (N, dim) that the search is done in."""
         if self.whitening is None:
-            return described
-        return np.concatenate(list(whiten_rows(described, self.whitening)))
+            return descriptors
+        return np.concatenate(list(whiten_rows(descriptors, self.whitening)))
 
 
 def rank_photos(
@@ -97,10 +91,9 @@ def rank_photos(
     """
     reranker, files = ranker.reranker, iter(photos)
     head, database = ranker.network.head, ranker.database
-    for features in extract_photos(ranker.network, photos):
-        described = ranker.describe(features)
+    for features, descriptors in describe_photos(ranker.network, photos):
         depth = min(max(top, ranker.top_k), len(database))  # the run's candidates, and all wanted
-        ranked = ranker.search(described, top_k=depth)
+        ranked = ranker.search(ranker.whiten(descriptors), top_k=depth)
         for number, (images, far) in enumerate(zip(*ranked, strict=True)):
             verified, responses = None, None
             if reranker is not None:

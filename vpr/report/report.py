@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
+from vpr.evaluation.details import list_recalls
 from vpr.images.image_files import encoded_image, list_images, read_image
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, as_script, load_templates
@@ -148,18 +148,18 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns:
         For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
     """
-    depths = [int(found[1]) for key in metrics if (found := re.fullmatch(r"recall@(\d+)", key))]
     return [
         {
-            "n": n,
-            "recall": metrics[f"recall@{n}"],
+            "n": one.n,
+            "recall": one.value,
             "intervals": [
-                (words, metrics[f"recall@{n}_{kind}"])
+                (words, one.intervals[kind])
                 for kind, words in INTERVALS.items()
-                if f"recall@{n}_{kind}" in metrics
+                if kind in one.intervals
             ],
         }
-        for n in sorted(depths)
+        for one in list_recalls(metrics)
+        if not one.is_of_sequences
     ]
 
 

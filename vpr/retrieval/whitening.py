@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vpr.retrieval.descriptors import row_blocks
-from vpr.runtime.npz import load_arrays
+from vpr.runtime.npz import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,8 +141,7 @@ def whiten_rows(
 def save_whitening(path: Path, whitening: Whitening | None) -> None:
     """Write a whitening, or that there is none; equal ones give equal bytes."""
     written = whitening or OFF
-    with path.open("wb") as file:
-        np.savez(file, weight=written.weight, bias=written.bias)
+    save_arrays(path, {"weight": written.weight, "bias": written.bias})
 
 
 def load_whitening(path: Path) -> Whitening | None:

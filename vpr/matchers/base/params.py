@@ -10,7 +10,7 @@ from pydantic import Field
 
 @dataclass(frozen=True)
 class KeypointsParams:
-    """Parameters of the stages keypoints_db and keypoints_query."""
+    """Parameters of the stage keypoints."""
 
     max_side_px: Annotated[int, Field(ge=32)] | None
     max_keypoints: Annotated[int, Field(ge=1, le=100_000)]
