@@ -108,7 +108,7 @@ def test_an_edit_of_another_encoder_makes_nothing_stale(pipeline: Path) -> None:
 
 def test_an_edit_of_a_matcher_makes_those_who_find_and_match_points_stale(pipeline: Path) -> None:
     changed = changed_deps(pipeline, "vpr/matchers/sift.py")
-    assert {"keypoints_db", "keypoints_query", "inliers"} == set(changed)
+    assert {"keypoints@database", "keypoints@query", "inliers"} == set(changed)
 
 
 def test_code_has_the_same_bytes_in_a_clone_that_converts_line_ends(

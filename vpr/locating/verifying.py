@@ -9,8 +9,8 @@ from vpr.matchers.base.matcher import load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import Reranker
 from vpr.run_files import KEPT, KEYPOINTS, LOCK
 
 
