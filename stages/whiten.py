@@ -10,6 +10,7 @@ from vpr.console.entry import run_stage
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.params import WhitenParams
 from vpr.retrieval.whitening import (
+    MAX_ROWS,
     Whitening,
     find_whitening,
     fit_whitening,
@@ -61,7 +62,8 @@ def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
         print(f"whitening to {dim} dimensions, of the weights")
         return theirs
     rows = load_descriptors(database)
-    print(f"whitening to {dim} dimensions, fitted on {len(rows)} database descriptors")
+    num_used = min(len(rows), MAX_ROWS)
+    print(f"whitening to {dim} dimensions, fitted on {num_used} database descriptors")
     return fit_whitening(rows, dim=dim)
 
 

@@ -7,7 +7,7 @@
 Each package has one meaning. It imports from itself and from those that its line names, and from
 the modules `run_files` (paths of a run) and `sections` (all parameters). Nothing imports
 `commands`. `encoders` and `matchers` are drawers: one file for each value of a parameter, loaded
-by that name and never imported by others; `matchers.base` holds what matchers share.
+by that name; others import only `matchers.base`, what matchers share.
 tests/pipeline/test_imports.py compares this table with the code.
 
 package     what it is                               imports

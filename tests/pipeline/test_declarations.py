@@ -24,11 +24,10 @@ from vpr.sections import SECTIONS
 
 TORCH_FREE = (
     "search", "evaluate", "submit", "prepare", "sample", "report", "keypoints", "utility",
-    "inliers", "rerank", "sequence", "whiten", "index",
+    "inliers", "order", "whiten", "index",
 )  # fmt: skip
 # What a stage uses of these changes no byte of an out: they are not declared.
 UNDECLARED = ("vpr/console/", "vpr/cluster/")
-DRAWERS = ("vpr/encoders", "vpr/matchers")
 UNUSED_WHEN_OFF = [("whiten", "sklearn"), ("index", "faiss"), ("utility", "scipy")]
 
 
@@ -92,9 +91,7 @@ def code_deps(stage: dict[str, Any]) -> list[str]:
 
 def files_of(stage: dict[str, Any]) -> set[Path]:
     """What a stage can import: what its module imports, and any file of the drawers it opens."""
-    deps = code_deps(stage)
-    drawers = [dep.rpartition("/")[0] if "${" in dep else dep for dep in deps]
-    drawers = [drawer for drawer in drawers if drawer in DRAWERS]
+    drawers = [path.rpartition("/")[0] for path in code_deps(stage) if "${" in path]
     plugins = [file for drawer in drawers for file in (ROOT / drawer).glob("[!_]*.py")]
     return reachable(stage_file(stage), *plugins)
 
@@ -169,13 +166,12 @@ def test_a_stage_that_takes_long_depends_on_few_packages(name: str) -> None:
 
 
 def test_stages_that_open_a_drawer_depend_on_the_file_of_the_parameter() -> None:
-    # Matchers build on each other (lines on xfeat), so their drawer is a dependency as a whole.
-    drawers = ("vpr/encoders/${trunk.encoder}.py", "vpr/matchers")
-    opened = {dep: {n for n, s in STAGES.items() if dep in s["deps"]} for dep in drawers}
+    templates = ("vpr/encoders/${trunk.encoder}.py", "vpr/matchers/${rerank.method}.py")
+    opened = {dep: {n for n, s in STAGES.items() if dep in s["deps"]} for dep in templates}
     networks = {"pretrained", "trunk", "finetune", "extract_db", "extract_query", "utility"}
     assert opened == {
         "vpr/encoders/${trunk.encoder}.py": networks,
-        "vpr/matchers": {"keypoints", "inliers"},
+        "vpr/matchers/${rerank.method}.py": {"keypoints", "inliers"},
     }
 
 
@@ -238,7 +234,7 @@ def test_params_file_fits_every_section_and_each_key_has_a_comment() -> None:
 def test_the_parameters_of_a_section_are_in_a_package_of_the_library() -> None:
     for form in SECTIONS.values():
         assert dataclasses.is_dataclass(form)
-        assert re.fullmatch(r"vpr\.\w+(\.base)?\.params", form.__module__)
+        assert re.fullmatch(r"vpr(\.\w+)+\.params", form.__module__)
 
 
 def test_the_paths_that_commands_read_are_those_of_dvc_yaml() -> None:

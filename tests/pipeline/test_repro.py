@@ -45,7 +45,7 @@ def test_another_depth_runs_search_and_what_follows_alone(pipeline: Path) -> Non
 def test_sequences_are_reported_beside_single_images_not_in_their_place(pipeline: Path) -> None:
     before = json.loads((pipeline / "metrics/recall.json").read_text())
     change(pipeline, "length: 1 ", "length: 3 ")
-    assert stages_run(run(pipeline, "dvc", "repro", "evaluate")) == {"sequence", "evaluate"}
+    assert stages_run(run(pipeline, "dvc", "repro", "evaluate")) == {"order", "evaluate"}
     after = json.loads((pipeline / "metrics/recall.json").read_text())
     assert {name: after[name] for name in before} == before
     assert {

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from stages.inliers import inliers
 from stages.keypoints import keypoints
-from stages.rerank import rerank
+from stages.order import rerank
 from vpr.images.image_files import read_image
 from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.matchers.base.detectors import Detector, load_all_but, read_state
-from vpr.matchers.base.matcher import GLUED, LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules
 from vpr.matchers.base.matching import keep_inliers
 from vpr.matchers.base.package_weights import LIGHTGLUE
 from vpr.runtime.device import find_device
@@ -89,12 +89,12 @@ def load_lightglue(weights: PackageWeights, setting: str) -> Network:
     return network.eval()
 
 
-def make_matcher(detector: str) -> LightGlueMatcher:
+def match_by_lightglue(detector: str) -> LightGlueMatcher:
     """Make the matcher for a detector of the drawer, with the weights of the package.
 
     Args:
         detector: A key of `LIGHTGLUE`; its file has a function `load_detector`.
     """
-    setting = f"rerank.method = {detector}{GLUED}"
+    setting = f"rerank.method = {detector}_lightglue"
     load_detector = import_module(f"vpr.matchers.{detector}").load_detector
     return LightGlueMatcher(load_detector(setting), load_lightglue(LIGHTGLUE[detector], setting))

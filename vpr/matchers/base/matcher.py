@@ -10,11 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.package_weights import LIGHTGLUE
-
 DRAWER = Path(__file__).parents[1]
 RENAMED = {"geometric": "sift"}
-GLUED = "_lightglue"  # after a detector's name: its points, matched by LightGlue
 Geometry = Literal["fundamental", "homography"]
 
 
@@ -82,8 +79,7 @@ def load_matcher(method: str) -> Matcher | None:
     """Import a matcher from the drawer.
 
     Args:
-        method: The value of `rerank.method`: a file's name, with `_lightglue` after it for a
-            detector that LightGlue has weights for.
+        method: The file's name, which is the value of `rerank.method`.
 
     Returns:
         The matcher; None for `none`, with which the retrieval stays as it is.
@@ -91,8 +87,7 @@ def load_matcher(method: str) -> Matcher | None:
     Raises:
         ValueError: If there is no such file.
     """
-    files = [file.stem for file in DRAWER.glob("[!_]*.py")]
-    methods = sorted([*files, *(detector + GLUED for detector in LIGHTGLUE)])
+    methods = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
     if method not in methods:
         advice = f": it is called {RENAMED[method]} now" if method in RENAMED else ""
         raise ValueError(
@@ -100,10 +95,5 @@ def load_matcher(method: str) -> Matcher | None:
             f"are {', '.join(methods)}"
         )
     # By name: networks are slow to import, and most methods need few of them.
-    matcher: Matcher | None
-    if method in files:
-        matcher = import_module(f"vpr.matchers.{method}").make_matcher()
-    else:
-        glue = import_module("vpr.matchers.base.lightglue")
-        matcher = glue.make_matcher(method.removesuffix(GLUED))
+    matcher: Matcher | None = import_module(f"vpr.matchers.{method}").make_matcher()
     return matcher
