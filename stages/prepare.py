@@ -1,4 +1,4 @@
-"""Stage prepare: a data set's ground truth -> indices, positives and the images of each side."""
+"""Stage prepare: a data set's ground truth -> indices, positives, the images, small pictures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.params import DatasetParams
 from vpr.datasets.survey import describe_set
+from vpr.images.image_files import list_images
+from vpr.images.params import ThumbnailsParams
+from vpr.images.thumbnails import draw_thumbnails
 from vpr.places.gathering import gather_images
 from vpr.places.index import save_index
 from vpr.places.params import PrepareParams
@@ -22,7 +25,6 @@ from vpr.runtime.parameters import load_params
 
 def prepare(
     *,
-    dataset: Path,
     database: Path,
     query: Path,
     positives: Path,
@@ -30,11 +32,12 @@ def prepare(
     database_images: Path,
     query_images: Path,
     radius: Path,
+    database_thumbnails: Path,
+    query_thumbnails: Path,
 ) -> None:
     """Read the ground truth, check it and every image, and find the positives.
 
     Args:
-        dataset: The data set's folder.
         database: Index of the database to write.
         query: Index of the queries to write.
         positives: Query x database positives to write.
@@ -42,16 +45,25 @@ def prepare(
         database_images: Folder of the database's images to write.
         query_images: Folder of the query images to write.
         radius: File to write, with the radius that was used.
+        database_thumbnails: Folder of small pictures of the database to write.
+        query_thumbnails: Folder of small pictures of the queries to write.
     """
-    chosen = load_params("dataset", DatasetParams)
+    chosen, small = (
+        load_params("dataset", DatasetParams),
+        load_params("thumbnails", ThumbnailsParams),
+    )
+    dataset = Path(chosen.dir)
     truth = parse_set(dataset, chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     database_places, query_places = truth.database.coordinates, truth.query.coordinates
     notes = require_usable(check_set(truth, radius_m=radius_m, crs=chosen.crs))
     found = find_positives(database_places, query_places, radius_m=radius_m)
     print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs), *notes, sep="\n")
-    outs = (database, query, positives, training_positives, database_images, query_images)
-    with built_aside(*outs, radius) as aside:
+    outs = (
+        database, query, positives, training_positives, database_images, query_images, radius,
+        database_thumbnails, query_thumbnails,
+    )  # fmt: skip
+    with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
         save_positives(aside[2], found)
@@ -59,6 +71,11 @@ def prepare(
         gather_images(dataset, truth.database.paths, aside[4], side="database")
         gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)
+        for images, pictures in zip(aside[4:6], aside[7:9], strict=True):
+            draw_thumbnails(
+                list_images(images), pictures,
+                max_side_px=small.max_side_px, quality=small.quality,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

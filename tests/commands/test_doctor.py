@@ -320,10 +320,11 @@ def test_make_run_says_what_is_missing_before_dvc_does(tmp_path: Path) -> None:
     stamps.mkdir(parents=True)
     for name in ("python.done", "requirements.done", "requirements-weights.done"):
         (stamps / name).touch()
-    change(tmp_path, "dir: data/sample", "dir: data/nowhere")
+    change(tmp_path, "dir: data/sample", "dir: data/sampel")
     change(tmp_path, "weights: imagenet", "weights: nowhere.pth")
     output = run(tmp_path, "make", "run", "ENV=active", code=2)
-    assert "FAIL data set: data/nowhere does not exist: put it there, or set dataset.dir" in output
+    assert "FAIL data set: data/sampel does not exist: put it there, or set dataset.dir" in output
+    assert "did you mean sample?" in output
     assert "FAIL weights: models/pretrained/nowhere.pth does not exist: put it there" in output
     assert "dvc repro" not in output
 

@@ -15,35 +15,37 @@ from numpy.typing import NDArray
 from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
 from vpr.images.image_files import Photo, list_images
-from vpr.locating.features import extract_photos
-from vpr.locating.loading import load_places, load_ranker
+from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
-from vpr.locating.recorded_run import (
-    DESCRIPTORS,
-    INDEX,
-    METRICS,
-    MODEL,
-    PREPARED,
-    WHITENED,
-    WHITENING,
-    check_run,
-)
-from vpr.locating.verifying import KEPT, KEYPOINTS
+from vpr.network.describing import describe_photos
+from vpr.places.recordings import find_recordings
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import hash_out, list_locked
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
-from vpr.retrieval.sequences import find_recordings
+from vpr.run_files import (
+    DATABASE,
+    DESCRIPTORS,
+    DETAILS,
+    INDEX,
+    KEPT,
+    KEYPOINTS,
+    MODEL,
+    POSITIVES,
+    QUERY,
+    THUMBNAILS,
+    WHITENED,
+    WHITENING,
+)
 from vpr.training.params import FinetuneParams
 
-PICTURES = Path("data/thumbnails/database")
 COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
 ANSWERED_FROM = (
-    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, PREPARED / "database.csv",
-    PREPARED / "query.csv", PREPARED / "positives.npz", METRICS, KEYPOINTS, KEPT.parent, PICTURES,
+    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, DATABASE,
+    QUERY, POSITIVES, DETAILS, KEYPOINTS, KEPT.parent, THUMBNAILS,
 )  # fmt: skip
 
 
@@ -99,8 +101,8 @@ class Run:
     def describe(self, photo: Path) -> NDArray[np.float32]:
         """Row that a photo is searched by, shape (1, dim)."""
         with _in_silence():
-            (features,) = extract_photos(self.ranker.network, [photo])
-        return self.ranker.describe(features)
+            (described,) = describe_photos(self.ranker.network, [photo])
+        return self.ranker.whiten(described.descriptors)
 
     def rank_in_order(self, query: NDArray[np.float32], top: int, length: int) -> list[Ranked]:
         """Rank the database for photos along a route as the stage sequence does.
@@ -112,7 +114,7 @@ class Run:
         """
         database = self.whitened
         indices = rank_descriptors(
-            database, query, [slice(0, len(query))],
+            database, query, find_recordings(None, len(query)),
             find_recordings(self.places.database.sequence, len(database)), length=length,
             velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
         )  # fmt: skip
@@ -146,14 +148,14 @@ def load_run() -> Run:
     Raises:
         ValueError: If a file is missing, damaged, or not the recorded one.
     """
-    check_run(with_images=False)
+    check_run(Path(), with_images=False)
     since, hashes = time.time(), _check_hashes()
-    dataset, places = load_places()
+    dataset, places = load_places(Path())
     whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
     run = Run(
-        load_ranker(whitened), whitened, places, list_images(PICTURES), dataset,
-        locked_params("trunk_db", "trunk", TrunkParams),
-        locked_params("sequence", "sequence", SequenceParams),
+        load_ranker(Path(), whitened), whitened, places, list_images(THUMBNAILS), dataset,
+        locked_params("trunk@database", "trunk", TrunkParams),
+        locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
         hashes, os.environ.get(COMMIT) or current_commit(), since,
     )  # fmt: skip
