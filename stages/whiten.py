@@ -36,15 +36,15 @@ def whiten(
         whitened_query: Descriptors to write.
     """
     dim = load_params("whiten", WhitenParams).dim
-    found = find_or_fit(database, model, dim=dim) if dim else None
+    mapping = find_or_fit(database, model, dim=dim) if dim else None
     with built_aside(whitening, whitened_database, whitened_query) as aside:
-        save_whitening(aside[0], found)
+        save_whitening(aside[0], mapping)
         for source, path in zip((database, query), aside[1:], strict=True):
-            if found is None:
+            if mapping is None:
                 shutil.copyfile(source, path)
             else:
                 rows = load_descriptors(source)
-                save_descriptors(path, whiten_rows(rows, found), num_images=len(rows))
+                save_descriptors(path, whiten_rows(rows, mapping), num_images=len(rows))
 
 
 def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
