@@ -7,8 +7,8 @@
 Each package has one meaning. It imports from itself and from those that its line names, and from
 the modules `run_files` (paths of a run) and `sections` (all parameters). Nothing imports
 `commands`. `encoders` and `matchers` are drawers: one file for each value of a parameter, loaded
-by that name and never imported by others. tests/pipeline/test_imports.py compares this table with
-the code.
+by that name; others import only `matchers.base`, what matchers share.
+tests/pipeline/test_imports.py compares this table with the code.
 
 package     what it is                               imports
 runtime     how stages read, write and resume        -
@@ -25,11 +25,12 @@ network     photo -> local features -> descriptor    features images
 retrieval   descriptors -> rankings                  runtime
 evaluation  how good, how sure                       places retrieval
 training    epochs of mining and losses              console evaluation features network places
-reranking   rankings verified by local features      console features images network places
+matchers    one file for each `rerank.method`        console images runtime
+reranking   rankings verified by local features      console features matchers network places
                                                      retrieval runtime
-matchers    one file for each `rerank.method`        reranking
-locating    a finished run: photo -> places          datasets evaluation features images network
-                                                     places repository reranking retrieval runtime
+locating    a finished run: photo -> places          datasets evaluation features images matchers
+                                                     network places repository reranking retrieval
+                                                     runtime
 report      pages and their templates                evaluation images places reranking retrieval
                                                      runtime
 demo        the drawn street                         console places

@@ -7,9 +7,10 @@ from vpr.demo.params import SampleParams
 from vpr.evaluation.params import EvaluateParams
 from vpr.features.params import TrunkParams
 from vpr.images.params import ThumbnailsParams
+from vpr.matchers.base.params import KeypointsParams
 from vpr.places.params import PrepareParams
 from vpr.report.params import ReportParams
-from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams, UtilityParams
+from vpr.reranking.params import InliersParams, RerankParams, UtilityParams
 from vpr.retrieval.params import SearchParams, SequenceParams, WhitenParams
 from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams

@@ -114,7 +114,7 @@ def test_photos_in_order_are_ranked_by_lines_as_the_stage_sequence_ranks(
     monkeypatch.chdir(finished_pipeline)
     files = sorted(Path("data/sample/queries").glob("*.jpg"))
     form = [(file.name, file.read_bytes()) for file in files]
-    params = locked_params("sequence", "sequence", SequenceParams)
+    params = locked_params("order", "sequence", SequenceParams)
     database, query = (np.load(f"data/whitened/{side}.npy") for side in ("database", "query"))
     indices = rank_descriptors(
         database, query, [np.arange(8)], [np.arange(12)], length=3, velocities=params.velocities,

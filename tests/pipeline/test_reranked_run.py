@@ -30,7 +30,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     set_key(pipeline, "inliers.geometry", "homography")  # the photos are small
     change(pipeline, "half_inliers: 20.0", "half_inliers: 5.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"inliers", "rerank"} <= ran and "search" not in ran
+    assert {"inliers", "order"} <= ran and "search" not in ran
 
     ranked = load_predictions(pipeline / "data/reranked.npz")
     verified = load_verified(pipeline / "data/verified")
@@ -71,7 +71,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     change(pipeline, "half_inliers: 5.0", "half_inliers: 1.0")
     set_key(pipeline, "rerank.top", "2")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert "rerank" in ran and "inliers" not in ran
+    assert "order" in ran and "inliers" not in ran
     ranked = load_predictions(pipeline / "data/reranked.npz")
     for row, photo in enumerate(locate(pipeline)):
         assert [match["image"] for match in photo["matches"]] == ranked.indices[row].tolist()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.sequence import sequence
+from stages.order import sequence
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.recordings import find_recordings
 from vpr.retrieval import sequences

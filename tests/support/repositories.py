@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # which `make test` hands down
-AFTER_SEARCH = {"inliers", "rerank", "sequence", "evaluate", "submit", "report"}
+AFTER_SEARCH = {"inliers", "order", "evaluate", "submit", "report"}
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "sample.num_database": "12",
     "sample.num_query": "8",
@@ -78,6 +78,17 @@ def make_pipeline(folder: Path) -> Path:
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "The pipeline, run once")
     return folder
+
+
+def require_program(path: object, name: str) -> None:
+    """Skip the test where a program of Debian's is missing; on CI that is a failure."""
+    require(path, f"{name} is not installed")
+
+
+def missing_program(reason: str) -> str | None:
+    """Find the program that `require_program` missed, in the reason of a skipped test."""
+    found = re.search(r"(\S+) is not installed$", reason)
+    return found[1] if found else None
 
 
 def require(condition: object, reason: str) -> None:

@@ -15,11 +15,16 @@ from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
 from vpr.locating.matches import Places, Truth, find_globe
 from vpr.locating.ranking import Ranker
-from vpr.locating.verifying import load_verification
+from vpr.matchers.base.keypoints import load_keypoints
+from vpr.matchers.base.matcher import load_matcher
+from vpr.matchers.base.params import KeypointsParams
 from vpr.network.describing import load_network
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
+from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
+from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
 from vpr.retrieval.params import SearchParams
@@ -30,6 +35,8 @@ from vpr.run_files import (
     DESCRIPTORS,
     DETAILS,
     INDEX,
+    KEPT,
+    KEYPOINTS,
     LOCK,
     MODEL,
     POSITIVES,
@@ -119,5 +126,27 @@ def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
     return Ranker(
         network, load_descriptors(run / DESCRIPTORS), load_whitening(run / WHITENING),
         open_search(run / INDEX, search.index, whitened, effort=search.effort), search.top_k,
-        load_verification(run),
+        load_reranker(run),
     )  # fmt: skip
+
+
+def load_reranker(run: Path) -> Reranker | None:
+    """Load what a run re-ranked by; None if it did not.
+
+    Raises:
+        ValueError: If its keypoints are not there.
+    """
+    order = locked_params("order", "rerank", RerankParams, lock=run / LOCK)
+    matcher = load_matcher(order.method)
+    if matcher is None:
+        return None
+    for needed in (KEYPOINTS, KEPT):
+        if not (run / needed).exists():
+            raise ValueError(
+                f"{run / needed} is missing: run `dvc repro`, or fetch it with `dvc pull`"
+            )
+    database = load_keypoints(run / KEYPOINTS)
+    database = database.only(load_kept(run / KEPT, num_keypoints=len(database.points)))
+    keypoints = locked_params("keypoints@database", "keypoints", KeypointsParams, lock=run / LOCK)
+    inliers = locked_params("inliers", "inliers", InliersParams, lock=run / LOCK)
+    return Reranker(matcher, database, keypoints, inliers, order)

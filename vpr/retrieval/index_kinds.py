@@ -32,7 +32,8 @@ class Effort(NamedTuple):
 
     Args:
         nprobe: Lists of an inverted file.
-        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch).
+        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch), be it a graph
+            of images or of lists; at least as many as are looked for.
         candidates: Images of each query that are ranked by their exact distances.
     """
 

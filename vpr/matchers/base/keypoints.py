@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import LocalPoints
+from vpr.matchers.base.matcher import LocalPoints
 from vpr.runtime.npy import load_array
 
 TYPES = (np.uint8, np.float16, np.float32)  # of descriptors
