@@ -92,6 +92,7 @@ def _changed_files(
     for stage in upstream:
         for entry in (*stage.get("deps", []), *stage.get("outs", [])):
             path = entry["path"]
+            now: str | None
             if path in files:
                 now = _md5(files[path])
             else:  # an out by its record, of which experiments track some files; else code
