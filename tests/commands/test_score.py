@@ -326,3 +326,26 @@ def test_decimal_places_at_the_radius_count_as_written(tmp_path: Path) -> None:
     for radius in (0.3, 1.3):
         found = score_of(perfect, tmp_path, "--radius", radius, "--n", 1)
         assert (found["num_queries_answerable"], found["recall@1"]) == (20, 1.0)
+
+
+def test_what_no_ranking_on_a_line_names_is_not_found_by_sequences_either(tmp_path: Path) -> None:
+    places = ImageIndex([f"{n}.jpg" for n in range(6)], np.stack([10.0 * np.arange(6)] * 2, axis=1))
+    save_dbstruct(tmp_path / "r.mat", database=places, query=places, radius_m=5)
+    nothing = {"Query": [{"id": n, "positive": [] if n else [0, 1, 2]} for n in range(6)]}
+    file = write(tmp_path / "submit.json", nothing)
+    found = score_of(file, tmp_path / "r.mat", "--sequence", 3, "--velocity", 1, "--n", "1,3")
+    # Query 0 names 0, 1, 2 and so helps query 1 to 1, 2, 3; no other ranking names an image.
+    assert found["recall@1"] == pytest.approx(1 / 6)
+    assert found["sequence_recall@1"] == found["sequence_recall@3"] == pytest.approx(2 / 6)
+
+
+def test_lines_follow_each_of_two_cameras_whose_rows_alternate(tmp_path: Path) -> None:
+    for side in ("database", "query"):
+        rows = [f"{side}{n}.jpg,{100 * n},0,{'left' if n % 2 == 0 else 'right'}" for n in range(12)]
+        (tmp_path / f"{side}.csv").write_text("\n".join(["path,easting,northing,sequence", *rows]))
+    # The third photo of the left camera has its place second, both its neighbours first.
+    rankings = [[n, (n + 5) % 12] for n in range(12)]
+    rankings[4] = [11, 4]
+    file = write(tmp_path / "list.json", {"predictions": rankings})
+    found = score_of(file, tmp_path, "--radius", 5, "--sequence", 3, "--velocity", 1, "--n", 1)
+    assert (found["recall@1"], found["sequence_recall@1"]) == (pytest.approx(11 / 12), 1.0)

@@ -15,8 +15,7 @@ from tests.support.synthetic_run import HOSTILE, make_report, write_run
 from vpr.places.crs import latitude_longitude
 from vpr.report.charts import collect_charts
 from vpr.report.pages import as_script, load_templates
-from vpr.report.report import headline
-from vpr.report.worst_queries import find_worst
+from vpr.report.report import find_worst, headline
 
 NAMES = [f"drive/{number:03d}.jpg" for number in range(113)] + HOSTILE
 NUM_WRONG = 40  # of 120 queries every third is answered wrong

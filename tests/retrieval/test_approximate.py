@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stages.index import index
 from stages.search import search
-from vpr.retrieval.approximate import Effort, build_index, measure_index, search_index
+from vpr.retrieval.approximate import build_index, measure_index, search_index
 from vpr.retrieval.index_files import open_search, write_index
-from vpr.retrieval.index_kinds import parse_kind, recommend
+from vpr.retrieval.index_kinds import Effort, parse_kind, recommend
 from vpr.retrieval.params import SearchParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.ranking import rank_database
@@ -109,6 +109,23 @@ def test_effort_reaches_every_object_that_an_index_is_made_of(text: str) -> None
         assert inverted == ([expected[0]] if "IVF" in text else [])
         of_lists = "IVF" in text
         assert graphs == ([expected[1 if of_lists else 2]] if "HNSW" in text else [])
+
+
+@pytest.mark.parametrize("text", ["PQ4x5", "HNSW8,PQ4x5"])
+def test_codes_are_not_ordered_for_a_search_that_does_not_look_at_their_order(text: str) -> None:
+    ours, theirs = build(text), faiss.index_factory(DIM, text)
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    theirs.train(DATABASE)
+    theirs.add(DATABASE)
+    faiss.omp_set_num_threads(before)
+    codes = [faiss.vector_to_array(objects_of(one)[-1].codes) for one in (ours, theirs)]
+    assert (codes[0] != codes[1]).any()  # another order
+    effort = Effort(nprobe=1, ef_search=100, candidates=60)
+    one, other = (
+        search_index(index, DATABASE, QUERY, top_k=20, effort=effort) for index in (ours, theirs)
+    )
+    np.testing.assert_array_equal(one[0], other[0])
 
 
 def test_a_graph_of_lists_loses_none_of_what_the_lists_find() -> None:

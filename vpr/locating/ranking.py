@@ -13,7 +13,7 @@ from vpr.images.image_files import read_image
 from vpr.locating.cluster_responses import cluster_responses
 from vpr.network.describing import Network, describe_photos
 from vpr.network.netvlad import NetVLAD
-from vpr.reranking.verification import Reranker
+from vpr.reranking.reranker import Reranker
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.index_files import Search
 from vpr.retrieval.predictions import Predictions

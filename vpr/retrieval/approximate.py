@@ -41,6 +41,7 @@ def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN4
     with one_thread():
         try:
             index = faiss.index_factory(dim, kind.text, faiss.METRIC_L2)
+            _leave_codes_in_order(_unwrapped(index))
             if not index.is_trained:
                 index.train(np.ascontiguousarray(database[::step]))
             _set_coarse_effort(_unwrapped(index), BUILD_EF)
@@ -159,6 +160,13 @@ def _set_coarse_effort(part: Any, ef_search: int) -> None:  # noqa: ANN401 - no 
         coarse = faiss.downcast_index(part.quantizer)
         if isinstance(coarse, faiss.IndexHNSW):
             coarse.hnsw.efSearch = ef_search
+
+
+def _leave_codes_in_order(part: Any) -> None:  # noqa: ANN401 - no types
+    """Leave out faiss's long ordering of codes by Hamming distance, which no search here uses."""
+    store = faiss.downcast_index(part.storage) if isinstance(part, faiss.IndexHNSW) else part
+    if hasattr(store, "do_polysemous_training"):
+        store.do_polysemous_training = False
 
 
 def _unwrapped(index: Any) -> Any:  # noqa: ANN401 - no types

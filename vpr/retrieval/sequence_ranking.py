@@ -69,12 +69,12 @@ def rank_again(
         velocities: Database images passed from one query to the next.
 
     Returns:
-        The same shape. Images that no ranking on a line names follow, by lower index.
+        The same shape; -1 in place of images that no ranking on a line names.
     """
     matrix = matrix_of_rankings(rankings, sum(map(len, database_recordings)))
     return rank_lines(
         lambda rows: matrix[rows], query_recordings, database_recordings,
-        length=length, velocities=velocities, top_k=rankings.shape[1],
+        length=length, velocities=velocities, top_k=rankings.shape[1], above=0,
     )  # fmt: skip
 
 

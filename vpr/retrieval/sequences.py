@@ -109,6 +109,7 @@ def rank_lines(
     length: int,
     velocities: Sequence[float],
     top_k: int,
+    above: float = -math.inf,
 ) -> NDArray[np.int64]:
     """Rank the database for each query by its best line, none of which leaves its recordings.
 
@@ -119,9 +120,11 @@ def rank_lines(
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
         top_k: How many to keep, at most all.
+        above: Score that a line must exceed for its image to be a candidate.
 
     Returns:
-        Database indices, best first, shape (num_queries, top_k); equal scores by lower index.
+        Database indices, best first, shape (num_queries, top_k); equal scores by lower index; -1
+        where there are no more candidates.
     """
     num_queries, num_database = (sum(map(len, side)) for side in (query, database))
     ranked = np.empty((num_queries, min(top_k, num_database)), dtype=np.int64)
@@ -134,8 +137,9 @@ def rank_lines(
             for images in database:
                 lines = score_lines(block[:, images], length=length, velocities=velocities)
                 scores[:, images] = lines[start - first : stop - first]
-            order = np.argsort(-scores, axis=1, kind="stable")
-            ranked[queries[start:stop]] = order[:, : ranked.shape[1]]
+            order = np.argsort(-scores, axis=1, kind="stable")[:, : ranked.shape[1]]
+            is_candidate = np.take_along_axis(scores, order, axis=1) > above
+            ranked[queries[start:stop]] = np.where(is_candidate, order, -1)
     return ranked
 
 
