@@ -94,7 +94,7 @@ def changed_deps(pipeline: Path, file: str) -> dict[str, set[str]]:
 
 
 def test_an_edit_of_netvlad_makes_no_trunk_stale(pipeline: Path) -> None:
-    changed = changed_deps(pipeline, "vpr/network/netvlad.py")
+    changed = changed_deps(pipeline, "vpr/aggregators/netvlad.py")
     assert {"finetune", "extract_db", "extract_query", "utility"} == set(changed)
 
 
