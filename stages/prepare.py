@@ -6,11 +6,12 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-from vpr.datasets.checks import check_set, require_usable
+from vpr.datasets.checks import check_places, describe_set
+from vpr.datasets.findings import list_notes, require_usable, save_notes
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
+from vpr.datasets.image_checks import check_images
 from vpr.datasets.params import DatasetParams
-from vpr.datasets.survey import describe_set
 from vpr.places.gathering import gather_images
 from vpr.places.index import save_index
 from vpr.places.params import PrepareParams
@@ -30,6 +31,7 @@ def prepare(
     database_images: Path,
     query_images: Path,
     radius: Path,
+    notes: Path,
 ) -> None:
     """Read the ground truth, check it and every image, and find the positives.
 
@@ -42,23 +44,29 @@ def prepare(
         database_images: Folder of the database's images to write.
         query_images: Folder of the query images to write.
         radius: File to write, with the radius that was used.
+        notes: File to write, with what of the set changes its numbers.
     """
     chosen = load_params("dataset", DatasetParams)
     truth = parse_set(dataset, chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     database_places, query_places = truth.database.coordinates, truth.query.coordinates
-    notes = require_usable(check_set(truth, radius_m=radius_m, crs=chosen.crs))
+    findings = check_places(truth, radius_m=radius_m, crs=chosen.crs)
+    require_usable(findings)
     found = find_positives(database_places, query_places, radius_m=radius_m)
-    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs), *notes, sep="\n")
+    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
     outs = (database, query, positives, training_positives, database_images, query_images)
-    with built_aside(*outs, radius) as aside:
+    with built_aside(*outs, radius, notes) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
         save_positives(aside[2], found)
         save_positives(aside[3], find_training_positives(database_places, radius_m=radius_m))
-        gather_images(dataset, truth.database.paths, aside[4], side="database")
-        gather_images(dataset, truth.query.paths, aside[5], side="query")
+        facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
+        facts += gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)
+        findings += check_images(facts)
+        save_notes(aside[7], findings)
+    for note in list_notes(findings):
+        print(note)
 
 
 if __name__ == "__main__":

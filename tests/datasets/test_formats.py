@@ -55,7 +55,7 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
     prepare(
         dataset=folder, database=outs[0], query=outs[1], positives=outs[2],
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
-        radius=outs[6],
+        radius=outs[6], notes=Path("notes.json"),
     )  # fmt: skip
     made = {str(path): path.read_bytes() for path in (*outs[:4], outs[6])}
     for side in outs[4:6]:  # in files, or in shards

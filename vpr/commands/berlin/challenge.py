@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from vpr.commands.berlin.bundles import Bundle, read_file
 from vpr.datasets.dbstruct import parse_dbstruct
-from vpr.places.gathering import check_name
+from vpr.places.photos import check_name
 from vpr.weights.checkpoints import Checkpoint
 
 GROUND_TRUTH = "berlin.mat"

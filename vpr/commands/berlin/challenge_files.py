@@ -11,7 +11,7 @@ from pathlib import Path
 from vpr.commands.berlin.bundles import Bundle, opened_bundle, read_file
 from vpr.commands.berlin.challenge import GROUND_TRUTH, find_files
 from vpr.console.progress import track
-from vpr.images.image_files import check_image
+from vpr.images.inspection import check_image
 from vpr.runtime.artefacts import built_aside, require_space
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from vpr.places.gathering import with_slashes
+from vpr.places.photos import with_slashes
 
 NUM_SHOWN = 3
 
