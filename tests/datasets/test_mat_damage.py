@@ -138,7 +138,7 @@ def read_mutations(home: Path, *, first: int, count: int) -> list[str]:
 
 
 def test_mutated_files_are_parsed_with_all_checks_or_refused(tmp_path: Path) -> None:
-    read_mutations(tmp_path, first=0, count=24)
+    read_mutations(tmp_path, first=0, count=8)
 
 
 @pytest.mark.soak
