@@ -1,4 +1,4 @@
-"""Stage prepare: a data set's ground truth -> indices, positives, the images, small pictures."""
+"""Stage prepare: a data set's ground truth -> indices, positives, images, thumbnails."""
 
 from __future__ import annotations
 
@@ -37,16 +37,8 @@ def prepare(
 ) -> None:
     """Read the ground truth, check it and every image, and find the positives.
 
-    Args:
-        database: Index of the database to write.
-        query: Index of the queries to write.
-        positives: Query x database positives to write.
-        training_positives: Database x database positives to write.
-        database_images: Folder of the database's images to write.
-        query_images: Folder of the query images to write.
-        radius: File to write, with the radius that was used.
-        database_thumbnails: Folder of small pictures of the database to write.
-        query_thumbnails: Folder of small pictures of the queries to write.
+    Every argument is written. Positives are query x database, training positives database x
+    database.
     """
     chosen, small = (
         load_params("dataset", DatasetParams),

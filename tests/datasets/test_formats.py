@@ -257,7 +257,7 @@ BAD_FILES = {
     "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),
     "no position": ({"database/@x@1@.jpg": ""}, "expected a name @easting@northing"),
     "no such key": ({"set.npz": {"utmDb": [[1, 2]]}}, "an .npz of utmDb, utmQ, posDistThr"),
-    "no archive": ({"set.npz": "text"}, "posDistThr: this is no such archive"),
+    "no archive": ({"set.npz": "text"}, "posDistThr: this is not an .npz archive"),
     "no list": (
         {"set.npz": PLACED},
         "expected one list of names *index.txt beside set.npz, found none",
