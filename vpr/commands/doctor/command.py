@@ -42,8 +42,8 @@ from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.run_files import WEIGHTS
-from vpr.runtime.parameters import check_params, load_param, load_params
-from vpr.sections import SECTIONS
+from vpr.runtime.parameters import load_param, load_params
+from vpr.sections import check_sections
 from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
@@ -69,7 +69,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     """Yield one finding after the other; the quick part opens no image and no checkpoint."""
     yield check_python()
     yield check_packages()
-    problems = check_params(SECTIONS)
+    problems = check_sections()
     if problems:
         yield from (Finding("parameters", problem, ok=False) for problem in problems)
         return
