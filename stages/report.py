@@ -52,7 +52,8 @@ def report(
     first = describe_predictions(ranked, pairs, truth, places, queried, table, depth=shown.depth)
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
-        "headline": headline(metrics), "metrics": other_metrics(metrics),
+        "headline": headline(metrics), "notes": metrics.get("notes", []),
+        "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
         "versions": read_yaml(environment), "num_queries": len(queried.paths),
