@@ -15,7 +15,6 @@ from vpr.commands.doctor.dataset import check_quickly, check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import (
     check_dataset,
-    check_names,
     check_sharing,
     check_sharing_of_weights,
     check_weights,
@@ -75,7 +74,6 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     dataset = check_dataset(ROOT)
     yield dataset
     yield check_weights(ROOT)
-    yield check_names()
     yield check_runs(ROOT)
     yield check_config(ROOT)
     locks = check_locks(ROOT)
