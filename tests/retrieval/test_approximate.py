@@ -295,5 +295,5 @@ def test_an_index_of_other_rows_or_damaged_is_named(home: Path) -> None:
     content = Path("index/index.faiss").read_bytes()
     for damaged in (content[:100], b"", b"hello" + content):
         Path("index/index.faiss").write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"index.faiss: not an index of faiss's"):
+        with pytest.raises(ValueError, match=r"index.faiss: not a faiss index"):
             open_search(Path("index"), "IVF16,Flat", DATABASE, effort=effort)

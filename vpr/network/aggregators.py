@@ -1,4 +1,4 @@
-"""The aggregators beside NetVLAD: GeM, and none for encoders that make a descriptor themselves."""
+"""Aggregators other than NetVLAD: GeM, and none for encoders that output a descriptor."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class GeM(nn.Module):
 
     Radenović, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI
     2019, equation 3. With a linear layer as in CosPlace (Berton et al., CVPR 2022, and its code):
-    local features are unit first, and the layer follows. Values below 1e-6 count as 1e-6: of an
-    encoder whose features have signs, as EfficientNet-Lite's or DINOv2's, the negative are lost.
+    local features are normalised first, and the layer follows. Values below 1e-6 count as 1e-6, so
+    negative features, which EfficientNet-Lite and DINOv2 have, are lost.
 
     Args:
         dim: C, channels of a local feature.
@@ -33,7 +33,7 @@ class GeM(nn.Module):
         self.linear = None if out_dim is None else nn.Linear(dim, out_dim)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Unit rows (N, C), or as many as the linear layer has, of maps (N, C, H, W), float32."""
+        """Pool maps (N, C, H, W) to unit rows (N, C), or (N, out_dim) with the layer, float32."""
         if self.linear is not None:
             features = functional.normalize(features, dim=1)
         powers = features.clamp(min=SMALLEST).pow(self.p)
@@ -68,10 +68,10 @@ def first_gem(dim: int, *, out_dim: int | None, seed: int) -> dict[str, Tensor]:
 
 
 def make_pool(model: Model) -> nn.Module:
-    """Make the aggregator of a model, its sizes read from the tensors; they are not loaded.
+    """Make the aggregator of a model, with sizes read from its tensors, which are not loaded.
 
     Raises:
-        ValueError: If the model has no tensors of it.
+        ValueError: If the model lacks the tensors of its aggregator.
     """
     state = model.tensors
     if model.aggregator == "none":
@@ -88,10 +88,7 @@ def make_pool(model: Model) -> nn.Module:
 def descriptor_width(aggregator: str, dim: int, *, num_clusters: int, out_dim: int | None) -> int:
     """Compute how many values a descriptor has.
 
-    Args:
-        aggregator: `netvlad`, `gem` or `none`.
-        dim: C, channels of a local feature.
-        num_clusters: K of NetVLAD.
-        out_dim: Outputs of GeM's linear layer; None: no layer.
+    `dim` is C, channels of a local feature. `num_clusters` counts for NetVLAD only, `out_dim` for
+    GeM only: outputs of its linear layer, None without one.
     """
     return num_clusters * dim if aggregator == "netvlad" else out_dim or dim

@@ -1,4 +1,4 @@
-"""The model that training starts from: the starting weights, completed with first clusters."""
+"""The model that training starts from: the starting weights, completed with initial clusters."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def start_model(
         num_clusters: K of a new NetVLAD.
         vlad_version: 1 or 2, how a new NetVLAD assigns.
         descriptor_dim: Outputs of the linear layer of a new GeM; None: no layer.
-        seed: Of the sample and of k-means, and of that layer.
-        device: Where to compute.
+        seed: Seed of the sample and of k-means, or of GeM's linear layer.
+        device: Device that finds the clusters.
 
     Returns:
-        The whole model, and in words where the pool comes from.
+        The whole model, and a description of where its pool comes from.
 
     Raises:
-        ValueError: If the weights bring a pool of another kind, number of clusters or version,
-            or a map of several positions is to be a descriptor, or there are no features to find
+        ValueError: If the weights bring a pool of another kind, number of clusters or version, or a
+            map of several positions is to be a descriptor, or there are no features to find
             clusters in.
     """
     if aggregator != "netvlad":

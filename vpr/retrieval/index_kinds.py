@@ -15,7 +15,7 @@ FORM = re.compile(
     r"(?P<codes>Flat|SQ(8|6|4|fp16|bf16)|PQ(?P<parts>\d+)(x(?P<bits>\d+)(fsr?)?)?)?"
 )
 GRAMMAR = "[OPQ16, | PCAR64,][IVF1024, | IVF65536_HNSW32, | HNSW32,][Flat | SQ8 | PQ32 | PQ64x4fs]"
-FEWEST_ROWS = 39  # for each centroid, of faiss's k-means: below it warns
+FEWEST_ROWS = 39  # per centroid, below which faiss's k-means warns
 EXACT_UP_TO = 100_000  # images; see docs/scale.md
 IN_MEMORY_UP_TO = 1_000_000  # images whose descriptors an index may hold whole
 COUNTS = {  # what the numbers of a string are
@@ -28,13 +28,13 @@ MOST_BITS = 12  # of a code; its k-means has 2^bits centroids
 
 
 class Effort(NamedTuple):
-    """How much of an index is looked at.
+    """How much of an index is searched.
 
     Args:
-        nprobe: Lists of an inverted file.
-        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch), be it a graph
-            of images or of lists; at least as many as are looked for.
-        candidates: Images of each query that are ranked by their exact distances.
+        nprobe: Lists of an inverted file that are searched.
+        ef_search: Nodes of a graph, of images or of lists, that are kept while searching (HNSW's
+            efSearch); at least as many as are looked for.
+        candidates: Images per query that are ranked by their exact distances.
     """
 
     nprobe: int
@@ -43,11 +43,11 @@ class Effort(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What an index string asks for.
+    """A parsed index string.
 
     Args:
-        text: As `search.index` has it.
-        num_centroids: The most that one k-means of it has; 0 without k-means.
+        text: Value of `search.index`.
+        num_centroids: Centroids of its largest k-means; 0 without k-means.
     """
 
     text: str
@@ -55,28 +55,19 @@ class Kind(NamedTuple):
 
 
 def save_kind(folder: Path, text: str) -> None:
-    """Begin the folder of an index, of exact search all of it.
-
-    Args:
-        folder: The folder to create.
-        text: The value of `search.index`.
-    """
+    """Create the folder of an index; for exact search this is all of it."""
     folder.mkdir()
     (folder / KIND).write_text(f"{text}\n")
 
 
 def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
-    """Parse an index string, and check whether it fits the descriptors.
+    """Parse a string of faiss's index factory, and check whether it fits the descriptors.
 
-    Args:
-        text: A string of faiss's index factory
-            (github.com/facebookresearch/faiss/wiki/The-index-factory).
-        num_rows: Database descriptors.
-        dim: Their dimensions.
+    See github.com/facebookresearch/faiss/wiki/The-index-factory.
 
     Raises:
-        ValueError: If it is no such string, or cannot be trained on so many rows; the message says
-            what would do.
+        ValueError: If it is not such a string, or cannot be trained on this few rows; the message
+            recommends one.
     """
     found = FORM.fullmatch(text)
     if found is None or not is_form(text):
@@ -109,7 +100,7 @@ def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
 
 
 def is_form(text: str) -> bool:
-    """Return whether a text has the form of an index string, whatever it is to be built of."""
+    """Return whether a text has the form of an index string, regardless of the data."""
     found = FORM.fullmatch(text)
     return found is not None and any(found[name] for name in ("codes", "lists", "links"))
 
@@ -120,7 +111,7 @@ def is_well_trained(kind: Kind, num_rows: int) -> bool:
 
 
 def recommend(num_rows: int, dim: int) -> str:
-    """Name an index that does well at a size, as docs/scale.md measured."""
+    """Recommend an index for a size, by the measurements in docs/scale.md."""
     if num_rows <= EXACT_UP_TO:
         return EXACT
     lists = 2 ** round(math.log2(4 * math.sqrt(num_rows)))
@@ -137,6 +128,6 @@ def _refusal(text: str, words: str, num_rows: int, dim: int) -> ValueError:
 
 
 def refuse(kind: Kind, error: Exception, *, num_rows: int, dim: int) -> ValueError:
-    """Make the error of an index that faiss itself refuses to build."""
+    """Make the error for an index that faiss itself refuses to build."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return _refusal(kind.text, f"faiss refuses it ({lines[-1].strip()})", num_rows, dim)

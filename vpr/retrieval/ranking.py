@@ -22,15 +22,15 @@ def rank_database(
     """Rank the database for each query, the nearest descriptors first.
 
     The database is read block by block, so that it may be larger than memory. faiss selects the
-    candidates; their distances are then computed anew from the differences in float64, which is
-    exact enough that equal rows have equal distances, whatever block they lay in. A query with
-    more near ties at the cut than candidates were kept (a camera that stood still) is completed
-    from all rows that rounding could have hidden.
+    candidates; their distances are then recomputed from the differences in float64, which is exact
+    enough that equal rows have equal distances in any block. A query with more near ties at the cut
+    than candidates were kept (a camera that stood still) is completed from all rows that rounding
+    could have hidden.
 
     Args:
         database: Unit rows, shape (num_database, dim).
         query: Unit rows, shape (num_queries, dim).
-        top_k: How many to keep.
+        top_k: Images to keep for each query.
 
     Returns:
         Indices (num_queries, top_k) and Euclidean distances in [0, 2]; equal distances by lower

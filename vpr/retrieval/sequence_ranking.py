@@ -1,4 +1,4 @@
-"""From descriptors to rankings by sequences."""
+"""Rankings from sequences of descriptors."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def rank_descriptors(
     Args:
         database: Unit rows, shape (num_database, dim).
         query: Unit rows in the order of the route, shape (num_queries, dim).
-        query_recordings: Queries of each recording; a line stays in one.
-        database_recordings: Database images of each recording; a line stays in one.
+        query_recordings: Queries of each recording; a line stays within one.
+        database_recordings: Database images of each recording; a line stays within one.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
         reach: Images on each side that a similarity is compared with; None: all.
-        top_k: How many to keep.
+        top_k: Images to keep for each query.
 
     Returns:
         Database indices, best first, shape (num_queries, top_k).
@@ -59,12 +59,12 @@ def rank_again(
     length: int,
     velocities: Sequence[float],
 ) -> NDArray[np.int64]:
-    """Rank again what single images ranked, by lines through their rankings.
+    """Re-rank the rankings of single images, by lines through them.
 
     Args:
-        rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
-        query_recordings: Queries of each recording; a line stays in one.
-        database_recordings: Database images of each recording; a line stays in one.
+        rankings: Database indices, best first, shape (num_queries, depth); -1: no candidate.
+        query_recordings: Queries of each recording; a line stays within one.
+        database_recordings: Database images of each recording; a line stays within one.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
 

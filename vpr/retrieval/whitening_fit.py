@@ -1,4 +1,4 @@
-"""PCA-whitening fitted on the database alone."""
+"""PCA-whitening fitted on the database only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whitening as checkpoints hold it, beside the network's tensors."""
+"""A whitening in a checkpoint, next to the network's tensors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ NAMES = ("WPCA.0.weight", "WPCA.0.bias")  # of the reference, which has it as a 
 
 
 def find_whitening(state: Mapping[str, Tensor], *, dim: int) -> Whitening | None:
-    """Find the whitening among tensors, cut to its first directions, which vary most.
-
-    Args:
-        state: Tensors by name.
-        dim: Directions to keep.
+    """Find the whitening among tensors, cut to its first `dim` directions, which vary most.
 
     Returns:
         The map, or None if there is none.

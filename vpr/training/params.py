@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-OF_BATCHES = ("multi_similarity", "contrastive")  # losses that triplets alone cannot have
+OF_BATCHES = ("multi_similarity", "contrastive")  # losses that need more than triplets
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FinetuneParams:
     aggregator: Literal["netvlad", "gem", "none"]
     num_clusters: Annotated[int, Field(ge=1)]
     vlad_version: Literal[1, 2]
-    descriptor_dim: Annotated[int, Field(ge=2)] | None  # of one, unit vectors are 1 or -1
+    descriptor_dim: Annotated[int, Field(ge=2)] | None  # in one dimension unit vectors are 1 or -1
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     epochs: Annotated[int, Field(ge=0)]
     lr: Annotated[float, Field(gt=0, le=1e6)]
@@ -43,7 +43,7 @@ class FinetuneParams:
     select: Literal["last", "best"]
 
     def __post_init__(self) -> None:
-        """Refuse a choice that there is nothing to make by."""
+        """Refuse combinations that contradict each other."""
         if self.select == "best" and self.validation_fraction == 0:
             raise ValueError("select = best needs a validation_fraction above 0")
         if self.patience is not None and self.validation_fraction == 0:
@@ -63,6 +63,6 @@ class FinetuneParams:
             )
         if self.descriptor_dim is not None and self.aggregator != "gem":
             raise ValueError(
-                f"descriptor_dim = {self.descriptor_dim} is of gem's linear layer: set it to null "
+                f"descriptor_dim = {self.descriptor_dim} is for gem's linear layer: set it to null "
                 f"with aggregator = {self.aggregator}"
             )
