@@ -18,14 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def measure_alone(module: str, *words: str) -> dict[str, Any]:
-    """Run a module that prints its figures as JSON.
-
-    Args:
-        module: As `python -m` takes it.
-        words: Its arguments.
+    """Run a module, as `python -m` does, that prints its figures as JSON.
 
     Returns:
-        What it printed, and `peak_mb`, the peak of its anonymous memory.
+        The figures, and `peak_mb`, the peak of the process's anonymous memory.
     """
     command = [sys.executable, "-m", module, *words]
     peaks: dict[str, int] = {}
@@ -41,18 +37,18 @@ def measure_alone(module: str, *words: str) -> dict[str, Any]:
 
 
 def watch_memory(process: psutil.Process, seen: dict[str, int]) -> None:
-    """Note the anonymous memory of a process and its descendants until it ends.
+    """Record the peak anonymous memory of a process and its descendants until it ends.
 
-    Mapped files are not counted (RssAnon of proc(5)): the system takes them back at need.
+    Mapped files are not counted (RssAnon of proc(5)): the system can reclaim them.
 
     Args:
-        process: The parent, such as a `dvc repro`.
+        process: Parent process, such as a `dvc repro`.
         seen: Filled with the peak in bytes of each stage, by the name of its module.
     """
     with suppress(psutil.NoSuchProcess):  # it has ended
         while process.status() != psutil.STATUS_ZOMBIE:
-            for one in [process, *process.children(recursive=True)]:
-                _note_memory(one, seen)
+            for member in [process, *process.children(recursive=True)]:
+                _note_memory(member, seen)
             time.sleep(0.02)
 
 

@@ -1,9 +1,9 @@
-"""Exact search and indices over the number of images: time, memory, bytes and recall.
+"""Exact search and indices by the number of images: time, memory, bytes and recall.
 
-Run from the repository's root: `make bench-scale` (`python -m bench.speed.scale`); `--quick` takes
+Run from the repository's root: `make bench-scale` (`python -m bench.speed.scale`); `--quick` uses
 small databases. Descriptors are synthetic streets: unit rows of 256 dimensions, 200 photos each,
-of which neighbours are alike (AR(1), 0.9); queries are photos of them with noise. Every way runs
-in a process of its own, as the stages index and search would.
+with similar neighbours (AR(1), 0.9); queries are some of these photos with noise. Every way runs in
+a process of its own, like the stages index and search.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def main() -> None:
     if asked.once:
         print(json.dumps(measure_once(asked.once, asked.folder)))
         return
-    from bench.shared.measuring import machine  # imports torch, which no search needs
+    from bench.shared.measuring import machine  # imports torch, which search does not need
 
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     names = [

@@ -8,7 +8,7 @@ from bench.shared.markdown import table
 
 
 def as_table(found: dict[str, Any]) -> str:
-    """All tables of a run, each under its heading; a part that was not measured has none."""
+    """All tables of a run, each under its heading, without parts that were not measured."""
     parts = [
         f"### {name}\n\n{TABLES[name](found[name])}" for name in TABLES if name in found
     ]  # fmt: skip
