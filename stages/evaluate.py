@@ -9,6 +9,7 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
+from vpr.datasets.findings import load_notes
 from vpr.evaluation.acceptance import decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
@@ -32,7 +33,8 @@ from vpr.runtime.parameters import load_param, load_params
 
 def evaluate(
     *, retrieved: Path, predictions: Path, verified: Path, sequenced: Path, positives: Path,
-    database: Path, query: Path, recall: Path, details: Path, queries: Path, curves: Path,
+    database: Path, query: Path, notes: Path, recall: Path, details: Path, queries: Path,
+    curves: Path,
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
@@ -44,6 +46,7 @@ def evaluate(
         positives: Query x database positives.
         database: Index of the database.
         query: Index of the queries.
+        notes: What in the data set affects its numbers.
         recall: Main metrics, to write as JSON.
         details: All other metrics, to write as JSON.
         queries: Table to write, one row per query.
@@ -71,6 +74,7 @@ def evaluate(
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
+    metrics["notes"] = load_notes(notes)
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, inliers=inliers)
     with built_aside(recall, details, queries, curves) as aside:
         save_metrics(aside[0], aside[1], metrics)

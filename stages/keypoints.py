@@ -21,14 +21,14 @@ def keypoints(*, images: Path, keypoints: Path) -> None:
     """Find and describe keypoints; with re-ranking off, write none."""
     params = load_params("keypoints", KeypointsParams)
     matcher = load_matcher(load_param("rerank.method", str))
-    found: Iterable[LocalPoints] = ()
+    detected: Iterable[LocalPoints] = ()
     if matcher is not None:
         read = partial(read_image, scale_to=params.max_side_px)
-        found = detect_keypoints(
+        detected = detect_keypoints(
             matcher, list_images(images), read, max_keypoints=params.max_keypoints
         )
     with built_aside(keypoints) as (aside,):
-        save_keypoints(aside, found)
+        save_keypoints(aside, detected)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,20 @@ import pandas as pd
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
-from vpr.report.matches import write_matches
 from vpr.report.pages import write_script
 from vpr.report.params import ReportParams
 from vpr.report.plots_page import bundled_vega, write_plots_page
 from vpr.report.queries import describe_places, describe_predictions, describe_set
-from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
-from vpr.report.utility_pictures import draw_utility
-from vpr.report.worst_queries import draw_worst
+from vpr.report.report import (
+    copy_thumbnails,
+    draw_utility,
+    draw_worst,
+    fingerprints,
+    headline,
+    other_metrics,
+    write_matches,
+    write_pages,
+)
 from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.artefacts import built_aside
@@ -46,7 +52,8 @@ def report(
     first = describe_predictions(ranked, pairs, truth, places, queried, table, depth=shown.depth)
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
-        "headline": headline(metrics), "metrics": other_metrics(metrics),
+        "headline": headline(metrics), "notes": metrics.get("notes", []),
+        "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
         "versions": read_yaml(environment), "num_queries": len(queried.paths),

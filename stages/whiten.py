@@ -9,7 +9,14 @@ from vpr.console.entry import run_stage
 
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.params import WhitenParams
-from vpr.retrieval.whitening import Whitening, save_whitening, whiten_rows
+from vpr.retrieval.whitening import (
+    MAX_ROWS,
+    Whitening,
+    find_whitening,
+    fit_whitening,
+    save_whitening,
+    whiten_rows,
+)
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -23,23 +30,21 @@ def whiten(
     Nothing is fitted on queries. If off, `whitening` has no rows and the descriptors are copied.
     """
     dim = load_params("whiten", WhitenParams).dim
-    found = find_or_fit(database, model, dim=dim) if dim else None
+    mapping = find_or_fit(database, model, dim=dim) if dim else None
     with built_aside(whitening, whitened_database, whitened_query) as aside:
-        save_whitening(aside[0], found)
+        save_whitening(aside[0], mapping)
         for source, path in zip((database, query), aside[1:], strict=True):
-            if found is None:
+            if mapping is None:
                 shutil.copyfile(source, path)
             else:
                 rows = load_descriptors(source)
-                save_descriptors(path, whiten_rows(rows, found), num_images=len(rows))
+                save_descriptors(path, whiten_rows(rows, mapping), num_images=len(rows))
 
 
 def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
     """Find the whitening of the weights, or fit one to `dim` dimensions if they have none."""
     # Imported here: torch and scikit-learn take seconds, and are not needed if whitening is off.
     from vpr.features.model import load_model
-    from vpr.retrieval.whitening_fit import MAX_ROWS, fit_whitening
-    from vpr.retrieval.whitening_tensors import find_whitening
 
     if theirs := find_whitening(load_model(model).tensors, dim=dim):
         print(f"whitening to {dim} dimensions, from the weights")

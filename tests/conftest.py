@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.support.repositories import make_pipeline, require
+from tests.support.repositories import make_pipeline, missing_program, require
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +42,15 @@ def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(finished_pipeline: Path, tmp_path: Path) -> Path:
     """A copy of the finished pipeline, cache included, to do with as one likes."""
     return Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last how to install the programs that skipped tests lack."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = {str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)}
+    programs = sorted(filter(None, (missing_program(reason) for reason in reasons)))
+    if programs:
+        terminalreporter.write_line(
+            f"Some tests were skipped, as this machine lacks {', '.join(programs)}. "
+            "To install what tests need (Debian, as root): bash .ci/install_packages"
+        )

@@ -2,7 +2,8 @@
 
 Run from the repository's root:
 `python -m bench.quality.bfloat16_deviation DIR INDEX [--max-side-px N] [--weights FILE]`, for
-example on Gardens Point. Both sides' photos are described twice by one network, initialised as in the pipeline. It prints lines for a table.
+example on Gardens Point. Both sides' photos are described twice by one network, initialised as in
+the pipeline. It prints lines for a table.
 """
 
 from __future__ import annotations

@@ -22,11 +22,11 @@ KEPT = ("all", "environment", "place", "both")
 
 def measure(clone: Path, parameters: dict[str, object]) -> str:
     """Run one cell of the table."""
-    found = run_trial(clone, parameters, target="evaluate")
+    metrics = run_trial(clone, parameters, target="evaluate")
     sizes = json.loads((clone / "data/utility/metrics.json").read_text())
     num_images = len((clone / "data/prepared/database.csv").read_text().splitlines()) - 1
     num_bytes = sizes["keypoint_bytes"] - sizes["keypoint_bytes_saved"]
-    return f"{found['recall@1']:.3f}, {num_bytes / num_images / 1000:.0f}"
+    return f"{metrics['recall@1']:.3f}, {num_bytes / num_images / 1000:.0f}"
 
 
 def main() -> None:

@@ -33,12 +33,7 @@ def correlate(found: Sequence[Trained], *, street: int) -> float:
 
 
 def draw_validation(found: Sequence[Trained], path: Path) -> None:
-    """Write an SVG chart: a point per training, the streets by colour, correlations in the legend.
-
-    Args:
-        found: What was measured.
-        path: The SVG file to write.
-    """
+    """Write an SVG chart: a point per training, a colour per street, correlations in the legend."""
     streets = sorted({one["street"] for one in found})
     names = {one: f"{one} (Spearman {correlate(found, street=one):.2f})" for one in streets}
     points = [

@@ -17,13 +17,13 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def measure_alone(module: str, *words: str) -> dict[str, Any]:
+def measure_alone(module: str, *command: str) -> dict[str, Any]:
     """Run a module, as `python -m` does, that prints its figures as JSON.
 
     Returns:
         The figures, and `peak_mb`, the peak of the process's anonymous memory.
     """
-    command = [sys.executable, "-m", module, *words]
+    command = [sys.executable, "-m", module, *command]
     peaks: dict[str, int] = {}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
@@ -54,12 +54,12 @@ def watch_memory(process: psutil.Process, seen: dict[str, int]) -> None:
 
 def _note_memory(process: psutil.Process, seen: dict[str, int]) -> None:
     try:
-        words = process.cmdline()
+        command = process.cmdline()
         status = Path(f"/proc/{process.pid}/status").read_text()
     except (psutil.Error, OSError):  # a child that has just ended
         return
     found = re.search(r"RssAnon:\s+(\d+)", status)
-    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    module = command[command.index("-m") + 1] if "-m" in command[:-1] else ""
     if found and module.startswith(("stages.", "bench.")):
         name = module.removeprefix("stages.")
         seen[name] = max(seen.get(name, 0), 1024 * int(found[1]))

@@ -88,8 +88,8 @@ def tabulate(way: str, counts: list[int], folder: Path) -> str:
     """Measure one way over the number of photos, print a row for each, and summarise."""
     found = []
     for count in counts:
-        words = ("--once", way, "--photos", str(count), "--folder", str(folder))
-        one = measure_alone("bench.speed.extraction_scale", *words)
+        options = ("--once", way, "--photos", str(count), "--folder", str(folder))
+        one = measure_alone("bench.speed.extraction_scale", *options)
         row = [
             f"{count:,}", way, one["seconds"], one["cpu_s"], f"{1000 * one['seconds'] / count:.1f}",
             f"{1000 * one['cpu_s'] / count:.1f}", f"{one['peak_mb']:.0f}",

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from bench.shared import markdown
 from bench.shared.alone import measure_alone
-from vpr.retrieval.approximate import Effort, measure_index
+from vpr.retrieval.approximate import measure_index
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search, write_index
-from vpr.retrieval.index_kinds import EXACT
+from vpr.retrieval.index_kinds import EXACT, Effort
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000,)
 DIM, PHOTOS, ALIKE, NOISE = 256, 200, 0.9, 0.03
@@ -83,8 +83,8 @@ def tabulate(num_rows: int, folder: Path) -> dict[str, dict[str, Any]]:
     write_streets(folder, num_rows)
     measured = {}
     for text in ways(num_rows):
-        words = ("--once", text, "--folder", str(folder))
-        found = measured[text] = measure_alone("bench.speed.scale", *words)
+        options = ("--once", text, "--folder", str(folder))
+        found = measured[text] = measure_alone("bench.speed.scale", *options)
         row = [
             f"{num_rows:,}", f"`{text}`", round(found["build_cpu_s"], 1), f"{found['peak_mb']:.0f}",
             f"{found['bytes_per_image']:.0f}", found["ms_per_query"], round(found["cpu_s"], 2),

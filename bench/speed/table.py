@@ -59,8 +59,8 @@ def _whole_job(found: dict[str, Any]) -> str:
     highest = max(found["peak_memory_mb"], key=found["peak_memory_mb"].__getitem__)
     peak = found["peak_memory_mb"][highest]
     photos = " + ".join(map(str, found["photos"]))
-    words = f"{photos} photos, {found['epochs']} epochs; highest peak: {highest}, {peak:.0f} MB"
-    return f"{table(['experiment', 's', 'plain loop over it'], rows)}\n\n{words}"
+    note = f"{photos} photos, {found['epochs']} epochs; highest peak: {highest}, {peak:.0f} MB"
+    return f"{table(['experiment', 's', 'plain loop over it'], rows)}\n\n{note}"
 
 
 TABLES = {

@@ -131,13 +131,13 @@ def _watch_stages(process: psutil.Process, spans: dict[int, tuple[str, float, fl
     """Record when each stage's process was first and last seen, by its id, until dvc ends."""
     with suppress(psutil.NoSuchProcess):
         while process.status() != psutil.STATUS_ZOMBIE:
-            for one in process.children(recursive=True):
+            for child in process.children(recursive=True):
                 with suppress(psutil.Error):
-                    words = one.cmdline()
-                    if "-m" in words and words[0].endswith("python"):
-                        now, stage = time.perf_counter(), words[words.index("-m") + 1]
-                        _, first, _ = spans.get(one.pid, (stage, now, now))
-                        spans[one.pid] = (stage.removeprefix("stages."), first, now)
+                    command = child.cmdline()
+                    if "-m" in command and command[0].endswith("python"):
+                        now, stage = time.perf_counter(), command[command.index("-m") + 1]
+                        _, first, _ = spans.get(child.pid, (stage, now, now))
+                        spans[child.pid] = (stage.removeprefix("stages."), first, now)
             time.sleep(0.02)
 
 

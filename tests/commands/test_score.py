@@ -337,3 +337,15 @@ def test_what_no_ranking_on_a_line_names_is_not_found_by_sequences_either(tmp_pa
     # Query 0 names 0, 1, 2 and so helps query 1 to 1, 2, 3; no other ranking names an image.
     assert found["recall@1"] == pytest.approx(1 / 6)
     assert found["sequence_recall@1"] == found["sequence_recall@3"] == pytest.approx(2 / 6)
+
+
+def test_lines_follow_each_of_two_cameras_whose_rows_alternate(tmp_path: Path) -> None:
+    for side in ("database", "query"):
+        rows = [f"{side}{n}.jpg,{100 * n},0,{'left' if n % 2 == 0 else 'right'}" for n in range(12)]
+        (tmp_path / f"{side}.csv").write_text("\n".join(["path,easting,northing,sequence", *rows]))
+    # The third photo of the left camera has its place second, both its neighbours first.
+    rankings = [[n, (n + 5) % 12] for n in range(12)]
+    rankings[4] = [11, 4]
+    file = write(tmp_path / "list.json", {"predictions": rankings})
+    found = score_of(file, tmp_path, "--radius", 5, "--sequence", 3, "--velocity", 1, "--n", 1)
+    assert (found["recall@1"], found["sequence_recall@1"]) == (pytest.approx(11 / 12), 1.0)

@@ -59,7 +59,8 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
     prepare(
         database=outs[0], query=outs[1], positives=outs[2],
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
-        radius=outs[6], database_thumbnails=Path("dt"), query_thumbnails=Path("qt"),
+        radius=outs[6], notes=Path("notes.json"), database_thumbnails=Path("dt"),
+        query_thumbnails=Path("qt"),
     )  # fmt: skip
     made = {str(path): path.read_bytes() for path in (*outs[:4], outs[6])}
     for side in outs[4:6]:  # in files, or in shards

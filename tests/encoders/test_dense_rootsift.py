@@ -74,7 +74,7 @@ def test_histograms_equal_the_loops_over_pixels_and_bins(bin_px: float, step_px:
 
 
 def test_descriptors_are_opencvs_at_the_same_upright_keypoints() -> None:
-    require(find_spec("cv2"), "OpenCV is not installed")
+    require(find_spec("cv2"), "opencv-python-headless")
     import cv2
 
     photo = blobs(120, 160, 0)

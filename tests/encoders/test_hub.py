@@ -94,7 +94,7 @@ def test_images_are_resized_to_the_size_after_the_call(folder: Path, pixels: tor
     assert plain.network.seen.shape == (2, 3, 30, 41)
 
 
-def test_salads_photos_are_resized_by_pillow_before_they_are_normalised(
+def test_salads_photos_are_resized_as_by_pillow_before_they_are_normalised(
     folder: Path, pixels: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(KNOWN, (str(folder).lower(), ""), KNOWN["serizba/salad", ""])
@@ -103,8 +103,9 @@ def test_salads_photos_are_resized_by_pillow_before_they_are_normalised(
         part(pixels)
     for photo, seen in zip(pixels.numpy(), part.network.seen, strict=True):
         resized = Image.fromarray(photo).resize((322, 322), Image.Resampling.BILINEAR)
-        expected = (np.asarray(resized) / 255 - MEAN) / STD
-        np.testing.assert_allclose(seen.permute(1, 2, 0), expected, atol=1e-6)
+        levels = (seen.permute(1, 2, 0).numpy() * STD + MEAN) * 255
+        off = np.abs(levels - np.asarray(resized))
+        assert off.max() < 1.01 and (off > 0.01).mean() < 0.02  # of normalised pixels: 20 %
 
 
 @pytest.mark.parametrize(

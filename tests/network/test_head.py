@@ -7,12 +7,12 @@ import pytest
 import torch
 from torchvision.models import vgg16
 
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import build_layers, make_encoder, normalise_pixels, random_weights
 from vpr.features.encoder import find_split, tensor_shapes
 from vpr.features.model import Model
 from vpr.network.clusters import initial_pool
 from vpr.network.head import load_head
-from vpr.network.netvlad import NetVLAD
 
 
 def literal_vlad(
@@ -95,6 +95,22 @@ def test_first_clusters_are_the_means_and_the_second_weighs_a_hundredth() -> Non
     np.testing.assert_allclose(weight, alpha * unit, rtol=1e-4)
     scores = np.sort(samples @ weight.T, axis=1)
     assert np.mean(scores[:, -1] - scores[:, -2]) == pytest.approx(np.log(100), rel=1e-3)
+
+
+@pytest.mark.parametrize("vlad_version", [1, 2])
+def test_features_without_length_form_no_cluster(vlad_version: int) -> None:
+    # A third of the positions is dark. A cluster of them would point anywhere, at full weight.
+    samples = np.abs(np.random.default_rng(0).normal(size=(600, 16))).astype(np.float32)
+    samples /= np.linalg.norm(samples, axis=1, keepdims=True)
+    dark = samples.copy()
+    dark[::3] = 0
+    pool, expected = (
+        initial_pool(rows, num_clusters=8, vlad_version=vlad_version, seed=0)
+        for rows in (dark, np.delete(samples, np.s_[::3], axis=0))
+    )
+    for name, tensor in expected.items():
+        torch.testing.assert_close(pool[name], tensor, rtol=0, atol=0)
+    assert pool["pool.centroids"].norm(dim=1).min() > 0.5
 
 
 def test_clusters_of_version_2_assign_by_squared_distance() -> None:

@@ -15,8 +15,7 @@ from tests.support.synthetic_run import HOSTILE, make_report, write_run
 from vpr.places.crs import latitude_longitude
 from vpr.report.charts import collect_charts
 from vpr.report.pages import as_script, load_templates
-from vpr.report.report import headline
-from vpr.report.worst_queries import find_worst
+from vpr.report.report import find_worst, headline
 
 NAMES = [f"drive/{number:03d}.jpg" for number in range(113)] + HOSTILE
 NUM_WRONG = 40  # of 120 queries every third is answered wrong
@@ -54,6 +53,12 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
     browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 4")
     assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
+
+
+def test_what_changes_the_numbers_stands_below_them(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    (note,) = browser.texts("section[aria-labelledby=notes] li")
+    assert note == "near copies: 3 queries nearly equal <b>a database photo</b>"
 
 
 def test_utility_is_drawn_where_it_was_measured(browser: Browser, folder: Path) -> None:

@@ -24,8 +24,9 @@ from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
 from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
 from vpr.reranking.reranking import order_by_inliers
-from vpr.reranking.verification import Reranker, verify_candidates
+from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.runtime.parameters import load_params

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stages.index import index
 from stages.search import search
-from vpr.retrieval.approximate import Effort, build_index, measure_index, search_index
+from vpr.retrieval.approximate import build_index, measure_index, search_index
 from vpr.retrieval.index_files import open_search, write_index
-from vpr.retrieval.index_kinds import parse_kind, recommend
+from vpr.retrieval.index_kinds import Effort, parse_kind, recommend
 from vpr.retrieval.params import SearchParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.ranking import rank_database

@@ -12,9 +12,13 @@ from stages.whiten import whiten
 from vpr.features.model import Model, save_model
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.params import WhitenParams
-from vpr.retrieval.whitening import load_whitening, whiten_rows
-from vpr.retrieval.whitening_fit import fit_whitening
-from vpr.retrieval.whitening_tensors import find_whitening, whitening_state
+from vpr.retrieval.whitening import (
+    find_whitening,
+    fit_whitening,
+    load_whitening,
+    whiten_rows,
+    whitening_state,
+)
 from vpr.runtime.parameters import load_params
 
 RNG = np.random.default_rng(0)

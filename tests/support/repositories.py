@@ -80,6 +80,17 @@ def make_pipeline(folder: Path) -> Path:
     return folder
 
 
+def require_program(path: object, name: str) -> None:
+    """Skip the test where a program of Debian's is missing; on CI that is a failure."""
+    require(path, f"{name} is not installed")
+
+
+def missing_program(reason: str) -> str | None:
+    """Find the program that `require_program` missed, in the reason of a skipped test."""
+    found = re.search(r"(\S+) is not installed$", reason)
+    return found[1] if found else None
+
+
 def require(condition: object, reason: str) -> None:
     """Skip the test with a reason where something is missing; on CI that is a failure."""
     if condition:

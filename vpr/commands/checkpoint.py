@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vpr.retrieval.whitening import load_whitening
-from vpr.retrieval.whitening_tensors import whitening_state
+from vpr.retrieval.whitening import load_whitening, whitening_state
 from vpr.weights.checkpoint_files import Form, save_checkpoint
 from vpr.weights.checkpoints import add_whitening, describe_checkpoint, parse_checkpoint
 

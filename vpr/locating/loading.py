@@ -23,8 +23,8 @@ from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import Reranker
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
 from vpr.retrieval.params import SearchParams

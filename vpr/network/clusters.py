@@ -61,7 +61,7 @@ def initial_pool(
     average over the samples.
 
     Args:
-        samples: Unit local features, shape (num_samples, C).
+        samples: Unit local features, shape (num_samples, C); rows of zeros are left out.
         num_clusters: K.
         vlad_version: 1 or 2.
         seed: Seed of k-means.
@@ -73,6 +73,7 @@ def initial_pool(
     Raises:
         ValueError: If there are fewer samples than clusters, or the samples are all alike.
     """
+    samples = samples[samples.any(axis=1)]  # of zero length: they have no direction
     if len(samples) < num_clusters:
         raise ValueError(
             f"finetune.num_clusters = {num_clusters}: the database has only {len(samples)} "

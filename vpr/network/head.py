@@ -13,8 +13,7 @@ from vpr.features.batches import positions_per_batch
 from vpr.features.encoder import Encoder, make_trainable
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.features.model import Model
-from vpr.network.aggregators import make_pool
-from vpr.network.netvlad import NetVLAD
+from vpr.network.aggregators import Clustering, make_pool
 
 
 class Head(nn.Module):
@@ -54,13 +53,13 @@ class Head(nn.Module):
         descriptors: Tensor = self.pool(self.encode(features))
         return descriptors
 
-    def netvlad(self) -> NetVLAD:
+    def netvlad(self) -> Clustering:
         """Return the pool, for callers that need its clusters.
 
         Raises:
-            ValueError: If the pool is not a NetVLAD.
+            ValueError: If the pool has no clusters.
         """
-        if not isinstance(self.pool, NetVLAD):
+        if not isinstance(self.pool, Clustering):
             raise ValueError(
                 "NetVLAD's clusters are needed, and the model has none: set finetune.aggregator to "
                 "netvlad, or utility.keep to all"

@@ -163,7 +163,7 @@ def _set_coarse_effort(part: Any, ef_search: int) -> None:  # noqa: ANN401 - no 
 def _leave_codes_in_order(part: Any) -> None:  # noqa: ANN401 - no types
     """Skip faiss's long ordering of codes by Hamming distance, which no search here uses."""
     store = faiss.downcast_index(part.storage) if isinstance(part, faiss.IndexHNSW) else part
-    if isinstance(store, faiss.IndexPQ):
+    if hasattr(store, "do_polysemous_training"):
         store.do_polysemous_training = False
 
 

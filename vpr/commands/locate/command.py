@@ -23,7 +23,7 @@ from vpr.locating.loading import check_run
 from vpr.locating.matches import Located, Places
 from vpr.locating.run import load_run
 from vpr.places.crs import lies_nowhere
-from vpr.report.sheets import PLAIN, Tile, colour_of, draw_sheet, sheet_size
+from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.run_files import DATABASE_IMAGES
 
 
