@@ -17,13 +17,13 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def measure_alone(module: str, *command: str) -> dict[str, Any]:
+def measure_alone(module: str, *arguments: str) -> dict[str, Any]:
     """Run a module, as `python -m` does, that prints its figures as JSON.
 
     Returns:
         The figures, and `peak_mb`, the peak of the process's anonymous memory.
     """
-    command = [sys.executable, "-m", module, *command]
+    command = [sys.executable, "-m", module, *arguments]
     peaks: dict[str, int] = {}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
