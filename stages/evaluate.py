@@ -46,7 +46,7 @@ def evaluate(
         positives: Query x database positives.
         database: Index of the database.
         query: Index of the queries.
-        notes: What in the data set affects its numbers.
+        notes: Notes on the data set that affect its figures, copied into the details.
         recall: Main metrics, to write as JSON.
         details: All other metrics, to write as JSON.
         queries: Table to write, one row per query.

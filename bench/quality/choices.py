@@ -3,7 +3,7 @@
 Run from the repository's root: `python -m bench.quality.choices`. It runs the pipeline in a
 temporary clone that shares this repository's cache, on the demo and, where the environment variable
 VPR_REAL_DATA names the folder it lies in, on `webcams_dev`; on no other set, since settings are
-chosen here. It prints the tables of docs/encoders.md and docs/reranking.md.
+chosen here. It prints the tables of docs/experiments/encoders.md and reranking.md.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _scaled(one: Candidates) -> NDArray[np.float64]:
 
 ORDERS: dict[str, Order] = {
     "retrieval": lambda one: one.cosines,
-    "inliers of F alone": lambda one: one.counts["F"] + 1e-6 * one.cosines,
+    "inliers of F only": lambda one: one.counts["F"] + 1e-6 * one.cosines,
     "gate: inliers of F if at least 20 and 1.3 times the first's": _gated,
     "similarity scaled to 0..1 over the 20, plus inliers of F / most inliers": _scaled,
     "**cosine + inliers of F / (inliers + 20)**": _saturating(20, "F"),
-    "the same with 50 in place of 20": _saturating(50, "F"),
+    "the same with 50 instead of 20": _saturating(50, "F"),
     "the same with inliers of a homography (6 px)": _saturating(20, "H"),
     "the same with mutual matches, unverified": _saturating(20, "matches"),
 }

@@ -3,7 +3,8 @@
 Run from the repository's root: `python -m bench.quality.lines`. It runs the pipeline up to the
 search in a temporary clone that shares this repository's cache, on the demo at `difficulty: 0.9`
 and, where the environment variable VPR_REAL_DATA names the folder it lies in, on the webcams by
-night; finds and verifies lines without DVC; and prints both tables of docs/reranking.md: recall@1.
+night; finds and verifies lines without DVC; and prints both tables of
+docs/experiments/reranking.md: recall@1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Seconds per image of each encoder, and the gains by folding and by memory layout.
 
-`python -m bench.speed.encoders` prints the table of docs/encoders.md: random pixels of 640x480,
-batches of four, random weights (on which the time does not depend), the ways taking turns.
+`python -m bench.speed.encoders` prints the table of docs/experiments/encoders.md: random pixels of
+640x480, batches of four, random weights (on which the time does not depend), the ways taking turns.
 torch.compile needs a C++ compiler; OpenVINO is tried where it is installed.
 """
 

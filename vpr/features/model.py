@@ -23,8 +23,8 @@ class Model:
         variant: Name of one of its models, the value of `trunk.model`; None for its first.
         split: The first layer that trains, see `vpr.features.encoder`.
         tensors: By the reference's names: `encoder.*`, `pool.*` and `WPCA.*`.
-        aggregator: Aggregator, the value of `finetune.aggregator`; published weights that bring one
-            bring NetVLAD.
+        aggregator: Aggregator, the value of `finetune.aggregator`; published weights with one have
+            NetVLAD.
     """
 
     encoder: str

@@ -25,7 +25,7 @@ def start_model(
     seed: int,
     device: torch.device,
 ) -> tuple[Model, str]:
-    """Complete the starting weights with a pool, unless they bring one.
+    """Complete the starting weights with a pool, unless they have one.
 
     Args:
         model: All starting tensors.
@@ -41,7 +41,7 @@ def start_model(
         The whole model, and a description of where its pool comes from.
 
     Raises:
-        ValueError: If the weights bring a pool of another kind, number of clusters or version, or a
+        ValueError: If the weights have a pool of another kind, number of clusters or version, or a
             map of several positions is to be a descriptor, or there are no features to find
             clusters in.
     """

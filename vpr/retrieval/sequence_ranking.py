@@ -69,7 +69,7 @@ def rank_again(
         velocities: Database images passed from one query to the next.
 
     Returns:
-        The same shape; -1 in place of images that no ranking on a line names.
+        The same shape; -1 instead of images that no ranking on a line names.
     """
     matrix = matrix_of_rankings(rankings, sum(map(len, database_recordings)))
     return rank_lines(

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from vpr.places.distances import is_within
 from vpr.places.positives import positives_of
 
-POOL_SIZE = 1000  # negatives looked at for an anchor, as in the references
+POOL_SIZE = 1000  # negatives considered for an anchor, as in the references
 
 
 @dataclass(frozen=True)
