@@ -73,11 +73,11 @@ def _scaled(one: Candidates) -> NDArray[np.float64]:
 
 ORDERS: dict[str, Order] = {
     "retrieval": lambda one: one.cosines,
-    "inliers of F only": lambda one: one.counts["F"] + 1e-6 * one.cosines,
+    "inliers of F alone": lambda one: one.counts["F"] + 1e-6 * one.cosines,
     "gate: inliers of F if at least 20 and 1.3 times the first's": _gated,
     "similarity scaled to 0..1 over the 20, plus inliers of F / most inliers": _scaled,
     "**cosine + inliers of F / (inliers + 20)**": _saturating(20, "F"),
-    "the same with 50 instead of 20": _saturating(50, "F"),
+    "the same with 50 in place of 20": _saturating(50, "F"),
     "the same with inliers of a homography (6 px)": _saturating(20, "H"),
     "the same with mutual matches, unverified": _saturating(20, "matches"),
 }
