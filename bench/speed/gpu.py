@@ -30,7 +30,7 @@ PRECISIONS = {
     "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }  # fmt: skip
-SECONDS, STEPS = 0.5, 3  # of computing for each figure, at least
+SECONDS, STEPS = 0.5, 3  # minimum of computing for each figure
 
 
 def measure(device: torch.device) -> dict[str, Any]:

@@ -33,9 +33,9 @@ from vpr.runtime.parameters import read_yaml
 MIXED = "VPR_RAY_MIXED"
 TASKS_PER_SLOT = 2  # running, or done and not yet drawn: this bounds memory
 SECONDS_TO_ANSWER = 9.0
-SECONDS_BETWEEN_LOOKS = 20.0  # at whether any node is left
+SECONDS_BETWEEN_LOOKS = 20.0  # for whether any node is left
 
-IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # in seconds, at a wrong token
+IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds, if the token is wrong
 PROBE = """
 import sys, ray
 ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)

@@ -57,7 +57,7 @@ def doubts_about(
         return predictions.distances[:, 0].astype(np.float64)
     if inliers is None:
         raise ValueError(
-            "evaluate.accept_by = inliers: none are counted with rerank.method = none: name a "
+            "evaluate.accept_by = inliers: none are counted with rerank.method = none: set a "
             "matcher there, or accept by distance"
         )
     return doubts_of_inliers(inliers)

@@ -122,8 +122,8 @@ def find_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.
         return None
     if lies_nowhere(coordinates, crs):
         print(
-            f"note: the set's coordinates lie nowhere in {crs}, so latitude and longitude are left "
-            "out: set dataset.crs to null if coordinates count frames",
+            f"note: the set's coordinates are outside the area of {crs}, so latitude and longitude "
+            "are left out: set dataset.crs to null if coordinates count frames",
             file=sys.stderr,
         )
         return None

@@ -15,7 +15,7 @@ from vpr.features.batches import positions_per_batch
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.network.head import Head
 
-NUM_SAMPLES = 50_000  # of the references: 500 images x 100 positions
+NUM_SAMPLES = 50_000  # as in the references: 500 images x 100 positions
 MAX_IMAGES = 500
 SOFTNESS = 0.01  # weight of the second-nearest cluster, relative to the nearest's
 

@@ -59,7 +59,7 @@ def start_model(
     if not len(features.shapes):
         raise ValueError(
             "trunk.store = 0: clusters are found in stored features: store those of some images, "
-            "as 10000"
+            "such as 10000"
         )
     dim = count_channels(model.make_encoder())
     blank = {

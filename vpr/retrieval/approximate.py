@@ -32,7 +32,7 @@ def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN4
     if not is_well_trained(kind, num_rows):
         print(
             f"note: search.index = {kind.text}: {num_rows:,} images are few for k-means of "
-            f"{kind.num_centroids} centroids: 39 for each are advised",
+            f"{kind.num_centroids} centroids: at least 39 for each are recommended",
             file=sys.stderr,
         )
     step = max(1, num_rows // (ROWS_PER_CENTROID * max(kind.num_centroids, 256)))

@@ -14,7 +14,7 @@ from vpr.runtime.npy import load_array
 
 BLOCK_BYTES = 64 * 2**20  # of rows read together
 SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
-TOLERANCE = 1e-3  # of a row's length
+TOLERANCE = 1e-3  # largest deviation of a row's length from 1
 
 
 def save_descriptors(

@@ -18,12 +18,12 @@ GRAMMAR = "[OPQ16, | PCAR64,][IVF1024, | IVF65536_HNSW32, | HNSW32,][Flat | SQ8 
 FEWEST_ROWS = 39  # per centroid, below which faiss's k-means warns
 EXACT_UP_TO = 100_000  # images; see docs/scale.md
 IN_MEMORY_UP_TO = 1_000_000  # images whose descriptors an index may hold whole
-COUNTS = {  # what the numbers of a string are
+COUNTS = {  # meaning of the numbers of a string
     "turns": "parts that OPQ turns to", "turned": "dimensions that OPQ keeps",
     "reduced": "dimensions that PCA keeps", "lists": "lists", "links": "links of each image",
     "coarse": "links of each list", "parts": "parts of a code",
 }  # fmt: skip
-MOST_LINKS = 512  # of HNSW
+MOST_LINKS = 512  # of each node of HNSW
 MOST_BITS = 12  # of a code; its k-means has 2^bits centroids
 
 

@@ -26,7 +26,7 @@ class SearchParams:
             raise ValueError(f"index = {self.index}: expected exact or {GRAMMAR}")
         if self.index != EXACT and self.candidates < self.top_k:
             raise ValueError(
-                f"candidates = {self.candidates}: top_k = {self.top_k} are kept of them: set it to "
+                f"candidates = {self.candidates} is less than top_k = {self.top_k}: set it to "
                 f"{self.top_k} or more"
             )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vpr.runtime.npz import load_arrays, save_arrays
 
 PARTS = ("indices", "distances", "num_database")
-MAX_DISTANCE = 2.001  # the most for unit vectors, and rounding
+MAX_DISTANCE = 2.001  # the largest of unit vectors, plus rounding
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vpr.retrieval.descriptors import row_blocks
 
 SPARE = 16  # candidates kept beyond top_k: enough unless the database repeats itself
-ROUNDING = 1e-5  # of faiss's squared distances of unit rows; up to 3.5e-6 seen at 65,536 dimensions
+ROUNDING = 1e-5  # error of faiss's squared distances of unit rows: 3.5e-6 seen at 65,536 dimensions
 GPU_DEPTH = 2048  # faiss's limit of candidates on a GPU
 
 

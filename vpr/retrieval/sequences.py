@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_QUERIES = 256  # whose rows of the matrix lie in memory together
-LEAST_DEVIATION = 1e-6  # of similarities; where all around are the same, none stands out
+BLOCK_QUERIES = 256  # queries whose rows of the matrix are in memory together
+LEAST_DEVIATION = 1e-6  # of similarities, so that equal ones do not stand out
 FEWEST_COMPARED = 11  # images of a recording: one and the paper's ten neighbours
 
 

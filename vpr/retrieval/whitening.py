@@ -55,7 +55,7 @@ def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
         The map to `dim` dimensions.
 
     Raises:
-        ValueError: If the database does not span so many directions.
+        ValueError: If the database does not span that many directions.
     """
     from sklearn.decomposition import PCA
 
@@ -73,8 +73,8 @@ def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
     spread = np.sqrt(fitted.explained_variance_)
     if not spread[-1] > 1e-6 * spread[0]:
         raise ValueError(
-            f"whiten.dim = {dim}: the database's descriptors have no spread in so many directions "
-            "(are images repeated?): set it smaller"
+            f"whiten.dim = {dim}: the database's descriptors have no spread in that many "
+            "directions (are images repeated?): decrease it"
         )
     weight = (fitted.components_ / spread[:, None]).astype(np.float32)
     return Whitening(weight, -weight @ fitted.mean_.astype(np.float32))

@@ -30,7 +30,7 @@ STORED = 0  # zlib's builds compress to different bytes
 DATE = 1 << 5 | 1  # 1 January 1980, the earliest that a zip can hold
 MAX_16, MAX_32 = 2**16 - 1, 2**32 - 1  # "see the zip64 field" where a value is this or more
 
-MAX_BYTES = 2**28  # of a compressed array: ours are not, and positions take 16 for each image
+MAX_BYTES = 2**28  # of a compressed array; ours are not, and positions take 16 for each image
 
 
 def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[Any]]:

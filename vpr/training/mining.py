@@ -40,8 +40,8 @@ def find_anchors(positives: csr_array) -> NDArray[np.int64]:
     if len(anchors) == 0:
         raise ValueError(
             f"none of the {positives.shape[0]} database images has another one within the radius, "
-            "so no triplet can be formed: set finetune.epochs to 0, or prepare.radius_m larger "
-            "than the distance of neighbouring images"
+            "so no triplet can be formed: set finetune.epochs to 0, or increase prepare.radius_m "
+            "beyond the distance between neighbouring images"
         )
     return anchors
 
@@ -121,5 +121,5 @@ def _distances(
     descriptors: NDArray[np.float32], anchor: int, others: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     cosines = descriptors[others] @ descriptors[anchor]
-    distances: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * cosines, 0))  # of unit vectors
+    distances: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * cosines, 0))  # for unit vectors
     return distances

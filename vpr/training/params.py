@@ -48,13 +48,13 @@ class FinetuneParams:
             raise ValueError("select = best needs a validation_fraction above 0")
         if self.patience is not None and self.validation_fraction == 0:
             raise ValueError(
-                f"patience = {self.patience} needs a validation_fraction above 0, whose recall it "
-                "waits for: set one, or patience to null"
+                f"patience = {self.patience} needs a validation_fraction above 0: set one, or "
+                "set patience to null"
             )
         if self.batch == "triplets" and self.loss in OF_BATCHES:
             raise ValueError(
-                f"loss = {self.loss} compares all images of a batch: set batch to places with it, "
-                "or loss to triplet"
+                f"loss = {self.loss} compares all images of a batch: set batch to places, or loss "
+                "to triplet"
             )
         if self.warmup and self.warmup >= max(self.epochs, 1):
             raise ValueError(

@@ -120,11 +120,11 @@ def _require_pairs(places: list[Place], batches: list[Batch]) -> None:
         raise ValueError(
             f"none of the {len(places)} database images has another one within the radius, so no "
             "place has two images and there are no positives: set finetune.epochs to 0, or "
-            "prepare.radius_m larger than the distance of neighbouring images"
+            "increase prepare.radius_m beyond the distance between neighbouring images"
         )
     if max(map(len, batches)) < 2:
         raise ValueError(
             f"the database is {len(places)} place(s), no two of them farther apart than the "
             "radius (and finetune.negative_radius_m, if it is set), so no batch has negatives: "
-            "set finetune.epochs to 0, or a smaller radius"
+            "set finetune.epochs to 0, or decrease the radius"
         )

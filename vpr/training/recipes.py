@@ -74,7 +74,7 @@ class TripletRecipe:
             raise ValueError(
                 "every database image is a positive of every other or within "
                 f"finetune.negative_radius_m = {radius_m or 'null'} of it: there are no negatives "
-                "to train with; set finetune.epochs to 0, or a smaller radius"
+                "to train with; set finetune.epochs to 0, or decrease the radius"
             )
         return negatives
 

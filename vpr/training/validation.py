@@ -101,8 +101,8 @@ def held_out_recall(
         raise ValueError(
             f"none of the {num_held_out} held-out images has another database image within the "
             f"radius and more than finetune.validation_gap = {gap} images away along the route, so "
-            "they cannot validate: set finetune.validation_fraction to 0 or larger, or the gap "
-            "smaller"
+            "they cannot validate: increase finetune.validation_fraction, or set it to 0, or "
+            "decrease the gap"
         )
     cosines = descriptors[first:] @ descriptors.T  # (num_held_out, num_database)
     apart = np.abs(route - route[first:, None])
