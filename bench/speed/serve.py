@@ -63,11 +63,7 @@ def service() -> Iterator[tuple[int, psutil.Process, float]]:
 
 
 class Client:
-    """A connection that is kept open.
-
-    Args:
-        port: Port of the service.
-    """
+    """A connection that is kept open."""
 
     def __init__(self, port: int) -> None:
         """Connect at the first request."""

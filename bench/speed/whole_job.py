@@ -54,11 +54,8 @@ def measure(
     it describes each photo and trains on a triplet for each database photo and epoch, and does so
     again for every experiment but the one that only searches.
 
-    Args:
-        num_database: Number of database photos.
-        num_query: Number of queries.
-        recipe: Parameters of training in every run, on top of the challenge's.
-        changes: Parameters of each run after the cold one.
+    `recipe` has parameters of training on top of the challenge's, `changes` those of each run after
+    the cold one.
 
     Returns:
         Total seconds and those of each stage, ratios to the plain loop, and peak memory of each

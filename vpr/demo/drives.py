@@ -65,7 +65,6 @@ class Shot:
         yaw: Direction of view relative to the road's, radians, left is positive.
         pitch: Direction of view relative to the horizon, radians, up is positive.
         focal: Focal length in image widths.
-        cars: Traffic at that moment.
     """
 
     along_m: float

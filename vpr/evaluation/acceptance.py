@@ -117,10 +117,8 @@ def fit_threshold(
 ) -> float:
     """Fit the largest threshold whose accepted predictions have this precision.
 
-    Args:
-        doubts: Doubts about the first predictions, shape (num_queries,).
-        correct: Whether the first prediction is a positive, same shape.
-        precision: Required share of right ones among the accepted.
+    For the first two see `precision_recall`; `precision` is the required share of right predictions
+    among the accepted.
 
     Returns:
         A doubt, or `NONE` if no threshold is that precise.
@@ -173,11 +171,8 @@ def accept_out_of_fold(
     The route is cut into contiguous folds: neighbours look alike, so with random folds the
     threshold would be fitted on each query's neighbours.
 
-    Args:
-        doubts: Doubts about the first predictions, in the order of the route, shape (num_queries,).
-        correct: Whether the first prediction is a positive, same shape.
-        precision: Required share of right ones among the accepted.
-        num_folds: At least 2; a single query leaves nothing to fit on, and is not accepted.
+    The arguments are those of `decide`. A single query leaves nothing to fit on, and is not
+    accepted.
     """
     accepted = np.zeros(len(doubts), dtype=np.bool_)
     for fold in np.array_split(np.arange(len(doubts)), num_folds):

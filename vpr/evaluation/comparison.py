@@ -45,14 +45,8 @@ def compare_ranks(
 ) -> list[PairedRecall]:
     """Compare two runs query by query.
 
-    Args:
-        ranks_a: Rank of the first positive of each query, from 1, in the order of the route.
-        ranks_b: The same for the other run.
-        ns: Depths N to compare at.
-        block_length: Queries in a bootstrap block.
-        num_samples: Number of bootstrap samples.
-        confidence: Confidence of the intervals, such as 0.95.
-        seed: Seed of the bootstrap.
+    Ranks are those of each query's first positive, from 1, in the order of the route. For the
+    interval see `block_bootstrap_interval`.
     """
     compared = []
     for n in ns:

@@ -36,14 +36,8 @@ def summarise_recall(
 ) -> Metrics:
     """Summarise recall at each depth with its uncertainty.
 
-    Args:
-        ranks: Rank of the first positive of each query, from 1, in the order of the route.
-        num_positives: Number of positives of each query.
-        ns: Depths N to report.
-        block_length: Queries in a bootstrap block.
-        num_samples: Number of bootstrap samples.
-        confidence: Confidence of the intervals, such as 0.95.
-        seed: Seed of the bootstrap.
+    Ranks are those of each query's first positive, from 1, in the order of the route. For the
+    interval along the route see `block_bootstrap_interval`.
 
     Returns:
         `recall@N` over all queries, its intervals as lists, and counts; where queries without a
@@ -80,13 +74,8 @@ def describe_reranking(
 ) -> Metrics:
     """Summarise what re-ranking changed.
 
-    Args:
-        before: Predictions of the retrieval.
-        after: The same predictions re-ranked.
-        positives: Query x database; stored entries are the positives.
-        inliers: Inliers of the new first predictions, shape (num_queries,); None if re-ranking is
-            off.
-        ns: Depths N to report.
+    `inliers` are those of the new first predictions, shape (num_queries,); None if re-ranking is
+    off.
 
     Returns:
         `recall@N_before_reranking`, the number of queries whose first prediction changed, and how
@@ -139,10 +128,6 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
 
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
     """Summarise how well distance, or inliers, separate known from unknown places.
-
-    Args:
-        decided: The accepted queries, and the curve over all thresholds.
-        correct: Whether the first prediction of each is right, shape (num_queries,).
 
     Returns:
         Average precision, and recall at 100 % and 99 % precision, of the whole curve; with a

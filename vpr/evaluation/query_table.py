@@ -24,13 +24,7 @@ def tabulate_queries(
 ) -> pd.DataFrame:
     """Tabulate the queries, one row each.
 
-    Args:
-        predictions: The ranked database of each query.
-        positives: Query x database; stored entries are the positives.
-        database: Index of the database.
-        query: Index of the queries.
-        accepted: Whether each query counts as a known place, shape (num_queries,).
-        inliers: Inliers of the first predictions, shape (num_queries,); None if none were verified.
+    `inliers` are those of the first predictions, shape (num_queries,); None if none were verified.
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,

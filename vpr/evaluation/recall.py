@@ -59,12 +59,7 @@ def recall_of_ranks(ranks: NDArray[np.int64], ns: Sequence[int]) -> dict[int, fl
 def recall_at(
     ns: Sequence[int], predictions: NDArray[np.int64], positives: csr_array
 ) -> dict[int, float]:
-    """Compute recall@N of rankings, see `recall_of_ranks`.
-
-    Args:
-        ns: Depths N to report.
-        predictions: Database indices, best first, of shape (num_queries, depth).
-        positives: Shape (num_queries, num_database); stored entries are the positives.
+    """Compute recall@N of rankings, see `first_correct_ranks` and `recall_of_ranks`.
 
     Returns:
         Recall in [0, 1], keyed by N.

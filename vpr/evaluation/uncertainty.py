@@ -14,10 +14,6 @@ def wilson_interval(hits: NDArray[np.bool_], *, confidence: float) -> tuple[floa
 
     Queries along a route do not: neighbours tend to fail together, so this interval is too narrow.
 
-    Args:
-        hits: Whether each query was answered correctly.
-        confidence: Such as 0.95.
-
     Returns:
         Lower and upper bound (Wilson, JASA 1927). Written out, since importing scipy.stats takes as
         long as running a stage that uses it.
@@ -44,12 +40,8 @@ def block_bootstrap_interval(
     (Künsch, Annals of Statistics 1989); the route is closed to a circle, so that its ends are drawn
     as often as its middle (Politis & Romano, 1992).
 
-    Args:
-        values: One value per query, in the order of the route.
-        block_length: Queries in a block, see `usable_block_length`.
-        num_samples: Number of bootstrap samples.
-        confidence: Such as 0.95.
-        seed: Seed of the draws.
+    There is one value per query, in the order of the route; for `block_length` see
+    `usable_block_length`.
 
     Returns:
         Lower and upper bound.

@@ -27,15 +27,9 @@ def start_model(
 ) -> tuple[Model, str]:
     """Complete the starting weights with a pool, unless they have one.
 
-    Args:
-        model: All starting tensors.
-        features: Stored features of the database images that training sees.
-        aggregator: Name of a file of `vpr/aggregators`.
-        num_clusters: K of a new NetVLAD.
-        vlad_version: 1 or 2, how a new NetVLAD assigns.
-        descriptor_dim: Dimensions of a descriptor, where the aggregator leaves a choice.
-        seed: Seed of the sample and of k-means, or of drawn tensors.
-        device: Device that finds the clusters.
+    The features are those of the images that training sees. `num_clusters` (K) and `vlad_version`
+    (1 or 2) are of a new NetVLAD; `descriptor_dim` counts where the aggregator leaves a choice. The
+    seed draws the sample, k-means and an aggregator's first tensors.
 
     Returns:
         The whole model, and a description of where its pool comes from.

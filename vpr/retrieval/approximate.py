@@ -110,11 +110,6 @@ def measure_index(
 ) -> dict[str, float]:
     """Compare rankings with exact ones, on queries spread evenly over all.
 
-    Args:
-        database: Unit rows, shape (num_database, dim).
-        query: Unit rows, shape (num_queries, dim).
-        indices: Result of approximate search, shape (num_queries, top_k).
-
     Returns:
         `index_recall@1`: queries whose nearest image is ranked first; `index_recall@20`: the share
         of the 20 nearest that are among the first 20, or of as many as there are; and `num_queries`

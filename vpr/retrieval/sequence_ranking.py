@@ -61,12 +61,8 @@ def rank_again(
 ) -> NDArray[np.int64]:
     """Re-rank the rankings of single images, by lines through them.
 
-    Args:
-        rankings: Database indices, best first, shape (num_queries, depth); -1: no candidate.
-        query_recordings: Queries of each recording; a line stays within one.
-        database_recordings: Database images of each recording; a line stays within one.
-        length: Queries on a line.
-        velocities: Database images passed from one query to the next.
+    Rankings are database indices, best first, shape (num_queries, depth), with -1 for no candidate;
+    the other arguments are those of `rank_descriptors`.
 
     Returns:
         The same shape; -1 instead of images that no ranking on a line names.
@@ -82,11 +78,6 @@ def find_distances(
     database: NDArray[np.float32], query: NDArray[np.float32], indices: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Euclidean distances of each query's descriptor to those of its predictions.
-
-    Args:
-        database: Unit rows, shape (num_database, dim).
-        query: Unit rows, shape (num_queries, dim).
-        indices: Database indices, shape (num_queries, top_k).
 
     Returns:
         Shape (num_queries, top_k), in [0, 2].

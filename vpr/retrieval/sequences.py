@@ -146,9 +146,7 @@ def rank_lines(
 def matrix_of_rankings(indices: NDArray[np.int64], num_database: int) -> NDArray[np.float64]:
     """Similarity implied by rankings: from 1 for the first down to 0 for images not ranked.
 
-    Args:
-        indices: Database indices, best first, shape (num_queries, depth); -1: no candidate.
-        num_database: Images in the database.
+    Indices have shape (num_queries, depth), best first; -1 is not a candidate.
 
     Returns:
         Shape (num_queries, num_database); each rank counts 1 / depth less than the one before.

@@ -37,9 +37,7 @@ class TripletRecipe:
 
     Args:
         seen: The database without its held-out images.
-        loss: Loss of a triplet.
         margin: Triplet-loss margin, Euclidean.
-        batch_triplets: Triplets per step.
         clip_norm: Largest Euclidean norm of a step's gradient; None: unlimited.
         hard: Whether negatives are the hardest that violate the margin, instead of any.
         nearest_positive: Whether positives are the nearest in descriptor space, instead of any.
@@ -103,7 +101,6 @@ class PlacesRecipe:
 
     Args:
         seen: The database without its held-out images.
-        loss: Loss of a batch.
         places_per_batch: Maximum places of a batch, P.
         images_per_place: Maximum images of a place, K.
         clip_norm: Largest Euclidean norm of a step's gradient; None: unlimited.

@@ -12,7 +12,6 @@ class EpochRecord:
 
     Args:
         loss: Mean over its triplets.
-        num_triplets: Triplets it was computed on.
         num_skipped: Anchors without a negative that violates the margin.
         active_share: Fraction of the triplets whose loss was above zero.
         positive_distance: Mean Euclidean distance of anchor and positive.
@@ -45,8 +44,6 @@ class PlacesRecord:
     Args:
         loss: Mean over its batches.
         num_batches: Batches, one per step.
-        num_places: Places in all batches.
-        num_images: Images in all places.
         active_share: Fraction of the images whose descriptor the loss had a gradient for.
         positive_distance: Mean Euclidean distance of two images of one place.
         negative_distance: Mean Euclidean distance of an image to the nearest one of another place
