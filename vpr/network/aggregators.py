@@ -1,4 +1,4 @@
-"""Interface of aggregators: local features -> descriptor, each a file of `vpr/aggregators/`."""
+"""The seam of aggregators: local features -> descriptor, each a file of `vpr/aggregators/`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from vpr.features.encoder import did_you_mean
 from vpr.features.model import Model
 
 DRAWER = Path(__file__).parents[1] / "aggregators"
-PREFIX = "pool."  # of an aggregator's tensors in a model, as in the reference
+PREFIX = "pool."  # of an aggregator's tensors in a model, as the reference has it
 
 
 class Aggregator(Protocol):
-    """The functions that a file of the drawer has."""
+    """What a file of the drawer has."""
 
     def make_aggregator(self, state: Mapping[str, Tensor]) -> nn.Module:
         """Make the layer: maps (N, C, H, W), float32 -> unit rows (N, D).
 
         Args:
-            state: Tensors by their names in the layer, which determine its sizes; they are not
-                loaded.
+            state: Tensors by their names in the layer, which say its sizes; they are not loaded.
         """
 
     def draw_aggregator(self, channels: int, out_dim: int | None) -> nn.Module:
@@ -42,7 +41,7 @@ class Aggregator(Protocol):
 
 @runtime_checkable
 class Clustering(Protocol):
-    """An aggregator that assigns local features to clusters, like NetVLAD.
+    """An aggregator that assigns local features to clusters, as NetVLAD.
 
     Args:
         centroids: Shape (K, C).
@@ -71,10 +70,10 @@ def load_aggregator(name: str) -> Aggregator:
 
 
 def make_pool(model: Model) -> nn.Module:
-    """Make the aggregator of a model, with sizes read from its tensors, which are not loaded.
+    """Make the aggregator of a model, its sizes read from the tensors; they are not loaded.
 
     Raises:
-        ValueError: If the model lacks the tensors of its aggregator.
+        ValueError: If the model has no tensors of it.
     """
     state = {
         name.removeprefix(PREFIX): tensor
