@@ -180,14 +180,14 @@ def save_validation(found: list[dict[str, Any]], common: Parameters) -> None:
 def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> None:
     """Print the fixed recipe on Gardens Point, each light compared with no training."""
     rows = []
-    for one in data_sets():
-        if one.name.startswith("Gardens"):
-            chosen = {**one.parameters, **EPOCHS, **common}
+    for data_set in data_sets():
+        if data_set.name.startswith("Gardens"):
+            chosen = {**data_set.parameters, **EPOCHS, **common}
             prepare(clone, chosen)
             before = train_and_rank(clone, chosen | {"finetune.epochs": 0})
             after = train_and_rank(clone, chosen | recipe)
             shares = [f"{trained.recall:.3f}" for trained in (before, after)]
-            rows.append([one.name, *shares, compare(before.ranks, after.ranks)])
+            rows.append([data_set.name, *shares, compare(before.ranks, after.ranks)])
     print(markdown.table(["set", "before training", "trained", "difference of recall@1"], rows))
 
 

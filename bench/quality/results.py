@@ -113,11 +113,11 @@ def tabulate(measured: list[Measured], params: EvaluateParams) -> list[str]:
 
 
 def _against(base: int, before: Measured, row: Measured, drawn: dict[str, float]) -> str:
-    (one,) = compare_ranks(before.ranks, row.ranks, ns=[1], **drawn)  # type: ignore[arg-type]
-    low, high = one.interval
+    (paired,) = compare_ranks(before.ranks, row.ranks, ns=[1], **drawn)  # type: ignore[arg-type]
+    low, high = paired.interval
     return (
-        f"{base}: {one.difference:+.3f} ({low:+.2f} to {high:+.2f}), "
-        f"{len(one.gained)} gained, {len(one.lost)} lost, p = {one.p_value:.2g}"
+        f"{base}: {paired.difference:+.3f} ({low:+.2f} to {high:+.2f}), "
+        f"{len(paired.gained)} gained, {len(paired.lost)} lost, p = {paired.p_value:.2g}"
     )
 
 
@@ -147,9 +147,9 @@ def main() -> None:
         "may have been busy with other work too: do not compare them finely.",
     ]  # fmt: skip
     with temporary_clone() as clone:
-        for one in data_sets():
-            lines += ["", f"## {one.name}", "", one.note, ""]
-            lines += tabulate(measure_set(clone, one), params)
+        for data_set in data_sets():
+            lines += ["", f"## {data_set.name}", "", data_set.note, ""]
+            lines += tabulate(measure_set(clone, data_set), params)
     page = ROOT / "docs" / "experiments" / "results.md"
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

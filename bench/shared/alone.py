@@ -32,8 +32,8 @@ def measure_alone(module: str, *arguments: str) -> dict[str, Any]:
         watch.join()
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed")
-    found: dict[str, Any] = json.loads(printed)
-    return found | {"peak_mb": max(peaks.values()) / 1e6}
+    figures: dict[str, Any] = json.loads(printed)
+    return figures | {"peak_mb": max(peaks.values()) / 1e6}
 
 
 def watch_memory(process: psutil.Process, seen: dict[str, int]) -> None:
@@ -58,8 +58,8 @@ def _note_memory(process: psutil.Process, seen: dict[str, int]) -> None:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except (psutil.Error, OSError):  # a child that has just ended
         return
-    found = re.search(r"RssAnon:\s+(\d+)", status)
+    match = re.search(r"RssAnon:\s+(\d+)", status)
     module = command[command.index("-m") + 1] if "-m" in command[:-1] else ""
-    if found and module.startswith(("stages.", "bench.")):
+    if match and module.startswith(("stages.", "bench.")):
         name = module.removeprefix("stages.")
-        seen[name] = max(seen.get(name, 0), 1024 * int(found[1]))
+        seen[name] = max(seen.get(name, 0), 1024 * int(match[1]))

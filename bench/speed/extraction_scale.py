@@ -89,13 +89,13 @@ def tabulate(way: str, counts: list[int], folder: Path) -> str:
     found = []
     for count in counts:
         options = ("--once", way, "--photos", str(count), "--folder", str(folder))
-        one = measure_alone("bench.speed.extraction_scale", *options)
+        run = measure_alone("bench.speed.extraction_scale", *options)
         row = [
-            f"{count:,}", way, one["seconds"], one["cpu_s"], f"{1000 * one['seconds'] / count:.1f}",
-            f"{1000 * one['cpu_s'] / count:.1f}", f"{one['peak_mb']:.0f}",
+            f"{count:,}", way, run["seconds"], run["cpu_s"], f"{1000 * run['seconds'] / count:.1f}",
+            f"{1000 * run['cpu_s'] / count:.1f}", f"{run['peak_mb']:.0f}",
         ]  # fmt: skip
         print(markdown.row(row), flush=True)
-        found.append(one)
+        found.append(run)
     longer, busier, larger = (
         found[-1][key] / found[0][key] for key in ("seconds", "cpu_s", "peak_mb")
     )

@@ -199,14 +199,14 @@ def _check_answers(address: str) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         is_token = "InvalidAuthToken" in error.stderr
-        found = "its token differs, or none is set" if is_token else _last_line(error.stderr)
+        answer = "its token differs, or none is set" if is_token else _last_line(error.stderr)
     except subprocess.TimeoutExpired:
-        found = f"none within {SECONDS_TO_ANSWER:g} s"
+        answer = f"none within {SECONDS_TO_ANSWER:g} s"
     except OSError as error:
-        found = str(error)
+        answer = str(error)
     else:
         return
-    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {found}: see docs/ray.md")
+    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {answer}: see docs/ray.md")
 
 
 def _last_line(text: str) -> str:

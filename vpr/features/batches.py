@@ -46,13 +46,13 @@ def require_memory(
     Raises:
         ValueError: If an image does not; the message names it.
     """
-    found = memory_at_hand(device)
+    available = memory_at_hand(device)
     for image, (height, width) in zip(images, sizes, strict=True):
         needed = height * width * bytes_per_pixel
-        if needed > found:
+        if needed > available:
             raise ValueError(
                 f"{image}: {width}x{height} pixels take about {needed / 1e9:.1f} GB in the "
-                f"network, {found / 1e9:.1f} GB of memory are free: set trunk.max_side_px, or "
+                f"network, {available / 1e9:.1f} GB of memory are free: set trunk.max_side_px, or "
                 "free some"
             )
 

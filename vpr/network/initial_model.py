@@ -96,11 +96,11 @@ def _start_without_clusters(
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:
     state = model.tensors
-    found = len(state["pool.centroids"])
-    if found != num_clusters:
+    num_found = len(state["pool.centroids"])
+    if num_found != num_clusters:
         raise ValueError(
-            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {found} "
-            f"clusters: set it to {found}, or use weights without a pool"
+            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {num_found} "
+            f"clusters: set it to {num_found}, or use weights without a pool"
         )
     version = 1 + ("pool.conv.bias" in state)
     if version != vlad_version:

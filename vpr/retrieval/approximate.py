@@ -86,14 +86,14 @@ def search_index(
     lacking = []
     with one_thread():
         for number in range(len(query)):
-            one = np.ascontiguousarray(query[number])
-            _, (found,) = index.search(one[None], count)
-            found = np.sort(found[found >= 0])  # in the file's order
-            if len(found) < top_k:
+            row = np.ascontiguousarray(query[number])
+            _, (candidates,) = index.search(row[None], count)
+            candidates = np.sort(candidates[candidates >= 0])  # in the file's order
+            if len(candidates) < top_k:
                 lacking.append(number)
                 continue
-            exact = exact_distances(np.asarray(database[found]), one)
-            indices[number], distances[number] = best(found, exact, top_k)
+            exact = exact_distances(np.asarray(database[candidates]), row)
+            indices[number], distances[number] = best(candidates, exact, top_k)
     if lacking:
         print(
             f"note: the index has fewer than {top_k} candidates for {len(lacking)} of "
@@ -118,10 +118,10 @@ def measure_index(
     step = -(-len(query) // MAX_SAMPLED)
     depth = min(20, indices.shape[1])
     exact, _ = rank_database(database, np.asarray(query[::step]), top_k=depth)
-    found = indices[::step, :depth]
-    shared = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
+    approximate = indices[::step, :depth]
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(exact, approximate, strict=True)]
     return {
-        "index_recall@1": float(np.mean(exact[:, 0] == found[:, 0])),
+        "index_recall@1": float(np.mean(exact[:, 0] == approximate[:, 0])),
         f"index_recall@{depth}": float(np.mean(shared)) / depth,
         "num_queries": len(exact),
     }

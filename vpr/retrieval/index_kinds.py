@@ -69,12 +69,12 @@ def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
         ValueError: If it is not such a string, or cannot be trained on this few rows; the message
             recommends one.
     """
-    found = FORM.fullmatch(text)
-    if found is None or not is_form(text):
+    match = FORM.fullmatch(text)
+    if match is None or not is_form(text):
         raise _refusal(text, f"expected exact or {GRAMMAR}", num_rows, dim)
-    numbers = {name: int(found[name]) for name in COUNTS if found[name]}
+    numbers = {name: int(match[name]) for name in COUNTS if match[name]}
     lists, parts = numbers.get("lists", 0), numbers.get("parts", 0)
-    bits = int(found["bits"] or 8) if parts else 0
+    bits = int(match["bits"] or 8) if parts else 0
     kind = Kind(text, max(lists, 2**bits if parts else 0))
     least = {name: 2 if name in ("links", "coarse") else 1 for name in numbers}
     most = {"turned": dim, "reduced": dim, "links": MOST_LINKS, "coarse": MOST_LINKS}
@@ -88,21 +88,21 @@ def parse_kind(text: str, *, num_rows: int, dim: int) -> Kind:
     problems = (
         (text == "Flat", "this is exact search: set it to exact"),
         (bool(wrong), f"its {' and its '.join(wrong)}"),
-        (lists > 0 and not found["codes"], "an IVF says how it stores images, as IVF1024,Flat"),
+        (lists > 0 and not match["codes"], "an IVF says how it stores images, as IVF1024,Flat"),
         (parts > 0 and not 1 <= bits <= MOST_BITS, f"codes of {bits} bits: 4 and 8 are usual"),
         (kind.num_centroids > num_rows,
          f"k-means of {kind.num_centroids} centroids needs at least as many images"),
     )  # fmt: skip
-    for is_so, words in problems:
-        if is_so:
-            raise _refusal(text, words, num_rows, dim)
+    for is_problem, problem in problems:
+        if is_problem:
+            raise _refusal(text, problem, num_rows, dim)
     return kind
 
 
 def is_form(text: str) -> bool:
     """Return whether a text has the form of an index string, regardless of the data."""
-    found = FORM.fullmatch(text)
-    return found is not None and any(found[name] for name in ("codes", "lists", "links"))
+    match = FORM.fullmatch(text)
+    return match is not None and any(match[name] for name in ("codes", "lists", "links"))
 
 
 def is_well_trained(kind: Kind, num_rows: int) -> bool:

@@ -83,7 +83,7 @@ def find_distances(
         Shape (num_queries, top_k), in [0, 2].
     """
     rows = [
-        np.linalg.norm(database[images].astype(np.float64) - one, axis=1)
-        for one, images in zip(query, indices, strict=True)
+        np.linalg.norm(database[images].astype(np.float64) - descriptor, axis=1)
+        for descriptor, images in zip(query, indices, strict=True)
     ]
     return np.stack(rows).astype(np.float32)

@@ -45,13 +45,13 @@ def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[
     """
     with path.open("rb") as file:
         try:
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("this is a single array")
-            for member in found.zip.infolist() if found.zip else ():
+            for member in archive.zip.infolist() if archive.zip else ():
                 if member.compress_type != zipfile.ZIP_STORED and member.file_size > MAX_BYTES:
                     raise ValueError(f"{member.filename!r} unpacks to {member.file_size:,} bytes")
-            return [found[name] for name in names]
+            return [archive[name] for name in names]
         except Exception as error:  # damaged bytes raise many kinds in zipfile and numpy
             reason = " ".join(str(error).split()) or type(error).__name__
             if "pickle" in reason:  # numpy's message for any other file, with unsafe advice
