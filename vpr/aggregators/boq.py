@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = "proj_c.weight"  # a tensor that no other aggregator has
 NUM_BLOCKS = 2
 NUM_QUERIES = 64  # of each block
 NUM_ROWS = 32  # values of each channel in a descriptor

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = "channel_pool.weight"  # a tensor that no other aggregator has
 SIDE = 2  # cells of the grid, along each side
 
 

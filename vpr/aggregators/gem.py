@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = "p"  # a tensor that no other aggregator has
 SMALLEST = 1e-6  # what smaller values count as, so that roots have a gradient
 FIRST_EXPONENT = 3.0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = "row_proj.weight"  # a tensor that no other aggregator has
 POSITIONS = 20 * 20  # of ResNet's third stage, of an image of 320 x 320 pixels
 NUM_MIXERS = 4
 DIM = 4096
@@ -49,6 +50,7 @@ class MixVPR(nn.Module):
     def __init__(self, channels: int, positions: int, *, out_channels: int, rows: int) -> None:
         """Make the layers."""
         super().__init__()
+        self.positions = positions
         self.mix = nn.Sequential(*(Mixer(positions) for _ in range(NUM_MIXERS)))
         self.channel_proj = nn.Linear(channels, out_channels)
         self.row_proj = nn.Linear(positions, rows)
@@ -60,9 +62,9 @@ class MixVPR(nn.Module):
             ValueError: If the map has another number of positions.
         """
         height, width = features.shape[2:]
-        if height * width != self.row_proj.in_features:
+        if height * width != self.positions:
             raise ValueError(
-                f"finetune.aggregator = mixvpr: takes {self.row_proj.in_features} positions, found "
+                f"finetune.aggregator = mixvpr: takes {self.positions} positions, found "
                 f"a map of {height}x{width}: with resnet50:layer3 set trunk.image_size to "
                 "[320, 320] and trunk.max_side_px to null"
             )
