@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vpr.datasets.checks import check_set, require_usable
+from vpr.datasets.checks import check_places
+from vpr.datasets.findings import Finding, Level, list_notes, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.set_finding import Level, SetFinding
 from vpr.places.index import ImageIndex
 
 STEPS = np.arange(12.0)
@@ -29,11 +29,11 @@ def listed(side: str, places: NDArray[np.float64]) -> ImageIndex:
 def checked(
     database: NDArray[np.float64], query: NDArray[np.float64] | None = None, *,
     crs: str | None = "EPSG:32633", radius_m: float = 25, zone: str | None = None,
-) -> dict[str, SetFinding]:  # fmt: skip
+) -> dict[str, Finding]:  # fmt: skip
     asked = database[:6] if query is None else query
     truth = GroundTruth(listed("database", database), listed("query", asked), None, "by hand",
                         utm_zone=zone)  # fmt: skip
-    return {one.subject: one for one in check_set(truth, radius_m=radius_m, crs=crs)}
+    return {one.key: one for one in check_places(truth, radius_m=radius_m, crs=crs)}
 
 
 def test_a_street_in_metres_is_fine() -> None:
@@ -161,7 +161,7 @@ def test_names_that_stand_twice_are_noted() -> None:
     twice = ImageIndex(["a.jpg", "b.jpg", "a.jpg"], BERLIN[:3])
     asked = ImageIndex(["q.jpg", "b.jpg"], BERLIN[:2])
     truth = GroundTruth(twice, asked, None, "by hand", notes=("3 files left out",))
-    notes = require_usable(check_set(truth, radius_m=15, crs=None))
+    notes = list_notes(check_places(truth, radius_m=15, crs=None))
     assert len(notes) == 1
     assert notes[0].startswith("NOTE listing: 3 files left out; ")
     assert "1 names occur more than once on the database side ('a.jpg')" in notes[0]
@@ -194,4 +194,4 @@ def test_real_sets_pass_without_a_word(
     real_data: Path, name: str, index: str | None, crs: str | None, radius_m: float
 ) -> None:
     truth = parse_set(real_data / name, index)
-    assert require_usable(check_set(truth, radius_m=radius_m, crs=crs)) == []
+    assert list_notes(check_places(truth, radius_m=radius_m, crs=crs)) == []

@@ -15,9 +15,10 @@ from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_names import SIDES, utm_name
 from vpr.images.file_kinds import READ_SUFFIXES
-from vpr.images.image_files import check_image, encoded_image
-from vpr.places.gathering import find_photo
+from vpr.images.image_files import encoded_image
+from vpr.images.inspection import check_image
 from vpr.places.index import ImageIndex
+from vpr.places.photos import find_photo
 
 Form = Literal["csv", "utm-names", "dbstruct"]
 

@@ -11,8 +11,8 @@ from vpr.datasets.form import Form
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
 from vpr.datasets.name_lists import NAME_LISTS
 from vpr.datasets.utm_names import UTM_NAMES
-from vpr.places.gathering import with_slashes
 from vpr.places.index import ImageIndex
+from vpr.places.photos import with_slashes
 from vpr.runtime.parameters import suggest
 
 FORMATS: tuple[Form, ...] = (DBSTRUCT, NAME_LISTS, CSV_TABLES, UTM_NAMES)

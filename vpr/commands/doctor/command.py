@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
-from vpr.commands.doctor.dataset import check_set
+from vpr.commands.doctor.dataset import check_quickly, check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import (
     check_dataset,
@@ -22,7 +22,6 @@ from vpr.commands.doctor.inputs import (
 )
 from vpr.commands.doctor.installation import check_packages, check_python
 from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
-from vpr.commands.doctor.places import check_quickly
 from vpr.commands.doctor.runs import check_runs
 from vpr.commands.doctor.sharing import (
     check_cache,
@@ -33,7 +32,6 @@ from vpr.commands.doctor.sharing import (
 )
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
-from vpr.evaluation.params import EvaluateParams
 from vpr.features.encoder import check_resizing, find_split, load_encoder
 from vpr.features.params import TrunkParams
 from vpr.images.pixels import scaled_size
@@ -147,8 +145,7 @@ def _check_set() -> Iterator[Finding]:
     yield from check_set(
         Path(chosen.dir), chosen.index, crs=chosen.crs,
         asked_radius_m=load_params("prepare", PrepareParams).radius_m,
-        other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
-        scale_to=trunk.scale_to,
+        epochs=tuned.epochs, scale_to=trunk.scale_to,
         check_disk=partial(
             check_disk, maker=load_encoder(trunk.encoder, trunk.model),
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),

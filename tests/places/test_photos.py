@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from vpr.places.gathering import find_image
+from vpr.places.photos import find_image
 
 NAME = "서울 거리/Café äöü 하나.jpg"
 

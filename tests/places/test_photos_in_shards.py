@@ -11,7 +11,7 @@ import pytest
 
 from vpr.images.image_files import encoded_image
 from vpr.images.shards import Member
-from vpr.places.gathering import find_photo
+from vpr.places.photos import find_photo
 
 
 def pack(shard: Path, members: dict[str, bytes], mode: str = "w") -> None:
