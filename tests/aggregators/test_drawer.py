@@ -12,7 +12,7 @@ from vpr.features.model import Model
 from vpr.network.aggregators import descriptor_width, draw_pool, load_aggregator
 from vpr.network.head import load_head
 
-DRAWN = {"gem": None, "convap": 64, "mixvpr": 128, "boq": 2048}
+DRAWN = {"gem": None, "convap": 64, "mixvpr": 128, "boq": 2048, "salad": None}
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -22,6 +22,7 @@ def test_a_drawn_one_describes_and_every_tensor_of_it_trains(name: str) -> None:
     assert all(torch.equal(again[key], tensor) for key, tensor in state.items())
     head = load_head(Model("dense_rootsift", None, "pool", state, name))
     maps = torch.rand(2, 128, 20, 20, generator=torch.Generator().manual_seed(0))
+    maps[:, :, 0, 1:] = 0  # a row of SALAD's token
     descriptors = head(maps)
     width = descriptor_width(name, 128, num_clusters=64, out_dim=DRAWN[name])
     assert descriptors.shape == (2, width)

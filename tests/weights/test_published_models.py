@@ -112,7 +112,7 @@ def test_cosplaces_file_gives_the_descriptor_of_its_definition(tmp_path: Path) -
 def test_one_that_does_not_fit_is_refused_in_words(tmp_path: Path) -> None:
     file = tmp_path / "published.pth"
     write_published(file, "convap")
-    with pytest.raises(ValueError, match=r"convap takes maps of another number of channels than"):
+    with pytest.raises(ValueError, match=r"convap of 256 channels, the encoder's maps have 128"):
         parse_checkpoint(file, encoder="timm", variant="resnet18:layer2")
     content = torch.load(file, weights_only=True)
     torch.save(content | {"aggregator.more": torch.zeros(1)}, file)

@@ -63,6 +63,7 @@ class BoQ(nn.Module):
     def __init__(self, channels: int, dim: int, *, num_queries: int, num_rows: int) -> None:
         """Make the layers."""
         super().__init__()
+        self.channels = channels
         self.proj_c = nn.Conv2d(channels, dim, kernel_size=3, padding=1)
         self.norm_input = nn.LayerNorm(dim)
         self.boqs = nn.ModuleList(Block(dim, num_queries) for _ in range(NUM_BLOCKS))

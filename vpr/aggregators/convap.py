@@ -26,6 +26,7 @@ class ConvAP(nn.Module):
     def __init__(self, channels: int, out_dim: int) -> None:
         """Make the layer, with torch's usual convolution."""
         super().__init__()
+        self.channels = channels
         self.channel_pool = nn.Conv2d(channels, out_dim // SIDE**2, kernel_size=1)
 
     def forward(self, features: Tensor) -> Tensor:

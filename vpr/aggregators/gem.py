@@ -29,6 +29,7 @@ class GeM(nn.Module):
     def __init__(self, dim: int, out_dim: int | None) -> None:
         """Make the layer, with an exponent of 3 and torch's usual linear layer."""
         super().__init__()
+        self.channels = None if out_dim is None else dim
         self.p = nn.Parameter(torch.tensor([FIRST_EXPONENT]))
         self.linear = None if out_dim is None else nn.Linear(dim, out_dim)
 

@@ -50,6 +50,7 @@ class MixVPR(nn.Module):
     def __init__(self, channels: int, positions: int, *, out_channels: int, rows: int) -> None:
         """Make the layers."""
         super().__init__()
+        self.channels = channels
         self.positions = positions
         self.mix = nn.Sequential(*(Mixer(positions) for _ in range(NUM_MIXERS)))
         self.channel_proj = nn.Linear(channels, out_channels)

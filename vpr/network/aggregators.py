@@ -28,6 +28,8 @@ class Aggregator(Protocol):
     def make_aggregator(self, state: Mapping[str, Tensor]) -> nn.Module:
         """Make the layer: maps (N, C, H, W), float32 -> unit rows (N, D).
 
+        It has an attribute `channels`, C of the maps that it takes, or None if it takes any.
+
         Args:
             state: Tensors by their names in the layer, which say its sizes; they are not loaded.
         """
@@ -117,14 +119,12 @@ def pool_shapes(
     Raises:
         ValueError: If it cannot take them, or a tensor that says its size is missing.
     """
-    with torch.device("meta"), torch.no_grad():
-        layer = make_pool(aggregator, tensors).eval()
-        try:
-            layer(torch.empty(1, channels, 1, getattr(layer, "positions", 4)))
-        except RuntimeError:
-            raise ValueError(
-                f"pool: {aggregator} takes maps of another number of channels than {channels}"
-            ) from None
+    with torch.device("meta"):
+        layer = make_pool(aggregator, tensors)
+    if layer.channels not in (None, channels):
+        raise ValueError(
+            f"pool: {aggregator} of {layer.channels} channels, the encoder's maps have {channels}"
+        )
     return {f"{PREFIX}{name}": tuple(t.shape) for name, t in layer.state_dict().items()}
 
 

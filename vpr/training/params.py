@@ -14,7 +14,7 @@ OF_BATCHES = ("multi_similarity", "contrastive")  # losses that triplets alone c
 class FinetuneParams:
     """Parameters of the stage finetune."""
 
-    aggregator: Literal["netvlad", "gem", "none", "convap", "mixvpr", "boq"]
+    aggregator: Literal["netvlad", "gem", "none", "convap", "mixvpr", "boq", "salad"]
     num_clusters: Annotated[int, Field(ge=1)]
     vlad_version: Literal[1, 2]
     descriptor_dim: Annotated[int, Field(ge=2)] | None  # of one, unit vectors are 1 or -1
