@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MARK = "dust_bin"  # a tensor that no other aggregator has
-HIDDEN = 512
-ITERATIONS = 3
+SIZES = ("num_clusters", "cluster_dim", "token_dim")
+HIDDEN, ITERATIONS = 512, 3
 DIM = 64 * 128 + 256  # of the published sizes, which are the defaults below
 
 
@@ -33,13 +33,15 @@ class SALAD(nn.Module):
     def __init__(
         self,
         channels: int,
-        num_clusters: int,
-        cluster_dim: int,
-        token_dim: int,
+        *,
         out_dim: int | None,
+        num_clusters: int = 64,
+        cluster_dim: int = 128,
+        token_dim: int = 256,
     ) -> None:
         """Make the layers, with torch's usual weights and a dustbin score of 1."""
         super().__init__()
+        self.channels = channels
         self.cluster_features = _convolutions(channels, cluster_dim)
         self.score = _convolutions(channels, num_clusters)
         self.token_features = nn.Sequential(
@@ -61,10 +63,10 @@ class SALAD(nn.Module):
                 "finetune.aggregator = salad: needs the class token above the map: set trunk.model "
                 "to a transformer with +token, such as vit_base_patch14_dinov2+token"
             )
-        if patches[0, 0].numel() <= len(self.score[-1].weight):
+        found, most = patches[0, 0].numel(), len(self.score[-1].weight)
+        if found <= most:
             raise ValueError(
-                f"finetune.aggregator = salad: needs more than {len(self.score[-1].weight)} "
-                f"positions, found {patches[0, 0].numel()}: take larger images"
+                f"finetune.aggregator = salad: needs more than {most} positions, found {found}"
             )
         shares = transport(self.score(patches).flatten(2), self.dust_bin)  # (N, m, n)
         clusters = self.cluster_features(patches).flatten(2) @ shares.transpose(1, 2)  # (N, l, m)
@@ -97,18 +99,16 @@ def transport(scores: Tensor, dust_bin: Tensor) -> Tensor:
 
 
 def _convolutions(channels: int, out: int) -> nn.Sequential:
-    # The authors' dropout keeps its place in the names; what it would be is Identity.
-    layers = nn.Conv2d(channels, HIDDEN, 1), nn.Identity(), nn.ReLU(), nn.Conv2d(HIDDEN, out, 1)
-    return nn.Sequential(*layers)
+    first, last = nn.Conv2d(channels, HIDDEN, 1), nn.Conv2d(HIDDEN, out, 1)
+    return nn.Sequential(first, nn.Identity(), nn.ReLU(), last)  # Identity: the authors' dropout
 
 
 def make_aggregator(state: Mapping[str, Tensor]) -> SALAD:
     """Make the layer, its sizes read from the tensors; they are not loaded."""
-    sizes = (
-        len(state[f"{n}.weight"]) for n in ("score.3", "cluster_features.3", "token_features.2")
-    )
+    layers = zip(SIZES, ("score.3", "cluster_features.3", "token_features.2"), strict=True)
+    sizes = {size: len(state[f"{layer}.weight"]) for size, layer in layers}
     out_dim = len(state["linear.weight"]) if "linear.weight" in state else None
-    return SALAD(state["score.0.weight"].shape[1], *sizes, out_dim)
+    return SALAD(state["score.0.weight"].shape[1], out_dim=out_dim, **sizes)
 
 
 def draw_aggregator(channels: int, out_dim: int | None) -> SALAD:
