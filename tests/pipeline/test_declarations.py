@@ -147,6 +147,8 @@ def test_every_imported_file_lies_under_a_declared_dependency(name: str) -> None
 def test_every_declared_dependency_of_code_holds_an_imported_file(name: str) -> None:
     files = files_of(STAGES[name])
     for dep in code_deps(STAGES[name]):
+        if (name, dep) == ("pretrained", "vpr/aggregators"):
+            continue  # a drawer that it opens whole: the weights say which aggregator they bring
         assert any(lies_under(file, dep) for file in files), f"{name} does not use {dep}"
 
 

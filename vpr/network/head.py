@@ -79,7 +79,7 @@ def load_head(model: Model) -> Head:
         ValueError: If a tensor is missing or has another shape.
     """
     state = model.tensors
-    head = Head(model.make_encoder(), model.split, make_pool(model))
+    head = Head(model.make_encoder(), model.split, make_pool(model.aggregator, state))
     names = head.state_dict().keys()
     try:
         head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
-from vpr.network.aggregators import descriptor_width, draw_pool
+from vpr.network.aggregators import descriptor_width, draw_pool, recognise_aggregator
 from vpr.network.clusters import initial_pool, sample_encoded
 from vpr.network.head import load_head
 
@@ -39,6 +40,12 @@ def start_model(
             map of several positions is to be a descriptor, or there are no features to find
             clusters in.
     """
+    brought = recognise_aggregator(model.tensors)
+    if brought not in (aggregator, None):
+        raise ValueError(
+            f"finetune.aggregator = {aggregator}, but the weights bring {brought}: set it to "
+            f"{brought}, or use weights without a pool"
+        )
     if aggregator != "netvlad":
         return _start_without_clusters(
             replace(model, aggregator=aggregator),
@@ -78,20 +85,25 @@ def _start_without_clusters(
     seed: int,
     device: torch.device,
 ) -> tuple[Model, str]:
-    if "pool.centroids" in model.tensors:
-        raise ValueError(
-            f"finetune.aggregator = {model.aggregator}, but the weights bring NetVLAD's clusters: "
-            "set it to netvlad, or use weights without a pool"
-        )
     dim = count_channels(model.make_encoder())
-    drawn = draw_pool(model.aggregator, dim, out_dim=out_dim, seed=seed)
+    drawn: dict[str, Tensor] = {}
+    if recognise_aggregator(model.tensors) is None:
+        drawn = draw_pool(model.aggregator, dim, out_dim=out_dim, seed=seed)
+        words = f", drawn from seed {seed}" if drawn else ""
+        width = descriptor_width(model.aggregator, dim, num_clusters=1, out_dim=out_dim)
+        words = f"{model.aggregator}: {dim} channels -> {width} dimensions{words}"
+    elif out_dim is not None:
+        raise ValueError(
+            f"finetune.descriptor_dim = {out_dim}, but the weights bring {model.aggregator}, whose "
+            "size is its own: set it to null"
+        )
+    else:
+        words = f"{model.aggregator} from the weights"
     whole = model.with_tensors(drawn)
     if len(features.shapes):
         with torch.inference_mode():  # a map that does not fit is refused before training
             load_head(whole).to(device)(features.maps([0]).to(device))
-    words = f", drawn from seed {seed}" if drawn else ""
-    width = descriptor_width(model.aggregator, dim, num_clusters=1, out_dim=out_dim)
-    return whole, f"{model.aggregator}: {dim} channels -> {width} dimensions{words}"
+    return whole, words
 
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:

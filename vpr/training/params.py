@@ -14,7 +14,7 @@ OF_BATCHES = ("multi_similarity", "contrastive")  # losses that need more than t
 class FinetuneParams:
     """Parameters of the stage finetune."""
 
-    aggregator: Literal["netvlad", "gem", "none"]
+    aggregator: Literal["netvlad", "gem", "none", "convap", "mixvpr", "boq", "salad"]
     num_clusters: Annotated[int, Field(ge=1)]
     vlad_version: Literal[1, 2]
     descriptor_dim: Annotated[int, Field(ge=2)] | None  # of one, unit vectors are 1 or -1
@@ -61,8 +61,8 @@ class FinetuneParams:
                 f"warmup = {self.warmup} of {self.epochs} epochs leave none at the "
                 "full rate: set it below epochs"
             )
-        if self.descriptor_dim is not None and self.aggregator != "gem":
+        if self.descriptor_dim is not None and self.aggregator in ("netvlad", "none"):
             raise ValueError(
-                f"descriptor_dim = {self.descriptor_dim} is of gem's linear layer: set it to null "
-                f"with aggregator = {self.aggregator}"
+                f"descriptor_dim = {self.descriptor_dim}: aggregator = {self.aggregator} leaves no "
+                "choice of it: set it to null"
             )
