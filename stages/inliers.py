@@ -7,11 +7,11 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import load_matcher, uses_gpu
+from vpr.matchers.base.keypoints import load_keypoints
+from vpr.matchers.base.matcher import load_matcher, uses_gpu
 from vpr.reranking.params import InliersParams
 from vpr.reranking.utility_files import load_kept
+from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside

@@ -1,4 +1,4 @@
-"""Stages keypoints_db and keypoints_query: images -> keypoints, for re-ranking."""
+"""Stage keypoints, of each side: images -> keypoints, for re-ranking."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.images.image_files import list_images, read_image
-from vpr.reranking.detection import detect_keypoints
-from vpr.reranking.keypoints import save_keypoints
-from vpr.reranking.matcher import LocalPoints, load_matcher
-from vpr.reranking.params import KeypointsParams
+from vpr.matchers.base.detection import detect_keypoints
+from vpr.matchers.base.keypoints import save_keypoints
+from vpr.matchers.base.matcher import LocalPoints, load_matcher
+from vpr.matchers.base.params import KeypointsParams
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
 

@@ -1,4 +1,4 @@
-"""Stage prepare: a data set's ground truth -> indices, positives and the images of each side."""
+"""Stage prepare: a data set's ground truth -> indices, positives, the images, small pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.image_checks import check_images
 from vpr.datasets.params import DatasetParams
+from vpr.images.image_files import list_images
+from vpr.images.params import ThumbnailsParams
+from vpr.images.thumbnails import draw_thumbnails
 from vpr.places.gathering import gather_images
 from vpr.places.index import save_index
 from vpr.places.params import PrepareParams
@@ -23,7 +26,6 @@ from vpr.runtime.parameters import load_params
 
 def prepare(
     *,
-    dataset: Path,
     database: Path,
     query: Path,
     positives: Path,
@@ -32,11 +34,12 @@ def prepare(
     query_images: Path,
     radius: Path,
     notes: Path,
+    database_thumbnails: Path,
+    query_thumbnails: Path,
 ) -> None:
     """Read the ground truth, check it and every image, and find the positives.
 
     Args:
-        dataset: The data set's folder.
         database: Index of the database to write.
         query: Index of the queries to write.
         positives: Query x database positives to write.
@@ -45,8 +48,14 @@ def prepare(
         query_images: Folder of the query images to write.
         radius: File to write, with the radius that was used.
         notes: File to write, with what of the set changes its numbers.
+        database_thumbnails: Folder of small pictures of the database to write.
+        query_thumbnails: Folder of small pictures of the queries to write.
     """
-    chosen = load_params("dataset", DatasetParams)
+    chosen, small = (
+        load_params("dataset", DatasetParams),
+        load_params("thumbnails", ThumbnailsParams),
+    )
+    dataset = Path(chosen.dir)
     truth = parse_set(dataset, chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     database_places, query_places = truth.database.coordinates, truth.query.coordinates
@@ -54,8 +63,11 @@ def prepare(
     require_usable(findings)
     found = find_positives(database_places, query_places, radius_m=radius_m)
     print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
-    outs = (database, query, positives, training_positives, database_images, query_images)
-    with built_aside(*outs, radius, notes) as aside:
+    outs = (
+        database, query, positives, training_positives, database_images, query_images, radius,
+        database_thumbnails, query_thumbnails, notes,
+    )  # fmt: skip
+    with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
         save_positives(aside[2], found)
@@ -63,8 +75,13 @@ def prepare(
         facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
         facts += gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)
+        for images, pictures in zip(aside[4:6], aside[7:9], strict=True):
+            draw_thumbnails(
+                list_images(images), pictures,
+                max_side_px=small.max_side_px, quality=small.quality,
+            )  # fmt: skip
         findings += check_images(facts)
-        save_notes(aside[7], findings)
+        save_notes(aside[9], findings)
     for note in list_notes(findings):
         print(note)
 

@@ -8,6 +8,7 @@ from vpr.console.entry import run_stage
 
 from vpr.features.encoder import find_split
 from vpr.features.model import save_model
+from vpr.run_files import WEIGHTS
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
@@ -15,11 +16,10 @@ from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import load_starting_model
 
 
-def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
+def pretrained(*, frozen: Path, trainable: Path) -> None:
     """Load the starting weights strictly, and split them into frozen and trainable tensors.
 
     Args:
-        weights: A checkpoint, or a text file called `random`, `imagenet` or `pretrained`.
         frozen: State of the encoder's frozen modules to write.
         trainable: State of the rest to write; with a pool if the weights bring one.
     """
@@ -28,6 +28,7 @@ def pretrained(*, weights: Path, frozen: Path, trainable: Path) -> None:
     asked = load_param("trunk.trainable_from", str | int)  # type: ignore[arg-type] # mypy: no type
     split = find_split(encoder, variant, asked)
     params = load_params("pretrained", PretrainedParams)
+    weights = WEIGHTS / params.weights
     if params.sha256 is not None:
         check_sha256(weights, params.sha256, source="pretrained.sha256")
     model, words = load_starting_model(

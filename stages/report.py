@@ -12,14 +12,20 @@ import pandas as pd
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
-from vpr.report.matches import write_matches
 from vpr.report.pages import write_script
 from vpr.report.params import ReportParams
 from vpr.report.plots_page import bundled_vega, write_plots_page
 from vpr.report.queries import describe_places, describe_predictions, describe_set
-from vpr.report.report import copy_thumbnails, fingerprints, headline, other_metrics, write_pages
-from vpr.report.utility_pictures import draw_utility
-from vpr.report.worst_queries import draw_worst
+from vpr.report.report import (
+    copy_thumbnails,
+    draw_utility,
+    draw_worst,
+    fingerprints,
+    headline,
+    other_metrics,
+    write_matches,
+    write_pages,
+)
 from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.artefacts import built_aside

@@ -1,4 +1,4 @@
-"""Stages trunk_db and trunk_query: images -> local features of the frozen layers."""
+"""Stage trunk, of each side: images -> local features of the frozen layers."""
 
 from __future__ import annotations
 

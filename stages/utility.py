@@ -8,9 +8,8 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
+from vpr.matchers.base.keypoints import load_keypoints
 from vpr.places.index import load_index
-from vpr.reranking.keypoint_choice import choose_keypoints
-from vpr.reranking.keypoints import load_keypoints
 from vpr.reranking.params import UtilityParams
 from vpr.reranking.utility_files import Utility, save_utility
 from vpr.retrieval.descriptors import load_descriptors
@@ -47,7 +46,7 @@ def utility(
         return
     # Here, since torch and scipy are slow to import, and a run without utility needs neither.
     from vpr.places.positives import load_radius
-    from vpr.reranking.cluster_maps import load_cluster_maps
+    from vpr.reranking.clusters import choose_keypoints, load_cluster_maps
     from vpr.reranking.utility import (
         choose_clusters,
         find_low_clusters,

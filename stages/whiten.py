@@ -9,7 +9,14 @@ from vpr.console.entry import run_stage
 
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.params import WhitenParams
-from vpr.retrieval.whitening import Whitening, save_whitening, whiten_rows
+from vpr.retrieval.whitening import (
+    MAX_ROWS,
+    Whitening,
+    find_whitening,
+    fit_whitening,
+    save_whitening,
+    whiten_rows,
+)
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -48,16 +55,15 @@ def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
         model: State of the whole model.
         dim: Dimensions to keep.
     """
-    # Here, since torch and scikit-learn take seconds to import, and off nothing needs them.
+    # Here, since torch takes seconds to import, and off nothing needs it.
     from vpr.features.model import load_model
-    from vpr.retrieval.whitening_fit import fit_whitening
-    from vpr.retrieval.whitening_tensors import find_whitening
 
     if theirs := find_whitening(load_model(model).tensors, dim=dim):
         print(f"whitening to {dim} dimensions, of the weights")
         return theirs
     rows = load_descriptors(database)
-    print(f"whitening to {dim} dimensions, fitted on {len(rows)} database descriptors")
+    num_used = min(len(rows), MAX_ROWS)
+    print(f"whitening to {dim} dimensions, fitted on {num_used} database descriptors")
     return fit_whitening(rows, dim=dim)
 
 

@@ -1,24 +1,61 @@
-"""The library of the pipeline, in packages that each have one meaning.
+"""Visual place recognition: given a photo, where was it taken?
 
-A package imports from itself and from those that its line names; nothing imports `commands`.
-`encoders` and `matchers` are drawers: one file for each value of a parameter, loaded by that name
-and never imported by others. tests/pipeline/test_imports.py holds this table to the code.
+    street = vpr.load_run("folder of a finished run")
+    answer = street.locate("photo.jpg")
+    print(answer.accepted, answer.matches[0].easting, answer.matches[0].northing)
 
-package     what it is                                 imports
-runtime     how stages start, read, write and resume    -
-repository  what DVC and git recorded                  runtime
-places      the prepared set: images and positives     runtime
-datasets    foreign forms -> ground truth, and back    places runtime
-features    images -> frozen local features            places runtime
-encoders    one file for each `trunk.encoder`          features runtime
-weights     starting weights, read strictly            features runtime
-network     local features -> descriptor               features places
-retrieval   descriptors -> rankings                    runtime
-evaluation  how good, how sure                         places retrieval
-training    epochs of mining and losses                evaluation features network places runtime
-reranking   rankings verified by local features        features network places retrieval runtime
-matchers    one file for each `rerank.method`          reranking
-report      pages and their templates                  evaluation places reranking retrieval runtime
-demo        the drawn street                           places runtime
-commands    what a person types                        all
+Each package has one meaning. It imports from itself and from those that its line names, and from
+the modules `run_files` (paths of a run) and `sections` (all parameters). Nothing imports
+`commands`. `encoders` and `matchers` are drawers: one file for each value of a parameter, loaded
+by that name; others import only `matchers.base`, what matchers share.
+tests/pipeline/test_imports.py compares this table with the code.
+
+package     what it is                               imports
+runtime     how stages read, write and resume        -
+console     how stages start and talk to a terminal  runtime
+cluster     work over a Ray cluster                  runtime
+repository  what DVC and git recorded                runtime
+images      image files, pixels, small pictures      console runtime
+places      the prepared set: positions, positives   console images runtime
+datasets    foreign forms -> ground truth, and back  images places runtime
+features    images -> frozen local features          console images runtime
+encoders    one file for each `trunk.encoder`        features runtime
+weights     starting weights, read strictly          features runtime
+network     photo -> local features -> descriptor    features images
+retrieval   descriptors -> rankings                  runtime
+evaluation  how good, how sure                       places retrieval
+training    epochs of mining and losses              console evaluation features network places
+matchers    one file for each `rerank.method`        console images runtime
+reranking   rankings verified by local features      console features matchers network places
+                                                     retrieval runtime
+locating    a finished run: photo -> places          datasets evaluation features images matchers
+                                                     network places repository reranking retrieval
+                                                     runtime
+report      pages and their templates                evaluation images places reranking retrieval
+                                                     runtime
+demo        the drawn street                         console places
+commands    what a person types                      all
 """
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vpr.locating.run import Run
+
+
+def load_run(folder: str | PathLike[str]) -> Run:
+    """Load a finished run, to locate photos with.
+
+    Args:
+        folder: Of the repository, where dvc.lock and data/ are.
+
+    Raises:
+        ValueError: If a file is missing or damaged; the message says how to get it.
+    """
+    from vpr.locating.run import load_run as load  # here, since torch is slow to import
+
+    return load(Path(folder))

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
+
+def _describe_missing(error: ModuleNotFoundError) -> str:
+    return (
+        f"error: the package {error.name!r} is not installed for {sys.executable}: activate the "
+        "environment (`. .venv/bin/activate`), or set it up with `make setup` (for the service: "
+        "`make serve`)"
+    )
+
+
+try:
+    import typer
+    from typer.core import TyperGroup
+except ModuleNotFoundError as error:
+    sys.exit(_describe_missing(error))
 
 # Module of each command in vpr/commands/, which holds a function of the command's name.
 COMMANDS = {
@@ -16,22 +29,24 @@ COMMANDS = {
     "compare": "compare.command",
     "doctor": "doctor.command",
     "export": "export",
-    "gate": "gate.command",
+    "gate": "gate",
     "locate": "locate.command",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
-    "sweep": "sweep.command",
-    "verify": "verify.command",
+    "verify": "verify",
 }
+ANYWHERE = ("checkpoint", "score")  # commands that read no run of the repository
+ROOT_FILES = ("dvc.yaml", "params.yaml")
 
 
 class Commands(TyperGroup):
     """Imports a command's module when it is asked for: `summary` need not wait for torch."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own click
-        """List the names of the commands."""
-        return list(COMMANDS)
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's own
+        """List the names of the commands, also for typer to suggest one for a misspelt name."""
+        super().__init__(**settings)
+        self.commands = dict.fromkeys(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
         """Find the command of that name, or None."""
@@ -49,13 +64,31 @@ app = typer.Typer(
 
 
 @app.callback()
-def main() -> None:
-    """Visual place recognition: what a person asks beside `dvc repro`."""
+def main(context: typer.Context) -> None:
+    """Visual place recognition: commands for what `dvc repro` has no command for."""
+    here = Path.cwd()
+    asks_for_help = "--help" in sys.argv
+    if context.invoked_subcommand in ANYWHERE or asks_for_help or _is_root(here):
+        return
+    root = next((folder for folder in here.parents if _is_root(folder)), None)
+    if root is not None:
+        raise ValueError(f"{here} is below the repository's root: run the command in {root}")
 
 
-if __name__ == "__main__":
+def _is_root(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in ROOT_FILES)
+
+
+def run() -> None:
+    """Run the command that the command line names; a mistake of its user is one line."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        sys.exit(_describe_missing(error))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

@@ -9,7 +9,9 @@ starts it. It prints lines for a table.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +21,38 @@ from numpy.typing import NDArray
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import STANDARD_DEPTHS, recall_at
+from vpr.features.extraction import store_features
+from vpr.features.local_features import load_features
 from vpr.features.model import Model
-from vpr.locating.features import (
-    PHOTOS_AT_ONCE,
-    describe_photos,
-    extract_photos,
-    load_network,
-)
+from vpr.features.trunk import load_trunk
+from vpr.images.image_files import read_image, read_size
+from vpr.network.describing import describe_photos, load_network
 from vpr.network.initial_model import start_model
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
 from vpr.weights.starting_weights import load_starting_model
 
+MOST_PHOTOS = 64  # that clusters are formed of
+
 
 def start(weights: Path, photos: Sequence[Path], scale_to: int | None) -> Model:
     """The network before training, its clusters from at most 64 photos in float32."""
-    some = photos[:: -(-len(photos) // PHOTOS_AT_ONCE)]
+    some = photos[:: -(-len(photos) // MOST_PHOTOS)]
     model, _ = load_starting_model(weights, encoder="vgg16", variant=None, split="conv5_1", seed=0)
     device = find_device()
-    network = load_network(model, precision=torch.float32, scale_to=scale_to, device=device)
-    blocks = extract_photos(network, some)
     clusters = len(model.tensors.get("pool.centroids", range(16)))
-    started, origin = start_model(
-        model, next(blocks), aggregator="netvlad", num_clusters=clusters, descriptor_dim=None,
-        vlad_version=1 + ("pool.conv.bias" in model.tensors), seed=0, device=device,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        store_features(
+            Path(folder), load_trunk(model, torch.float32), some,
+            partial(read_image, scale_to=scale_to), size=partial(read_size, scale_to=scale_to),
+            device=device,
+        )  # fmt: skip
+        started, origin = start_model(
+            model, load_features(Path(folder)), aggregator="netvlad", num_clusters=clusters,
+            descriptor_dim=None, vlad_version=1 + ("pool.conv.bias" in model.tensors), seed=0,
+            device=device,
+        )  # fmt: skip
     print(origin)
     return started
 
@@ -57,8 +65,7 @@ def describe(
 ) -> NDArray[np.float32]:
     """Descriptors of photos, with trunk and head in a precision."""
     network = load_network(model, precision=precision, scale_to=scale_to, device=find_device())
-    blocks = extract_photos(network, photos)
-    return np.concatenate([describe_photos(network, block) for block in blocks])
+    return np.concatenate([batch.descriptors for batch in describe_photos(network, photos)])
 
 
 def compare(truth: GroundTruth, exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> None:

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from bench.quality.results import RERANKED, WHITENED, data_sets
 from bench.shared import markdown
 from bench.shared.trials import run_trial, temporary_clone
+from vpr.matchers.base.keypoints import load_keypoints
+from vpr.matchers.base.matcher import Rules, load_matcher
+from vpr.matchers.base.matching import match_mutually
 from vpr.places.positives import load_positives, positives_of
-from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.keypoints import load_keypoints
-from vpr.reranking.matcher import Rules, load_matcher
-from vpr.reranking.matching import match_mutually
+from vpr.reranking.verification import verify_candidates
 from vpr.retrieval.predictions import load_predictions
 
 TOP = 20  # candidates, as `inliers.top`

@@ -20,11 +20,11 @@ from bench.quality.choices import HARD, sets_for_choosing
 from bench.quality.matchers import rerank_by
 from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
+from vpr.matchers import lines
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, load_matcher
+from vpr.matchers.base.matching import find_inliers
 from vpr.matchers.lines import Lines
-from vpr.reranking.learned import lines
-from vpr.reranking.learned.xfeat import load_xfeat
-from vpr.reranking.matcher import LocalPoints, Matcher, Rules, load_matcher
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.xfeat import load_detector
 
 Ends = NDArray[np.float32]  # of matched lines in one image, x and y in pixels, (num_lines, 2, 2)
 Flags = NDArray[np.bool_]  # whether each line counts, (num_lines,)
@@ -64,7 +64,7 @@ class _WholeLines(Lines):
     """
 
     def __init__(self, counter: Counter) -> None:
-        super().__init__(load_xfeat("bench"))
+        super().__init__(load_detector("bench"))
         self._counter = counter
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:

@@ -26,13 +26,14 @@ from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
+from vpr.matchers.base.detection import detect_keypoints
+from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import Matcher, load_matcher
+from vpr.matchers.base.params import KeypointsParams
 from vpr.places.positives import load_positives
-from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.detection import detect_keypoints
-from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.reranking.matcher import Matcher, load_matcher
-from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams
-from vpr.reranking.reranking import rerank_candidates
+from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranking import rerank
+from vpr.reranking.verification import verify_candidates
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.parameters import load_params
 
@@ -44,7 +45,7 @@ Ranks = NDArray[np.int64]
 
 
 def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder: Path) -> Keypoints:
-    """Find the points of one side, as the stages keypoints_db and keypoints_query do."""
+    """Find the points of one side, as the stage keypoints do."""
     read = partial(read_image, scale_to=params.max_side_px)
     found = detect_keypoints(
         matcher, list_images(images), read, max_keypoints=params.max_keypoints
@@ -74,8 +75,7 @@ def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
             top=params.top, rules=params.rules, saved=Path(made) / "parts",
         )  # fmt: skip
         done = time.perf_counter()
-    inliers = pairs.inliers[:, : order.top]
-    ranked = rerank_candidates(retrieved, inliers, half_inliers=order.half_inliers)
+    ranked = rerank(retrieved, pairs, top=order.top, half_inliers=order.half_inliers)
     image = (found - start) / (len(database.sizes) + len(query.sizes))
     return ranks_of(ranked.indices), image, (done - found) / pairs.inliers.size
 

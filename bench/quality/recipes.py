@@ -6,8 +6,7 @@ nothing is left to gain), and prints recall@1 with paired tests over all their q
 seconds of the stage finetune. `--recipes` takes some of them, the first two to compare with;
 `--streets 3 4 5` draws others; `--num-database` draws longer ones; `--epochs` trains longer;
 `--encoder` takes another encoder, its first model, and `--vgg16` the challenge's network of random
-weights; `--trainable-from blocks.4.2` trains the default's last block as well; `--views 0.75 1.25`
-draws among views.
+weights; `--trainable-from blocks.4.2` trains the default's last block as well.
 `--validation` writes validation against queries to bench/results/validation.json and .svg.
 `--gardens-point RECIPE` runs one recipe on Gardens Point by day and night, where VPR_REAL_DATA
 names the folder that it lies in.
@@ -100,7 +99,7 @@ class Trained:
 def prepare(clone: Path, parameters: Parameters) -> None:
     """Run the pipeline up to the stored features."""
     set_parameters(clone, parameters)
-    call(clone, "dvc", "repro", "trunk_db", "trunk_query", "views")
+    call(clone, "dvc", "repro", "trunk")
 
 
 def train_and_rank(clone: Path, parameters: Parameters) -> Trained:
@@ -111,8 +110,7 @@ def train_and_rank(clone: Path, parameters: Parameters) -> Trained:
         again.mkdir(exist_ok=True)
         start = time.perf_counter()
         finetune(
-            features=data / "trunk/database", views=data / "trunk/views",
-            database=data / "prepared/database.csv",
+            features=data / "trunk/database", database=data / "prepared/database.csv",
             positives=data / "prepared/training_positives.npz", model=again / "model",
             frozen=Path("models/initial/frozen.pt"), trainable=Path("models/initial/trainable.pt"),
         )  # fmt: skip
@@ -196,7 +194,7 @@ def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> No
 def main() -> None:
     """Run what is asked for, and print."""
     asked = parse_arguments()
-    network: dict[str, object] = {"views.scales": asked.views, "finetune.epochs": asked.epochs}
+    network: dict[str, object] = {"finetune.epochs": asked.epochs}
     if asked.vgg16:
         network = CHALLENGE | {"trunk.precision": "bfloat16"} | network
     if asked.encoder:
@@ -225,7 +223,6 @@ def parse_arguments() -> argparse.Namespace:
     encoder.add_argument("--vgg16", action="store_true")
     encoder.add_argument("--encoder", metavar="NAME", help="a file of vpr/encoders")
     parser.add_argument("--trainable-from", help="the default is pool, with --vgg16 conv5_1")
-    parser.add_argument("--views", nargs="+", metavar="SCALE", type=float, default=[])
     parser.add_argument("--epochs", metavar="N", type=int, default=EPOCHS["finetune.epochs"])
     parser.add_argument("--streets", nargs="+", metavar="SEED", type=int, default=STREETS)
     parser.add_argument("--num-database", metavar="N", type=int, default=160)

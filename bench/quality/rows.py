@@ -15,9 +15,8 @@ from bench.shared.trials import call, set_parameters
 from stages.extract import extract
 from stages.inliers import inliers
 from stages.keypoints import keypoints
-from stages.rerank import rerank
+from stages.order import rerank, sequence
 from stages.search import search
-from stages.sequence import sequence
 from stages.trunk import trunk
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.places.positives import load_positives
@@ -42,7 +41,7 @@ class Measured:
 def measure(clone: Path, parameters: dict[str, object]) -> Measured:
     """Run the pipeline with these parameters, and time its query side once more without DVC."""
     set_parameters(clone, parameters)
-    call(clone, "dvc", "repro", "sequence")
+    call(clone, "dvc", "repro", "order")
     with contextlib.chdir(clone):
         ranked = load_predictions(Path("data/sequenced.npz"))
         ranks = first_correct_ranks(

@@ -28,8 +28,7 @@ from vpr.features.extraction import store_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import read_image, read_size
-from vpr.network.head import load_head
-from vpr.network.streaming import stream_descriptors
+from vpr.network.describing import describe_photos, load_network
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.runtime.device import find_device
 
@@ -62,12 +61,10 @@ def store(model: Model, photos: list[Path], folder: Path) -> None:
 
 def stream(model: Model, photos: list[Path], folder: Path) -> None:
     """Write the descriptors of photos, as the stage extract does without stored features."""
-    blocks = stream_descriptors(
-        load_trunk(model, torch.bfloat16), load_head(model), photos, READ,
-        scale_to=MAX_SIDE_PX, done=0, device=DEVICE,
-    )  # fmt: skip
+    network = load_network(model, precision=torch.bfloat16, scale_to=MAX_SIDE_PX, device=DEVICE)
+    rows = (batch.descriptors for batch in describe_photos(network, photos))
     save_descriptors(
-        folder / "descriptors.npy", blocks, num_images=len(photos), count=folder / "done"
+        folder / "descriptors.npy", rows, num_images=len(photos), count=folder / "done"
     )
 
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from bench.shared import markdown
 from bench.shared.alone import measure_alone
-from vpr.retrieval.approximate import Effort, measure_index
+from vpr.retrieval.approximate import measure_index
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search, write_index
-from vpr.retrieval.index_kinds import EXACT
+from vpr.retrieval.index_kinds import EXACT, Effort
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000,)
 DIM, PHOTOS, ALIKE, NOISE = 256, 200, 0.9, 0.03

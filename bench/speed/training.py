@@ -31,7 +31,7 @@ from vpr.places.radius import find_training_positives
 from vpr.training.epochs import describe_database, train_epoch
 from vpr.training.losses import make_batch_loss, triplet_loss
 from vpr.training.mining import Triplets
-from vpr.training.optimizers import make_optimizer
+from vpr.training.optimizers import make_optimizer, set_rate
 from vpr.training.place_epochs import train_on_places
 from vpr.training.places import Batch, draw_places, group_places
 
@@ -114,7 +114,8 @@ def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtyp
 
 def _epoch(model: Model, features: LocalFeatures, rows: NDArray[np.int64]) -> None:
     head = load_head(model)
-    optimizer = make_optimizer(head, lr=1e-5, momentum=0.9, weight_decay=0.001)
+    optimizer = make_optimizer(head, momentum=0.9, weight_decay=0.001)
+    set_rate(optimizer, 1e-5)
     describe_database(head, features, CPU)
     train_epoch(
         head, optimizer, features, Triplets(rows, num_skipped=0), loss=triplet_loss,
@@ -124,7 +125,8 @@ def _epoch(model: Model, features: LocalFeatures, rows: NDArray[np.int64]) -> No
 
 def _epoch_of_places(model: Model, features: LocalFeatures, batches: list[Batch]) -> None:
     head = load_head(model)
-    optimizer = make_optimizer(head, lr=1e-5, momentum=0.9, weight_decay=0.001)
+    optimizer = make_optimizer(head, momentum=0.9, weight_decay=0.001)
+    set_rate(optimizer, 1e-5)
     loss = make_batch_loss("triplet", margin=0.1**0.5, mined=True)
     train_on_places(
         head, optimizer, features, batches, loss=loss, clip_norm=None, title="epoch", device=CPU

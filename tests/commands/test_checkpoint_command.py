@@ -79,3 +79,16 @@ def test_a_fitted_whitening_goes_along_and_comes_back(file: Path, tmp_path: Path
     np.testing.assert_array_equal(bias, fitted.bias)
     save_whitening(tmp_path / "whitening.npz", None)
     assert "whiten.dim = 0" in str(CliRunner().invoke(app, arguments).exception)
+
+
+def test_one_of_two_sets_of_weights_is_written_to_a_file_of_its_own(tmp_path: Path) -> None:
+    state, _ = load_encoder("efficientnet_lite", "lite0").initial_state("random", 0)
+    averaged = {name: tensor + 1 for name, tensor in state.items()}
+    torch.save({"state_dict": state, "state_dict_ema": averaged}, tmp_path / "a.pth")
+    named = ["--encoder", "efficientnet_lite", "--model", "lite0"]
+    out = tmp_path / "b.pth"
+    chosen = ["checkpoint", str(tmp_path / "a.pth"), str(out), "--to", "bare"]
+    told = CliRunner().invoke(app, [*chosen, "--key", "state_dict_ema", *named])
+    assert told.exit_code == 0 and "tensors under state_dict_ema" in told.output
+    found = parse_checkpoint(out, encoder="efficientnet_lite", variant="lite0").state
+    assert all(torch.equal(found[name], tensor) for name, tensor in averaged.items())

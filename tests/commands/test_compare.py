@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.repositories import run
+from tests.support.repositories import change, run, set_key
 from vpr.commands.compare.command import compare
-from vpr.commands.compare.compared_runs import ComparedRun, load_run
-from vpr.commands.compare.comparison_text import Comparison, as_markdown, as_text
-from vpr.commands.compare.protocol import Protocol, check_same_protocol
+from vpr.commands.compare.runs import ComparedRun, load_run
+from vpr.commands.compare.tables import Comparison, as_markdown, as_text
 from vpr.evaluation.comparison import compare_ranks, mcnemar_p_value
 from vpr.evaluation.recall import NEVER
+from vpr.repository.protocol import Protocol, check_same_protocol
 
 A = np.array([1, 3, NEVER, 1, 2])
 B = np.array([1, 1, 5, NEVER, 1])
@@ -87,52 +87,104 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_names_cannot_break_the_markdown_table() -> None:
     paths = ["a|b.jpg", "`c`.jpg", "<b>.jpg", "d", "e"]
-    runs = [ComparedRun(name, paths, ranks, (1,), Protocol({}, None)) for name, ranks in
+    runs = [ComparedRun(name, paths, ranks, (1,), Protocol({}, None), {}) for name, ranks in
             (("A", A), ("B", B))]  # fmt: skip
     recalls = compare_ranks(A, B, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
-    found = Comparison(runs[0], runs[1], ["query list"], recalls, 1, 0.95)
+    found = Comparison(runs, ["query list"], [recalls], [[]], 1, 0.95)
     lines = as_markdown(found).split("\n")
     assert "| `` `c`.jpg `` | 3 | 1 | gained at 1 |" in lines
     assert "| ` d ` | 1 | none | lost at 1 |" in lines
-    assert "  `c`.jpg: rank 3 -> 1, gained at 1" in as_text(found).split("\n")
+    lines = [line.split() for line in as_text(found).split("\n")]
+    assert ["`c`.jpg", "3", "1", "gained", "at", "1"] in lines
+
+
+def test_several_runs_are_ranked_by_recall_with_their_difference_from_the_first() -> None:
+    ranks = {"base": A, "worse": np.full(5, NEVER), "better": np.ones(5, dtype=np.int64)}
+    runs = [ComparedRun(name, list("vwxyz"), of, (1, 5), Protocol({}, None), {}) for name, of in
+            ranks.items()]  # fmt: skip
+    recalls = [
+        compare_ranks(A, run.ranks, ns=[1, 5], **BOOTSTRAP)  # type: ignore[arg-type]
+        for run in runs[1:]
+    ]
+    text = as_text(Comparison(runs, ["query list"], recalls, [["vpr/network"], []], 1, 0.95))
+    lines = text.split("\n")
+    assert lines[0] == "3 runs: 5 queries"
+    assert "Code of worse is not that of base: vpr/network" in lines
+    start = lines.index("") + 2
+    assert [line.split() for line in lines[start : start + 3]] == [
+        ["better", "1.000", "1.000", "+0.600", "+0.200", "to", "+1.000"],
+        ["base", "0.400", "0.800"],
+        ["worse", "0.000", "0.000", "-0.400", "-0.800", "to", "+0.000"],
+    ]
 
 
 def test_runs_of_a_repository_compare_by_revision_and_experiment(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(pipeline)
-    compare("HEAD", "HEAD", json=True)
+    compare(["HEAD", "HEAD"], json=True)
     itself = json.loads(capsys.readouterr().out)
     assert {one["p_value"] for one in itself["recall"]} == {1.0}
     assert [one["gained"] + one["lost"] for one in itself["recall"]] == [[], []]  # N = 1, 5
     assert "query images" in itself["same_by_content_hash"]
+    assert itself["block_length"] == 2  # a third of 8 queries, whatever evaluate.block_length says
 
     queries = pipeline / "metrics/queries.csv"
     table = pd.read_csv(queries, dtype=str, keep_default_na=False)
     was = table.loc[3, "first_correct_rank"]
     table.loc[3, "first_correct_rank"] = "" if was == "1" else "1"
     table.to_csv(queries, index=False)
+    with pytest.raises(ValueError, match=r"workspace: metrics are out of date.*queries\.csv"):
+        compare(["HEAD", "workspace"])
+    run(pipeline, "dvc", "commit", "-q", "-f", "evaluate")  # as if the stage had written it
     run(pipeline, "dvc", "exp", "save", "-n", "flipped")
     run(pipeline, "git", "checkout", "-q", "metrics", "dvc.lock")
-    compare("main", "flipped", json=True)
+    compare(["main", "flipped"], json=True)
     flipped = json.loads(capsys.readouterr().out)["recall"][0]
     assert flipped["gained"] + flipped["lost"] == [3]
     assert flipped["difference"] == pytest.approx((-1 if was == "1" else 1) / 8)
-    compare("HEAD", "metrics/queries.csv", md=True)
+    compare(["HEAD", "metrics/queries.csv"], md=True)
     assert "Flipped queries: 0" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="unknown Git revision"):
-        compare("HEAD", "nowhere")
+    compare(["HEAD", "flipped", "workspace"])
+    assert "3 runs: 8 queries" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"fliped: neither .* experiment; did you mean flipped\?"):
+        compare(["HEAD", "fliped"])
+    with pytest.raises(ValueError, match="expected two runs or more, found HEAD"):
+        compare(["HEAD"])
 
 
-def test_another_radius_is_another_protocol(
-    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_radius_is_another_protocol_and_other_code_is_named(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(pipeline)
-    params = pipeline / "params.yaml"
-    params.write_text(params.read_text().replace("radius_m: null", "radius_m: 60", 1))
-    run(pipeline, "dvc", "repro", "-s", "prepare", "evaluate")
+    change(pipeline, "- 1\n    - 5\n    - 10\n    - 20", "- 5\n    - 1")
+    with (pipeline / "stages/evaluate.py").open("a") as file:
+        file.write("# changed\n")
+    run(pipeline, "dvc", "repro", "evaluate")
+    compare(["HEAD", "workspace"])
+    assert "Code of workspace is not that of HEAD: stages/evaluate.py" in capsys.readouterr().out
+    set_key(pipeline, "prepare.radius_m", "60")
+    run(pipeline, "dvc", "repro", "evaluate")
     with pytest.raises(ValueError, match="HEAD and workspace were measured differently") as caught:
-        compare("HEAD", "workspace")
+        compare(["HEAD", "HEAD", "workspace"])
     assert "  positives: " in str(caught.value)
     assert "prepare.radius_m is null and 60" in str(caught.value)
     assert "images" not in str(caught.value)
+
+
+def test_runs_without_a_depth_in_common_and_code_that_never_ran_are_refused(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
+    change(pipeline, "- 1\n    - 5\n    - 10\n    - 20", "- 2")
+    run(pipeline, "dvc", "repro", "evaluate")
+    with pytest.raises(ValueError, match=r"HEAD reports \(1, 5\); workspace reports \(2,\)"):
+        compare(["HEAD", "workspace"])
+    with (pipeline / "stages/search.py").open("a") as file:
+        file.write("# changed\n")
+    run(pipeline, "git", "commit", "-qam", "Code that never ran")
+    with pytest.raises(ValueError, match=r"HEAD: metrics are out of date.*: stages/search\.py\."):
+        compare(["HEAD", "HEAD~1"])
+    set_key(pipeline, "sample.num_query", "9")
+    with pytest.raises(ValueError, match=r"sample\.num_query in params\.yaml \(8 -> 9\)"):
+        compare(["workspace", "HEAD~1"])

@@ -186,8 +186,7 @@ def test_prepare_and_the_doctor_say_the_same_of_what_changes_a_number(
         rows = [row.removeprefix("./") for row in rows]
     notes = {line for line in doctor().values() if line.startswith("NOTE ")}
     capsys.readouterr()
-    outs = {name: Path(name) for name in inspect.signature(prepare).parameters if name != "dataset"}
-    prepare(dataset=folder, **outs)
+    prepare(**{name: Path(name) for name in inspect.signature(prepare).parameters})
     said = {line for line in capsys.readouterr().out.split("\n") if line.startswith("NOTE ")}
     assert {line[5:].split(":")[0] for line in said} == {
         "listing",
@@ -266,7 +265,6 @@ def test_the_disk_that_a_run_fills_is_added_up(
     given = {
         "maker": make_encoder(), "split": "conv5_1",
         "precision": torch.bfloat16, "scale_to": None, "store": "all",
-        "views": [],
     }  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
     # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.
@@ -284,13 +282,6 @@ def test_the_disk_that_a_run_fills_is_added_up(
         ).words
         total = 2 * (2 * 14_714_688 * 4 + count * 128 * 512 * 512 * 4 + 12 * 2 * 512 * 4)
         assert f"writes about {total / 1e9:.2f} GB" in words
-    # Views at 1/2 and 3/2 of the size are 1/4 and 9/4 of the features, beside their own.
-    words = check_disk(
-        photos, **(large | {"views": [0.5, 1.5]}), descriptor_width=lambda _: 0
-    ).words
-    assert (
-        f"about {2 * (2 * 14_714_688 * 4 + 3.5 * 12 * 128 * 512 * 512 * 4) / 1e9:.2f} GB" in words
-    )
     usage = shutil.disk_usage(tmp_path)._replace(free=total // 2)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: usage)
     small = check_disk([tmp_path / "a.png"], **given, descriptor_width=lambda dim: 100_000 * dim)
@@ -335,10 +326,11 @@ def test_make_run_says_what_is_missing_before_dvc_does(tmp_path: Path) -> None:
     stamps.mkdir(parents=True)
     for name in ("python.done", "requirements.done", "requirements-weights.done"):
         (stamps / name).touch()
-    change(tmp_path, "dir: data/sample", "dir: data/nowhere")
+    change(tmp_path, "dir: data/sample", "dir: data/sampel")
     change(tmp_path, "weights: imagenet", "weights: nowhere.pth")
     output = run(tmp_path, "make", "run", "ENV=active", code=2)
-    assert "FAIL data set: data/nowhere does not exist: put it there, or set dataset.dir" in output
+    assert "FAIL data set: data/sampel does not exist: put it there, or set dataset.dir" in output
+    assert "did you mean sample?" in output
     assert "FAIL weights: models/pretrained/nowhere.pth does not exist: put it there" in output
     assert "dvc repro" not in output
 

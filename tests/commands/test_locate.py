@@ -23,6 +23,7 @@ from vpr.commands.locate.command import locate
 from vpr.commands.locate.outputs import as_text
 from vpr.commands.locate.photos import find_photos
 from vpr.evaluation.details import Threshold
+from vpr.features import batches
 from vpr.features.params import TrunkParams
 from vpr.locating.loading import load_ranker
 from vpr.locating.matches import (
@@ -35,12 +36,12 @@ from vpr.locating.matches import (
     locate_ranked,
 )
 from vpr.locating.ranking import Ranked, rank_photos
-from vpr.locating.recorded_run import WHITENED
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.predictions import load_retrieval
+from vpr.run_files import WHITENED
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -131,17 +132,12 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
         assert sheet.size == (4 * 240, count * 206)
 
 
-@pytest.mark.parametrize(("limit", "value"), [("PHOTOS_AT_ONCE", 3), ("BYTES_AT_ONCE", 1)])
 def test_batches_change_nothing(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    limit: str,
-    value: int,
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     locate([Path("data/sample/queries")], top=2, json=True)
     at_once = json.loads(capsys.readouterr().out)
-    monkeypatch.setattr(f"vpr.locating.features.{limit}", value)
+    monkeypatch.setitem(batches.POSITIONS_PER_BATCH, "cpu", 1)
     locate([Path("data/sample/queries")], top=2, json=True)
     in_parts = json.loads(capsys.readouterr().out)
     assert [photo["photo"][-8:] for photo in in_parts] == [f"{i:04d}.jpg" for i in range(8)]
@@ -153,7 +149,7 @@ def test_batches_change_nothing(
 
 def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
     (ranked,) = rank_photos(
-        load_ranker(load_descriptors(WHITENED)), [QUERY], top=1, with_responses=True
+        load_ranker(Path(), load_descriptors(WHITENED)), [QUERY], top=1, with_responses=True
     )
     assert ranked.responses is not None
     assignment, shares = ranked.responses
@@ -344,10 +340,10 @@ def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_pa
 def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text(
-        "stages:\n  trunk_db:\n    params:\n      params.yaml:\n        trunk: {a: 1}\n"
+        "stages:\n  trunk@database:\n    params:\n      params.yaml:\n        trunk: {a: 1}\n"
     )
     with pytest.raises(ValueError, match="last ran with the parameters a, this code has encoder"):
-        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+        locked_params("trunk@database", "trunk", TrunkParams, lock=lock)
     with pytest.raises(ValueError, match="stage search has not run"):
         locked_params("search", "search", TrunkParams, lock=lock)
 
@@ -359,14 +355,20 @@ def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
         ("stages: {", "not readable as YAML"),
         ("stages: 5", "stages = 5: Input should be a valid dictionary"),
         ("schema: '2.0'", "stages = .*: Field required"),
-        ("stages: {trunk_db: 5}", r"stages\.trunk_db = 5: Input should be"),
-        ("stages: {trunk_db: {params: [1]}}", r"stages\.trunk_db\.params = \[1\]: Input should be"),
-        ("stages: {trunk_db: {params: {params.yaml: {trunk: 5}}}}", "trunk_db: trunk = 5: Input"),
+        ("stages: {trunk@database: 5}", r"stages\.trunk@database = 5: Input should be"),
         (
-            "stages: {trunk_db: {params: {params.yaml: {trunk: {encoder: vgg16, model: null, "
+            "stages: {trunk@database: {params: [1]}}",
+            r"stages\.trunk@database\.params = \[1\]: Input should be",
+        ),
+        (
+            "stages: {trunk@database: {params: {params.yaml: {trunk: 5}}}}",
+            "trunk@database: trunk = 5: Input",
+        ),
+        (
+            "stages: {trunk@database: {params: {params.yaml: {trunk: {encoder: vgg16, model: null, "
             "trainable_from: 24, precision: 7, max_side_px: null, store: all, "
             "image_size: null}}}}}",
-            r"trunk_db: trunk\.precision = 7: Input should be 'float32'",
+            r"trunk@database: trunk\.precision = 7: Input should be 'float32'",
         ),
     ],
 )
@@ -377,7 +379,7 @@ def test_a_damaged_record_is_named_with_what_to_do(
     lock.write_text(content)
     advice = "git checkout dvc.lock`, or make it anew by `dvc repro`"
     with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
-        locked_params("trunk_db", "trunk", TrunkParams, lock=lock)
+        locked_params("trunk@database", "trunk", TrunkParams, lock=lock)
     assert type(told.value) is ValueError  # and not pydantic's, of several lines
 
 

@@ -216,7 +216,8 @@ def test_foreign_files_beside_the_truth_are_counted_and_named(tmp_path: Path) ->
     ("content", "words"),
     [
         ({"predictions": RANKING[:2]}, "ranks 2 queries, but the ground truth has 3"),
-        ({"predictions": [[0], [4], [0]]}, "query 1: index 4 is not one of the 4"),
+        ({"predictions": [[0], [4], [0]]}, "query 1: index 4 is not one of the 4 database images"),
+        ({"predictions": [[1], [4], [2]]}, "0 to 3: does the file count from 1?"),
         ({"predictions": [[0], [-2], [0]]}, "query 1: index -2 is not one of the 4"),
         ({"predictions": [[0], [10**30], [0]]}, "is not one of the 4"),
         ({"predictions": [[0, 0], [1], [2]]}, "query 0: a database image stands twice"),
@@ -230,6 +231,10 @@ def test_foreign_files_beside_the_truth_are_counted_and_named(tmp_path: Path) ->
         ({"Query": [{"id": 0, "positive": [1]}] * 2}, "Query[1]: expected a whole number that no"),
         ({"Query": [{"id": "0", "positive": [1]}]}, "Query[0]: expected a whole number"),
         ({"Query": [{"id": i, "positive": [1]} for i in (0, 1, 3)]}, "0 to 2, 2 is missing"),
+        (
+            {"Query": [{"id": i, "positive": [1]} for i in (1, 2, 3)]},
+            "expected ids 0 to 2, 0 is missing: do they count from 1?",
+        ),
     ],
 )
 def test_what_is_no_ranking_of_the_set_is_refused(
@@ -239,6 +244,25 @@ def test_what_is_no_ranking_of_the_set_is_refused(
     message = ask("--predictions", file, "--truth", truth, code=1)
     assert message.startswith(str(file))
     assert words in message
+
+
+def test_a_file_that_may_count_from_1_is_noted(truth: Path, tmp_path: Path) -> None:
+    from_0 = write(tmp_path / "0.json", {"predictions": RANKING})
+    from_1 = write(tmp_path / "1.json", {"predictions": [[1, 2], [3, 2], [2, 1]]})
+    asked = ("--truth", truth, "--predictions")
+    assert "NOTE" not in ask(*asked, from_0)
+    assert "no query ranks database image 0; if the file counts from 1" in ask(*asked, from_1)
+    assert len(json.loads(ask(*asked, from_1, "--json"))["notes"]) == 1
+
+
+def test_names_that_the_truth_has_twice_are_said_to_be_the_reason(tmp_path: Path) -> None:
+    twice = ImageIndex(["x", "y", "x"], QUERY.coordinates)
+    save_dbstruct(tmp_path / "t.mat", database=DATABASE, query=twice, radius_m=5)
+    file = tmp_path / "pairs.txt"
+    file.write_text("x a\ny c\nx b\n")
+    message = ask("--predictions", file, "--truth", tmp_path / "t.mat", code=1)
+    assert "'x' occurs 2 times on the query side of the ground truth" in message
+    assert "missing" not in message
 
 
 def test_unreadable_files_and_options_are_told(truth: Path, tmp_path: Path) -> None:
@@ -292,3 +316,36 @@ def test_berlin_is_scored_as_a_plain_loop_scores_it(real_data: Path, tmp_path: P
     score = score_of(file, real_data / "berlin/berlin.mat")
     assert {n: score[f"recall@{n}"] * 280 for n in hits} == pytest.approx(hits)
     assert 0.1 < score["recall@20"] < 0.6  # chance is 0.34
+
+
+def test_decimal_places_at_the_radius_count_as_written(tmp_path: Path) -> None:
+    for name, start in (("database", "0"), ("query", "3")):
+        rows = [f"{name}{n}.jpg,{n}.{start},0\n" for n in range(20)]
+        (tmp_path / f"{name}.csv").write_text("path,easting,northing\n" + "".join(rows))
+    perfect = write(tmp_path / "list.json", {"predictions": [[n] for n in range(20)]})
+    for radius in (0.3, 1.3):
+        found = score_of(perfect, tmp_path, "--radius", radius, "--n", 1)
+        assert (found["num_queries_answerable"], found["recall@1"]) == (20, 1.0)
+
+
+def test_what_no_ranking_on_a_line_names_is_not_found_by_sequences_either(tmp_path: Path) -> None:
+    places = ImageIndex([f"{n}.jpg" for n in range(6)], np.stack([10.0 * np.arange(6)] * 2, axis=1))
+    save_dbstruct(tmp_path / "r.mat", database=places, query=places, radius_m=5)
+    nothing = {"Query": [{"id": n, "positive": [] if n else [0, 1, 2]} for n in range(6)]}
+    file = write(tmp_path / "submit.json", nothing)
+    found = score_of(file, tmp_path / "r.mat", "--sequence", 3, "--velocity", 1, "--n", "1,3")
+    # Query 0 names 0, 1, 2 and so helps query 1 to 1, 2, 3; no other ranking names an image.
+    assert found["recall@1"] == pytest.approx(1 / 6)
+    assert found["sequence_recall@1"] == found["sequence_recall@3"] == pytest.approx(2 / 6)
+
+
+def test_lines_follow_each_of_two_cameras_whose_rows_alternate(tmp_path: Path) -> None:
+    for side in ("database", "query"):
+        rows = [f"{side}{n}.jpg,{100 * n},0,{'left' if n % 2 == 0 else 'right'}" for n in range(12)]
+        (tmp_path / f"{side}.csv").write_text("\n".join(["path,easting,northing,sequence", *rows]))
+    # The third photo of the left camera has its place second, both its neighbours first.
+    rankings = [[n, (n + 5) % 12] for n in range(12)]
+    rankings[4] = [11, 4]
+    file = write(tmp_path / "list.json", {"predictions": rankings})
+    found = score_of(file, tmp_path, "--radius", 5, "--sequence", 3, "--velocity", 1, "--n", 1)
+    assert (found["recall@1"], found["sequence_recall@1"]) == (pytest.approx(11 / 12), 1.0)

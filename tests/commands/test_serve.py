@@ -23,12 +23,12 @@ from vpr.commands.locate.outputs import as_json
 from vpr.locating.loading import load_places, load_ranker
 from vpr.locating.matches import locate_ranked
 from vpr.locating.ranking import rank_photos
-from vpr.locating.recorded_run import WHITENED
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.run_files import WHITENED
 
 TOKEN = "a secret of the tests"  # noqa: S105
 
@@ -74,7 +74,7 @@ def locate_here(
 ) -> list[Any]:
     """What `locate` says of each photo alone, without a start of Python for each."""
     monkeypatch.chdir(folder)
-    (_, places), ranker = load_places(), load_ranker(load_descriptors(WHITENED))
+    (_, places), ranker = load_places(Path()), load_ranker(Path(), load_descriptors(WHITENED))
     found = []
     for photo in photos:
         ranked = list(rank_photos(ranker, [photo], top=top, with_responses=False))
@@ -114,10 +114,10 @@ def test_photos_in_order_are_ranked_by_lines_as_the_stage_sequence_ranks(
     monkeypatch.chdir(finished_pipeline)
     files = sorted(Path("data/sample/queries").glob("*.jpg"))
     form = [(file.name, file.read_bytes()) for file in files]
-    params = locked_params("sequence", "sequence", SequenceParams)
+    params = locked_params("order", "sequence", SequenceParams)
     database, query = (np.load(f"data/whitened/{side}.npy") for side in ("database", "query"))
     indices = rank_descriptors(
-        database, query, [slice(0, 8)], [slice(0, 12)], length=3, velocities=params.velocities,
+        database, query, [np.arange(8)], [np.arange(12)], length=3, velocities=params.velocities,
         reach=params.contrast_reach, top_k=4,
     )  # fmt: skip
     found = service.post_form("/locate/sequence?top=4&length=3", form).content["located"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import run
+from tests.support.repositories import run, set_key
 from vpr.commands.summary import as_table, summary
 
 
@@ -28,13 +29,20 @@ def test_a_run_without_a_commit_to_compare_with_has_one_column() -> None:
     ]
 
 
-def test_the_last_commit_stands_beside_only_if_something_differs() -> None:
+def test_the_last_commit_is_shown_only_if_something_differs() -> None:
     ours = metrics(recallat1=0.5, recallat5=0.75)
     assert "last commit" not in as_table(ours, ours)
     assert as_table(ours, metrics(recallat1=0.25)).split("\n")[:3] == [
         "recall@N  this run               last commit",
         "recall@1  0.500 (0.450-0.550)    0.250 (0.200-0.300)",
         "recall@5  0.750 (0.700-0.800)",
+    ]
+
+
+def test_depths_may_be_any_and_in_any_order() -> None:
+    assert as_table(metrics(recallat20=0.95, recallat5=0.75), {}).split("\n")[1:3] == [
+        "recall@5   0.750 (0.700-0.800)",
+        "recall@20  0.950 (0.900-1.000)",
     ]
 
 
@@ -46,28 +54,38 @@ def test_the_widest_table_fits_a_terminal() -> None:
 
 
 def test_the_command_names_the_files_and_what_a_changed_lock_means(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    run(tmp_path, "git", "init", "-q")
-    Path("metrics").mkdir()
-    Path("metrics/recall.json").write_text(json.dumps(metrics(recallat1=0.5)))
-    Path("dvc.lock").write_text("a: 1\n")
-    summary()  # no commit yet
-    assert "last commit" not in capsys.readouterr().out
-    for words in (
-        ("add", "-A"),
-        ("-c", "user.name=T", "-c", "user.email=t@e.org", "commit", "-qm1"),
-    ):
-        run(tmp_path, "git", *words)
-    Path("metrics/recall.json").write_text(json.dumps(metrics(recallat1=0.75)))
-    Path("dvc.lock").write_text("a: 2\n")
+    monkeypatch.chdir(pipeline)
+    recall = json.loads(Path("metrics/recall.json").read_text())["recall@1"]
     summary()
     out = capsys.readouterr().out
-    assert "recall@1  0.750 (0.700-0.800)    0.500 (0.450-0.550)" in out
+    assert f"recall@1  {recall:.3f} (" in out
+    assert "last commit" not in out
     assert "metrics/report/index.html" in out
+
+    set_key(pipeline, "evaluate.num_samples", "100")
+    set_key(pipeline, "evaluate.seed", "5")
+    run(pipeline, "dvc", "repro", "evaluate")
+    summary()
+    out = capsys.readouterr().out
+    assert len(re.findall(rf"recall@1  {recall:.3f} \(\S+ +{recall:.3f} \(", out)) == 1
     assert "dvc.lock is not as committed" in out
     assert max(map(len, out.split("\n"))) <= 80
+
+
+def test_a_last_commit_of_another_protocol_is_not_shown_and_stale_metrics_are_refused(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pipeline)
+    set_key(pipeline, "prepare.radius_m", "60")
+    with pytest.raises(ValueError, match=r"prepare\.radius_m in params\.yaml \(null -> 60\)"):
+        summary()
+    run(pipeline, "dvc", "repro", "evaluate")
+    summary()
+    out = " ".join(capsys.readouterr().out.split())
+    assert "this run last commit" not in out
+    assert "The last commit is not shown: the last commit and this run were measured" in out
     Path("metrics/recall.json").write_text("{")
-    with pytest.raises(ValueError, match=r"metrics/recall\.json: not readable as JSON"):
+    with pytest.raises(ValueError, match=r"out of date.*metrics/recall\.json"):
         summary()

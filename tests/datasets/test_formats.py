@@ -25,7 +25,11 @@ from vpr.places.index import ImageIndex, load_index
 
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
 QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
-PARAMS = "dataset:\n  dir: d\n  index: null\n  crs: EPSG:32633\nprepare:\n  radius_m: {}\n"
+PARAMS = """
+dataset: {{dir: "{}", index: null, crs: EPSG:32633}}
+prepare: {{radius_m: {}}}
+thumbnails: {{max_side_px: 16, quality: 50}}
+"""
 
 
 def draw(folder: Path, names: list[str]) -> None:
@@ -50,12 +54,13 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
     work = folder.with_name(f"{folder.name} prepared")
     work.mkdir()
     monkeypatch.chdir(work)
-    Path("params.yaml").write_text(PARAMS.format(radius_m))
+    Path("params.yaml").write_text(PARAMS.format(folder, radius_m))
     outs = [Path(name) for name in ("d.csv", "q.csv", "p.npz", "t.npz", "database", "query", "r")]
     prepare(
-        dataset=folder, database=outs[0], query=outs[1], positives=outs[2],
+        database=outs[0], query=outs[1], positives=outs[2],
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
         radius=outs[6], notes=Path("notes.json"),
+        database_thumbnails=Path("dt"), query_thumbnails=Path("qt"),
     )  # fmt: skip
     made = {str(path): path.read_bytes() for path in (*outs[:4], outs[6])}
     for side in outs[4:6]:  # in files, or in shards

@@ -17,15 +17,14 @@ from stages.extract import extract
 from stages.finetune import finetune
 from stages.pretrained import pretrained
 from stages.trunk import trunk
-from stages.views import views
-from tests.support.repositories import ROOT, require
+from tests.support.repositories import ROOT, change, require
 from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_maps, smooth
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model
 from vpr.features.trunk import load_trunk
 from vpr.locating.cluster_responses import cluster_responses
-from vpr.locating.features import load_network
 from vpr.locating.ranking import Ranker, rank_photos
+from vpr.network.describing import load_network
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
@@ -75,7 +74,7 @@ def test_histograms_equal_the_loops_over_pixels_and_bins(bin_px: float, step_px:
 
 
 def test_descriptors_are_opencvs_at_the_same_upright_keypoints() -> None:
-    require(find_spec("cv2"), "OpenCV is not installed")
+    require(find_spec("cv2"), "opencv-python-headless")
     import cv2
 
     photo = blobs(120, 160, 0)
@@ -130,6 +129,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_stages() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["trunk"] |= {"encoder": "dense_rootsift", "model": None, "trainable_from": "pool"}
+    params["pretrained"]["weights"] = "random"
     params["finetune"] |= {"num_clusters": 4, "epochs": 1, "mining": "random"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     Path("env.yaml").write_text((ROOT / "env.yaml").read_text())
@@ -141,11 +141,10 @@ def run_stages() -> None:
     save_index(Path("database.csv"), ImageIndex([f"{n}.png" for n in range(12)], places))
     save_positives(Path("positives.npz"), find_training_positives(places, radius_m=10))
     frozen, trainable, features = Path("frozen.pt"), Path("trainable.pt"), Path("features")
-    pretrained(weights=Path("random"), frozen=frozen, trainable=trainable)
+    pretrained(frozen=frozen, trainable=trainable)
     trunk(images=Path("images"), frozen=frozen, features=features)
-    views(images=Path("images"), frozen=frozen, views=Path("views"))
     finetune(
-        features=features, views=Path("views"), database=Path("database.csv"),
+        features=features, database=Path("database.csv"),
         positives=Path("positives.npz"), frozen=frozen, trainable=trainable, model=Path("model"),
     )  # fmt: skip
     extract(
@@ -200,10 +199,11 @@ def test_weights_for_an_encoder_that_takes_none_are_refused(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(model)
+    change(model, "weights: random", "weights: imagenet")
     with pytest.raises(
         ValueError, match=r"weights = imagenet: .* = dense_rootsift knows random; set"
     ):
-        pretrained(weights=Path("imagenet"), frozen=Path("f.pt"), trainable=Path("t.pt"))
+        pretrained(frozen=Path("f.pt"), trainable=Path("t.pt"))
 
 
 def test_a_model_without_its_encoders_tensors_is_refused_by_name() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from tests.support.repositories import require
 from vpr.encoders.efficientnet_lite import CHANNELS, REPEATS, make_encoder
-from vpr.features.encoder import POOL, tensor_shapes
+from vpr.features.encoder import POOL, find_split, tensor_shapes
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
@@ -158,3 +158,19 @@ def test_a_missing_package_says_what_to_install_or_to_put_where() -> None:
         )
     with pytest.raises(ValueError, match=r"trunk\.model = lite3: .* has lite0, lite1, lite2"):
         make_encoder("lite3")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "model", "split", "words"),
+    [
+        ("efficientnet", None, POOL, r"encoder = efficientnet: .*did you mean efficientnet_lite\?"),
+        ("efficientnet_lite", "lite9", POOL, r"model = lite9: .*did you mean lite"),
+        ("efficientnet_lite", None, "block.4.1", r"= block\.4\.1: .*did you mean blocks\.4\.1 "),
+        ("vgg16", None, "conv_5_1", r"= conv_5_1: .*did you mean conv5_1 "),
+    ],
+)
+def test_a_mistake_in_a_name_is_answered_with_those_that_are_like_it(
+    encoder: str, model: str | None, split: str, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        find_split(encoder, model, split)

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support.hub_model import write_hub_model
-from vpr.encoders.hub import ALLOW, make_encoder, parse_source
-from vpr.features.encoder import POOL, count_channels, load_encoder, tensor_shapes
+from vpr.encoders.hub import ALLOW, KNOWN, MEAN, STD, make_encoder, parse_source
+from vpr.features.encoder import POOL, check_resizing, count_channels, load_encoder, tensor_shapes
 from vpr.features.model import Model, load_model, save_model
-from vpr.features.trunk import load_trunk
+from vpr.features.trunk import announce_features, load_trunk
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 
@@ -93,6 +94,58 @@ def test_images_are_resized_to_the_size_after_the_call(folder: Path, pixels: tor
     assert plain.network.seen.shape == (2, 3, 30, 41)
 
 
+def test_salads_photos_are_resized_as_by_pillow_before_they_are_normalised(
+    folder: Path, pixels: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KNOWN, (str(folder).lower(), ""), KNOWN["serizba/salad", ""])
+    part = make_encoder(f"{folder}:colours(dim=4)").frozen(POOL).eval()
+    with torch.inference_mode():
+        part(pixels)
+    for photo, seen in zip(pixels.numpy(), part.network.seen, strict=True):
+        resized = Image.fromarray(photo).resize((322, 322), Image.Resampling.BILINEAR)
+        levels = (seen.permute(1, 2, 0).numpy() * STD + MEAN) * 255
+        off = np.abs(levels - np.asarray(resized))
+        assert off.max() < 1.01 and (off > 0.01).mean() < 0.02  # of normalised pixels: 20 %
+
+
+@pytest.mark.parametrize(
+    ("model", "scaled", "words"),
+    [
+        (
+            "colours()@384x384",
+            (240, 320),
+            r"of 640x480 pixels to 320x240, and .* to 384x384 itself",
+        ),
+        ("colours()@384x384", (480, 640), None),  # as stored
+        ("colours()@240x320", (240, 320), None),  # the model finds nothing to do
+        ("colours()", (240, 320), None),
+    ],
+)
+def test_a_photo_is_not_resized_twice(
+    folder: Path, model: str, scaled: tuple[int, int], words: str | None
+) -> None:
+    maker = load_encoder("hub", f"{folder}:{model}")
+    if words is None:
+        check_resizing(maker, (480, 640), scaled)
+        return
+    with pytest.raises(ValueError, match=words):
+        check_resizing(maker, (480, 640), scaled)
+
+
+def test_a_scaled_photo_is_refused_before_a_model_of_its_own_size_runs(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    photos = tmp_path_factory.mktemp("photos")
+    Image.new("RGB", (64, 48)).save(photos / "a.png")
+    images, device = [photos / "a.png"], torch.device("cpu")
+    maker = load_encoder("hub", f"{folder}:colours(dim=2)@20x28")
+    state, _ = maker.initial_state("pretrained", 0)
+    trunk = load_trunk(Model("hub", maker.variant, POOL, state), torch.float32)
+    announce_features(images, [(48, 64)], trunk, device)
+    with pytest.raises(ValueError, match=r"set both to null"):
+        announce_features(images, [(24, 32)], trunk, device)
+
+
 def test_foreign_code_runs_with_leave_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ALLOW)
     maker = load_encoder("hub", f"{folder}:colours(dim=3)")
@@ -127,7 +180,7 @@ def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
 @pytest.mark.parametrize(
     ("call", "size", "multiple"),
     [
-        ("gmberton/MegaLoc@{}:get_trained_model()", None, 1),
+        ("gmberton/MegaLoc@{}:get_trained_model()", None, 14),
         ("amaralibey/Bag-of-Queries@{}:get_trained_boq(backbone_name=dinov2)", (322, 322), 1),
         ("amaralibey/Bag-of-Queries@{}:get_trained_boq(backbone_name=resnet50)", (384, 384), 1),
         ("serizba/salad@{}:dinov2_salad()", (322, 322), 1),
@@ -171,6 +224,9 @@ def test_a_name_of_another_form_is_told(variant: str | None, words: str) -> None
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
+        ("unready()", ValueError, r"hubconf\.py: no weights yet \(AssertionError\)"),
+        ("misnamed()", ValueError, r"hubconf\.py: 'encoder' \(KeyError\)"),
+        ("fails()", ValueError, r"trunk\.model = .*:fails\(\): 8 tokens \(AssertionError\)"),
         ("nothing()", ValueError, r"expected a torch\.nn\.Module, found str"),
         ("a_map()", ValueError, r"descriptors \(1, D\) of 1 images, found \(1, 4, 224, 224\)"),
         ("broken(dim=2)", ValueError, r"hubconf\.py: Missing dependencies: pytorch_lightning"),

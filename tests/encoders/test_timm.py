@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 from tests.support.repositories import ROOT
 from vpr.encoders.timm import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, load_encoder, tensor_shapes
-from vpr.features.model import Model
+from vpr.features.model import Model, save_model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
 from vpr.network.netvlad import NetVLAD
@@ -130,8 +131,11 @@ def test_a_block_after_the_colon_gives_its_tokens_without_the_last_norm(
     torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("variant", ["swin_s3_tiny_224", "hrnet_w18_small"])
-def test_a_model_that_cannot_be_split_runs_whole(variant: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "norm"),
+    [("swin_s3_tiny_224", True), ("hrnet_w18_small", True), ("hiera_tiny_224", False)],
+)
+def test_a_model_that_cannot_be_split_runs_whole(variant: str, norm: bool) -> None:
     assert make_encoder(variant).splits == (ALL, POOL)
     side = 224
     rng = np.random.default_rng(1)
@@ -140,7 +144,7 @@ def test_a_model_that_cannot_be_split_runs_whole(variant: str) -> None:
     network = timms_own(variant, state)
     with torch.inference_mode():
         expected = network.forward_intermediates(
-            normalised(pixels, IMAGENET), norm=True, intermediates_only=True
+            normalised(pixels, IMAGENET), norm=norm, intermediates_only=True
         )[-1]
     maps = run_trunk(variant, state, POOL, pixels)
     torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
@@ -182,7 +186,7 @@ def test_prefix_tokens_stand_in_rows_above_the_map() -> None:
 def test_images_below_a_patch_have_an_empty_map_and_channels_are_known_all_the_same() -> None:
     assert make_encoder(DINO).map_shape(POOL, 13, 50) == (384, 0, 0)
     assert make_encoder("convnext_atto").map_shape(POOL, 1, 1) == (320, 0, 0)
-    with pytest.raises(ValueError, match=r"100x64 pixels does not pass.* its own size is 224x224"):
+    with pytest.raises(ValueError, match=r"100x64 pixels does not pass.* set .* \[224, 224\]"):
         make_encoder("levit_128s").map_shape(POOL, 64, 100)
 
 
@@ -233,6 +237,52 @@ def test_a_file_of_timms_is_read_strictly_and_its_classifier_left_out(
         parse_checkpoint(tmp_path / "less.pth", encoder="timm", variant=variant)
 
 
+VIT = "vit_small_patch16_224"
+
+
+@pytest.mark.parametrize(
+    ("model", "file", "takes", "remark"),
+    [
+        # timm's dino tag was trained with ImageNet's mean, the default tag with 0.5.
+        (VIT, f"{VIT}.dino.safetensors", f"{VIT}.dino", "as for .*dino, by the file's name"),
+        (VIT, f"timm-{VIT}.dino.pth", f"{VIT}.dino", "as for .*dino, by the file's name"),
+        (f"{VIT}.dino", f"{VIT}.dino.safetensors", f"{VIT}.dino", "^$"),
+        (VIT, "mine.pth", VIT, r"normalised by mean \(0\.5, .* differ in this .*dino"),
+        (VIT, "deit_small_patch16_224.fb_in1k.pth", VIT, "has the name of deit_small.*mean .0.485"),
+        (f"{VIT}.dino", f"{VIT}.augreg_in1k.pth", f"{VIT}.dino", "has the name of .*augreg_in1k"),
+        ("resnet18", "mine.pth", "resnet18", "^$"),  # all of its tags take the same
+    ],
+)
+def test_pixels_are_normalised_as_the_file_was_trained_or_doubt_is_told(
+    model: str, file: str, takes: str, remark: str
+) -> None:
+    variant, words = make_encoder(model).match_file(file)
+    assert variant == takes
+    assert re.search(remark, words)
+
+
+def test_a_file_named_by_its_tag_gives_the_map_that_the_tagged_name_gives(
+    tmp_path: Path, pixels: torch.Tensor
+) -> None:
+    variant, file = f"{VIT}:blocks.1", tmp_path / f"{VIT}.dino.safetensors"
+    save_file(timm.create_model(VIT).state_dict(), file)
+    given = {"encoder": "timm", "split": POOL, "seed": 0}
+    plain, words = load_starting_model(file, variant=variant, **given)
+    tagged, _ = load_starting_model(file, variant=f"{VIT}.dino:blocks.1", **given)
+    assert "note: pixels are normalised as for vit_small_patch16_224.dino" in words
+    save_model(tmp_path / "ours.pt", plain)
+    ours, _ = load_starting_model(tmp_path / "ours.pt", variant=variant, **given)
+    maps = [load_trunk(m, torch.float32)(pixels) for m in (plain, tagged, ours)]
+    assert torch.equal(maps[0], maps[1]) and torch.equal(maps[2], maps[1])
+    network = timms_own(VIT, parse_checkpoint(file, encoder="timm", variant=VIT).state,
+                        dynamic_img_size=True)  # fmt: skip
+    with torch.inference_mode():
+        (expected,) = network.forward_intermediates(
+            normalised(pixels[:, 5:69, 6:86], IMAGENET), indices=[1], intermediates_only=True
+        )
+    torch.testing.assert_close(maps[0], expected, atol=1e-4, rtol=1e-4)
+
+
 def test_bfloat16_turns_local_features_by_little(pixels: torch.Tensor) -> None:
     for variant in ("resnet10t", DINO):
         state = random_state(variant)
@@ -256,7 +306,10 @@ def test_the_bound_on_memory_holds_for_the_widest_layer() -> None:
     [
         (None, r"trunk\.model = null: .* needs the name of one of timm's models"),
         ("resnet18:", r"trunk\.model = resnet18:: "),
-        ("resnet_18x", r"trunk\.model = resnet_18x: timm .* has no such model"),
+        (
+            "resnet_18x",
+            r"trunk\.model = resnet_18x: timm .* no such model: did you .* resnet18 ",
+        ),
         ("resnet18.nope", r"trunk\.model = resnet18\.nope: "),
         ("resnet18:layer5", r"has no layer layer5 .* layer3, layer4"),
     ],

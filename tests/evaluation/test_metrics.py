@@ -10,10 +10,15 @@ from scipy.sparse import csr_array
 
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.evaluation.curves import error_curve, radius_curve, recall_curve
+from vpr.evaluation.details import list_recalls
 from vpr.evaluation.metrics import describe_reranking, summarise_errors, summarise_recall
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import NEVER, first_correct_ranks, reached_depths, recall_at
-from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
+from vpr.evaluation.uncertainty import (
+    block_bootstrap_interval,
+    usable_block_length,
+    wilson_interval,
+)
 from vpr.places.index import ImageIndex
 from vpr.places.radius import find_positives
 from vpr.retrieval.predictions import Predictions
@@ -89,6 +94,25 @@ def test_both_denominators_are_reported() -> None:
     assert metrics["recall@3_answerable"] == pytest.approx(2 / 3)
     assert metrics["num_queries_without_positives"] == 1
     assert summarise_errors(np.array([0, 9, 9, 99.0]))["top1_metres_median"] == 9
+
+
+def test_recalls_are_listed_by_depth_whatever_depths_a_file_has() -> None:
+    found = list_recalls(
+        {
+            "recall@20": 0.9, "recall@20_block_bootstrap": [0.8, 1.0], "recall@5": 0.5,
+            "recall@5_wilson_if_independent": [0.4, 0.6], "recall@5_answerable": 0.7,
+            "recall@5_before_reranking": 0.3, "sequence_recall@5": 0.6, "index_recall@1": 1.0,
+            "num_queries": 10,
+        }
+    )  # fmt: skip
+    assert [(one.name, one.n, one.value, one.is_of_sequences) for one in found] == [
+        ("recall@5", 5, 0.5, False),
+        ("recall@20", 20, 0.9, False),
+        ("sequence_recall@5", 5, 0.6, True),
+    ]
+    assert found[0].intervals == {"wilson_if_independent": (0.4, 0.6)}
+    assert found[1].intervals == {"block_bootstrap": (0.8, 1.0)}
+    assert list_recalls({"num_queries": 10}) == []
 
 
 def test_the_table_has_a_row_per_query() -> None:
@@ -171,7 +195,8 @@ def test_curves_by_hand() -> None:
     assert curve["recall"].tolist() == [0.25, 0.25, 0.5]
     errors = error_curve(np.array([7.0, 0, 7, 30]))
     assert errors.to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
-    radii = radius_curve(np.array([0.0, 5, 20]), radius_m=[5, 10, 30])
+    top1 = np.array([[0.0, 0], [0, 5], [20, 0]])
+    radii = radius_curve(top1, 0 * top1, radius_m=[5, 10, 30])
     assert radii["recall@1"].tolist() == pytest.approx([2 / 3, 2 / 3, 1])
 
 
@@ -206,4 +231,5 @@ def test_blocks_of_one_give_the_usual_bootstrap_and_long_ones_are_cut() -> None:
     low, high = interval(hits, 1)
     assert (low, high) == pytest.approx((0.43, 0.57), abs=0.02)
     assert interval(hits, 1000) == (0.5, 0.5)
+    assert [usable_block_length(10, count) for count in (2, 8, 24, 30, 280)] == [1, 2, 8, 10, 10]
     assert interval(np.ones(7, dtype=bool), 3) == (1.0, 1.0)

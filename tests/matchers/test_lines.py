@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tests.support.pictures import texture
 from vpr.matchers import lines, points_and_lines, xfeat
-from vpr.reranking.learned.lines import (
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules
+from vpr.matchers.lines import (
     DIM,
     SAMPLES,
     SHORTEST_PX,
@@ -19,8 +20,7 @@ from vpr.reranking.learned.lines import (
     match_lines,
     tag,
 )
-from vpr.reranking.learned.xfeat import XFeat, load_xfeat
-from vpr.reranking.matcher import LocalPoints, Matcher, Rules
+from vpr.matchers.xfeat import XFeat, load_detector
 
 RULES = Rules(None, "fundamental", 2.0)
 Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -28,7 +28,7 @@ Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @pytest.fixture(scope="module")
 def network() -> XFeat:
-    return load_xfeat("test")
+    return load_detector("test")
 
 
 @pytest.fixture(scope="module", params=[lines, points_and_lines])

@@ -14,11 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 from tests.support.pictures import batch_of, texture
-from vpr.matchers.xfeat import make_matcher
-from vpr.reranking.learned.mutual import MutualMatcher
-from vpr.reranking.learned.xfeat import load_xfeat
-from vpr.reranking.matcher import Rules
-from vpr.reranking.matching import match_mutually
+from vpr.matchers.base.detectors import MutualMatcher
+from vpr.matchers.base.matcher import Rules
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.xfeat import load_detector, make_matcher
 
 RULES = Rules(None, "homography", 2.0)
 Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -54,7 +53,7 @@ def test_a_place_is_described_as_by_the_packages_own_code(
 ) -> None:
     places = np.random.default_rng(0).uniform(0, [207, 151], (60, 2)).astype(np.float32)
     for pixels in views:
-        described = load_xfeat("test").describe(pixels, places)
+        described = load_detector("test").describe(pixels, places)
         image, up, across = published.preprocess_tensor(batch_of(pixels))
         with torch.inference_mode():
             maps = functional.normalize(published.net(image)[0], dim=1)

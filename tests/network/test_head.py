@@ -97,6 +97,22 @@ def test_first_clusters_are_the_means_and_the_second_weighs_a_hundredth() -> Non
     assert np.mean(scores[:, -1] - scores[:, -2]) == pytest.approx(np.log(100), rel=1e-3)
 
 
+@pytest.mark.parametrize("vlad_version", [1, 2])
+def test_features_without_length_form_no_cluster(vlad_version: int) -> None:
+    # A third of the positions is dark. A cluster of them would point anywhere, at full weight.
+    samples = np.abs(np.random.default_rng(0).normal(size=(600, 16))).astype(np.float32)
+    samples /= np.linalg.norm(samples, axis=1, keepdims=True)
+    dark = samples.copy()
+    dark[::3] = 0
+    pool, expected = (
+        initial_pool(rows, num_clusters=8, vlad_version=vlad_version, seed=0)
+        for rows in (dark, np.delete(samples, np.s_[::3], axis=0))
+    )
+    for name, tensor in expected.items():
+        torch.testing.assert_close(pool[name], tensor, rtol=0, atol=0)
+    assert pool["pool.centroids"].norm(dim=1).min() > 0.5
+
+
 def test_clusters_of_version_2_assign_by_squared_distance() -> None:
     rng = np.random.default_rng(1)
     samples = rng.normal(0.3, 1, (200, 6)).astype(np.float32)

@@ -18,7 +18,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 from vpr.encoders.vgg16 import random_weights
 from vpr.features.model import Model
-from vpr.locating.features import describe_photos, extract_photos, load_network
+from vpr.network.describing import describe_photos, load_network
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
 from vpr.weights.checkpoints import parse_checkpoint
@@ -102,8 +102,7 @@ def literal(photos: list[Path]) -> np.ndarray:
 def ours(state: dict[str, torch.Tensor], photos: list[Path], device: torch.device) -> np.ndarray:
     model = Model("vgg16", None, "conv5_1", state)
     network = load_network(model, precision=torch.float32, scale_to=None, device=device)
-    blocks = extract_photos(network, photos)
-    return np.concatenate([describe_photos(network, features) for features in blocks])
+    return np.concatenate([batch.descriptors for batch in describe_photos(network, photos)])
 
 
 def assert_same_ranking(found: np.ndarray, expected: np.ndarray, *, top_k: int) -> None:

@@ -18,7 +18,7 @@ def test_gem_trains_and_locates(pipeline: Path) -> None:
     change(folder, "aggregator: netvlad", "aggregator: gem")
     change(folder, "descriptor_dim: null", "descriptor_dim: 16")
     done = run(folder, "dvc", "repro", "evaluate")
-    assert "trunk_db" not in stages_run(done) and "linear layer to 16" in done
+    assert "trunk@database" not in stages_run(done) and "linear layer to 16" in done
     assert np.load(folder / "data/descriptors/query.npy").shape == (8, 16)
     page = folder / "page.html"
     run(
@@ -74,7 +74,7 @@ def test_a_model_of_torch_hub_describes_images_whole(
     first = np.load(descriptors)
     assert first.shape == (8, 16)
     np.testing.assert_allclose(first, mixed_colours(folder / "data/images/query", 16), atol=1e-5)
-    run(folder, "dvc", "repro", "-fs", "trunk_query", "extract_query")
+    run(folder, "dvc", "repro", "-fs", "trunk@query", "extract_query")
     np.testing.assert_array_equal(np.load(descriptors), first)
     located = run(folder, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
     assert "1  distance 0.0000" in located and "database/0003.jpg" in located

@@ -30,7 +30,7 @@ EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
 DATABASE = ["한국어 이름/하나 둘.jpg", "cmyk.jpg", "deep.png"]
 QUERY = ["turned.jpg", "Über die Brücke.jpg"]
 PLACES = np.array([[EAST, NORTH], [EAST + 5, NORTH], [EAST + 10, NORTH]])
-OUTS = {name: name for name in inspect.signature(prepare).parameters if name != "dataset"}
+OUTS = {name: name for name in inspect.signature(prepare).parameters}
 
 
 def save_truth(*, database: list[str] = DATABASE, places: np.ndarray = PLACES) -> None:
@@ -46,6 +46,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("params.yaml", "env.yaml"):
         shutil.copyfile(ROOT / name, name)
+    change(tmp_path, "dir: data/sample", "dir: set")
     change(tmp_path, "index: sample.mat", "index: set.mat")
     for other in (".dvc/cache/files/md5/ab/cd", "data/trunk/database/features.npy"):
         Path(other).parent.mkdir(parents=True)
@@ -81,7 +82,7 @@ def call(stage: Callable[..., None], monkeypatch: pytest.MonkeyPatch, **paths: s
 def test_what_is_odd_but_whole_is_prepared_with_its_bytes(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert call(prepare, monkeypatch, dataset="set", **OUTS) == 0
+    assert call(prepare, monkeypatch, **OUTS) == 0
     for side, names in (("database", DATABASE), ("query", QUERY)):
         made = [path.read_bytes() for path in sorted(Path(f"{side}_images").iterdir())]
         assert made == [(Path("set") / name).read_bytes() for name in names]
@@ -194,7 +195,7 @@ def test_bad_input_is_one_message_with_file_key_and_index(
     spoil, words = BAD[kind]
     spoil()
     before = contents()
-    assert call(prepare, monkeypatch, dataset="set", **OUTS) == 1
+    assert call(prepare, monkeypatch, **OUTS) == 1
     message = capsys.readouterr().err
     assert message.count("error") == message.count("prepare: error: ") == 1
     assert "Traceback" not in message

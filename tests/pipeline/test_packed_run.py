@@ -43,7 +43,7 @@ def test_a_set_in_shards_gives_every_out_of_the_same_set_in_files(pipeline: Path
             archive.add(pipeline / "data/sample" / side, side)
     change(pipeline, "dir: data/sample", "dir: data/packed")
     words = run(pipeline, "dvc", "repro")
-    assert {"prepare", "thumbnails", "trunk_db", "trunk_query"} <= stages_run(words)
+    assert {"prepare", "thumbnails", "trunk@database", "trunk@query"} <= stages_run(words)
     for side in ("database", "query"):
         for kind in ("images", "thumbnails"):
             folder = pipeline / "data" / kind / side
@@ -54,7 +54,7 @@ def test_a_set_in_shards_gives_every_out_of_the_same_set_in_files(pipeline: Path
     assert pages_of(pipeline) == pages
 
     change(pipeline, "store: all", "store: 5")  # the rest is streamed from the shards
-    run(pipeline, "dvc", "repro", "-s", "trunk_db", "extract_db")
+    run(pipeline, "dvc", "repro", "-s", "trunk@database", "extract_db")
     name = "data/descriptors/database.npy"
     assert outs_of(pipeline)[name] == expected[name]
 

@@ -61,7 +61,7 @@ COLOURS = '''
 
 import numpy as np
 
-from vpr.reranking.matcher import LocalPoints
+from vpr.matchers.base.matcher import LocalPoints
 
 
 class Colours:
@@ -95,7 +95,7 @@ def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     change(pipeline, "encoder: vgg16", "encoder: patches")
     change(pipeline, "trainable_from: conv5_1", "trainable_from: mix")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"pretrained", "trunk_db", "trunk_query", "finetune", "search", "report"} <= ran
+    assert {"pretrained", "trunk@database", "trunk@query", "finetune", "search", "report"} <= ran
     located = run(pipeline, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
     assert "1  distance 0.0000" in located and "database/0003.jpg" in located
     undo(pipeline)
@@ -108,13 +108,14 @@ def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     change(pipeline, "method: none", "method: colours")
     change(pipeline, "half_inliers: 20.0", "half_inliers: 2.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"keypoints_db", "keypoints_query", "inliers", "rerank"} <= ran
-    assert not ran & {"pretrained", "trunk_db", "finetune", "extract_db", "search"}
+    assert {"keypoints@database", "keypoints@query", "inliers", "order"} <= ran
+    assert not ran & {"pretrained", "trunk@database", "finetune", "extract_db", "search"}
     undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()
 
 
 def test_an_encoder_that_is_not_there_is_told_before_a_stage_runs(pipeline: Path) -> None:
-    change(pipeline, "encoder: vgg16", "encoder: vgg19")
+    change(pipeline, "encoder: vgg16", "encoder: efficientnet")
     words = run(pipeline, "python", "-m", "vpr", "doctor", "--quick", code=1)
-    assert "trunk.encoder = vgg19: there is no file vpr/encoders/vgg19.py; there are " in words
+    assert "trunk.encoder = efficientnet: there is no file vpr/encoders/efficientnet.py" in words
+    assert "did you mean efficientnet_lite?" in words and "Traceback" not in words

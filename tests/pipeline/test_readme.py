@@ -17,7 +17,7 @@ def lines_of(page: str) -> list[tuple[bool, str]]:
     """Each line of a page, and whether it stands in a code block, fenced or indented."""
     lines, fenced, before = [], False, ""
     for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
-        if line.startswith("```"):
+        if line.strip().startswith("```"):
             fenced = not fenced
             continue
         code = fenced or (line.startswith("    ") and (before == "" or before.startswith("    ")))

@@ -45,7 +45,7 @@ def test_another_depth_runs_search_and_what_follows_alone(pipeline: Path) -> Non
 def test_sequences_are_reported_beside_single_images_not_in_their_place(pipeline: Path) -> None:
     before = json.loads((pipeline / "metrics/recall.json").read_text())
     change(pipeline, "length: 1 ", "length: 3 ")
-    assert stages_run(run(pipeline, "dvc", "repro", "evaluate")) == {"sequence", "evaluate"}
+    assert stages_run(run(pipeline, "dvc", "repro", "evaluate")) == {"order", "evaluate"}
     after = json.loads((pipeline / "metrics/recall.json").read_text())
     assert {name: after[name] for name in before} == before
     assert {
@@ -68,7 +68,13 @@ def test_a_small_learning_rate_is_a_number_and_runs_no_trunk(pipeline: Path) -> 
     output = run(pipeline, "dvc", "exp", "run", "-S", "finetune.lr=1e-5", "evaluate")
     assert "lr: 1e-05" in (pipeline / "params.yaml").read_text()
     assert "finetune" in stages_run(output)
-    assert not stages_run(output) & {"sample", "prepare", "pretrained", "trunk_db", "trunk_query"}
+    assert not stages_run(output) & {
+        "sample",
+        "prepare",
+        "pretrained",
+        "trunk@database",
+        "trunk@query",
+    }
 
 
 def test_other_clusters_run_no_trunk(pipeline: Path) -> None:
@@ -96,9 +102,13 @@ def test_an_edit_of_training_makes_finetune_alone_stale(pipeline: Path) -> None:
     assert changed_deps(pipeline, "vpr/training/losses.py") == {"finetune": {"vpr/training"}}
 
 
-def test_an_edit_of_another_encoder_or_matcher_makes_nothing_stale(pipeline: Path) -> None:
+def test_an_edit_of_another_encoder_makes_nothing_stale(pipeline: Path) -> None:
     assert changed_deps(pipeline, "vpr/encoders/dense_rootsift.py") == {}
-    assert changed_deps(pipeline, "vpr/matchers/sift.py") == {}
+
+
+def test_an_edit_of_a_matcher_makes_those_who_find_and_match_points_stale(pipeline: Path) -> None:
+    changed = changed_deps(pipeline, "vpr/matchers/sift.py")
+    assert {"keypoints@database", "keypoints@query", "inliers"} == set(changed)
 
 
 def test_code_has_the_same_bytes_in_a_clone_that_converts_line_ends(
@@ -112,8 +122,8 @@ def test_code_has_the_same_bytes_in_a_clone_that_converts_line_ends(
 def test_one_more_query_leaves_the_database_side_untouched(pipeline: Path) -> None:
     change(pipeline, "num_query: 8", "num_query: 9")
     ran = stages_run(run(pipeline, "dvc", "repro", "evaluate"))
-    assert {"prepare", "trunk_query", "extract_query", "search", "evaluate"} <= ran
-    assert not ran & {"trunk_db", "finetune", "extract_db", "pretrained"}
+    assert {"prepare", "trunk@query", "extract_query", "search", "evaluate"} <= ran
+    assert not ran & {"trunk@database", "finetune", "extract_db", "pretrained"}
 
 
 def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
@@ -122,7 +132,15 @@ def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
     clone = tmp_path / "elsewhere" / "a clone"
     run(tmp_path, "git", "clone", "-q", str(finished_pipeline), str(clone))
     ran = stages_run(run(clone, "dvc", "repro"))  # an out equal to another's comes from the cache
-    assert {"sample", "prepare", "trunk_db", "trunk_query", "finetune", "search", "evaluate"} <= ran
+    assert {
+        "sample",
+        "prepare",
+        "trunk@database",
+        "trunk@query",
+        "finetune",
+        "search",
+        "evaluate",
+    } <= ran
     for lock in ("dvc.lock", "data/dvc.lock"):
         assert (clone / lock).read_bytes() == (finished_pipeline / lock).read_bytes()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tests.support.browsing import chromium
-from tests.support.repositories import change, run, stages_run
+from tests.support.repositories import change, run, set_key, stages_run
 from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions
 
@@ -25,11 +25,12 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     plain = locate(pipeline)
     assert "inliers" not in plain[0]["matches"][0]
     change(pipeline, "method: none", "method: sift")
-    change(pipeline, "  top: 20 # first", "  top: 4 # first")  # of inliers and of rerank
-    change(pipeline, "geometry: fundamental #", "geometry: homography #")  # the photos are small
+    set_key(pipeline, "inliers.top", "4")
+    set_key(pipeline, "rerank.top", "4")
+    set_key(pipeline, "inliers.geometry", "homography")  # the photos are small
     change(pipeline, "half_inliers: 20.0", "half_inliers: 5.0")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"inliers", "rerank"} <= ran and "search" not in ran
+    assert {"inliers", "order"} <= ran and "search" not in ran
 
     ranked = load_predictions(pipeline / "data/reranked.npz")
     verified = load_verified(pipeline / "data/verified")
@@ -68,9 +69,9 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
         assert photo["accepted"] == (0 <= fewest <= photo["matches"][0]["inliers"])
 
     change(pipeline, "half_inliers: 5.0", "half_inliers: 1.0")
-    change(pipeline, "  top: 4 # first predictions of each query that are ordered", "  top: 2 #")
+    set_key(pipeline, "rerank.top", "2")
     ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert "rerank" in ran and "inliers" not in ran
+    assert "order" in ran and "inliers" not in ran
     ranked = load_predictions(pipeline / "data/reranked.npz")
     for row, photo in enumerate(locate(pipeline)):
         assert [match["image"] for match in photo["matches"]] == ranked.indices[row].tolist()

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.repositories import change, run, stages_run
+from tests.support.repositories import change, run, set_key, stages_run
 
 
 def test_a_run_with_few_stored_features_has_the_same_descriptors(pipeline: Path) -> None:
     change(pipeline, "aggregator: netvlad", "aggregator: gem")  # whose start needs no features
-    change(pipeline, "  epochs: 1 # passes", "  epochs: 0 # passes")
+    set_key(pipeline, "finetune.epochs", "0")
     run(pipeline, "dvc", "repro", "search")
     sides = ("database", "query")
     stored = {side: (pipeline / f"data/descriptors/{side}.npy").read_bytes() for side in sides}
     for store, num_features in (("2", 2), ("0", 0)):
         change(pipeline, "store: all" if store == "2" else "store: 2", f"store: {store}")
         words = run(pipeline, "dvc", "repro", "search")
-        assert {"trunk_db", "trunk_query", "extract_db"} <= stages_run(words)
+        assert {"trunk@database", "trunk@query", "extract_db"} <= stages_run(words)
         assert "training sees the first" in words and ", not stored" in words
         for side in sides:
             assert len(np.load(pipeline / f"data/trunk/{side}/shapes.npy")) == num_features

@@ -31,5 +31,5 @@ def test_dinov2_of_random_weights_runs_from_images_to_recall(tmp_path: Path) -> 
 
     features = folder / "data/trunk/query/features.npy"
     first = features.read_bytes()
-    assert stages_run(run(folder, "dvc", "repro", "-fs", "trunk_query")) == {"trunk_query"}
+    assert stages_run(run(folder, "dvc", "repro", "-fs", "trunk@query")) == {"trunk@query"}
     assert features.read_bytes() == first

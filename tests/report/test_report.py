@@ -15,8 +15,7 @@ from tests.support.synthetic_run import HOSTILE, make_report, write_run
 from vpr.places.crs import latitude_longitude
 from vpr.report.charts import collect_charts
 from vpr.report.pages import as_script, load_templates
-from vpr.report.report import headline
-from vpr.report.worst_queries import find_worst
+from vpr.report.report import find_worst, headline
 
 NAMES = [f"drive/{number:03d}.jpg" for number in range(113)] + HOSTILE
 NUM_WRONG = 40  # of 120 queries every third is answered wrong
@@ -285,7 +284,7 @@ def test_headline_takes_each_depth_with_its_intervals() -> None:
     metrics = {"recall@10": 0.5, "recall@1": 0.25, "recall@1_answerable": 0.3,
                "recall@1_block_bootstrap": [0.1, 0.4]}  # fmt: skip
     assert headline(metrics) == [
-        {"n": 1, "recall": 0.25, "intervals": [("along the route", [0.1, 0.4])]},
+        {"n": 1, "recall": 0.25, "intervals": [("along the route", (0.1, 0.4))]},
         {"n": 10, "recall": 0.5, "intervals": []},
     ]
 

@@ -15,17 +15,21 @@ from PIL import Image, ImageFilter
 
 from stages.inliers import inliers
 from stages.keypoints import keypoints
-from stages.rerank import rerank
+from stages.order import rerank
+from vpr.images.image_files import read_image
+from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher
+from vpr.matchers.base.matching import find_inliers, match_mutually
+from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.sift import Sift, make_matcher, root_sift
-from vpr.reranking import candidates
-from vpr.reranking.candidates import verify_candidates
-from vpr.reranking.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.reranking.matcher import LocalPoints, Rules, load_matcher
-from vpr.reranking.matching import match_mutually
-from vpr.reranking.reranking import rerank_candidates
-from vpr.reranking.verification import find_inliers
+from vpr.reranking import verification
+from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
+from vpr.reranking.reranking import order_by_inliers
+from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.runtime.parameters import load_params
 
 
 def unit(count: int, dim: int, seed: int) -> np.ndarray:
@@ -138,7 +142,7 @@ RETRIEVAL = Predictions(
 def test_the_score_is_cosine_plus_inliers_that_saturate() -> None:
     # Cosines 0.995, 0.98, 0.955, 0.92; with half_inliers 10 the inliers add 1/2 for 10, 2/3 for 20.
     scores = np.array([[0, 10, 20], [20, 10, 0], [0, 0, 0], [10, 10, 11]])
-    ranked = rerank_candidates(RETRIEVAL, scores, half_inliers=10)
+    ranked = order_by_inliers(RETRIEVAL, scores, half_inliers=10)
     assert ranked.indices.tolist() == [
         [0, 2, 4, 1],  # 1.622, 1.480, 0.995; the fourth was not verified
         [0, 1, 2, 3],  # 1.662, 1.480, 0.955
@@ -151,7 +155,7 @@ def test_the_score_is_cosine_plus_inliers_that_saturate() -> None:
 
 def test_without_inliers_and_among_equals_the_retrieval_stays() -> None:
     for scores in (np.zeros((4, 4), np.int64), np.full((4, 4), 7)):
-        ranked = rerank_candidates(RETRIEVAL, scores, half_inliers=10)
+        ranked = order_by_inliers(RETRIEVAL, scores, half_inliers=10)
         np.testing.assert_array_equal(ranked.indices, RETRIEVAL.indices)
 
 
@@ -354,6 +358,31 @@ def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
         verify(Predictions(orders, far, 5), query, "other")
 
 
+@pytest.mark.parametrize("method", ["sift", "xfeat"])
+def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(street: Path, method: str) -> None:
+    ranked = run_stages(method, 3, "r.npz")
+    pairs, found = load_verified(Path("verified")), load_predictions(Path("found.npz"))
+    matcher = load_matcher(method)
+    assert matcher is not None
+    reranker = Reranker(
+        matcher, load_keypoints(Path("keypoints/database")),
+        load_params("keypoints", KeypointsParams), load_params("inliers", InliersParams),
+        load_params("rerank", RerankParams),
+    )  # fmt: skip
+    for row in range(3):
+        pixels = read_image(Path(f"query/{row:06d}.png"), scale_to=reranker.keypoints.max_side_px)
+        retrieved = Predictions(found.indices[row : row + 1], found.distances[row : row + 1], 4)
+        order, verified = reranker.rerank(pixels, retrieved, num_ranked=4)
+        assert order.indices[0].tolist() == ranked.indices[row].tolist()
+        assert verified.inliers[0].tolist() == pairs.inliers[row].tolist()
+        for image in found.indices[row, :3].tolist():
+            np.testing.assert_array_equal(verified.of(0, image), pairs.of(row, image))
+        # A run that ranks two images has verified two; the rest keep the retrieval's order.
+        order, verified = reranker.rerank(pixels, retrieved, num_ranked=2)
+        assert verified.candidates.tolist() == [[0, 3]]
+        assert order.indices[0, 2:].tolist() == [2, 1]
+
+
 def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     ranked = run_stages("sift", 4, "r.npz")
     pairs = load_verified(Path("verified"))
@@ -376,7 +405,7 @@ def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
 def test_a_killed_run_resumes_after_the_queries_that_were_verified(
     street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidates, "QUERIES_A_PART", 1)
+    monkeypatch.setattr(verification, "QUERIES_A_PART", 1)
     straight = run_stages("sift", 4, "r.npz")
     files = {file.name: file.read_bytes() for file in Path("verified").iterdir()}
     shutil.rmtree("verified")

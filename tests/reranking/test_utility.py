@@ -15,13 +15,12 @@ from stages.utility import utility
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model, save_model
+from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import LocalPoints
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import load_radius, save_radius
-from vpr.reranking.cluster_maps import assign_positions
-from vpr.reranking.keypoint_choice import choose_keypoints, clusters_of
-from vpr.reranking.keypoints import load_keypoints, save_keypoints
-from vpr.reranking.matcher import LocalPoints
+from vpr.reranking.clusters import assign_positions, choose_keypoints, clusters_of
 from vpr.reranking.utility import (
     choose_clusters,
     find_low_clusters,

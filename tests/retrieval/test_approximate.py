@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stages.index import index
 from stages.search import search
-from vpr.retrieval.approximate import Effort, build_index, measure_index, search_index
+from vpr.retrieval.approximate import build_index, measure_index, search_index
 from vpr.retrieval.index_files import open_search, write_index
-from vpr.retrieval.index_kinds import parse_kind, recommend
+from vpr.retrieval.index_kinds import Effort, parse_kind, recommend
 from vpr.retrieval.params import SearchParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.ranking import rank_database
@@ -80,6 +80,65 @@ def test_an_index_has_the_same_bytes_on_any_number_of_threads(text: str, tmp_pat
     faiss.omp_set_num_threads(before)
     one, two = ((tmp_path / name / "index.faiss").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+def objects_of(index) -> list:  # noqa: ANN001 - faiss has no types
+    """Every index inside an index."""
+    part = faiss.downcast_index(index)
+    inner = (getattr(part, name, None) for name in ("index", "quantizer", "storage"))
+    return [part, *(each for one in inner if one is not None for each in objects_of(one))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SQ8", "PQ8x4fs", "PCAR16,Flat", "HNSW8", "HNSW8,SQ8", "PCAR16,HNSW8", "IVF16,Flat",
+     "IVF16,PQ8x4fsr", "IVF16_HNSW8,Flat", "IVF16_HNSW8,SQ8", "IVF16_HNSW8,PQ8x4",
+     "PCAR16,IVF16_HNSW8,PQ8x4fs", "OPQ8,IVF16_HNSW8,Flat"],
+)  # fmt: skip
+def test_effort_reaches_every_object_that_an_index_is_made_of(text: str) -> None:
+    index = build(text)
+    for effort, expected in (  # lists, and nodes of a graph of lists and of a graph of images
+        (Effort(3, 21, 20), (3, 21, 21)),
+        (Effort(12, 7, 40), (12, 12, 40)),
+        (Effort(99, 9, 9), (16, 16, 9)),
+    ):
+        search_index(index, DATABASE, QUERY[:1], top_k=5, effort=effort)
+        parts = objects_of(index)
+        inverted = [part.nprobe for part in parts if hasattr(part, "nprobe")]
+        graphs = [part.hnsw.efSearch for part in parts if hasattr(part, "hnsw")]
+        assert inverted == ([expected[0]] if "IVF" in text else [])
+        of_lists = "IVF" in text
+        assert graphs == ([expected[1 if of_lists else 2]] if "HNSW" in text else [])
+
+
+@pytest.mark.parametrize("text", ["PQ4x5", "HNSW8,PQ4x5"])
+def test_codes_are_not_ordered_for_a_search_that_does_not_look_at_their_order(text: str) -> None:
+    ours, theirs = build(text), faiss.index_factory(DIM, text)
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    theirs.train(DATABASE)
+    theirs.add(DATABASE)
+    faiss.omp_set_num_threads(before)
+    codes = [faiss.vector_to_array(objects_of(one)[-1].codes) for one in (ours, theirs)]
+    assert (codes[0] != codes[1]).any()  # another order
+    effort = Effort(nprobe=1, ef_search=100, candidates=60)
+    one, other = (
+        search_index(index, DATABASE, QUERY, top_k=20, effort=effort) for index in (ours, theirs)
+    )
+    np.testing.assert_array_equal(one[0], other[0])
+
+
+def test_a_graph_of_lists_loses_none_of_what_the_lists_find() -> None:
+    rows = np.random.default_rng(0).normal(size=(4000, DIM)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    query, effort = seen_again(rows, 100), Effort(nprobe=16, ef_search=100, candidates=50)
+    plain, graph = (
+        search_index(build(text, rows), rows, query, top_k=20, effort=effort)[0]
+        for text in ("IVF100,Flat", "IVF100_HNSW4,Flat")
+    )
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(plain, graph, strict=True)]
+    assert np.mean(shared) / 20 > 0.98
+    assert np.mean(plain[:, 0] == graph[:, 0]) > 0.98
 
 
 def test_a_query_s_ranking_does_not_depend_on_the_others(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.sequence import sequence
+from stages.order import sequence
 from vpr.places.index import ImageIndex, save_index
+from vpr.places.recordings import find_recordings
 from vpr.retrieval import sequences
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
@@ -17,7 +19,6 @@ from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import (
     enhance_contrast,
-    find_recordings,
     matrix_of_rankings,
     rank_lines,
     score_lines,
@@ -80,25 +81,81 @@ def test_a_line_by_hand() -> None:
     assert both[1, 2] == 6  # the better of the two: 3 at velocity 1
 
 
-def test_a_repeated_name_is_another_recording_and_no_column_is_a_single_one() -> None:
-    runs = find_recordings(["a", "a", "b", "a"], 4)
-    assert [(run.start, run.stop) for run in runs] == [(0, 2), (2, 3), (3, 4)]
-    assert find_recordings(None, 3) == [slice(0, 3)]
-
-
 @pytest.mark.parametrize("reach", [None, 2])
 def test_contrast_equals_a_loop_over_the_surroundings(reach: int | None) -> None:
-    matrix, runs = random_matrix(3, 9), [slice(0, 4), slice(4, 9)]
+    # Two recordings that alternate, of 7 and 5 images, then one of 2, which is too short.
+    matrix = random_matrix(3, 14)
+    runs = [np.array([0, 2, 4, 6, 8, 10, 11]), np.array([1, 3, 5, 7, 9]), np.array([12, 13])]
     ours = enhance_contrast(matrix, runs, reach=reach)
     for q in range(3):
-        for j in range(9):
-            run = range(4) if j < 4 else range(4, 9)
-            near = range(9) if reach is None else [k for k in run if abs(k - j) <= reach]
-            around = [matrix[q, k] for k in near]
-            expected = (matrix[q, j] - np.mean(around)) / (np.std(around) + 1e-6)
-            assert ours[q, j] == pytest.approx(expected, abs=1e-9)
-    blank = enhance_contrast(np.full((1, 9), 0.5), runs, reach=reach)
+        for run in runs:
+            for place, j in enumerate(run):
+                local = reach is not None and len(run) >= 5
+                near = run[max(place - 2, 0) : place + 3] if local else range(14)
+                around = [matrix[q, k] for k in near]
+                expected = (matrix[q, j] - np.mean(around)) / (np.std(around) + 1e-6)
+                assert ours[q, j] == pytest.approx(expected, abs=1e-9)
+    blank = enhance_contrast(np.full((1, 14), 0.5), runs, reach=reach)
     np.testing.assert_allclose(blank, 0, atol=0.1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_contrast_within_recordings_too_short_for_it_does_not_scramble_them(size: int) -> None:
+    # Each query is nearly an image; single images find it, and so must lines of one.
+    database, noise = unit(30, 0), unit(30, 1)
+    query = database + 0.3 * noise
+    query = (query / np.linalg.norm(query, axis=1, keepdims=True)).astype(np.float32)
+    assert rank_database(database, query, top_k=1)[0].ravel().tolist() == list(range(30))
+    names = [str(image // size) for image in range(30)]
+    ranked = rank_descriptors(
+        database, query, find_recordings(names, 30), find_recordings(names, 30),
+        length=1, velocities=[1.0], reach=5, top_k=1,
+    )  # fmt: skip
+    assert ranked.ravel().tolist() == list(range(30))
+
+
+def test_a_few_lone_images_beside_a_long_recording_are_found_and_hide_none() -> None:
+    database, noise = unit(60, 0, dim=64), unit(60, 1, dim=64)
+    query = database + 0.3 * noise
+    query = (query / np.linalg.norm(query, axis=1, keepdims=True)).astype(np.float32)
+    names = ["drive"] * 40 + [f"photo {image}" for image in range(20)]
+    ranked = rank_descriptors(
+        database, query, find_recordings(names, 60), find_recordings(names, 60),
+        length=5, velocities=[1.0], reach=5, top_k=1,
+    )  # fmt: skip
+    assert ranked.ravel().tolist() == list(range(60))
+
+
+def test_rows_of_two_cameras_that_alternate_rank_as_one_camera_after_the_other() -> None:
+    """The order of the rows does not change a score, only which index an image has."""
+    database, query = unit(24, 0), unit(20, 1)
+    rows = [np.r_[0:n:2, 1:n:2] for n in (24, 20)]  # first all of the left camera, then the right
+    sides = [["left", "right"] * 12, ["left", "right"] * 10]
+
+    def rank(database: np.ndarray, query: np.ndarray, names: list[list[str]]) -> np.ndarray:
+        recordings = [find_recordings(side, len(side)) for side in names]
+        return rank_descriptors(
+            database, query, recordings[1], recordings[0],
+            length=5, velocities=[1.0], reach=5, top_k=24,
+        )  # fmt: skip
+
+    sorted_names = [[side[row] for row in order] for side, order in zip(sides, rows, strict=True)]
+    one_after_another = rank(database[rows[0]], query[rows[1]], sorted_names)
+    alternating = rank(database, query, sides)
+    np.testing.assert_array_equal(alternating[rows[1]], rows[0][one_after_another])
+
+
+@pytest.mark.parametrize("velocity", [2.3, -2.3, 0.7, 2.55])
+def test_a_line_rounds_what_is_written_not_its_binary_fraction(velocity: float) -> None:
+    # 2.3 * 25 = 57.5 is image 58; in binary it is a little less.
+    length, row = 103, 51
+    for offset in (-50, -25, -5, 25, 45, 50):
+        shift = math.floor(Fraction(str(velocity)) * offset + Fraction(1, 2))
+        matrix = np.zeros((length, 400))
+        matrix[row + offset, 200 + shift] = length
+        assert score_lines(matrix, length=length, velocities=[velocity])[row, 200] == 1
+    if velocity == 2.3:
+        assert math.floor(Fraction("2.3") * 25 + Fraction(1, 2)) == 58
 
 
 def test_rankings_count_down_from_one_and_images_not_named_count_nothing() -> None:
@@ -107,8 +164,8 @@ def test_rankings_count_down_from_one_and_images_not_named_count_nothing() -> No
     ]  # fmt: skip
 
 
-def unit(count: int, seed: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+def unit(count: int, seed: int, dim: int = 16) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -116,7 +173,7 @@ def test_a_line_of_one_ranks_as_the_search_does_with_its_distances() -> None:
     database, query = unit(30, 0), unit(8, 1)
     expected = rank_database(database, query, top_k=5)
     ours = rank_descriptors(
-        database, query, [slice(0, 8)], [slice(0, 30)],
+        database, query, [np.arange(8)], [np.arange(30)],
         length=1, velocities=[1.0], reach=None, top_k=5,
     )  # fmt: skip
     np.testing.assert_array_equal(ours, expected[0])

@@ -11,9 +11,15 @@ import torch
 from stages.whiten import whiten
 from vpr.features.model import Model, save_model
 from vpr.retrieval.descriptors import save_descriptors
-from vpr.retrieval.whitening import load_whitening, whiten_rows
-from vpr.retrieval.whitening_fit import fit_whitening
-from vpr.retrieval.whitening_tensors import find_whitening, whitening_state
+from vpr.retrieval.params import WhitenParams
+from vpr.retrieval.whitening import (
+    find_whitening,
+    fit_whitening,
+    load_whitening,
+    whiten_rows,
+    whitening_state,
+)
+from vpr.runtime.parameters import load_params
 
 RNG = np.random.default_rng(0)
 
@@ -104,3 +110,12 @@ def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
             mapped = rows[side] @ weight.T + bias
             expected = mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
             np.testing.assert_allclose(np.load(out), expected, atol=1e-5)
+
+
+def test_one_dimension_in_which_all_descriptors_are_alike_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("whiten:\n  dim: 1\n")
+    with pytest.raises(ValueError, match=r"dim = 1: of unit length .* 1 or -1: set it to 0"):
+        load_params("whiten", WhitenParams, path=file)
+    file.write_text("whiten:\n  dim: 2\n")
+    assert load_params("whiten", WhitenParams, path=file).dim == 2

@@ -15,9 +15,9 @@ from tests.support.mat_mutations import change_bytes
 from vpr.datasets.name_lists import parse_name_lists
 from vpr.features.feature_writer import FeatureWriter
 from vpr.features.local_features import load_features
+from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import LocalPoints
 from vpr.places.positives import load_positives, save_positives
-from vpr.reranking.keypoints import load_keypoints, save_keypoints
-from vpr.reranking.matcher import LocalPoints
 from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.predictions import Predictions, load_retrieval, save_predictions

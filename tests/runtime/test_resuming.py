@@ -16,12 +16,10 @@ from PIL import Image
 import stages.finetune
 from stages.finetune import finetune
 from stages.trunk import trunk
-from stages.views import views
 from tests.support.repositories import ROOT
 from vpr.encoders.vgg16 import random_weights
 from vpr.features import batches, extraction, feature_writer
 from vpr.features.model import Model, save_model
-from vpr.features.view_folders import save_scales, view_folder
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
@@ -54,11 +52,6 @@ def draw_images() -> None:
 
 def run(name: str) -> dict[str, bytes]:
     trunk(images=Path("images"), frozen=Path("frozen.pt"), features=Path(name))
-    return bytes_below(Path(name))
-
-
-def run_views(name: str) -> dict[str, bytes]:
-    views(images=Path("images"), frozen=Path("frozen.pt"), views=Path(name))
     return bytes_below(Path(name))
 
 
@@ -99,84 +92,6 @@ def test_the_trunk_resizes_every_image_to_the_size_that_is_set() -> None:
     write_trunk(image_size=[32, 48])
     run("features")
     assert (np.load("features/shapes.npy") == (16, 24)).all()  # stride 2, of either orientation
-
-
-def write_views(scales: object) -> None:
-    write_trunk()
-    with Path("params.yaml").open("a") as file:
-        file.write(f"views: {{scales: {scales}}}\n")
-
-
-def test_without_scales_there_are_no_views_and_their_folder_says_so() -> None:
-    write_views([])
-    assert run_views("views") == {"scales.json": b"[]\n"}
-
-
-def test_a_view_has_the_features_of_the_photo_resized() -> None:
-    write_views([0.5, 1.25])
-    found = run_views("views")
-    assert sorted(found) == sorted(
-        [
-            "scales.json",
-            *(f"{s}/{name}.npy" for s in (0.5, 1.25) for name in ("features", "shapes")),
-        ]
-    )
-    for scale in (0.5, 1.25):
-        for number, (width, height) in enumerate(SIZES):
-            with Image.open(f"images/{number:06d}.png") as photo:
-                size = (round(scale * width), round(scale * height))
-                photo.resize(size, Image.Resampling.LANCZOS).save(f"images/{number:06d}.png")
-        resized = run("trunk")
-        assert {f"{scale}/{name}": content for name, content in resized.items()}.items() <= (
-            found.items()
-        )
-        draw_images()
-
-
-def test_views_are_of_the_images_that_are_stored_and_of_the_size_that_is_set() -> None:
-    write_trunk(image_size=[32, 48], store=2)
-    with Path("params.yaml").open("a") as file:
-        file.write("views: {scales: [1.5]}\n")
-    run_views("views")
-    np.testing.assert_array_equal(np.load("views/1.5/shapes.npy"), [[24, 36]] * 2)  # stride 2
-
-
-@pytest.mark.parametrize("num_batches", [1, 5])  # within the first scale, the second
-def test_views_go_on_and_give_the_same_bytes(
-    num_batches: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_views([0.5, 0.75])
-    straight = run_views("straight")
-    interrupt_after(num_batches, monkeypatch, run_views)
-    assert not Path("resumed").exists()
-    assert run_views("resumed") == straight
-    assert list(SCRATCH.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("scales", "words"),
-    [
-        ("[0]", r"params\.yaml: views\.scales = \[0\]: Input should be greater than or equal"),
-        ("[-0.5]", r"views\.scales = \[-0\.5\]: Input should be greater than or equal"),
-        ("[4]", r"views\.scales = \[4\]: Input should be less than or equal to 2"),
-        ("[0.5, 0.5]", r"views: .*scales = \[0\.5, 0\.5\]: name each scale once"),
-        ("[1.0]", r"views: .*scales = \[1\.0\]: name each scale once, and not 1"),
-        ("0.5", r"views\.scales = 0\.5: Input should be a valid array"),
-        ("['0.5']", r"views\.scales = \['0\.5'\]: Input should be a valid number"),
-    ],
-)
-def test_scales_that_make_no_sense_are_refused_by_name(scales: str, words: str) -> None:
-    write_views(scales)
-    with pytest.raises(ValueError, match=words):
-        run_views("views")
-
-
-def test_a_view_that_is_too_small_for_the_encoder_is_refused_by_scale_and_image() -> None:
-    write_views([0.1])
-    Image.new("RGB", (8, 8)).save("images/000000.png")
-    words = r"views\.scales has 0\.1: images/000000\.png: 1x1 pixels are too few"
-    with pytest.raises(ValueError, match=words):
-        run_views("views")
 
 
 def test_two_sizes_at_once_are_refused() -> None:
@@ -239,7 +154,7 @@ def test_the_key_changes_with_everything_that_bits_depend_on() -> None:
     assert len(set(keys)) == 5
 
 
-def write_training_data(*, scales: tuple[float, ...] = ()) -> dict[str, Path]:
+def write_training_data() -> dict[str, Path]:
     places = np.stack([np.arange(12) * 10.0, np.zeros(12)], axis=1)
     photos = ImageIndex(paths=[f"{number}.png" for number in range(12)], coordinates=places)
     save_index(Path("database.csv"), photos)
@@ -250,12 +165,8 @@ def write_training_data(*, scales: tuple[float, ...] = ()) -> dict[str, Path]:
     torch.manual_seed(0)
     with feature_writer.FeatureWriter(Path("features")) as writer:
         writer.append(torch.randn(12, 512, 3, 4))
-    save_scales(Path("views"), scales)
-    for scale in scales:
-        with feature_writer.FeatureWriter(view_folder(Path("views"), scale)) as writer:
-            writer.append(torch.randn(12, 512, 2, 3))
     names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
-             "trainable": "above.pt", "features": "features", "views": "views"}  # fmt: skip
+             "trainable": "above.pt", "features": "features"}  # fmt: skip
     return {option: Path(name) for option, name in names.items()}
 
 
@@ -272,16 +183,14 @@ PLACES = {"batch": "places", "loss": "multi_similarity", "optimizer": "adamw",
           "schedule": "cosine", "clip_norm": 1.0, "places_per_batch": 2, "patience": 5}  # fmt: skip
 
 
-@pytest.mark.parametrize("scales", [(), (0.75, 1.25)])
 @pytest.mark.parametrize("recipe", [{}, PLACES])
 def test_training_that_is_killed_in_mid_epoch_gives_the_bytes_of_a_straight_run(
     recipe: dict[str, object],
-    scales: tuple[float, ...],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     change_finetune(epochs=2, validation_fraction=0.25, **recipe)
-    inputs = write_training_data(scales=scales)
+    inputs = write_training_data()
     finetune(**inputs, model=Path("straight"))
     steps = []
 

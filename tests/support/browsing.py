@@ -16,7 +16,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.support.repositories import require
+from tests.support.repositories import require_program
 
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 
@@ -112,7 +112,7 @@ def chromium() -> Iterator[Browser]:
     """Start Chromium and its driver, and stop both."""
     paths = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     for name, path in paths.items():
-        require(path, f"{name} is not installed")
+        require_program(path, name)
     options = webdriver.ChromeOptions()
     options.binary_location = str(paths["chromium"])
     for argument in (*ARGUMENTS, "--window-size=1280,900"):

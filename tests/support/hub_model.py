@@ -32,6 +32,23 @@ def broken(dim):
     raise RuntimeError("Missing dependencies: pytorch_lightning")
 
 
+def unready():
+    assert False, "no weights yet"
+
+
+def misnamed():
+    return {}["encoder"]
+
+
+class Fails(torch.nn.Module):
+    def forward(self, images):
+        assert len(images) == 8, "8 tokens"
+
+
+def fails():
+    return Fails()
+
+
 def asks():
     raise EOFError("EOF when reading a line")
 

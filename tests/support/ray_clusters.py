@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,19 +50,16 @@ class RayCluster:
         self._start_node(*RAY, *head, "--num-cpus=0")
 
     def add_node(
-        self, num_cpus: int, *, hidden: Sequence[Path] = (), before: str = "true",
-        environment: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+        self, num_cpus: int, *, before: str = "true", environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start a node that computes.
 
         Args:
             num_cpus: That Ray counts there.
-            hidden: Further folders that it does not see.
             before: A shell command that is run first, in its mounts.
             environment: Variables of its own.
         """
-        folders = [ROOT / "vpr", ROOT / "stages", *hidden]
-        hide = " && ".join(f"mount -t tmpfs tmpfs '{folder}'" for folder in folders)
+        hide = " && ".join(f"mount -t tmpfs tmpfs '{ROOT / name}'" for name in ("vpr", "stages"))
         words = (*RAY, f"--address={ADDRESS}", f"--num-cpus={num_cpus}")
         script = ("sh", "-c", f'{hide} && {before} && exec "$0" "$@"')
         self._start_node("unshare", "--mount", *script, *words, environment=environment)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.repositories import require
+from tests.support.repositories import require_program
 
 PATIENCE_S = 30  # a busy machine starts slowly
 SSHD = """
@@ -49,7 +49,7 @@ http {{
 def find_program(name: str) -> str:
     """Where a program is, among those of administrators too."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    require(found, f"{name} is not installed")
+    require_program(found, name)
     return str(found)
 
 

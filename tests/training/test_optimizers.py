@@ -49,9 +49,9 @@ def test_a_gradient_that_is_too_long_is_scaled_and_its_own_norm_is_told(head: He
 
 
 def test_adamw_is_torch_s(head: Head) -> None:
-    made = make_optimizer(head, lr=0.1, momentum=0.9, weight_decay=0.2, kind="adamw")
+    made = make_optimizer(head, momentum=0.9, weight_decay=0.2, kind="adamw")
     assert isinstance(made, torch.optim.AdamW)
-    assert (made.defaults["lr"], made.defaults["weight_decay"]) == (0.1, 0.2)
+    assert made.defaults["weight_decay"] == 0.2
 
 
 def test_training_ends_early_where_validation_brings_nothing_better(
@@ -74,6 +74,7 @@ def test_training_ends_early_where_validation_brings_nothing_better(
         ({"loss": "contrastive"}, "set batch to places"),
         ({"patience": 3}, "needs a validation_fraction above 0"),
         ({"warmup": 2, "epochs": 2}, "leave none at the full rate"),
+        ({"aggregator": "gem", "descriptor_dim": 1}, "descriptor_dim\n.*than or equal to 2"),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(

@@ -171,7 +171,7 @@ def test_a_batch_with_nothing_to_learn_has_a_zero_gradient(name: str, places: li
 
 def start(head: Head, *, seed: int = 0) -> TrainingState:
     return TrainingState.start(
-        copy.deepcopy(head), seed=seed, lr=0.01, momentum=0.9, weight_decay=0, optimizer="adamw"
+        copy.deepcopy(head), seed=seed, momentum=0.9, weight_decay=0, optimizer="adamw"
     )
 
 

@@ -124,9 +124,7 @@ def run(head: Head, positives: csr_array, *, seed: int, epochs: int = 4) -> tupl
 
 
 def start(head: Head, *, seed: int) -> TrainingState:
-    return TrainingState.start(
-        copy.deepcopy(head), seed=seed, lr=0.05, momentum=0.9, weight_decay=0
-    )
+    return TrainingState.start(copy.deepcopy(head), seed=seed, momentum=0.9, weight_decay=0)
 
 
 def go_on(

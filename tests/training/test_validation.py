@@ -69,6 +69,15 @@ def test_the_fraction_is_rounded_down_to_images(fraction: float, held_out: int) 
     assert count_held_out(10, fraction) == held_out
 
 
+def test_a_fraction_counts_as_it_is_written() -> None:
+    # 100 * 0.29 is 28.999999999999996 in binary.
+    assert count_held_out(100, 0.29) == 29
+    for percent in range(1, 51):
+        for num_images in (100, 200, 1000):
+            assert count_held_out(num_images, percent / 100) == num_images * percent // 100
+    assert count_held_out(100_000, 1e-05) == 1
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 0.05, 0.6])
 def test_a_fraction_of_no_image_or_most_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"expected 0, or between 1/10 .* and 0\.5"):
@@ -77,7 +86,7 @@ def test_a_fraction_of_no_image_or_most_is_refused(fraction: float) -> None:
 
 def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
     head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
-    state = TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0)
+    state = TrainingState.start(head, seed=0, momentum=0, weight_decay=0)
     for epoch, recall in enumerate([0.5, 0.75, 0.75, 0.25]):
         head.pool.centroids.data.fill_(epoch)
         state.note_recall(recall)
@@ -96,7 +105,7 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
 
 def test_without_an_epoch_nothing_is_best() -> None:
     head = Head(make_encoder(), "pool", NetVLAD(1, 1, with_bias=False))
-    assert TrainingState.start(head, seed=0, lr=1, momentum=0, weight_decay=0).best == {}
+    assert TrainingState.start(head, seed=0, momentum=0, weight_decay=0).best == {}
 
 
 def test_neighbours_within_the_gap_are_neither_found_nor_counted() -> None:
@@ -122,6 +131,26 @@ def test_a_place_is_hidden_by_the_gap_and_then_wrong_ones_come_first() -> None:
     assert held_out_recall(descriptors, near, num_held_out=1, gap=1) == 0
     descriptors[6] = rows(0.6)[0]
     assert held_out_recall(descriptors, near, num_held_out=1, gap=1) == 1
+
+
+def test_the_gap_is_counted_within_a_recording_not_over_rows_of_two_cameras() -> None:
+    # Two cameras alternate, five moments each; the last moment of both is held out. In rows the
+    # left camera's moment 3 is 2 away from its moment 4, along its recording 1.
+    moments = np.repeat(np.arange(5) * 10.0, 2)
+    near = find_training_positives(np.stack([moments, 0 * moments], axis=1), radius_m=20)
+    cameras = ["left", "right"] * 5
+    descriptors = rows(1, 91, 2, 92, 60, 80, 3, 93, 0, 90)
+    # Left 4 sees left 3, 0 and 1 before left 2 at 60 degrees, right 4 in turn; both are positives.
+    assert held_out_recall(descriptors, near, num_held_out=2, gap=1, sequence=cameras) == 1
+    with pytest.raises(ValueError, match="validation_gap = 2 images away"):
+        only = csr_array(([20.0, 20.0], [4, 5], [0] * 9 + [1, 2]), shape=(10, 10))
+        held_out_recall(descriptors, only, num_held_out=2, gap=2, sequence=cameras)
+    # Of another recording even the next row is no neighbour: it is found, at 90 degrees apart.
+    lone = csr_array(([0.0, 0.0], [9, 8], [0] * 9 + [1, 2]), shape=(10, 10))
+    descriptors[[8, 9]] = rows(0, 0.5)
+    assert held_out_recall(descriptors, lone, num_held_out=2, gap=1, sequence=cameras) == 1
+    with pytest.raises(ValueError, match="validation_gap = 1 images away"):
+        held_out_recall(descriptors, lone, num_held_out=2, gap=1)
 
 
 def test_patience_ends_when_nothing_better_came() -> None:

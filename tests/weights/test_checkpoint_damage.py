@@ -158,6 +158,8 @@ def test_a_pickle_that_calls_anything_is_refused_by_name_and_not_run(
         b"cnumpy\ndtype\n(S'O'\nI00\nI01\ntR.",
         b"cnumpy.core.multiarray\nscalar\n(N(S'touch executed'\nttR.",
         b"cnumpy\nndarray\n)\x81(K\x01K\x02K\x03tb.",
+        # An array of objects made of bytes: numpy's own constructor follows them as pointers.
+        b"cnumpy\nndarray\n((K\x01tS'O'\nS'AAAAAAAA'\ntR.",
         b"]\x94" + b"h\x00a" * 50 + b".",
         b"(" * 100_000 + b".",
         pickle.dumps({"state_dict": [1, 2]}, 2),

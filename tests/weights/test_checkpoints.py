@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from vpr.encoders.vgg16 import random_weights
+from vpr.features.encoder import draw_state, load_encoder
 from vpr.weights.checkpoint_files import Form, save_checkpoint
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
@@ -94,6 +95,64 @@ def test_what_wraps_a_network_is_taken_off(tmp_path: Path, prefix: str, key: str
     assert same(parse_checkpoint(tmp_path / "a.ckpt").state, STATE)
 
 
+RAW = draw_state(load_encoder("xfeat", None), 0)  # small
+AVERAGED = {name: tensor + 1 for name, tensor in RAW.items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "keys"),
+    [
+        ({"state_dict": RAW, "state_dict_ema": AVERAGED}, ("state_dict", "state_dict_ema")),
+        ({"model_ema": AVERAGED, "model": RAW}, ("model_ema", "model")),
+        ({"student": RAW, "teacher": AVERAGED}, ("student", "teacher")),
+        ({"model": RAW, "ema": {"module": AVERAGED, "updates": 3}}, ("model", "ema.module")),
+        ({"net": {"state_dict": RAW, "swa": AVERAGED}}, ("net.state_dict", "net.swa")),
+        (RAW | {"ema": AVERAGED}, ("its top level", "ema")),
+    ],
+)
+def test_two_sets_of_weights_are_refused_and_either_can_be_chosen(
+    tmp_path: Path, content: dict[str, Any], keys: tuple[str, str]
+) -> None:
+    message = refused(tmp_path, content | {"epoch": 3}, encoder="xfeat")
+    assert f"several sets of weights, under {keys[0]} and {keys[1]}" in message
+    assert f"--key {keys[1]}" in message
+    for key in keys:
+        if key == "its top level":
+            continue
+        raw = key.removeprefix("net.") in ("state_dict", "model", "student")
+        expected = RAW if raw else AVERAGED
+        found = parse_checkpoint(tmp_path / "bad.pt", encoder="xfeat", key=key)
+        assert same(found.state, expected)
+        assert f"tensors under {key}," in found.form
+    with pytest.raises(ValueError, match=r"bad\.pt: no weights of this encoder under x, found "):
+        parse_checkpoint(tmp_path / "bad.pt", encoder="xfeat", key="x")
+
+
+def test_weights_under_a_key_that_others_do_not_use_are_taken_when_it_is_named(
+    tmp_path: Path,
+) -> None:
+    assert "holds weights, under teacher: " in refused(tmp_path, {"teacher": RAW}, encoder="xfeat")
+    assert same(parse_checkpoint(tmp_path / "bad.pt", encoder="xfeat", key="teacher").state, RAW)
+
+
+def test_tensors_that_are_not_read_are_named(tmp_path: Path) -> None:
+    optimizer = {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": []}
+    averaged = {"decay": 0.999, "shadow_params": list(AVERAGED.values())}
+    content = {"state_dict": RAW, "optimizer": optimizer, "ema": averaged, "args": {"lr": 0.1}}
+    torch.save(content, tmp_path / "a.pt")
+    found = parse_checkpoint(tmp_path / "a.pt", encoder="xfeat")
+    assert same(found.state, RAW)
+    assert "(not read: optimizer, ema)" in describe_checkpoint(found)
+
+
+def test_a_mapping_that_contains_itself_is_read(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"state_dict": RAW, "more": []}
+    content["self"] = content
+    content["more"].append(content["more"])
+    torch.save(content, tmp_path / "a.pt")
+    assert same(parse_checkpoint(tmp_path / "a.pt", encoder="xfeat").state, RAW)
+
+
 def test_an_averaged_model_s_counter_is_no_weight(tmp_path: Path) -> None:
     averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(1, 1)).state_dict()
     counter = {name: value for name, value in averaged.items() if not name.startswith("module.")}
@@ -150,10 +209,10 @@ def test_safetensors_of_others_load(tmp_path: Path) -> None:
     assert same(safetensors.torch.load_file(tmp_path / "b.safetensors"), STATE)
 
 
-def test_numpy_numbers_of_every_type_are_read_without_numpy(tmp_path: Path) -> None:
+def test_numpy_numbers_of_every_type_are_read(tmp_path: Path) -> None:
     numbers = {2: np.float32(0.5), 3: np.int64(-7), 4: np.bool_(True), 5: np.float16(0.25)}
     swapped = np.array([1.0, 2.5], dtype=">f8")
-    torch.save(STATE | {"state_dict": STATE, "recalls": numbers}, tmp_path / "a.pt")
+    torch.save({"state_dict": STATE, "recalls": numbers}, tmp_path / "a.pt")
     assert parse_checkpoint(tmp_path / "a.pt").notes["recalls"] == {
         2: 0.5,
         3: -7,
@@ -162,13 +221,16 @@ def test_numpy_numbers_of_every_type_are_read_without_numpy(tmp_path: Path) -> N
     }
     torch.save({"state_dict": STATE, "recalls": swapped}, tmp_path / "b.pt")
     assert parse_checkpoint(tmp_path / "b.pt").notes["recalls"] == [1.0, 2.5]
-    assert "'O8'" in refused(tmp_path, {"state_dict": STATE, "x": np.array([None])})
+    objects = refused(tmp_path, {"state_dict": STATE, "x": np.array([None])})
+    assert "names numpy.dtypes.ObjectDType, which is neither a tensor nor a number" in objects
+    texts = refused(tmp_path, {"state_dict": STATE, "x": np.array(["a"])})
+    assert "names numpy.dtypes.StrDType" in texts
 
 
-def refused(tmp_path: Path, content: object) -> str:
+def refused(tmp_path: Path, content: object, *, encoder: str = "vgg16") -> str:
     torch.save(content, tmp_path / "bad.pt")
     with pytest.raises(ValueError, match=r"bad\.pt") as caught:
-        parse_checkpoint(tmp_path / "bad.pt")
+        parse_checkpoint(tmp_path / "bad.pt", encoder=encoder)
     return str(caught.value)
 
 

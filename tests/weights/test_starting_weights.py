@@ -11,6 +11,7 @@ import torch
 from stages.pretrained import pretrained
 from vpr.encoders.vgg16 import random_weights
 from vpr.features.model import Model, load_model, save_model
+from vpr.run_files import WEIGHTS
 from vpr.weights.checkpoint_files import save_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 
@@ -37,7 +38,9 @@ def run_stage_on(
         f"trunk:\n  encoder: vgg16\n  model: null\n  trainable_from: {trainable_from}\n"
     )
     frozen, trainable = (Path(out) for out in OUTS)
-    pretrained(weights=weights, frozen=frozen, trainable=trainable)
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    (WEIGHTS / weights.name).write_bytes(weights.read_bytes())
+    pretrained(frozen=frozen, trainable=trainable)
     return [frozen.read_bytes(), trainable.read_bytes()]
 
 

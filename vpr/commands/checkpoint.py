@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vpr.retrieval.whitening import load_whitening
-from vpr.retrieval.whitening_tensors import whitening_state
+from vpr.retrieval.whitening import load_whitening, whitening_state
 from vpr.weights.checkpoint_files import Form, save_checkpoint
 from vpr.weights.checkpoints import add_whitening, describe_checkpoint, parse_checkpoint
 
@@ -20,13 +19,14 @@ def checkpoint(
     whitening: Annotated[
         Path | None, typer.Option(help="models/whitening.npz of stage whiten, to include.")
     ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Of a FILE that names none: a file of vpr/encoders.")
-    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder, if FILE does not name one.")] = None,
     model: Annotated[str | None, typer.Option(help="Which of the encoder's models.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Which set of weights, if FILE holds several.")
+    ] = None,
 ) -> None:
     """Say what a checkpoint holds, and with --to FORM OUT write it in another form."""
-    found = parse_checkpoint(file, encoder=encoder, variant=model)
+    found = parse_checkpoint(file, encoder=encoder, variant=model, key=key)
     if whitening is not None:
         found = add_whitening(found, whitening_state(load_whitening(whitening)), source=whitening)
     print(f"{file}: {describe_checkpoint(found)}")

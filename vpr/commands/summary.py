@@ -1,21 +1,23 @@
-"""`python -m vpr summary`: the recall of this run beside the last commit's, and where files are."""
+"""`python -m vpr summary`: recall of this run beside the last commit's, and where its files are."""
 
 from __future__ import annotations
 
 import json
-import re
+import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from vpr.repository.git import differs_from_commit, read_committed
+from vpr.evaluation.details import RecordedRecall, list_recalls
+from vpr.repository.git import current_commit, differs_from_commit
+from vpr.repository.protocol import Protocol, check_same_protocol, read_protocol
+from vpr.repository.recorded_metrics import read_lock
+from vpr.repository.revisions import WORKSPACE, find_revision
+from vpr.run_files import LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
 
-RECALL = Path("metrics/recall.json")
-NAME = re.compile(r"(?:sequence_)?recall@\d+")
 FILES = {
-    "Report": "metrics/report/index.html",
-    "Submission": "data/submission/submit.json",
-    "Predictions": "data/predictions.npz; per query: metrics/queries.csv",
+    "Report": REPORT,
+    "Submission": SUBMISSION,
+    "Predictions": f"{PREDICTIONS}; per query: {QUERIES}",
 }
 CHANGED = """dvc.lock is not as committed. If you changed a parameter, code or data, this is
 your result. If you changed nothing, this is another type of CPU or another
@@ -26,12 +28,34 @@ everything again."""
 
 def summary() -> None:
     """Print recall with its intervals, beside the last commit's where it differs."""
-    print(as_table(_parse(RECALL.read_text(encoding="utf-8")), _committed()))
+    here = find_revision(WORKSPACE)
+    protocol = read_protocol(read_lock(here))
+    run = _parse(here.read_text(RECALL))
+    committed: Mapping[str, Any] = {}
+    note = ""
+    if current_commit() is not None:
+        try:
+            committed = _load_committed(protocol)
+        except ValueError as error:
+            note = textwrap.fill(f"The last commit is not shown: {error}", width=80)
+    print(as_table(run, committed))
+    if note:
+        print(f"\n{note}")
     print()
     for name, path in FILES.items():
         print(f"{name + ':':<12} {path}")
-    if differs_from_commit("dvc.lock"):
+    if differs_from_commit(str(LOCK)):
         print(f"\n{CHANGED}")
+
+
+def _load_committed(protocol: Protocol) -> Mapping[str, Any]:
+    """Load the metrics of the last commit, if they are up to date and of the same protocol."""
+    last = find_revision("HEAD")
+    if not last.has(RECALL):
+        return {}
+    before = read_protocol(read_lock(last))
+    check_same_protocol(before, protocol, names=("the last commit", "this run"))
+    return _parse(last.read_text(RECALL))
 
 
 def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
@@ -39,31 +63,24 @@ def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
 
     Args:
         run: Content of metrics/recall.json.
-        committed: The same of the last commit; empty if it has none.
+        committed: The same of the last commit; empty if there is none to compare with.
     """
-    names = [name for name in run if NAME.fullmatch(name)]
-    rows = {name: (_cell(run, name), _cell(committed, name)) for name in names}
-    differ = any(ours != theirs for ours, theirs in rows.values() if theirs)
-    width = max(len("recall@N"), *map(len, names))
+    theirs = {one.name: _format(one) for one in list_recalls(committed)}
+    ours = {one.name: _format(one) for one in list_recalls(run)}
+    differ = any(cell != ours[name] for name, cell in theirs.items() if name in ours)
+    width = max(map(len, ["recall@N", *ours]))
     lines = [f"{'recall@N':<{width}}  {'this run':<21}" + ("  last commit" if differ else "")]
-    for name, (ours, theirs) in rows.items():
-        lines.append(f"{name:<{width}}  {ours:<21}" + (f"  {theirs}" if differ else ""))
+    for name, cell in ours.items():
+        lines.append(
+            f"{name:<{width}}  {cell:<21}" + (f"  {theirs.get(name, '')}" if differ else "")
+        )
     lines.append(f"{run['num_queries']} queries; intervals by block bootstrap along the route")
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(metrics: Mapping[str, Any], name: str) -> str:
-    if name not in metrics:
-        return ""
-    low, high = metrics[f"{name}_block_bootstrap"]
-    return f"{metrics[name]:.3f} ({low:.3f}-{high:.3f})"
-
-
-def _committed() -> Mapping[str, Any]:
-    try:
-        return _parse(read_committed(RECALL.as_posix()))
-    except (OSError, ValueError):  # no commit yet, or one without such a file
-        return {}
+def _format(one: RecordedRecall) -> str:
+    low, high = one.intervals["block_bootstrap"]
+    return f"{one.value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _parse(text: str) -> Mapping[str, Any]:

@@ -9,14 +9,11 @@ import inspect
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-SHELLS = ("sh", "dash", "ash", "bash", "zsh", "ksh", "mksh", "fish")  # that DVC runs a command by
 
 HOW_TO_MAKE_ROOM = "make room (`dvc gc --help`), then run again"
 HOW_BACK = "Outs of the last complete run come back with: git checkout metrics && dvc checkout"
@@ -36,50 +33,21 @@ def _stop_importing(number: int, frame: FrameType | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent dies, so that no orphan writes outs later.
+    """End this process when its parent dies, so that no orphan goes on computing.
 
-    Linux tells when the parent ends. DVC is not always the parent: dash stays in between where
-    bash hands its process over, and outlives DVC. Then a thread looks for DVC now and then.
+    A shell that stays between DVC and the stage, as dash does, outlives DVC; then the lock of the
+    outs (`vpr.runtime.artefacts`) refuses a second run until the orphan has ended.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if "DVC_STAGE" not in os.environ:  # started by hand
-        return
-    parent = os.getppid()
-    name, above = _name_and_parent(parent)
-    dvc = above if name in SHELLS else parent
-    if _takes_in_orphans(dvc):
-        sys.exit("the dvc that started this stage has died: ending")
-    if dvc != parent:
-        threading.Thread(target=_end_with, args=(dvc, parent), daemon=True).start()
-
-
-def _name_and_parent(pid: int) -> tuple[str, int]:
-    """Find the name and parent of a process; init's where it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().split("\n")
-    except OSError:
-        return "init", 1
-    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-    return fields["Name"], int(fields["PPid"])
-
-
-def _takes_in_orphans(pid: int) -> bool:
-    """Return whether a process is not this stage's dvc: init, or one of another session."""
-    if pid == 1:  # in a container that may be dvc itself
-        return b"dvc" not in Path("/proc/1/cmdline").read_bytes()
-    return os.getsid(pid) != os.getsid(0)
-
-
-def _end_with(dvc: int, shell: int) -> None:
-    while _name_and_parent(shell)[1] == dvc:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if str(getattr(sys.modules["__main__"].__spec__, "name", "")).startswith("stages."):
     _begin()
 
-from vpr.runtime.environment import check_versions  # noqa: E402 - slow to import, so after the above
+# Slow to import, so after the above.
+from vpr.runtime.environment import check_versions  # noqa: E402
+from vpr.runtime.parameters import require_params  # noqa: E402
+from vpr.sections import SECTIONS  # noqa: E402
 
 
 def run_stage(stage: Callable[..., None]) -> None:
@@ -100,6 +68,7 @@ def run_stage(stage: Callable[..., None]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         check_versions()
+        require_params(SECTIONS)
         stage(**paths)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

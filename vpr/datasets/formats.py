@@ -13,6 +13,7 @@ from vpr.datasets.name_lists import NAME_LISTS
 from vpr.datasets.utm_names import UTM_NAMES
 from vpr.places.index import ImageIndex
 from vpr.places.photos import with_slashes
+from vpr.runtime.parameters import suggest
 
 FORMATS: tuple[Form, ...] = (DBSTRUCT, NAME_LISTS, CSV_TABLES, UTM_NAMES)
 
@@ -51,7 +52,8 @@ def find_index(folder: Path, index: str | None) -> Path:
         ValueError: If there is no such thing, or several and none is named.
     """
     if not folder.is_dir():
-        raise ValueError(f"dataset.dir = {folder}: there is no such folder")
+        near = suggest(folder.name, (entry.name for entry in folder.parent.glob("*/")))
+        raise ValueError(f"dataset.dir = {folder}: there is no such folder{near}")
     if index is not None:
         path = folder / index
         if not path.exists():

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import POOL, PREFIX
-from vpr.features.foreign_networks import Adopted, normalise, run_measured
+from vpr.features.foreign_networks import Adopted, foreign_code, normalise, run_measured
 
 ALLOW = "VPR_ALLOW_HUB"
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
@@ -42,29 +42,31 @@ class Form(NamedTuple):
     Args:
         size_px: Height and width that they are resized to; None: as they are.
         multiple_px: What height and width are resized to the nearest multiple of.
-        mode: Of resizing, with antialiasing.
+        mode: Interpolation of resizing, with antialiasing.
+        in_bytes: Whether bytes are resized, as by Pillow, bilinear; else normalised pixels.
         mean, std: That RGB in [0, 1] is normalised by.
     """
 
     size_px: tuple[int, int] | None = None
     multiple_px: int = 1
     mode: str = "bilinear"
+    in_bytes: bool = False
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
 
 
-# By the repository in small letters and a word of the call: as the authors' README or
-# VPR-methods-evaluation have it. Other models get images as they are.
+# By the repository in small letters and a word of the call: as the authors' own evaluation has it,
+# or VPR-methods-evaluation. Other models get images as they are.
 KNOWN = {
-    ("gmberton/megaloc", ""): Form(),  # resizes to multiples of 14 itself
+    ("gmberton/megaloc", ""): Form(multiple_px=14),  # as the model itself would resize them
     ("gmberton/cosplace", ""): Form(),
     ("gmberton/eigenplaces", ""): Form(),
     ("amaralibey/bag-of-queries", "dinov2"): Form((322, 322), mode="bicubic"),
     ("amaralibey/bag-of-queries", ""): Form((384, 384), mode="bicubic"),
-    ("serizba/salad", ""): Form((322, 322)),
+    ("serizba/salad", ""): Form((322, 322), in_bytes=True),
     ("enrico-chiavassa/indoor-vpr", "salad"): Form(multiple_px=14),
     ("enrico-chiavassa/indoor-vpr", ""): Form(),
-    ("jarvisyjw/mixvpr", ""): Form((320, 320)),
+    ("jarvisyjw/mixvpr", ""): Form((320, 320), in_bytes=True),
     ("lu-feng/cricavpr", ""): Form((224, 224)),
     ("anyloc/dino", ""): Form(multiple_px=14),
     ("yxgeee/openibl", ""): Form(mean=CAFFE_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),  # SFRS
@@ -116,8 +118,9 @@ class HubEncoder:
 
     def frozen(self, split: str) -> nn.Module:
         """Make the whole model: RGB uint8 (N, H, W, 3) -> (N, D, 1, 1)."""
-        network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
-        return _OfPixels(network, self.source.form)
+        with foreign_code(f"trunk.model = {self.variant}"):
+            network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
+        return _OfPixels(network, self.source.form, f"trunk.model = {self.variant}")
 
     def trainable(self, split: str) -> nn.Module:
         """Make what passes descriptors on as they are."""
@@ -126,6 +129,10 @@ class HubEncoder:
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (D, 1, 1) of an image's descriptor, whatever its size."""
         return _measure(self.variant)[0], 1, 1
+
+    def size_seen(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Height and width that an image is resized to."""
+        return _size_seen(height_px, width_px, self.source.form)
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """The weights that come with the model."""
@@ -212,26 +219,46 @@ def _value(node: ast.expr) -> object:
 class _OfPixels(Adopted):
     """A model that sees images."""
 
-    def __init__(self, network: nn.Module, form: Form) -> None:
-        super().__init__(network)
+    def __init__(self, network: nn.Module, form: Form, subject: str) -> None:
+        super().__init__(network, subject)
         self.form = form
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def run(self, pixels: Tensor) -> Tensor:
         """Descriptors (N, D, 1, 1) of RGB (N, H, W, 3), uint8, in the weights' precision."""
-        images = normalise(pixels, self.form.mean, self.form.std)
+        form = self.form
+        if form.in_bytes:
+            pixels = _resize_bytes(pixels, form)
+        images = _resize(normalise(pixels, form.mean, form.std), form)
         precision = next((t.dtype for t in self.parameters()), torch.float32)
-        return _describe(self.network, _resize(images, self.form).to(precision))
+        return _describe(self.network, images.to(precision))
+
+
+def _size_seen(height: int, width: int, form: Form) -> tuple[int, int]:
+    """Height and width that images are resized to."""
+    if form.size_px:
+        return form.size_px
+    multiple = form.multiple_px
+    return max(1, round(height / multiple)) * multiple, max(1, round(width / multiple)) * multiple
 
 
 def _resize(images: Tensor, form: Form) -> Tensor:
     """Images (N, 3, H, W) of the size that a model takes."""
     height, width = images.shape[2:]
-    size = form.size_px or tuple(
-        max(1, round(side / form.multiple_px)) * form.multiple_px for side in (height, width)
-    )
+    size = _size_seen(height, width, form)
     if size == (height, width):
         return images
     return functional.interpolate(images, size, mode=form.mode, antialias=True)
+
+
+def _resize_bytes(pixels: Tensor, form: Form) -> Tensor:
+    """RGB (N, H, W, 3), uint8, of the size that a model takes, as Pillow resizes it.
+
+    torch has Pillow's algorithm for bytes on a CPU; 1 in 400 differs by one level.
+    """
+    size = _size_seen(*pixels.shape[1:3], form)
+    bytes_first = pixels.cpu().permute(0, 3, 1, 2)  # (N, 3, H, W)
+    resized = functional.interpolate(bytes_first, size, mode="bilinear", antialias=True)
+    return resized.permute(0, 2, 3, 1).to(pixels.device)
 
 
 def _describe(network: nn.Module, images: Tensor) -> Tensor:
@@ -241,8 +268,8 @@ def _describe(network: nn.Module, images: Tensor) -> Tensor:
     if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
         words = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise ValueError(
-            f"trunk.encoder = hub: expected a model that gives descriptors ({len(images)}, D) of "
-            f"{len(images)} images, found {words}"
+            f"expected a model that gives descriptors ({len(images)}, D) of {len(images)} images, "
+            f"found {words}"
         )
     return found[:, :, None, None]
 
@@ -263,9 +290,20 @@ def _load(variant: str) -> nn.Module:
             f"rights: read it, and set the environment variable {ALLOW}=1 if you trust it"
         )
     print(f"running foreign code: {code}, {source.entry}", file=sys.stderr)
+    with foreign_code(f"trunk.model = {variant}: {code}"):
+        network = _load_anew(source, code, variant)
+    network = network.module if isinstance(network, nn.DataParallel) else network
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"trunk.model = {variant}: expected a torch.nn.Module, found {type(network).__name__}"
+        )
+    return network.eval().requires_grad_(False).cpu()  # DataParallel and some entries take a GPU
+
+
+def _load_anew(source: Source, code: str, variant: str) -> object:
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            network = _call(source)
+            return _call(source)
     except EOFError:
         raise ValueError(
             f"trunk.model = {variant}: {code} loads another repository by torch.hub, which asks "
@@ -279,14 +317,6 @@ def _load(variant: str) -> nn.Module:
             "there to here; or put a copy of the repository into a folder and name that in place "
             "of the repository and commit"
         ) from error
-    except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"trunk.model = {variant}: {code}: {error}") from error
-    network = network.module if isinstance(network, nn.DataParallel) else network
-    if not isinstance(network, nn.Module):
-        raise ValueError(
-            f"trunk.model = {variant}: expected a torch.nn.Module, found {type(network).__name__}"
-        )
-    return network.eval().requires_grad_(False).cpu()  # DataParallel and some entries take a GPU
 
 
 def _call(source: Source) -> object:
@@ -308,7 +338,7 @@ def _call(source: Source) -> object:
 def _measure(variant: str) -> tuple[int, int]:
     """Dimensions of the descriptor, and values held for each pixel, by one black image."""
     network, form = _load(variant), parse_source(variant).form
-    with torch.device("cpu"):
+    with torch.device("cpu"), foreign_code(f"trunk.model = {variant}"):
         images = _resize(torch.zeros(1, 3, PROBE_PX, PROBE_PX), form)
         made, values = run_measured(
             network, lambda: _describe(network, images), num_pixels=PROBE_PX**2

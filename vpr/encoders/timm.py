@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import ALL, POOL, PREFIX, draw_state
+from vpr.features.encoder import ALL, POOL, PREFIX, did_you_mean, draw_state
 from vpr.features.foreign_networks import (
     Adopted,
     find_chain,
+    foreign_code,
     keep_layers,
     normalise,
     run_measured,
@@ -23,7 +25,6 @@ from vpr.features.foreign_networks import (
 Network = Any  # one of timm's, which has no types
 
 COUNTER = "num_batches_tracked"
-BEFORE_BLOCKS = ("patch_embed", "pos_drop", "patch_drop", "norm_pre")  # of a vision transformer
 SMALLEST_PX = 32  # side of an image below which no map is no surprise
 # What makes a transformer take images of any size, by the names in timm; not each model has one.
 ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
@@ -94,14 +95,14 @@ class TimmEncoder:
     def frozen(self, split: str) -> nn.Module:
         """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
         plan = _plan(self.name, self.layer)
-        return _OfPixels(_make_network(self.name), plan, last=self._place(split))
+        return _OfPixels(self.name, plan, last=self._place(split))
 
     def trainable(self, split: str) -> nn.Module:
         """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
         if split == POOL:
             return nn.Sequential()
         plan = _plan(self.name, self.layer)
-        return _OfMaps(_make_network(self.name), plan, first=self._place(split))
+        return _OfMaps(self.name, plan, first=self._place(split))
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (C, H', W') of what the frozen part makes of one image, by running it on meta.
@@ -128,6 +129,38 @@ class TimmEncoder:
 
     def fold(self, frozen: nn.Module) -> None:
         """Leave the frozen part as it is."""
+
+    def match_file(self, name: str) -> tuple[str, str]:
+        """Find the model that a file's weights are of: they decide how pixels are normalised.
+
+        Weights of one architecture were trained with different means and deviations, by their tag.
+
+        Args:
+            name: The file's, such as `vit_small_patch16_224.dino.safetensors`, which timm's hub has
+                under that name.
+
+        Returns:
+            The value of `trunk.model` with the tag as far as it is known, and in words what is
+            uncertain.
+        """
+        architecture, _, tag = self.name.partition(".")
+        mine, named = _normalisation(self.name), _find_named(name)
+        layer = f":{self.layer}" if self.layer else ""
+        if named and not tag and named.startswith(f"{architecture}."):
+            return named + layer, f"pixels are normalised as for {named}, by the file's name"
+        words = ""
+        if named and _normalisation(named) != mine:
+            words = (
+                f"the file has the name of {named}, which takes {_normalisation(named)}, and "
+                f"trunk.model = {self.name} takes {mine}: name the one that the weights are of"
+            )
+        elif not tag and len(kinds := _tags(architecture)) > 1:
+            listed = "; ".join(f"{', '.join(tags)}: {kind}" for kind, tags in kinds.items())
+            words = (
+                f"pixels are normalised by {mine}, and weights of {architecture} differ in this "
+                f"({listed}): name yours in trunk.model, as {architecture}.TAG"
+            )
+        return self.name + layer, words
 
     def _select(self, network: Network) -> dict[str, Tensor]:
         state, names = network.state_dict(), _state_names(self.name, self.layer)
@@ -157,77 +190,64 @@ def make_encoder(variant: str | None) -> TimmEncoder:
 class _OfPixels(Adopted):
     """The layers before the one of number `last`."""
 
-    def __init__(self, network: Network, plan: Plan, *, last: int) -> None:
-        kept = plan.layers[:last]
-        if plan.kind == "whole":
-            (index,) = network.prune_intermediate_layers(indices=[plan.map_index])
-            plan = plan._replace(map_index=index)
-        elif plan.kind == "tokens":
-            keep_layers(network, (*BEFORE_BLOCKS, *kept), keep_own=True)
+    def __init__(self, name: str, plan: Plan, *, last: int) -> None:
+        network = _make_network(name)
+        self.kept = plan.layers[:last]
+        if plan.kind == "chain":
+            keep_layers(network, self.kept)
         else:
-            keep_layers(network, kept)
-        super().__init__(network)
+            is_whole = last == len(plan.layers)
+            norm = plan.norm and is_whole
+            index = plan.map_index if is_whole else last - 1
+            (index,) = network.prune_intermediate_layers(
+                indices=[index], prune_norm=not norm and plan.kind == "tokens"
+            )
+            self.settings = {"indices": [index], "norm": norm, "intermediates_only": True}
+            if not is_whole:
+                self.settings |= {"return_prefix_tokens": True}
+        super().__init__(network, f"trunk.model = {name}")
         self.plan = plan
-        self.kept = kept
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def run(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
-        plan, network = self.plan, self.network
+        plan = self.plan
         images = _crop(normalise(pixels, plan.mean, plan.deviation), plan.patch_px)
         images = images.to(next(self.parameters()).dtype)
-        if plan.kind == "whole":
-            maps: Tensor = network.forward_intermediates(
-                images, indices=[plan.map_index], norm=plan.norm, intermediates_only=True
-            )[-1]
-            return maps
         if plan.kind == "chain":
-            return _run(network, self.kept, images)
-        patches = network.patch_embed(images)  # (N, H', W', C)
-        tokens = _run(network, self.kept, network.norm_pre(network._pos_embed(patches)))
-        width = patches.shape[2]
-        is_last = len(self.kept) == len(plan.layers)
-        return _to_map(tokens, width, 0 if is_last else plan.num_prefix, plan.num_prefix)
+            return _run(self.network, self.kept, images)
+        made = self.network.forward_intermediates(images, **self.settings)[-1]
+        if isinstance(made, Tensor):
+            return made
+        return _add_rows(*made)
 
 
 class _OfMaps(Adopted):
     """The layers from the one of number `first` on."""
 
-    def __init__(self, network: Network, plan: Plan, *, first: int) -> None:
+    def __init__(self, name: str, plan: Plan, *, first: int) -> None:
+        network = _make_network(name)
         kept = plan.layers[first:]
         keep_layers(network, kept)
-        super().__init__(network)
+        super().__init__(network, f"trunk.model = {name}")
         self.plan = plan
         self.kept = kept
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def run(self, maps: Tensor) -> Tensor:
         """Local features (N, D, H'', W'') of maps (N, C, H', W')."""
         if self.plan.kind == "chain":
             return _run(self.network, self.kept, maps)
-        count = self.plan.num_prefix
-        width = maps.shape[3]
-        rows = -(-count // width)
+        count, width = self.plan.num_prefix, maps.shape[3]
         flat = maps.flatten(2).transpose(1, 2)  # (N, H' * W', C)
-        tokens = torch.cat([flat[:, :count], flat[:, rows * width :]], dim=1)
-        tokens = _run(self.network, self.kept, tokens)
-        return _to_map(tokens, width, 0, count)
+        patches = flat[:, -(-count // width) * width :]
+        tokens = _run(self.network, self.kept, torch.cat([flat[:, :count], patches], dim=1))
+        return tokens[:, count:].transpose(1, 2).unflatten(2, (-1, width))
 
 
-def _to_map(tokens: Tensor, width: int, kept: int, num_prefix: int) -> Tensor:
-    """Map (N, C, rows + H', W') of tokens (N, P + H' * W', C).
-
-    Args:
-        tokens: Those that stand for no patch, then those of patches, row after row.
-        width: Patches from left to right.
-        kept: Of the prefix tokens, either 0 or all: they come first, filled up with zeros to
-            whole rows.
-        num_prefix: Prefix tokens P.
-    """
-    missing = -kept % width
-    parts = [tokens[:, num_prefix - kept : num_prefix], tokens[:, num_prefix:]]
-    if missing:
-        parts.insert(1, tokens.new_zeros(len(tokens), missing, tokens.shape[2]))
-    channels_first = torch.cat(parts, dim=1).transpose(1, 2)  # (N, C, rows * W')
-    return channels_first.reshape(*channels_first.shape[:2], -1, width)
+def _add_rows(maps: Tensor, prefix: Tensor) -> Tensor:
+    """Maps (N, C, rows + H', W') with tokens (N, P, C) above, filled up with zeros to rows."""
+    count, width = prefix.shape[1], maps.shape[3]
+    rows = functional.pad(prefix.transpose(1, 2), (0, -count % width))  # (N, C, rows * W')
+    return torch.cat([rows.unflatten(2, (-1, width)), maps], dim=2)
 
 
 def _run(network: nn.Module, layers: tuple[str, ...], values: Tensor) -> Tensor:
@@ -249,18 +269,15 @@ def _create(name: str, *, pretrained: bool = False) -> Network:
     import timm  # here, since a run whose head is the pool alone need not wait for it
 
     if not timm.is_model(name.partition(".")[0]):
-        raise ValueError(
-            f"trunk.model = {name}: timm {timm.__version__} has no such model; like it are "
-            f"{', '.join(timm.list_models('*' + name[:6] + '*')[:5]) or 'none'}"
-        )
+        words = did_you_mean(name.partition(".")[0], timm.list_models())
+        raise ValueError(f"trunk.model = {name}: timm {timm.__version__} has no such model{words}")
     for settings in ANY_SIZE:
         try:
-            return timm.create_model(name, pretrained=pretrained, **settings).eval()
-        except TypeError as error:  # the model has no such setting
-            if not any(key in str(error) for key in settings):
+            with foreign_code(f"trunk.model = {name}"):
+                return timm.create_model(name, pretrained=pretrained, **settings).eval()
+        except ValueError as error:  # perhaps the model has no such setting
+            if not any(key in str(error.__cause__) for key in settings):
                 raise
-        except RuntimeError as error:  # an unknown tag
-            raise ValueError(f"trunk.model = {name}: {error}") from None
     raise AssertionError
 
 
@@ -326,13 +343,19 @@ def _plan(name: str, layer: str | None) -> Plan:
         "whole", (), {}, len(infos) - 1, True, patch_px,
         getattr(network, "num_prefix_tokens", 0), tuple(own["mean"]), tuple(own["std"]),
     )  # fmt: skip
+    # timm gives maps of stages and blocks, but nothing that goes on from one, nor what lies between
+    # stages: so the layers that a convolutional network is a chain of are found by watching it.
     images = torch.zeros(1, 3, *size, device="meta")
     if type(network).forward_intermediates is VisionTransformer.forward_intermediates:
         blocks = tuple(f"blocks.{number}" for number in range(len(network.blocks)))
         splits = {block: number for number, block in enumerate(blocks) if number}
         plan = plan._replace(kind="tokens", layers=(*blocks, "norm"), splits=splits)
-    elif chain := find_chain(network, images, lambda: _last_map(network, images)):
-        plan = plan._replace(kind="chain", layers=chain, splits=_find_splits(network, chain, infos))
+    else:
+        with foreign_code(f"trunk.model = {name}"):
+            norm, chain = _find_chain(network, images)
+        splits = _find_splits(network, chain, infos)
+        kind = "chain" if chain else "whole"
+        plan = plan._replace(kind=kind, layers=chain, splits=splits, norm=norm)
     return plan if layer is None else _end_at(plan, layer, infos, name)
 
 
@@ -345,9 +368,12 @@ def _end_at(plan: Plan, layer: str, infos: list[str], name: str) -> Plan:
     else:
         ends = [n for n, one in enumerate(plan.layers) if f"{one}.".startswith(f"{layer}.")]
         if ends:
-            last = ends[-1] + 1
-            splits = {split: n for split, n in plan.splits.items() if n < last}
-            return plan._replace(layers=plan.layers[:last], splits=splits)
+            kept = plan.layers[: ends[-1] + 1]
+            splits = {split: n for split, n in plan.splits.items() if n < len(kept)}
+            norm = kept[-1] == "norm"
+            return plan._replace(
+                layers=kept, splits=splits, norm=norm, map_index=len(kept) - norm - 1
+            )
         names = [*plan.layers]
     raise ValueError(
         f"trunk.model = {name}:{layer}: the model has no layer {layer} that a map can be taken "
@@ -370,23 +396,32 @@ def _find_splits(network: nn.Module, chain: tuple[str, ...], infos: list[str]) -
     return splits
 
 
-def _last_map(network: Network, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        maps: Tensor = network.forward_intermediates(
-            images, indices=1, norm=True, intermediates_only=True
-        )[-1]
-    return maps
+def _find_chain(network: Network, images: Tensor) -> tuple[bool, tuple[str, ...]]:
+    """Whether timm puts the last norm on the last map, and the chain of layers up to there."""
+
+    def run(*, norm: bool) -> Tensor:
+        with torch.no_grad():
+            maps: Tensor = network.forward_intermediates(
+                images, indices=1, norm=norm, intermediates_only=True
+            )[-1]
+        return maps
+
+    try:
+        return True, find_chain(network, images, partial(run, norm=True))
+    except AssertionError:  # as Hiera's, whose norm is for pooled features alone
+        return False, find_chain(network, images, partial(run, norm=False))
 
 
 @lru_cache(maxsize=8)
 def _meta_part(name: str, layer: str | None, last: int) -> _OfPixels:
     with torch.device("meta"):
-        return _OfPixels(_make_network(name), _plan(name, layer), last=last).eval()
+        return _OfPixels(name, _plan(name, layer), last=last).eval()
 
 
-def _state_names(name: str, layer: str | None) -> tuple[str, ...]:
+@lru_cache(maxsize=8)
+def _state_names(name: str, layer: str | None) -> dict[str, None]:
     plan = _plan(name, layer)
-    return tuple(_meta_part(name, layer, len(plan.layers)).state_dict())
+    return dict.fromkeys(_meta_part(name, layer, len(plan.layers)).state_dict())
 
 
 @lru_cache(maxsize=4096)
@@ -400,13 +435,14 @@ def _map_shape(
             raise RuntimeError("smaller than a patch")
         pixels = torch.zeros(1, height_px, width_px, 3, dtype=torch.uint8, device="meta")
         with torch.no_grad():
-            channels, height, width = _meta_part(name, layer, last)(pixels).shape[1:]
-    except (RuntimeError, AssertionError, ValueError) as error:
+            channels, height, width = _meta_part(name, layer, last).run(pixels).shape[1:]
+    except Exception as error:  # of timm's code
         if min(height_px, width_px) < SMALLEST_PX:
             return _map_shape(name, layer, last, *own)[0], 0, 0
         raise ValueError(
             f"trunk.model = {name}: an image of {width_px}x{height_px} pixels does not pass: "
-            f"{error}; its own size is {own[1]}x{own[0]}"
+            f"{error}; its own size is {own[1]}x{own[0]}: set trunk.image_size to "
+            f"[{own[0]}, {own[1]}] and trunk.max_side_px to null"
         ) from None
     return channels, height, width
 
@@ -442,6 +478,33 @@ def _load_pretrained(name: str) -> Network:
             f"({str(error).splitlines()[0]}). On a machine with access download it, put it here "
             f"as models/pretrained/{local}, and set pretrained.weights to {local}"
         ) from None
+
+
+def _normalisation(name: str) -> str:
+    """Mean and deviation of a model's pixels, in words."""
+    from timm.models import get_pretrained_cfg
+
+    config = get_pretrained_cfg(name)
+    return "the default" if config is None else f"mean {config.mean}, deviation {config.std}"
+
+
+def _tags(architecture: str) -> dict[str, list[str]]:
+    """Tags of an architecture's weights by how their pixels are normalised."""
+    from timm.models import get_arch_pretrained_cfgs
+
+    kinds: dict[str, list[str]] = {}
+    for name in get_arch_pretrained_cfgs(architecture):
+        kinds.setdefault(_normalisation(name), []).append(name.partition(".")[2])
+    return kinds
+
+
+def _find_named(file: str) -> str | None:
+    """The model of timm, with its tag, that a file is named after."""
+    from timm.models import get_arch_pretrained_cfgs
+
+    words = re.split(r"\W+", file)
+    names = (f"{one}.{tag}" for one, tag in pairwise(words))
+    return next((n for n in names if n in get_arch_pretrained_cfgs(n)), None)
 
 
 def _heads(name: str) -> tuple[str, ...]:

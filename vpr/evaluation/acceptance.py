@@ -6,16 +6,15 @@ Either is a doubt here: the smaller, the surer. That of a distance is the distan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vpr.evaluation.params import By
 from vpr.retrieval.predictions import Predictions
 
 NONE = -1.0  # a threshold that accepts nothing; doubts begin at 0
-By = Literal["distance", "inliers"]
 
 
 @dataclass(frozen=True)

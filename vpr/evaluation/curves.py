@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpr.evaluation.recall import recall_of_ranks
+from vpr.places.distances import is_within, metres_between
 
 
 def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
@@ -18,14 +19,17 @@ def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
     return pd.DataFrame({"n": ns, "recall": recall_of_ranks(ranks, ns.tolist()).values()})
 
 
-def radius_curve(metres: NDArray[np.float64], *, radius_m: Sequence[float]) -> pd.DataFrame:
+def radius_curve(
+    top1: NDArray[np.float64], query: NDArray[np.float64], *, radius_m: Sequence[float]
+) -> pd.DataFrame:
     """Recall@1 over a sweep of radii, as columns `radius_m` and `recall@1`.
 
     Args:
-        metres: Distance of the first prediction from the query, shape (num_queries,).
-        radius_m: The radii; a prediction at the edge counts.
+        top1: Easting and northing of the first predictions in metres, shape (num_queries, 2).
+        query: The same of the queries.
+        radius_m: The radii; a prediction at the edge counts, as it does for positives.
     """
-    shares = [float(np.mean(metres <= radius)) for radius in radius_m]
+    shares = [float(np.mean(is_within(top1, query, radius_m=radius))) for radius in radius_m]
     return pd.DataFrame({"radius_m": list(radius_m), "recall@1": shares})
 
 
@@ -45,7 +49,8 @@ def save_curves(
     *,
     ranks: NDArray[np.int64],
     depth: int,
-    metres: NDArray[np.float64],
+    top1: NDArray[np.float64],
+    query: NDArray[np.float64],
     radii_m: Sequence[float],
     precision_recall: pd.DataFrame,
 ) -> None:
@@ -55,12 +60,13 @@ def save_curves(
         folder: The folder to create.
         ranks: Rank of the first positive of each query, from 1, shape (num_queries,).
         depth: Of the ranking.
-        metres: Distance of the first prediction from the query, same shape as the ranks.
+        top1: Easting and northing of the first predictions in metres, shape (num_queries, 2).
+        query: The same of the queries.
         radii_m: Radii of the sweep.
         precision_recall: Over thresholds of acceptance.
     """
     folder.mkdir()
     recall_curve(ranks, depth=depth).to_csv(folder / "recall.csv", index=False)
-    radius_curve(metres, radius_m=radii_m).to_csv(folder / "radius.csv", index=False)
-    error_curve(metres).to_csv(folder / "errors.csv", index=False)
+    radius_curve(top1, query, radius_m=radii_m).to_csv(folder / "radius.csv", index=False)
+    error_curve(metres_between(top1, query)).to_csv(folder / "errors.csv", index=False)
     precision_recall.to_csv(folder / "precision_recall.csv", index=False)

@@ -10,19 +10,66 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Of metrics/recall.json, which DVC's tables show; all else is in metrics/details.json.
-COMPARED = re.compile(
-    r"(sequence_)?recall@\d+(_wilson_if_independent|_block_bootstrap)?|num_queries"
-    r"|top1_metres_median"
-)
+# Names in metrics/recall.json, which DVC's tables show; all else is in metrics/details.json.
+RECALL = re.compile(r"(sequence_)?recall@(\d+)(?:_(block_bootstrap|wilson_if_independent))?")
+ALSO_COMPARED = ("num_queries", "top1_metres_median")
 THRESHOLD = "accept_threshold_fitted_on_these_queries"
 MIN_INLIERS = "accept_min_inliers_fitted_on_these_queries"
 
 
 def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split metrics into those that people compare, and details."""
-    compared = {name: value for name, value in metrics.items() if COMPARED.fullmatch(name)}
+    compared = {
+        name: value
+        for name, value in metrics.items()
+        if RECALL.fullmatch(name) or name in ALSO_COMPARED
+    }
     return compared, {name: value for name, value in metrics.items() if name not in compared}
+
+
+@dataclass(frozen=True)
+class RecordedRecall:
+    """Recall at one depth, as metrics/recall.json has it.
+
+    Args:
+        name: `recall@5`, or `sequence_recall@5` for rankings by sequences, another protocol.
+        n: The depth N.
+        is_of_sequences: Whether queries were ranked with their neighbours on the route.
+        value: A fraction.
+        intervals: Lower and upper bound, by method: `block_bootstrap`, `wilson_if_independent`.
+    """
+
+    name: str
+    n: int
+    is_of_sequences: bool
+    value: float
+    intervals: dict[str, tuple[float, float]]
+
+
+def list_recalls(metrics: Mapping[str, Any]) -> list[RecordedRecall]:
+    """List the recalls of a run by increasing depth, those of single queries first.
+
+    Args:
+        metrics: What metrics/recall.json holds. It may have any depths, or none.
+    """
+    values: dict[tuple[bool, int], float] = {}
+    intervals: dict[tuple[bool, int], dict[str, tuple[float, float]]] = {}
+    for name, value in metrics.items():
+        match = RECALL.fullmatch(name)
+        if match is None:
+            continue
+        key = match[1] is not None, int(match[2])
+        if match[3]:
+            intervals.setdefault(key, {})[match[3]] = (value[0], value[1])
+        else:
+            values[key] = value
+    return [
+        RecordedRecall(
+            f"{'sequence_' if of_sequences else ''}recall@{n}", n, of_sequences,
+            values[of_sequences, n], intervals.get((of_sequences, n), {}),
+        )
+        for of_sequences, n in sorted(values)
+    ]  # fmt: skip
 
 
 def save_metrics(compared: Path, details: Path, metrics: Mapping[str, Any]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vpr.evaluation.acceptance import By
+By = Literal["distance", "inliers"]
 
 
 @dataclass(frozen=True)

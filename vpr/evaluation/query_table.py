@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpr.evaluation.recall import NEVER, first_correct_ranks
+from vpr.places.distances import metres_between
 from vpr.places.index import ImageIndex
 from vpr.retrieval.predictions import Predictions
 
@@ -74,9 +75,7 @@ def errors_in_metres(
             f"predictions of {len(indices)} queries, up to database image {indices.max()}: the "
             f"indices have {len(query.paths)} queries and {len(database.paths)} database images"
         )
-    offsets = database.coordinates[indices] - query.coordinates[:, None, :]  # (queries, depth, 2)
-    distances: NDArray[np.float64] = np.linalg.norm(offsets, axis=2)
-    return distances
+    return metres_between(database.coordinates[indices], query.coordinates[:, None, :])
 
 
 def _ratios(distances: NDArray[np.float32]) -> NDArray[np.float64]:

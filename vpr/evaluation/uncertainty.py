@@ -46,8 +46,7 @@ def block_bootstrap_interval(
 
     Args:
         values: One per query, in the order of the route.
-        block_length: Queries in a block; at most a third of the route counts, since blocks as long
-            as the route would all have the same mean, and the interval no width.
+        block_length: Queries in a block, see `usable_block_length`.
         num_samples: Bootstrap samples.
         confidence: Such as 0.95.
         seed: Of the draws.
@@ -56,7 +55,7 @@ def block_bootstrap_interval(
         Lower and upper bound.
     """
     count = len(values)
-    length = min(block_length, max(count // 3, 1))
+    length = usable_block_length(block_length, count)
     closed = np.concatenate([values, values[: length - 1]]).astype(np.float64)
     sums = np.convolve(closed, np.ones(length), mode="valid")  # (count,): sum of each block
     num_blocks, rest = divmod(count, length)
@@ -68,3 +67,11 @@ def block_bootstrap_interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(totals / count, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def usable_block_length(block_length: int, num_queries: int) -> int:
+    """Limit the length of a bootstrap's blocks to a third of the route.
+
+    Blocks as long as the route would all have the same mean, and the interval no width.
+    """
+    return min(block_length, max(num_queries // 3, 1))

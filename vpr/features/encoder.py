@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +84,60 @@ class Encoder(Protocol):
         """Fold what stays constant, such as BatchNorm, into the weights of a loaded frozen part."""
 
 
+@runtime_checkable
+class NamesWeights(Protocol):
+    """An encoder whose pixels are normalised as the weights in use were trained with."""
+
+    def match_file(self, name: str) -> tuple[str, str]:
+        """Find the model that a file's weights are of.
+
+        Args:
+            name: The file's, or that of a model.
+
+        Returns:
+            The value of `trunk.model`, and in words what is uncertain; "" if nothing is.
+        """
+
+
+@runtime_checkable
+class Resizes(Protocol):
+    """An encoder that resizes photos itself."""
+
+    def size_seen(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Compute the height and width that it resizes a photo to."""
+
+
+def check_resizing(
+    encoder: Encoder, stored_px: tuple[int, int], scaled_px: tuple[int, int]
+) -> None:
+    """Refuse to scale a photo for an encoder that resizes it again, which costs detail.
+
+    Args:
+        encoder: The encoder.
+        stored_px: Height and width of the photo.
+        scaled_px: Those that it is scaled to, by `trunk.max_side_px` or `trunk.image_size`.
+
+    Raises:
+        ValueError: If the encoder resizes what was scaled.
+    """
+    if not isinstance(encoder, Resizes) or scaled_px == stored_px:
+        return
+    height, width = encoder.size_seen(*scaled_px)
+    if (height, width) != scaled_px:
+        raise ValueError(
+            "trunk.max_side_px or trunk.image_size scales a photo of "
+            f"{stored_px[1]}x{stored_px[0]} pixels to {scaled_px[1]}x{scaled_px[0]}, and "
+            f"trunk.model resizes that to {width}x{height} itself: set both to null, so that it "
+            "sees the photo as it is"
+        )
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Say which names are like one that does not exist; "" if none is."""
+    close = get_close_matches(name, names, n=5, cutoff=0.6)
+    return f": did you mean {' or '.join(close)}?" if close else ""
+
+
 def load_encoder(name: str, variant: str | None) -> Encoder:
     """Import an encoder from the drawer.
 
@@ -96,7 +152,7 @@ def load_encoder(name: str, variant: str | None) -> Encoder:
     if name not in names:
         raise ValueError(
             f"trunk.encoder = {name}: there is no file vpr/encoders/{name}.py; there are "
-            f"{', '.join(names)}"
+            f"{', '.join(names)}{did_you_mean(name, names)}"
         )
     encoder: Encoder = import_module(f"vpr.encoders.{name}").make_encoder(variant)
     return encoder
@@ -112,6 +168,7 @@ def choose_variant(name: str, variant: str | None, variants: tuple[str, ...]) ->
     if chosen not in variants:
         raise ValueError(
             f"trunk.model = {variant}: trunk.encoder = {name} has {', '.join(variants)}"
+            f"{did_you_mean(chosen, variants)}"
         )
     return chosen
 
@@ -133,6 +190,7 @@ def find_split(name: str, variant: str | None, value: str | int) -> str:
         raise ValueError(
             f"trunk.trainable_from = {value}: expected the first layer of {name} that trains, or "
             f"{POOL} if only the pool does, one of {', '.join(splits)}"
+            f"{did_you_mean(split, splits)}"
         )
     if split != value:
         print(f"note: trunk.trainable_from = {value}: layers go by name now: write {split}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,21 +14,57 @@ Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it
 REGISTRIES = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
 
 
+@contextmanager
+def foreign_code(subject: str) -> Iterator[None]:
+    """Report in one sentence what a library raises: assertions, missing keys and whatever else.
+
+    Args:
+        subject: What the message begins with, such as `trunk.model = resnet18`.
+
+    Raises:
+        ValueError: If anything is raised but what a disk, a network or memory are the cause of.
+    """
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        words = (str(error).strip() or type(error).__name__).split("\n")[0]
+        is_told = isinstance(error, ValueError) and words.startswith(subject)
+        kind = "" if isinstance(error, ValueError) else f" ({type(error).__name__})"
+        raise ValueError(str(error) if is_told else f"{subject}: {words}{kind}") from error
+
+
 class Adopted(nn.Module):
     """A module whose tensors have a network's own names: the registries are the network's own.
 
     Args:
         network: The network; what it has at this time.
+        subject: What messages about it begin with.
     """
 
     network: Any  # has methods of its own
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, subject: str) -> None:
         """Share the registries."""
         super().__init__()
         for registry in REGISTRIES:
             self.__dict__[registry] = network.__dict__[registry]
         self.__dict__["network"] = network  # not as a module, which would add to the names
+        self.subject = subject
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Run the network.
+
+        Raises:
+            ValueError: If its code raises anything.
+        """
+        with foreign_code(self.subject):
+            return self.run(values)
+
+    def run(self, values: Tensor) -> Tensor:
+        """Run the network; what its code raises is left as it is."""
+        raise NotImplementedError
 
 
 def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
@@ -74,18 +111,17 @@ def run_measured(
     return made, 2 * -(-max(sizes) // num_pixels) + 6
 
 
-def keep_layers(network: nn.Module, layers: tuple[str, ...], *, keep_own: bool = False) -> None:
+def keep_layers(network: nn.Module, layers: tuple[str, ...]) -> None:
     """Take away all but some layers.
 
     Args:
         network: Changed in place.
         layers: Names of those that stay.
-        keep_own: Whether the network's own tensors, which no layer has, stay as well.
     """
     for name, module in list(network.named_modules()):
         inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
         above = not name or any(layer.startswith(f"{name}.") for layer in layers)
-        if above and not inside and (name or not keep_own):
+        if above and not inside:
             module._parameters.clear()
             module._buffers.clear()
         if not above and not inside:

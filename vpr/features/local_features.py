@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +20,6 @@ STORED: dict[torch.dtype, np.dtype[Any]] = {
     torch.bfloat16: np.dtype(np.uint16),
     torch.float16: np.dtype(np.float16),
 }
-
-
-class StoredMaps(Protocol):
-    """Feature maps of a list of images, by index."""
-
-    @property
-    def shapes(self) -> NDArray[np.int64]:
-        """Height and width of each image's map, shape (num_images, 2)."""
-
-    def maps(self, images: Sequence[int]) -> Tensor:
-        """Feature maps (N, C, H, W) of images that have the same shape."""
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from vpr.images.image_files import Photo
-from vpr.images.pixels import ScaleTo
+if TYPE_CHECKING:  # slow to import, and read by stages that see no pixels
+    from vpr.images.image_files import Photo
+    from vpr.images.pixels import ScaleTo
 
 Side = Annotated[int, Field(ge=32)]
 
 
 @dataclass(frozen=True)
 class TrunkParams:
-    """Parameters of the stages trunk_db and trunk_query."""
+    """Parameters of the stage trunk."""
 
     encoder: str
     model: str | None
@@ -42,21 +43,3 @@ class TrunkParams:
     def stored(self, images: Sequence[Photo]) -> Sequence[Photo]:
         """Select the images whose features are stored."""
         return images if self.store == "all" else images[: self.store]
-
-
-Scale = Annotated[float, Field(ge=0.1, le=2)]
-
-
-@dataclass(frozen=True)
-class ViewsParams:
-    """Parameters of the stage views."""
-
-    scales: tuple[Scale, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse a view that is stored already."""
-        if len({1.0, *self.scales}) <= len(self.scales):
-            raise ValueError(
-                f"scales = {list(self.scales)}: name each scale once, and not 1, which the trunk "
-                "stores"
-            )

@@ -11,8 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.batches import require_memory
-from vpr.features.encoder import ALL, POOL, Encoder, make_frozen, map_shape
+from vpr.features.encoder import (
+    ALL,
+    POOL,
+    Encoder,
+    Resizes,
+    check_resizing,
+    make_frozen,
+    map_shape,
+)
 from vpr.features.model import Model
+from vpr.images.image_files import Photo, read_size
 from vpr.runtime.artefacts import require_space
 from vpr.runtime.device import check_precision
 
@@ -69,7 +78,7 @@ def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
 
 
 def announce_features(
-    images: Sequence[object],
+    images: Sequence[Photo],
     sizes: Sequence[tuple[int, int]],
     trunk: Trunk,
     device: torch.device,
@@ -86,8 +95,9 @@ def announce_features(
         stored: Whether they go to the disk.
 
     Raises:
-        ValueError: If an image is too small for the network or too large for memory, or the
-            device does not compute in the network's precision.
+        ValueError: If an image is too small for the network or too large for memory, or was scaled
+            for an encoder that resizes it again, or the device does not compute in the network's
+            precision.
         OSError: If the disk does not hold the features.
     """
     # Without weights it computes in float32; with all they are the head's.
@@ -97,6 +107,8 @@ def announce_features(
     bytes_each = (trunk.precision if has_weights else torch.float32).itemsize
     require_memory(images, sizes, trunk.maker.values_per_pixel * bytes_each, device)
     for image, size in zip(images, sizes, strict=True):
+        if isinstance(trunk.maker, Resizes):  # only then is the file looked at again
+            check_resizing(trunk.maker, read_size(image, scale_to=None), size)
         shape = trunk.maker.map_shape(POOL, *size)
         if min(shape) < 1:
             raise ValueError(

@@ -1,69 +1,152 @@
-"""The recorded run in memory: loaded once, for as many photos as one likes."""
+"""A recorded run in memory: loaded once, for as many photos as one likes."""
 
 from __future__ import annotations
+
+from json import loads
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vpr.datasets.params import DatasetParams
+from vpr.evaluation.details import Threshold, find_threshold
 from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
-from vpr.locating.features import load_network
 from vpr.locating.matches import Places, Truth, find_globe
 from vpr.locating.ranking import Ranker
-from vpr.locating.recorded_run import (
-    DESCRIPTORS,
-    INDEX,
-    MODEL,
-    PREPARED,
-    WHITENING,
-    load_threshold,
-)
-from vpr.locating.verifying import load_verification
+from vpr.matchers.base.keypoints import load_keypoints
+from vpr.matchers.base.matcher import load_matcher
+from vpr.matchers.base.params import KeypointsParams
+from vpr.network.describing import load_network
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
+from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
+from vpr.reranking.utility_files import load_kept
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.index_files import open_search
 from vpr.retrieval.params import SearchParams
 from vpr.retrieval.whitening import load_whitening
+from vpr.run_files import (
+    DATABASE,
+    DATABASE_IMAGES,
+    DESCRIPTORS,
+    DETAILS,
+    INDEX,
+    KEPT,
+    KEYPOINTS,
+    LOCK,
+    MODEL,
+    POSITIVES,
+    QUERY,
+    QUERY_IMAGES,
+    WHITENED,
+    WHITENING,
+)
 from vpr.runtime.device import find_device
 
+NEEDED = (
+    LOCK, MODEL, DESCRIPTORS, WHITENING, WHITENED, INDEX, DETAILS, DATABASE, QUERY, POSITIVES,
+    QUERY_IMAGES,
+)  # fmt: skip
 
-def load_places() -> tuple[DatasetParams, Places]:
+
+def check_run(run: Path, *, with_images: bool) -> None:
+    """Check that the files of a run are there.
+
+    Args:
+        run: The repository's folder.
+        with_images: Whether the database's images are needed too.
+
+    Raises:
+        ValueError: If one is not; the message says how to get it.
+    """
+    if not (run / LOCK).is_file():
+        raise ValueError(
+            f"{run.resolve()}: is not the folder of a finished run (it has no dvc.lock): name one "
+            "with --run, or start one there with `dvc repro`"
+        )
+    for needed in (*NEEDED, *([DATABASE_IMAGES] if with_images else [])):
+        if not (run / needed).exists():
+            raise ValueError(
+                f"{run / needed} is missing: run `dvc repro`, or fetch it with `dvc pull`"
+            )
+
+
+def load_threshold(run: Path) -> Threshold:
+    """Load what the run accepts as a known place.
+
+    Raises:
+        ValueError: If its metrics are damaged.
+    """
+    path = run / DETAILS
+    try:
+        return find_threshold(loads(path.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: damaged: {error}: restore it with `git checkout {DETAILS}`, or make it "
+            "again with `dvc repro`"
+        ) from None
+
+
+def load_places(run: Path) -> tuple[DatasetParams, Places]:
     """Load the places of the database and what is known of the queries.
 
     Returns:
-        The data set that the run was made of, whatever params.yaml names by now, and its places.
+        The data set that the run was made of, whatever params.yaml names now, and its places.
 
     Raises:
         ValueError: If a file is damaged.
     """
-    dataset = locked_params("prepare", "dataset", DatasetParams)
-    database = load_index(PREPARED / "database.csv")
-    truth = Truth(load_index(PREPARED / "query.csv"), load_positives(PREPARED / "positives.npz"))
+    dataset = locked_params("prepare", "dataset", DatasetParams, lock=run / LOCK)
+    database = load_index(run / DATABASE)
+    truth = Truth(load_index(run / QUERY), load_positives(run / POSITIVES))
     globe = find_globe(database.coordinates, dataset.crs)
-    return dataset, Places(database, globe, load_threshold(), truth)
+    return dataset, Places(database, globe, load_threshold(run), truth)
 
 
-def load_ranker(whitened: NDArray[np.float32]) -> Ranker:
+def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
     """Load the network and the database that photos are ranked with.
 
     Args:
-        whitened: What the file `WHITENED` holds, in memory or mapped.
+        run: The repository's folder.
+        whitened: What its file `WHITENED` holds, in memory or mapped.
 
     Raises:
         ValueError: If a file is damaged.
     """
-    trunk = locked_params("trunk_db", "trunk", TrunkParams)
-    search = locked_params("search", "search", SearchParams)
+    trunk = locked_params("trunk@database", "trunk", TrunkParams, lock=run / LOCK)
+    search = locked_params("search", "search", SearchParams, lock=run / LOCK)
     network = load_network(
-        load_model(MODEL), precision=getattr(torch, trunk.precision), scale_to=trunk.scale_to,
-        device=find_device(),
+        load_model(run / MODEL), precision=getattr(torch, trunk.precision),
+        scale_to=trunk.scale_to, device=find_device(),
     )  # fmt: skip
     return Ranker(
-        network, load_descriptors(DESCRIPTORS), load_whitening(WHITENING),
-        open_search(INDEX, search.index, whitened, effort=search.effort), search.top_k,
-        load_verification(),
+        network, load_descriptors(run / DESCRIPTORS), load_whitening(run / WHITENING),
+        open_search(run / INDEX, search.index, whitened, effort=search.effort), search.top_k,
+        load_reranker(run),
     )  # fmt: skip
+
+
+def load_reranker(run: Path) -> Reranker | None:
+    """Load what a run re-ranked by; None if it did not.
+
+    Raises:
+        ValueError: If its keypoints are not there.
+    """
+    order = locked_params("order", "rerank", RerankParams, lock=run / LOCK)
+    matcher = load_matcher(order.method)
+    if matcher is None:
+        return None
+    for needed in (KEYPOINTS, KEPT):
+        if not (run / needed).exists():
+            raise ValueError(
+                f"{run / needed} is missing: run `dvc repro`, or fetch it with `dvc pull`"
+            )
+    database = load_keypoints(run / KEYPOINTS)
+    database = database.only(load_kept(run / KEPT, num_keypoints=len(database.points)))
+    keypoints = locked_params("keypoints@database", "keypoints", KeypointsParams, lock=run / LOCK)
+    inliers = locked_params("inliers", "inliers", InliersParams, lock=run / LOCK)
+    return Reranker(matcher, database, keypoints, inliers, order)

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from vpr.evaluation.details import Threshold
 from vpr.locating.ranking import Ranked
 from vpr.places.crs import latitude_longitude, lies_nowhere
+from vpr.places.distances import metres_between
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 
@@ -84,7 +85,7 @@ class Truth:
         """Metres and correctness of a database image for a query; None for another photo."""
         if number is None:
             return None, None
-        metres = float(np.linalg.norm(place - self.query.coordinates[number]))
+        metres = float(metres_between(place, self.query.coordinates[number]))
         return round(metres, 3), bool(np.isin(image, positives_of(self.positives, number)))
 
 

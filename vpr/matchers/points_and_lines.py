@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.learned.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
-from vpr.reranking.learned.xfeat import DIM, XFeat, load_xfeat
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import keep_inliers, match_mutually
+from vpr.matchers.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
+from vpr.matchers.xfeat import DIM, XFeat, load_detector
 
 
 class PointsAndLines:
@@ -25,7 +24,7 @@ class PointsAndLines:
         self.uses_gpu = xfeat.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest keypoints, then the longest lines, as `learned.lines` stores them."""
+        """Find the surest keypoints, then the longest lines, stored as by `vpr.matchers.lines`."""
         keypoints = self._xfeat.detect(pixels, max_keypoints=max_keypoints - max_keypoints // 2)
         lines = detect_lines(self._xfeat, pixels, max_rows=max_keypoints // 2)
         none = np.full(len(keypoints.points), NO_LINE)
@@ -39,10 +38,10 @@ class PointsAndLines:
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
         """Find the matches of points and ends that one geometry explains."""
         ratio = rules.ratio or 1.0
-        pairs = np.concatenate(
+        matches = np.concatenate(
             [match_points(query, database, ratio), match_lines(query, database, ratio=ratio)]
         )
-        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
+        return keep_inliers(matches, query, database, rules)
 
 
 def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDArray[np.int64]:
@@ -58,4 +57,4 @@ def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDA
 
 def make_matcher() -> PointsAndLines:
     """Make the matcher with the weights of the package, which is not imported."""
-    return PointsAndLines(load_xfeat("rerank.method = points_and_lines"))
+    return PointsAndLines(load_detector("rerank.method = points_and_lines"))

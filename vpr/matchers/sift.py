@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import LocalPoints, Rules
-from vpr.reranking.matching import match_mutually
-from vpr.reranking.verification import find_inliers
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import keep_inliers, match_mutually
 
 DIM = 128
 RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
@@ -53,8 +52,8 @@ class Sift:
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
         """Find the mutual matches that one geometry explains; by default with Lowe's ratio."""
         described = root_sift(query.descriptors), root_sift(database.descriptors)
-        pairs = match_mutually(*described, ratio=rules.ratio or RATIO)
-        return pairs[find_inliers(query.points[pairs[:, 0]], database.points[pairs[:, 1]], rules)]
+        matches = match_mutually(*described, ratio=rules.ratio or RATIO)
+        return keep_inliers(matches, query, database, rules)
 
 
 def make_matcher() -> Sift:

@@ -66,7 +66,7 @@ def initial_pool(
     second-nearest cluster weighs about 1 % of the nearest on average over the samples.
 
     Args:
-        samples: Unit local features, shape (num_samples, C).
+        samples: Unit local features, shape (num_samples, C); rows of zeros are left out.
         num_clusters: K.
         vlad_version: 1 or 2.
         seed: Of k-means.
@@ -78,6 +78,7 @@ def initial_pool(
     Raises:
         ValueError: If there are fewer samples than clusters, or the samples are all alike.
     """
+    samples = samples[samples.any(axis=1)]  # of zero length: they have no direction
     if len(samples) < num_clusters:
         raise ValueError(
             f"finetune.num_clusters = {num_clusters}: the database has only {len(samples)} "

@@ -1,35 +1,120 @@
-"""Running the head: local features -> descriptors."""
+"""From a photo to its descriptor: trunk, local features, head.
+
+Everything that describes photos goes through here: the stages, training, `locate`, the service and
+the Python API.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from vpr.features.batches import positions_per_batch
-from vpr.features.local_features import LocalFeatures, batches_of_one_shape
-from vpr.network.head import Head
+from vpr.features.batches import pixels_per_batch, positions_per_batch
+from vpr.features.extraction import extract_features
+from vpr.features.local_features import (
+    LocalFeatures,
+    batches_of_one_shape,
+    position_rows,
+    row_starts,
+)
+from vpr.features.model import Model
+from vpr.features.trunk import Trunk, announce_features, load_trunk
+from vpr.images.image_files import Photo, read_image, read_size
+from vpr.images.pixels import ScaleTo
+from vpr.network.head import Head, extract_descriptors, load_head
 
 
-def extract_descriptors(
-    head: Head, features: LocalFeatures, images: Sequence[int], device: torch.device
-) -> Iterator[NDArray[np.float32]]:
-    """Compute descriptors of images from their stored features.
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A whole model, ready to run.
 
     Args:
-        head: The trained part of the network, in evaluation mode.
-        features: Local features of at least those images.
-        images: Indices of the images wanted.
+        trunk: Photo -> local features.
+        head: Local features -> descriptor, in evaluation mode.
+        scale_to: Size that photos are scaled to, as `read_image` takes it.
+        device: Where to compute.
+    """
+
+    trunk: Trunk
+    head: Head
+    scale_to: ScaleTo
+    device: torch.device
+
+
+class Described(NamedTuple):
+    """Neighbouring photos of one size.
+
+    Args:
+        features: Their local features.
+        descriptors: Unit rows (N, dim), float32.
+    """
+
+    features: LocalFeatures
+    descriptors: NDArray[np.float32]
+
+
+def load_network(
+    model: Model, *, precision: torch.dtype, scale_to: ScaleTo, device: torch.device
+) -> Network:
+    """Make both parts of a model.
+
+    Args:
+        model: The whole model.
+        precision: Type that the trunk computes in and stores.
+        scale_to: Size that photos are scaled to, as `read_image` takes it.
         device: Where to compute.
 
-    Yields:
-        Unit rows (N, K * C) of neighbouring images of one size, in order.
+    Raises:
+        ValueError: If a tensor is missing or has another shape.
     """
-    head = head.to(device)
-    shapes = features.shapes[np.asarray(images)]
+    return Network(load_trunk(model, precision), load_head(model), scale_to, device)
+
+
+def describe_photos(
+    network: Network, photos: Sequence[Photo], *, done: int = 0
+) -> Iterator[Described]:
+    """Describe photos, with the bits that stored local features would give.
+
+    Trunk and head each see the batches that they would see in stages of their own, which need not
+    be the same: features wait in memory until the head's batch is complete.
+
+    Args:
+        network: The model.
+        photos: Image files of any size.
+        done: Photos that an interrupted run described; a sum of whole batches of this.
+
+    Yields:
+        Batches of photos in order, from `done` on.
+
+    Raises:
+        ValueError: If a photo does not decode, or is too small or too large; the message names it.
+    """
+    trunk, device = network.trunk, network.device
+    sizes = [read_size(photo, scale_to=network.scale_to) for photo in photos]
+    announce_features(photos[done:], sizes[done:], trunk, device, stored=False)
+    area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
+    # The trunk's batch that holds the first photo to be done, as a run from the start has it.
+    start = max((run[0] for run in batches_of_one_shape(sizes, max_area=area) if run[0] <= done),
+                default=0)  # fmt: skip
+    read = partial(read_image, scale_to=network.scale_to)
+    maps = _one_by_one(extract_features(trunk, photos[start:], sizes[start:], read, device))
+    for _ in range(done - start):
+        next(maps)
+    shapes = np.array([trunk.map_shape(*size)[1:] for size in sizes[done:]], dtype=np.int64)
     for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
-        with torch.inference_mode():
-            maps = features.maps([images[position] for position in run]).to(device)
-            yield head(maps).cpu().numpy()
+        rows = np.concatenate([position_rows(next(maps)) for _ in run])
+        features = LocalFeatures(rows, shapes[run], row_starts(shapes[run]))
+        (descriptors,) = extract_descriptors(network.head, features, range(len(run)), device)
+        yield Described(features, descriptors)
+
+
+def _one_by_one(batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    for maps in batches:
+        yield from (maps[index : index + 1] for index in range(len(maps)))

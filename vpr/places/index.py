@@ -28,7 +28,16 @@ class ImageIndex:
 
 
 def save_index(path: Path, index: ImageIndex) -> None:
-    """Write `index,path,easting,northing[,sequence]`; coordinates keep every bit."""
+    """Write `index,path,easting,northing[,sequence]`; coordinates keep every bit.
+
+    Raises:
+        ValueError: If a name has a carriage return, which not every Python quotes.
+    """
+    broken = [name for name in (*index.paths, *(index.sequence or ())) if "\r" in name]
+    if broken:
+        raise ValueError(
+            f"{path}: {broken[0]!r} has a carriage return, which a CSV file cannot hold: rename it"
+        )
     columns = [range(len(index.paths)), index.paths, *index.coordinates.T.tolist()]
     names = COLUMNS
     if index.sequence is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.runtime.npz import load_arrays
+from vpr.runtime.npz import load_arrays, save_arrays
 
 PARTS = ("indptr", "indices", "data", "shape")
 
@@ -28,15 +28,14 @@ def save_positives(path: Path, positives: csr_array) -> None:
             the distance in metres, also where that is 0: use indptr and indices, since `nonzero`
             and arithmetic lose the zeros.
     """
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            indptr=positives.indptr.astype(np.int64),
-            indices=positives.indices.astype(np.int64),
-            data=positives.data.astype(np.float64),
-            shape=np.array(positives.shape, dtype=np.int64),
-            format=np.array(b"csr"),  # scipy.sparse.load_npz reads the file too
-        )
+    arrays = {
+        "indptr": positives.indptr.astype(np.int64),
+        "indices": positives.indices.astype(np.int64),
+        "data": positives.data.astype(np.float64),
+        "shape": np.array(positives.shape, dtype=np.int64),
+        "format": np.array(b"csr"),  # scipy.sparse.load_npz reads the file too
+    }
+    save_arrays(path, arrays)
 
 
 def load_positives(path: Path) -> csr_array:

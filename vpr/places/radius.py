@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
+from vpr.places.distances import is_within, rounding_of
+
 
 def find_positives(
     database: NDArray[np.float64], query: NDArray[np.float64], *, radius_m: float
 ) -> csr_array:
-    """Database images within a radius of each query, the edge included.
+    """Database images within a radius of each query, by the rule of `is_within`.
 
     Args:
         database: Easting and northing in metres, shape (num_database, 2).
@@ -24,13 +26,17 @@ def find_positives(
     """
     # A common offset of UTM size would cost digits, and with them the edge of the radius.
     origin = database.mean(axis=0).round()
+    largest = np.abs(np.concatenate([database, query])).max(axis=0)
+    edge = 2 * rounding_of(largest, radius_m).max()
     search = NearestNeighbors(algorithm="kd_tree").fit(database - origin)
-    distances, indices = search.radius_neighbors(query - origin, radius=radius_m)
-    indptr = np.concatenate([[0], np.cumsum([len(row) for row in indices])])
-    found = csr_array(
-        (np.concatenate(distances), np.concatenate(indices).astype(np.int64), indptr),
-        shape=(len(query), len(database)),
-    )
+    far, near = search.radius_neighbors(query - origin, radius=radius_m + edge)
+    distances, images = np.concatenate(far), np.concatenate(near).astype(np.int64)
+    rows = np.repeat(np.arange(len(query)), [len(row) for row in near])
+    kept = distances < radius_m - edge
+    unsure = np.flatnonzero(~kept)
+    kept[unsure] = is_within(query[rows[unsure]], database[images[unsure]], radius_m=radius_m)
+    shape = (len(query), len(database))
+    found = _by_row(rows[kept], images[kept], distances[kept], shape=shape)
     found.sort_indices()
     return found
 
@@ -46,8 +52,18 @@ def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -
         As `find_positives` gives, without the diagonal; another image at the same place stays.
     """
     found = find_positives(database, database, radius_m=radius_m)
-    row_of = np.repeat(np.arange(len(database)), np.diff(found.indptr))
-    others = found.indices != row_of
-    counts = np.bincount(row_of[others], minlength=len(database))
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return csr_array((found.data[others], found.indices[others], indptr), shape=found.shape)
+    rows = np.repeat(np.arange(len(database)), np.diff(found.indptr))
+    others = found.indices != rows
+    return _by_row(rows[others], found.indices[others], found.data[others], shape=found.shape)
+
+
+def _by_row(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    values: NDArray[np.float64],
+    *,
+    shape: tuple[int, int],
+) -> csr_array:
+    """Make a sparse matrix of entries in the order of its rows; zeros stay stored."""
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
+    return csr_array((values, columns, indptr), shape=shape)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from vpr.images.image_files import encoded_image, list_images
+from vpr.evaluation.details import list_recalls
+from vpr.images.image_files import encoded_image, list_images, read_image
 from vpr.images.thumbnails import thumbnail_name
-from vpr.report.pages import TEMPLATES, load_templates
+from vpr.report.pages import TEMPLATES, as_script, load_templates
+from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, overlay
+from vpr.reranking.utility_files import is_measured, load_utility_maps
+from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.runtime.hashing import hash_file
 
+SHARES = 10_000  # of width and height, in which matches.js expects places
 PAGES = ("index.html", "map.html", "gallery.html")
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
 
@@ -50,6 +56,89 @@ def copy_thumbnails(source: Path, images: Iterable[int], folder: Path) -> None:
         (folder / thumbnail_name(image)).write_bytes(content)
 
 
+def write_matches(folder: Path, verified: VerifiedPairs, shown: Sequence[Sequence[int]]) -> None:
+    """Write a script for each query that adds its matches to those known to the page.
+
+    Args:
+        folder: The folder to create; it is not where nothing was verified.
+        verified: The run's verified pairs.
+        shown: Database indices of the predictions that the gallery shows, a row for each query.
+    """
+    if not verified.candidates.size:
+        return
+    folder.mkdir()
+    for query, images in enumerate(shown):
+        places = [
+            np.rint(verified.of(query, image) * SHARES).astype(int).reshape(-1, 4).tolist()
+            for image in images
+        ]
+        text = f"MATCHES[{query}] = {as_script(places)};\n"
+        (folder / f"{query:06d}.js").write_text(text, encoding="utf-8")
+
+
+def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -> list[int]:
+    """Write pictures of database images spread evenly over the route, named as their thumbnails.
+
+    A position glows by the place-specific utility of its cluster; those of clusters that the image
+    does not keep stay grey. Of several scales the mean is shown.
+
+    Args:
+        folder: The folder to create.
+        utility: Folder of utility.
+        thumbnails: Folder of the database's small pictures.
+        count: At most so many pictures; none if utility was not measured.
+
+    Returns:
+        The images that are shown.
+    """
+    if count == 0 or not is_measured(utility):
+        return []
+    folder.mkdir(parents=True)
+    pictures = list_images(thumbnails)
+    num_images = len(pictures)
+    spread = np.linspace(0, num_images - 1, min(count, num_images)).round().astype(int)
+    shown: list[int] = np.unique(spread).tolist()
+    for image, scales in zip(shown, load_utility_maps(utility, shown), strict=True):
+        photo = read_image(pictures[image], scale_to=None)
+        picture = overlay(photo, scales.mean(axis=0))
+        picture.save(folder / thumbnail_name(image), "JPEG", quality=85)
+    return shown
+
+
+def find_worst(metres: NDArray[np.float64], correct: NDArray[np.bool_], *, count: int) -> list[int]:
+    """Queries whose first prediction is wrong and farthest away, the farthest first.
+
+    Args:
+        metres: Distance of the first prediction from the query, shape (num_queries,).
+        correct: Whether it is a positive, same shape.
+        count: At most so many.
+    """
+    wrong = np.flatnonzero(~correct)
+    farthest = wrong[np.argsort(-metres[wrong], kind="stable")]
+    return [int(query) for query in farthest[:count]]
+
+
+def draw_worst(folder: Path, top: Mapping[str, Any], thumbnails: Path, *, count: int) -> None:
+    """Write a picture of each of the worst queries: `00_query_17.jpg`, the worst first.
+
+    Args:
+        folder: The folder to create.
+        top: Columns `index`, `metres`, `distance` and `correct` over queries, as the report's.
+        thumbnails: Folder of both sides' pictures, `query` and `database`.
+        count: At most so many.
+    """
+    folder.mkdir(parents=True)
+    metres = np.array([row[0] for row in top["metres"]])
+    correct = np.array([row[0] for row in top["correct"]])
+    for place, query in enumerate(find_worst(metres, correct, count=count)):
+        tiles = [Tile(thumbnails / "query" / thumbnail_name(query), f"query {query}", PLAIN)]
+        columns = (top[name][query] for name in ("index", "metres", "distance", "correct"))
+        for rank, (image, far, distance, right) in enumerate(zip(*columns, strict=True), start=1):
+            file = thumbnails / "database" / thumbnail_name(image)
+            tiles.append(Tile(file, f"{rank}: {far:,.1f} m, {distance:.3f}", colour_of(right)))
+        draw_sheet([tiles]).save(folder / f"{place:02d}_query_{query}.jpg", quality=85)
+
+
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Collect recall at each depth with its intervals.
 
@@ -59,18 +148,18 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns:
         For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
     """
-    depths = [int(found[1]) for key in metrics if (found := re.fullmatch(r"recall@(\d+)", key))]
     return [
         {
-            "n": n,
-            "recall": metrics[f"recall@{n}"],
+            "n": one.n,
+            "recall": one.value,
             "intervals": [
-                (words, metrics[f"recall@{n}_{kind}"])
+                (words, one.intervals[kind])
                 for kind, words in INTERVALS.items()
-                if f"recall@{n}_{kind}" in metrics
+                if kind in one.intervals
             ],
         }
-        for n in sorted(depths)
+        for one in list_recalls(metrics)
+        if not one.is_of_sequences
     ]
 
 

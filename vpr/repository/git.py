@@ -19,21 +19,6 @@ def is_tracked(path: Path) -> bool:
     return done.returncode == 0 and bool(done.stdout)
 
 
-def read_committed(path: str, revision: str = "HEAD") -> str:
-    """Read a file as a commit has it.
-
-    Raises:
-        OSError: If there is no such commit, or it has no such file; the message is git's.
-    """
-    command = ["git", "show", f"{revision}:{path}"]
-    done = subprocess.run(
-        command, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
-    if done.returncode:
-        raise OSError(f"git show {revision}:{path}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def current_commit() -> str | None:
     """Find the hash of the commit that is checked out; None outside a repository."""
     command = ["git", "rev-parse", "--verify", "HEAD"]
@@ -42,16 +27,3 @@ def current_commit() -> str | None:
     except OSError:  # git is not installed
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def find_url(remote: str) -> str:
-    """Find where a remote of the repository is.
-
-    Raises:
-        OSError: If there is none of that name; the message is git's.
-    """
-    command = ["git", "remote", "get-url", remote]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return done.stdout.strip()

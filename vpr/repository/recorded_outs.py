@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,13 @@ def hash_out(path: Path) -> str:
     """
     if not path.is_dir():
         return hash_file(path)
-    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    listing = [{"md5": hash_file(files[name]), "relpath": name} for name in sorted(files)]
+    files = (file for file in path.rglob("*") if file.is_file())
+    return hash_listing({file.relative_to(path).as_posix(): hash_file(file) for file in files})
+
+
+def hash_listing(hashes: Mapping[str, str]) -> str:
+    """Hash a folder as DVC does, from the hash of each file in it by its path there."""
+    listing = [{"md5": hashes[name], "relpath": name} for name in sorted(hashes)]
     digest = hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False)
     return digest.hexdigest() + FOLDER
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vpr.reranking.matcher import Geometry, Rules
+from vpr.matchers.base.matcher import Geometry, Rules
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,6 @@ class InliersParams:
     def rules(self) -> Rules:
         """What a match is."""
         return Rules(self.ratio, self.geometry, self.tolerance_px)
-
-
-@dataclass(frozen=True)
-class KeypointsParams:
-    """Parameters of the stages keypoints_db and keypoints_query."""
-
-    max_side_px: Annotated[int, Field(ge=32)] | None
-    max_keypoints: Annotated[int, Field(ge=1, le=100_000)]
 
 
 @dataclass(frozen=True)

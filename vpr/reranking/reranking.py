@@ -9,34 +9,32 @@ from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
 
 
-def select_inliers(
-    verified: VerifiedPairs, predictions: Predictions, *, top: int
-) -> NDArray[np.int64]:
-    """Select the inliers of each query's first predictions.
+def rerank(
+    predictions: Predictions, verified: VerifiedPairs, *, top: int, half_inliers: float
+) -> Predictions:
+    """Order each query's first predictions by their similarity and their inliers.
 
     Args:
-        verified: What geometry says of each query and its candidates.
-        predictions: The retrieval that these are of.
-        top: Predictions of each query; of a shorter ranking all.
-
-    Returns:
-        Shape (num_queries, num_candidates).
+        predictions: The retrieval.
+        verified: Inliers of each query and its first predictions.
+        top: Predictions of each query that are ordered; of a shorter ranking all.
+        half_inliers: See `order_by_inliers`.
 
     Raises:
-        ValueError: If the pairs are of another retrieval, or of fewer predictions.
+        ValueError: If the pairs are of another retrieval, or of fewer predictions than `top`.
     """
     depth = verified.candidates.shape[1]
     if not np.array_equal(verified.candidates, predictions.indices[:, :depth]):
         raise ValueError("verified pairs and predictions come from different runs: run `dvc repro`")
     if min(top, predictions.indices.shape[1]) > depth:
         raise ValueError(
-            f"params.yaml: rerank.top = {top}: inliers are known of the first {depth} predictions "
-            f"alone: set inliers.top = {top} too, or rerank.top = {depth} or less"
+            f"params.yaml: rerank.top = {top}: only the first {depth} predictions have inliers: "
+            f"set inliers.top = {top} too, or rerank.top = {depth} or less"
         )
-    return verified.inliers[:, :top]
+    return order_by_inliers(predictions, verified.inliers[:, :top], half_inliers=half_inliers)
 
 
-def rerank_candidates(
+def order_by_inliers(
     predictions: Predictions, inliers: NDArray[np.int64], *, half_inliers: float
 ) -> Predictions:
     """Order the candidates by their similarity and by what geometry says of them.

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from vpr.places.distances import is_within
+
 
 def find_negatives(coordinates: NDArray[np.float64], *, radius_m: float) -> NDArray[np.bool_]:
     """Reference images of other places: those farther than twice the radius.
@@ -25,7 +27,9 @@ def find_negatives(coordinates: NDArray[np.float64], *, radius_m: float) -> NDAr
     Raises:
         ValueError: If a reference has no negative; the message names the first.
     """
-    negatives: NDArray[np.bool_] = cdist(coordinates, coordinates) > 2 * radius_m
+    negatives = ~np.stack(
+        [is_within(coordinates, place, radius_m=2 * radius_m) for place in coordinates]
+    )
     without = np.flatnonzero(~negatives.any(axis=1))
     if len(without):
         raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.runtime.npy import load_array
-from vpr.runtime.npz import load_arrays
+from vpr.runtime.npz import load_arrays, save_arrays
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def save_utility(
         np.save(folder / "place.npy", utility.place)
         np.save(folder / "clusters.npy", utility.clusters)
         won = {str(image): one.astype(np.uint16) for image, one in enumerate(utility.maps)}
-        np.savez(folder / "maps.npz", **won)  # type: ignore[arg-type] # of arrays, mypy cannot know
+        save_arrays(folder / "maps.npz", won)
         with (folder / "environment.csv").open("w", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["cluster", "utility", "low"])

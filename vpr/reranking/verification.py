@@ -1,49 +1,145 @@
-"""Geometric verification: do two photos show the same thing from two places?"""
+"""The first candidates of each query, verified by geometry."""
 
 from __future__ import annotations
 
-import cv2
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.reranking.matcher import Rules
+from vpr.console.progress import track
+from vpr.matchers.base.keypoints import Keypoints
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
+from vpr.matchers.base.threads import count_cores, map_on_cores
+from vpr.reranking.verified_pairs import (
+    WHOLE,
+    VerifiedPairs,
+    concatenate_pairs,
+    load_part,
+    save_part,
+)
+from vpr.retrieval.predictions import Predictions
+from vpr.runtime.ordered_map import ordered_map
 
-MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
-CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
+QUERIES_A_PART = 32  # saved together: what a kill costs at most
 
 
-def find_inliers(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    rules: Rules,
-) -> NDArray[np.bool_]:
-    """Find the matches that one model explains, by MAGSAC++ (Barath et al., CVPR 2020).
-
-    The random numbers start anew for each pair, so that the result depends on nothing else.
+class Task(NamedTuple):
+    """A query, and the database images that it is verified against.
 
     Args:
-        first: Points of the matches in one image, in pixels, shape (num_matches, 2).
-        second: Points in the other, same shape.
-        rules: Of them the geometry (`fundamental`: two views of any rigid scene; `homography`: of
-            a plane, or from one place) and the tolerance.
+        query: Its points.
+        candidates: Database indices, shape (num_candidates,).
+        points: Those of the candidates.
+    """
+
+    query: LocalPoints
+    candidates: NDArray[np.int64]
+    points: list[LocalPoints]
+
+
+def verify_candidates(
+    matcher: Matcher,
+    predictions: Predictions,
+    database: Keypoints,
+    query: Keypoints,
+    *,
+    top: int,
+    rules: Rules,
+    saved: Path,
+) -> VerifiedPairs:
+    """Find the inliers between each query and its first candidates.
+
+    Args:
+        matcher: Verifies a pair.
+        predictions: The retrieval.
+        database: Keypoints of the database.
+        query: Keypoints of the queries.
+        top: Candidates of each query; of a shorter ranking all.
+        rules: What a match is.
+        saved: Folder of the parts that an interrupted run found, and this one finds.
+
+    Raises:
+        ValueError: If the keypoints are of another number of images than the predictions.
+    """
+    _check_sizes(predictions, database, query)
+    saved.mkdir(parents=True, exist_ok=True)
+    parts = [load_part(file) for file in sorted(saved.glob("*.npz"))]
+    done = sum(len(part.candidates) for part in parts)
+    candidates = predictions.indices[done:, :top]
+    tasks = (
+        Task(query.of(done + number), images, [database.of(image) for image in images.tolist()])
+        for number, images in enumerate(candidates)
+    )
+    pairs = ordered_map(
+        make_verifier, (matcher, rules), tasks, threads=1, uses_gpu=uses_gpu(matcher)
+    )
+    start = time.monotonic()
+    for batch in _batched(track(pairs, total=len(candidates), title="verified queries")):
+        part = concatenate_pairs(batch)
+        save_part(saved / f"{len(parts):06d}.npz", part)
+        parts.append(part)
+    rate = candidates.size / (time.monotonic() - start)  # of those that were left
+    print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
+    return concatenate_pairs(parts)
+
+
+def make_verifier(
+    matcher: Matcher, rules: Rules
+) -> Callable[[Iterable[Task]], Iterator[VerifiedPairs]]:
+    """Make what verifies query after query."""
+
+    def verify(task: Task) -> VerifiedPairs:
+        verify_one = partial(verify_pair, matcher, rules, task.query)
+        return gather_pairs(task.candidates, map(verify_one, task.points))
+
+    return partial(map_on_cores, verify, at_once=count_cores())
+
+
+def verify_pair(
+    matcher: Matcher, rules: Rules, query: LocalPoints, database: LocalPoints
+) -> NDArray[np.uint16]:
+    """Find where the inliers of a query and a database image are.
 
     Returns:
-        Whether each match is an inlier, shape (num_matches,); none is where there are too few
-        matches for a model, or none fits.
+        As in `VerifiedPairs.places`, at any size of the images, shape (num_inliers, 2, 2).
     """
-    none = np.zeros(len(first), dtype=np.bool_)
-    if len(first) < MIN_MATCHES[rules.geometry]:
-        return none
-    cv2.setRNGSeed(0)
-    try:
-        if rules.geometry == "homography":
-            _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, rules.tolerance_px)
-        else:
-            _, inliers = cv2.findFundamentalMat(
-                first, second, cv2.USAC_MAGSAC, rules.tolerance_px, CONFIDENCE, MOST_ITERATIONS
-            )
-    except cv2.error as error:
-        if "model.empty()" not in str(error):
-            raise
-        return none  # OpenCV 5.0 asserts that there is a model where none fits
-    return none if inliers is None else inliers.ravel().astype(np.bool_)
+    inliers = matcher.verify(query, database, rules)
+    shares = [
+        image.points[rows] / np.array(image.size[::-1], np.float64)
+        for image, rows in zip((query, database), inliers.T, strict=True)
+    ]
+    places: NDArray[np.uint16] = np.rint(np.stack(shares, axis=1).clip(0, 1) * WHOLE).astype(
+        np.uint16
+    )
+    return places
+
+
+def gather_pairs(
+    candidates: NDArray[np.int64], places: Iterable[NDArray[np.uint16]]
+) -> VerifiedPairs:
+    """Gather what `verify_pair` found for one query and each of its candidates."""
+    kept = list(places)
+    inliers = np.array([[len(pair) for pair in kept]], dtype=np.int64)
+    return VerifiedPairs(candidates[None], inliers, np.concatenate(kept))
+
+
+def _batched(pairs: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:
+    upcoming = iter(pairs)
+    while batch := list(islice(upcoming, QUERIES_A_PART)):
+        yield batch
+
+
+def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:
+    expected = (len(predictions.indices), predictions.num_database)
+    found = (len(query.sizes), len(database.sizes))
+    if expected != found:
+        raise ValueError(
+            f"number of queries and database images: predictions have {expected}, keypoints {found}"
+        )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vpr.retrieval.predictions import Predictions
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.npy import load_array
-from vpr.runtime.npz import load_arrays
+from vpr.runtime.npz import load_arrays, write_arrays
 
 WHOLE = 65_535  # a side of an image in the units of places
 FORMS = {"candidates": (2, np.int64), "inliers": (2, np.int64), "places": (3, np.uint16)}
@@ -95,7 +95,7 @@ def concatenate_pairs(parts: Sequence[VerifiedPairs]) -> VerifiedPairs:
 def save_part(file: Path, part: VerifiedPairs) -> None:
     """Write the pairs of some queries, whole or not at all, to resume from."""
     with replaced_whole(file) as stream:
-        np.savez(stream, **{name: getattr(part, name) for name in FORMS})
+        write_arrays(stream, {name: getattr(part, name) for name in FORMS})
 
 
 def load_part(file: Path) -> VerifiedPairs:

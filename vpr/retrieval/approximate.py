@@ -5,32 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr.retrieval.descriptors import row_blocks
-from vpr.retrieval.index_kinds import Kind, is_well_trained, refuse
+from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
 from vpr.retrieval.ranking import best, exact_distances, rank_database
 
 ROWS_PER_CENTROID = 256  # that faiss's k-means looks at, at most
+BUILD_EF = 64  # nodes kept while images are put into lists; faiss's 16 puts many into wrong ones
 MAX_SAMPLED = 200  # queries by which an index is compared with exact search
-
-
-class Effort(NamedTuple):
-    """How much of an index is looked at.
-
-    Args:
-        nprobe: Lists of an inverted file.
-        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch).
-        candidates: Images of each query that are ranked by their exact distances.
-    """
-
-    nprobe: int
-    ef_search: int
-    candidates: int
 
 
 def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN401 - no types
@@ -54,8 +41,10 @@ def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN4
     with one_thread():
         try:
             index = faiss.index_factory(dim, kind.text, faiss.METRIC_L2)
+            _leave_codes_in_order(_unwrapped(index))
             if not index.is_trained:
                 index.train(np.ascontiguousarray(database[::step]))
+            _set_coarse_effort(_unwrapped(index), BUILD_EF)
             for rows in row_blocks(database):
                 index.add(np.ascontiguousarray(database[rows]))
         except RuntimeError as error:
@@ -157,11 +146,30 @@ def one_thread() -> Iterator[None]:
 
 
 def _set_effort(index: Any, effort: Effort) -> None:  # noqa: ANN401 - no types
-    parts = [faiss.downcast_index(index)]
-    while isinstance(parts[-1], faiss.IndexPreTransform):
-        parts.append(faiss.downcast_index(parts[-1].index))
-    for part in parts:
-        if isinstance(part, faiss.IndexIVF | faiss.IndexIVFFastScan):
-            part.nprobe = min(effort.nprobe, part.nlist)
-        if isinstance(part, faiss.IndexHNSW):
-            part.hnsw.efSearch = max(effort.ef_search, effort.candidates)
+    part = _unwrapped(index)
+    if isinstance(part, faiss.IndexHNSW):
+        part.hnsw.efSearch = max(effort.ef_search, effort.candidates)
+    if isinstance(part, faiss.IndexIVF):
+        part.nprobe = min(effort.nprobe, part.nlist)
+        _set_coarse_effort(part, max(effort.ef_search, part.nprobe))
+
+
+def _set_coarse_effort(part: Any, ef_search: int) -> None:  # noqa: ANN401 - no types
+    """Set how many lists the graph of an inverted file's lists keeps, if it has a graph."""
+    if isinstance(part, faiss.IndexIVF):
+        coarse = faiss.downcast_index(part.quantizer)
+        if isinstance(coarse, faiss.IndexHNSW):
+            coarse.hnsw.efSearch = ef_search
+
+
+def _leave_codes_in_order(part: Any) -> None:  # noqa: ANN401 - no types
+    """Leave out faiss's long ordering of codes by Hamming distance, which no search here uses."""
+    store = faiss.downcast_index(part.storage) if isinstance(part, faiss.IndexHNSW) else part
+    if hasattr(store, "do_polysemous_training"):
+        store.do_polysemous_training = False
+
+
+def _unwrapped(index: Any) -> Any:  # noqa: ANN401 - no types
+    """Find the index behind OPQ or PCA."""
+    part = faiss.downcast_index(index)
+    return _unwrapped(part.index) if isinstance(part, faiss.IndexPreTransform) else part

@@ -10,8 +10,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.approximate import Effort, build_index, search_index
-from vpr.retrieval.index_kinds import EXACT, KIND, parse_kind, save_kind
+from vpr.retrieval.approximate import build_index, search_index
+from vpr.retrieval.index_kinds import EXACT, KIND, Effort, parse_kind, save_kind
 from vpr.retrieval.sharded_ranking import rank_shards
 
 INDEX = "index.faiss"  # in the folder, unless search is exact

@@ -27,6 +27,21 @@ MOST_LINKS = 512  # of HNSW
 MOST_BITS = 12  # of a code; its k-means has 2^bits centroids
 
 
+class Effort(NamedTuple):
+    """How much of an index is looked at.
+
+    Args:
+        nprobe: Lists of an inverted file.
+        ef_search: Nodes of a graph that are kept while searching (HNSW's efSearch), be it a graph
+            of images or of lists; at least as many as are looked for.
+        candidates: Images of each query that are ranked by their exact distances.
+    """
+
+    nprobe: int
+    ef_search: int
+    candidates: int
+
+
 class Kind(NamedTuple):
     """What an index string asks for.
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vpr.retrieval.approximate import Effort
-from vpr.retrieval.index_kinds import EXACT, GRAMMAR, is_form
+from vpr.retrieval.index_kinds import EXACT, GRAMMAR, Effort, is_form
 
 
 @dataclass(frozen=True)
@@ -51,3 +50,11 @@ class WhitenParams:
     """Parameters of the stage whiten."""
 
     dim: Annotated[int, Field(ge=0)]
+
+    def __post_init__(self) -> None:
+        """Refuse one dimension, in which every unit vector is 1 or -1."""
+        if self.dim == 1:
+            raise ValueError(
+                "dim = 1: of unit length every descriptor would be 1 or -1: set it to 0 (off), or "
+                "to 2 or more"
+            )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.runtime.npz import load_arrays
+from vpr.runtime.npz import load_arrays, save_arrays
 
 PARTS = ("indices", "distances", "num_database")
 MAX_DISTANCE = 2.001  # of unit vectors, and rounding
@@ -33,13 +33,8 @@ class Predictions:
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
     """Write predictions; equal ones give equal bytes."""
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            indices=predictions.indices,
-            distances=predictions.distances,
-            num_database=np.int64(predictions.num_database),
-        )
+    arrays = (predictions.indices, predictions.distances, np.int64(predictions.num_database))
+    save_arrays(path, dict(zip(PARTS, arrays, strict=True)))
 
 
 def load_retrieval(path: Path) -> Predictions:

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.sequences import enhance_contrast, matrix_of_rankings, rank_lines
+from vpr.retrieval.sequences import (
+    enhance_contrast,
+    matrix_of_rankings,
+    rank_lines,
+)
 
 
 def rank_descriptors(
     database: NDArray[np.float32],
     query: NDArray[np.float32],
-    query_recordings: Sequence[slice],
-    database_recordings: Sequence[slice],
+    query_recordings: Sequence[NDArray[np.int64]],
+    database_recordings: Sequence[NDArray[np.int64]],
     *,
     length: int,
     velocities: Sequence[float],
@@ -26,8 +30,8 @@ def rank_descriptors(
     Args:
         database: Unit rows, shape (num_database, dim).
         query: Unit rows in the order of the route, shape (num_queries, dim).
-        query_recordings: Runs of queries that a line stays in.
-        database_recordings: Runs of database images that a line stays in.
+        query_recordings: Queries of each recording; a line stays in one.
+        database_recordings: Database images of each recording; a line stays in one.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
         reach: Images on each side that a similarity is compared with; None: all.
@@ -37,7 +41,7 @@ def rank_descriptors(
         Database indices, best first, shape (num_queries, top_k).
     """
 
-    def matrix(rows: slice) -> NDArray[np.float64]:
+    def matrix(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         similarity = (query[rows] @ database.T).astype(np.float64)
         return enhance_contrast(similarity, database_recordings, reach=reach)
 
@@ -49,8 +53,8 @@ def rank_descriptors(
 
 def rank_again(
     rankings: NDArray[np.int64],
-    query_recordings: Sequence[slice],
-    database_recordings: Sequence[slice],
+    query_recordings: Sequence[NDArray[np.int64]],
+    database_recordings: Sequence[NDArray[np.int64]],
     *,
     length: int,
     velocities: Sequence[float],
@@ -59,18 +63,18 @@ def rank_again(
 
     Args:
         rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
-        query_recordings: Runs of queries that a line stays in.
-        database_recordings: Runs of database images that a line stays in; the last one ends them.
+        query_recordings: Queries of each recording; a line stays in one.
+        database_recordings: Database images of each recording; a line stays in one.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
 
     Returns:
-        The same shape. Images that no ranking on a line names follow, by lower index.
+        The same shape; -1 in place of images that no ranking on a line names.
     """
-    matrix = matrix_of_rankings(rankings, database_recordings[-1].stop)
+    matrix = matrix_of_rankings(rankings, sum(map(len, database_recordings)))
     return rank_lines(
         lambda rows: matrix[rows], query_recordings, database_recordings,
-        length=length, velocities=velocities, top_k=rankings.shape[1],
+        length=length, velocities=velocities, top_k=rankings.shape[1], above=0,
     )  # fmt: skip
 
 

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_QUERIES = 256  # whose rows of the matrix lie in memory together
 LEAST_DEVIATION = 1e-6  # of similarities; where all around are the same, none stands out
-
-
-def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[slice]:
-    """Find runs of neighbouring images that are of one recording, by its name in the index.
-
-    Args:
-        sequence: For each image the name of its recording; None: all are of one.
-        num_images: How many images there are.
-
-    Raises:
-        ValueError: If there are not as many names.
-    """
-    if sequence is not None and len(sequence) != num_images:
-        raise ValueError(f"{num_images} images, but the index names {len(sequence)} recordings")
-    runs, start = [], 0
-    for _, images in groupby(sequence or [""] * num_images):
-        stop = start + len(list(images))
-        runs.append(slice(start, stop))
-        start = stop
-    return runs
+FEWEST_COMPARED = 11  # images of a recording: one and the paper's ten neighbours
 
 
 def enhance_contrast(
-    similarity: NDArray[np.float64], recordings: Sequence[slice], *, reach: int | None
+    similarity: NDArray[np.float64], recordings: Sequence[NDArray[np.int64]], *, reach: int | None
 ) -> NDArray[np.float64]:
     """Compare each similarity with a query's others, in their standard deviations.
 
@@ -43,28 +24,37 @@ def enhance_contrast(
     few photos; where neighbours show the same place, it removes the very peak that is looked for
     (see docs/sequence.md).
 
+    One of n values is at most sqrt(n - 1) standard deviations from their mean, a single one always
+    0. So a recording shorter than a whole window, or than the paper's eleven images if that is
+    less, is compared with the whole database instead.
+
     Args:
         similarity: Of queries to the database, shape (num_queries, num_database).
-        recordings: Of the database, in order.
+        recordings: Images of each recording of the database, in order.
         reach: Images before and after one, within its recording, that it is compared with; None:
             it is compared with the whole database.
 
     Returns:
         The same shape.
     """
-    places = np.arange(similarity.shape[1])
+    order = np.concatenate(recordings)
+    ordered = similarity[:, order]
+    places = np.arange(len(order))
     first, after = np.zeros_like(places), np.full_like(places, len(places))
-    if reach is not None:
-        for run in recordings:
-            first[run] = np.maximum(places[run] - reach, run.start)
-            after[run] = np.minimum(places[run] + reach + 1, run.stop)
+    stop = 0
+    for images in recordings:
+        start, stop = stop, stop + len(images)
+        if reach is not None and len(images) >= min(2 * reach + 1, FEWEST_COMPARED):
+            first[start:stop] = np.maximum(places[start:stop] - reach, start)
+            after[start:stop] = np.minimum(places[start:stop] + reach + 1, stop)
     means, squares = (
         (sums[:, after] - sums[:, first]) / (after - first)
-        for values in (similarity, similarity**2)
+        for values in (ordered, ordered**2)
         for sums in [np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))]
     )
     deviations = np.sqrt(np.maximum(squares - means**2, 0))
-    enhanced: NDArray[np.float64] = (similarity - means) / (deviations + LEAST_DEVIATION)
+    enhanced = np.empty_like(ordered)
+    enhanced[:, order] = (ordered - means) / (deviations + LEAST_DEVIATION)
     return enhanced
 
 
@@ -83,7 +73,8 @@ def score_lines(
         similarity: One recording's queries x one recording of the database, in the order in which
             they were taken, shape (num_queries, num_images).
         length: Queries on a line.
-        velocities: Database images passed from one query to the next; below 0 backwards.
+        velocities: Database images passed from one query to the next; below 0 backwards. They
+            count as written in decimals, and half an image is rounded up.
 
     Returns:
         The same shape.
@@ -91,9 +82,10 @@ def score_lines(
     best, farthest = np.full(similarity.shape, -np.inf), len(similarity) - 1
     first, last = max(-(length // 2), -farthest), min(length - length // 2 - 1, farthest)
     for velocity in velocities:
+        exact = Fraction(str(velocity))  # in binary 2.3 * 25 is less than 57.5
         total, count = np.zeros(similarity.shape), np.zeros(similarity.shape)
         for offset in range(first, last + 1):
-            shift = math.floor(velocity * offset + 0.5)
+            shift = math.floor(exact * offset + Fraction(1, 2))
             here, there = _overlap(similarity.shape, offset, shift)
             total[here] += similarity[there]
             count[here] += 1
@@ -110,39 +102,45 @@ def _overlap(shape: tuple[int, ...], *offsets: int) -> tuple[tuple[slice, ...], 
 
 
 def rank_lines(
-    matrix: Callable[[slice], NDArray[np.float64]],
-    query: Sequence[slice],
-    database: Sequence[slice],
+    matrix: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    query: Sequence[NDArray[np.int64]],
+    database: Sequence[NDArray[np.int64]],
     *,
     length: int,
     velocities: Sequence[float],
     top_k: int,
+    above: float = -math.inf,
 ) -> NDArray[np.int64]:
-    """Rank the database for each query by its best line, none of which crosses a break.
+    """Rank the database for each query by its best line, none of which leaves its recordings.
 
     Args:
-        matrix: Gives the rows of some neighbouring queries, shape (rows, num_database).
-        query: Recordings of the queries, in order.
-        database: Recordings of the database, in order.
+        matrix: Gives the rows of some queries, shape (rows, num_database).
+        query: Queries of each recording, in order; together they are all.
+        database: Images of each recording of the database, in order; together they are all.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
-        top_k: How many to keep.
+        top_k: How many to keep, at most all.
+        above: Score that a line must exceed for its image to be a candidate.
 
     Returns:
-        Database indices, best first, shape (num_queries, top_k); equal scores by lower index.
+        Database indices, best first, shape (num_queries, top_k); equal scores by lower index; -1
+        where there are no more candidates.
     """
-    ranked = []
-    for run in query:
-        for start in range(run.start, run.stop, BLOCK_QUERIES):
-            stop = min(start + BLOCK_QUERIES, run.stop)
-            first = max(start - length, run.start)  # lines reach beyond the block
-            block = matrix(slice(first, min(stop + length, run.stop)))
-            scores = np.concatenate(
-                [score_lines(block[:, images], length=length, velocities=velocities)
-                 for images in database], axis=1,
-            )[start - first : stop - first]  # fmt: skip
-            ranked.append(np.argsort(-scores, axis=1, kind="stable")[:, :top_k])
-    return np.concatenate(ranked)
+    num_queries, num_database = (sum(map(len, side)) for side in (query, database))
+    ranked = np.empty((num_queries, min(top_k, num_database)), dtype=np.int64)
+    for queries in query:
+        for start in range(0, len(queries), BLOCK_QUERIES):
+            stop = min(start + BLOCK_QUERIES, len(queries))
+            first = max(start - length, 0)  # lines reach beyond the block
+            block = matrix(queries[first : stop + length])
+            scores = np.empty((stop - start, num_database))
+            for images in database:
+                lines = score_lines(block[:, images], length=length, velocities=velocities)
+                scores[:, images] = lines[start - first : stop - first]
+            order = np.argsort(-scores, axis=1, kind="stable")[:, : ranked.shape[1]]
+            is_candidate = np.take_along_axis(scores, order, axis=1) > above
+            ranked[queries[start:stop]] = np.where(is_candidate, order, -1)
+    return ranked
 
 
 def matrix_of_rankings(indices: NDArray[np.int64], num_database: int) -> NDArray[np.float64]:

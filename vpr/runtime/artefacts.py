@@ -98,7 +98,10 @@ def _claimed(out: Path) -> Iterator[Path]:
 
 
 def _lock(path: Path) -> IO[str] | None:
-    """Lock a file until it is closed or this process ends; None if another has the lock."""
+    """Lock a file until it is closed or this process ends; None if another has the lock.
+
+    By hand and not by `filelock`, as the file names its process to the next, and goes when it ends.
+    """
     while True:
         file = path.open("a")
         try:

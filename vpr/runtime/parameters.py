@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,23 +36,9 @@ def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
             key, a missing key, or a value of the wrong type or outside its range. One message
             names the file and every offending key with its value.
     """
-    values = read_yaml(path).get(section)
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected a section {section!r} with keys, found {values!r}")
-    fields = [field.name for field in dataclasses.fields(form)]  # type: ignore[arg-type]
-    problems = [
-        f"{section}.{key} = {values[key]!r}: unknown key; known are {', '.join(fields)}"
-        for key in values
-        if key not in fields
-    ]
-    known = {key: value for key, value in values.items() if key in fields}
-    try:
-        parsed = _validate(form, known)
-    except ValidationError as error:
-        problems += _describe(error, section, known)
-    if problems:
-        raise ValueError(f"{path}: " + "\n  ".join(problems))
-    return parsed
+    content = read_yaml(path)
+    owners = {name: list(values) for name, values in content.items() if isinstance(values, dict)}
+    return _parse_section(content, section, form, owners=owners, path=path)
 
 
 def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
@@ -90,17 +78,33 @@ def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[st
     Raises:
         ValueError: If the file cannot be read at all.
     """
-    unknown = [
-        f"{path}: {section}: unknown section; known are {', '.join(forms)}"
-        for section in read_yaml(path)
+    content = read_yaml(path)
+    problems = [
+        f"{path}: {section}: unknown section; known are {', '.join(_near_first(section, forms))}"
+        for section in content
         if section not in forms
     ]
+    owners = {section: _keys_of(form) for section, form in forms.items()}
     for section, form in forms.items():
         try:
-            load_params(section, form, path=path)
+            _parse_section(content, section, form, owners=owners, path=path)
         except ValueError as error:
-            unknown.append(str(error))
-    return unknown
+            problems.append(str(error))
+    return problems
+
+
+def require_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> None:
+    """Refuse a parameter file that is wrong anywhere, before a stage computes with a part of it.
+
+    Args:
+        forms: As in `check_params`.
+        path: The parameter file.
+
+    Raises:
+        ValueError: If any section is wrong; the message lists all that is.
+    """
+    if problems := check_params(forms, path=path):
+        raise ValueError("\n  ".join(problems))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -110,14 +114,79 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: If the file cannot be read as such; the message names the file and the line.
     """
     try:
-        content = YAML(typ="safe").load(path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ValueError(f"{path}: this file is missing in {Path.cwd()}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not readable as YAML: {error}") from None
+    return parse_yaml(text, source=path)
+
+
+def parse_yaml(text: str, *, source: Path | str) -> dict[str, Any]:
+    """Parse YAML 1.2 whose top level is a mapping.
+
+    Args:
+        text: The YAML.
+        source: Where it is from, for messages.
+
+    Raises:
+        ValueError: If it cannot be parsed as such; the message names the source and the line.
+    """
+    try:
+        content = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ValueError(f"{source}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected sections with keys, found {content!r}")
+        raise ValueError(f"{source}: expected sections with keys, found {content!r}")
     return content
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Write `; did you mean ...?` for a misspelt word, or nothing where none is near."""
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _parse_section(
+    content: Mapping[str, Any],
+    section: str,
+    form: type[T],
+    *,
+    owners: Mapping[str, Sequence[str]],
+    path: Path,
+) -> T:
+    """Parse a section; `owners` has the keys of each, to say where a misplaced one belongs."""
+    values = content.get(section)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected a section {section!r} with keys, found {values!r}")
+    keys = _keys_of(form)
+    problems = []
+    for key in (key for key in values if key not in keys):
+        others = [
+            f"{other}.{key}" for other, its in owners.items() if other != section and key in its
+        ]
+        belongs = f" (there is {' and '.join(others)})" if others else ""
+        problems.append(
+            f"{section}.{key} = {values[key]!r}: unknown key{belongs}; known are "
+            f"{', '.join(_near_first(key, keys))}"
+        )
+    known = {key: value for key, value in values.items() if key in keys}
+    try:
+        parsed = _validate(form, known)
+    except ValidationError as error:
+        problems += _describe(error, section, known)
+    if problems:
+        raise ValueError(f"{path}: " + "\n  ".join(problems))
+    return parsed
+
+
+def _keys_of(form: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(form)]
+
+
+def _near_first(word: object, known: Iterable[str]) -> list[str]:
+    near = get_close_matches(str(word), list(known))
+    return [*near, *(name for name in known if name not in near)]
 
 
 def _validate(form: type[T], value: object) -> T:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.features.local_features import LocalFeatures, StoredMaps, load_features
-from vpr.features.views import draw_views, load_views
+from vpr.features.local_features import LocalFeatures, load_features
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 
@@ -24,44 +23,36 @@ class TrainingData:
         features: Their stored local features.
         positives: Image x image, self excluded; stored entries are the positives.
         coordinates: In metres, shape (num_images, 2).
-        views: Their features at other scales, which training draws among.
+        sequence: For each image the name of its recording; None: all are of one.
     """
 
     features: LocalFeatures
     positives: csr_array
     coordinates: NDArray[np.float64]
-    views: Sequence[LocalFeatures] = ()
+    sequence: Sequence[str] | None = None
 
     def without_last(self, num_images: int) -> TrainingData:
         """Leave out the last images, which are held out."""
         left = len(self.coordinates) - num_images
         return TrainingData(
             self.features.first(left), self.positives[:left, :left], self.coordinates[:left],
-            [view.first(left) for view in self.views],
+            None if self.sequence is None else self.sequence[:left],
         )  # fmt: skip
 
-    def draw(self, rng: np.random.Generator) -> StoredMaps:
-        """Draw the view of each image that an epoch trains on; no chance where there is one."""
-        return draw_views([self.features, *self.views], rng) if self.views else self.features
 
-
-def load_training_data(
-    *, features: Path, views: Path, positives: Path, index: Path
-) -> TrainingData:
+def load_training_data(*, features: Path, positives: Path, index: Path) -> TrainingData:
     """Load the database as the stages before wrote it, as far as its features are stored.
 
     Args:
         features: Folder of stored local features.
-        views: Folder of features at other scales.
         positives: File of database x database positives.
         index: Table with the coordinates.
 
     Raises:
         ValueError: If a file is damaged, or they are not of the same images.
     """
-    stored, near, places = (
-        load_features(features), load_positives(positives), load_index(index).coordinates,
-    )  # fmt: skip
+    stored, near, images = load_features(features), load_positives(positives), load_index(index)
+    places = images.coordinates
     num_stored = len(stored.shapes)
     if num_stored > len(places) or not near.shape[0] == near.shape[1] == len(places):
         raise ValueError(
@@ -71,5 +62,6 @@ def load_training_data(
     if num_stored < len(places):
         print(f"training sees the first {num_stored} of {len(places)} images: theirs are stored")
     return TrainingData(
-        stored, near[:num_stored, :num_stored], places[:num_stored], load_views(views, stored)
-    )
+        stored, near[:num_stored, :num_stored], places[:num_stored],
+        None if images.sequence is None else images.sequence[:num_stored],
+    )  # fmt: skip

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vpr.console.progress import track
-from vpr.features.local_features import LocalFeatures, StoredMaps
-from vpr.network.describing import extract_descriptors
-from vpr.network.head import Head
+from vpr.features.local_features import LocalFeatures
+from vpr.network.head import Head, extract_descriptors
 from vpr.training.losses import Loss
 from vpr.training.mining import Triplets
 from vpr.training.optimizers import take_step
@@ -30,7 +29,7 @@ def describe_database(
 def train_epoch(
     head: Head,
     optimizer: torch.optim.Optimizer,
-    features: StoredMaps,
+    features: LocalFeatures,
     triplets: Triplets,
     *,
     loss: Loss,
@@ -47,7 +46,7 @@ def train_epoch(
     Args:
         head: What trains; changed in place.
         optimizer: Over the head's parameters.
-        features: Stored features of the database, one view of each image.
+        features: Stored features of the database.
         triplets: What to train on.
         loss: Of a triplet.
         margin: Triplet-loss margin, Euclidean.
@@ -110,7 +109,7 @@ def require_finite_weights(head: Head) -> None:
 
 def group_losses(
     head: Head,
-    features: StoredMaps,
+    features: LocalFeatures,
     group: NDArray[np.int64],
     *,
     loss: Loss,
@@ -121,7 +120,7 @@ def group_losses(
 
     Args:
         head: The network.
-        features: Stored features of the database, one view of each image.
+        features: Stored features of the database.
         group: Anchor, positive and negative of each triplet, shape (T, 3).
         loss: Of a triplet.
         margin: Triplet-loss margin, Euclidean.
@@ -139,13 +138,13 @@ def group_losses(
 
 
 def describe_distinct(
-    head: Head, features: StoredMaps, images: Sequence[int], device: torch.device
+    head: Head, features: LocalFeatures, images: Sequence[int], device: torch.device
 ) -> Tensor:
     """Compute descriptors of images for training, those of one shape in one batch.
 
     Args:
         head: The network.
-        features: Stored features of the database, one view of each image.
+        features: Stored features of the database.
         images: Indices, each once.
         device: Where to compute.
 

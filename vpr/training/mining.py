@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.places.distances import is_within
 from vpr.places.positives import positives_of
 
 POOL_SIZE = 1000  # negatives looked at for an anchor, as in the references
@@ -71,7 +72,7 @@ def find_negatives(
     is_negative[anchor] = False
     is_negative[positives_of(positives, anchor)] = False
     if radius_m is not None:
-        is_negative &= np.hypot(*(coordinates - coordinates[anchor]).T) > radius_m
+        is_negative &= ~is_within(coordinates, coordinates[anchor], radius_m=radius_m)
     return np.flatnonzero(is_negative)
 
 

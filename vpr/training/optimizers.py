@@ -14,24 +14,24 @@ from vpr.network.head import Head
 def make_optimizer(
     head: Head,
     *,
-    lr: float,
     momentum: float,
     weight_decay: float,
     kind: Literal["sgd", "adamw"] = "sgd",
 ) -> torch.optim.Optimizer:
     """Make torch's optimizer over everything in the head, which may be nothing.
 
+    Its learning rate is torch's own until `set_rate`, which each epoch calls first.
+
     Args:
         head: What trains.
-        lr: The highest rate.
         momentum: Of SGD; AdamW has its own two averages (0.9, 0.999).
         weight_decay: Of SGD added to the gradient, of AdamW a shrinking of the weights.
         kind: Which.
     """
     group = [{"params": list(head.parameters())}]
     if kind == "adamw":
-        return torch.optim.AdamW(group, lr=lr, weight_decay=weight_decay)
-    return torch.optim.SGD(group, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        return torch.optim.AdamW(group, weight_decay=weight_decay)
+    return torch.optim.SGD(group, momentum=momentum, weight_decay=weight_decay)
 
 
 def rate_factor(epoch: int, *, epochs: int, warmup_epochs: int, cosine: bool) -> float:

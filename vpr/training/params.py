@@ -17,7 +17,7 @@ class FinetuneParams:
     aggregator: Literal["netvlad", "gem", "none"]
     num_clusters: Annotated[int, Field(ge=1)]
     vlad_version: Literal[1, 2]
-    descriptor_dim: Annotated[int, Field(ge=1)] | None
+    descriptor_dim: Annotated[int, Field(ge=2)] | None  # of one, unit vectors are 1 or -1
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     epochs: Annotated[int, Field(ge=0)]
     lr: Annotated[float, Field(gt=0, le=1e6)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.console.progress import track
-from vpr.features.local_features import StoredMaps
+from vpr.features.local_features import LocalFeatures
 from vpr.network.head import Head
 from vpr.training.epochs import describe_distinct, require_finite, require_finite_weights
 from vpr.training.losses import BatchLoss, measure_distances
@@ -33,7 +33,7 @@ class BatchSums:
 def train_on_places(
     head: Head,
     optimizer: torch.optim.Optimizer,
-    features: StoredMaps,
+    features: LocalFeatures,
     batches: list[Batch],
     *,
     loss: BatchLoss,
@@ -46,7 +46,7 @@ def train_on_places(
     Args:
         head: What trains; changed in place.
         optimizer: Over the head's parameters.
-        features: Stored features of the database, one view of each image.
+        features: Stored features of the database.
         batches: What to train on.
         loss: Of a batch.
         clip_norm: Largest Euclidean norm of a step's gradient; None: any.

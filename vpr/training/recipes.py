@@ -88,7 +88,7 @@ class TripletRecipe:
             nearest_positive=self.nearest_positive, margin=self.margin, rng=state.rng,
         )  # fmt: skip
         record = train_epoch(
-            state.head, state.optimizer, self.seen.draw(state.rng), triplets, loss=self.loss,
+            state.head, state.optimizer, self.seen.features, triplets, loss=self.loss,
             margin=self.margin, batch_triplets=self.batch_triplets, clip_norm=self.clip_norm,
             title=title, device=device,
         )  # fmt: skip
@@ -132,6 +132,6 @@ class PlacesRecipe:
             places, self.near, places_per_batch=self.places_per_batch, rng=state.rng
         )
         return train_on_places(
-            state.head, state.optimizer, self.seen.draw(state.rng), batches, loss=self.loss,
+            state.head, state.optimizer, self.seen.features, batches, loss=self.loss,
             clip_norm=self.clip_norm, title=title, device=device,
         )  # fmt: skip

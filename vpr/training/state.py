@@ -41,17 +41,15 @@ class TrainingState:
 
     @classmethod
     def start(
-        cls, head: Head, *, seed: int, lr: float, momentum: float, weight_decay: float,
+        cls, head: Head, *, seed: int, momentum: float, weight_decay: float,
         optimizer: Literal["sgd", "adamw"] = "sgd",
     ) -> TrainingState:  # fmt: skip
-        """Before the first epoch."""
-        made = make_optimizer(
-            head, lr=lr, momentum=momentum, weight_decay=weight_decay, kind=optimizer
-        )
+        """Make the state before the first epoch; each epoch sets its own learning rate."""
+        made = make_optimizer(head, momentum=momentum, weight_decay=weight_decay, kind=optimizer)
         return cls(head, made, np.random.default_rng(seed))
 
     def note_recall(self, recall: float) -> None:
-        """Take down the validation recall of the head as it is, and keep the head if it is best."""
+        """Record the head's current validation recall, and keep the head if it is the best."""
         if recall >= max(self.recalls, default=0.0):
             self.best = {name: t.detach().clone() for name, t in self.head.state_dict().items()}
         self.recalls.append(recall)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from scipy.sparse import csr_array
 
 from vpr.evaluation.recall import recall_at
 from vpr.network.head import Head
+from vpr.places.recordings import find_recordings, places_on_route
 from vpr.training.data import TrainingData
 from vpr.training.epochs import describe_database
 
@@ -25,7 +28,7 @@ class Validation:
     Args:
         database: The whole database, the held-out images included.
         num_held_out: Images at its end that training does not see.
-        gap: Neighbours on each side, in the order of the route, that a held-out image cannot find.
+        gap: Neighbours on each side, within its recording, that a held-out image cannot find.
     """
 
     database: TrainingData
@@ -36,8 +39,9 @@ class Validation:
         """Compute recall@5 of the held-out images by the network as it is now."""
         descriptors = describe_database(head, self.database.features, device)
         return held_out_recall(
-            descriptors, self.database.positives, num_held_out=self.num_held_out, gap=self.gap
-        )
+            descriptors, self.database.positives, num_held_out=self.num_held_out, gap=self.gap,
+            sequence=self.database.sequence,
+        )  # fmt: skip
 
 
 def is_stalled(recalls: list[float], patience: int) -> bool:
@@ -55,12 +59,12 @@ def count_held_out(num_images: int, fraction: float) -> int:
 
     Args:
         num_images: Of the database, in the order of its route.
-        fraction: Held out, rounded down to whole images.
+        fraction: Held out, as written in decimals, rounded down to whole images.
 
     Raises:
         ValueError: If the fraction is not in [0, 0.5], or above 0 and yet no whole image.
     """
-    held_out = math.floor(num_images * fraction)
+    held_out = math.floor(num_images * Fraction(str(fraction)))  # 0.29 of 100 is less in binary
     if not 0 <= fraction <= 0.5 or (fraction > 0 and held_out == 0):
         raise ValueError(
             f"finetune.validation_fraction = {fraction}: expected 0, or between "
@@ -70,7 +74,12 @@ def count_held_out(num_images: int, fraction: float) -> int:
 
 
 def held_out_recall(
-    descriptors: NDArray[np.float32], positives: csr_array, *, num_held_out: int, gap: int = 0
+    descriptors: NDArray[np.float32],
+    positives: csr_array,
+    *,
+    num_held_out: int,
+    gap: int = 0,
+    sequence: Sequence[str] | None = None,
 ) -> float:
     """Compute recall@5 of the last images of the database, each searched in all others.
 
@@ -78,8 +87,9 @@ def held_out_recall(
         descriptors: Unit rows of the database, shape (num_database, dim).
         positives: Database x database, self excluded; stored entries are the positives.
         num_held_out: How many of the last images are searched for.
-        gap: Images this near to the one searched for, in the database's order, are left out of the
-            search, since they show nearly the same view; 0: only the image itself.
+        gap: Images this near to the one searched for, in the order of their recording, are left out
+            of the search, since they show nearly the same view; 0: only the image itself.
+        sequence: For each image the name of its recording; None: all are of one.
 
     Returns:
         A fraction of the held-out images that have a positive farther away than the gap.
@@ -88,7 +98,8 @@ def held_out_recall(
         ValueError: If there is no such image.
     """
     first = len(descriptors) - num_held_out
-    held_out = _beyond_gap(positives, first, gap)
+    route = places_on_route(find_recordings(sequence, len(descriptors)), apart=gap)
+    held_out = _beyond_gap(positives, first, route, gap)
     answerable = np.flatnonzero(np.diff(held_out.indptr))
     if len(answerable) == 0:
         raise ValueError(
@@ -98,18 +109,18 @@ def held_out_recall(
             "smaller"
         )
     cosines = descriptors[first:] @ descriptors.T  # (num_held_out, num_database)
-    apart = np.abs(np.arange(len(descriptors)) - np.arange(first, len(descriptors))[:, None])
+    apart = np.abs(route - route[first:, None])
     cosines[apart <= gap] = -np.inf
     depth = min(DEPTH, len(descriptors) - 1)
     ranking = np.argsort(-cosines, axis=1, kind="stable")[:, :depth]
     return recall_at([depth], ranking[answerable], held_out[answerable])[depth]
 
 
-def _beyond_gap(positives: csr_array, first: int, gap: int) -> csr_array:
+def _beyond_gap(positives: csr_array, first: int, route: NDArray[np.int64], gap: int) -> csr_array:
     """Rows of the held-out images, without the positives within the gap; stored zeros stay."""
     held_out = positives[first:]
     rows = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
-    kept = np.abs(held_out.indices - (first + rows)) > gap
+    kept = np.abs(route[held_out.indices] - route[first + rows]) > gap
     counts = np.bincount(rows[kept], minlength=held_out.shape[0])
     indptr = np.concatenate([[0], np.cumsum(counts)])
     return csr_array((held_out.data[kept], held_out.indices[kept], indptr), shape=held_out.shape)

@@ -5,24 +5,56 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy._core import multiarray
 from safetensors import safe_open
 from torch import Tensor
 
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.tensors import plain_tensors, write_tensors
-from vpr.weights.numpy_pickles import STAND_INS
 
 Form = Literal["nanne", "bare", "safetensors"]
 
 ZIP = b"PK\x03\x04"
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # pickled magic number of torch < 1.6
 NOTES_KEY = "checkpoint"  # of the metadata in safetensors, whose values are text
+
+
+class StoredArray:
+    """Stands in for `numpy.ndarray` in a pickle: an array's numbers in a flat list.
+
+    numpy's own must not be named there: it makes an array of objects from any bytes.
+    """
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take the numbers from numpy's state (version, shape, type, Fortran order, data)."""
+        _, _, kind, _, data = state
+        if kind.kind not in "biuf":
+            raise ValueError(f"expected an array of numbers, found numpy type {kind.str!r}")
+        self.values: list[float] = np.frombuffer(data, kind.str).tolist()
+
+
+def _empty_array(*_: object) -> StoredArray:
+    """Stand in for numpy's `_reconstruct`."""
+    return StoredArray()
+
+
+# Recalls and scores beside the tensors are numpy's numbers: what makes those of fixed width is
+# safe. numpy 2 moved `core` to `_core`.
+SAFE: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    np.dtype, *(type(np.dtype(code)) for code in "?bhilBHILefd"), (StoredArray, "numpy.ndarray")
+]  # fmt: skip
+for _core in ("core", "_core"):
+    SAFE += [
+        (multiarray.scalar, f"numpy.{_core}.multiarray.scalar"),
+        (_empty_array, f"numpy.{_core}.multiarray._reconstruct"),
+    ]
 
 
 def read_checkpoint(path: Path) -> tuple[str, Mapping[object, Any]]:
@@ -106,7 +138,7 @@ def _check_zip(path: Path) -> None:
 
 
 def _unpickle(path: Path) -> object:
-    with torch.serialization.safe_globals(STAND_INS):
+    with torch.serialization.safe_globals(SAFE):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -126,9 +158,10 @@ def _read_safetensors(path: Path) -> Mapping[object, Any]:
 def _reason(error: Exception) -> str:
     """Find the culprit: torch surrounds it with advice to load unsafely."""
     text = str(error)
-    named = re.search(r"GLOBAL (\S+)", text)
+    named = re.search(r"GLOBAL (\S+)|but got <class '(\S+)'>", text)
     if named:
-        return f"its pickle names {named[1].rstrip('.')}, which is neither a tensor nor a number"
+        culprit = (named[1] or named[2]).rstrip(".")
+        return f"its pickle names {culprit}, which is neither a tensor nor a number"
     unsupported = re.search(r"Unsupported[^\n]*", text)
     line = unsupported[0] if unsupported else (text.split("\n") or [""])[0][:300]
     return line or f"damaged ({type(error).__name__})"

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX, load_encoder
-from vpr.weights.checkpoint_files import read_checkpoint
-from vpr.weights.checkpoint_fit import expected_shapes, find_problems
-from vpr.weights.checkpoint_names import rename_tensors
-from vpr.weights.numpy_pickles import NumberArray
-
-# How others name the parts: deep-visual-geo-localization-benchmark and torchvision.
-STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
+from vpr.features.encoder import PREFIX, NamesWeights, load_encoder
+from vpr.weights.checkpoint_files import StoredArray, read_checkpoint
+from vpr.weights.checkpoint_tensors import (
+    choose_set,
+    expected_shapes,
+    find_problems,
+    has_tensors,
+    rename_tensors,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Checkpoint:
         form: Where the weights come from, in words.
         notes: `epoch`, `recalls` (by N, or a list in the file's order), `best_score`, as far as
             the file has them; recalls in the unit of the file.
+        remark: What is uncertain about the model that they are of; "" if nothing is.
     """
 
     encoder: str
@@ -39,6 +42,7 @@ class Checkpoint:
     state: dict[str, Tensor]
     form: str
     notes: dict[str, Any]
+    remark: str = ""
 
     @property
     def num_clusters(self) -> int | None:
@@ -57,7 +61,7 @@ class Checkpoint:
 
 
 def parse_checkpoint(
-    path: Path, *, encoder: str | None = None, variant: str | None = None
+    path: Path, *, encoder: str | None = None, variant: str | None = None, key: str | None = None
 ) -> Checkpoint:
     """Read a checkpoint of an encoder with or without NetVLAD, recognised from its tensors.
 
@@ -71,13 +75,15 @@ def parse_checkpoint(
         encoder: Name of the encoder that it must fit; None for the one that the file names, and
             vgg16 where it names none.
         variant: Which of its models.
+        key: Which set of tensors, if the file holds several, such as `state_dict_ema`.
 
     Returns:
         Its tensors under the reference's names, and what else it tells.
 
     Raises:
-        ValueError: If the file is damaged, would run code, or lacks tensors, has unknown ones, or
-            ones of another shape or with values that are not finite; one message lists them all.
+        ValueError: If the file is damaged, would run code, holds several sets of tensors and none
+            is chosen, or lacks tensors, has unknown ones, or ones of another shape or with values
+            that are not finite; one message lists them all.
     """
     container, content = read_checkpoint(path)
     named = content.get("encoder")  # models of this pipeline name theirs
@@ -87,10 +93,13 @@ def parse_checkpoint(
         encoder, variant = named, content.get("model")
     encoder = encoder or "vgg16"
     maker = load_encoder(encoder, variant)
-    key = next((key for key in STATE_KEYS if key in content), None)
-    inner = content if key is None else content[key]
-    if not isinstance(inner, Mapping):
-        raise ValueError(f"{path}: {key}: expected tensors by name, found {type(inner).__name__}")
+    note, source = "", content.get("model") if isinstance(named, str) else path.name
+    if isinstance(maker, NamesWeights) and isinstance(source, str) and source != variant:
+        variant, note = maker.match_file(source)
+    try:
+        place, inner = choose_set(content, maker, key)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     found, sources, problems = rename_tensors(inner, maker)
     problems += find_problems(found, sources, maker=maker)
     if problems:
@@ -98,10 +107,17 @@ def parse_checkpoint(
         raise ValueError(f"{path}: not a checkpoint of {encoder} with NetVLAD:\n  {words}")
     names = list(expected_shapes(found, maker=maker))
     state = {name: found[name].detach().float().contiguous() for name in names}
-    place = "bare tensors" if key is None else f"tensors under {key}"
     prefix = sources[names[0]].removesuffix(names[0].removeprefix(PREFIX))
-    form = f"{container}, {place}, named {prefix}*"
-    return Checkpoint(encoder, variant, state, form, {} if key is None else _notes(content))
+    form = f"{container}, {f'tensors under {place}' if place else 'bare tensors'}, named {prefix}*"
+    if not place:
+        return Checkpoint(encoder, variant, state, form, {}, note)
+    unread = [
+        str(other)
+        for other, value in content.items()
+        if str(other) != place.partition(".")[0] and has_tensors(value)
+    ]
+    form += f" (not read: {', '.join(unread)})" if unread else ""
+    return Checkpoint(encoder, variant, state, form, _notes(content), note)
 
 
 def add_whitening(
@@ -140,7 +156,8 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
             f"whitening to {whitening} dimensions" if whitening else "no whitening",
         ]
     parts += [f"{key} {value}" for key, value in checkpoint.notes.items()]
-    return f"{checkpoint.form}: " + ", ".join(parts)
+    remark = f"\nnote: {checkpoint.remark}" if checkpoint.remark else ""
+    return f"{checkpoint.form}: " + ", ".join(parts) + remark
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
@@ -149,18 +166,24 @@ def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
     epoch = content.get("epoch", content.get("epoch_num"))
     if isinstance(epoch, int):
         notes["epoch"] = epoch
-    recalls = content.get("recalls")
-    if isinstance(recalls, NumberArray):
-        recalls = recalls.values
-    if isinstance(recalls, Mapping) and _are_numbers(recalls.values()):
-        if all(str(n).isdecimal() for n in recalls):  # JSON has its keys as text
+    recalls = _plain(content.get("recalls"))
+    if isinstance(recalls, Mapping):
+        recalls = {str(n): _plain(value) for n, value in recalls.items()}  # JSON has text as keys
+        if _are_numbers(recalls.values()) and all(n.isdecimal() for n in recalls):
             notes["recalls"] = {int(n): value for n, value in recalls.items()}
     elif isinstance(recalls, list) and _are_numbers(recalls):
         notes["recalls"] = recalls
-    score = content.get("best_score", content.get("best_r5"))
+    score = _plain(content.get("best_score", content.get("best_r5")))
     if isinstance(score, int | float):
         notes["best_score"] = score
     return notes
+
+
+def _plain(value: object) -> object:
+    """A number or array of numpy's in Python's types."""
+    if isinstance(value, StoredArray):
+        return value.values
+    return value.item() if isinstance(value, np.number | np.bool_) else value
 
 
 def _are_numbers(values: Collection[object]) -> bool:

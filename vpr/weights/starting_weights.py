@@ -41,5 +41,5 @@ def load_starting_model(
         state, words = maker.initial_state(path.name, seed)
     else:
         found = parse_checkpoint(path, encoder=encoder, variant=variant)
-        state, words = found.state, describe_checkpoint(found)
+        variant, state, words = found.variant, found.state, describe_checkpoint(found)
     return Model(encoder, variant, split, state), f"{path.name}: {words}"

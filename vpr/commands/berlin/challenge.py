@@ -1,4 +1,4 @@
-"""The Berlin Kudamm challenge: which files it has, its baseline and its published result."""
+"""The Berlin Kudamm challenge's data set: found in a folder or zip, and put into data/."""
 
 from __future__ import annotations
 
@@ -6,18 +6,51 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from vpr.commands.berlin.bundles import Bundle, read_file
+from vpr.commands.berlin.bundles import Bundle, opened_bundle, read_file
+from vpr.console.progress import track
 from vpr.datasets.dbstruct import parse_dbstruct
+from vpr.images.inspection import check_image
 from vpr.places.photos import check_name
-from vpr.weights.checkpoints import Checkpoint
+from vpr.runtime.artefacts import built_aside, require_space
 
 GROUND_TRUTH = "berlin.mat"
 NUM_DATABASE, NUM_QUERY = 314, 280
-PUBLISHED_CORRECT = 107  # of the 280: 38.21 % recall@1 of the challenge's NetVLAD baseline
-WHERE = "https://github.com/Nik-V9/HEAPUtil"  # links the checkpoint
 
 
-def find_files(bundle: Bundle) -> dict[str, str]:
+def unpack_set(source: Path, folder: Path) -> bool:
+    """Put the challenge's ground truth and images into a folder, and nothing else of the source.
+
+    Files are copied, also from a folder: DVC refuses links out of the repository, and would make
+    hard-linked originals read-only. Each image is decoded once.
+
+    Args:
+        source: A folder or zip that has `berlin.mat` and the images anywhere in it.
+        folder: The folder to make; if it is there it must hold the same bytes.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        ValueError: If the source is not the challenge's set, an image does not decode, or the
+            folder is there and differs.
+        OSError: If the disk is too small.
+    """
+    with opened_bundle(source) as bundle:
+        files = _find_files(bundle)
+        if folder.exists():
+            _check_same(bundle, files, folder)
+            return False
+        require_space(Path(), sum(bundle.sizes[inner] for inner in files.values()))
+        with built_aside(folder) as (aside,):
+            for name, inner in track(files.items(), total=len(files), title="data set"):
+                (aside / name).parent.mkdir(parents=True, exist_ok=True)
+                (aside / name).write_bytes(read_file(bundle, inner))
+                if name != GROUND_TRUTH:
+                    _check_image(bundle, inner, aside / name)
+    return True
+
+
+def _find_files(bundle: Bundle) -> dict[str, str]:
     """Find where a bundle has the challenge's files, which may lie in folders of any name.
 
     Args:
@@ -50,46 +83,23 @@ def find_files(bundle: Bundle) -> dict[str, str]:
     return {GROUND_TRUTH: found[0]} | {name: root + name for name in names}
 
 
-def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict[str, object]:
-    """Choose the parameters of the challenge's baseline, which does not train.
-
-    Args:
-        folder: The data set's folder.
-        weights: The checkpoint's file in models/pretrained.
-        checkpoint: What it holds.
-
-    Raises:
-        ValueError: If the checkpoint has no pool.
-    """
-    if checkpoint.num_clusters is None:
-        raise ValueError(
-            f"{weights.name}: VGG16 without NetVLAD's clusters, so it is not the baseline's: "
-            f"expected pittsburgh_checkpoint.pth.tar, which {WHERE} links"
-        )
-    return {
-        "dataset.dir": folder.as_posix(), "dataset.index": GROUND_TRUTH,
-        "dataset.crs": "EPSG:32633", "prepare.radius_m": None, "pretrained.weights": weights.name,
-        "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.model": None,
-        "trunk.trainable_from": "conv5_1", "trunk.precision": "float32", "trunk.max_side_px": None,
-        "trunk.image_size": None, "trunk.store": "all", "views.scales": [],
-        "finetune.aggregator": "netvlad", "finetune.descriptor_dim": None,
-        "finetune.num_clusters": checkpoint.num_clusters,
-        "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,
-        "search.top_k": 20, "search.index": "exact", "rerank.method": "none", "sequence.length": 1,
-    }  # fmt: skip
+def _check_same(bundle: Bundle, files: Mapping[str, str], folder: Path) -> None:
+    for name, inner in files.items():
+        there = folder / name
+        if not there.is_file() or there.read_bytes() != read_file(bundle, inner):
+            found = "has other bytes there" if there.is_file() else "is missing there"
+            raise ValueError(
+                f"{folder} exists already and differs from {bundle.source}: {name} {found}; move "
+                "it away, then run this again"
+            )
 
 
-def compare_with_published(metrics: Mapping[str, float]) -> str:
-    """Put recall@1 of a run and the published one in words.
-
-    Args:
-        metrics: Content of metrics/recall.json.
-    """
-    correct = round(metrics["recall@1"] * metrics["num_queries"])
-    return (
-        f"recall@1    {metrics['recall@1']:.2%} ({correct} of {metrics['num_queries']})\n"
-        f"published   {PUBLISHED_CORRECT / NUM_QUERY:.2%} ({PUBLISHED_CORRECT} of {NUM_QUERY})"
-    )
+def _check_image(bundle: Bundle, inner: str, file: Path) -> None:
+    try:
+        check_image(file)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{file}: ")
+        raise ValueError(f"{bundle.source}: {inner}: {reason}") from None
 
 
 def _image_names(bundle: Bundle, inner: str) -> list[str]:

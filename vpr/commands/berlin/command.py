@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import json
+import re
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vpr.commands.berlin.challenge import baseline_params, compare_with_published
-from vpr.commands.berlin.challenge_files import copy_checkpoint, place_checkpoint, unpack_set
+from vpr.commands.berlin.challenge import GROUND_TRUTH, NUM_QUERY, unpack_set
+from vpr.evaluation.details import list_recalls
 from vpr.repository.dvc import tell_dvc
 from vpr.repository.parameter_edits import set_params
-from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.run_files import RECALL, WEIGHTS
+from vpr.runtime.artefacts import built_aside, require_space
+from vpr.weights.checkpoints import Checkpoint, describe_checkpoint, parse_checkpoint
 
 SET = Path("data/berlin")
-WEIGHTS = Path("models/pretrained")
-RECALL = Path("metrics/recall.json")
+PUBLISHED_CORRECT = 107  # of the 280: 38.21 % recall@1 of the challenge's NetVLAD baseline
+WHERE = "https://github.com/Nik-V9/HEAPUtil"  # links the checkpoint
 
 NEXT = """To keep this as the baseline:
   git add params.yaml dvc.lock metrics {tracked} && git commit -m "Berlin baseline"
@@ -29,7 +35,7 @@ To train as the challenge does, and compare:
 
 def berlin(
     data: Annotated[Path, typer.Argument(help="Folder or zip with berlin.mat and its images.")],
-    checkpoint: Annotated[Path, typer.Argument(help="pittsburgh_checkpoint.pth.tar.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Path of pittsburgh_checkpoint.pth.tar.")],
 ) -> None:
     """Run the challenge's baseline on its data set, and print recall beside the published one."""
     data, checkpoint = data.expanduser(), checkpoint.expanduser()
@@ -56,3 +62,78 @@ def berlin(
 def _run(*words: str) -> None:
     if not tell_dvc(*words):
         sys.exit(1)
+
+
+def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict[str, object]:
+    """Choose the parameters of the challenge's baseline, which does not train.
+
+    Args:
+        folder: The data set's folder.
+        weights: The checkpoint's file in models/pretrained.
+        checkpoint: What it holds.
+
+    Raises:
+        ValueError: If the checkpoint has no pool.
+    """
+    if checkpoint.num_clusters is None:
+        raise ValueError(
+            f"{weights.name}: VGG16 without NetVLAD's clusters, so it is not the baseline's: "
+            f"expected pittsburgh_checkpoint.pth.tar, which {WHERE} links"
+        )
+    return {
+        "dataset.dir": folder.as_posix(), "dataset.index": GROUND_TRUTH,
+        "dataset.crs": "EPSG:32633", "prepare.radius_m": None, "pretrained.weights": weights.name,
+        "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.model": None,
+        "trunk.trainable_from": "conv5_1", "trunk.precision": "float32", "trunk.max_side_px": None,
+        "trunk.image_size": None, "trunk.store": "all",
+        "finetune.aggregator": "netvlad", "finetune.descriptor_dim": None,
+        "finetune.num_clusters": checkpoint.num_clusters,
+        "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,
+        "search.top_k": 20, "search.index": "exact", "rerank.method": "none", "sequence.length": 1,
+    }  # fmt: skip
+
+
+def compare_with_published(metrics: Mapping[str, Any]) -> str:
+    """Describe recall@1 of a run and the published one.
+
+    Args:
+        metrics: Content of metrics/recall.json.
+    """
+    count = metrics["num_queries"]
+    found = [one for one in list_recalls(metrics) if one.n == 1 and not one.is_of_sequences]
+    ours = [f"{one.value:.2%} ({round(one.value * count)} of {count})" for one in found]
+    return (
+        f"recall@1    {''.join(ours) or 'not among evaluate.recall_at'}\n"
+        f"published   {PUBLISHED_CORRECT / NUM_QUERY:.2%} ({PUBLISHED_CORRECT} of {NUM_QUERY})"
+    )
+
+
+def place_checkpoint(source: Path, folder: Path) -> Path:
+    """Choose where a checkpoint goes: its own name, of letters that need no quoting."""
+    return folder / re.sub(r"[^\w.-]+", "_", source.name)
+
+
+def copy_checkpoint(source: Path, target: Path) -> bool:
+    """Copy a checkpoint.
+
+    Args:
+        source: The file.
+        target: Where it goes; if it is there it must have the same bytes.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        ValueError: If another file is there.
+        OSError: If the disk is too small.
+    """
+    if target.exists():
+        if not filecmp.cmp(source, target, shallow=False):
+            raise ValueError(
+                f"{target} exists already, with other bytes than {source}: rename one of them"
+            )
+        return False
+    require_space(Path(), source.stat().st_size)
+    with built_aside(target) as (aside,):
+        shutil.copyfile(source, aside)
+    return True

@@ -6,34 +6,58 @@ from typing import Annotated
 
 import typer
 
-from vpr.commands.compare.compared_runs import load_run
-from vpr.commands.compare.comparison_text import Comparison, as_json, as_markdown, as_text
-from vpr.commands.compare.protocol import check_same_protocol
+from vpr.commands.compare.runs import load_run
+from vpr.commands.compare.tables import Comparison, as_json, as_markdown, as_text
 from vpr.evaluation.comparison import compare_ranks
 from vpr.evaluation.params import EvaluateParams
+from vpr.evaluation.uncertainty import usable_block_length
+from vpr.repository.protocol import check_same_protocol, list_code_changes
 from vpr.runtime.parameters import load_params
-
-WHAT = "A git revision, an experiment, `workspace`, or a queries.csv."
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help=WHAT)],
-    b: Annotated[str, typer.Argument(help=WHAT)],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B...",
+            help="Two runs or more: git revisions, experiments, `workspace`, or queries.csv files.",
+        ),
+    ],
+    json: Annotated[bool, typer.Option("--json", help="JSON output.")] = False,
+    md: Annotated[bool, typer.Option("--md", help="Markdown output.")] = False,
 ) -> None:
-    """Compare the recall of two runs on the same queries, with the queries that flipped."""
+    """Compare the recall of two runs query by query, or rank several by recall."""
     if json and md:
         raise ValueError("--json and --md: choose one of them")
-    params = load_params("evaluate", EvaluateParams)
-    first, second = load_run(a), load_run(b)
-    checked = check_same_protocol(first.protocol, second.protocol, names=(a, b))
-    depths = [n for n in first.depths if n in second.depths]
-    if not depths:
-        raise ValueError(f"no depth N in common: {a} reports {first.depths}, {b} {second.depths}")
-    recalls = compare_ranks(
-        first.ranks, second.ranks, ns=depths, block_length=params.block_length,
-        num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
-    )  # fmt: skip
-    found = Comparison(first, second, checked, recalls, params.block_length, params.confidence)
+    if len(runs) < 2:
+        raise ValueError(f"expected two runs or more, found {', '.join(runs)}")
+    found = _compare(runs)
     print(as_json(found) if json else as_markdown(found) if md else as_text(found))
+
+
+def _compare(names: list[str]) -> Comparison:
+    params = load_params("evaluate", EvaluateParams)
+    first, *others = runs = [load_run(name) for name in names]
+    checked = [
+        check_same_protocol(first.protocol, run.protocol, names=(first.name, run.name))
+        for run in others
+    ]
+    depths = [n for n in first.depths if all(n in run.depths for run in others)]
+    if not depths:
+        reported = "; ".join(f"{run.name} reports {run.depths}" for run in runs)
+        raise ValueError(f"no depth N in common: {reported}")
+    recalls = [
+        compare_ranks(
+            first.ranks, run.ranks, ns=depths, block_length=params.block_length,
+            num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
+        )
+        for run in others
+    ]  # fmt: skip
+    return Comparison(
+        runs,
+        [thing for thing in checked[0] if all(thing in things for things in checked)],
+        recalls,
+        [list_code_changes(first.code, run.code) for run in others],
+        usable_block_length(params.block_length, len(first.ranks)),
+        params.confidence,
+    )

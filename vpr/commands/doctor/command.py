@@ -32,44 +32,22 @@ from vpr.commands.doctor.sharing import (
 )
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
-from vpr.demo.params import SampleParams
-from vpr.evaluation.params import EvaluateParams
-from vpr.features.encoder import find_split, load_encoder
-from vpr.features.params import TrunkParams, ViewsParams
-from vpr.images.params import ThumbnailsParams
+from vpr.features.encoder import check_resizing, find_split, load_encoder
+from vpr.features.params import TrunkParams
+from vpr.images.pixels import scaled_size
 from vpr.network.aggregators import descriptor_width
 from vpr.places.params import PrepareParams
-from vpr.report.params import ReportParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
-from vpr.reranking.params import InliersParams, KeypointsParams, RerankParams, UtilityParams
-from vpr.retrieval.params import SearchParams, SequenceParams, WhitenParams
+from vpr.run_files import WEIGHTS
 from vpr.runtime.parameters import check_params, load_param, load_params
+from vpr.sections import SECTIONS
 from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()
-
-SECTIONS: dict[str, type] = {
-    "dataset": DatasetParams,
-    "prepare": PrepareParams,
-    "thumbnails": ThumbnailsParams,
-    "pretrained": PretrainedParams,
-    "trunk": TrunkParams,
-    "views": ViewsParams,
-    "finetune": FinetuneParams,
-    "whiten": WhitenParams,
-    "search": SearchParams,
-    "keypoints": KeypointsParams,
-    "utility": UtilityParams,
-    "inliers": InliersParams,
-    "rerank": RerankParams,
-    "sequence": SequenceParams,
-    "evaluate": EvaluateParams,
-    "report": ReportParams,
-    "sample": SampleParams,
-}
+PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
 
 
 def doctor(
@@ -124,6 +102,8 @@ def _check_encoder() -> Finding:
     trunk = load_params("trunk", TrunkParams)
     try:
         find_split(trunk.encoder, trunk.model, trunk.trainable_from)
+        scaled_px = scaled_size(PHOTO_PX[::-1], 1, trunk.scale_to)
+        check_resizing(load_encoder(trunk.encoder, trunk.model), PHOTO_PX, scaled_px)
     except ValueError as error:
         return Finding("parameters", str(error), ok=False)
     return Finding("parameters", "params.yaml fits every stage", ok=True)
@@ -142,7 +122,7 @@ def _check_shared() -> Iterator[Finding]:
 def _check_checkpoint() -> Iterator[Finding]:
     params = load_params("pretrained", PretrainedParams)
     tuned, trunk = load_params("finetune", FinetuneParams), load_params("trunk", TrunkParams)
-    file = ROOT / "models/pretrained" / params.weights
+    file = ROOT / WEIGHTS / params.weights
     if file.is_file() and file.name not in NAMES:
         yield check_checkpoint(
             file, encoder=trunk.encoder, variant=trunk.model, sha256=params.sha256,
@@ -171,7 +151,6 @@ def _check_set() -> Iterator[Finding]:
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
             scale_to=trunk.scale_to, store=trunk.store,
-            views=load_params("views", ViewsParams).scales,
             descriptor_width=partial(
                 descriptor_width, tuned.aggregator,
                 num_clusters=tuned.num_clusters, out_dim=tuned.descriptor_dim,

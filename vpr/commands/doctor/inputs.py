@@ -8,7 +8,7 @@ from shlex import quote
 from vpr.commands.doctor.finding import Finding
 from vpr.datasets.formats import find_index
 from vpr.repository.git import is_tracked
-from vpr.runtime.parameters import load_param, read_yaml
+from vpr.runtime.parameters import load_param, read_yaml, suggest
 
 
 def check_dataset(root: Path) -> Finding:
@@ -87,8 +87,8 @@ def _known(subject: str, path: Path) -> Finding:
     if is_tracked(path):
         return Finding(subject, "tracked by git", ok=True)
     words = (
-        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp`, --queue and "
-        f"`make sweep` lack it: run `dvc add {quote(str(path))}`"
+        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp` and --queue "
+        f"lack it: run `dvc add {quote(str(path))}`"
     )
     return Finding(subject, words, ok=True, is_note=True)
 
@@ -98,7 +98,13 @@ def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:
         return Finding(subject, f"{path} is missing: fetch it with `dvc pull {path}.dvc`", ok=False)
     if path.resolve() in _made_outs(root):
         return Finding(subject, f"{path} will be made by its stage", ok=True)
-    words = f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
+    there = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [(entry.with_suffix("") if entry.suffix == ".dvc" else entry).name for entry in there]
+    names += [out.name for out in _made_outs(root) if out.parent == path.parent.resolve()]
+    words = (
+        f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
+        f"{suggest(path.name, names)}"
+    )
     return Finding(subject, words, ok=False)
 
 

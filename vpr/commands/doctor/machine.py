@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +13,7 @@ import torch
 
 from vpr.commands.doctor.finding import Finding
 from vpr.features.encoder import Encoder, count_channels, map_shape, tensor_shapes
-from vpr.features.scaled_photos import size_at
-from vpr.images.image_files import Photo, count_bytes
+from vpr.images.image_files import Photo, count_bytes, read_size
 from vpr.images.pixels import ScaleTo
 
 FLOAT_BYTES = 4
@@ -46,7 +45,6 @@ def check_disk(
     precision: torch.dtype,
     scale_to: ScaleTo,
     store: Literal["all"] | int,
-    views: Sequence[float],
     descriptor_width: Callable[[int], int],
 ) -> Finding:
     """Check whether the disk holds what a run from nothing writes, and DVC's copy of it.
@@ -58,7 +56,6 @@ def check_disk(
         precision: Type of the stored features.
         scale_to: Size that images are scaled to, as `read_image` takes it.
         store: Images of each side whose features are stored, as `trunk.store` has it.
-        views: Scales at which the database's are stored too; counted for both sides.
         descriptor_width: Computes the values of a descriptor from the channels of features.
     """
     dim = NUM_WRITTEN["descriptors"] * descriptor_width(count_channels(maker))
@@ -68,9 +65,8 @@ def check_disk(
     for number, photo in enumerate(photos):
         num_bytes += count_bytes(photo) + dim * FLOAT_BYTES
         if number < most_stored:
-            for scale in (1.0, *views):
-                size = size_at(photo, scale=scale, scale_to=scale_to)
-                num_bytes += math.prod(map_shape(maker, split, *size)) * precision.itemsize
+            size = read_size(photo, scale_to=scale_to)
+            num_bytes += math.prod(map_shape(maker, split, *size)) * precision.itemsize
     free = shutil.disk_usage(Path()).free
     words = (
         f"a run from nothing writes about {2 * num_bytes / 1e9:.2f} GB, DVC's copies included; "

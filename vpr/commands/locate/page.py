@@ -12,9 +12,8 @@ from PIL import Image
 from vpr.images.image_files import Photo, read_image
 from vpr.locating.matches import Located
 from vpr.locating.ranking import Ranked
-from vpr.report.heat_maps import data_address, overlay
-from vpr.report.match_pictures import draw_matches
 from vpr.report.pages import TEMPLATES, load_templates
+from vpr.report.pictures import data_address, draw_matches, overlay
 
 PHOTO_PX, MATCH_PX, CLUSTER_PX = 480, 240, 160  # longer sides of the page's pictures
 

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from vpr.commands.score.foreign_rankings import parse_rankings
-from vpr.commands.score.scoring import score_rankings, tell_score
+from vpr.commands.score.rankings import find_notes, parse_rankings
 from vpr.datasets.checks import check_places
 from vpr.datasets.findings import list_notes, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
+from vpr.places.radius import find_positives
+from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import rank_again
-from vpr.retrieval.sequences import find_recordings
 from vpr.runtime.parameters import load_params
 
 
 def score(
     predictions: Annotated[
-        Path, typer.Option(help="Our .npz, a submission, other JSON, or hloc's pairs.")
+        Path,
+        typer.Option(help="Rankings: our .npz, a submission, other JSON, or pairs of hloc."),
     ],
     truth: Annotated[Path, typer.Option(help="Ground truth: a file in a known form, or a folder.")],
-    n: Annotated[str | None, typer.Option(help="Depths N, as in 1,5,10,20.")] = None,
-    radius: Annotated[float | None, typer.Option(help="Metres. Default: the set's own.")] = None,
+    n: Annotated[str | None, typer.Option(help="Depths N, such as 1,5,10,20.")] = None,
+    radius: Annotated[
+        float | None, typer.Option(help="Radius of positives in metres. Default: the set's own.")
+    ] = None,
     sequence: Annotated[
-        int, typer.Option(min=1, help="Queries on a line of the route; 1: single queries.")
+        int, typer.Option(min=1, help="Length of a sequence in queries; 1: single queries.")
     ] = 1,
     velocity: Annotated[
         list[float] | None,
-        typer.Option(help="Database images from query to query. Default: sequence.velocities."),
+        typer.Option(
+            help="Database images passed from one query to the next. Default: sequence.velocities."
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON output.")] = False,
 ) -> None:
     """Compute recall of predictions against a ground truth, over both denominators in use."""
     places = _parse_truth(truth)
@@ -49,8 +58,10 @@ def score(
     notes = _check_truth(truth, places, radius_m=radius_m)
     _check_velocities(velocity or [], length=sequence)
     rankings = parse_rankings(predictions, query=places.query.paths, database=places.database.paths)
-    result = score_rankings(rankings, places, radius_m=radius_m, ns=_depths(n))
-    text = tell_score(result)
+    if predictions.suffix != ".npz":
+        notes = [*notes, *find_notes(rankings)]
+    single = score_rankings(rankings, places, radius_m=radius_m, ns=_depths(n))
+    text, content = single.as_text(), single.as_json()
     if sequence > 1:
         along = rank_again(
             rankings,
@@ -61,12 +72,99 @@ def score(
         )  # fmt: skip
         again = score_rankings(along, places, radius_m=radius_m, ns=_depths(n))
         text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
-        text += "\n".join(tell_score(again).split("\n")[1:])
-        result |= {f"sequence_{name}": of for name, of in again.items() if "recall@" in name}
+        text += again.table()
+        content |= again.recalls_by_name("sequence_")
     if json:
-        print(dumps(result | ({"notes": notes} if notes else {}), indent=2))
+        print(dumps(content | ({"notes": notes} if notes else {}), indent=2))
     else:
         print(text, *notes, sep="\n")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Recall with both denominators that are in use.
+
+    Args:
+        recalls: Fraction of all queries, by depth N.
+        recalls_answerable: Fraction of the queries that have a positive; empty if none has.
+        num_queries: Number of queries.
+        num_answerable: Number of queries that have a positive.
+        num_database: Number of database images.
+        radius_m: Radius of the positives, metres.
+    """
+
+    recalls: dict[int, float]
+    recalls_answerable: dict[int, float]
+    num_queries: int
+    num_answerable: int
+    num_database: int
+    radius_m: float
+
+    def recalls_by_name(self, prefix: str = "") -> dict[str, float]:
+        """Name each recall: `recall@N`, and `recall@N_answerable`."""
+        return {
+            **{f"{prefix}recall@{n}": of for n, of in self.recalls.items()},
+            **{f"{prefix}recall@{n}_answerable": of for n, of in self.recalls_answerable.items()},
+        }
+
+    def as_json(self) -> dict[str, float | int]:
+        """Collect everything by name."""
+        return {
+            **self.recalls_by_name(), "num_queries": self.num_queries,
+            "num_queries_answerable": self.num_answerable, "num_database": self.num_database,
+            "radius_m": self.radius_m,
+        }  # fmt: skip
+
+    def as_text(self) -> str:
+        """Write what was scored, and the table."""
+        return (
+            f"{self.num_queries} queries, {self.num_database} database images, "
+            f"positives within {self.radius_m:g} m\n{self.table()}"
+        )
+
+    def table(self) -> str:
+        """Write recall as a table, in percent as the papers have it."""
+        heads = f"of {self.num_queries}", f"of {self.num_answerable}"
+        lines = [
+            f"{'':10}{'all queries':>16}{'with a positive':>20}",
+            f"{'':10}{heads[0]:>16}{heads[1]:>20}",
+        ]
+        for n, recall in self.recalls.items():
+            rest = self.recalls_answerable.get(n)
+            share = "-" if rest is None else f"{100 * rest:.2f} %"
+            lines.append(f"{f'recall@{n}':10}{f'{100 * recall:.2f} %':>16}{share:>20}")
+        return "\n".join(lines)
+
+
+def score_rankings(
+    rankings: NDArray[np.int64], truth: GroundTruth, *, radius_m: float, ns: Sequence[int] | None
+) -> Score:
+    """Compute recall of rankings.
+
+    Args:
+        rankings: Database indices, best first, shape (num_queries, depth); -1: no candidate.
+        truth: Positions of both sides.
+        radius_m: A database image this near to a query is a positive, the edge included.
+        ns: The depths N; None: those of 1, 5, 10 and 20 that the rankings reach.
+
+    Raises:
+        ValueError: If the rankings do not reach some N.
+    """
+    depth = rankings.shape[1]
+    chosen = [n for n in STANDARD_DEPTHS if n <= depth] if ns is None else ns
+    too_deep = [n for n in chosen if not 1 <= n <= depth]
+    if too_deep:
+        raise ValueError(f"recall@N for N = {too_deep}: expected 1 to {depth}, the rankings' depth")
+    positives = find_positives(
+        truth.database.coordinates, truth.query.coordinates, radius_m=radius_m
+    )
+    ranks = first_correct_ranks(rankings, positives)
+    answerable = np.diff(positives.indptr) > 0
+    return Score(
+        recall_of_ranks(ranks, chosen),
+        recall_of_ranks(ranks[answerable], chosen) if answerable.any() else {},
+        len(ranks), int(answerable.sum()), len(truth.database.paths), radius_m,
+    )  # fmt: skip
 
 
 def _parse_truth(truth: Path) -> GroundTruth:

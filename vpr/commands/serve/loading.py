@@ -11,30 +11,32 @@ import numpy as np
 from vpr.commands.serve.run import Run
 from vpr.features.params import TrunkParams
 from vpr.images.image_files import list_images
-from vpr.locating.loading import load_places, load_ranker
-from vpr.locating.recorded_run import (
-    DESCRIPTORS,
-    INDEX,
-    METRICS,
-    MODEL,
-    PREPARED,
-    WHITENED,
-    WHITENING,
-    check_run,
-)
-from vpr.locating.verifying import KEPT, KEYPOINTS
+from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import hash_out, list_locked
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
+from vpr.run_files import (
+    DATABASE,
+    DESCRIPTORS,
+    DETAILS,
+    INDEX,
+    KEPT,
+    KEYPOINTS,
+    MODEL,
+    POSITIVES,
+    QUERY,
+    THUMBNAILS,
+    WHITENED,
+    WHITENING,
+)
 from vpr.training.params import FinetuneParams
 
-PICTURES = Path("data/thumbnails/database")
 COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
 ANSWERED_FROM = (
-    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, PREPARED / "database.csv",
-    PREPARED / "query.csv", PREPARED / "positives.npz", METRICS, KEYPOINTS, KEPT.parent, PICTURES,
+    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, DATABASE,
+    QUERY, POSITIVES, DETAILS, KEYPOINTS, KEPT.parent, THUMBNAILS,
 )  # fmt: skip
 
 
@@ -44,14 +46,14 @@ def load_run() -> Run:
     Raises:
         ValueError: If a file is missing, damaged, or not the recorded one.
     """
-    check_run(with_images=False)
+    check_run(Path(), with_images=False)
     since, hashes = time.time(), _check_hashes()
-    dataset, places = load_places()
+    dataset, places = load_places(Path())
     whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
     run = Run(
-        load_ranker(whitened), whitened, places, list_images(PICTURES), dataset,
-        locked_params("trunk_db", "trunk", TrunkParams),
-        locked_params("sequence", "sequence", SequenceParams),
+        load_ranker(Path(), whitened), whitened, places, list_images(THUMBNAILS), dataset,
+        locked_params("trunk@database", "trunk", TrunkParams),
+        locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
         hashes, os.environ.get(COMMIT) or current_commit(), since,
     )  # fmt: skip

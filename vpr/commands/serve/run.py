@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
 from vpr.images.image_files import Photo
-from vpr.locating.features import extract_photos
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
+from vpr.network.describing import describe_photos
+from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
-from vpr.retrieval.sequences import find_recordings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Run:
         query = np.concatenate([self._describe(photo) for photo in photos])
         database = self.whitened
         indices = rank_descriptors(
-            database, query, [slice(0, len(query))],
+            database, query, find_recordings(None, len(query)),
             find_recordings(self.places.database.sequence, len(database)), length=length,
             velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
         )  # fmt: skip
@@ -85,8 +85,8 @@ class Run:
 
     def _describe(self, photo: Path) -> NDArray[np.float32]:
         """Row that a photo is searched by, alone: in a batch its last bits may be others."""
-        (features,) = extract_photos(self.ranker.network, [photo])
-        return self.ranker.describe(features)
+        (described,) = describe_photos(self.ranker.network, [photo])
+        return self.ranker.whiten(described.descriptors)
 
     def locate(self, names: Sequence[str], ranked: Sequence[Ranked]) -> list[Located]:
         """Say what `locate` says; photos that were sent are none of the set's own queries.

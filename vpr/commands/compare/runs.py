@@ -1,0 +1,112 @@
+"""Runs to compare: the rank of each query's first positive, from a revision or a bare table."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.evaluation.details import list_recalls
+from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
+from vpr.repository.protocol import Protocol, read_code, read_protocol
+from vpr.repository.recorded_metrics import read_lock
+from vpr.repository.revisions import find_revision
+from vpr.run_files import QUERIES, RECALL
+
+COLUMNS = ("path", "first_correct_rank", "num_positives")
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run, as far as a comparison needs it.
+
+    Args:
+        name: Revision, experiment or file.
+        paths: Names of the queries, in the order of the route.
+        ranks: Rank of the first positive of each, from 1, shape (num_queries,).
+        depths: N of the recalls that it reports.
+        protocol: What it was measured on.
+        code: Hash of the code that computed it, by path; empty for a bare table.
+    """
+
+    name: str
+    paths: list[str]
+    ranks: NDArray[np.int64]
+    depths: tuple[int, ...]
+    protocol: Protocol
+    code: Mapping[str, str]
+
+
+def load_run(name: str) -> ComparedRun:
+    """Load a run of the repository in the current folder, or a bare table of queries.
+
+    A bare table does not say how deep the ranking was, so its depths end at the deepest rank in it.
+
+    Args:
+        name: A git revision, the name of an experiment, `workspace`, or a queries.csv.
+
+    Raises:
+        ValueError: If there is no such run, or it has no results, or they are out of date.
+        OSError: If there is no such file.
+    """
+    if name.endswith(".csv"):
+        rows = _parse_table(name, Path(name).read_text(encoding="utf-8"))
+        ranks = _ranks(name, rows)
+        deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
+        depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
+        protocol, code = Protocol(_hash_columns(rows), None), {}
+    else:
+        revision = find_revision(name)
+        stages = read_lock(revision)
+        rows = _parse_table(name, revision.read_text(QUERIES))
+        ranks = _ranks(name, rows)
+        recalls = list_recalls(json.loads(revision.read_text(RECALL)))
+        depths = tuple(one.n for one in recalls if not one.is_of_sequences)
+        protocol, code = read_protocol(stages), read_code(stages)
+        protocol = Protocol(_hash_columns(rows) | protocol.hashes, protocol.radius)
+    return ComparedRun(name, [row["path"] for row in rows], ranks, depths, protocol, code)
+
+
+def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:
+    """Hash what a table of queries says of the protocol, for tables without a record."""
+    things = {"names of the queries": "path", "number of positives of each query": "num_positives"}
+    contents = {
+        thing: json.dumps([row[column] for row in rows]) for thing, column in things.items()
+    }
+    return {thing: hashlib.sha256(text.encode()).hexdigest() for thing, text in contents.items()}
+
+
+def _parse_table(name: str, text: str) -> list[Row]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows, columns = list(reader), reader.fieldnames or []
+    if not rows or not set(COLUMNS) <= set(columns):
+        raise ValueError(
+            f"{name}: expected a row per query with {', '.join(COLUMNS)}, found {len(rows)} rows "
+            f"of {', '.join(columns) or 'nothing'}"
+        )
+    for number, row in enumerate(rows):
+        if len(row) != len(columns) or None in row.values():
+            raise ValueError(f"{name}: row {number}: expected {len(columns)} fields")
+    return rows
+
+
+def _ranks(name: str, rows: Sequence[Row]) -> NDArray[np.int64]:
+    ranks = np.full(len(rows), NEVER)
+    for number, row in enumerate(rows):
+        text = row["first_correct_rank"]
+        if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
+            raise ValueError(
+                f"{name}: row {number}, first_correct_rank: expected a whole number from 1, or "
+                f"nothing, found {text!r}"
+            )
+        if text:
+            ranks[number] = int(text)
+    return ranks

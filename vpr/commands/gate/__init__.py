@@ -1,1 +1,0 @@
-"""`python -m vpr gate`: whether metrics are good enough to go on."""

@@ -1,0 +1,226 @@
+"""Rankings in the forms that others publish, beside our own file of predictions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.places.photos import with_slashes
+from vpr.retrieval.predictions import check_ranking, load_retrieval
+
+NOTHING = -1  # what faiss gives where it found no candidate; it never counts as found
+NUM_SHOWN = 3  # missing names in a message
+
+
+def parse_rankings(
+    path: Path, *, query: Sequence[str], database: Sequence[str]
+) -> NDArray[np.int64]:
+    """Read the ranked database images of each query from a file in any known form.
+
+    Our `predictions.npz`; the challenge's submission `{"Query": [{"id": 0, "positive": [...]}]}`,
+    its entries in any order; JSON with a list `predictions` that has a list for each query; text
+    with names, as `_parse_names` reads it.
+
+    Args:
+        path: The file.
+        query: Names of the ground truth's queries.
+        database: Names of its database images.
+
+    Returns:
+        Database indices, best first, shape (num_queries, depth); short rankings end in -1.
+
+    Raises:
+        ValueError: If the form is none of these, or it does not fit the ground truth.
+    """
+    if path.suffix == ".npz":
+        rows: list[Any] = load_retrieval(path).indices.tolist()
+    else:
+        rows = _parse_text(path, query, database)
+    if len(rows) != len(query):
+        raise ValueError(
+            f"{path}: ranks {len(rows)} queries, but the ground truth has {len(query)}"
+        )
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or not all(type(index) is int for index in row):
+            raise ValueError(f"{path}: query {number}: expected a list of indices, found {row!r}")
+    named = [np.array([i for i in row if i != NOTHING], dtype=object) for row in rows]
+    _check_base(named, len(database), source=path)
+    check_ranking(named, len(database), source=path)
+    depth = max(map(len, rows), default=0)
+    if depth == 0:
+        raise ValueError(f"{path}: holds no predictions")
+    padded = [row + [NOTHING] * (depth - len(row)) for row in rows]
+    return np.array(padded, dtype=np.int64)
+
+
+def find_notes(rankings: NDArray[np.int64]) -> list[str]:
+    """Say that indices may count from 1, where no query ranks database image 0."""
+    if (rankings == 0).any():
+        return []
+    return [
+        "NOTE predictions: no query ranks database image 0; if the file counts from 1, subtract 1 "
+        "from every index"
+    ]
+
+
+def _check_base(
+    rankings: Sequence[NDArray[np.object_]], num_database: int, *, source: Path
+) -> None:
+    for query, ranking in enumerate(rankings):
+        if num_database in ranking:
+            raise ValueError(
+                f"{source}: query {query}: index {num_database} is not one of the {num_database} "
+                f"database images, 0 to {num_database - 1}: does the file count from 1? Then "
+                "subtract 1 from every index"
+            )
+
+
+def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: neither an .npz nor text in UTF-8: {error}") from None
+    if text.lstrip()[:1] in ("{", "["):
+        return _parse_json(path, text)
+    return list(_parse_names(path, text, query=query, database=database))
+
+
+def _parse_json(path: Path, text: str) -> list[Any]:
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: neither an .npz nor readable JSON: {error}") from None
+    if isinstance(content, dict) and isinstance(content.get("Query"), list):
+        return _by_id(path, content["Query"])
+    if isinstance(content, dict) and isinstance(content.get("predictions"), list):
+        rows: list[Any] = content["predictions"]
+        return rows
+    raise ValueError(
+        f'{path}: expected a submission, {{"Query": [{{"id": 0, "positive": [...]}}, ...]}}, or '
+        'a list of rankings, {"predictions": [[...], ...]}'
+    )
+
+
+def _by_id(path: Path, entries: list[Any]) -> list[Any]:
+    rankings: dict[int, Any] = {}
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not {"id", "positive"} <= entry.keys():
+            raise ValueError(f"{path}: Query[{number}]: expected an id and a list positive")
+        if type(entry["id"]) is not int or entry["id"] in rankings:
+            raise ValueError(
+                f"{path}: Query[{number}]: expected a whole number that no earlier entry has, "
+                f"found the id {entry['id']!r}"
+            )
+        rankings[entry["id"]] = entry["positive"]
+    missing = sorted(set(range(len(rankings))) - rankings.keys())
+    if missing:
+        from_1 = ": do they count from 1?" if missing == [0] and len(rankings) in rankings else ""
+        raise ValueError(
+            f"{path}: expected ids 0 to {len(rankings) - 1}, {missing[0]} is missing{from_1}"
+        )
+    return [rankings[query] for query in range(len(rankings))]
+
+
+def _parse_names(
+    path: Path, text: str, *, query: Sequence[str], database: Sequence[str]
+) -> list[list[int]]:
+    """Read a ranking of names, best first.
+
+    A line holds a query's name and one database image (the pairs of hloc, in the order of their
+    lines) or all of them (the retrieval form). Names may hold spaces where a line is a pair.
+
+    Args:
+        path: The file, for messages.
+        text: Its content.
+        query: Names of the queries.
+        database: Names of the database images.
+
+    Returns:
+        For each query the database indices of its lines, in their order.
+
+    Raises:
+        ValueError: If the file is kapture's, a name is not in the ground truth, or a query has no
+            line.
+    """
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
+    if any(line.startswith("# kapture") for line in lines[:1]) or _is_kapture(lines, query):
+        raise ValueError(
+            f"{path}: this is kapture's pairsfile (query, database image, score), whose order is "
+            "not a ranking: convert it to hloc's pairs, one line `query database_image` for each, "
+            "separated by a space, best first"
+        )
+    queries = _number(query, side="query", source=path)
+    images = _number(database, side="database", source=path)
+    found: dict[int, list[int]] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#"):
+            continue
+        asked, ranked = _parse_line(line, queries, images, source=f"{path}, line {number}")
+        found.setdefault(asked, []).extend(ranked)
+    missing = [name for index, name in enumerate(query) if index not in found]
+    if missing:
+        raise ValueError(
+            f"{path}: ranks {len(found)} queries, but the ground truth has {len(query)}: missing "
+            f"are {', '.join(missing[:NUM_SHOWN])}"
+        )
+    return [found[index] for index in range(len(query))]
+
+
+def _is_kapture(lines: Sequence[str], query: Sequence[str]) -> bool:
+    """Return whether the first line's fields are separated by commas, a query first."""
+    first = next((line for line in lines if not line.startswith("#")), "")
+    fields = [_plain(field.strip()) for field in first.split(",")]
+    return len(fields) in (2, 3) and fields[0] in {_plain(name) for name in query}
+
+
+def _parse_line(
+    line: str, queries: dict[str, int], images: dict[str, int], *, source: str
+) -> tuple[int, list[int]]:
+    words = line.split()
+    known = [_plain(word) for word in words]
+    if known[0] in queries and len(known) > 1 and all(name in images for name in known[1:]):
+        return queries[known[0]], [images[name] for name in known[1:]]
+    for asked, image in _splits(line):
+        if asked in queries and image in images:
+            return queries[asked], [images[image]]
+    if known[0] not in queries:
+        raise ValueError(
+            f"{source}: {words[0]!r} is not a query of the ground truth, whose first is "
+            f"{next(iter(queries))!r}"
+        )
+    strange = next((word for word in words[1:] if _plain(word) not in images), None)
+    raise ValueError(
+        f"{source}: expected names of database images, such as {next(iter(images))!r}, after the "
+        f"query, found {strange!r}"
+    )
+
+
+def _splits(line: str) -> Iterator[tuple[str, str]]:
+    """List the two parts of a line at each of its spaces."""
+    for place, letter in enumerate(line):
+        if letter.isspace():
+            yield _plain(line[:place].strip()), _plain(line[place:].strip())
+
+
+def _number(names: Sequence[str], *, side: str, source: Path) -> dict[str, int]:
+    """Number the images of one side by name; each name must stand for one image."""
+    plain = [_plain(name) for name in names]
+    (name, count), *_ = Counter(plain).most_common(1)
+    if count > 1:
+        raise ValueError(
+            f"{source}: names its images, but {name!r} occurs {count} times on the {side} side of "
+            "the ground truth, so it is unclear which is meant: give indices as JSON"
+        )
+    return {name: number for number, name in enumerate(plain)}
+
+
+def _plain(name: str) -> str:
+    """Normalise a name for comparison: slashes, and one Unicode form."""
+    return normalize("NFC", with_slashes(name))

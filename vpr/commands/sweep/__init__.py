@@ -1,1 +1,0 @@
-"""`python -m vpr sweep`: a grid of experiments."""

@@ -1,1 +1,0 @@
-"""`python -m vpr verify`: whether files are as DVC recorded them."""

@@ -1,0 +1,1 @@
+"""What matchers share: the seam, stored keypoints, matching, verification and LightGlue."""

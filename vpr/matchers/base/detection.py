@@ -1,0 +1,90 @@
+"""Running a matcher over images: image -> points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.console.progress import track
+from vpr.images.image_files import Photo, encoded_image
+from vpr.matchers.base.matcher import LocalPoints, Matcher, uses_gpu
+from vpr.matchers.base.threads import count_cores, map_on_cores
+from vpr.runtime.ordered_map import ordered_map
+
+# Noise of 8 levels (standard deviation) reaches a contrast of 8; photos by night reach 70 or more.
+BLANK_CONTRAST = 10  # levels of 255
+WINDOW_PX = (5, 5)
+MOST_AT_ONCE = 8  # images: a network holds up to 1 GB for one of 640 x 480 pixels
+
+
+def detect_points(
+    matcher: Matcher, pixels: NDArray[np.uint8], *, max_keypoints: int
+) -> LocalPoints:
+    """Find the points of an image; a blank one has none.
+
+    Networks made to return the strongest maxima find some in anything, and those of two black
+    frames match.
+
+    Args:
+        matcher: Finds and describes points.
+        pixels: RGB of shape (H, W, 3).
+        max_keypoints: How many to keep.
+    """
+    found = matcher.detect(pixels, max_keypoints=max_keypoints)
+    if is_blank(pixels):
+        return LocalPoints(found.points[:0], found.descriptors[:0], found.size)
+    return found
+
+
+def is_blank(pixels: NDArray[np.uint8]) -> bool:
+    """Return whether an image is uniform but for noise and compression.
+
+    Args:
+        pixels: RGB of shape (H, W, 3). It is blank if its grey values, averaged over 5 x 5 pixels,
+            differ nowhere within 5 x 5 pixels by `BLANK_CONTRAST` or more; so is a smooth gradient.
+    """
+    smooth = cv2.blur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), WINDOW_PX)
+    contrast = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones(WINDOW_PX, np.uint8))
+    return int(contrast.max()) < BLANK_CONTRAST
+
+
+def detect_keypoints(
+    matcher: Matcher,
+    images: Sequence[Photo],
+    read: Callable[[Photo], NDArray[np.uint8]],
+    *,
+    max_keypoints: int,
+) -> Iterator[LocalPoints]:
+    """Find the keypoints of images, here or over a cluster, see `vpr.runtime.ordered_map`.
+
+    Args:
+        matcher: Finds those of one image.
+        images: The files.
+        read: Reads a file as RGB of shape (H, W, 3).
+        max_keypoints: How many to keep of each.
+
+    Yields:
+        Those of each image, in order.
+    """
+    found = ordered_map(
+        make_detector, (matcher, read, max_keypoints), images,
+        pack=encoded_image, threads=1, uses_gpu=uses_gpu(matcher),
+    )  # fmt: skip
+    yield from track(found, total=len(images), title="keypoints")
+
+
+def make_detector(
+    matcher: Matcher, read: Callable[[Photo], NDArray[np.uint8]], max_keypoints: int
+) -> Callable[[Iterable[Photo]], Iterator[LocalPoints]]:
+    """Make what finds the keypoints of image after image."""
+    detect = partial(detect_points, matcher, max_keypoints=max_keypoints)
+    at_once = 1 if uses_gpu(matcher) else min(count_cores(), MOST_AT_ONCE)
+
+    def detect_all(images: Iterable[Photo]) -> Iterator[LocalPoints]:
+        yield from map_on_cores(detect, map(read, images), at_once=at_once)
+
+    return detect_all

@@ -1,0 +1,99 @@
+"""The seam of matchers: do two photos show the same place? Each is a file of `vpr/matchers/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWER = Path(__file__).parents[1]
+RENAMED = {"geometric": "sift"}
+Geometry = Literal["fundamental", "homography"]
+
+
+@dataclass(frozen=True)
+class LocalPoints:
+    """Points of one image that can be found again in another.
+
+    Args:
+        points: x and y in pixels of the image as it was looked at, shape (num_points, 2).
+        descriptors: What each looks like, shape (num_points, dim), of any type; an image without
+            points has the same type and dim as others.
+        size: Height and width of the image as it was looked at, in pixels.
+    """
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[Any]
+    size: tuple[int, int]
+
+
+class Rules(NamedTuple):
+    """Which points match, and which matches count.
+
+    Args:
+        ratio: Threshold of Lowe's ratio test, see `vpr.matchers.base.matching`; None for the
+            matcher's own.
+        geometry: What the matches of one scene obey.
+        tolerance_px: Largest distance at which a match is an inlier, in pixels.
+    """
+
+    ratio: float | None
+    geometry: Geometry
+    tolerance_px: float
+
+
+class Matcher(Protocol):
+    """Two photos -> how surely they show the same place.
+
+    One that holds a network on a GPU has an attribute `uses_gpu`, which is True.
+    """
+
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find and describe the strongest points of an image, the strongest first.
+
+        Callers use `vpr.matchers.base.detection`, which leaves blank images without points.
+
+        Args:
+            pixels: RGB of shape (H, W, 3).
+            max_keypoints: How many to keep.
+        """
+
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the matches that one geometry explains.
+
+        Returns:
+            Rows of the query's and of the database image's points, shape (num_inliers, 2).
+        """
+
+
+def uses_gpu(matcher: Matcher) -> bool:
+    """Return whether a matcher needs a GPU wherever it travels to; False if it does not say."""
+    return bool(getattr(matcher, "uses_gpu", False))
+
+
+def load_matcher(method: str) -> Matcher | None:
+    """Import a matcher from the drawer.
+
+    Args:
+        method: The file's name, which is the value of `rerank.method`.
+
+    Returns:
+        The matcher; None for `none`, with which the retrieval stays as it is.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    methods = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+    if method not in methods:
+        advice = f": it is called {RENAMED[method]} now" if method in RENAMED else ""
+        raise ValueError(
+            f"rerank.method = {method}{advice}: there is no file vpr/matchers/{method}.py; there "
+            f"are {', '.join(methods)}"
+        )
+    # By name: networks are slow to import, and most methods need few of them.
+    matcher: Matcher | None = import_module(f"vpr.matchers.{method}").make_matcher()
+    return matcher

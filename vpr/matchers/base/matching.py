@@ -1,0 +1,107 @@
+"""From the points of two images to the matches that one geometry explains."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.matchers.base.matcher import LocalPoints, Rules
+
+MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
+CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
+
+
+def match_mutually(
+    first: NDArray[np.float32], second: NDArray[np.float32], *, ratio: float
+) -> NDArray[np.int64]:
+    """Match keypoints that are each other's nearest and pass Lowe's ratio test.
+
+    Args:
+        first: Unit descriptors of one image, shape (num_first, dim).
+        second: Those of the other, shape (num_second, dim).
+        ratio: Threshold of the ratio test, see `choose_mutual`.
+
+    Returns:
+        Rows of first and second, shape (num_matches, 2), in first's order.
+    """
+    return choose_mutual(first @ second.T, ratio=ratio)
+
+
+def choose_mutual(likeness: NDArray[np.float32], *, ratio: float) -> NDArray[np.int64]:
+    """Choose what is most alike in both directions and passes Lowe's ratio test.
+
+    Args:
+        likeness: Cosines, shape (num_first, num_second).
+        ratio: A match counts if it is nearer than this share of the distance to the second-nearest
+            of the other image (Lowe, IJCV 2004, section 7.1); the only one of its image passes.
+
+    Returns:
+        Rows and columns, shape (num_matches, 2), in the rows' order.
+    """
+    num_first, num_second = likeness.shape
+    if not num_first or not num_second:
+        return np.empty((0, 2), dtype=np.int64)
+    nearest = likeness.argmax(axis=1)
+    mutual = likeness.argmax(axis=0)[nearest] == np.arange(num_first)
+    best = likeness[np.arange(num_first), nearest]
+    if num_second == 1:
+        clear = np.ones(num_first, dtype=bool)
+    else:
+        runner_up = np.partition(likeness, -2, axis=1)[:, -2]
+        clear = 1 - best < ratio**2 * (1 - runner_up)  # squares of the distances, halved
+    rows = np.flatnonzero(mutual & clear)
+    return np.stack([rows, nearest[rows]], axis=1)
+
+
+def keep_inliers(
+    matches: NDArray[np.int64], query: LocalPoints, database: LocalPoints, rules: Rules
+) -> NDArray[np.int64]:
+    """Keep the matches that one geometry explains.
+
+    Args:
+        matches: Rows of the query's and of the database image's points, shape (num_matches, 2).
+        query: Points of one image.
+        database: Points of the other.
+        rules: What a match is.
+
+    Returns:
+        Shape (num_inliers, 2), in the same order.
+    """
+    first, second = query.points[matches[:, 0]], database.points[matches[:, 1]]
+    return matches[find_inliers(first, second, rules)]
+
+
+def find_inliers(
+    first: NDArray[np.float32], second: NDArray[np.float32], rules: Rules
+) -> NDArray[np.bool_]:
+    """Find the matches that one model explains, by MAGSAC++ (Barath et al., CVPR 2020).
+
+    The random numbers start again for each pair, so that the result depends on nothing else.
+
+    Args:
+        first: Points of the matches in one image, in pixels, shape (num_matches, 2).
+        second: Points in the other, same shape.
+        rules: Their geometry (`fundamental`: two views of any rigid scene; `homography`: of a
+            plane, or from one place) and tolerance are used.
+
+    Returns:
+        Whether each match is an inlier, shape (num_matches,); none is where there are too few
+        matches for a model, or none fits.
+    """
+    none = np.zeros(len(first), dtype=np.bool_)
+    if len(first) < MIN_MATCHES[rules.geometry]:
+        return none
+    cv2.setRNGSeed(0)
+    try:
+        if rules.geometry == "homography":
+            _, inliers = cv2.findHomography(first, second, cv2.USAC_MAGSAC, rules.tolerance_px)
+        else:
+            _, inliers = cv2.findFundamentalMat(
+                first, second, cv2.USAC_MAGSAC, rules.tolerance_px, CONFIDENCE, MOST_ITERATIONS
+            )
+    except cv2.error as error:
+        if "model.empty()" not in str(error):
+            raise
+        return none  # OpenCV 5.0 asserts that there is a model where none fits
+    return none if inliers is None else inliers.ravel().astype(np.bool_)

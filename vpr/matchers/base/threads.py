@@ -1,0 +1,57 @@
+"""Work on all cores, each item on one thread, so that its bits are the same on any number of them.
+
+A sum on two threads rounds differently from one: descriptors change by a unit in their last place,
+points with nearly equal scores change places, and MAGSAC++ then draws other samples.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from vpr.runtime.ordered_map import map_ahead
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_on_cores(
+    function: Callable[[Item], Result], items: Iterable[Item], *, at_once: int
+) -> Iterator[Result]:
+    """Apply a function to items, several at a time and each on one thread.
+
+    Args:
+        function: What is applied.
+        items: Drawn as they are needed.
+        at_once: How many.
+
+    Yields:
+        The results in the order of the items.
+    """
+    with one_thread_each():
+        yield from map_ahead(function, items, threads=at_once, ahead=2 * at_once)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let NumPy and, if it is in use, torch compute on one thread, in whichever thread it is."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    if torch:
+        torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
+
+
+def count_cores() -> int:
+    """Count the cores of this machine."""
+    return os.cpu_count() or 1

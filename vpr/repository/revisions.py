@@ -1,0 +1,84 @@
+"""The repository's files in a commit, in an experiment of DVC's, or in the workspace."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpr.runtime.parameters import suggest
+
+WORKSPACE = "workspace"  # what DVC calls the files on the disk
+EXPERIMENTS = "refs/exps"  # below it refs/exps/01/23456.../NAME, by the commit they start from
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A state of the repository.
+
+    Args:
+        name: What the user calls it.
+        files: Content of the files that git tracks, by path; None: those on the disk.
+    """
+
+    name: str
+    files: Mapping[str, bytes] | None
+
+    def has(self, path: str | Path) -> bool:
+        """Return whether there is such a file."""
+        return Path(path).is_file() if self.files is None else str(path) in self.files
+
+    def read_text(self, path: str | Path) -> str:
+        """Read a file as UTF-8.
+
+        Raises:
+            ValueError: If there is no such file.
+        """
+        if not self.has(path):
+            raise ValueError(f"{self.name}: there is no {path}: run `dvc repro` for it")
+        return (Path(path).read_bytes() if self.files is None else self.files[str(path)]).decode()
+
+
+def find_revision(name: str) -> Revision:
+    """Find a state of the repository in the current folder.
+
+    Args:
+        name: A revision of git, the name of an experiment, or `workspace`.
+
+    Raises:
+        ValueError: If there is none of that name, or there are several experiments.
+    """
+    if name == WORKSPACE:
+        return Revision(name, None)
+    commit = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+    archive = _git("archive", "--format=tar", commit or _find_experiment(name))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        content = {entry.name: tar.extractfile(entry) for entry in tar if entry.isfile()}
+        return Revision(name, {path: file.read() for path, file in content.items() if file})
+
+
+def _find_experiment(name: str) -> str:
+    lines = _git("for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode()
+    named: dict[str, list[str]] = {}
+    for commit, ref in (line.split(" ", 1) for line in lines.splitlines()):
+        if len(ref.split("/")) == 5:  # others are DVC's own marks
+            named.setdefault(ref.rpartition("/")[2], []).append(commit)
+    commits = named.get(name, [])
+    if len(commits) > 1:
+        shown = ", ".join(commit[:7] for commit in commits)
+        raise ValueError(f"{name}: {len(commits)} experiments have this name: choose from {shown}")
+    if not commits:
+        raise ValueError(
+            f"{name}: neither a revision of git nor an experiment{suggest(name, named)}; see "
+            "`git log` and `dvc exp list`"
+        )
+    return commits[0]
+
+
+def _git(*words: str) -> bytes:
+    """Run git; what it prints, or nothing if it fails."""
+    done = subprocess.run(["git", *words], capture_output=True, check=False)
+    return done.stdout if done.returncode == 0 else b""

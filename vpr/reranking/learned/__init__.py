@@ -1,1 +1,0 @@
-"""What the learned matchers share: networks that find, describe and match local features."""

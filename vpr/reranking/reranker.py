@@ -1,0 +1,67 @@
+"""Photo -> verified ranking, by the steps of the stages keypoints, inliers and rerank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.matchers.base.detection import detect_points
+from vpr.matchers.base.keypoints import Keypoints
+from vpr.matchers.base.matcher import Matcher
+from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.threads import count_cores, map_on_cores, one_thread_each
+from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranking import rerank
+from vpr.reranking.verification import gather_pairs, verify_pair
+from vpr.reranking.verified_pairs import VerifiedPairs
+from vpr.retrieval.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """What re-ranks the retrieval of a photo, as the stages do it for all queries.
+
+    Args:
+        matcher: Finds points and matches.
+        database: Keypoints of the database that are kept.
+        keypoints: How points of a photo are found.
+        inliers: How many candidates are verified, and how.
+        order: How they are ordered then.
+    """
+
+    matcher: Matcher
+    database: Keypoints
+    keypoints: KeypointsParams
+    inliers: InliersParams
+    order: RerankParams
+
+    def rerank(
+        self, pixels: NDArray[np.uint8], retrieved: Predictions, *, num_ranked: int
+    ) -> tuple[Predictions, VerifiedPairs]:
+        """Order the ranking of one photo as the stages keypoints, inliers and rerank would.
+
+        Args:
+            pixels: RGB of shape (H, W, 3), read at `keypoints.max_side_px`.
+            retrieved: The ranking of this photo alone, possibly longer than the run's.
+            num_ranked: Images that the run ranks for a query; only these are verified.
+
+        Returns:
+            The ranking and its verified pairs.
+        """
+        with one_thread_each():  # as in the stage keypoints, for the same bits
+            query = detect_points(self.matcher, pixels, max_keypoints=self.keypoints.max_keypoints)
+        candidates = retrieved.indices[0, : min(self.inliers.top, num_ranked)]
+        places = map_on_cores(
+            partial(verify_pair, self.matcher, self.inliers.rules, query),
+            map(self.database.of, candidates.tolist()),
+            at_once=count_cores(),
+        )
+        verified = gather_pairs(candidates, places)
+        order = rerank(
+            retrieved, verified,
+            top=min(self.order.top, num_ranked), half_inliers=self.order.half_inliers,
+        )  # fmt: skip
+        return order, verified

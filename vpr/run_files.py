@@ -1,0 +1,36 @@
+"""Where the files of a run are, from its folder: the paths of dvc.yaml that commands read.
+
+A stage gets its paths from dvc.yaml on its command line; a test compares this list with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LOCK = Path("dvc.lock")
+
+IMAGES = Path("data/images")
+DATABASE_IMAGES = IMAGES / "database"
+QUERY_IMAGES = IMAGES / "query"
+THUMBNAILS = Path("data/thumbnails/database")
+
+DATABASE = Path("data/prepared/database.csv")
+QUERY = Path("data/prepared/query.csv")
+POSITIVES = Path("data/prepared/positives.npz")
+
+WEIGHTS = Path("models/pretrained")  # a folder of starting weights, not an out
+MODEL = Path("models/netvlad/model.pt")
+WHITENING = Path("models/whitening.npz")
+
+DESCRIPTORS = Path("data/descriptors/database.npy")
+WHITENED = Path("data/whitened/database.npy")
+INDEX = Path("data/index")
+KEYPOINTS = Path("data/keypoints/database")
+KEPT = Path("data/utility/kept.npy")
+PREDICTIONS = Path("data/predictions.npz")
+SUBMISSION = Path("data/submission/submit.json")
+
+RECALL = Path("metrics/recall.json")
+DETAILS = Path("metrics/details.json")
+QUERIES = Path("metrics/queries.csv")
+REPORT = Path("metrics/report/index.html")
