@@ -26,7 +26,7 @@ from vpr.places.index import ImageIndex, load_index
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
 QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
 PARAMS = """
-dataset: {{dir: "{}", index: null, crs: EPSG:32633}}
+dataset: {{dir: "{}", index: null, crs: "EPSG:32633"}}
 prepare: {{radius_m: {}}}
 thumbnails: {{max_side_px: 16, quality: 50}}
 """
