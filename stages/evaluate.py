@@ -1,4 +1,4 @@
-"""Stage evaluate: recall with its uncertainty, and how each query fared."""
+"""Stage evaluate: recall with its uncertainty, and the results of each query."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def evaluate(
     """Compare the predictions with the truth.
 
     Args:
-        retrieved: The ranking of each query before re-ranking.
-        predictions: The ranking of each query, by itself.
-        verified: Folder of the matches that are inliers; of no query where re-ranking is off.
-        sequenced: The ranking of each query with its neighbours on the route.
+        retrieved: Rankings before re-ranking.
+        predictions: Rankings of each query by itself.
+        verified: Folder of inlier matches; of no query where re-ranking is off.
+        sequenced: Rankings of each query with its neighbours on the route.
         positives: Query x database positives.
         database: Index of the database.
         query: Index of the queries.
-        notes: What of the data set changes its numbers.
-        recall: Metrics that people compare, to write as JSON.
+        notes: What in the data set affects its numbers.
+        recall: Main metrics, to write as JSON.
         details: All other metrics, to write as JSON.
-        queries: Table to write, a row per query.
-        curves: Folder to write, a CSV file per curve.
+        queries: Table to write, one row per query.
+        curves: Folder to write, one CSV file per curve.
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)

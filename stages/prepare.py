@@ -1,4 +1,4 @@
-"""Stage prepare: a data set's ground truth -> indices, positives, the images, small pictures."""
+"""Stage prepare: a data set's ground truth -> indices, positives, images, thumbnails."""
 
 from __future__ import annotations
 
@@ -39,17 +39,8 @@ def prepare(
 ) -> None:
     """Read the ground truth, check it and every image, and find the positives.
 
-    Args:
-        database: Index of the database to write.
-        query: Index of the queries to write.
-        positives: Query x database positives to write.
-        training_positives: Database x database positives to write.
-        database_images: Folder of the database's images to write.
-        query_images: Folder of the query images to write.
-        radius: File to write, with the radius that was used.
-        notes: File to write, with what of the set changes its numbers.
-        database_thumbnails: Folder of small pictures of the database to write.
-        query_thumbnails: Folder of small pictures of the queries to write.
+    Every argument is written. Positives are query x database, training positives database x
+    database; notes say what in the data set affects its numbers.
     """
     chosen, small = (
         load_params("dataset", DatasetParams),
@@ -65,7 +56,7 @@ def prepare(
     print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
     outs = (
         database, query, positives, training_positives, database_images, query_images, radius,
-        database_thumbnails, query_thumbnails, notes,
+        notes, database_thumbnails, query_thumbnails,
     )  # fmt: skip
     with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)
@@ -75,13 +66,13 @@ def prepare(
         facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
         facts += gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)
-        for images, pictures in zip(aside[4:6], aside[7:9], strict=True):
+        findings += check_images(facts)
+        save_notes(aside[7], findings)
+        for images, pictures in zip(aside[4:6], aside[8:], strict=True):
             draw_thumbnails(
                 list_images(images), pictures,
                 max_side_px=small.max_side_px, quality=small.quality,
             )  # fmt: skip
-        findings += check_images(facts)
-        save_notes(aside[9], findings)
     for note in list_notes(findings):
         print(note)
 

@@ -3,7 +3,7 @@
 Run from the repository's root: `python -m bench.quality.choices`. It runs the pipeline in a
 temporary clone that shares this repository's cache, on the demo and, where the environment
 variable VPR_REAL_DATA names the folder it lies in, on `webcams_dev`; on nothing else, since
-settings are chosen here. It prints the tables of docs/encoders.md and docs/reranking.md.
+settings are chosen here. It prints the tables of docs/experiments/encoders.md and reranking.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Run from the repository's root: `python -m bench.quality.lines`. It runs the pipeline up to the
 search in a temporary clone that shares this repository's cache, on the demo at `difficulty: 0.9`
 and, where the environment variable VPR_REAL_DATA names the folder it lies in, on the webcams by
-night; finds and verifies lines without DVC; and prints both tables of docs/reranking.md: recall@1.
+night; finds and verifies lines without DVC; and prints both tables of
+docs/experiments/reranking.md: recall@1.
 """
 
 from __future__ import annotations
@@ -124,12 +125,12 @@ def measure_ways() -> list[str]:
 def measure_settings(clone: Path, chosen: dict[str, object]) -> list[str]:
     """Measure the second table's column in the clone in which this process is."""
     shares = []
-    for one in SETTINGS:
-        lines.SAMPLES, lines.SHORTEST_PX = one.samples, one.shortest_px
-        set_parameters(clone, chosen | {"keypoints.max_keypoints": one.most})
-        matcher = load_matcher(one.method)
+    for setting in SETTINGS:
+        lines.SAMPLES, lines.SHORTEST_PX = setting.samples, setting.shortest_px
+        set_parameters(clone, chosen | {"keypoints.max_keypoints": setting.most})
+        matcher = load_matcher(setting.method)
         assert matcher is not None
-        shares.append(_recall(one, matcher))
+        shares.append(_recall(setting, matcher))
     lines.SAMPLES, lines.SHORTEST_PX = SETTINGS[0].samples, SETTINGS[0].shortest_px
     return shares
 
@@ -138,7 +139,7 @@ def main() -> None:
     """Print each figure when it is measured, then both tables."""
     own = (lines.SAMPLES, lines.SHORTEST_PX)
     assert own == SETTINGS[0][1:3], f"the first setting is not the product's {own}"
-    sets = HARD | {name: one for name, one in sets_for_choosing().items() if "night" in name}
+    sets = HARD | {name: values for name, values in sets_for_choosing().items() if "night" in name}
     ways: list[list[str]] = []
     settings: list[list[str]] = []
     with temporary_clone() as clone:
@@ -153,8 +154,8 @@ def main() -> None:
     print(markdown.table(["lines verified by", *sets], [*zip(titles, *columns, strict=True)]))
     names = ["`rerank.method`", "samples", "shortest", "`max_keypoints`"]
     shown = [
-        (f"`{one.method}`", one.samples, f"{one.shortest_px:g} px", f"{one.most:,}", *cells)
-        for one, *cells in zip(SETTINGS, *settings, strict=True)
+        (f"`{row.method}`", row.samples, f"{row.shortest_px:g} px", f"{row.most:,}", *cells)
+        for row, *cells in zip(SETTINGS, *settings, strict=True)
     ]
     print(markdown.table([*names, *sets], shown))
 

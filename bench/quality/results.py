@@ -2,8 +2,8 @@
 
 Run from the repository's root: `python -m bench.quality.results` (`make table`). It runs the
 pipeline for each row in a temporary clone that shares this repository's cache, and writes
-docs/results.md. Gardens Point is run where the environment variable VPR_REAL_DATA names the
-folder it lies in.
+docs/experiments/results.md. Gardens Point is run where the environment variable VPR_REAL_DATA
+names the folder it lies in.
 """
 
 from __future__ import annotations
@@ -68,20 +68,22 @@ def data_sets() -> list[DataSet]:
     """The demo, and Gardens Point where it is."""
     sets = [DataSet("Demo", {}, "Drawn by the stage `sample`. Settings were chosen here.")]
     real = os.environ.get("VPR_REAL_DATA")
-    for light in ("day", "night") if real else ():
+    sides = {"day": "from the other side of the path", "night": "from the same side, by night"}
+    for light in sides if real else ():
         chosen: dict[str, object] = {
             "dataset.dir": str(Path(str(real)).resolve() / "webcams_dev" / light),
             "dataset.index": None, "dataset.crs": None, "prepare.radius_m": 10.0,
         }  # fmt: skip
         note = "Fixed cameras, a place is a camera. Settings were chosen here, too."
         sets.append(DataSet(f"Webcams, {light}", chosen, note))
-    for light in ("day", "night") if real else ():
+    sides = {"day": "from the other side of the path", "night": "from the same side, by night"}
+    for light in sides if real else ():
         chosen = {
             "dataset.dir": str(Path(str(real)).resolve() / "gardens_point"),
             "dataset.index": f"{light}.mat", "dataset.crs": None,
         }  # fmt: skip
         note = (
-            "Queries of the other side of the path, positives within 2 frames; settings as fixed "
+            f"Queries {sides[light]}, positives within 2 frames; settings as fixed "
             "on the sets above; run once. Both walks are aligned frame by frame, so the sequences' "
             "slope is known in advance to be 1, and is given (`sequence.velocities: [1.0]`)."
         )
@@ -130,7 +132,7 @@ def measure_set(clone: Path, one: DataSet) -> list[Measured]:
 
 
 def main() -> None:
-    """Run every row on every set, and write docs/results.md."""
+    """Run every row on every set, and write docs/experiments/results.md."""
     params = load_params("evaluate", EvaluateParams, path=ROOT / "params.yaml")
     lines = [
         "# What each part buys", "",
@@ -148,7 +150,8 @@ def main() -> None:
         for one in data_sets():
             lines += ["", f"## {one.name}", "", one.note, ""]
             lines += tabulate(measure_set(clone, one), params)
-    (ROOT / "docs" / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    page = ROOT / "docs" / "experiments" / "results.md"
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

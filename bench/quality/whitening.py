@@ -2,7 +2,7 @@
 
 Run from the repository's root: `python -m bench.quality.whitening`. It runs the pipeline in a
 temporary clone that shares this repository's cache, on the sets that settings are chosen on, and
-prints the table of docs/encoders.md: recall@1 and, after the stroke, recall@5.
+prints the table of docs/experiments/encoders.md: recall@1 and, after the stroke, recall@5.
 """
 
 from __future__ import annotations

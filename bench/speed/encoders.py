@@ -1,8 +1,8 @@
 """Seconds for each image that an encoder takes, and what folding and the memory's layout are worth.
 
-`python -m bench.speed.encoders` prints the table of docs/encoders.md: random pixels of 640x480,
-batches of four, random weights (of which the time does not depend), the ways taking turns.
-torch.compile needs a C++ compiler; OpenVINO is tried where it is installed.
+`python -m bench.speed.encoders` prints the table of docs/experiments/encoders.md: random pixels of
+640x480, batches of four, random weights (of which the time does not depend), the ways taking
+turns. torch.compile needs a C++ compiler; OpenVINO is tried where it is installed.
 """
 
 from __future__ import annotations

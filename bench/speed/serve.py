@@ -1,7 +1,8 @@
 """How fast the service answers, beside `locate`, and whether its memory stays flat.
 
-`python -m bench.speed.serve` prints the table of docs/serve.md, for the run in the current folder:
-its queries as photos, sent by clients that keep their connections, on the machine that answers.
+`python -m bench.speed.serve` prints the table of docs/experiments/serve.md, for the run in the
+current folder: its queries as photos, sent by clients that keep their connections, on the machine
+that answers.
 """
 
 from __future__ import annotations

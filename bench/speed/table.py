@@ -1,4 +1,4 @@
-"""The figures as tables in Markdown, to read and to paste into docs/speed.md."""
+"""The figures as tables in Markdown, to read and to paste into docs/experiments/speed.md."""
 
 from __future__ import annotations
 

@@ -377,7 +377,7 @@ def test_a_damaged_record_is_named_with_what_to_do(
 ) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text(content)
-    advice = "git checkout dvc.lock`, or make it anew by `dvc repro`"
+    advice = "git checkout dvc.lock`, or make it again with `dvc repro`"
     with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
         locked_params("trunk@database", "trunk", TrunkParams, lock=lock)
     assert type(told.value) is ValueError  # and not pydantic's, of several lines

@@ -59,8 +59,8 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
     prepare(
         database=outs[0], query=outs[1], positives=outs[2],
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
-        radius=outs[6], notes=Path("notes.json"),
-        database_thumbnails=Path("dt"), query_thumbnails=Path("qt"),
+        radius=outs[6], notes=Path("notes.json"), database_thumbnails=Path("dt"),
+        query_thumbnails=Path("qt"),
     )  # fmt: skip
     made = {str(path): path.read_bytes() for path in (*outs[:4], outs[6])}
     for side in outs[4:6]:  # in files, or in shards
@@ -258,7 +258,7 @@ BAD_FILES = {
     "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),
     "no position": ({"database/@x@1@.jpg": ""}, "expected a name @easting@northing"),
     "no such key": ({"set.npz": {"utmDb": [[1, 2]]}}, "an .npz of utmDb, utmQ, posDistThr"),
-    "no archive": ({"set.npz": "text"}, "posDistThr: this is no such archive"),
+    "no archive": ({"set.npz": "text"}, "posDistThr: this is not an .npz archive"),
     "no list": (
         {"set.npz": PLACED},
         "expected one list of names *index.txt beside set.npz, found none",

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from vpr.aggregators.gem import GeM
+from vpr.aggregators.none import Whole
 from vpr.features.model import Model
-from vpr.network.aggregators import GeM, Whole, descriptor_width, first_gem
+from vpr.network.aggregators import descriptor_width, draw_pool
 from vpr.network.head import load_head
 
 
@@ -42,10 +44,10 @@ def test_a_linear_layer_sees_unit_features_as_in_cosplace() -> None:
 
 def test_a_model_with_gem_is_read_back() -> None:
     for out_dim in (None, 3):
-        state = first_gem(128, out_dim=out_dim, seed=7)
+        state = draw_pool("gem", 128, out_dim=out_dim, seed=7)
         assert all(
             torch.equal(tensor, state[name])
-            for name, tensor in first_gem(128, out_dim=out_dim, seed=7).items()
+            for name, tensor in draw_pool("gem", 128, out_dim=out_dim, seed=7).items()
         )
         head = load_head(Model("dense_rootsift", None, "pool", state, "gem"))
         layer, maps = GeM(128, out_dim), torch.rand(1, 128, 2, 3)

@@ -166,12 +166,16 @@ def test_a_stage_that_takes_long_depends_on_few_packages(name: str) -> None:
 
 
 def test_stages_that_open_a_drawer_depend_on_the_file_of_the_parameter() -> None:
-    templates = ("vpr/encoders/${trunk.encoder}.py", "vpr/matchers/${rerank.method}.py")
+    templates = (
+        "vpr/encoders/${trunk.encoder}.py", "vpr/matchers/${rerank.method}.py",
+        "vpr/aggregators/${finetune.aggregator}.py",
+    )  # fmt: skip
     opened = {dep: {n for n, s in STAGES.items() if dep in s["deps"]} for dep in templates}
     networks = {"pretrained", "trunk", "finetune", "extract_db", "extract_query", "utility"}
     assert opened == {
         "vpr/encoders/${trunk.encoder}.py": networks,
         "vpr/matchers/${rerank.method}.py": {"keypoints", "inliers"},
+        "vpr/aggregators/${finetune.aggregator}.py": networks - {"pretrained", "trunk"},
     }
 
 

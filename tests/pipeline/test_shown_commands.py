@@ -95,8 +95,8 @@ RUN = [
         {"16,64": "2"}, r"(?s)Queued experiment.*Queued experiment",
     ),
     Shown("dvc queue status", {}, "(?s)Queued.*Queued"),
-    Shown("dvc exp run -S sequence.length=11", {"11": "3"}, "Running stage 'sequence'"),
-    Shown("dvc exp run -S rerank.method=xfeat", {"xfeat": "sift"}, "Running stage 'rerank'"),
+    Shown("dvc exp run -S sequence.length=11", {"11": "3"}, "Running stage 'order'"),
+    Shown("dvc exp run -S rerank.method=xfeat", {"xfeat": "sift"}, "Running stage 'order'"),
     Shown(
         "dvc exp run -S whiten.dim=64 -S \"search.index='IVF64,PQ32x4fs'\" -S search.nprobe=16",
         {"dim=64": "dim=4", "IVF64,PQ32x4fs": "IVF2,Flat", "nprobe=16": "nprobe=1"},

@@ -12,11 +12,11 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import load_model
 from vpr.network.head import Head
-from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
 from vpr.training.epochs import describe_database, group_losses, train_epoch

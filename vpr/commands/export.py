@@ -16,8 +16,8 @@ from vpr.runtime.parameters import load_params
 
 
 def export(
-    out: Annotated[Path, typer.Argument(help="The folder to create.")],
-    to: Annotated[Form, typer.Option(help="The form to write.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    to: Annotated[Form, typer.Option(help="Form of the copy.")],
 ) -> None:
     """Write the data set of params.yaml, images included, in another form."""
     chosen = load_params("dataset", DatasetParams)

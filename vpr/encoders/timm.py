@@ -240,14 +240,19 @@ class _OfMaps(Adopted):
         flat = maps.flatten(2).transpose(1, 2)  # (N, H' * W', C)
         patches = flat[:, -(-count // width) * width :]
         tokens = _run(self.network, self.kept, torch.cat([flat[:, :count], patches], dim=1))
-        return tokens[:, count:].transpose(1, 2).unflatten(2, (-1, width))
+        return _in_rows(tokens[:, count:].transpose(1, 2), width)
 
 
 def _add_rows(maps: Tensor, prefix: Tensor) -> Tensor:
     """Maps (N, C, rows + H', W') with tokens (N, P, C) above, filled up with zeros to rows."""
     count, width = prefix.shape[1], maps.shape[3]
     rows = functional.pad(prefix.transpose(1, 2), (0, -count % width))  # (N, C, rows * W')
-    return torch.cat([rows.unflatten(2, (-1, width)), maps], dim=2)
+    return torch.cat([_in_rows(rows, width), maps], dim=2)
+
+
+def _in_rows(flat: Tensor, width: int) -> Tensor:
+    """Maps (N, C, H, W) of positions (N, C, H * W), row after row."""
+    return flat.reshape(*flat.shape[:2], -1, width)
 
 
 def _run(network: nn.Module, layers: tuple[str, ...], values: Tensor) -> Tensor:
@@ -441,8 +446,8 @@ def _map_shape(
             return _map_shape(name, layer, last, *own)[0], 0, 0
         raise ValueError(
             f"trunk.model = {name}: an image of {width_px}x{height_px} pixels does not pass: "
-            f"{error}; its own size is {own[1]}x{own[0]}: set trunk.image_size to "
-            f"[{own[0]}, {own[1]}] and trunk.max_side_px to null"
+            f"{str(error) or type(error).__name__}; its own size is {own[1]}x{own[0]}: set "
+            f"trunk.image_size to [{own[0]}, {own[1]}] and trunk.max_side_px to null"
         ) from None
     return channels, height, width
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vpr.images.image_files import read_image
 from vpr.locating.cluster_responses import cluster_responses
+from vpr.network.aggregators import Clustering
 from vpr.network.describing import Network, describe_photos
-from vpr.network.netvlad import NetVLAD
 from vpr.reranking.reranker import Reranker
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.index_files import Search
@@ -101,7 +101,7 @@ def rank_photos(
                 retrieved = Predictions(images[None], far[None], len(database))
                 order, verified = reranker.rerank(pixels, retrieved, num_ranked=ranker.top_k)
                 images, far = order.indices[0], order.distances[0]
-            if with_responses and isinstance(head.pool, NetVLAD):
+            if with_responses and isinstance(head.pool, Clustering):
                 maps = features.maps([number]).to(ranker.network.device)
                 responses = cluster_responses(head, maps, database[images[0]])
             yield Ranked(images[:top], far[:top], verified, responses)

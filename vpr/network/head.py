@@ -13,8 +13,7 @@ from vpr.features.batches import positions_per_batch
 from vpr.features.encoder import Encoder, make_trainable
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.features.model import Model
-from vpr.network.aggregators import make_pool
-from vpr.network.netvlad import NetVLAD
+from vpr.network.aggregators import Clustering, make_pool
 
 
 class Head(nn.Module):
@@ -56,13 +55,13 @@ class Head(nn.Module):
         descriptors: Tensor = self.pool(self.encode(features))
         return descriptors
 
-    def netvlad(self) -> NetVLAD:
+    def netvlad(self) -> Clustering:
         """Give the pool to who needs its clusters.
 
         Raises:
             ValueError: If it has none.
         """
-        if not isinstance(self.pool, NetVLAD):
+        if not isinstance(self.pool, Clustering):
             raise ValueError(
                 "NetVLAD's clusters are needed, and the model has none: set finetune.aggregator to "
                 "netvlad, or utility.keep to all"

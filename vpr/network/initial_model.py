@@ -9,7 +9,7 @@ import torch
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
-from vpr.network.aggregators import first_gem
+from vpr.network.aggregators import descriptor_width, draw_pool
 from vpr.network.clusters import initial_pool, sample_encoded
 from vpr.network.head import load_head
 
@@ -30,11 +30,11 @@ def start_model(
     Args:
         model: All starting tensors.
         features: Stored features of the database images that training sees.
-        aggregator: `netvlad`, `gem` or `none`.
+        aggregator: A file of `vpr/aggregators`.
         num_clusters: K of a new NetVLAD.
         vlad_version: 1 or 2, how a new NetVLAD assigns.
-        descriptor_dim: Outputs of the linear layer of a new GeM; None: no layer.
-        seed: Of the sample and of k-means, and of that layer.
+        descriptor_dim: Values of a descriptor, where the aggregator leaves a choice.
+        seed: Of the sample and of k-means, or of what is drawn.
         device: Where to compute.
 
     Returns:
@@ -90,14 +90,15 @@ def _start_without_clusters(
             f"finetune.aggregator = {model.aggregator}, but the weights bring NetVLAD's clusters: "
             "set it to netvlad, or use weights without a pool"
         )
-    if model.aggregator == "none" and len(features.shapes):
-        with torch.inference_mode():  # a map of more positions is refused before training
-            load_head(model).to(device)(features.maps([0]).to(device))
-    if model.aggregator == "none":
-        return model, "no pool: the encoder's output is the descriptor"
     dim = count_channels(model.make_encoder())
-    words = "" if out_dim is None else f" and a linear layer to {out_dim}, drawn from seed {seed}"
-    return model.with_tensors(first_gem(dim, out_dim=out_dim, seed=seed)), f"GeM of {dim}{words}"
+    drawn = draw_pool(model.aggregator, dim, out_dim=out_dim, seed=seed)
+    whole = model.with_tensors(drawn)
+    if len(features.shapes):
+        with torch.inference_mode():  # a map that does not fit is refused before training
+            load_head(whole).to(device)(features.maps([0]).to(device))
+    words = f", drawn from seed {seed}" if drawn else ""
+    width = descriptor_width(model.aggregator, dim, num_clusters=1, out_dim=out_dim)
+    return whole, f"{model.aggregator}: {dim} channels -> {width} dimensions{words}"
 
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:

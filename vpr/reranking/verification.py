@@ -125,9 +125,9 @@ def gather_pairs(
     candidates: NDArray[np.int64], places: Iterable[NDArray[np.uint16]]
 ) -> VerifiedPairs:
     """Gather what `verify_pair` found for one query and each of its candidates."""
-    kept = list(places)
-    inliers = np.array([[len(pair) for pair in kept]], dtype=np.int64)
-    return VerifiedPairs(candidates[None], inliers, np.concatenate(kept))
+    pairs = list(places)
+    inliers = np.array([[len(pair) for pair in pairs]], dtype=np.int64)
+    return VerifiedPairs(candidates[None], inliers, np.concatenate(pairs))
 
 
 def _batched(pairs: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:

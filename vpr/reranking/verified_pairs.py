@@ -74,8 +74,9 @@ class VerifiedPairs:
                 f"verified pairs of {len(self.candidates)} queries, images for {len(images)}: they "
                 "come from different runs"
             )
-        found: NDArray[np.int64] = ((self.candidates == images[:, None]) * self.inliers).sum(axis=1)
-        return found
+        is_pair = self.candidates == images[:, None]
+        counts: NDArray[np.int64] = (is_pair * self.inliers).sum(axis=1)
+        return counts
 
     def of_first(self, ranked: Predictions) -> NDArray[np.int64] | None:
         """Count the inliers of each query's first prediction; None if nothing was verified."""
@@ -89,7 +90,9 @@ NOTHING = VerifiedPairs(
 
 def concatenate_pairs(parts: Sequence[VerifiedPairs]) -> VerifiedPairs:
     """Put the queries of several parts one after the other."""
-    return VerifiedPairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in FORMS))
+    return VerifiedPairs(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in FORMS)
+    )
 
 
 def save_part(file: Path, part: VerifiedPairs) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vpr.features.model import Model, save_model
-from vpr.network.netvlad import NetVLAD
+from vpr.network.aggregators import Clustering
 from vpr.training.records import EpochRecord, Record
 from vpr.training.state import TrainingState
 
@@ -74,7 +74,7 @@ def _summarise(state: TrainingState, selected: int) -> dict[str, float | int]:
         "epochs": len(state.records),
         "selected_epoch": selected,
     }
-    if isinstance(state.head.pool, NetVLAD):
+    if isinstance(state.head.pool, Clustering):
         summary["num_clusters"] = len(state.head.pool.centroids)
     if state.records:
         last = state.records[-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,3 +53,20 @@ class NetVLAD(nn.Module):
         residuals = assignment @ positions - mass * self.centroids  # (N, K, C)
         blocks = functional.normalize(residuals, dim=2)  # intra-normalisation
         return functional.normalize(blocks.flatten(1), dim=1)  # (N, K * C)
+
+
+def make_aggregator(state: Mapping[str, Tensor]) -> NetVLAD:
+    """Make the layer, its sizes read from the tensors; they are not loaded.
+
+    Raises:
+        ValueError: If there are no clusters.
+    """
+    if "centroids" not in state:
+        raise ValueError("the model has no pool.centroids: it was never initialised")
+    num_clusters, dim = state["centroids"].shape
+    return NetVLAD(num_clusters, dim, with_bias="conv.bias" in state)
+
+
+def descriptor_width(channels: int, *, num_clusters: int, out_dim: int | None) -> int:
+    """Clusters times channels."""
+    return num_clusters * channels
