@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-
-from vpr.datasets.csv_tables import TABLES
+from vpr.datasets.csv_tables import TABLES, save_table
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_names import SIDES, utm_name, write_numbers
@@ -59,7 +56,7 @@ def export_set(
             _copy(source, index, aside, new)
         if to == "csv":
             for name, index in zip(TABLES, sides, strict=True):
-                _save_table(aside / name, index)
+                save_table(aside / name, index)
         if to == "dbstruct":
             _check_ends(sides)
             file = aside / f"{out.name}.mat"
@@ -105,16 +102,6 @@ def _copy(source: Path, index: ImageIndex, folder: Path, names: list[str]) -> No
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(encoded_image(find_photo(source, path)).content)
-
-
-def _save_table(path: Path, index: ImageIndex) -> None:
-    places = index.coordinates
-    columns: dict[str, list[str] | np.ndarray] = {
-        "path": index.paths, "easting": places[:, 0], "northing": places[:, 1],
-    }  # fmt: skip
-    if index.sequence is not None:
-        columns["sequence"] = index.sequence
-    pd.DataFrame(columns).to_csv(path, index=False)
 
 
 def _check_ends(sides: list[ImageIndex]) -> None:

@@ -61,9 +61,11 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
 
 def _jumps(places: NDArray[np.float64], radius_m: float) -> NDArray[np.bool_]:
     steps = np.hypot(*np.diff(places, axis=0).T)
+    jumps = steps > radius_m  # only of these neighbours are looked for: many may be at one place
     num_neighbours = min(NUM_NEIGHBOURS, 1 + len(places) // 10)
-    near = cKDTree(places).query(places[:-1], k=num_neighbours + 1)[0][:, -1]
-    return np.asarray(steps > np.maximum(radius_m, JUMP * near))
+    near = cKDTree(places).query(places[:-1][jumps], k=num_neighbours + 1)[0][:, -1]
+    jumps[jumps] = steps[jumps] > JUMP * near
+    return jumps
 
 
 def _text_order(names: Sequence[str]) -> str | None:

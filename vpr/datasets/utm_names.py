@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.datasets.form import Form
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_zones import read_zones
 from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk, tell_left_out
@@ -111,15 +110,10 @@ def _place(file: Path) -> tuple[float, float]:
     return easting, northing
 
 
-def _find(folder: Path) -> list[Path]:
+def find_utm_names(folder: Path) -> list[Path]:
+    """Find the folder `database`, if it has images named by their places."""
     database = folder / SIDES[0]
     if not database.is_dir():
         return []
     named = (path.relative_to(folder) for path in database.rglob("@*"))
     return [database] if any(not is_junk(name) for name in named) else []
-
-
-UTM_NAMES = Form(
-    f"folders {' and '.join(SIDES)} of images named @easting@northing@...@.jpg", _find,
-    parse_utm_names, is_one_file=False, gives_way=True,
-)  # fmt: skip
