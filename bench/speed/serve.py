@@ -1,8 +1,8 @@
 """How fast the service answers, beside `locate` and slow senders, and whether its memory grows.
 
 `python -m bench.speed.serve` prints the table of docs/experiments/serve.md, for the run in the
-current folder: its queries as photos, sent by clients that keep their connections, on the machine
-that answers.
+current folder: its queries as photos, sent by clients that keep their connections, on the same
+machine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 @contextmanager
 def service() -> Iterator[tuple[int, psutil.Process, float]]:
-    """Run a service: its port, its process, and the seconds until it answered."""
+    """Run a service: its port, its process, and the seconds until its first answer."""
     port, start = free_port(), time.perf_counter()
     command = [sys.executable, "-m", "vpr", "serve", "--port", str(port)]
     with Path(os.devnull).open("w") as nowhere:
@@ -66,18 +66,14 @@ def service() -> Iterator[tuple[int, psutil.Process, float]]:
 
 
 class Client:
-    """One connection that is kept.
-
-    Args:
-        port: Of the service.
-    """
+    """A connection that is kept open."""
 
     def __init__(self, port: int) -> None:
-        """Connect at the first question."""
+        """Connect at the first request."""
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def get(self, path: str) -> None:
-        """Ask, and throw the answer away."""
+        """Send a request, and ignore the answer."""
         self.connection.request("GET", path)
         self.connection.getresponse().read()
 
@@ -137,11 +133,7 @@ def ask_for(
 ) -> tuple[list[float], int]:
     """Milliseconds of each answer to several clients that ask one after another, and refusals.
 
-    Args:
-        port: Of the service.
-        photos: Sent in turn.
-        clients: That ask at once.
-        seconds: For which they do.
+    The clients send the photos in turn, all at once, for this many seconds.
     """
     found: list[float] = []
     refused: list[int] = []
@@ -167,7 +159,7 @@ def ask_for(
 
 
 def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], float]:
-    """What `locate` says of photos, and the seconds that it takes for the first alone."""
+    """Answers of `locate` for photos, and the seconds it takes for the first one only."""
     command = [sys.executable, "-m", "vpr", "locate", "--json", "--top", str(TOP)]
     seconds = []
     for _ in range(3):
@@ -175,14 +167,14 @@ def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], fl
         subprocess.run([*command, str(files[0])], capture_output=True, check=True)
         seconds.append(time.perf_counter() - start)
     done = subprocess.run([*command, *map(str, files)], capture_output=True, check=True)
-    found = [one["matches"] for one in json.loads(done.stdout)]
+    found = [located["matches"] for located in json.loads(done.stdout)]
     for match in (match for matches in found for match in matches):
-        match |= {"metres": None, "correct": None}  # of a photo that was sent nothing is known
+        match |= {"metres": None, "correct": None}  # a photo that was sent has no known place
     return found, float(np.median(seconds))
 
 
 def memory_of(process: psutil.Process) -> float:
-    """Resident megabytes of a service and its decoders, files that they share aside."""
+    """Resident megabytes of a service and its decoders, without files that they share."""
     files = [f"/proc/{one.pid}/status" for one in (process, *process.children())]
     found = [re.search(r"RssAnon:\s+(\d+)", Path(file).read_text()) for file in files]
     return sum(int(one[1]) for one in found if one) / 1000
