@@ -94,9 +94,10 @@ def _is_deep(image: Image.Image) -> bool:
     """Return whether a file that is not decoded yet stores levels in more than 8 bits."""
     if image.mode.startswith(("I", "F")):
         return True
-    if not image.tile:  # of a WebP, which has 8
+    tiles = getattr(image, "tile", None)
+    if not tiles:  # of a WebP, which has 8
         return False
-    stored = image.tile[0].args  # as RGB;16B, of which Pillow keeps 8 bits; of a PPM, its maximum
+    stored = tiles[0].args  # as RGB;16B, of which Pillow keeps 8 bits; of a PPM, its maximum
     if image.format == "PPM" and isinstance(stored, tuple):
         return int(stored[1]) > 255
     return ";16" in str(stored)
