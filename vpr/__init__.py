@@ -20,7 +20,7 @@ places       the prepared set: positions, positives   console images runtime
 datasets     foreign forms -> ground truth, and back  images places runtime
 features     images -> frozen local features          console images runtime
 encoders     one file for each `trunk.encoder`        features runtime
-weights      starting weights, read strictly          features runtime
+weights      starting weights, read strictly          features network runtime
 aggregators  one file for each `finetune.aggregator`  -
 network      photo -> local features -> descriptor    features images
 retrieval    descriptors -> rankings                  runtime

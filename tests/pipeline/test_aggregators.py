@@ -34,7 +34,9 @@ def test_gem_trains_and_locates(pipeline: Path) -> None:
     assert "clusters respond" not in page.read_text(encoding="utf-8")
 
     change(folder, "aggregator: gem", "aggregator: none")
-    assert "descriptor_dim = 16 is of gem's" in run(folder, "dvc", "repro", "finetune", code=255)
+    assert "descriptor_dim = 16: aggregator = none leaves" in run(
+        folder, "dvc", "repro", "finetune", code=255
+    )
     change(folder, "descriptor_dim: 16", "descriptor_dim: null")
     assert "map of 3x4 positions" in run(folder, "dvc", "repro", "finetune", code=255)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = "p"  # a tensor that no other aggregator has
 SMALLEST = 1e-6  # what smaller values count as, so that roots have a gradient
 FIRST_EXPONENT = 3.0
 
@@ -28,6 +29,7 @@ class GeM(nn.Module):
     def __init__(self, dim: int, out_dim: int | None) -> None:
         """Make the layer, with an exponent of 3 and torch's usual linear layer."""
         super().__init__()
+        self.channels = None if out_dim is None else dim
         self.p = nn.Parameter(torch.tensor([FIRST_EXPONENT]))
         self.linear = None if out_dim is None else nn.Linear(dim, out_dim)
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = "centroids"  # a tensor that no other aggregator has
+
 
 class NetVLAD(nn.Module):
     """Soft-assigned, aggregated residuals to cluster centroids.

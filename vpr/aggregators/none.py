@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
+MARK = None  # it has no tensors
+
 
 class Whole(nn.Module):
     """No aggregation: the map's one position is the descriptor."""

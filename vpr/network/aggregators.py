@@ -11,17 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.encoder import did_you_mean
-from vpr.features.model import Model
 
 DRAWER = Path(__file__).parents[1] / "aggregators"
 PREFIX = "pool."  # of an aggregator's tensors in a model, as the reference has it
 
 
 class Aggregator(Protocol):
-    """What a file of the drawer has."""
+    """What a file of the drawer has.
+
+    Args:
+        MARK: Name in the layer of a tensor that no other aggregator has.
+    """
+
+    MARK: str | None
 
     def make_aggregator(self, state: Mapping[str, Tensor]) -> nn.Module:
         """Make the layer: maps (N, C, H, W), float32 -> unit rows (N, D).
+
+        It has an attribute `channels`, C of the maps that it takes, or None if it takes any.
 
         Args:
             state: Tensors by their names in the layer, which say its sizes; they are not loaded.
@@ -53,13 +60,18 @@ class Clustering(Protocol):
         """Soft assignment (N, K, H * W) of unit local features (N, C, H, W)."""
 
 
+def list_aggregators() -> list[str]:
+    """List the files of the drawer."""
+    return sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+
+
 def load_aggregator(name: str) -> Aggregator:
     """Import an aggregator from the drawer.
 
     Raises:
         ValueError: If there is no such file.
     """
-    names = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+    names = list_aggregators()
     if name not in names:
         raise ValueError(
             f"finetune.aggregator = {name}: there is no file vpr/aggregators/{name}.py; there are "
@@ -69,18 +81,51 @@ def load_aggregator(name: str) -> Aggregator:
     return aggregator
 
 
-def make_pool(model: Model) -> nn.Module:
-    """Make the aggregator of a model, its sizes read from the tensors; they are not loaded.
+def recognise_aggregator(tensors: Mapping[str, object]) -> str | None:
+    """Find out which aggregator tensors bring, by their names in a model; None if none."""
+    return next(
+        (name for name in list_aggregators() if f"{PREFIX}{load_aggregator(name).MARK}" in tensors),
+        None,
+    )
+
+
+def make_pool(aggregator: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Make an aggregator, its sizes read from the tensors of a model; they are not loaded.
 
     Raises:
-        ValueError: If the model has no tensors of it.
+        ValueError: If a tensor that says its size is missing.
     """
     state = {
         name.removeprefix(PREFIX): tensor
-        for name, tensor in model.tensors.items()
+        for name, tensor in tensors.items()
         if name.startswith(PREFIX)
     }
-    return load_aggregator(model.aggregator).make_aggregator(state)
+    try:
+        return load_aggregator(aggregator).make_aggregator(state)
+    except KeyError as error:
+        raise ValueError(f"{PREFIX}{error.args[0]}: missing") from None
+
+
+def pool_shapes(
+    aggregator: str, tensors: Mapping[str, Tensor], channels: int
+) -> dict[str, tuple[int, ...]]:
+    """Compute the shape of each tensor of an aggregator, by its name in a model.
+
+    Args:
+        aggregator: A file of `vpr/aggregators`.
+        tensors: Those of a model, which say its sizes.
+        channels: C of the maps that it is to take.
+
+    Raises:
+        ValueError: If it cannot take them, or a tensor that says its size is missing.
+    """
+    with torch.device("meta"):
+        layer = make_pool(aggregator, tensors)
+    if layer.channels not in (None, channels):
+        raise ValueError(
+            f"pool: {aggregator} of {layer.channels} channels, the encoder's maps have {channels}"
+        )
+    return {f"{PREFIX}{name}": tuple(t.shape) for name, t in layer.state_dict().items()}
 
 
 def draw_pool(
