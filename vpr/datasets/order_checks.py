@@ -24,7 +24,7 @@ MOST_JUMPS = 0.25  # of the steps: sets of several drives or of photos by place 
 CAMERA = re.compile(r"(cam|camera|view|lens|sensor)[-_ ]?\d+", re.IGNORECASE)
 # Of names @easting@..., an easting's fraction belongs to the number.
 NUMBERS = re.compile(r"((?:(?<=^@)|(?<=/@))-?\d+\.\d+|\d+)")
-USES = "sequences, the interval along the route, folds and validation take them for neighbours"
+ASSUMED = "sequences, the interval along the route, folds and validation assume"
 
 
 def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
@@ -54,7 +54,10 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     if not words:
         return Finding("order", "neighbouring rows are neighbours", Level.FINE, numbers)
     return Finding(
-        "order", f"{'; '.join(words)}. Rows are no route, but {USES}", Level.NOTE, numbers
+        "order",
+        f"{'; '.join(words)}. Neighbouring rows are not neighbours on the route, as {ASSUMED}",
+        Level.NOTE,
+        numbers,
     )
 
 
