@@ -195,7 +195,8 @@ def _canonical(name: str, maker: Encoder) -> str | None:
         return known  # the encoder has a part of that name itself
     plain = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
     if plain.startswith("pool."):
-        return f"pool.{GEM.get(plain.removeprefix('pool.'), plain.removeprefix('pool.'))}"
+        inner = plain.removeprefix("pool.").removeprefix("agg.")  # MegaLoc's SALAD before its layer
+        return f"pool.{GEM.get(inner, inner)}"
     return plain if plain.startswith(OURS) else maker.canonical(plain)
 
 
