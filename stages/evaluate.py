@@ -38,19 +38,11 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
-    Args:
-        retrieved: Rankings before re-ranking.
-        predictions: Rankings of each query by itself.
-        verified: Folder of inlier matches; of no query where re-ranking is off.
-        sequenced: Rankings of each query with its neighbours on the route.
-        positives: Query x database positives.
-        database: Index of the database.
-        query: Index of the queries.
-        notes: What in the data set affects its numbers.
-        recall: Main metrics, to write as JSON.
-        details: All other metrics, to write as JSON.
-        queries: Table to write, one row per query.
-        curves: Folder to write, one CSV file per curve.
+    `retrieved` has the rankings before re-ranking, `predictions` those of each query by itself and
+    `sequenced` those with its neighbours on the route. `verified` has no queries where re-ranking
+    is off; `notes` are copied into the details. Written are `recall` with the main metrics,
+    `details` with all others, `queries` with one row per query and the folder `curves` with one CSV
+    file per curve.
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)

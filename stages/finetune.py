@@ -28,13 +28,9 @@ def finetune(
 ) -> None:
     """Train the aggregator and the encoder's last layers on the database only.
 
-    Args:
-        features: Folder of the database's stored local features.
-        database: Index of the database, for its coordinates.
-        positives: Database x database positives.
-        frozen: The encoder's frozen part.
-        trainable: The part that trains, with or without a pool.
-        model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
+    The index `database` is read for its coordinates; `positives` are database x database;
+    `trainable` may bring a pool. `model` becomes a folder with `model.pt`, `loss.csv`,
+    `validation.csv` and `metrics.json`.
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
     inputs = (features, database, positives, frozen, trainable)

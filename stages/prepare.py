@@ -52,8 +52,8 @@ def prepare(
     database_places, query_places = truth.database.coordinates, truth.query.coordinates
     findings = check_places(truth, radius_m=radius_m, crs=chosen.crs)
     require_usable(findings)
-    found = find_positives(database_places, query_places, radius_m=radius_m)
-    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs))
+    positive_pairs = find_positives(database_places, query_places, radius_m=radius_m)
+    print(describe_set(truth, positive_pairs, radius_m=radius_m, crs=chosen.crs))
     outs = (
         database, query, positives, training_positives, database_images, query_images, radius,
         notes, database_thumbnails, query_thumbnails,
@@ -61,7 +61,7 @@ def prepare(
     with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
-        save_positives(aside[2], found)
+        save_positives(aside[2], positive_pairs)
         save_positives(aside[3], find_training_positives(database_places, radius_m=radius_m))
         facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
         facts += gather_images(dataset, truth.query.paths, aside[5], side="query")

@@ -1,4 +1,4 @@
-"""How lines are described and verified, measured with other settings than the product's.
+"""Ways to describe and verify lines, measured with settings other than the product's.
 
 Run from the repository's root: `python -m bench.quality.lines`. It runs the pipeline up to the
 search in a temporary clone that shares this repository's cache, on the demo at `difficulty: 0.9`
@@ -58,10 +58,10 @@ def _by_both_ends(query: Ends, database: Ends, rules: Rules) -> Flags:
 
 
 class _WholeLines(Lines):
-    """Counts lines, where the product counts their ends.
+    """Counts whole lines, where the product counts their ends.
 
     Args:
-        counter: Which lines count.
+        counter: Decides which lines count.
     """
 
     def __init__(self, counter: Counter) -> None:
@@ -87,10 +87,10 @@ class Setting(NamedTuple):
     """A row of the second table.
 
     Args:
-        method: Of `rerank`.
-        samples: Of a line.
-        shortest_px: Line, in pixels.
-        most: `keypoints.max_keypoints`.
+        method: Value of `rerank.method`.
+        samples: Samples of a line.
+        shortest_px: Length of the shortest line, in pixels.
+        most: Value of `keypoints.max_keypoints`.
     """
 
     method: str
@@ -118,12 +118,12 @@ def _recall(title: object, matcher: Matcher) -> str:
 
 
 def measure_ways() -> list[str]:
-    """Measure the first table's column in the clone in which this process is."""
+    """Measure the first table's column in the clone that is the current folder."""
     return [_recall(name, _WholeLines(counter)) for name, counter in WAYS.items()]
 
 
 def measure_settings(clone: Path, chosen: dict[str, object]) -> list[str]:
-    """Measure the second table's column in the clone in which this process is."""
+    """Measure the second table's column in the clone that is the current folder."""
     shares = []
     for setting in SETTINGS:
         lines.SAMPLES, lines.SHORTEST_PX = setting.samples, setting.shortest_px
@@ -136,7 +136,7 @@ def measure_settings(clone: Path, chosen: dict[str, object]) -> list[str]:
 
 
 def main() -> None:
-    """Print each figure when it is measured, then both tables."""
+    """Print each figure as it is measured, then both tables."""
     own = (lines.SAMPLES, lines.SHORTEST_PX)
     assert own == SETTINGS[0][1:3], f"the first setting is not the product's {own}"
     sets = HARD | {name: values for name, values in sets_for_choosing().items() if "night" in name}

@@ -1,10 +1,10 @@
-"""Every matcher on every set: what re-ranking gains and loses, query by query, and what it costs.
+"""Every matcher on every set: gains, losses and cost of re-ranking, query by query.
 
 Run from the repository's root: `python -m bench.quality.matchers [METHOD ...]`. It runs the
-pipeline up to the search in a temporary clone that shares this repository's cache, on the sets
-that settings are chosen on, then finds and verifies points with all else as committed, without
-DVC, on a GPU if there is one. `--gardens-point` takes Gardens Point in their place, which is run
-once, with settings that were fixed before. VPR_REAL_DATA names the folder of both.
+pipeline up to the search in a temporary clone that shares this repository's cache, on the sets that
+settings are chosen on, then finds and verifies points with all else as committed, without DVC, on a
+GPU if there is one. `--gardens-point` uses Gardens Point instead, which is run once, with settings
+that were fixed before. VPR_REAL_DATA names the folder of both.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Ranks = NDArray[np.int64]
 
 
 def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder: Path) -> Keypoints:
-    """Find the points of one side, as the stage keypoints do."""
+    """Find the points of one side, like the stage keypoints."""
     read = partial(read_image, scale_to=params.max_side_px)
     keypoints = detect_keypoints(
         matcher, list_images(images), read, max_keypoints=params.max_keypoints
@@ -55,10 +55,10 @@ def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder:
 
 
 def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
-    """Re-rank the retrieval of the clone in which this process is.
+    """Re-rank the retrieval of the clone that is the current folder.
 
     Returns:
-        Rank of the first positive of each query, seconds an image and seconds a pair.
+        Rank of the first positive of each query, seconds per image and seconds per pair.
     """
     points = load_params("keypoints", KeypointsParams)
     params, order = load_params("inliers", InliersParams), load_params("rerank", RerankParams)
@@ -81,7 +81,7 @@ def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
 
 
 def ranks_of(ranked: NDArray[np.int64]) -> Ranks:
-    """Rank of the first positive of each query, in the clone in which this process is."""
+    """Rank of the first positive of each query, in the clone that is the current folder."""
     return first_correct_ranks(ranked, load_positives(Path("data/prepared/positives.npz")))
 
 

@@ -3,7 +3,7 @@
 Run from the repository's root: `python -m bench.quality.utility [MATCHER ...]`. It runs the
 pipeline in a temporary clone that shares this repository's cache, on the sets that settings are
 chosen on and on a harder demo, and prints the table of docs/experiments/reranking.md: recall@1
-after re-ranking, and kilobytes of keypoints that the database keeps of an image.
+after re-ranking, and kilobytes of keypoints that the database keeps per image.
 """
 
 from __future__ import annotations

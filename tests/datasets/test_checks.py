@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def checked(
 ) -> dict[str, Finding]:  # fmt: skip
     asked = database[:6] if query is None else query
     truth = GroundTruth(listed("database", database), listed("query", asked), None, "by hand",
-                        utm_zone=zone)  # fmt: skip
+                        utm_zones=(zone,) if zone else ())  # fmt: skip
     return {one.key: one for one in check_places(truth, radius_m=radius_m, crs=crs)}
 
 
@@ -155,6 +156,33 @@ def test_a_zone_in_the_names_must_be_that_of_the_system() -> None:
         found = checked(BERLIN, zone="33N", crs=crs)["coordinates"]
         assert found.level is Level.REFUSED
         assert "file names give UTM zone 33N: set dataset.crs: EPSG:32633" in found.words
+
+
+def test_several_zones_have_no_common_system() -> None:
+    truth = GroundTruth(listed("database", BERLIN), listed("query", BERLIN), None, "by hand",
+                        utm_zones=("10N", "33N"))  # fmt: skip
+    with pytest.raises(ValueError, match=r"UTM zones 10N and 33N.* set dataset.crs: null"):
+        require_usable(check_places(truth, radius_m=25, crs="EPSG:32633"))
+    assert list_notes(check_places(truth, radius_m=25, crs=None)) == []
+
+
+def test_names_of_one_file_are_one_name_however_they_are_written() -> None:
+    database = ImageIndex(["img/x.jpg", "길.jpg", "a/b.jpg", "c.jpg"], BERLIN[:4])
+    asked = ImageIndex(["./img//x.jpg", normalize("NFD", "길.jpg"), "d/../a\\b.jpg"], BERLIN[:3])
+    truth = GroundTruth(database, asked, None, "by hand")
+    found = {one.key: one for one in check_places(truth, radius_m=25, crs=None)}["listing"]
+    assert found.level is Level.LOUD and found.numbers["names_on_both_sides"] == 3
+    twice = GroundTruth(ImageIndex(["x.jpg", "./x.jpg"], BERLIN[:2]), database, None, "by hand")
+    (note,) = list_notes(check_places(twice, radius_m=25, crs=None))
+    assert "1 names occur more than once on the database side ('x.jpg')" in note
+
+
+def test_queries_without_a_positive_are_counted() -> None:
+    asked = np.concatenate([BERLIN[:2], BERLIN[:1] + 1000])
+    found = checked(BERLIN, asked, crs=None)["positives"]
+    assert found.level is Level.NOTE
+    assert found.numbers == {"queries": 3, "queries_without_positives": 1}
+    assert "1 of 3 queries have none and count as failures" in found.words
 
 
 def test_names_that_stand_twice_are_noted() -> None:

@@ -52,7 +52,7 @@ RUN = [
         "vpr locate photos/ --run /path/to/run --csv places.csv",
         {"vpr": "python -m vpr", "photos/": "data/sample/queries", "/path/to/run": ".",
          "places.csv": "../places.csv"},
-        r"places\.csv",
+        r"(?s)0000\.jpg: .*0007\.jpg: ",
     ),
     Shown("python -m vpr verify", {}, "All files here are as recorded"),
     Shown("python -m vpr verify --mend", {}, "All files here are as recorded"),

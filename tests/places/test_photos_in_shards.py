@@ -66,3 +66,49 @@ def test_shards_that_disagree_or_cannot_be_read_are_named(tmp_path: Path) -> Non
     pack(tmp_path / "1.tar", {"b.jpg": b"2"}, "w:gz")
     with pytest.raises(ValueError, match=r"1\.tar: not a tar file, or a compressed one"):
         find_photo(tmp_path, "a.jpg")
+
+
+def test_a_photo_that_a_shard_hides_is_not_found_and_the_true_reason_is_told(
+    tmp_path: Path,
+) -> None:
+    pack(tmp_path / "0.tar", {"/home/me/set/a.jpg": b"1", "b.jpg": b"2"})  # tar -P
+    with pytest.raises(FileNotFoundError) as caught:
+        find_photo(tmp_path, "a.jpg")
+    assert "0.tar has 1 files with absolute paths ('/home/me/set/a.jpg'): pack without" in str(
+        caught.value
+    )
+    assert "link" not in str(caught.value)
+    assert encoded_image(find_photo(tmp_path, "b.jpg")).content == b"2"
+    with tarfile.open(tmp_path / "0.tar", "a") as archive:
+        entry = tarfile.TarInfo("c.jpg")
+        entry.type, entry.linkname = tarfile.LNKTYPE, "b.jpg"
+        archive.addfile(entry)
+    with pytest.raises(FileNotFoundError, match=r"1 links, which do not count \('c.jpg'\)"):
+        find_photo(tmp_path, "c.jpg")
+
+
+@pytest.mark.parametrize("name", ["0.tar.gz", "0.TGZ", "a/0.zip", "0.tar.zst"])
+def test_a_compressed_archive_is_told_where_a_photo_is_missing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    pack(tmp_path / name, {"a.jpg": b"1"}, "w:gz")
+    with pytest.raises(FileNotFoundError) as caught:
+        find_photo(tmp_path, "a.jpg")
+    assert f"1 archives are compressed and not read ({Path(name).name!r})" in str(caught.value)
+    assert "shards" not in str(caught.value)
+
+
+def test_a_shard_in_large_letters_is_one(tmp_path: Path) -> None:
+    pack(tmp_path / "0.TAR", {"a.jpg": b"1"})
+    assert encoded_image(find_photo(tmp_path, "./a.jpg")).content == b"1"
+
+
+def test_two_archives_in_one_file_are_refused_with_the_byte(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        pack(tmp_path / f"{name}.tar", {f"{name}.jpg": name.encode()})
+    both = (tmp_path / "a.tar").read_bytes() + (tmp_path / "b.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(both)
+    (tmp_path / "b.tar").unlink()
+    with pytest.raises(
+        ValueError, match=r"a\.tar: the archive ends at byte 1,024, and more follows"
+    ):
+        find_photo(tmp_path, "b.jpg")

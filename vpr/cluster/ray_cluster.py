@@ -33,9 +33,9 @@ from vpr.runtime.parameters import read_yaml
 MIXED = "VPR_RAY_MIXED"
 TASKS_PER_SLOT = 2  # running, or done and not yet drawn: this bounds memory
 SECONDS_TO_ANSWER = 9.0
-SECONDS_BETWEEN_LOOKS = 20.0  # at whether any node is left
+SECONDS_BETWEEN_LOOKS = 20.0  # for whether any node is left
 
-IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # in seconds, at a wrong token
+IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds, if the token is wrong
 PROBE = """
 import sys, ray
 ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
@@ -199,14 +199,14 @@ def _check_answers(address: str) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         is_token = "InvalidAuthToken" in error.stderr
-        found = "its token differs, or none is set" if is_token else _last_line(error.stderr)
+        answer = "its token differs, or none is set" if is_token else _last_line(error.stderr)
     except subprocess.TimeoutExpired:
-        found = f"none within {SECONDS_TO_ANSWER:g} s"
+        answer = f"none within {SECONDS_TO_ANSWER:g} s"
     except OSError as error:
-        found = str(error)
+        answer = str(error)
     else:
         return
-    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {found}: see docs/ray.md")
+    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {answer}: see docs/ray.md")
 
 
 def _last_line(text: str) -> str:

@@ -23,7 +23,9 @@ def export(
     chosen = load_params("dataset", DatasetParams)
     truth = parse_set(Path(chosen.dir), chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
-    export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
+    notes = export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
     print(f"{out}: {len(truth.database.paths)} + {len(truth.query.paths)} images as {to}")
+    for note in notes:
+        print(note)
     if to != "dbstruct":
         print(f"this form has no place for the radius: set prepare.radius_m = {radius_m:g}")

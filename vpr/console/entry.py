@@ -46,8 +46,7 @@ if str(getattr(sys.modules["__main__"].__spec__, "name", "")).startswith("stages
 
 # Slow to import, so after the above.
 from vpr.runtime.environment import check_versions  # noqa: E402
-from vpr.runtime.parameters import require_params  # noqa: E402
-from vpr.sections import SECTIONS  # noqa: E402
+from vpr.sections import require_sections  # noqa: E402
 
 
 def run_stage(stage: Callable[..., None]) -> None:
@@ -65,7 +64,7 @@ def run_stage(stage: Callable[..., None]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         check_versions()
-        require_params(SECTIONS)
+        require_sections()
         stage(**paths)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

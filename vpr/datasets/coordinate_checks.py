@@ -10,8 +10,17 @@ from pyproj import CRS
 
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.crs import FROM_ZERO_M, MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
-from vpr.places.crs_area import has_area, lie_in_area, scale_error, tell_area, utm_crs
+from vpr.places.crs import (
+    FROM_ZERO_M,
+    MARGIN_DEG,
+    check_crs,
+    lie_in_area,
+    parse_metric_crs,
+    scale_error,
+    tell_area,
+    to_degrees,
+    utm_crs,
+)
 
 MAX_LONGITUDE, MAX_LATITUDE = 180.0, 90.0
 LARGEST_SET_DEG = 5.0  # no set of street photos spans more
@@ -82,10 +91,15 @@ def tell_degrees(side: str, places: NDArray[np.float64]) -> str:
 
 def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     """Refuse a system that is not the one that the file names tell."""
-    if truth.utm_zone is None or truth.utm_zone == system.utm_zone:
+    if len(truth.utm_zones) > 1:
+        raise ValueError(
+            f"dataset.crs = {name}, but the file names give the UTM zones "
+            f"{' and '.join(truth.utm_zones)}, which no one system holds: set dataset.crs: null"
+        )
+    if not truth.utm_zones or truth.utm_zones[0] == system.utm_zone:
         return
     place = np.median(truth.database.coordinates, axis=0)[None]
-    told = utm_crs(truth.utm_zone)
+    told = utm_crs(truth.utm_zones[0])
     (latitude, longitude), (other_latitude, other_longitude) = (
         to_degrees(one, place)[0] for one in (told, system)
     )
@@ -94,14 +108,14 @@ def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     if not np.hypot(north_m, east_m) < SAME_PLACE_M:
         raise ValueError(
             f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
-            f"{truth.utm_zone}: set dataset.crs: EPSG:{told.to_epsg()}"
+            f"{truth.utm_zones[0]}: set dataset.crs: EPSG:{told.to_epsg()}"
         )
 
 
 def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: str) -> None:
     """Refuse degrees and kilometres that make sense in the system's area, where metres do not."""
     middle, fractions = np.median(places, axis=0), bool((places != places.round()).any())
-    if not has_area(system) or not fractions:  # a system of one's own may start anywhere
+    if system.area_of_use is None or not fractions:  # a system of one's own may start anywhere
         return
     start = f"dataset.crs = {name} ({system.name}): the {side} coordinates are not in its metres:"
     for degrees in (places, places[:, ::-1]):
@@ -146,7 +160,9 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
             f"but {name} is made for {tell_area(system)}, though sets may cross its border: set "
             "dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
-    looks = [side for side in truth.sides() if has_area(system) and like_degrees(side[1])]
+    looks = [
+        side for side in truth.sides() if system.area_of_use is not None and like_degrees(side[1])
+    ]
     if looks:
         yield Level.LOUD, tell_degrees(*looks[0])
     far = np.linalg.norm(every - middle, axis=1) > LARGEST_SET_M

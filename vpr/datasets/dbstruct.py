@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from vpr.datasets.form import Form, find_files
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.mat_files import read_dbstruct
 from vpr.places.index import ImageIndex
@@ -122,6 +121,3 @@ def _side(
             f"{counter} = {count:g}: these must agree"
         )
     return ImageIndex(paths, coordinates.astype(np.float64))
-
-
-DBSTRUCT = Form("a dbStruct .mat file", lambda folder: find_files(folder, "*.mat"), parse_dbstruct)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.index import ImageIndex
+from vpr.places.recordings import find_recordings
 
 FEWEST_ROWS = 8  # fewer show no order
 NUM_NEIGHBOURS = (
@@ -40,7 +40,8 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     words: list[str] = []
     numbers: dict[str, float] = {}
     for side, index in (("database", truth.database), ("query", truth.query)):
-        parts = [part for part in _recordings(index) if len(part) >= FEWEST_ROWS]
+        recordings = find_recordings(index.sequence, len(index.paths))
+        parts = [rows for rows in recordings if len(rows) >= FEWEST_ROWS]
         jumps = np.concatenate(
             [_jumps(index.coordinates[part], radius_m) for part in parts] or [[]]
         )
@@ -58,21 +59,13 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     )
 
 
-def _recordings(index: ImageIndex) -> Iterator[NDArray[np.int64]]:
-    """Rows of each recording, in their order."""
-    if index.sequence is None:
-        yield np.arange(len(index.paths))
-        return
-    names = np.array(index.sequence)
-    for name in dict.fromkeys(index.sequence):
-        yield np.flatnonzero(names == name)
-
-
 def _jumps(places: NDArray[np.float64], radius_m: float) -> NDArray[np.bool_]:
     steps = np.hypot(*np.diff(places, axis=0).T)
+    jumps = steps > radius_m  # only of these neighbours are looked for: many may be at one place
     num_neighbours = min(NUM_NEIGHBOURS, 1 + len(places) // 10)
-    near = cKDTree(places).query(places[:-1], k=num_neighbours + 1)[0][:, -1]
-    return np.asarray(steps > np.maximum(radius_m, JUMP * near))
+    near = cKDTree(places).query(places[:-1][jumps], k=num_neighbours + 1)[0][:, -1]
+    jumps[jumps] = steps[jumps] > JUMP * near
+    return jumps
 
 
 def _text_order(names: Sequence[str]) -> str | None:

@@ -1,6 +1,6 @@
 """Known or unknown place: which first predictions to accept, by their distance or inliers.
 
-Either is a doubt here: the smaller, the surer. That of a distance is the distance.
+Both are turned into a doubt: the smaller, the surer. For a distance it is the distance itself.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ NONE = -1.0  # a threshold that accepts nothing; doubts begin at 0
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Which queries are taken for known places.
+    """Which queries are accepted as known places.
 
     Args:
         accepted: Shape (num_queries,); by thresholds that were fitted without the query.
-        threshold: The largest doubt to accept from now on, fitted on all of these queries; None:
-            whatever comes is accepted.
+        threshold: Largest doubt to accept from now on, fitted on all of these queries; None:
+            everything is accepted.
         num_answerable: Queries that have a positive.
         curve: Precision and recall over all thresholds, in the units of `by`.
-        by: What doubts were made of.
+        by: Source of the doubts.
     """
 
     accepted: NDArray[np.bool_]
@@ -48,19 +48,16 @@ def doubts_about(
 ) -> NDArray[np.float64]:
     """Compute the doubt about each first prediction, shape (num_queries,).
 
-    Args:
-        by: What to make it of.
-        predictions: The ranked database of each query.
-        inliers: Of the first predictions, same shape; None without re-ranking.
+    `inliers` are those of the first predictions, same shape; None without re-ranking.
 
     Raises:
-        ValueError: If inliers are asked for and there are none.
+        ValueError: If doubts are to come from inliers and there are none.
     """
     if by == "distance":
         return predictions.distances[:, 0].astype(np.float64)
     if inliers is None:
         raise ValueError(
-            "evaluate.accept_by = inliers: none are counted with rerank.method = none: name a "
+            "evaluate.accept_by = inliers: none are counted with rerank.method = none: set a "
             "matcher there, or accept by distance"
         )
     return doubts_of_inliers(inliers)
@@ -76,13 +73,13 @@ def precision_recall(
 ) -> pd.DataFrame:
     """Precision and recall over thresholds on the doubt about the first prediction.
 
-    Recall is what was accepted and is right, among the queries that have a positive: so it ends at
-    recall@1 of those, not at 1 as where only the right ones are counted.
+    Recall is the share of queries with a positive that are accepted and right. So it ends at the
+    recall@1 of those, not at 1 as where only right predictions are counted.
 
     Args:
-        doubts: About the first prediction, shape (num_queries,).
-        correct: Whether it is a positive, same shape.
-        num_answerable: Queries that have a positive.
+        doubts: Doubts about the first predictions, shape (num_queries,).
+        correct: Whether the first prediction is a positive, same shape.
+        num_answerable: Number of queries that have a positive.
 
     Returns:
         `threshold,precision,recall,num_accepted`: a row for each doubt that occurs, ascending; a
@@ -104,11 +101,7 @@ def precision_recall(
 
 
 def average_precision(curve: pd.DataFrame) -> float:
-    """Precision averaged over the steps of recall, without interpolation.
-
-    Args:
-        curve: As `precision_recall` gives it.
-    """
+    """Average a curve of `precision_recall` over the steps of recall, without interpolation."""
     steps = np.diff(curve["recall"].to_numpy(), prepend=0.0)
     return float((steps * curve["precision"].to_numpy()).sum())
 
@@ -122,12 +115,10 @@ def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
 def fit_threshold(
     doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, precision: float
 ) -> float:
-    """Fit the largest threshold at which this share of what it accepts is right.
+    """Fit the largest threshold whose accepted predictions have this precision.
 
-    Args:
-        doubts: About the first prediction, shape (num_queries,).
-        correct: Whether it is a positive, same shape.
-        precision: The share asked for.
+    For the first two see `precision_recall`; `precision` is the required share of right predictions
+    among the accepted.
 
     Returns:
         A doubt, or `NONE` if no threshold is that precise.
@@ -148,15 +139,15 @@ def decide(
 ) -> Acceptance:
     """Accept queries so that at least a share of the accepted is right.
 
-    This is the one place where something is fitted on the truth of queries.
+    This is the only place where something is fitted on the queries' truth.
 
     Args:
-        doubts: About the first prediction, in the order of the route, shape (num_queries,).
-        correct: Whether it is a positive, same shape.
-        num_answerable: Queries that have a positive.
-        precision: The share asked for; None: every query is accepted.
+        doubts: Doubts about the first predictions, in the order of the route, shape (num_queries,).
+        correct: Whether the first prediction is a positive, same shape.
+        num_answerable: Number of queries that have a positive.
+        precision: Required share; None: every query is accepted.
         num_folds: Contiguous parts of the route, each judged by a threshold from the others.
-        by: What the doubts were made of.
+        by: Source of the doubts.
     """
     curve = precision_recall(doubts, correct, num_answerable=num_answerable)
     if by == "inliers":
@@ -175,16 +166,13 @@ def accept_out_of_fold(
     precision: float,
     num_folds: int,
 ) -> NDArray[np.bool_]:
-    """Find which queries are accepted by a threshold that was fitted without them.
+    """Find which queries are accepted by a threshold fitted without them.
 
-    The route is cut into contiguous folds: neighbours look alike, so that folds drawn at random
-    would have each query's neighbours in what the threshold is fitted on.
+    The route is cut into contiguous folds: neighbours look alike, so with random folds the
+    threshold would be fitted on each query's neighbours.
 
-    Args:
-        doubts: About the first prediction, in the order of the route, shape (num_queries,).
-        correct: Whether it is a positive, same shape.
-        precision: The share of right ones asked for among the accepted.
-        num_folds: At least 2; with a single query nothing is left to fit on, and none is accepted.
+    The arguments are those of `decide`. A single query leaves nothing to fit on, and is not
+    accepted.
     """
     accepted = np.zeros(len(doubts), dtype=np.bool_)
     for fold in np.array_split(np.arange(len(doubts)), num_folds):

@@ -36,14 +36,8 @@ def summarise_recall(
 ) -> Metrics:
     """Summarise recall at each depth with its uncertainty.
 
-    Args:
-        ranks: Rank of the first positive of each query, from 1, in the order of the route.
-        num_positives: Positives of each query.
-        ns: The depths N to report.
-        block_length: Queries in a bootstrap block.
-        num_samples: Bootstrap samples.
-        confidence: Of the intervals.
-        seed: Of the bootstrap.
+    Ranks are those of each query's first positive, from 1, in the order of the route. For the
+    interval along the route see `block_bootstrap_interval`.
 
     Returns:
         `recall@N` over all queries, its intervals as lists, and counts; where queries without a
@@ -80,23 +74,19 @@ def describe_reranking(
 ) -> Metrics:
     """Summarise what re-ranking changed.
 
-    Args:
-        before: The retrieval.
-        after: The same predictions re-ranked.
-        positives: Query x database; stored entries are the positives.
-        inliers: Of the new first predictions, shape (num_queries,); None where re-ranking is off.
-        ns: The depths N to report.
+    `inliers` are those of the new first predictions, shape (num_queries,); None if re-ranking is
+    off.
 
     Returns:
         `recall@N_before_reranking`, the number of queries whose first prediction changed, and how
-        well known places are told from unknown ones: `average_precision_before_reranking`, of the
-        retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
-        empty where re-ranking is off.
+        well known places are separated from unknown ones: `average_precision_before_reranking`, of
+        the retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
+        empty if re-ranking is off.
 
     Raises:
-        ValueError: If the two are of other databases or queries.
+        ValueError: If the two are of different databases or queries.
     """
-    shapes = [(*one.indices.shape, one.num_database) for one in (before, after)]
+    shapes = [(*ranked.indices.shape, ranked.num_database) for ranked in (before, after)]
     if shapes[0] != shapes[1]:
         raise ValueError(
             f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
@@ -121,12 +111,9 @@ def describe_reranking(
 
 
 def name_sequence_metrics(metrics: Metrics) -> Metrics:
-    """Name recall with its intervals apart, such as `sequence_recall@1`.
+    """Give recall by sequences and its intervals names of their own, as `sequence_recall@1`.
 
-    It is of another protocol: it uses the order of the queries, which single images do not have.
-
-    Args:
-        metrics: What `summarise_recall` says of rankings by sequences.
+    It is another protocol, since it uses the order of the queries.
     """
     return {f"sequence_{name}": of for name, of in metrics.items() if name.startswith("recall@")}
 
@@ -140,15 +127,12 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
 
 
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
-    """Summarise how well distance, or inliers, tell known from unknown places.
-
-    Args:
-        decided: Which queries were accepted, and the curve over all thresholds.
-        correct: Whether the first prediction of each is right, shape (num_queries,).
+    """Summarise how well distance, or inliers, separate known from unknown places.
 
     Returns:
         Average precision, and recall at 100 % and 99 % precision, of the whole curve; with a
-        threshold the out-of-fold figures, and the threshold, by a name that says what it saw.
+        threshold also the out-of-fold figures, and the threshold, whose name says what it was
+        fitted on.
     """
     metrics: Metrics = {
         "average_precision": average_precision(decided.curve),
@@ -164,6 +148,6 @@ def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Met
             metrics[THRESHOLD] = decided.threshold
         metrics["num_accepted_out_of_fold"] = num_accepted
         metrics["accept_recall_out_of_fold"] = num_right / max(decided.num_answerable, 1)
-        if num_accepted:  # of nothing there is no precision, and NaN is no JSON
+        if num_accepted:  # else precision is undefined, and NaN is not valid JSON
             metrics["accept_precision_out_of_fold"] = num_right / num_accepted
     return metrics

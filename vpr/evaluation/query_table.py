@@ -1,4 +1,4 @@
-"""How each query fared: the table metrics/queries.csv."""
+"""Results of each query: the table metrics/queries.csv."""
 
 from __future__ import annotations
 
@@ -22,22 +22,16 @@ def tabulate_queries(
     accepted: NDArray[np.bool_],
     inliers: NDArray[np.int64] | None,
 ) -> pd.DataFrame:
-    """Tabulate the queries, a row each.
+    """Tabulate the queries, one row each.
 
-    Args:
-        predictions: The ranked database of each query.
-        positives: Query x database; stored entries are the positives.
-        database: Index of the database.
-        query: Index of the queries.
-        accepted: Whether each query counts as a known place, shape (num_queries,).
-        inliers: Of the first predictions, shape (num_queries,); None where none were verified.
+    `inliers` are those of the first predictions, shape (num_queries,); None if none were verified.
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
         num_positives,accepted`, and `top1_inliers` where predictions were verified. The rank counts
-        from 1 and is empty if no prediction is right; the ratio is that of the first prediction's
-        distance and the smallest of the others' (above 1 where re-ranking put it before a nearer
-        one), empty at depth 1.
+        from 1 and is empty if no prediction is right; the ratio is the first prediction's distance
+        over the smallest of the others (above 1 where re-ranking put it before a nearer one), empty
+        at depth 1.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -65,10 +59,10 @@ def tabulate_queries(
 def errors_in_metres(
     indices: NDArray[np.int64], database: ImageIndex, query: ImageIndex
 ) -> NDArray[np.float64]:
-    """Compute distance in metres of each prediction from its query, shape (num_queries, depth).
+    """Compute the distance of each prediction from its query in metres, (num_queries, depth).
 
     Raises:
-        ValueError: If the indices are of another database or other queries.
+        ValueError: If the predictions are for another database or other queries.
     """
     if len(indices) != len(query.paths) or indices.max() >= len(database.paths):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The model that training starts from: the starting weights, completed with first clusters."""
+"""The model that training starts from: the starting weights, completed with initial clusters."""
 
 from __future__ import annotations
 
@@ -26,24 +26,18 @@ def start_model(
     seed: int,
     device: torch.device,
 ) -> tuple[Model, str]:
-    """Complete the starting weights with a pool, unless they bring one.
+    """Complete the starting weights with a pool, unless they have one.
 
-    Args:
-        model: All starting tensors.
-        features: Stored features of the database images that training sees.
-        aggregator: A file of `vpr/aggregators`.
-        num_clusters: K of a new NetVLAD.
-        vlad_version: 1 or 2, how a new NetVLAD assigns.
-        descriptor_dim: Values of a descriptor, where the aggregator leaves a choice.
-        seed: Of the sample and of k-means, or of what is drawn.
-        device: Where to compute.
+    The features are those of the images that training sees. `num_clusters` (K) and `vlad_version`
+    (1 or 2) are of a new NetVLAD; `descriptor_dim` counts where the aggregator leaves a choice. The
+    seed draws the sample, k-means and an aggregator's first tensors.
 
     Returns:
-        The whole model, and in words where the pool comes from.
+        The whole model, and a description of where its pool comes from.
 
     Raises:
-        ValueError: If the weights bring a pool of another kind, number of clusters or version,
-            or a map of several positions is to be a descriptor, or there are no features to find
+        ValueError: If the weights have a pool of another kind, number of clusters or version, or a
+            map of several positions is to be a descriptor, or there are no features to find
             clusters in.
     """
     brought = recognise_aggregator(model.tensors)
@@ -62,12 +56,11 @@ def start_model(
         )
     if "pool.centroids" in model.tensors:
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
-        words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
-        return model, words
+        return model, f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
     if not len(features.shapes):
         raise ValueError(
             "trunk.store = 0: clusters are found in stored features: store those of some images, "
-            "as 10000"
+            "such as 10000"
         )
     dim = count_channels(model.make_encoder())
     blank = {
@@ -115,11 +108,11 @@ def _start_without_clusters(
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:
     state = model.tensors
-    found = len(state["pool.centroids"])
-    if found != num_clusters:
+    num_found = len(state["pool.centroids"])
+    if num_found != num_clusters:
         raise ValueError(
-            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {found} "
-            f"clusters: set it to {found}, or use weights without a pool"
+            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {num_found} "
+            f"clusters: set it to {num_found}, or use weights without a pool"
         )
     version = 1 + ("pool.conv.bias" in state)
     if version != vlad_version:

@@ -53,8 +53,8 @@ def check_precision(precision: torch.dtype, device: torch.device) -> None:
 
 def has_fast_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 faster than float32."""
-    found = torch.cpu.get_capabilities()
-    return any(found.get(feature, False) for feature in FAST_BFLOAT16)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(feature, False) for feature in FAST_BFLOAT16)
 
 
 def memory_at_hand(device: torch.device) -> int:

@@ -30,7 +30,7 @@ STORED = 0  # zlib's builds compress to different bytes
 DATE = 1 << 5 | 1  # 1 January 1980, the earliest that a zip can hold
 MAX_16, MAX_32 = 2**16 - 1, 2**32 - 1  # "see the zip64 field" where a value is this or more
 
-MAX_BYTES = 2**28  # of a compressed array: ours are not, and positions take 16 for each image
+MAX_BYTES = 2**28  # of a compressed array; ours are not, and positions take 16 for each image
 
 
 def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[Any]]:
@@ -45,13 +45,13 @@ def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[
     """
     with path.open("rb") as file:
         try:
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("this is a single array")
-            for member in found.zip.infolist() if found.zip else ():
+            for member in archive.zip.infolist() if archive.zip else ():
                 if member.compress_type != zipfile.ZIP_STORED and member.file_size > MAX_BYTES:
                     raise ValueError(f"{member.filename!r} unpacks to {member.file_size:,} bytes")
-            return [found[name] for name in names]
+            return [archive[name] for name in names]
         except Exception as error:  # damaged bytes raise many kinds in zipfile and numpy
             reason = " ".join(str(error).split()) or type(error).__name__
             if "pickle" in reason:  # numpy's message for any other file, with unsafe advice

@@ -73,16 +73,6 @@ def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[st
     return problems
 
 
-def require_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> None:
-    """Refuse a parameter file that is wrong anywhere, before a stage computes with a part of it.
-
-    Raises:
-        ValueError: If any section is wrong; the message lists every problem.
-    """
-    if problems := check_params(forms, path=path):
-        raise ValueError("\n  ".join(problems))
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML 1.2 file whose top level is a mapping.
 

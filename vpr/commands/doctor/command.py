@@ -15,7 +15,6 @@ from vpr.commands.doctor.dataset import check_quickly, check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import (
     check_dataset,
-    check_names,
     check_sharing,
     check_sharing_of_weights,
     check_weights,
@@ -40,8 +39,8 @@ from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.run_files import WEIGHTS
-from vpr.runtime.parameters import check_params, load_param, load_params
-from vpr.sections import SECTIONS
+from vpr.runtime.parameters import load_param, load_params
+from vpr.sections import check_sections
 from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
@@ -67,7 +66,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     """Yield one finding after the other; the quick part opens no image and no checkpoint."""
     yield check_python()
     yield check_packages()
-    problems = check_params(SECTIONS)
+    problems = check_sections()
     if problems:
         yield from (Finding("parameters", problem, ok=False) for problem in problems)
         return
@@ -75,7 +74,6 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     dataset = check_dataset(ROOT)
     yield dataset
     yield check_weights(ROOT)
-    yield check_names()
     yield check_runs(ROOT)
     yield check_config(ROOT)
     locks = check_locks(ROOT)

@@ -34,6 +34,7 @@ def detect_points(
         pixels: RGB of shape (H, W, 3).
         max_keypoints: How many to keep.
     """
+    # Blank images are looked at too: their descriptors have others' type and width, but no row.
     points = matcher.detect(pixels, max_keypoints=max_keypoints)
     if is_blank(pixels):
         return LocalPoints(points.points[:0], points.descriptors[:0], points.size)
