@@ -159,6 +159,11 @@ def test_one_that_does_not_fit_is_refused_in_words(tmp_path: Path) -> None:
         torch.save({n: t for n, t in content.items() if n != name}, file)
         with pytest.raises(ValueError, match=problem):
             parse_checkpoint(file, encoder="timm", variant="resnet18:layer3")
-    torch.save(content | {"aggregator.boqs.0.queries": torch.zeros(3)}, file)
-    with pytest.raises(ValueError, match=r"published\.pth: not a checkpoint of timm"):
-        parse_checkpoint(file, encoder="timm", variant="resnet18:layer3")
+    for name, tensor in (
+        ("aggregator.boqs.0.queries", torch.zeros(3)),
+        ("aggregator.proj_c.weight", torch.zeros(200, 256, 3, 3)),  # no whole heads
+        ("aggregator.proj_c.weight", torch.zeros(40, 256, 3, 3)),  # no head at all
+    ):
+        torch.save(content | {name: tensor}, file)
+        with pytest.raises(ValueError, match=r"not a checkpoint of timm:\n  pool: not boq's: "):
+            parse_checkpoint(file, encoder="timm", variant="resnet18:layer3")
