@@ -73,7 +73,7 @@ KNOWN = {
 }
 
 
-# Commits at which a repository's code gives wrong descriptors or none, by their first digits: what is
+# Commits at which a repository gives wrong descriptors or none, by their first digits: what is
 # wrong, and one that is right.
 BROKEN = {
     ("gmberton/megaloc", ("e31e8e0", "4003e8d")): (
