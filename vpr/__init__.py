@@ -23,7 +23,7 @@ encoders    one file for each `trunk.encoder`        features runtime
 weights     starting weights, read strictly          features runtime
 network     photo -> local features -> descriptor    features images
 retrieval   descriptors -> rankings                  runtime
-evaluation  how good, how sure                       places retrieval
+evaluation  how good, how sure                       places reranking retrieval
 training    epochs of mining and losses              console evaluation features network places
 matchers    one file for each `rerank.method`        console images runtime
 reranking   rankings verified by local features      console features matchers network places

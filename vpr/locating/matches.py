@@ -36,6 +36,7 @@ class Match:
         metres: From the photo, if the photo is one of the set's queries.
         correct: Whether it is a positive, if the photo is one of the set's queries.
         inliers: Matches of local features that one geometry explains; None without re-ranking.
+        log10_nfa: log10 of how often chance would give so many; None without re-ranking.
     """
 
     rank: int
@@ -49,6 +50,7 @@ class Match:
     metres: float | None
     correct: bool | None
     inliers: int | None
+    log10_nfa: float | None
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Located:
     Args:
         photo: The file.
         accepted: Whether the best match is near enough, or has inliers enough, to count as a known
-            place.
+            place; None: not calibrated.
         matches: The database images, best first.
     """
 
     photo: str
-    accepted: bool
+    accepted: bool | None
     matches: list[Match]
 
 
@@ -158,22 +160,20 @@ def locate_ranked(
     """
     located = []
     for photo, one, number in zip(photos, ranked, queries, strict=True):
-        rows = zip(one.indices.tolist(), one.distances.tolist(), strict=True)
-        inliers = one.inliers
+        rows = zip(one.indices.tolist(), one.distances.tolist(), one.evidence, strict=True)
         matches = [
-            _match(rank, places, image, distance, inliers[rank - 1] if inliers else None, number)
-            for rank, (image, distance) in enumerate(rows, start=1)
+            _match(rank, places, image, distance, evidence, number)
+            for rank, (image, distance, evidence) in enumerate(rows, start=1)
         ]
-        accepted = places.threshold.accepts(
-            float(one.distances[0]), (inliers[0] if inliers else 0) or 0
-        )
+        accepted = places.threshold.accepts(float(one.distances[0]), matches[0].log10_nfa)
         located.append(Located(str(photo), accepted, matches))
     return located
 
 
 def _match(
-    rank: int, places: Places, image: int, distance: float, inliers: int | None, query: int | None
-) -> Match:
+    rank: int, places: Places, image: int, distance: float, evidence: tuple[int, float] | None,
+    query: int | None,
+) -> Match:  # fmt: skip
     place = places.database.coordinates[image]
     east, north = place.tolist()
     latitude, longitude = (
@@ -182,5 +182,5 @@ def _match(
     metres, correct = places.truth.judge(query, image, place)
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
-        round(distance, 6), metres, correct, inliers,
+        round(distance, 6), metres, correct, *(evidence or (None, None)),
     )  # fmt: skip

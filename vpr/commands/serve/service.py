@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from vpr.commands.locate.outputs import as_json
@@ -20,7 +20,6 @@ from vpr.commands.serve.photos.decoding import Decoders, Picture
 from vpr.commands.serve.refusals import Refusal
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.together import Task, Together
-from vpr.evaluation.acceptance import NONE
 from vpr.locating.ranking import Ranked
 
 LOG = logging.getLogger("uvicorn.error")
@@ -105,12 +104,12 @@ class Service:
             ranked = await self.batcher.submit(task, task.kind)
         timings = {"decoding": decoded - start, "waiting_and_ranking": time.monotonic() - decoded}
         located = json.loads(as_json(run.locate(task.names, ranked)))
-        if task.length > 1 and run.places.threshold.min_inliers is not None:
+        if task.length > 1 and run.places.threshold.by == "inliers":
             for one in located:  # lines are not verified: there are no inliers to judge by
                 one["accepted"] = None
         return {
             "located": located,
-            "threshold": _threshold(run),
+            "threshold": asdict(run.places.threshold),
             "timings_ms": {name: round(1000 * of, 1) for name, of in timings.items()},
         }
 
@@ -131,16 +130,3 @@ class Service:
                 picture.file.close()
             for _ in range(taken):
                 self.decoded.release()
-
-
-def _threshold(run: Run) -> dict[str, float | int | None]:
-    threshold = run.places.threshold
-    by_distance = threshold.min_inliers is None and math.isfinite(threshold.distance)
-    limits: dict[str, float | int | None] = {
-        "distance": threshold.distance if by_distance else None,
-        "min_inliers": threshold.min_inliers,
-    }
-    accepts_none = any(limit == NONE for limit in limits.values())
-    if accepts_none:  # no limit was precise enough; -1 would mean nothing to those who ask
-        limits = dict.fromkeys(limits)
-    return limits | {"accepts_none": accepts_none}
