@@ -1,4 +1,4 @@
-"""Stage evaluate: recall with its uncertainty, and how each query fared."""
+"""Stage evaluate: recall with its uncertainty, and the results of each query."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
+from vpr.datasets.findings import load_notes
 from vpr.evaluation.acceptance import decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
@@ -32,22 +33,16 @@ from vpr.runtime.parameters import load_param, load_params
 
 def evaluate(
     *, retrieved: Path, predictions: Path, verified: Path, sequenced: Path, positives: Path,
-    database: Path, query: Path, recall: Path, details: Path, queries: Path, curves: Path,
+    database: Path, query: Path, notes: Path, recall: Path, details: Path, queries: Path,
+    curves: Path,
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
-    Args:
-        retrieved: The ranking of each query before re-ranking.
-        predictions: The ranking of each query, by itself.
-        verified: Folder of the matches that are inliers; of no query where re-ranking is off.
-        sequenced: The ranking of each query with its neighbours on the route.
-        positives: Query x database positives.
-        database: Index of the database.
-        query: Index of the queries.
-        recall: Metrics that people compare, to write as JSON.
-        details: All other metrics, to write as JSON.
-        queries: Table to write, a row per query.
-        curves: Folder to write, a CSV file per curve.
+    `retrieved` has the rankings before re-ranking, `predictions` those of each query by itself and
+    `sequenced` those with its neighbours on the route. `verified` has no queries where re-ranking
+    is off; `notes` are copied into the details. Written are `recall` with the main metrics,
+    `details` with all others, `queries` with one row per query and the folder `curves` with one CSV
+    file per curve.
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)
@@ -72,6 +67,7 @@ def evaluate(
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
+    metrics["notes"] = load_notes(notes)
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
     with built_aside(recall, details, queries, curves) as aside:
         save_metrics(aside[0], aside[1], metrics)

@@ -24,11 +24,8 @@ from vpr.runtime.resuming import fingerprint
 def extract(*, features: Path, images: Path, model: Path, descriptors: Path) -> None:
     """Compute one unit vector per image from its local features.
 
-    Args:
-        features: Folder of one side's local features.
-        images: Folder of its images, which are looked at where their features are not stored.
-        model: The whole model.
-        descriptors: The array to write, shape (num_images, dim).
+    If `features` does not hold all of `images`, the whole network runs on the images instead. The
+    descriptors have shape (num_images, dim).
     """
     files, whole, device = list_images(images), load_model(model), find_device()
     stored = load_features(features)

@@ -26,15 +26,11 @@ from vpr.training.validation import Validation, count_held_out
 def finetune(
     *, features: Path, database: Path, positives: Path, frozen: Path, trainable: Path, model: Path
 ) -> None:
-    """Train the aggregator and the encoder's last layers on the database alone.
+    """Train the aggregator and the encoder's last layers on the database only.
 
-    Args:
-        features: Folder of the database's stored local features.
-        database: Index of the database, for its coordinates.
-        positives: Database x database positives.
-        frozen: The encoder's frozen part.
-        trainable: What trains, with or without a pool.
-        model: Folder to write: `model.pt`, `loss.csv`, `validation.csv`, `metrics.json`.
+    The index `database` is read for its coordinates; `positives` are database x database;
+    `trainable` may bring a pool. `model` becomes a folder with `model.pt`, `loss.csv`,
+    `validation.csv` and `metrics.json`.
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
     inputs = (features, database, positives, frozen, trainable)
@@ -66,7 +62,7 @@ def finetune(
 
 
 def make_schedule(params: FinetuneParams) -> Schedule:
-    """Take the schedule from the parameters."""
+    """Make the schedule that the parameters describe."""
     return Schedule(
         params.epochs, params.lr, cosine=params.schedule == "cosine",
         warmup_epochs=params.warmup, patience=params.patience,
@@ -74,7 +70,7 @@ def make_schedule(params: FinetuneParams) -> Schedule:
 
 
 def make_recipe(params: FinetuneParams, seen: TrainingData) -> Recipe:
-    """Take the recipe from the parameters."""
+    """Make the recipe that the parameters describe."""
     if params.batch == "places":
         return PlacesRecipe(
             seen,

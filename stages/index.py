@@ -12,18 +12,13 @@ from vpr.runtime.parameters import load_param
 
 
 def index(*, database: Path, index: Path) -> None:
-    """Build what search looks into before the descriptors; nothing where search is exact.
-
-    Args:
-        database: Descriptors of the database.
-        index: The folder to write.
-    """
+    """Build the index that search reads; with exact search the folder only records that."""
     kind = load_param("search.index", str)
     with built_aside(index) as (aside,):
         if kind == EXACT:
             save_kind(aside, kind)
             return
-        # Here, since faiss is slow to import, and exact search needs no index.
+        # Imported here, since faiss is slow to import, and exact search does not need it.
         from vpr.retrieval.descriptors import load_descriptors
         from vpr.retrieval.index_files import write_index
 

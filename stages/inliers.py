@@ -1,4 +1,4 @@
-"""Stage inliers: each query and its first predictions -> their matches that geometry explains."""
+"""Stage inliers: each query and its first predictions -> their geometrically verified matches."""
 
 from __future__ import annotations
 
@@ -26,14 +26,10 @@ def inliers(
     kept: Path,
     verified: Path,
 ) -> None:
-    """Verify each query against its first predictions, if re-ranking will ask for it.
+    """Verify each query against its first predictions, unless re-ranking is off.
 
-    Args:
-        predictions: The retrieval.
-        database_keypoints: Folder of the database's keypoints.
-        query_keypoints: Folder of the queries' keypoints.
-        kept: Which keypoints of the database are looked at.
-        verified: Folder of the matches that are inliers, to write; with method none of no query.
+    `predictions` is the retrieval; `kept` marks the database keypoints to match. With method none
+    `verified` has no queries.
     """
     params = load_params("inliers", InliersParams)
     method = load_param("rerank.method", str)

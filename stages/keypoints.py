@@ -1,4 +1,4 @@
-"""Stage keypoints, of each side: images -> keypoints, for re-ranking."""
+"""Stage keypoints, for each side: images -> keypoints, for re-ranking."""
 
 from __future__ import annotations
 
@@ -18,22 +18,17 @@ from vpr.runtime.parameters import load_param, load_params
 
 
 def keypoints(*, images: Path, keypoints: Path) -> None:
-    """Find and describe keypoints, if re-ranking will ask for them; else there are none.
-
-    Args:
-        images: Folder of one side's images.
-        keypoints: Folder to write.
-    """
+    """Find and describe keypoints; with re-ranking off, write none."""
     params = load_params("keypoints", KeypointsParams)
     matcher = load_matcher(load_param("rerank.method", str))
-    found: Iterable[LocalPoints] = ()
+    detected: Iterable[LocalPoints] = ()
     if matcher is not None:
         read = partial(read_image, scale_to=params.max_side_px)
-        found = detect_keypoints(
+        detected = detect_keypoints(
             matcher, list_images(images), read, max_keypoints=params.max_keypoints
         )
     with built_aside(keypoints) as (aside,):
-        save_keypoints(aside, found)
+        save_keypoints(aside, detected)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage order: predictions in the order of their inliers too, then along the queries' route."""
+"""Stage order: predictions re-ranked by inliers, then by sequences along the queries' route."""
 
 from __future__ import annotations
 
@@ -32,17 +32,11 @@ def order(
     *, predictions: Path, verified: Path, database_descriptors: Path, query_descriptors: Path,
     database: Path, query: Path, reranked: Path, sequenced: Path,
 ) -> None:  # fmt: skip
-    """Order predictions by their inliers, then by their neighbours on the route.
+    """Re-rank predictions by their inliers, then by their neighbours on the route.
 
-    Args:
-        predictions: The retrieval.
-        verified: Folder of the matches that are inliers; of no query with method none.
-        database_descriptors: What the search looked at.
-        query_descriptors: What the search looked for, in the order of the route.
-        database: Index of the database; only its recordings are looked at.
-        query: Index of the queries; only its recordings are looked at.
-        reranked: The ranking of each query by itself, to write.
-        sequenced: The ranking of each query with its neighbours, to write.
+    `predictions` is the retrieval; `verified` has no queries with method none. The query
+    descriptors are in the order of the route; of the indices only the recordings are used.
+    `reranked` has the rankings of each query by itself, `sequenced` those with its neighbours.
     """
     with built_aside(reranked, sequenced) as aside:
         rerank(predictions=predictions, verified=verified, reranked=aside[0])
@@ -54,7 +48,7 @@ def order(
 
 
 def rerank(*, predictions: Path, verified: Path, reranked: Path) -> None:
-    """Write the first predictions of each query by similarity and inliers; off, a copy."""
+    """Re-rank each query's first predictions by similarity and inliers; with method none, copy."""
     params = load_params("rerank", RerankParams)
     if params.method == "none":
         shutil.copyfile(predictions, reranked)
@@ -70,7 +64,7 @@ def sequence(
     *, predictions: Path, database_descriptors: Path, query_descriptors: Path,
     database: Path, query: Path, sequenced: Path,
 ) -> None:  # fmt: skip
-    """Write the ranking by the lines of similarity through both sides; with length 1 a copy."""
+    """Rank by lines of similarity through both sides; with length 1, copy."""
     params = load_params("sequence", SequenceParams)
     if params.length == 1:
         shutil.copyfile(predictions, sequenced)

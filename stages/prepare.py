@@ -1,4 +1,4 @@
-"""Stage prepare: a data set's ground truth -> indices, positives, the images, small pictures."""
+"""Stage prepare: a data set's ground truth -> indices, positives, images, thumbnails."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-from vpr.datasets.checks import check_set, require_usable
+from vpr.datasets.checks import check_places, describe_set
+from vpr.datasets.findings import list_notes, require_usable, save_notes
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import choose_radius
+from vpr.datasets.image_checks import check_images
 from vpr.datasets.params import DatasetParams
-from vpr.datasets.survey import describe_set
 from vpr.images.image_files import list_images
 from vpr.images.params import ThumbnailsParams
 from vpr.images.thumbnails import draw_thumbnails
@@ -32,21 +33,14 @@ def prepare(
     database_images: Path,
     query_images: Path,
     radius: Path,
+    notes: Path,
     database_thumbnails: Path,
     query_thumbnails: Path,
 ) -> None:
     """Read the ground truth, check it and every image, and find the positives.
 
-    Args:
-        database: Index of the database to write.
-        query: Index of the queries to write.
-        positives: Query x database positives to write.
-        training_positives: Database x database positives to write.
-        database_images: Folder of the database's images to write.
-        query_images: Folder of the query images to write.
-        radius: File to write, with the radius that was used.
-        database_thumbnails: Folder of small pictures of the database to write.
-        query_thumbnails: Folder of small pictures of the queries to write.
+    Every argument is written. Positives are query x database, training positives database x
+    database; notes say what in the data set affects its numbers.
     """
     chosen, small = (
         load_params("dataset", DatasetParams),
@@ -56,26 +50,31 @@ def prepare(
     truth = parse_set(dataset, chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
     database_places, query_places = truth.database.coordinates, truth.query.coordinates
-    notes = require_usable(check_set(truth, radius_m=radius_m, crs=chosen.crs))
-    found = find_positives(database_places, query_places, radius_m=radius_m)
-    print(describe_set(truth, found, radius_m=radius_m, crs=chosen.crs), *notes, sep="\n")
+    findings = check_places(truth, radius_m=radius_m, crs=chosen.crs)
+    require_usable(findings)
+    positive_pairs = find_positives(database_places, query_places, radius_m=radius_m)
+    print(describe_set(truth, positive_pairs, radius_m=radius_m, crs=chosen.crs))
     outs = (
         database, query, positives, training_positives, database_images, query_images, radius,
-        database_thumbnails, query_thumbnails,
+        notes, database_thumbnails, query_thumbnails,
     )  # fmt: skip
     with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
-        save_positives(aside[2], found)
+        save_positives(aside[2], positive_pairs)
         save_positives(aside[3], find_training_positives(database_places, radius_m=radius_m))
-        gather_images(dataset, truth.database.paths, aside[4], side="database")
-        gather_images(dataset, truth.query.paths, aside[5], side="query")
+        facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
+        facts += gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)
-        for images, pictures in zip(aside[4:6], aside[7:9], strict=True):
+        findings += check_images(facts)
+        save_notes(aside[7], findings)
+        for images, pictures in zip(aside[4:6], aside[8:], strict=True):
             draw_thumbnails(
                 list_images(images), pictures,
                 max_side_px=small.max_side_px, quality=small.quality,
             )  # fmt: skip
+    for note in list_notes(findings):
+        print(note)
 
 
 if __name__ == "__main__":

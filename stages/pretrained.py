@@ -19,9 +19,7 @@ from vpr.weights.starting_weights import load_starting_model
 def pretrained(*, frozen: Path, trainable: Path) -> None:
     """Load the starting weights strictly, and split them into frozen and trainable tensors.
 
-    Args:
-        frozen: State of the encoder's frozen modules to write.
-        trainable: State of the rest to write; with a pool if the weights bring one.
+    `trainable` includes a pool if the weights have one.
     """
     encoder = load_param("trunk.encoder", str)
     variant: str | None = load_param("trunk.model", str | None)  # type: ignore[arg-type] # mypy: no type
@@ -31,10 +29,10 @@ def pretrained(*, frozen: Path, trainable: Path) -> None:
     weights = WEIGHTS / params.weights
     if params.sha256 is not None:
         check_sha256(weights, params.sha256, source="pretrained.sha256")
-    model, words = load_starting_model(
+    model, origin = load_starting_model(
         weights, encoder=encoder, variant=variant, split=split, seed=params.seed
     )
-    print(words)
+    print(origin)
     with built_aside(frozen, trainable) as aside:
         for path, part in zip(aside, model.parts(), strict=True):
             save_model(path, part)

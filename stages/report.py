@@ -1,4 +1,4 @@
-"""Stage report: pages to look at, in a folder that opens from disk."""
+"""Stage report: pages to look at, in a folder that can be opened from disk."""
 
 from __future__ import annotations
 
@@ -41,24 +41,8 @@ def report(
 ) -> None:  # fmt: skip
     """Write the report.
 
-    Args:
-        predictions: The ranking of each query.
-        verified: Folder of the matches that are inliers; of no query where re-ranking is off.
-        positives: Query x database positives.
-        database: Index of the database.
-        query: Index of the queries.
-        model: Folder of the model, for its loss.
-        utility: Folder of utility, drawn if it was measured.
-        recall: Metrics of the run that people compare.
-        details: All other metrics.
-        queries: How each query fared.
-        curves: Folder of curves; those that are there are drawn.
-        database_thumbnails: Small pictures of the database.
-        query_thumbnails: Small pictures of the queries.
-        params: Every parameter of the run, to show them.
-        environment: Versions of the packages, to show them.
-        report: Folder to write.
-        plots_page: Page of `dvc plots show` to write.
+    `report` and `plots_page` are written. `model` is read for its loss; `verified` has no queries
+    where re-ranking is off. Utility is drawn if it was measured, curves as far as they exist.
     """
     shown = load_params("report", ReportParams)
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
@@ -69,7 +53,8 @@ def report(
     first = describe_predictions(ranked, pairs, truth, places, queried, table, depth=shown.depth)
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
-        "headline": headline(metrics), "metrics": other_metrics(metrics),
+        "headline": headline(metrics), "notes": metrics.get("notes", []),
+        "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
         "versions": read_yaml(environment), "num_queries": len(queried.paths),

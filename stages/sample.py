@@ -1,4 +1,4 @@
-"""Stage sample: the demo set, a street drawn from a seed, in the challenge's own form."""
+"""Stage sample: the demo set, a street drawn from a seed, in the challenge's format."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from vpr.runtime.parameters import load_params
 
 
 def sample(*, out: Path) -> None:
-    """Draw the demo set: `sample.mat`, `database/` and `queries/`.
-
-    Args:
-        out: The folder to write.
-    """
+    """Draw the demo set: `sample.mat`, `database/` and `queries/`."""
     params = load_params("sample", SampleParams)
     with built_aside(out) as (aside,):
         database, query = draw_set(

@@ -22,13 +22,8 @@ def search(
 ) -> None:
     """Find the nearest database descriptors of each query.
 
-    Args:
-        index: Folder of the index; not looked at where search is exact.
-        database: Descriptors of the database.
-        query: Descriptors of the queries.
-        predictions: The ranking to write.
-        index_recall: How the index compares with exact search, to write as JSON; empty where
-            search is exact.
+    `index_recall` compares the index with exact search. With exact search, `index` is not read and
+    `index_recall` is empty.
     """
     params = load_params("search", SearchParams)
     database_rows, query_rows = load_descriptors(database), load_descriptors(query)

@@ -12,12 +12,7 @@ from vpr.runtime.artefacts import built_aside
 
 
 def submit(*, predictions: Path, submission: Path) -> None:
-    """Write the predictions in the challenge's form.
-
-    Args:
-        predictions: The ranking of each query.
-        submission: The file to write.
-    """
+    """Write the predictions in the challenge's format."""
     ranked = load_predictions(predictions)
     depth = ranked.indices.shape[1]
     if depth != CHALLENGE_DEPTH:

@@ -1,4 +1,4 @@
-"""Stage trunk, of each side: images -> local features of the frozen layers."""
+"""Stage trunk, for each side: images -> local features of the frozen layers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ from vpr.runtime.resuming import fingerprint
 
 
 def trunk(*, images: Path, frozen: Path, features: Path) -> None:
-    """Compute the local features of one side's images, or of the first of them, once per image.
-
-    Args:
-        images: Folder of numbered images.
-        frozen: The encoder's frozen part.
-        features: The folder to write.
-    """
+    """Compute local features of one side's images, or of the first of them, once per image."""
     params, device = load_params("trunk", TrunkParams), find_device()
     key = fingerprint(params, inputs=(images, frozen), device=device)
     read = partial(read_image, scale_to=params.scale_to)

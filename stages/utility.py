@@ -27,16 +27,9 @@ def utility(
     keypoints: Path,
     utility: Path,
 ) -> None:
-    """Measure what NetVLAD's clusters are good for, and keep the keypoints that lie on those.
+    """Measure the utility of NetVLAD's clusters, and keep the keypoints of useful ones.
 
-    Args:
-        features: Folder of the database's local features.
-        model: State of the whole model.
-        descriptors: Descriptors of the database.
-        database: Index of the database.
-        radius: File of the radius.
-        keypoints: Folder of the database's keypoints.
-        utility: Folder to write; with keep all every keypoint is kept and nothing is measured.
+    With keep all, every keypoint is kept and nothing is measured.
     """
     params, stored = load_params("utility", UtilityParams), load_keypoints(keypoints)
     if params.keep == "all" or load_param("rerank.method", str) == "none":
@@ -44,7 +37,7 @@ def utility(
             everything = np.ones(len(stored.points), dtype=bool)
             save_utility(aside, everything, None, bytes_each=stored.bytes_each)
         return
-    # Here, since torch and scipy are slow to import, and a run without utility needs neither.
+    # Imported here: torch and scipy are slow to import, and a run without utility needs neither.
     from vpr.places.positives import load_radius
     from vpr.reranking.clusters import choose_keypoints, load_cluster_maps
     from vpr.reranking.utility import (

@@ -25,41 +25,29 @@ def whiten(
     *, database: Path, query: Path, model: Path,
     whitening: Path, whitened_database: Path, whitened_query: Path,
 ) -> None:  # fmt: skip
-    """Whiten both sides by what the weights bring, or by what the database tells.
+    """Whiten both sides by the weights' own whitening, or by one fitted on the database.
 
-    Args:
-        database: Descriptors of the database.
-        query: Descriptors of the queries; nothing is fitted on them.
-        model: State of the whole model, which may bring a whitening.
-        whitening: The map to write; without a row if off.
-        whitened_database: Descriptors to write.
-        whitened_query: Descriptors to write.
+    Nothing is fitted on queries. If off, `whitening` has no rows and the descriptors are copied.
     """
     dim = load_params("whiten", WhitenParams).dim
-    found = find_or_fit(database, model, dim=dim) if dim else None
+    mapping = find_or_fit(database, model, dim=dim) if dim else None
     with built_aside(whitening, whitened_database, whitened_query) as aside:
-        save_whitening(aside[0], found)
+        save_whitening(aside[0], mapping)
         for source, path in zip((database, query), aside[1:], strict=True):
-            if found is None:
+            if mapping is None:
                 shutil.copyfile(source, path)
             else:
                 rows = load_descriptors(source)
-                save_descriptors(path, whiten_rows(rows, found), num_images=len(rows))
+                save_descriptors(path, whiten_rows(rows, mapping), num_images=len(rows))
 
 
 def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
-    """Find the whitening of the weights, or fit one where they bring none.
-
-    Args:
-        database: Descriptors of the database.
-        model: State of the whole model.
-        dim: Dimensions to keep.
-    """
-    # Here, since torch takes seconds to import, and off nothing needs it.
+    """Find the whitening of the weights, or fit one to `dim` dimensions if they have none."""
+    # Imported here: torch and scikit-learn take seconds, and are not needed if whitening is off.
     from vpr.features.model import load_model
 
     if theirs := find_whitening(load_model(model).tensors, dim=dim):
-        print(f"whitening to {dim} dimensions, of the weights")
+        print(f"whitening to {dim} dimensions, from the weights")
         return theirs
     rows = load_descriptors(database)
     num_used = min(len(rows), MAX_ROWS)

@@ -6,35 +6,36 @@
 
 Each package has one meaning. It imports from itself and from those that its line names, and from
 the modules `run_files` (paths of a run) and `sections` (all parameters). Nothing imports
-`commands`. `encoders` and `matchers` are drawers: one file for each value of a parameter, loaded
-by that name; others import only `matchers.base`, what matchers share.
+`commands`. `encoders`, `aggregators` and `matchers` are drawers: one file for each value of a
+parameter, loaded by that name; others import only `matchers.base`, what matchers share.
 tests/pipeline/test_imports.py compares this table with the code.
 
-package     what it is                               imports
-runtime     how stages read, write and resume        -
-console     how stages start and talk to a terminal  runtime
-cluster     work over a Ray cluster                  runtime
-repository  what DVC and git recorded                runtime
-images      image files, pixels, small pictures      console runtime
-places      the prepared set: positions, positives   console images runtime
-datasets    foreign forms -> ground truth, and back  images places runtime
-features    images -> frozen local features          console images runtime
-encoders    one file for each `trunk.encoder`        features runtime
-weights     starting weights, read strictly          features runtime
-network     photo -> local features -> descriptor    features images
-retrieval   descriptors -> rankings                  runtime
-evaluation  how good, how sure                       places reranking retrieval
-training    epochs of mining and losses              console evaluation features network places
-matchers    one file for each `rerank.method`        console images runtime
-reranking   rankings verified by local features      console features matchers network places
-                                                     retrieval runtime
-locating    a finished run: photo -> places          datasets evaluation features images matchers
-                                                     network places repository reranking retrieval
-                                                     runtime
-report      pages and their templates                evaluation images places reranking retrieval
-                                                     runtime
-demo        the drawn street                         console places
-commands    what a person types                      all
+package      what it is                               imports
+runtime      how stages read, write and resume        -
+console      how stages start and talk to a terminal  runtime
+cluster      work over a Ray cluster                  runtime
+repository   what DVC and git recorded                runtime
+images       image files, pixels, small pictures      console runtime
+places       the prepared set: positions, positives   console images runtime
+datasets     foreign forms -> ground truth, and back  images places runtime
+features     images -> frozen local features          console images runtime
+encoders     one file for each `trunk.encoder`        features runtime
+weights      starting weights, read strictly          features network runtime
+aggregators  one file for each `finetune.aggregator`  -
+network      photo -> local features -> descriptor    features images
+retrieval    descriptors -> rankings                  runtime
+evaluation   how good, how sure                       places reranking retrieval
+training     epochs of mining and losses              console evaluation features network places
+matchers     one file for each `rerank.method`        console images runtime
+reranking    rankings verified by local features      console features matchers network places
+                                                      retrieval runtime
+locating     a finished run: photo -> places          datasets evaluation features images matchers
+                                                      network places repository reranking retrieval
+                                                      runtime
+report       pages and their templates                evaluation images places reranking retrieval
+                                                      runtime
+demo         the drawn street                         console places
+commands     what a person types                      all
 """
 
 from __future__ import annotations

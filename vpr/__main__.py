@@ -46,7 +46,8 @@ class Commands(TyperGroup):
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's own
         """List the names of the commands, also for typer to suggest one for a misspelt name."""
         super().__init__(**settings)
-        self.commands = dict.fromkeys(COMMANDS)
+        names: Any = dict.fromkeys(COMMANDS)
+        self.commands = names
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
         """Find the command of that name, or None."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vpr.datasets.params import DatasetParams
 from vpr.demo.params import SampleParams
 from vpr.evaluation.params import EvaluateParams
@@ -12,6 +14,7 @@ from vpr.places.params import PrepareParams
 from vpr.report.params import ReportParams
 from vpr.reranking.params import InliersParams, RerankParams, UtilityParams
 from vpr.retrieval.params import SearchParams, SequenceParams, WhitenParams
+from vpr.runtime.parameters import PARAMS_FILE, check_params, load_params
 from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams
 
@@ -33,3 +36,41 @@ SECTIONS: dict[str, type] = {
     "report": ReportParams,
     "sample": SampleParams,
 }
+
+
+def check_sections(path: Path = PARAMS_FILE) -> list[str]:
+    """Check every section, and values that must fit another section, before anything runs.
+
+    Returns:
+        One message for each fault; empty if all fits.
+
+    Raises:
+        ValueError: If the file cannot be read at all.
+    """
+    if problems := check_params(SECTIONS, path=path):
+        return problems
+    depths = load_params("evaluate", EvaluateParams, path=path).recall_at
+    top_k = load_params("search", SearchParams, path=path).top_k
+    if min(depths) > top_k:
+        problems.append(
+            f"{path}: evaluate.recall_at = {list(depths)}: search.top_k = {top_k} reaches none of "
+            "them"
+        )
+    rerank = load_params("rerank", RerankParams, path=path)
+    verified = load_params("inliers", InliersParams, path=path).top
+    if rerank.method != "none" and rerank.top > verified:
+        problems.append(
+            f"{path}: rerank.top = {rerank.top}: only the first inliers.top = {verified} "
+            "predictions have inliers"
+        )
+    return problems
+
+
+def require_sections(path: Path = PARAMS_FILE) -> None:
+    """Refuse a parameter file that is wrong anywhere, before a stage computes with a part of it.
+
+    Raises:
+        ValueError: If anything is wrong; the message lists all of it.
+    """
+    if problems := check_sections(path):
+        raise ValueError("\n  ".join(problems))

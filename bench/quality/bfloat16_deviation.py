@@ -1,9 +1,9 @@
-"""What bfloat16 does to descriptors and rankings of real photos, against float32.
+"""Deviation of descriptors and rankings in bfloat16 from float32, on real photos.
 
-Run from the repository's root: `python -m bench.quality.bfloat16_deviation DIR INDEX
-[--max-side-px N] [--weights FILE]`, for example on Gardens Point. Both sides'
-photos are described twice by one network, which starts as the pipeline
-starts it. It prints lines for a table.
+Run from the repository's root:
+`python -m bench.quality.bfloat16_deviation DIR INDEX [--max-side-px N] [--weights FILE]`, for
+example on Gardens Point. Both sides' photos are described twice by one network, initialised as in
+the pipeline. It prints lines for a table.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
 from vpr.weights.starting_weights import load_starting_model
 
-MOST_PHOTOS = 64  # that clusters are formed of
+MOST_PHOTOS = 64  # that clusters are computed from
 
 
 def start(weights: Path, photos: Sequence[Path], scale_to: int | None) -> Model:
-    """The network before training, its clusters from at most 64 photos in float32."""
+    """The network before training, with clusters from at most 64 photos in float32."""
     some = photos[:: -(-len(photos) // MOST_PHOTOS)]
     model, _ = load_starting_model(weights, encoder="vgg16", variant=None, split="conv5_1", seed=0)
     device = find_device()

@@ -1,9 +1,9 @@
-"""How the defaults were chosen: the image's size, the clusters, and the order of re-ranking.
+"""How the defaults were chosen: the image's size, the clusters, and the re-ranking score.
 
 Run from the repository's root: `python -m bench.quality.choices`. It runs the pipeline in a
-temporary clone that shares this repository's cache, on the demo and, where the environment
-variable VPR_REAL_DATA names the folder it lies in, on `webcams_dev`; on nothing else, since
-settings are chosen here. It prints the tables of docs/encoders.md and docs/reranking.md.
+temporary clone that shares this repository's cache, on the demo and, where the environment variable
+VPR_REAL_DATA names the folder it lies in, on `webcams_dev`; on no other set, since settings are
+chosen here. It prints the tables of docs/experiments/encoders.md and reranking.md.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ HARD: dict[str, dict[str, object]] = {"Demo, `difficulty: 0.9`": {"sample.diffic
 
 @dataclass(frozen=True)
 class Candidates:
-    """The first candidates of each query, and what was found of each.
+    """The first candidates of each query, with the counts that orders are made of.
 
     Args:
-        cosines: Shape (num_queries, TOP), falling in each row.
-        correct: Whether a candidate is a positive, same shape.
-        counts: By name, same shape: `F` and `H` inliers, `matches` unverified.
+        cosines: Shape (num_queries, TOP), descending in each row.
+        correct: Whether each candidate is a positive, same shape.
+        counts: Counts by name, same shape: `F` and `H` inliers, `matches` unverified.
     """
 
     cosines: NDArray[np.float64]
@@ -54,7 +54,7 @@ Order = Callable[[Candidates], NDArray[np.float64]]
 
 
 def _saturating(half: float, kind: str) -> Order:
-    return lambda one: one.cosines + one.counts[kind] / (one.counts[kind] + half)
+    return lambda those: those.cosines + those.counts[kind] / (those.counts[kind] + half)
 
 
 def _gated(one: Candidates) -> NDArray[np.float64]:
@@ -84,7 +84,7 @@ ORDERS: dict[str, Order] = {
 
 
 class _Unverified:
-    """Takes every mutual match, in place of a matcher's verification."""
+    """Takes every mutual match instead of verifying them like a matcher."""
 
     def verify(self, query, database, rules) -> Verified:  # type: ignore[no-untyped-def] # noqa: ANN001
         described = (one.descriptors.astype(np.float32) for one in (query, database))
@@ -106,12 +106,12 @@ def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
         points = [load_keypoints(Path("data/keypoints") / side) for side in ("database", "query")]
         positives = load_positives(Path("data/prepared/positives.npz"))
     counts = {}
-    for name, (one, rules) in kinds.items():
+    for name, (verifier, rules) in kinds.items():
         with tempfile.TemporaryDirectory() as folder:
-            found = verify_candidates(
-                one, retrieved, *points, top=TOP, rules=rules, saved=Path(folder)  # type: ignore[arg-type]
+            pairs = verify_candidates(
+                verifier, retrieved, *points, top=TOP, rules=rules, saved=Path(folder)  # type: ignore[arg-type]
             )  # fmt: skip
-        counts[name] = found.inliers
+        counts[name] = pairs.inliers
     correct = [
         np.isin(row[:TOP], positives_of(positives, query))
         for query, row in enumerate(retrieved.indices)

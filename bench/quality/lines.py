@@ -1,9 +1,10 @@
-"""How lines are described and verified, measured with other settings than the product's.
+"""Ways to describe and verify lines, measured with settings other than the product's.
 
 Run from the repository's root: `python -m bench.quality.lines`. It runs the pipeline up to the
 search in a temporary clone that shares this repository's cache, on the demo at `difficulty: 0.9`
 and, where the environment variable VPR_REAL_DATA names the folder it lies in, on the webcams by
-night; finds and verifies lines without DVC; and prints both tables of docs/reranking.md: recall@1.
+night; finds and verifies lines without DVC; and prints both tables of
+docs/experiments/reranking.md: recall@1.
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ def _by_both_ends(query: Ends, database: Ends, rules: Rules) -> Flags:
 
 
 class _WholeLines(Lines):
-    """Counts lines, where the product counts their ends.
+    """Counts whole lines, where the product counts their ends.
 
     Args:
-        counter: Which lines count.
+        counter: Decides which lines count.
     """
 
     def __init__(self, counter: Counter) -> None:
@@ -85,10 +86,10 @@ class Setting(NamedTuple):
     """A row of the second table.
 
     Args:
-        method: Of `rerank`.
-        samples: Of a line.
-        shortest_px: Line, in pixels.
-        most: `keypoints.max_keypoints`.
+        method: Value of `rerank.method`.
+        samples: Samples of a line.
+        shortest_px: Length of the shortest line, in pixels.
+        most: Value of `keypoints.max_keypoints`.
     """
 
     method: str
@@ -116,28 +117,28 @@ def _recall(title: object, matcher: Matcher) -> str:
 
 
 def measure_ways() -> list[str]:
-    """Measure the first table's column in the clone in which this process is."""
+    """Measure the first table's column in the clone that is the current folder."""
     return [_recall(name, _WholeLines(counter)) for name, counter in WAYS.items()]
 
 
 def measure_settings(clone: Path, chosen: dict[str, object]) -> list[str]:
-    """Measure the second table's column in the clone in which this process is."""
+    """Measure the second table's column in the clone that is the current folder."""
     shares = []
-    for one in SETTINGS:
-        lines.SAMPLES, lines.SHORTEST_PX = one.samples, one.shortest_px
-        set_parameters(clone, chosen | {"keypoints.max_keypoints": one.most})
-        matcher = load_matcher(one.method)
+    for setting in SETTINGS:
+        lines.SAMPLES, lines.SHORTEST_PX = setting.samples, setting.shortest_px
+        set_parameters(clone, chosen | {"keypoints.max_keypoints": setting.most})
+        matcher = load_matcher(setting.method)
         assert matcher is not None
-        shares.append(_recall(one, matcher))
+        shares.append(_recall(setting, matcher))
     lines.SAMPLES, lines.SHORTEST_PX = SETTINGS[0].samples, SETTINGS[0].shortest_px
     return shares
 
 
 def main() -> None:
-    """Print each figure when it is measured, then both tables."""
+    """Print each figure as it is measured, then both tables."""
     own = (lines.SAMPLES, lines.SHORTEST_PX)
     assert own == SETTINGS[0][1:3], f"the first setting is not the product's {own}"
-    sets = HARD | {name: one for name, one in sets_for_choosing().items() if "night" in name}
+    sets = HARD | {name: values for name, values in sets_for_choosing().items() if "night" in name}
     ways: list[list[str]] = []
     settings: list[list[str]] = []
     with temporary_clone() as clone:
@@ -152,8 +153,8 @@ def main() -> None:
     print(markdown.table(["lines verified by", *sets], [*zip(titles, *columns, strict=True)]))
     names = ["`rerank.method`", "samples", "shortest", "`max_keypoints`"]
     shown = [
-        (f"`{one.method}`", one.samples, f"{one.shortest_px:g} px", f"{one.most:,}", *cells)
-        for one, *cells in zip(SETTINGS, *settings, strict=True)
+        (f"`{row.method}`", row.samples, f"{row.shortest_px:g} px", f"{row.most:,}", *cells)
+        for row, *cells in zip(SETTINGS, *settings, strict=True)
     ]
     print(markdown.table([*names, *sets], shown))
 

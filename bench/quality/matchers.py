@@ -1,10 +1,10 @@
-"""Every matcher on every set: what re-ranking gains and loses, query by query, and what it costs.
+"""Every matcher on every set: gains, losses and cost of re-ranking, query by query.
 
 Run from the repository's root: `python -m bench.quality.matchers [METHOD ...]`. It runs the
-pipeline up to the search in a temporary clone that shares this repository's cache, on the sets
-that settings are chosen on, then finds and verifies points with all else as committed, without
-DVC, on a GPU if there is one. `--gardens-point` takes Gardens Point in their place, which is run
-once, with settings that were fixed before. VPR_REAL_DATA names the folder of both.
+pipeline up to the search in a temporary clone that shares this repository's cache, on the sets that
+settings are chosen on, then finds and verifies points with all else as committed, without DVC, on a
+GPU if there is one. `--gardens-point` uses Gardens Point instead, which is run once, with settings
+that were fixed before. VPR_REAL_DATA names the folder of both.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ Ranks = NDArray[np.int64]
 
 
 def find_points(matcher: Matcher, params: KeypointsParams, images: Path, folder: Path) -> Keypoints:
-    """Find the points of one side, as the stage keypoints do."""
+    """Find the points of one side, like the stage keypoints."""
     read = partial(read_image, scale_to=params.max_side_px)
-    found = detect_keypoints(
+    keypoints = detect_keypoints(
         matcher, list_images(images), read, max_keypoints=params.max_keypoints
     )  # fmt: skip
-    save_keypoints(folder, found)
+    save_keypoints(folder, keypoints)
     return load_keypoints(folder)
 
 
 def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
-    """Re-rank the retrieval of the clone in which this process is.
+    """Re-rank the retrieval of the clone that is the current folder.
 
     Returns:
-        Rank of the first positive of each query, seconds an image and seconds a pair.
+        Rank of the first positive of each query, seconds per image and seconds per pair.
     """
     points = load_params("keypoints", KeypointsParams)
     params, order = load_params("inliers", InliersParams), load_params("rerank", RerankParams)
@@ -69,19 +69,19 @@ def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
             find_points(matcher, points, Path("data/images") / side, Path(made) / side)
             for side in ("database", "query")
         )
-        found = time.perf_counter()
+        detected = time.perf_counter()
         pairs = verify_candidates(
             matcher, retrieved, database, query,
             top=params.top, rules=params.rules, saved=Path(made) / "parts",
         )  # fmt: skip
         done = time.perf_counter()
     ranked = rerank(retrieved, pairs, top=order.top, half_inliers=order.half_inliers)
-    image = (found - start) / (len(database.sizes) + len(query.sizes))
-    return ranks_of(ranked.indices), image, (done - found) / pairs.inliers.size
+    image = (detected - start) / (len(database.sizes) + len(query.sizes))
+    return ranks_of(ranked.indices), image, (done - detected) / pairs.inliers.size
 
 
 def ranks_of(ranked: NDArray[np.int64]) -> Ranks:
-    """Rank of the first positive of each query, in the clone in which this process is."""
+    """Rank of the first positive of each query, in the clone that is the current folder."""
     return first_correct_ranks(ranked, load_positives(Path("data/prepared/positives.npz")))
 
 
@@ -94,7 +94,7 @@ def main() -> None:
     asked = parser.parse_args()
     sets = sets_for_choosing() | HARD
     if asked.gardens_point:
-        sets = {one.name: one.parameters for one in data_sets() if "Gardens" in one.name}
+        sets = {data.name: data.parameters for data in data_sets() if "Gardens" in data.name}
     if asked.only and asked.only not in sets:
         parser.error(f"--only {asked.only}: there are {', '.join(sets)}")
     against = ["against retrieval", f"against {asked.methods[0]}"]
@@ -107,13 +107,13 @@ def main() -> None:
             with contextlib.chdir(clone):
                 before = ranks_of(load_predictions(Path("data/predictions.npz")).indices)
                 print(markdown.row([name, "none", f"{(before <= 1).mean():.3f}", *4 * "–"]))
-                found: list[Ranks] = []
+                ranks_by_method: list[Ranks] = []
                 for method in asked.methods:
                     matcher = load_matcher(method)
                     assert matcher is not None
                     ranks, image, pair = rerank_by(matcher)
-                    found.append(ranks)
-                    paired = [compare(before, ranks), compare(found[0], ranks)]
+                    ranks_by_method.append(ranks)
+                    paired = [compare(before, ranks), compare(ranks_by_method[0], ranks)]
                     costs = [f"{image:.3f}", f"{1000 * pair:.1f}"]
                     share = f"{(ranks <= 1).mean():.3f}"
                     print(markdown.row([name, f"`{method}`", share, *paired, *costs]), flush=True)

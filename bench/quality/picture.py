@@ -31,7 +31,7 @@ Place = tuple[float, float]
 
 
 def locate(photo: Path) -> dict[str, Any]:
-    """First match of a photo, as `python -m vpr locate --json` gives it."""
+    """First match of a photo, from `python -m vpr locate --json`."""
     command = [sys.executable, "-m", "vpr", "locate", str(photo), "--top", "1", "--json"]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return dict(json.loads(printed)[0]["matches"][0])
@@ -47,7 +47,7 @@ def load_route(table: Path) -> dict[str, Place]:
 
 
 def draw_photo(photo: Path, left: int, title: str, caption: str) -> str:
-    """A photo that fills its frame, with a title and a caption above it."""
+    """A photo that fills its frame, with a title and a caption above."""
     width, height = PHOTO
     content = base64.b64encode(photo.read_bytes()).decode()
     return (
@@ -60,11 +60,9 @@ def draw_photo(photo: Path, left: int, title: str, caption: str) -> str:
 
 
 def fit(places: list[Place], box: tuple[int, int, int]) -> tuple[Callable[[Place], Place], float]:
-    """Fit places into a drawing's width, north up.
+    """Fit places, eastings and northings in metres, into a drawing's width, north up.
 
-    Args:
-        places: Easting and northing in metres.
-        box: Left, top and width.
+    The box is left, top and width.
 
     Returns:
         A function from a place to its point in the drawing, and the drawing's units per metre.
@@ -77,7 +75,7 @@ def fit(places: list[Place], box: tuple[int, int, int]) -> tuple[Callable[[Place
 
 
 def draw_map(top: int, query: str, match: dict[str, Any]) -> tuple[str, int]:
-    """The database's and the queries' places, and the place found; with the height it takes."""
+    """The places of database and queries, and the place found; with the height of the drawing."""
     database = load_route(Path("data/prepared/database.csv"))
     queries = load_route(Path("data/prepared/query.csv"))
     places = [*database.values(), *queries.values()]

@@ -1,12 +1,12 @@
-"""Recipes of training over three streets, and whether held-out images foretell the queries.
+"""Recipes of training over three streets, and whether validation predicts the queries' recall.
 
 Run from the repository's root: `python -m bench.quality.recipes` trains the default encoder by each
-recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; on the committed street
-nothing is left to gain), and prints recall@1 with paired tests over all their queries, and the
-seconds of the stage finetune. `--recipes` takes some of them, the first two to compare with;
+recipe on three drawn streets whose queries are hard (`--difficulty 0.9`; the committed street
+leaves nothing to gain), and prints recall@1 with paired tests over all their queries, and the
+seconds of the stage finetune. `--recipes` selects some of them, the first two as baselines;
 `--streets 3 4 5` draws others; `--num-database` draws longer ones; `--epochs` trains longer;
-`--encoder` takes another encoder, its first model, and `--vgg16` the challenge's network of random
-weights; `--trainable-from blocks.4.2` trains the default's last block as well.
+`--encoder` selects another encoder, its first model, and `--vgg16` the challenge's network with
+random weights; `--trainable-from blocks.4.2` trains the default's last block as well.
 `--validation` writes validation against queries to bench/results/validation.json and .svg.
 `--gardens-point RECIPE` runs one recipe on Gardens Point by day and night, where VPR_REAL_DATA
 names the folder that it lies in.
@@ -78,12 +78,12 @@ RECIPES: dict[str, Parameters] = {
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a recipe came to on a street.
+    """The result of a recipe on a street.
 
     Args:
         ranks: Rank of the first positive of each query.
         recalls: Validation recall before training and after each epoch; empty without validation.
-        seconds: What the stage finetune took by the clock: clusters and epochs, no imports.
+        seconds: Wall-clock seconds of the stage finetune: clusters and epochs, no imports.
     """
 
     ranks: NDArray[np.int64]
@@ -160,15 +160,15 @@ def sweep_validation(
         street = {**EPOCHS, **VALIDATED, **common, "sample.seed": seed}
         prepare(clone, street)
         for name, recipe in recipes.items():
-            one = train_and_rank(clone, street | recipe)
-            measured = {"validation": one.recalls[-1], "recall@1": one.recall}
+            trained = train_and_rank(clone, street | recipe)
+            measured = {"validation": trained.recalls[-1], "recall@1": trained.recall}
             found.append({"street": seed, "recipe": name, **measured})
             print(found[-1], file=sys.stderr, flush=True)
     return found
 
 
 def save_validation(found: list[dict[str, Any]], common: Parameters) -> None:
-    """Keep what was measured, with its chart, and print it with each street's correlation."""
+    """Save the measurements with their chart, and print them with each street's correlation."""
     content = {"parameters": {**EPOCHS, **VALIDATED, **common}, "trained": found}
     (RESULTS / "validation.json").write_text(json.dumps(content, indent=2) + "\n")
     draw_validation(found, RESULTS / "validation.svg")
@@ -178,16 +178,16 @@ def save_validation(found: list[dict[str, Any]], common: Parameters) -> None:
 
 
 def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> None:
-    """Print the fixed recipe on Gardens Point, each light against no training."""
+    """Print the fixed recipe on Gardens Point, each light compared with no training."""
     rows = []
-    for one in data_sets():
-        if one.name.startswith("Gardens"):
-            chosen = {**one.parameters, **EPOCHS, **common}
+    for data_set in data_sets():
+        if data_set.name.startswith("Gardens"):
+            chosen = {**data_set.parameters, **EPOCHS, **common}
             prepare(clone, chosen)
             before = train_and_rank(clone, chosen | {"finetune.epochs": 0})
             after = train_and_rank(clone, chosen | recipe)
             shares = [f"{trained.recall:.3f}" for trained in (before, after)]
-            rows.append([one.name, *shares, compare(before.ranks, after.ranks)])
+            rows.append([data_set.name, *shares, compare(before.ranks, after.ranks)])
     print(markdown.table(["set", "before training", "trained", "difference of recall@1"], rows))
 
 
@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line; the words at the top of this file explain it."""
+    """Read the command line; the docstring of this file explains it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--recipes", nargs="+", metavar="RECIPE", choices=list(RECIPES))
     parser.add_argument("--gardens-point", metavar="RECIPE", choices=list(RECIPES))

@@ -1,9 +1,9 @@
-"""What each part buys: encoder, training, whitening, re-ranking, sequences, on each data set.
+"""What each part gains: encoder, training, whitening, re-ranking, sequences, on each data set.
 
 Run from the repository's root: `python -m bench.quality.results` (`make table`). It runs the
 pipeline for each row in a temporary clone that shares this repository's cache, and writes
-docs/results.md. Gardens Point is run where the environment variable VPR_REAL_DATA names the
-folder it lies in.
+docs/experiments/results.md. Gardens Point is run where the environment variable VPR_REAL_DATA
+names the folder it lies in.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RERANKED: dict[str, object] = {"rerank.method": "xfeat"}
 OF_USE: dict[str, object] = {"utility.keep": "both"}
 ALONG: dict[str, object] = {"sequence.length": 11}
 
-# What a row is called, its parameters, and the row that it differs from in one thing.
+# Name of a row, its parameters, and the row that it differs from in one thing.
 ROWS: tuple[tuple[str, dict[str, object], int | None], ...] = (
     ("EfficientNet-Lite0 at 320 px, 64 clusters (the default)", {}, None),
     ("1, photos at their own size", {"trunk.max_side_px": None}, 1),
@@ -49,12 +49,12 @@ ROWS: tuple[tuple[str, dict[str, object], int | None], ...] = (
 
 @dataclass(frozen=True)
 class DataSet:
-    """A set, and what is known of it.
+    """A data set with its parameters.
 
     Args:
-        name: Heading.
-        parameters: That choose it.
-        note: Below the heading.
+        name: Heading of its table.
+        parameters: Parameters that choose it.
+        note: Text below the heading.
         along: Parameters of its sequences, known before any result.
     """
 
@@ -65,23 +65,25 @@ class DataSet:
 
 
 def data_sets() -> list[DataSet]:
-    """The demo, and Gardens Point where it is."""
+    """The demo, and Gardens Point and the webcams where VPR_REAL_DATA is set."""
     sets = [DataSet("Demo", {}, "Drawn by the stage `sample`. Settings were chosen here.")]
     real = os.environ.get("VPR_REAL_DATA")
-    for light in ("day", "night") if real else ():
+    sides = {"day": "from the other side of the path", "night": "from the same side, by night"}
+    for light in sides if real else ():
         chosen: dict[str, object] = {
             "dataset.dir": str(Path(str(real)).resolve() / "webcams_dev" / light),
             "dataset.index": None, "dataset.crs": None, "prepare.radius_m": 10.0,
         }  # fmt: skip
         note = "Fixed cameras, a place is a camera. Settings were chosen here, too."
         sets.append(DataSet(f"Webcams, {light}", chosen, note))
-    for light in ("day", "night") if real else ():
+    sides = {"day": "from the other side of the path", "night": "from the same side, by night"}
+    for light in sides if real else ():
         chosen = {
             "dataset.dir": str(Path(str(real)).resolve() / "gardens_point"),
             "dataset.index": f"{light}.mat", "dataset.crs": None,
         }  # fmt: skip
         note = (
-            "Queries of the other side of the path, positives within 2 frames; settings as fixed "
+            f"Queries {sides[light]}, positives within 2 frames; settings as fixed "
             "on the sets above; run once. Both walks are aligned frame by frame, so the sequences' "
             "slope is known in advance to be 1, and is given (`sequence.velocities: [1.0]`)."
         )
@@ -111,16 +113,16 @@ def tabulate(measured: list[Measured], params: EvaluateParams) -> list[str]:
 
 
 def _against(base: int, before: Measured, row: Measured, drawn: dict[str, float]) -> str:
-    (one,) = compare_ranks(before.ranks, row.ranks, ns=[1], **drawn)  # type: ignore[arg-type]
-    low, high = one.interval
+    (paired,) = compare_ranks(before.ranks, row.ranks, ns=[1], **drawn)  # type: ignore[arg-type]
+    low, high = paired.interval
     return (
-        f"{base}: {one.difference:+.3f} ({low:+.2f} to {high:+.2f}), "
-        f"{len(one.gained)} gained, {len(one.lost)} lost, p = {one.p_value:.2g}"
+        f"{base}: {paired.difference:+.3f} ({low:+.2f} to {high:+.2f}), "
+        f"{len(paired.gained)} gained, {len(paired.lost)} lost, p = {paired.p_value:.2g}"
     )
 
 
 def measure_set(clone: Path, one: DataSet) -> list[Measured]:
-    """Measure every row on a set, and print each when it is done."""
+    """Measure every row on a set, and print each as it is done."""
     rows = []
     for name, parameters, _ in ROWS:
         extra = one.along if "sequence.length" in parameters else {}
@@ -130,7 +132,7 @@ def measure_set(clone: Path, one: DataSet) -> list[Measured]:
 
 
 def main() -> None:
-    """Run every row on every set, and write docs/results.md."""
+    """Run every row on every set, and write docs/experiments/results.md."""
     params = load_params("evaluate", EvaluateParams, path=ROOT / "params.yaml")
     lines = [
         "# What each part buys", "",
@@ -145,10 +147,11 @@ def main() -> None:
         "may have been busy with other work too: do not compare them finely.",
     ]  # fmt: skip
     with temporary_clone() as clone:
-        for one in data_sets():
-            lines += ["", f"## {one.name}", "", one.note, ""]
-            lines += tabulate(measure_set(clone, one), params)
-    (ROOT / "docs" / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for data_set in data_sets():
+            lines += ["", f"## {data_set.name}", "", data_set.note, ""]
+            lines += tabulate(measure_set(clone, data_set), params)
+    page = ROOT / "docs" / "experiments" / "results.md"
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

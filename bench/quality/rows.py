@@ -1,4 +1,4 @@
-"""One row of the table of results: a run, its ranks, and what a query and an image cost."""
+"""One row of the table of results: a run, its ranks, and the costs per query and image."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Measured:
 
     Args:
         ranks: Rank of the first positive of each query, from 1.
-        seconds: Of one query, from its image to its ranking.
-        num_bytes: That the database keeps of one image to be searched.
+        seconds: Seconds per query, from its image to its ranking.
+        num_bytes: Bytes that the database keeps per image for search.
     """
 
     ranks: NDArray[np.int64]

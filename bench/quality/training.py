@@ -1,6 +1,6 @@
 """Recall before training, with the challenge's settings, with hard mining, and whitened.
 
-Run from the repository's root: `python -m bench.quality.training` takes the demo,
+Run from the repository's root: `python -m bench.quality.training` uses the demo,
 `python -m bench.quality.training DIR INDEX [--max-side-px N]` another set, such as Gardens Point.
 All other parameters are as committed in params.yaml. It prints a table.
 """

@@ -1,4 +1,4 @@
-"""What a descriptor must beat: a picture of 32x24 pixels, and a histogram of its colours."""
+"""Baselines for descriptors: a picture of 32x24 pixels, and a histogram of its colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Method = Callable[[Image.Image], NDArray[np.float64]]
 
 
 def thumbnail(photo: Image.Image) -> NDArray[np.float64]:
-    """The photo at 32x24 pixels about its mean, as one row."""
+    """The photo at 32x24 pixels, minus its mean, as one row."""
     values = np.asarray(photo.resize((32, 24)), dtype=np.float64).ravel()
     row: NDArray[np.float64] = values - values.mean()
     return row

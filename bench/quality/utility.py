@@ -2,8 +2,8 @@
 
 Run from the repository's root: `python -m bench.quality.utility [MATCHER ...]`. It runs the
 pipeline in a temporary clone that shares this repository's cache, on the sets that settings are
-chosen on and on a harder demo, and prints the table of docs/reranking.md: recall@1 after
-re-ranking, and kilobytes of keypoints that the database keeps of an image.
+chosen on and on a harder demo, and prints the table of docs/experiments/reranking.md: recall@1
+after re-ranking, and kilobytes of keypoints that the database keeps per image.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ KEPT = ("all", "environment", "place", "both")
 
 def measure(clone: Path, parameters: dict[str, object]) -> str:
     """Run one cell of the table."""
-    found = run_trial(clone, parameters, target="evaluate")
+    metrics = run_trial(clone, parameters, target="evaluate")
     sizes = json.loads((clone / "data/utility/metrics.json").read_text())
     num_images = len((clone / "data/prepared/database.csv").read_text().splitlines()) - 1
     num_bytes = sizes["keypoint_bytes"] - sizes["keypoint_bytes_saved"]
-    return f"{found['recall@1']:.3f}, {num_bytes / num_images / 1000:.0f}"
+    return f"{metrics['recall@1']:.3f}, {num_bytes / num_images / 1000:.0f}"
 
 
 def main() -> None:

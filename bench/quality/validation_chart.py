@@ -15,7 +15,7 @@ Trained = dict[str, Any]  # street, recipe, validation, recall@1
 
 
 def tabulate_validation(found: Sequence[Trained]) -> str:
-    """Make a row of each training."""
+    """Make one row for each training."""
     rows = [
         [one["street"], one["recipe"], f"{one['validation']:.3f}", f"{one['recall@1']:.3f}"]
         for one in found
@@ -33,12 +33,7 @@ def correlate(found: Sequence[Trained], *, street: int) -> float:
 
 
 def draw_validation(found: Sequence[Trained], path: Path) -> None:
-    """Write a point for each training, the streets by colour, their correlation in the legend.
-
-    Args:
-        found: What was measured.
-        path: The SVG file to write.
-    """
+    """Write an SVG chart: a point per training, a colour per street, correlations in the legend."""
     streets = sorted({one["street"] for one in found})
     names = {one: f"{one} (Spearman {correlate(found, street=one):.2f})" for one in streets}
     points = [

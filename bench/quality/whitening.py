@@ -1,8 +1,8 @@
-"""What PCA-whitening costs and buys, by encoder.
+"""Costs and gains of PCA-whitening, by encoder.
 
 Run from the repository's root: `python -m bench.quality.whitening`. It runs the pipeline in a
 temporary clone that shares this repository's cache, on the sets that settings are chosen on, and
-prints the table of docs/encoders.md: recall@1 and, after the stroke, recall@5.
+prints the table of docs/experiments/encoders.md: recall@1 and, after the slash, recall@5.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ENCODERS: dict[str, dict[str, object]] = {
     "`dense_rootsift`": DENSE_ROOTSIFT,
     "`vgg16`, random weights, 16 clusters": CHALLENGE | {"finetune.epochs": 0},
 }
-DIMS = (0, 32, 64)  # 0: off; of 96 database images, the smallest set, nothing above 95 is left
+DIMS = (0, 32, 64)  # 0: off; the smallest set has 96 database images, which allow at most 95
 
 
 def main() -> None:

@@ -17,17 +17,13 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def measure_alone(module: str, *words: str) -> dict[str, Any]:
-    """Run a module that prints its figures as JSON.
-
-    Args:
-        module: As `python -m` takes it.
-        words: Its arguments.
+def measure_alone(module: str, *arguments: str) -> dict[str, Any]:
+    """Run a module, as `python -m` does, that prints its figures as JSON.
 
     Returns:
-        What it printed, and `peak_mb`, the peak of its anonymous memory.
+        The figures, and `peak_mb`, the peak of the process's anonymous memory.
     """
-    command = [sys.executable, "-m", module, *words]
+    command = [sys.executable, "-m", module, *arguments]
     peaks: dict[str, int] = {}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         watch = threading.Thread(target=watch_memory, args=(psutil.Process(process.pid), peaks))
@@ -36,34 +32,34 @@ def measure_alone(module: str, *words: str) -> dict[str, Any]:
         watch.join()
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed")
-    found: dict[str, Any] = json.loads(printed)
-    return found | {"peak_mb": max(peaks.values()) / 1e6}
+    figures: dict[str, Any] = json.loads(printed)
+    return figures | {"peak_mb": max(peaks.values()) / 1e6}
 
 
 def watch_memory(process: psutil.Process, seen: dict[str, int]) -> None:
-    """Note the anonymous memory of a process and its descendants until it ends.
+    """Record the peak anonymous memory of a process and its descendants until it ends.
 
-    Mapped files are not counted (RssAnon of proc(5)): the system takes them back at need.
+    Mapped files are not counted (RssAnon of proc(5)): the system can reclaim them.
 
     Args:
-        process: The parent, such as a `dvc repro`.
+        process: Parent process, such as a `dvc repro`.
         seen: Filled with the peak in bytes of each stage, by the name of its module.
     """
     with suppress(psutil.NoSuchProcess):  # it has ended
         while process.status() != psutil.STATUS_ZOMBIE:
-            for one in [process, *process.children(recursive=True)]:
-                _note_memory(one, seen)
+            for member in [process, *process.children(recursive=True)]:
+                _note_memory(member, seen)
             time.sleep(0.02)
 
 
 def _note_memory(process: psutil.Process, seen: dict[str, int]) -> None:
     try:
-        words = process.cmdline()
+        command = process.cmdline()
         status = Path(f"/proc/{process.pid}/status").read_text()
     except (psutil.Error, OSError):  # a child that has just ended
         return
-    found = re.search(r"RssAnon:\s+(\d+)", status)
-    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    if found and module.startswith(("stages.", "bench.")):
+    match = re.search(r"RssAnon:\s+(\d+)", status)
+    module = command[command.index("-m") + 1] if "-m" in command[:-1] else ""
+    if match and module.startswith(("stages.", "bench.")):
         name = module.removeprefix("stages.")
-        seen[name] = max(seen.get(name, 0), 1024 * int(found[1]))
+        seen[name] = max(seen.get(name, 0), 1024 * int(match[1]))

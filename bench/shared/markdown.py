@@ -11,12 +11,7 @@ def head(names: Sequence[str]) -> str:
 
 
 def row(cells: Sequence[object], *, form: str = ".2f") -> str:
-    """A line of a table; None is an empty cell.
-
-    Args:
-        cells: What it holds.
-        form: How numbers that are not whole are written.
-    """
+    """A line of a table; None is an empty cell, and `form` the format of floats."""
     texts = [
         "" if cell is None else f"{cell:{form}}" if isinstance(cell, float) else str(cell)
         for cell in cells

@@ -1,4 +1,4 @@
-"""Seconds of several ways to do one thing, taken in turn, and the machine."""
+"""Seconds of several ways to do the same thing, taken in turn, and the machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from vpr.runtime.device import find_device, has_fast_bfloat16
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
-    """Median seconds of each run; they take turns, so that a slow minute meets all of them.
+    """Median seconds of each run; they take turns, so that a slow minute affects all of them.
 
-    Args:
-        runs: What to do, by name. Each has been warmed up.
-        repeats: How often each is done.
+    Every run has been warmed up.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
@@ -31,7 +29,7 @@ def interleaved(runs: Mapping[str, Callable[[], object]], *, repeats: int) -> di
 
 
 def matrix_peak(precision: torch.dtype, sizes: tuple[int, ...], *, repeats: int = 3) -> float:
-    """The most floating-point operations a second that square matrix products reach here."""
+    """Peak floating-point operations per second of square matrix products on this machine."""
     best = 0.0
     for size in sizes:
         left, right = (torch.randn(size, size).to(precision) for _ in range(2))
@@ -44,7 +42,7 @@ def matrix_peak(precision: torch.dtype, sizes: tuple[int, ...], *, repeats: int 
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, threads, memory, GPU, versions."""
+    """What figures depend on: processor, threads, memory, GPU, versions."""
     has_gpu = find_device().type == "cuda"
     return {
         "processor": str(torch.cpu.get_capabilities().get("cpu_name", platform.processor())),

@@ -1,4 +1,4 @@
-"""What the measurements look at: photos drawn from a seed, and random weights."""
+"""Inputs of the measurements: photos drawn from a seed, and random weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def draw_photos(folder: Path, *, num_photos: int) -> list[Path]:
 
 
 def random_model() -> Model:
-    """A whole VGG16 of random weights, pool included; speed does not depend on them."""
+    """A whole VGG16 with random weights, pool included; speed does not depend on them."""
     chance = torch.Generator().manual_seed(0)
     pool = {
         "pool.conv.weight": 5 * torch.randn(NUM_CLUSTERS, 512, 1, 1, generator=chance),

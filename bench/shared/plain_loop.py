@@ -1,8 +1,8 @@
-"""How a plain notebook does it: one image at a time, float32, everything anew for each triplet.
+"""A plain notebook's way: one image at a time, float32, all recomputed for each triplet.
 
-Our own rendition of the way of working that the challenge's notebook has, to compare with: batches
-of one in NCHW memory, NetVLAD as a loop over clusters, no workers, no stored features, each step
-of a triplet through the whole network.
+Our own version of how the challenge's notebook works, as a baseline: batches of one in NCHW memory,
+NetVLAD as a loop over clusters, no workers, no stored features, each triplet through the whole
+network.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from vpr.encoders.vgg16 import MEAN, STD, build_layers
 
 
 class PlainClusters(nn.Module):
-    """NetVLAD's parameters, by their names in a checkpoint; centroids of shape (K, C)."""
+    """NetVLAD's parameters, under their names in a checkpoint; centroids of shape (K, C)."""
 
     def __init__(self, centroids: Tensor) -> None:
-        """Leave room for the weights."""
+        """Allocate the weights, without values."""
         super().__init__()
         self.conv = nn.Conv2d(centroids.shape[1], len(centroids), kernel_size=1, bias=False)
         self.centroids = nn.Parameter(torch.empty_like(centroids))
 
 
 class PlainNetwork(nn.Module):
-    """VGG16 and NetVLAD, the residuals to one cluster after another.
+    """VGG16 and NetVLAD, with the residuals computed cluster by cluster.
 
     Args:
         state: All tensors of a model, by their names in a checkpoint.
     """
 
     def __init__(self, state: dict[str, Tensor]) -> None:
-        """Load the weights; what lies before conv5 is frozen."""
+        """Load the weights; the layers before conv5 are frozen."""
         super().__init__()
         self.encoder = build_layers(0, 29)
         self.pool = PlainClusters(state["pool.centroids"])
@@ -76,7 +76,7 @@ def describe_plain(network: PlainNetwork, photos: Sequence[Path]) -> list[np.nda
 
 
 def train_plain(network: PlainNetwork, triplets: Sequence[tuple[Path, Path, Path]]) -> None:
-    """Train on triplets, one after another; a step for eight, as in the challenge."""
+    """Train on triplets, one after another; one step for eight, as in the challenge."""
     network.train()
     device = next(network.parameters()).device
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

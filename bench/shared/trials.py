@@ -1,4 +1,4 @@
-"""Real runs of the pipeline with other parameters, in a temporary clone that shares the cache."""
+"""Real runs of the pipeline with changed parameters, in a temporary clone that shares the cache."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from vpr.repository.parameter_edits import set_params
 
-# The challenge's network, of random weights since no checkpoint is at hand, and its epochs.
+# The challenge's network, with random weights for lack of a checkpoint, and its epochs.
 CHALLENGE: dict[str, object] = {
     "pretrained.weights": "random", "trunk.encoder": "vgg16", "trunk.model": None,
     "trunk.trainable_from": "conv5_1", "trunk.max_side_px": None, "finetune.num_clusters": 16,
     "finetune.epochs": 5,
 }  # fmt: skip
-# What docs/training.md found for it with batches of places.
+# The settings for it with batches of places, from docs/training.md.
 CHALLENGE_PLACES: dict[str, object] = {
     "finetune.batch": "places", "finetune.loss": "triplet", "finetune.mining": "hard",
     "finetune.images_per_place": 2, "finetune.lr": 3e-3,
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def temporary_clone(*, cold: bool = False) -> Iterator[Path]:
     """A clone of the last commit whose DVC cache is this repository's, removed afterwards.
 
-    What a trial computes stays in the cache, so a trial that is repeated costs nothing.
+    A trial's results stay in the cache, so repeating it costs nothing.
 
     Args:
         cold: Whether the clone starts with an empty cache of its own instead.
@@ -49,12 +49,9 @@ def temporary_clone(*, cold: bool = False) -> Iterator[Path]:
 
 
 def run_trial(clone: Path, parameters: Mapping[str, object], *, target: str) -> dict[str, Any]:
-    """Run the pipeline up to one stage with some parameters changed from the committed ones.
+    """Run the pipeline up to one stage with some committed parameters changed.
 
-    Args:
-        clone: What `temporary_clone` gave.
-        parameters: New values by key, such as {"finetune.epochs": 0}.
-        target: The stage to run, with what it needs.
+    New values are by key, such as {"finetune.epochs": 0}.
 
     Returns:
         The content of metrics/recall.json.
@@ -66,18 +63,16 @@ def run_trial(clone: Path, parameters: Mapping[str, object], *, target: str) -> 
 
 
 def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:
-    """Change the committed parameters of a clone, and no others.
+    """Change some of the committed parameters of a clone, and only those.
 
-    Args:
-        clone: What `temporary_clone` gave.
-        parameters: New values by key, such as {"finetune.epochs": 0}.
+    New values are by key, such as {"finetune.epochs": 0}.
     """
     call(clone, "git", "checkout", "-q", "params.yaml")
     set_params(parameters, path=clone / "params.yaml")
 
 
 def call(clone: Path, *command: str) -> None:
-    """Run a command in the clone with this Python's programs; its output is shown if it fails."""
+    """Run a command in the clone with this Python's programs; print its output if it fails."""
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         command, cwd=clone, env={**os.environ, "PATH": programs}, capture_output=True, text=True,

@@ -1,4 +1,4 @@
-"""The figures as a chart: how many times as fast as the plain loop."""
+"""The figures as a chart: speed as a multiple of the plain loop's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ import vl_convert
 
 
 def draw_chart(found: dict[str, Any], path: Path) -> None:
-    """Write a bar for each ratio to the plain loop.
-
-    Args:
-        found: What was measured.
-        path: The SVG file to write.
-    """
+    """Write an SVG chart with a bar for each ratio to the plain loop."""
     extraction, training = found["extraction"], found["training"]
     ratios = {
         "extraction, float32": extraction["float32_over_plain"],

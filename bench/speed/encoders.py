@@ -1,7 +1,7 @@
-"""Seconds for each image that an encoder takes, and what folding and the memory's layout are worth.
+"""Seconds per image of each encoder, and the gains by folding and by memory layout.
 
-`python -m bench.speed.encoders` prints the table of docs/encoders.md: random pixels of 640x480,
-batches of four, random weights (of which the time does not depend), the ways taking turns.
+`python -m bench.speed.encoders` prints the table of docs/experiments/encoders.md: random pixels of
+640x480, batches of four, random weights (on which the time does not depend), the ways taking turns.
 torch.compile needs a C++ compiler; OpenVINO is tried where it is installed.
 """
 
@@ -20,7 +20,7 @@ from vpr.features.encoder import POOL, Encoder, load_encoder
 
 BATCH, HEIGHT_PX, WIDTH_PX = 4, 480, 640
 PRECISIONS = (torch.float32, torch.bfloat16)
-# What a row is called, the encoder, whether it is folded, and laid out with channels last.
+# Name of a row, the encoder, whether it is folded, and whether channels are last in memory.
 WAYS = (
     ("EfficientNet-Lite0 up to stride 16, as timm builds it", "efficientnet_lite", False, False),
     ("channels_last", "efficientnet_lite", False, True),
@@ -38,8 +38,8 @@ def make_part(encoder: Encoder, *, precision: torch.dtype, folded: bool, last: b
     part.load_state_dict({name.removeprefix("encoder."): state[name] for name in state})
     if folded:
         encoder.fold(part)
-    if not last:  # pixels come with channels last, and convolutions keep what they get
-        first = next(one for one in part.modules() if isinstance(one, nn.Conv2d))
+    if not last:  # pixels come with channels last, and convolutions keep the layout
+        first = next(module for module in part.modules() if isinstance(module, nn.Conv2d))
         first.register_forward_pre_hook(lambda module, taken: (taken[0].contiguous(),))
     layout = torch.channels_last if last else torch.contiguous_format
     return part.eval().to(precision).to(memory_format=layout)
@@ -58,7 +58,7 @@ def compile_by_torch(part: nn.Module) -> Callable[[torch.Tensor], object]:
 
 
 def compile_by_openvino(part: nn.Module) -> Callable[[torch.Tensor], object]:
-    """Compile a part of float32 with OpenVINO, which computes in bfloat16 if the part is of it."""
+    """Compile a float32 part with OpenVINO, which computes in bfloat16 if the part was in it."""
     import openvino
 
     precision = next(part.parameters()).dtype
@@ -70,7 +70,7 @@ def compile_by_openvino(part: nn.Module) -> Callable[[torch.Tensor], object]:
 
 
 def compiled_runs(pixels: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """What compilers make of the part as the trunk runs it."""
+    """The part as the trunk runs it, by each compiler."""
     makers = {"the same by torch.compile": compile_by_torch}
     if find_spec("openvino"):
         makers["the same by OpenVINO"] = compile_by_openvino

@@ -1,4 +1,4 @@
-"""Images a second: photo -> descriptor, against the plain loop and the machine's matrix peak."""
+"""Images per second from photo to descriptor, against the plain loop and the matrix peak."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure(*, num_photos: int, repeats: int, peak_sizes: tuple[int, ...]) -> di
     """Compare our extraction with the plain loop, on the same photos and weights.
 
     Returns:
-        Images a second of each way, ratios, and our share of the peak of matrix products.
+        Images per second of each way, ratios, and our share of the peak of matrix products.
     """
     model = random_model()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
-"""Extraction over 1, 2 and 4 times the images: seconds are a line, memory is flat.
+"""Extraction of 1, 2 and 4 times the images: time grows linearly, memory stays flat.
 
 Run from the repository's root: `make bench-scale` (`python -m bench.speed.extraction_scale`);
-`--quick` takes few images. Drawn photos of 640x480, the default encoder (of random weights, of
-which the time does not depend) and NetVLAD. Features that are stored are what the stage trunk
-computes and writes; streamed images are what the stage extract makes of them without stored
-features. Every way and number runs in a process of its own, its first batches before the clock.
+`--quick` uses few images. Drawn photos of 640x480, the default encoder (with random weights, on
+which the time does not depend) and NetVLAD. "Stored" is what the stage trunk computes and writes,
+"streamed" what the stage extract does without stored features. Every way and number runs in a
+process of its own, whose first batches are not timed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SIZE = partial(read_size, scale_to=MAX_SIDE_PX)
 
 
 def make_model() -> Model:
-    """Make a whole model of the default encoder, of random weights."""
+    """Make a whole model of the default encoder, with random weights."""
     encoder = load_encoder(ENCODER, VARIANT)
     state, _ = encoder.initial_state("random", 0)
     chance = torch.Generator().manual_seed(0)
@@ -54,13 +54,13 @@ def make_model() -> Model:
 
 
 def store(model: Model, photos: list[Path], folder: Path) -> None:
-    """Store the local features of photos, as the stage trunk does."""
+    """Store the local features of photos, like the stage trunk."""
     trunk = load_trunk(model, torch.bfloat16)
     store_features(folder / "trunk", trunk, photos, READ, size=SIZE, device=DEVICE)
 
 
 def stream(model: Model, photos: list[Path], folder: Path) -> None:
-    """Write the descriptors of photos, as the stage extract does without stored features."""
+    """Write the descriptors of photos, like the stage extract without stored features."""
     network = load_network(model, precision=torch.bfloat16, scale_to=MAX_SIDE_PX, device=DEVICE)
     rows = (batch.descriptors for batch in describe_photos(network, photos))
     save_descriptors(
@@ -85,17 +85,17 @@ def measure_once(way: str, num_photos: int, folder: Path) -> dict[str, float]:
 
 
 def tabulate(way: str, counts: list[int], folder: Path) -> str:
-    """Measure one way over the number of photos, print a row for each, and sum them up."""
+    """Measure one way over the number of photos, print a row for each, and summarise."""
     found = []
     for count in counts:
-        words = ("--once", way, "--photos", str(count), "--folder", str(folder))
-        one = measure_alone("bench.speed.extraction_scale", *words)
+        options = ("--once", way, "--photos", str(count), "--folder", str(folder))
+        run = measure_alone("bench.speed.extraction_scale", *options)
         row = [
-            f"{count:,}", way, one["seconds"], one["cpu_s"], f"{1000 * one['seconds'] / count:.1f}",
-            f"{1000 * one['cpu_s'] / count:.1f}", f"{one['peak_mb']:.0f}",
+            f"{count:,}", way, run["seconds"], run["cpu_s"], f"{1000 * run['seconds'] / count:.1f}",
+            f"{1000 * run['cpu_s'] / count:.1f}", f"{run['peak_mb']:.0f}",
         ]  # fmt: skip
         print(markdown.row(row), flush=True)
-        found.append(one)
+        found.append(run)
     longer, busier, larger = (
         found[-1][key] / found[0][key] for key in ("seconds", "cpu_s", "peak_mb")
     )

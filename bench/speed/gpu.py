@@ -1,4 +1,4 @@
-"""Images a second on a GPU, by batch and precision, and whether decoding or computing bounds them.
+"""Images per second on a GPU, by batch and precision, and whether decoding is the bottleneck.
 
 `python -m bench.speed.gpu` writes bench/results/gpu.json. It needs a GPU that torch sees.
 """
@@ -30,11 +30,11 @@ PRECISIONS = {
     "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }  # fmt: skip
-SECONDS, STEPS = 0.5, 3  # of computing for each figure, at least
+SECONDS, STEPS = 0.5, 3  # minimum of computing for each figure
 
 
 def measure(device: torch.device) -> dict[str, Any]:
-    """The trunk's images a second from pixels on the GPU, and those that the CPU decodes."""
+    """The trunk's images per second from pixels on the GPU, and those that the CPU decodes."""
     decoded = _decoding_rate()
     rates = {name: _rates(name, device) for name in PRECISIONS}
     return {
@@ -85,7 +85,7 @@ def _decoding_rate() -> float:
 
 
 def main() -> None:
-    """Measure, print and keep the figures."""
+    """Measure, print and save the figures."""
     device = find_device()
     if device.type != "cuda":
         sys.exit("bench.speed.gpu needs a GPU, and torch sees none; `make bench` measures the CPU")

@@ -1,4 +1,4 @@
-"""The report of 5,000 queries and as many database images: seconds, memory, time until it shows.
+"""The report of 5,000 queries and as many database images: seconds, memory, time to display.
 
 Run from the repository's root: `python -m bench.speed.large_report`. It needs chromium and
 chromedriver.
@@ -22,7 +22,7 @@ NUM_QUERIES = 5000
 
 
 def draw_all(folder: Path) -> None:
-    """Draw the small pictures of both sides from one photo of 640 x 480 pixels under all names."""
+    """Draw the thumbnails of both sides from one photo of 640 x 480 pixels under all names."""
     from vpr.images.image_files import list_images
     from vpr.images.thumbnails import draw_thumbnails
 

@@ -1,4 +1,4 @@
-"""Peak memory of each stage at 1, 2 and 4 times the set: what grows, and what does not."""
+"""Peak memory of each stage at 1, 2 and 4 times the set: which grows, and which does not."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ FACTORS = (1, 2, 4)
 
 
 def measure(*, num_database: int, num_query: int) -> dict[str, Any]:
-    """Run the pipeline on sets of three sizes, of small photos and for one epoch.
+    """Run the pipeline for one epoch on sets of three sizes, with small photos.
 
     Returns:
         Peak anonymous memory in MB of each stage's process, in the order of the factors, and the
-        last over the first; None where a stage did not run, since nothing of its had changed.
+        last over the first; None where a stage did not run, since none of its inputs had changed.
     """
     peaks: list[dict[str, float]] = []
     with temporary_clone(cold=True) as clone:

@@ -1,9 +1,9 @@
-"""Exact search and indices over the number of images: time, memory, bytes and recall.
+"""Exact search and indices by the number of images: time, memory, bytes and recall.
 
-Run from the repository's root: `make bench-scale` (`python -m bench.speed.scale`); `--quick` takes
+Run from the repository's root: `make bench-scale` (`python -m bench.speed.scale`); `--quick` uses
 small databases. Descriptors are synthetic streets: unit rows of 256 dimensions, 200 photos each,
-of which neighbours are alike (AR(1), 0.9); queries are photos of them with noise. Every way runs
-in a process of its own, as the stages index and search would.
+with similar neighbours (AR(1), 0.9); queries are some of these photos with noise. Every way runs in
+a process of its own, like the stages index and search.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def tabulate(num_rows: int, folder: Path) -> dict[str, dict[str, Any]]:
     write_streets(folder, num_rows)
     measured = {}
     for text in ways(num_rows):
-        words = ("--once", text, "--folder", str(folder))
-        found = measured[text] = measure_alone("bench.speed.scale", *words)
+        options = ("--once", text, "--folder", str(folder))
+        found = measured[text] = measure_alone("bench.speed.scale", *options)
         row = [
             f"{num_rows:,}", f"`{text}`", round(found["build_cpu_s"], 1), f"{found['peak_mb']:.0f}",
             f"{found['bytes_per_image']:.0f}", found["ms_per_query"], round(found["cpu_s"], 2),
@@ -104,7 +104,7 @@ def main() -> None:
     if asked.once:
         print(json.dumps(measure_once(asked.once, asked.folder)))
         return
-    from bench.shared.measuring import machine  # imports torch, which no search needs
+    from bench.shared.measuring import machine  # imports torch, which search does not need
 
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     names = [

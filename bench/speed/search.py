@@ -1,4 +1,4 @@
-"""Exact search: queries a second and peak memory, against numpy and scikit-learn."""
+"""Exact search: queries per second and peak memory, against numpy and scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METHODS = ("ours", "numpy", "scikit-learn")
 
 
 def measure(*, sizes: tuple[int, ...], repeats: int) -> dict[str, Any]:
-    """Search databases of some sizes with each method, each time in a process of its own."""
+    """Search databases of some sizes with each method, each in a process of its own."""
     return {str(size): _measure_size(size, repeats) for size in sizes}
 
 
@@ -44,14 +44,14 @@ def _measure_size(size: int, repeats: int) -> dict[str, Any]:
 
 
 def _check_agreement(folder: Path) -> None:
-    """Rankings may differ by swaps of candidates that are equally far, as float32 tells it."""
+    """Rankings may only differ by swaps of candidates that are equally far in float32."""
     database, query = (np.load(folder / f"{side}.npy", mmap_mode="r") for side in SIDES)
     distances = {}
     for method in METHODS:
         ranked = np.load(folder / f"{method}.npy")
         pairs = zip(query.astype(np.float64), ranked, strict=True)
         distances[method] = np.stack(
-            [np.linalg.norm(database[row] - one, axis=1) for one, row in pairs]
+            [np.linalg.norm(database[row] - descriptor, axis=1) for descriptor, row in pairs]
         )
     for method in METHODS[1:]:
         apart = np.abs(distances[method] - distances[METHODS[0]]).max()

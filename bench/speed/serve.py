@@ -1,7 +1,8 @@
-"""How fast the service answers, beside `locate`, and whether its memory stays flat.
+"""How fast the service answers, compared with `locate`, and whether its memory stays flat.
 
-`python -m bench.speed.serve` prints the table of docs/serve.md, for the run in the current folder:
-its queries as photos, sent by clients that keep their connections, on the machine that answers.
+`python -m bench.speed.serve` prints the table of docs/experiments/serve.md, for the run in the
+current folder: its queries as photos, sent by clients that keep their connections, on the same
+machine.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def free_port() -> int:
 
 @contextmanager
 def service() -> Iterator[tuple[int, psutil.Process, float]]:
-    """Run a service: its port, its process, and the seconds until it answered."""
+    """Run a service: its port, its process, and the seconds until its first answer."""
     port, start = free_port(), time.perf_counter()
     command = [sys.executable, "-m", "vpr", "serve", "--port", str(port)]
     with Path(os.devnull).open("w") as nowhere:
@@ -62,23 +63,19 @@ def service() -> Iterator[tuple[int, psutil.Process, float]]:
 
 
 class Client:
-    """One connection that is kept.
-
-    Args:
-        port: Of the service.
-    """
+    """A connection that is kept open."""
 
     def __init__(self, port: int) -> None:
-        """Connect at the first question."""
+        """Connect at the first request."""
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def get(self, path: str) -> None:
-        """Ask, and throw the answer away."""
+        """Send a request, and ignore the answer."""
         self.connection.request("GET", path)
         self.connection.getresponse().read()
 
     def locate(self, photo: bytes) -> list[dict[str, object]]:
-        """Ask where a photo was taken: the matches."""
+        """Ask where a photo was taken, and return the matches."""
         self.connection.request("POST", "/locate", photo, {"Content-Type": "image/jpeg"})
         reply = self.connection.getresponse()
         content = json.loads(reply.read())
@@ -88,13 +85,9 @@ class Client:
 
 
 def ask_for(port: int, photos: Sequence[bytes], *, clients: int, seconds: float) -> list[float]:
-    """Milliseconds of each request of several clients that ask one after another.
+    """Milliseconds of each request of several clients that send one after another.
 
-    Args:
-        port: Of the service.
-        photos: Sent in turn.
-        clients: That ask at once.
-        seconds: For which they do.
+    The clients send the photos in turn, all at once, for this many seconds.
     """
     found: list[float] = []
     until = time.perf_counter() + seconds
@@ -116,7 +109,7 @@ def ask_for(port: int, photos: Sequence[bytes], *, clients: int, seconds: float)
 
 
 def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], float]:
-    """What `locate` says of photos, and the seconds that it takes for the first alone."""
+    """Answers of `locate` for photos, and the seconds it takes for the first one only."""
     command = [sys.executable, "-m", "vpr", "locate", "--json", "--top", str(TOP)]
     seconds = []
     for _ in range(3):
@@ -124,14 +117,14 @@ def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], fl
         subprocess.run([*command, str(files[0])], capture_output=True, check=True)
         seconds.append(time.perf_counter() - start)
     done = subprocess.run([*command, *map(str, files)], capture_output=True, check=True)
-    found = [one["matches"] for one in json.loads(done.stdout)]
+    found = [located["matches"] for located in json.loads(done.stdout)]
     for match in (match for matches in found for match in matches):
-        match |= {"metres": None, "correct": None}  # of a photo that was sent nothing is known
+        match |= {"metres": None, "correct": None}  # a photo that was sent has no known place
     return found, float(np.median(seconds))
 
 
 def memory_of(process: psutil.Process) -> float:
-    """Resident megabytes of a service and its decoders, files that they share aside."""
+    """Resident megabytes of a service and its decoders, without files that they share."""
     files = [f"/proc/{one.pid}/status" for one in (process, *process.children())]
     found = [re.search(r"RssAnon:\s+(\d+)", Path(file).read_text()) for file in files]
     return sum(int(one[1]) for one in found if one) / 1000
@@ -172,7 +165,7 @@ def main() -> None:
         ):  # fmt: skip
             times = ask_for(port, sent, clients=clients, seconds=given.seconds)
             rows.append(row(title, times, given.seconds))
-        client, before = Client(port), memory_of(process)  # the other was idle for too long
+        client, before = Client(port), memory_of(process)  # the other has been idle for too long
         for number in range(given.requests):
             client.locate(photos[number % len(photos)])
         after = memory_of(process)

@@ -18,7 +18,7 @@ from bench.speed.chart import draw_chart
 from bench.speed.table import as_table
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-# What a quick run must reach: far below what is measured, so that only a large regression fails.
+# Minimum of a quick run: far below the measured values, so that only a large regression fails.
 LEAST = {
     ("extraction", "float32_over_plain"): 1.05,
     ("extraction", "bfloat16_over_plain"): 1.6,
@@ -55,14 +55,7 @@ def measure_quickly() -> dict[str, Any]:
 
 
 def find_regressions(found: dict[str, Any]) -> list[str]:
-    """Ratios that are below what any healthy run reaches.
-
-    Args:
-        found: What was measured.
-
-    Returns:
-        A line for each.
-    """
+    """List the ratios that are below what any healthy run reaches, one line each."""
     lines = []
     for keys, least in LEAST.items():
         if keys[-1] in NEEDS_BFLOAT16 and not found["machine"]["fast_bfloat16"]:

@@ -1,4 +1,4 @@
-"""The figures as tables in Markdown, to read and to paste into docs/speed.md."""
+"""The figures as tables in Markdown, to read and to paste into docs/experiments/speed.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.shared.markdown import table
 
 
 def as_table(found: dict[str, Any]) -> str:
-    """All tables of a run, each under its heading; a part that was not measured has none."""
+    """All tables of a run, each under its heading, without parts that were not measured."""
     parts = [
         f"### {name}\n\n{TABLES[name](found[name])}" for name in TABLES if name in found
     ]  # fmt: skip
@@ -59,8 +59,8 @@ def _whole_job(found: dict[str, Any]) -> str:
     highest = max(found["peak_memory_mb"], key=found["peak_memory_mb"].__getitem__)
     peak = found["peak_memory_mb"][highest]
     photos = " + ".join(map(str, found["photos"]))
-    words = f"{photos} photos, {found['epochs']} epochs; highest peak: {highest}, {peak:.0f} MB"
-    return f"{table(['experiment', 's', 'plain loop over it'], rows)}\n\n{words}"
+    note = f"{photos} photos, {found['epochs']} epochs; highest peak: {highest}, {peak:.0f} MB"
+    return f"{table(['experiment', 's', 'plain loop over it'], rows)}\n\n{note}"
 
 
 TABLES = {

@@ -1,6 +1,6 @@
 """Seconds of an epoch from stored features, against the plain loop that stores nothing.
 
-Part of `make bench`; alone, on more photos: `python -m bench.speed.training`, about five minutes.
+Part of `make bench`; separately, on more photos: `python -m bench.speed.training`, five minutes.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def measure(*, num_photos: int, num_plain: int, repeats: int) -> dict[str, Any]:
     """Time epochs over a small set, and scale them to Berlin's number of images.
 
     An epoch of places describes and learns from each photo once; all others are of triplets. Ours
-    mines once an epoch: the descriptors of all images are part of its time. The plain loop is
-    timed on fewer triplets, since each costs the same.
+    mines once an epoch: the descriptors of all images are part of its time. The plain loop is timed
+    on fewer triplets, since each costs the same.
 
     Args:
         num_photos: Images of the small database; there is one triplet for each.
         num_plain: Triplets that the plain loop is timed on.
-        repeats: How often each is timed.
+        repeats: Number of times that each way is timed.
     """
     model = random_model()
     rng = np.random.default_rng(0)

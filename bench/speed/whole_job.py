@@ -32,7 +32,7 @@ from vpr.runtime.device import find_device
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 EPOCHS = 5
 CHANGES: dict[str, dict[str, object]] = {
-    "changed top_k": {"search.top_k": 10},  # first: beside it only the cold run is in the cache
+    "changed top_k": {"search.top_k": 10},  # first: only the cold run is in the cache then
     "changed learning rate": {"finetune.lr": 0.00002},
     "changed clusters": {"finetune.num_clusters": 24},
     "batches of places, changed learning rate": CHALLENGE_PLACES | {"finetune.lr": 0.001},
@@ -48,21 +48,18 @@ def measure(
     recipe: dict[str, object] | None = None,
     changes: dict[str, dict[str, object]] = CHANGES,
 ) -> dict[str, Any]:
-    """Time `dvc repro` from nothing, then once more for each change.
+    """Time `dvc repro` from nothing, then again for each change.
 
     Drawing the photos is not part of the job. The plain loop is extrapolated from a measured part:
-    it describes each photo and trains on a triplet for each database photo and epoch, and does
-    so anew for every experiment but the one that only searches.
+    it describes each photo and trains on a triplet for each database photo and epoch, and does so
+    again for every experiment but the one that only searches.
 
-    Args:
-        num_database: Photos of the database.
-        num_query: Photos of the queries.
-        recipe: Parameters of training in every run, beside the challenge's.
-        changes: Parameters of each run after the cold one.
+    `recipe` has parameters of training on top of the challenge's, `changes` those of each run after
+    the cold one.
 
     Returns:
-        Seconds, in all and of each stage, ratios to the plain loop, and peak memory of each stage
-        in MB.
+        Total seconds and those of each stage, ratios to the plain loop, and peak memory of each
+        stage in MB.
     """
     settings = CHALLENGE | {
         "sample.num_database": num_database, "sample.num_query": num_query,
@@ -96,7 +93,7 @@ def repro(clone: Path) -> tuple[float, dict[str, int], dict[str, float]]:
 
     Returns:
         Its seconds, the peak anonymous memory of each stage in bytes, and the seconds of each
-        stage's processes, starts of Python included; what is left is DVC's own.
+        stage's processes, including Python's start; the rest is DVC's own.
     """
     programs = Path(sys.executable).parent
     peaks: dict[str, int] = {}
@@ -128,16 +125,16 @@ def repro(clone: Path) -> tuple[float, dict[str, int], dict[str, float]]:
 
 
 def _watch_stages(process: psutil.Process, spans: dict[int, tuple[str, float, float]]) -> None:
-    """Note when each stage's process was first and last seen, by its id, until dvc ends."""
+    """Record when each stage's process was first and last seen, by its id, until dvc ends."""
     with suppress(psutil.NoSuchProcess):
         while process.status() != psutil.STATUS_ZOMBIE:
-            for one in process.children(recursive=True):
+            for child in process.children(recursive=True):
                 with suppress(psutil.Error):
-                    words = one.cmdline()
-                    if "-m" in words and words[0].endswith("python"):
-                        now, stage = time.perf_counter(), words[words.index("-m") + 1]
-                        _, first, _ = spans.get(one.pid, (stage, now, now))
-                        spans[one.pid] = (stage.removeprefix("stages."), first, now)
+                    command = child.cmdline()
+                    if "-m" in command and command[0].endswith("python"):
+                        now, stage = time.perf_counter(), command[command.index("-m") + 1]
+                        _, first, _ = spans.get(child.pid, (stage, now, now))
+                        spans[child.pid] = (stage.removeprefix("stages."), first, now)
             time.sleep(0.02)
 
 
@@ -159,7 +156,7 @@ def _plain_seconds(num_database: int, num_query: int) -> float:
 
 
 def main() -> None:
-    """Run at Berlin's size and keep the figures in bench/results/."""
+    """Run at Berlin's size and save the figures in bench/results/."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--places", action="store_true", help="train on batches of places")
     places = parser.parse_args().places

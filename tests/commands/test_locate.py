@@ -21,7 +21,7 @@ from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.outputs import as_json, as_text, save_csv, save_geojson
+from vpr.commands.locate.outputs import VERDICTS, as_json, as_text, save_csv, save_geojson
 from vpr.commands.locate.page import write_page
 from vpr.commands.locate.photos import find_photos
 from vpr.evaluation.details import Threshold
@@ -101,7 +101,7 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
     )  # fmt: skip
     count = len(NAMES) + 1
     text = capsys.readouterr().out
-    assert text.count(": not calibrated: ") == count and "accepted" not in text
+    assert text.count(": not calibrated, ") == count and "accepted" not in text
     assert text.count("distance ") == 3 * count
     assert text.count(" m away") == 3  # of the query alone the truth is known
 
@@ -343,8 +343,11 @@ def test_each_state_is_said_in_every_output(tmp_path: Path) -> None:
     features = json.loads((tmp_path / "a.json").read_text())["features"]
     assert [feature["properties"]["accepted"] for feature in features] == list(states)
     assert [photo["accepted"] for photo in json.loads(as_json(located))] == list(states)
-    said = [as_text(one).splitlines()[0].split(": ")[1] for one in located]
-    assert said == ["accepted", "not accepted", "not calibrated"]
+    said = [as_text(one).splitlines()[0].split(": ", 1)[1] for one in located]
+    assert said == list(VERDICTS.values())
+    assert [words.split(",")[0].split(":")[0] for words in said] == [
+        "accepted", "not accepted", "not calibrated",
+    ]  # fmt: skip
     entry = {"photo": "", "matches": [""], "verified": [], "clusters": None}
     write_page(tmp_path / "a.html", [entry | {"located": one} for one in located])
     looks = re.findall(r'class="verdict (\w+)">([✓✗]?)', (tmp_path / "a.html").read_text())
@@ -400,7 +403,7 @@ def test_a_damaged_record_is_named_with_what_to_do(
 ) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text(content)
-    advice = "git checkout dvc.lock`, or make it anew by `dvc repro`"
+    advice = "git checkout dvc.lock`, or make it again with `dvc repro`"
     with pytest.raises(ValueError, match=rf"(?s)^{lock}: .*{words}.*{advice}") as told:
         locked_params("trunk@database", "trunk", TrunkParams, lock=lock)
     assert type(told.value) is ValueError  # and not pydantic's, of several lines

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vpr.datasets.checks import check_set, require_usable
+from vpr.datasets.checks import check_places
+from vpr.datasets.findings import Finding, Level, list_notes, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.set_finding import Level, SetFinding
 from vpr.places.index import ImageIndex
 
 STEPS = np.arange(12.0)
@@ -29,11 +30,11 @@ def listed(side: str, places: NDArray[np.float64]) -> ImageIndex:
 def checked(
     database: NDArray[np.float64], query: NDArray[np.float64] | None = None, *,
     crs: str | None = "EPSG:32633", radius_m: float = 25, zone: str | None = None,
-) -> dict[str, SetFinding]:  # fmt: skip
+) -> dict[str, Finding]:  # fmt: skip
     asked = database[:6] if query is None else query
     truth = GroundTruth(listed("database", database), listed("query", asked), None, "by hand",
-                        utm_zone=zone)  # fmt: skip
-    return {one.subject: one for one in check_set(truth, radius_m=radius_m, crs=crs)}
+                        utm_zones=(zone,) if zone else ())  # fmt: skip
+    return {one.key: one for one in check_places(truth, radius_m=radius_m, crs=crs)}
 
 
 def test_a_street_in_metres_is_fine() -> None:
@@ -157,11 +158,38 @@ def test_a_zone_in_the_names_must_be_that_of_the_system() -> None:
         assert "file names give UTM zone 33N: set dataset.crs: EPSG:32633" in found.words
 
 
+def test_several_zones_have_no_common_system() -> None:
+    truth = GroundTruth(listed("database", BERLIN), listed("query", BERLIN), None, "by hand",
+                        utm_zones=("10N", "33N"))  # fmt: skip
+    with pytest.raises(ValueError, match=r"UTM zones 10N and 33N.* set dataset.crs: null"):
+        require_usable(check_places(truth, radius_m=25, crs="EPSG:32633"))
+    assert list_notes(check_places(truth, radius_m=25, crs=None)) == []
+
+
+def test_names_of_one_file_are_one_name_however_they_are_written() -> None:
+    database = ImageIndex(["img/x.jpg", "길.jpg", "a/b.jpg", "c.jpg"], BERLIN[:4])
+    asked = ImageIndex(["./img//x.jpg", normalize("NFD", "길.jpg"), "d/../a\\b.jpg"], BERLIN[:3])
+    truth = GroundTruth(database, asked, None, "by hand")
+    found = {one.key: one for one in check_places(truth, radius_m=25, crs=None)}["listing"]
+    assert found.level is Level.LOUD and found.numbers["names_on_both_sides"] == 3
+    twice = GroundTruth(ImageIndex(["x.jpg", "./x.jpg"], BERLIN[:2]), database, None, "by hand")
+    (note,) = list_notes(check_places(twice, radius_m=25, crs=None))
+    assert "1 names occur more than once on the database side ('x.jpg')" in note
+
+
+def test_queries_without_a_positive_are_counted() -> None:
+    asked = np.concatenate([BERLIN[:2], BERLIN[:1] + 1000])
+    found = checked(BERLIN, asked, crs=None)["positives"]
+    assert found.level is Level.NOTE
+    assert found.numbers == {"queries": 3, "queries_without_positives": 1}
+    assert "1 of 3 queries have none and count as failures" in found.words
+
+
 def test_names_that_stand_twice_are_noted() -> None:
     twice = ImageIndex(["a.jpg", "b.jpg", "a.jpg"], BERLIN[:3])
     asked = ImageIndex(["q.jpg", "b.jpg"], BERLIN[:2])
     truth = GroundTruth(twice, asked, None, "by hand", notes=("3 files left out",))
-    notes = require_usable(check_set(truth, radius_m=15, crs=None))
+    notes = list_notes(check_places(truth, radius_m=15, crs=None))
     assert len(notes) == 1
     assert notes[0].startswith("NOTE listing: 3 files left out; ")
     assert "1 names occur more than once on the database side ('a.jpg')" in notes[0]
@@ -194,4 +222,4 @@ def test_real_sets_pass_without_a_word(
     real_data: Path, name: str, index: str | None, crs: str | None, radius_m: float
 ) -> None:
     truth = parse_set(real_data / name, index)
-    assert require_usable(check_set(truth, radius_m=radius_m, crs=crs)) == []
+    assert list_notes(check_places(truth, radius_m=radius_m, crs=crs)) == []

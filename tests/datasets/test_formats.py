@@ -26,7 +26,7 @@ from vpr.places.index import ImageIndex, load_index
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
 QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
 PARAMS = """
-dataset: {{dir: "{}", index: null, crs: EPSG:32633}}
+dataset: {{dir: "{}", index: null, crs: "EPSG:32633"}}
 prepare: {{radius_m: {}}}
 thumbnails: {{max_side_px: 16, quality: 50}}
 """
@@ -59,7 +59,8 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, radius_m: str) -> di
     prepare(
         database=outs[0], query=outs[1], positives=outs[2],
         training_positives=outs[3], database_images=outs[4], query_images=outs[5],
-        radius=outs[6], database_thumbnails=Path("dt"), query_thumbnails=Path("qt"),
+        radius=outs[6], notes=Path("notes.json"), database_thumbnails=Path("dt"),
+        query_thumbnails=Path("qt"),
     )  # fmt: skip
     made = {str(path): path.read_bytes() for path in (*outs[:4], outs[6])}
     for side in outs[4:6]:  # in files, or in shards
@@ -175,6 +176,20 @@ def test_other_columns_are_noted_and_those_that_are_needed_are_strict(tmp_path: 
             parse_set(tmp_path, None)
 
 
+def test_rows_are_not_sorted_by_a_column_index_and_that_is_said(tmp_path: Path) -> None:
+    for numbers, is_told in (("0 1 2", False), ("0 2 1", True), ("1 2 3", True), ("0 1 1", True)):
+        for table in ("database", "query"):
+            rows = [
+                f"{number},{table}{row}.jpg,{row},0" for row, number in enumerate(numbers.split())
+            ]
+            text = "\n".join(["index,path,easting,northing", *rows])
+            (tmp_path / f"{table}.csv").write_text(text, "utf-8")
+        truth = parse_set(tmp_path, None)
+        assert truth.database.coordinates[:, 0].tolist() == [0, 1, 2]
+        assert [note.startswith("database.csv: the column index does not count 0, 1, 2")
+                for note in truth.notes] == ([True, False] if is_told else [])  # fmt: skip
+
+
 def test_names_typed_on_windows_have_slashes(tmp_path: Path) -> None:
     write_tables(tmp_path, "path,easting,northing", "day 1\\{}.jpg,389000,5818000")
     assert parse_set(tmp_path, None).database.paths == ["day 1/a.jpg"]
@@ -251,13 +266,13 @@ def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
 PLACED = {"utmDb": [[1, 2]], "utmQ": [[1, 2]], "posDistThr": 5}
 BAD_FILES = {
     "query.csv is missing": ({"database.csv": "path,easting,northing\na.jpg,1,2\n"}, "query.csv"),
-    "another separator": ({"database.csv": "path;easting;northing\n"}, "found path;easting"),
+    "another separator": ({"database.csv": "path;easting;northing\n"}, "are separated by ';'"),
     "an empty table": ({"database.csv": ""}, "database.csv: not a readable CSV"),
     "not a number": ({"database.csv": "path,easting,northing\na,1,\n"}, "row 0, column northing"),
     "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),
     "no position": ({"database/@x@1@.jpg": ""}, "expected a name @easting@northing"),
     "no such key": ({"set.npz": {"utmDb": [[1, 2]]}}, "an .npz of utmDb, utmQ, posDistThr"),
-    "no archive": ({"set.npz": "text"}, "posDistThr: this is no such archive"),
+    "no archive": ({"set.npz": "text"}, "posDistThr: this is not an .npz archive"),
     "no list": (
         {"set.npz": PLACED},
         "expected one list of names *index.txt beside set.npz, found none",

@@ -69,18 +69,64 @@ def test_a_folder_without_a_place_is_in_no_form(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("database", "query", "zone"),
-    [(("33@U",) * 2, "33@U", "33N"), (("33@U", "33@T"), "33@u", "33N"), (("@", "@"), "@", None),
-     (("23@K",) * 2, "23@K", "23S"), (("033@N",) * 2, "33@N", "33N"), (("7@", "8@"), "9@", None),
-     (("33@I", "61@U"), "0@U", None), (("33@U", "@"), "@", "33N")],
+    ("database", "query", "zone"),  # northing 5,818,000 is 52.5 degrees north, or 37.8 south
+    [(("33@U",) * 2, "33@U", ("33N",)), (("33@U", "33@u"), "33@U", ("33N",)),
+     (("@", "@"), "@", ()), (("23@H",) * 2, "23@H", ("23S",)), (("033@U",) * 2, "33@U", ("33N",)),
+     (("33@U", "@"), "@", ("33N",))],
 )  # fmt: skip
 def test_one_utm_zone_is_taken_from_the_names(
-    tmp_path: Path, database: tuple[str, str], query: str, zone: str | None
+    tmp_path: Path, database: tuple[str, str], query: str, zone: tuple[str, ...]
 ) -> None:
     for number, of in enumerate(database):
         place(tmp_path, "database", number, zone=of)
     place(tmp_path, "queries", 0, zone=query)
-    assert parse_set(tmp_path, None).utm_zone == zone
+    truth = parse_set(tmp_path, None)
+    assert truth.utm_zones == zone and truth.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("zone", "count", "words"),
+    [
+        ("33@T", 1, "contradict their easting and northing"),  # 40 to 48 degrees north
+        ("33@S", 1, "contradict their easting and northing"),  # 32 to 40; or meant as south
+        ("33@U@48.5@13.4", 1, "contradict their easting and northing"),
+        ("33@U@52.5@93.4", 1, "contradict their easting and northing"),
+        ("33@I", 1, "are not a UTM zone"), ("61@U", 1, "are not a UTM zone"),
+        ("7@", 1, "are not a UTM zone"), ("@U", 1, "are not a UTM zone"),
+    ],
+)  # fmt: skip
+def test_fields_that_contradict_the_place_are_noted_and_no_zone_is_taken(
+    tmp_path: Path, zone: str, count: int, words: str
+) -> None:
+    for number in range(3):
+        place(tmp_path, "database", number, zone="33@U@52.50@13.37")
+    place(tmp_path, "queries", 0, zone=zone)
+    truth = parse_set(tmp_path, None)
+    assert truth.utm_zones == ()
+    (note,) = truth.notes
+    assert f"of {count} of 4 names {words} (first 'queries/@389000@5818000@{zone}@" in note
+
+
+def test_n_and_s_that_can_only_be_hemispheres_are_two_systems(tmp_path: Path) -> None:
+    place(tmp_path, "database", 0, zone="33@N")
+    place(tmp_path, "queries", 0, zone="33@S")
+    with pytest.raises(ValueError, match=r"as hemispheres they are two systems .*33@N.*33@S"):
+        parse_set(tmp_path, None)
+
+
+def test_cities_in_zones_far_apart_are_one_set_without_a_map(tmp_path: Path) -> None:
+    # Copenhagen and San Francisco, as the downloader's MSLS has them.
+    for side in ("database", "queries"):
+        for name in (
+            "@347000.1@6173000.2@33@U@55.68@12.57",
+            "@551000.1@4181000.2@10@S@37.77@-122.42",
+        ):
+            (tmp_path / side).mkdir(exist_ok=True)
+            (tmp_path / side / f"{name}@key@@@@@@day_forward@.jpg").touch()
+    truth = parse_set(tmp_path, None)
+    assert truth.utm_zones == ("10N", "33N")
+    (note,) = truth.notes
+    assert "2 UTM zones (10N: database/@551000.1@" in note and "there is no map" in note
 
 
 @pytest.mark.parametrize(
@@ -110,3 +156,22 @@ def test_an_export_is_read_back_whole_whatever_the_endings(tmp_path: Path, suffi
     again = parse_set(tmp_path / "set", None)
     np.testing.assert_array_equal(again.database.coordinates, places)
     np.testing.assert_array_equal(again.query.coordinates, places)
+
+
+def test_an_export_of_a_line_keeps_its_order_and_one_of_a_loop_says_that_it_cannot(
+    tmp_path: Path,
+) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    line = np.stack([np.arange(15.0) + 0.5 * (np.arange(15) == 3), np.zeros(15)], axis=1)
+    angle = np.linspace(0, 6, 15)
+    loop = 100 * np.stack([2 + np.cos(angle), 2 + np.sin(angle)], axis=1)
+    for name, places in (("line", line), ("loop", loop), ("south", -line)):
+        side = ImageIndex(["a.png"] * 15, places, ["drive"] * 15)
+        truth = GroundTruth(side, side, None, "by hand")
+        notes = export_set(truth, tmp_path, tmp_path / name, to="utm-names", radius_m=2)
+        again = parse_set(tmp_path / name, None).query.coordinates
+        assert sorted(again.tolist()) == sorted(places.tolist())
+        is_kept = name != "loop"
+        assert np.array_equal(again, places) == is_kept
+        assert [note[:11] for note in notes] == ["NOTE order:"] * (not is_kept) + ["NOTE sequen"]
+    assert export_set(truth, tmp_path, tmp_path / "csv", to="csv", radius_m=2) == []

@@ -10,12 +10,12 @@ import timm
 import torch
 
 from tests.support.repositories import require
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.efficientnet_lite import CHANNELS, REPEATS, make_encoder
 from vpr.features.encoder import POOL, find_split, tensor_shapes
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
-from vpr.network.netvlad import NetVLAD
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 

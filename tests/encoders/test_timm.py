@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.support.repositories import ROOT
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.timm import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, load_encoder, tensor_shapes
 from vpr.features.model import Model, save_model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
-from vpr.network.netvlad import NetVLAD
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import make_encoder, random_weights
 from vpr.features import batches, extraction
 from vpr.features.batches import pixels_per_batch, positions_per_batch, require_memory
@@ -24,7 +25,6 @@ from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.images.image_files import read_image
 from vpr.network.head import Head, extract_descriptors, load_head
-from vpr.network.netvlad import NetVLAD
 from vpr.runtime.device import check_precision
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

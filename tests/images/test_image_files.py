@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vpr.images.image_files import check_image, list_images, read_image, read_size
+from vpr.images.image_files import list_images, read_image, read_size
+from vpr.images.inspection import check_image
 from vpr.places.gathering import gather_images
 
 RED = Image.new("RGB", (40, 20), (200, 30, 30))

@@ -13,14 +13,13 @@ from PIL import Image
 from vpr.images import shards
 from vpr.images.image_files import (
     SUFFIXES,
-    check_image,
     count_bytes,
     encoded_image,
-    inspect_image,
     list_images,
     read_image,
     read_size,
 )
+from vpr.images.inspection import check_image, inspect_image
 from vpr.images.shards import list_members, write_shards
 from vpr.places.gathering import gather_images
 

@@ -17,7 +17,7 @@ from tests.support.pictures import texture
 from tests.support.repositories import require
 from vpr.images.image_files import Photo
 from vpr.matchers.base.detection import detect_keypoints, detect_points, is_blank
-from vpr.matchers.base.matcher import Matcher, Rules, load_matcher
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, load_matcher
 
 METHODS = (
     "sift", "xfeat", "lines", "points_and_lines", "aliked", "disk", "aliked_lightglue",
@@ -39,6 +39,12 @@ def load(method: str) -> Matcher:
 @pytest.fixture(scope="module", params=METHODS)
 def matcher(request: pytest.FixtureRequest) -> Matcher:
     return load(request.param)
+
+
+@pytest.fixture(scope="module")
+def picture(matcher: Matcher) -> LocalPoints:
+    """Points of a picture that is not blank."""
+    return detect_points(matcher, texture(1)[:120, :160], max_keypoints=50)
 
 
 def uniform(level: int) -> Pixels:
@@ -72,11 +78,11 @@ BLANK: dict[str, Callable[[], Pixels]] = {
 
 @pytest.mark.parametrize("kind", BLANK)
 def test_a_blank_image_has_no_points_and_no_inliers_whatever_the_matcher(
-    matcher: Matcher, kind: str
+    matcher: Matcher, picture: LocalPoints, kind: str
 ) -> None:
     pixels = BLANK[kind]()
     blank = detect_points(matcher, pixels, max_keypoints=50)
-    picture = detect_points(matcher, texture(1), max_keypoints=50)
+    assert len(picture.points) > 5
     assert blank.points.shape == (0, 2) and blank.size == pixels.shape[:2]
     assert blank.descriptors.shape == (0, picture.descriptors.shape[1])
     assert blank.descriptors.dtype == picture.descriptors.dtype

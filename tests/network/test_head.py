@@ -7,12 +7,12 @@ import pytest
 import torch
 from torchvision.models import vgg16
 
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import build_layers, make_encoder, normalise_pixels, random_weights
 from vpr.features.encoder import find_split, tensor_shapes
 from vpr.features.model import Model
 from vpr.network.clusters import initial_pool
 from vpr.network.head import load_head
-from vpr.network.netvlad import NetVLAD
 
 
 def literal_vlad(

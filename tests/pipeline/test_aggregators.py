@@ -18,7 +18,7 @@ def test_gem_trains_and_locates(pipeline: Path) -> None:
     change(folder, "aggregator: netvlad", "aggregator: gem")
     change(folder, "descriptor_dim: null", "descriptor_dim: 16")
     done = run(folder, "dvc", "repro", "evaluate")
-    assert "trunk@database" not in stages_run(done) and "linear layer to 16" in done
+    assert "trunk@database" not in stages_run(done) and "-> 16 dimensions" in done
     assert np.load(folder / "data/descriptors/query.npy").shape == (8, 16)
     page = folder / "page.html"
     run(
@@ -34,7 +34,9 @@ def test_gem_trains_and_locates(pipeline: Path) -> None:
     assert "clusters respond" not in page.read_text(encoding="utf-8")
 
     change(folder, "aggregator: gem", "aggregator: none")
-    assert "descriptor_dim = 16 is of gem's" in run(folder, "dvc", "repro", "finetune", code=255)
+    assert "descriptor_dim = 16: aggregator = none leaves" in run(
+        folder, "dvc", "repro", "finetune", code=255
+    )
     change(folder, "descriptor_dim: 16", "descriptor_dim: null")
     assert "map of 3x4 positions" in run(folder, "dvc", "repro", "finetune", code=255)
 

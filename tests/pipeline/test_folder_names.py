@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sysconfig
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import ROOT, change, run, stages_run
+from tests.support.repositories import ROOT, change, run, set_key, stages_run
 
 ASIDE = ("dvc", "exp", "run", "--temp", "evaluate", "-S", "evaluate.num_samples=100")
 
@@ -46,6 +47,20 @@ def test_make_sets_up_and_runs_in_a_clone_there(home: Path) -> None:
     assert ".venv/bin/python -m pip install" in output
     assert stages_run(output) == {"evaluate", "report"}
     assert re.search(r"^recall@1  0\.\d+ \(", output, flags=re.M)
+
+
+def test_no_name_of_a_set_or_of_weights_is_shell_text(home: Path) -> None:
+    """The shell would open a quote, run a command or write a file."""
+    name = "joe's \"$(touch made) > made"
+    shutil.copytree(home / "data/sample", home / "data" / name)
+    weights = home / "models/pretrained/o'neil; touch made.pth"
+    weights.write_bytes(b"no checkpoint")
+    set_key(home, "dataset.dir", json.dumps(f"data/{name}"))
+    set_key(home, "pretrained.weights", json.dumps(weights.name))
+    assert stages_run(run(home, "dvc", "repro", "-s", "prepare")) == {"prepare"}
+    told = run(home, "dvc", "repro", "-s", "pretrained", code=255)
+    assert "o'neil; touch made.pth: refused, nothing in it was run" in told
+    assert list(home.rglob("made")) == []
 
 
 def test_experiments_aside_need_a_cache_elsewhere(home: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import vpr
 from tests.support.repositories import ROOT
 
-DRAWERS = ("encoders", "matchers")
+DRAWERS = ("encoders", "matchers", "aggregators")
 ROW = re.compile(r"^(\w+) {2,}(.+?) {2,}([\w -]+)$", re.MULTILINE)
 
 

@@ -19,7 +19,7 @@ def test_a_run_with_few_stored_features_has_the_same_descriptors(pipeline: Path)
         change(pipeline, "store: all" if store == "2" else "store: 2", f"store: {store}")
         words = run(pipeline, "dvc", "repro", "search")
         assert {"trunk@database", "trunk@query", "extract_db"} <= stages_run(words)
-        assert "training sees the first" in words and ", not stored" in words
+        assert "training uses the first" in words and ", not stored" in words
         for side in sides:
             assert len(np.load(pipeline / f"data/trunk/{side}/shapes.npy")) == num_features
             assert (pipeline / f"data/descriptors/{side}.npy").read_bytes() == stored[side]

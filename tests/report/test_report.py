@@ -55,6 +55,12 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
 
 
+def test_what_changes_the_numbers_stands_below_them(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    (note,) = browser.texts("section[aria-labelledby=notes] li")
+    assert note == "near copies: 3 queries nearly equal <b>a database photo</b>"
+
+
 def test_utility_is_drawn_where_it_was_measured(browser: Browser, folder: Path) -> None:
     browser.open(folder / "index.html")
     assert browser.texts(".pictures li") == [

@@ -110,7 +110,7 @@ def test_a_reranked_order_need_not_ascend_but_is_a_ranking(tmp_path: Path) -> No
     [
         ([[1, -1], [2, 1]], GOOD.distances, "query 0: index -1"),
         ([[1, 0], [3, 1]], GOOD.distances, "query 1: index 3"),
-        ([[1, 0], [2, 2]], GOOD.distances, "query 1: a database image stands twice"),
+        ([[1, 0], [2, 2]], GOOD.distances, "query 1: the ranking has a database image twice"),
         (GOOD.indices, [[0.5, 0], [0, 1]], "ascending"),
         (GOOD.indices, [[0.5], [0]], "expected distances"),
     ],
@@ -136,6 +136,6 @@ def test_submission_has_the_challenges_form(tmp_path: Path) -> None:
 
 def test_a_bad_submission_is_not_written(tmp_path: Path) -> None:
     bad = Predictions(np.array([[0, 0]]), np.zeros((1, 2), np.float32), 3)
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="database image twice"):
         save_submission(tmp_path / "s.json", bad)
     assert not (tmp_path / "s.json").exists()

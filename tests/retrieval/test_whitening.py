@@ -115,7 +115,7 @@ def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
 def test_one_dimension_in_which_all_descriptors_are_alike_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("whiten:\n  dim: 1\n")
-    with pytest.raises(ValueError, match=r"dim = 1: of unit length .* 1 or -1: set it to 0"):
+    with pytest.raises(ValueError, match=r"dim = 1: every unit descriptor .* 1 or -1: set it to 0"):
         load_params("whiten", WhitenParams, path=file)
     file.write_text("whiten:\n  dim: 2\n")
     assert load_params("whiten", WhitenParams, path=file).dim == 2

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.repositories import dvc_environment
-from tests.support.servers import PATIENCE_S, free_port
+from tests.support.repositories import ROOT, dvc_environment
+from tests.support.servers import PATIENCE_S, find_program, free_port, http_server
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,39 @@ def serving(folder: Path, log: Path, *options: str, **environment: str) -> Itera
     finally:
         service.process.terminate()
         service.process.wait(PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """An nginx in front of a service, which is at /vpr/ there, as docs/serve.nginx.conf has it.
+
+    Args:
+        port: That it listens on, by HTTPS.
+        certificate: That the proxy shows, signed by itself.
+    """
+
+    port: int
+    certificate: Path
+
+
+@contextmanager
+def proxied(service: Service, aside: Path) -> Iterator[Proxy]:
+    """Run nginx in front of a service until the block ends."""
+    certificate, key, port = aside / "certificate.pem", aside / "key.pem", free_port()
+    command = [find_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    text = (ROOT / "docs/serve.nginx.conf").read_text()
+    block = text[text.index("server {") + len("server {") : text.rindex("}")]
+    for old, new in {
+        "443 ssl": f"127.0.0.1:{port} ssl",
+        "vpr.example.org;": "localhost;",
+        "/etc/ssl/certs/vpr.example.org.pem": str(certificate),
+        "/etc/ssl/private/vpr.example.org.key": str(key),
+        "127.0.0.1:8000": f"127.0.0.1:{service.port}",
+    }.items():
+        assert old in block
+        block = block.replace(old, new)
+    with http_server(aside, server=block):
+        yield Proxy(port, certificate)

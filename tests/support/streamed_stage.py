@@ -17,11 +17,11 @@ from PIL import Image
 
 from stages.extract import extract
 from stages.trunk import trunk
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import random_weights
 from vpr.features import batches
 from vpr.features.model import Model, load_model, save_model
 from vpr.network.head import load_head
-from vpr.network.netvlad import NetVLAD
 
 SIZES = [(48, 32)] * 7 + [(32, 64)] * 3 + [(48, 32)] * 2
 # The trunk takes 3 and 2 of these at once, the head 4 and 3: neither is a multiple of the other.

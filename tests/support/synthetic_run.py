@@ -108,7 +108,9 @@ def _write_rest(folder: Path) -> None:
         (folder / name).write_bytes((ROOT / name).read_bytes())
     metrics = {"recall@1": 0.67, "recall@1_block_bootstrap": [0.5, 0.8], "num_queries": 9}
     (folder / "recall.json").write_text(json.dumps(metrics))
-    (folder / "details.json").write_text(json.dumps(DETAILS))
+    words = "3 queries nearly equal <b>a database photo</b>"
+    notes = [{"key": "near_copies", "words": words, "numbers": {"queries": 3}}]
+    (folder / "details.json").write_text(json.dumps(DETAILS | {"notes": notes}))
     for name in ("curves", "model"):
         (folder / name).mkdir()
     (folder / "model" / "model.pt").write_bytes(b"weights")

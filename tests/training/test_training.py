@@ -12,11 +12,11 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import load_model
 from vpr.network.head import Head
-from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
 from vpr.training.epochs import describe_database, group_losses, train_epoch
@@ -229,11 +229,11 @@ def test_descriptors_for_mining_are_refreshed_when_they_are_due(
     assert not np.array_equal(computed[0], computed[1])
 
 
-@pytest.mark.parametrize("num_steps, words", [(1, "weights are"), (2, "the loss or its gradient")])
+@pytest.mark.parametrize("num_steps, words", [(1, "a weight is"), (2, "the loss or its gradient")])
 def test_training_that_diverges_stops_and_names_the_rate(
     head: Head, num_steps: int, words: str
 ) -> None:
-    images = np.array([[0, 1, 3], [1, 2, 5]])[:num_steps]  # after the last step only weights tell
+    images = np.array([[0, 1, 3], [1, 2, 5]])[:num_steps]  # after the last step only weights show
     ours = copy.deepcopy(head)
     optimizer = torch.optim.SGD(ours.parameters(), lr=1e38, weight_decay=1e4)  # to infinity
     with pytest.raises(ValueError, match=f"{words} .*: try a smaller finetune.lr"):

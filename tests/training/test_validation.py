@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model, load_model
 from vpr.network.head import Head
-from vpr.network.netvlad import NetVLAD
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
 from vpr.training.log import save_training

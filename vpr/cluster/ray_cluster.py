@@ -1,9 +1,9 @@
 """Ray as the engine of `ordered_map`: a task for each item, results in order.
 
-Plain tasks and no actors, which hang for as long as a lost node does not return. A task that a
-lost node or a killed process takes with it runs again elsewhere. The code of `vpr` travels with
-the tasks, and items bring their files' content, so that nodes need neither a checkout nor a disk in
-common, but the same packages: docs/ray.md.
+Plain tasks instead of actors, which hang until a lost node returns. A task that a lost node or a
+killed process takes with it runs again elsewhere. The code of `vpr` travels with the tasks, and
+items bring their files' content, so that nodes need the same packages, but neither a checkout nor a
+shared disk: docs/ray.md.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from vpr.runtime.environment import ENV_FILE
 from vpr.runtime.parameters import read_yaml
 
 MIXED = "VPR_RAY_MIXED"
-TASKS_PER_SLOT = 2  # under way, or done and not yet drawn: what bounds memory
+TASKS_PER_SLOT = 2  # running, or done and not yet drawn: this bounds memory
 SECONDS_TO_ANSWER = 9.0
-SECONDS_BETWEEN_LOOKS = 20.0  # at whether any node is left
+SECONDS_BETWEEN_LOOKS = 20.0  # for whether any node is left
 
-IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # in seconds, at a wrong token
+IMPATIENT = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds, if the token is wrong
 PROBE = """
 import sys, ray
 ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
@@ -53,13 +53,8 @@ def map_over_cluster(
 ) -> Iterator[Any]:
     """Do the work of `ordered_map` in tasks.
 
-    Args:
-        address: Host and port of the cluster's head.
-        make: As in `ordered_map`.
-        shared: As there.
-        items: As there, able to travel.
-        threads: For each task.
-        num_gpus: For each task.
+    `make`, `shared` and `items` are those of `ordered_map`, with self-contained items. `address` is
+    host and port of the cluster's head; `threads` and `num_gpus` are for each task.
 
     Yields:
         One result for each item, in order.
@@ -95,12 +90,12 @@ def _work_on(work: list[Any], item: Any) -> Any:  # noqa: ANN401 - of any work
 def _begin(work: Any) -> Callable[[Iterable[Any]], Iterator[Any]]:  # noqa: ANN401 - has no type
     """Prepare a worker's process for the tasks of one map: check it, pin threads, make the step."""
     make, shared, threads, packages, device, expected = ray.get(work)
-    find_device()  # for what it sets
+    find_device()  # for its settings
     torch.set_num_threads(threads)
     if expected is not None:
         _check_machine(expected, describe_machine(packages, device))
     step: Callable[[Iterable[Any]], Iterator[Any]] = make(*shared)
-    threadpool_limits(threads)  # of the libraries that have been loaded by now
+    threadpool_limits(threads)  # of all libraries loaded so far
     return step
 
 
@@ -114,16 +109,16 @@ def _check_machine(expected: dict[str, str], found: dict[str, str]) -> None:
         node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         raise ValueError(
             f"Ray node {node} ({socket.gethostname()}): "
-            f"{', '.join(differences)}: it would compute other bits than this machine. Take nodes "
-            f"that are like it, or allow other bits by {MIXED}=1"
+            f"{', '.join(differences)}: it would compute different bits than this machine. Use "
+            f"nodes that are like it, or allow different bits by {MIXED}=1"
         )
 
 
 def _share_out(nodes: list[dict[str, Any]], threads: int, num_gpus: int) -> tuple[float, int]:
-    """Find the CPUs that a task asks for, and how many tasks run at once.
+    """Find how many CPUs a task asks for, and how many tasks run at once.
 
     Raises:
-        ValueError: If a node has fewer CPUs than a task has threads, or none computes.
+        ValueError: If a node has fewer CPUs than a task has threads, or no node computes.
     """
     able = [n for n in nodes if _computes(n) and n["Resources"].get("GPU", 0) >= num_gpus]
     if not able:
@@ -137,7 +132,8 @@ def _share_out(nodes: list[dict[str, Any]], threads: int, num_gpus: int) -> tupl
     if small and not _allows_mixed():
         raise ValueError(
             f"a task computes on {threads} threads, as this process does, and needs as many CPUs: "
-            f"Ray node {', '.join(small)}. Set OMP_NUM_THREADS to what all have, or {MIXED}=1"
+            f"Ray node {', '.join(small)}. Set OMP_NUM_THREADS to what every node "
+            f"has, or {MIXED}=1"
         )
     cpus: float = min(threads, *(one["CPU"] for one in has))
     by_gpu = (one["GPU"] // num_gpus if num_gpus else math.inf for one in has)
@@ -186,10 +182,10 @@ def _connect(address: str) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Connect in a process of its own, as Ray itself takes minutes to give an address up.
+    """Try to connect in a separate process, since Ray takes minutes to give up on an address.
 
     Raises:
-        OSError: If there is no answer in time, or it is no.
+        OSError: If there is no answer in time, or it is a refusal.
     """
     match = re.fullmatch(r"\[?([^/\s]+?)\]?:(\d+)", address)
     expected = "expected host:port of a Ray cluster's head that answers"
@@ -203,14 +199,14 @@ def _check_answers(address: str) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         is_token = "InvalidAuthToken" in error.stderr
-        found = "its token is another, or none is set" if is_token else _last_line(error.stderr)
+        answer = "its token differs, or none is set" if is_token else _last_line(error.stderr)
     except subprocess.TimeoutExpired:
-        found = f"none within {SECONDS_TO_ANSWER:g} s"
+        answer = f"none within {SECONDS_TO_ANSWER:g} s"
     except OSError as error:
-        found = str(error)
+        answer = str(error)
     else:
         return
-    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {found}: see docs/ray.md")
+    raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {answer}: see docs/ray.md")
 
 
 def _last_line(text: str) -> str:

@@ -16,14 +16,16 @@ from vpr.runtime.parameters import load_params
 
 
 def export(
-    out: Annotated[Path, typer.Argument(help="The folder to create.")],
-    to: Annotated[Form, typer.Option(help="The form to write.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    to: Annotated[Form, typer.Option(help="Form of the copy.")],
 ) -> None:
     """Write the data set of params.yaml, images included, in another form."""
     chosen = load_params("dataset", DatasetParams)
     truth = parse_set(Path(chosen.dir), chosen.index)
     radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
-    export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
+    notes = export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
     print(f"{out}: {len(truth.database.paths)} + {len(truth.query.paths)} images as {to}")
+    for note in notes:
+        print(note)
     if to != "dbstruct":
         print(f"this form has no place for the radius: set prepare.radius_m = {radius_m:g}")

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from vpr.console.progress import track
-from vpr.repository.dvc import find_cache, tell_dvc
+from vpr.repository.dvc import find_cache, run_dvc
 from vpr.repository.recorded_outs import FOLDER, Recorded, is_whole, list_files, list_recorded
 from vpr.runtime.artefacts import SCRATCH
 from vpr.runtime.hashing import hash_file
@@ -108,10 +108,10 @@ def _mend(damaged: Sequence[Damage]) -> None:
     for command in ("checkout", "pull"):
         outs = dict.fromkeys(str(lost.out) for lost in _list_lost(damaged))
         if outs:
-            tell_dvc(command, *outs)
+            run_dvc(command, *outs)
     for owner in dict.fromkeys(lost.owner for lost in _list_lost(damaged)):
         if not owner.endswith(".dvc"):
-            tell_dvc("repro", "--force", "--single-item", owner)
+            run_dvc("repro", "--force", "--single-item", owner)
 
 
 def _set_aside(damaged: Sequence[Damage], folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""How a stage meets its terminal: command line, signals, messages, progress; no bits of it."""
+"""A stage's terminal: command line, signals, messages, progress. Results do not depend on it."""

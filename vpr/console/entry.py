@@ -20,7 +20,7 @@ HOW_BACK = "Outs of the last complete run come back with: git checkout metrics &
 
 
 def _begin() -> None:
-    """Prepare a stage before the seconds in which it imports torch and others."""
+    """Prepare signals before the seconds in which a stage imports torch and others."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as by nohup
         signal.signal(signal.SIGINT, _stop_importing)
     if sys.platform == "linux":
@@ -46,8 +46,7 @@ if str(getattr(sys.modules["__main__"].__spec__, "name", "")).startswith("stages
 
 # Slow to import, so after the above.
 from vpr.runtime.environment import check_versions  # noqa: E402
-from vpr.runtime.parameters import require_params  # noqa: E402
-from vpr.sections import SECTIONS  # noqa: E402
+from vpr.sections import require_sections  # noqa: E402
 
 
 def run_stage(stage: Callable[..., None]) -> None:
@@ -55,10 +54,7 @@ def run_stage(stage: Callable[..., None]) -> None:
 
     Each keyword-only argument of the stage is a path and a required option of the same name. An
     error that data, parameters or the disk can cause becomes one message without a traceback
-    (`VPR_TRACEBACK=1` shows it), Ctrl-C in one line.
-
-    Args:
-        stage: A function whose arguments are all keyword-only paths.
+    (`VPR_TRACEBACK=1` shows it), and Ctrl-C one line.
     """
     parser = argparse.ArgumentParser(description=(inspect.getdoc(stage) or "").split("\n")[0])
     for name in inspect.signature(stage).parameters:
@@ -68,7 +64,7 @@ def run_stage(stage: Callable[..., None]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         check_versions()
-        require_params(SECTIONS)
+        require_sections()
         stage(**paths)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

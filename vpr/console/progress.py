@@ -15,12 +15,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 def track(items: Iterable[T], *, total: int, title: str) -> Iterator[T]:
-    """Pass the items on and show how many are done and how long the rest will take.
-
-    Args:
-        items: What is worked through.
-        total: How many items there are.
-        title: What is being done, in a few words.
+    """Pass items on, and show how many are done and how long the rest will take.
 
     Yields:
         The items.

@@ -1,22 +1,24 @@
-"""Whether a data set can be what it says: checked alike by prepare, the doctor and score."""
+"""Whether a ground truth can be what it says: asked alike by prepare, the doctor and score."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from vpr.datasets.coordinate_checks import check_coordinates
-from vpr.datasets.degrees import like_degrees, tell_degrees
+from vpr.datasets.coordinate_checks import check_coordinates, like_degrees, tell_degrees
+from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.set_finding import Level, SetFinding
+from vpr.datasets.order_checks import check_order
+from vpr.places.crs import parse_metric_crs
+from vpr.places.photos import plain_name
 from vpr.places.radius import find_positives
 
 
-def check_set(truth: GroundTruth, *, radius_m: float, crs: str | None) -> list[SetFinding]:
-    """Look at a set's coordinates, positives and listing; no image is opened.
+def check_places(truth: GroundTruth, *, radius_m: float, crs: str | None) -> list[Finding]:
+    """Look at a set's coordinates, positives, listing and order; no image is opened.
 
     Of coordinates that are refused no positives are looked for: of degrees taken for metres they
     are all pairs, which may be more than memory holds.
@@ -26,68 +28,96 @@ def check_set(truth: GroundTruth, *, radius_m: float, crs: str | None) -> list[S
         radius_m: Metres within which a database image is a positive.
         crs: `dataset.crs`, or None.
     """
-    coordinates, listing = check_coordinates(truth, crs), check_listing(truth)
+    coordinates = check_coordinates(truth, crs)
+    others = [check_listing(truth), check_order(truth, radius_m=radius_m)]
     if coordinates.level is Level.REFUSED:
-        return [coordinates, listing]
-    return [coordinates, check_positives(truth, radius_m=radius_m), listing]
+        return [coordinates, *others]
+    return [coordinates, check_positives(truth, radius_m=radius_m), *others]
 
 
-def require_usable(findings: Sequence[SetFinding]) -> list[str]:
-    """Refuse a set that cannot be right, and give what else must be said of it.
-
-    Args:
-        findings: As `check_set` gives them.
-
-    Returns:
-        A line for each note.
-
-    Raises:
-        ValueError: If a finding is refused; the message has them all.
-    """
-    refused = [found.words for found in findings if found.level is Level.REFUSED]
-    if refused:
-        raise ValueError("; ".join(refused))
-    return [f"NOTE {one.subject}: {one.words}" for one in findings if one.level > Level.FINE]
-
-
-def check_positives(truth: GroundTruth, *, radius_m: float) -> SetFinding:
+def check_positives(truth: GroundTruth, *, radius_m: float) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
-    subject, num_database = "positives", len(truth.database.paths)
+    key, num_database = "positives", len(truth.database.paths)
     counts = _count_positives(truth, radius_m)
+    without = int(np.count_nonzero(counts == 0))
+    numbers = {"queries": len(counts), "queries_without_positives": without}
     if not counts.any():
         words = (
             f"no query has a positive within {radius_m:g} m, so recall would be 0 for any model: "
             "are both sides in one reference system and in metres, and is the radius in metres?"
         )
-        return SetFinding(subject, words, Level.REFUSED)
+        return Finding(key, words, Level.REFUSED, numbers)
+    words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
+    if without:
+        words += (
+            f"; {without} of {len(counts)} queries have none and count as failures: evaluate also "
+            "reports recall without them"
+        )
+        return Finding(key, words, Level.NOTE, numbers)
     if counts.min() < num_database:
-        words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
-        return SetFinding(subject, words, Level.FINE)
+        return Finding(key, words, Level.FINE, numbers)
     words = (
         f"every database image is a positive of every query within {radius_m:g} m, so recall is 1 "
         "for any model: are coordinates in metres, and is the radius right?"
     )
     degrees = [tell_degrees(side, places) for side, places in truth.sides() if like_degrees(places)]
     if degrees:
-        return SetFinding(subject, f"{words} {degrees[0]}", Level.REFUSED)
-    return SetFinding(subject, words, Level.LOUD)
+        return Finding(key, f"{words} {degrees[0]}", Level.REFUSED, numbers)
+    return Finding(key, words, Level.LOUD, numbers)
 
 
-def check_listing(truth: GroundTruth) -> SetFinding:
+def check_listing(truth: GroundTruth) -> Finding:
     """Check that no image is listed twice, and say what lay beside the images."""
     words = list(truth.notes)
-    sides = (("database", truth.database.paths), ("query", truth.query.paths))
-    for side, names in sides:
-        twice = [name for name, count in Counter(names).items() if count > 1]
+    names = {
+        side: Counter(map(plain_name, index.paths))
+        for side, index in (("database", truth.database), ("query", truth.query))
+    }
+    repeated = {
+        side: [name for name, count in counts.items() if count > 1]
+        for side, counts in names.items()
+    }
+    for side, twice in repeated.items():
         if twice:
             words.append(
                 f"{len(twice)} names occur more than once on the {side} side ({twice[0]!r})"
             )
-    both = sorted(set(truth.database.paths) & set(truth.query.paths))
+    both = sorted(names["database"].keys() & names["query"].keys())
     if both:
         words.append(f"{len(both)} names are on both sides ({both[0]!r}), which inflates recall")
-    level = Level.NOTE if words else Level.FINE
-    return SetFinding("listing", "; ".join(words) or "each image once, none left out", level)
+    return Finding(
+        "listing", "; ".join(words) or "each image once, none left out",
+        Level.LOUD if both else Level.NOTE if words else Level.FINE,
+        {"names_on_both_sides": len(both), "repeated_names": sum(map(len, repeated.values()))},
+    )  # fmt: skip
+
+
+def describe_set(
+    truth: GroundTruth, positives: csr_array, *, radius_m: float, crs: str | None
+) -> str:
+    """Form, counts, extent and positives of a data set, in a few lines.
+
+    Args:
+        truth: Both sides of the set.
+        positives: Query x database; stored entries are the positives.
+        radius_m: The radius that they were found with, in metres.
+        crs: Reference system of the coordinates, or None.
+
+    Raises:
+        ValueError: If the reference system is none of metres.
+    """
+    places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
+    east, north = np.ptp(places, axis=0)
+    line = "" if north else " (a line: frame numbers, or metres along it)"
+    system = f" ({parse_metric_crs(crs).name})" if crs else line
+    counts = np.diff(positives.indptr)
+    return (
+        f"form: {truth.form}\n"
+        f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images over "
+        f"{east:.0f} m x {north:.0f} m{system}\n"
+        f"positives per query within {radius_m:g} m: {counts.min()} to {counts.max()}, "
+        f"mean {counts.mean():.2f}; queries without any: {np.count_nonzero(counts == 0)}"
+    )
 
 
 def _count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:

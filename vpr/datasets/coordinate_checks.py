@@ -8,12 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from vpr.datasets.degrees import fit_the_globe, like_degrees, tell_degrees
+from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.set_finding import Level, SetFinding
-from vpr.places.crs import FROM_ZERO_M, MARGIN_DEG, check_crs, parse_metric_crs, to_degrees
-from vpr.places.crs_area import has_area, lie_in_area, scale_error, tell_area, utm_crs
+from vpr.places.crs import (
+    FROM_ZERO_M,
+    MARGIN_DEG,
+    check_crs,
+    lie_in_area,
+    parse_metric_crs,
+    scale_error,
+    tell_area,
+    to_degrees,
+    utm_crs,
+)
 
+MAX_LONGITUDE, MAX_LATITUDE = 180.0, 90.0
+LARGEST_SET_DEG = 5.0  # no set of street photos spans more
 TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
 LARGEST_SET_KM = 100.0  # that is believed to be one in kilometres
 LARGEST_SET_M = 1e6  # from its middle; what lies farther out is named
@@ -22,7 +32,7 @@ SAME_PLACE_M = 1000.0  # datums differ by less; neighbouring zones by hundreds o
 METRES_PER_DEGREE = 111_000  # of latitude
 
 
-def check_coordinates(truth: GroundTruth, crs: str | None) -> SetFinding:
+def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
     """Check that coordinates can be metres, of the reference system if one is named."""
     every = np.concatenate([truth.database.coordinates, truth.query.coordinates])
     east, north = np.ptp(every, axis=0)
@@ -31,8 +41,8 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> SetFinding:
     if crs is None:
         strange = [tell_degrees(side, at) for side, at in truth.sides() if like_degrees(at)]
         if strange:
-            return SetFinding(subject, strange[0], Level.LOUD)
-        return SetFinding(subject, f"{words}; dataset.crs = null, so no map", Level.FINE)
+            return Finding(subject, strange[0], Level.LOUD)
+        return Finding(subject, f"{words}; dataset.crs = null, so no map", Level.FINE)
     try:
         system = parse_metric_crs(crs)
         _require_zone(truth, system, crs)
@@ -41,19 +51,55 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> SetFinding:
             check_crs(crs, places, side=side)
         _require_scale(every, system, crs)
     except ValueError as error:
-        return SetFinding(subject, str(error), Level.REFUSED)
+        return Finding(subject, str(error), Level.REFUSED)
     doubts = [*_doubts(truth, system, crs)]
     level = max((level for level, _ in doubts), default=Level.FINE)
     told = [f"{words}, {system.name}", *(doubt for _, doubt in doubts)]
-    return SetFinding(subject, "; ".join(told), level)
+    return Finding(subject, "; ".join(told), level)
+
+
+def like_degrees(places: NDArray[np.float64]) -> bool:
+    """Return whether coordinates look like degrees: small, with fractions, over no more than a few.
+
+    Args:
+        places: Shape (num_images, 2), longitude and latitude in either order.
+    """
+    fractions = bool((places != places.round(3)).any())
+    return fractions and any(fit_the_globe(one) for one in (places, places[:, ::-1]))
+
+
+def fit_the_globe(places: NDArray[np.float64]) -> bool:
+    """Return whether a set can lie at these longitudes and latitudes.
+
+    Args:
+        places: Shape (num_images, 2), longitude first.
+    """
+    longitude, latitude = places.T
+    if np.abs(longitude).max() > MAX_LONGITUDE or np.abs(latitude).max() > MAX_LATITUDE:
+        return False
+    across = (longitude - longitude[0] + MAX_LONGITUDE) % (2 * MAX_LONGITUDE)  # the date line
+    return bool(max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG)
+
+
+def tell_degrees(side: str, places: NDArray[np.float64]) -> str:
+    """Say of a side's coordinates that they look like degrees, and what to do."""
+    return (
+        f"they look like degrees (the first of the {side} is {places[0].tolist()}): convert them "
+        "to metres of a projected system, such as EPSG:32633, with pyproj"
+    )
 
 
 def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     """Refuse a system that is not the one that the file names tell."""
-    if truth.utm_zone is None or truth.utm_zone == system.utm_zone:
+    if len(truth.utm_zones) > 1:
+        raise ValueError(
+            f"dataset.crs = {name}, but the file names give the UTM zones "
+            f"{' and '.join(truth.utm_zones)}, which no one system holds: set dataset.crs: null"
+        )
+    if not truth.utm_zones or truth.utm_zones[0] == system.utm_zone:
         return
     place = np.median(truth.database.coordinates, axis=0)[None]
-    told = utm_crs(truth.utm_zone)
+    told = utm_crs(truth.utm_zones[0])
     (latitude, longitude), (other_latitude, other_longitude) = (
         to_degrees(one, place)[0] for one in (told, system)
     )
@@ -62,14 +108,14 @@ def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     if not np.hypot(north_m, east_m) < SAME_PLACE_M:
         raise ValueError(
             f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
-            f"{truth.utm_zone}: set dataset.crs: EPSG:{told.to_epsg()}"
+            f"{truth.utm_zones[0]}: set dataset.crs: EPSG:{told.to_epsg()}"
         )
 
 
 def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: str) -> None:
     """Refuse degrees and kilometres that make sense in the system's area, where metres do not."""
     middle, fractions = np.median(places, axis=0), bool((places != places.round()).any())
-    if not has_area(system) or not fractions:  # a system of one's own may start anywhere
+    if system.area_of_use is None or not fractions:  # a system of one's own may start anywhere
         return
     start = f"dataset.crs = {name} ({system.name}): the {side} coordinates are not in its metres:"
     for degrees in (places, places[:, ::-1]):
@@ -114,7 +160,9 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
             f"but {name} is made for {tell_area(system)}, though sets may cross its border: set "
             "dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
-    looks = [side for side in truth.sides() if has_area(system) and like_degrees(side[1])]
+    looks = [
+        side for side in truth.sides() if system.area_of_use is not None and like_degrees(side[1])
+    ]
     if looks:
         yield Level.LOUD, tell_degrees(*looks[0])
     far = np.linalg.norm(every - middle, axis=1) > LARGEST_SET_M

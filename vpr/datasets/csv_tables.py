@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.datasets.form import Form
+import pandas as pd
+
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.index import find_other_columns, parse_index
+from vpr.places.index import ImageIndex, find_other_columns, parse_index
 
 TABLES = ("database.csv", "query.csv")
 
@@ -26,16 +27,28 @@ def parse_tables(path: Path) -> GroundTruth:
     """
     tables = path, path.with_name(TABLES[1])
     database, query = map(parse_index, tables)
-    others = {table.name: find_other_columns(table) for table in tables}
-    notes = [f"{name}: {', '.join(found)} not used" for name, found in others.items() if found]
+    notes = [f"{table.name}: {note}" for table in tables for note in _tell_others(table)]
     return GroundTruth(database, query, None, "CSV", notes=tuple(notes))
 
 
-def _find(folder: Path) -> list[Path]:
-    return [folder / TABLES[0]] if (folder / TABLES[0]).is_file() else []
+def save_table(path: Path, index: ImageIndex) -> None:
+    """Write one side as `parse_tables` reads it; coordinates keep every bit."""
+    columns = {"path": index.paths} | dict(
+        zip(("easting", "northing"), index.coordinates.T, strict=True)
+    )
+    if index.sequence is not None:
+        columns["sequence"] = index.sequence
+    pd.DataFrame(columns).to_csv(path, index=False)
 
 
-CSV_TABLES = Form(
-    f"{' and '.join(TABLES)} with path,easting,northing[,sequence]", _find, parse_tables,
-    is_one_file=False,
-)  # fmt: skip
+def _tell_others(table: Path) -> list[str]:
+    """Say which columns are not used, and that rows are not sorted by a column index."""
+    others = find_other_columns(table)
+    numbers = others.pop("index", [])
+    notes = [f"{', '.join(others)} not used"] if others else []
+    if numbers != [str(row) for row in range(len(numbers))]:
+        notes.append(
+            "the column index does not count 0, 1, 2, ...: it is not used, and rows keep the order "
+            "of the file, which counts as the order of the route"
+        )
+    return notes

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from vpr.datasets.form import Form, find_files
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.matlab.file import read_variable
+from vpr.datasets.mat_files import read_dbstruct
 from vpr.places.index import ImageIndex
 
 CELLS = ("dbImage", "locDb", "qImage", "locQ", "numDb", "numQ", "posDistThr", "posDistSqThr")
@@ -73,16 +72,15 @@ def save_dbstruct(path: Path, *, database: ImageIndex, query: ImageIndex, radius
     path.write_bytes(HEADER.ljust(HEADER_BYTES) + buffer.getvalue()[HEADER_BYTES:])
 
 
-def _read_parts(path: Path) -> tuple[str, list[Any], tuple[str, ...]]:
+def _read_parts(path: Path) -> tuple[str, list[NDArray[Any]], tuple[str, ...]]:
     """Read the form in words, and the eight parts with their names in this file."""
-    struct = read_variable(path, "dbStruct")
-    fields = struct.dtype.names
-    if fields is None and struct.dtype == object and struct.size == len(CELLS):
-        return "dbStruct, as cells", list(struct.reshape(-1)), CELLS
-    if fields is None or struct.size != 1:
+    fields, parts = read_dbstruct(path)
+    if not fields and len(parts) == len(CELLS):
+        return "dbStruct, as cells", parts, CELLS
+    if not fields:
         raise ValueError(
             f"{path}: expected dbStruct as {len(CELLS)} cells or one struct with named fields, "
-            f"found shape {struct.shape} of {struct.dtype}"
+            f"found {len(parts)} cells"
         )
     missing = [name for name in FIELDS if name not in fields]
     if missing:
@@ -90,14 +88,14 @@ def _read_parts(path: Path) -> tuple[str, list[Any], tuple[str, ...]]:
             f"{path}: dbStruct lacks the fields {', '.join(missing)}; it has {list(fields)}"
         )
     stamps = " and time stamps" if TIME_STAMPS in fields else ""
-    parts = [struct.reshape(-1)[0][name] for name in FIELDS]
+    by_name = dict(zip(fields, parts, strict=True))
+    chosen = [by_name[name] for name in FIELDS]
     for number in (1, 3):  # here a column is an image
-        parts[number] = np.asarray(parts[number]).T
-    return f"dbStruct, {len(fields)} named fields{stamps}", parts, FIELDS
+        chosen[number] = chosen[number].T
+    return f"dbStruct, {len(fields)} named fields{stamps}", chosen, FIELDS
 
 
-def _scalar(path: Path, part: object, name: str) -> float:
-    value = np.asarray(part)
+def _scalar(path: Path, value: NDArray[Any], name: str) -> float:
     if value.size != 1 or value.dtype.kind not in "iuf":
         raise ValueError(
             f"{path}: {name}: expected one number, found shape {value.shape} of {value.dtype}"
@@ -106,30 +104,20 @@ def _scalar(path: Path, part: object, name: str) -> float:
 
 
 def _side(
-    path: Path, parts: list[Any], names: tuple[str, ...], count: float, counter: str
+    path: Path, parts: list[NDArray[Any]], names: tuple[str, ...], count: float, counter: str
 ) -> ImageIndex:
-    texts = _texts(path, np.asarray(parts[0]), names[0])
-    coordinates = np.asarray(parts[1])
+    texts, coordinates = parts
+    if texts.dtype.kind != "U":
+        raise ValueError(f"{path}: {names[0]}: expected names, found {texts.dtype}")
     if coordinates.dtype.kind not in "iuf" or coordinates.ndim != 2 or coordinates.shape[1] != 2:
         raise ValueError(
             f"{path}: {names[1]}: expected two numbers for each image, found shape "
-            f"{np.shape(parts[1])} of {coordinates.dtype}"
+            f"{coordinates.shape} of {coordinates.dtype}"
         )
-    if not len(texts) == len(coordinates) == count:
+    paths = [str(name).rstrip() for name in texts.reshape(-1)]
+    if not len(paths) == len(coordinates) == count:
         raise ValueError(
-            f"{path}: {len(texts)} names in {names[0]}, {len(coordinates)} places in {names[1]}, "
+            f"{path}: {len(paths)} names in {names[0]}, {len(coordinates)} places in {names[1]}, "
             f"{counter} = {count:g}: these must agree"
         )
-    return ImageIndex(texts, coordinates.astype(np.float64))
-
-
-def _texts(path: Path, names: NDArray[Any], part: str) -> list[str]:
-    flat = names.reshape(-1)
-    if names.dtype == object:  # a cell for each name
-        flat = np.array(["".join(map(str, np.asarray(cell).reshape(-1)[:1])) for cell in flat])
-    if flat.dtype.kind != "U":
-        raise ValueError(f"{path}: {part}: expected names, found {names.dtype}")
-    return [str(name).rstrip() for name in flat]
-
-
-DBSTRUCT = Form("a dbStruct .mat file", lambda folder: find_files(folder, "*.mat"), parse_dbstruct)
+    return ImageIndex(paths, coordinates.astype(np.float64))

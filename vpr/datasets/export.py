@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-
-from vpr.datasets.csv_tables import TABLES
+from vpr.datasets.csv_tables import TABLES, save_table
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.utm_names import SIDES, utm_name
+from vpr.datasets.utm_names import SIDES, utm_name, write_numbers
 from vpr.images.file_kinds import READ_SUFFIXES
-from vpr.images.image_files import check_image, encoded_image
-from vpr.places.gathering import find_photo
+from vpr.images.image_files import encoded_image
+from vpr.images.inspection import check_image
 from vpr.places.index import ImageIndex
+from vpr.places.photos import find_photo
 
 Form = Literal["csv", "utm-names", "dbstruct"]
 
 
-def export_set(truth: GroundTruth, source: Path, out: Path, *, to: Form, radius_m: float) -> None:
+def export_set(
+    truth: GroundTruth, source: Path, out: Path, *, to: Form, radius_m: float
+) -> list[str]:
     """Write a set to a folder of its own.
 
     Coordinates keep every bit. `csv` and `utm-names` have no place for the radius; `utm-names`
-    takes the order of its names and, as `dbstruct`, has no place for sequences.
+    takes the order of its names and, as `dbstruct`, has no place for sequences: notes say so.
 
     Args:
         truth: Both sides of the set.
@@ -34,6 +35,9 @@ def export_set(truth: GroundTruth, source: Path, out: Path, *, to: Form, radius_
         out: The folder to create.
         to: The form.
         radius_m: Written where the form has a place for it, in metres.
+
+    Returns:
+        A line for each thing that the form has no place for.
 
     Raises:
         ValueError: If the folder exists, an image is missing or a name cannot be written.
@@ -44,30 +48,47 @@ def export_set(truth: GroundTruth, source: Path, out: Path, *, to: Form, radius_
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         sides = [truth.database, truth.query]
+        names = [index.paths for index in sides]
         if to == "utm-names":
-            for folder, index in zip(SIDES, sides, strict=True):
-                _copy(source, index, aside, _place_names(source, folder, index))
-        else:
-            for index in sides:
-                _copy(source, index, aside, index.paths)
+            placed = zip(SIDES, sides, strict=True)
+            names = [_place_names(source, folder, index) for folder, index in placed]
+        for index, new in zip(sides, names, strict=True):
+            _copy(source, index, aside, new)
         if to == "csv":
             for name, index in zip(TABLES, sides, strict=True):
-                _save_table(aside / name, index)
+                save_table(aside / name, index)
         if to == "dbstruct":
             _check_ends(sides)
             file = aside / f"{out.name}.mat"
             save_dbstruct(file, database=truth.database, query=truth.query, radius_m=radius_m)
         aside.chmod(0o755)
         aside.rename(out)
+        return _tell_lost(truth, names, to=to)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
+    columns = [write_numbers(column) for column in index.coordinates.T]
     return [
-        f"{folder}/{utm_name((place[0], place[1]), note=f'{n:06d}', suffix=_suffix(source, name))}"
-        for n, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True))
+        f"{folder}/{utm_name(east, north, note=f'{n:06d}', suffix=_suffix(source, name))}"
+        for n, (name, east, north) in enumerate(zip(index.paths, *columns, strict=True))
     ]
+
+
+def _tell_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) -> list[str]:
+    """Say what of a set its new form has no place for."""
+    notes = []
+    moved = sum(a != b for side in names for a, b in zip(side, sorted(side), strict=True))
+    if to == "utm-names" and moved:
+        notes.append(
+            f"NOTE order: images are read in the order of their names, so {moved} rows change "
+            "their places, and sequences, the interval along the route, folds and validation take "
+            "others for neighbours: --to csv and --to dbstruct keep the order"
+        )
+    if to != "csv" and (truth.database.sequence or truth.query.sequence):
+        notes.append(f"NOTE sequence: {to} has no place for it, so recordings run into each other")
+    return notes
 
 
 def _suffix(source: Path, name: str) -> str:
@@ -81,16 +102,6 @@ def _copy(source: Path, index: ImageIndex, folder: Path, names: list[str]) -> No
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(encoded_image(find_photo(source, path)).content)
-
-
-def _save_table(path: Path, index: ImageIndex) -> None:
-    places = index.coordinates
-    columns: dict[str, list[str] | np.ndarray] = {
-        "path": index.paths, "easting": places[:, 0], "northing": places[:, 1],
-    }  # fmt: skip
-    if index.sequence is not None:
-        columns["sequence"] = index.sequence
-    pd.DataFrame(columns).to_csv(path, index=False)
 
 
 def _check_ends(sides: list[ImageIndex]) -> None:

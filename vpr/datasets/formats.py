@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpr.datasets.csv_tables import CSV_TABLES
-from vpr.datasets.dbstruct import DBSTRUCT
-from vpr.datasets.form import Form
+from vpr.datasets.csv_tables import TABLES, parse_tables
+from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
-from vpr.datasets.name_lists import NAME_LISTS
-from vpr.datasets.utm_names import UTM_NAMES
-from vpr.places.gathering import with_slashes
+from vpr.datasets.name_lists import LISTS, PARTS, find_files, parse_name_lists
+from vpr.datasets.utm_names import SIDES, find_utm_names, parse_utm_names
 from vpr.places.index import ImageIndex
+from vpr.places.photos import with_slashes
 from vpr.runtime.parameters import suggest
 
-FORMATS: tuple[Form, ...] = (DBSTRUCT, NAME_LISTS, CSV_TABLES, UTM_NAMES)
+
+@dataclass(frozen=True)
+class Form:
+    """One form of data sets.
+
+    Args:
+        words: What a folder in this form holds, for messages.
+        find: Folder -> the paths in it that `parse` may read.
+        parse: One of those paths -> both sides.
+        is_one_file: Whether the path holds everything, and so is what messages name.
+        gives_way: Whether it counts only in a folder that has no other form.
+    """
+
+    words: str
+    find: Callable[[Path], list[Path]]
+    parse: Callable[[Path], GroundTruth]
+    is_one_file: bool = True
+    gives_way: bool = False
+
+
+FORMATS = (
+    Form("a dbStruct .mat file", lambda folder: find_files(folder, "*.mat"), parse_dbstruct),
+    Form(
+        f"an .npz of {', '.join(PARTS[:2])} and {PARTS[2]} beside {' and '.join(LISTS)}",
+        lambda folder: find_files(folder, "*.npz"),
+        parse_name_lists,
+    ),
+    Form(
+        f"{' and '.join(TABLES)} with path,easting,northing[,sequence]",
+        lambda folder: find_files(folder, TABLES[0]),
+        parse_tables,
+        is_one_file=False,
+    ),
+    Form(
+        f"folders {' and '.join(SIDES)} of images named @easting@northing@...@.jpg",
+        find_utm_names,
+        parse_utm_names,
+        is_one_file=False,
+        gives_way=True,
+    ),
+)
 
 
 def parse_set(folder: Path, index: str | None) -> GroundTruth:

@@ -23,7 +23,8 @@ class GroundTruth:
             None if the format does not tell.
         form: The format it came in, in words.
         notes: What was found beside it and not used, a sentence each.
-        utm_zone: Of the coordinates, where the format tells: number and hemisphere, as 33N.
+        utm_zones: Of the coordinates, where the format tells: number and hemisphere, as 33N;
+            several if they lie so far apart that no image of one is near one of another.
     """
 
     database: ImageIndex
@@ -31,7 +32,7 @@ class GroundTruth:
     radius_m: float | None
     form: str
     notes: tuple[str, ...] = ()
-    utm_zone: str | None = None
+    utm_zones: tuple[str, ...] = ()
 
     def sides(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """Name and coordinates of each side."""

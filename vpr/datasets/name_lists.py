@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.datasets.form import Form, find_files
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.index import ImageIndex
 from vpr.runtime.npz import load_arrays
@@ -59,8 +58,11 @@ def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageInde
     return ImageIndex(names, places.astype(np.float64))
 
 
-NAME_LISTS = Form(
-    f"an .npz of {', '.join(PARTS[:2])} and {PARTS[2]} beside {' and '.join(LISTS)}",
-    lambda folder: find_files(folder, "*.npz"),
-    parse_name_lists,
-)
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """Find files of a folder by a pattern, sorted, without the hidden ones that systems add.
+
+    Args:
+        folder: The data set's folder.
+        pattern: As `*.mat`.
+    """
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))

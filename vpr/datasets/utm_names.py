@@ -8,20 +8,19 @@ taken in the order of their paths, compared as texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpr.datasets.form import Form
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.utm_zones import read_zones
 from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk, tell_left_out
 from vpr.places.index import ImageIndex
 
 SIDES = ("database", "queries")
 NUM_FIELDS = 14  # easting, northing, zone, letter, latitude, longitude, panorama, ..., note
-NUM_ZONES = 60
-BANDS = "CDEFGHJKLMNPQRSTUVWX"  # of latitude, from the south; N is the first north of the equator
 
 
 def parse_utm_names(path: Path) -> GroundTruth:
@@ -33,30 +32,51 @@ def parse_utm_names(path: Path) -> GroundTruth:
     Returns:
         The images by their paths below the set's folder, sorted as texts, a note on files that
         are none, and the UTM zone if the names have it. Images in a format that is not read are
-        listed too, so that a stage stops by their name.
+        listed too, so that a stage stops by their name. What of a name contradicts its
+        coordinates is noted, and then no zone is taken from the names.
 
     Raises:
-        ValueError: If a side has no images, a name has no easting and northing, or the names are
-            in more than one UTM zone.
+        ValueError: If a side has no images, a name has no easting and northing, or metres of
+            different UTM zones would be compared.
     """
     root = path.parent
     (database, first_note), (query, other_note) = (_read_side(root, side) for side in SIDES)
+    zones, zone_note = read_zones(
+        root, [*database.paths, *query.paths],
+        np.concatenate([database.coordinates, query.coordinates]),
+    )  # fmt: skip
+    notes = (first_note, other_note, zone_note)
     return GroundTruth(
         database, query, None, "@easting@northing@ names",
-        notes=tuple(note for note in (first_note, other_note) if note),
-        utm_zone=_common_zone(root, [*database.paths, *query.paths]),
+        notes=tuple(note for note in notes if note), utm_zones=zones,
     )  # fmt: skip
 
 
-def utm_name(place: tuple[float, float], *, note: str, suffix: str) -> str:
+def write_numbers(values: NDArray[np.float64]) -> list[str]:
+    """Write numbers such that they sort as texts as they do as numbers, but for negative ones.
+
+    Args:
+        values: Every digit of them is kept.
+    """
+    texts = [f"{Decimal(repr(float(value))):f}" for value in values]
+    parts = [text.lstrip("-").partition(".")[::2] for text in texts]
+    whole, fraction = (max(len(part[half]) for part in parts) for half in (0, 1))
+    return [
+        f"{'-' * text.startswith('-')}{before.rjust(whole, '0')}.{after.ljust(fraction, '0')}"
+        for text, (before, after) in zip(texts, parts, strict=True)
+    ]
+
+
+def utm_name(easting: str, northing: str, *, note: str, suffix: str) -> str:
     """Name an image after where it was taken.
 
     Args:
-        place: Easting and northing in metres; every digit of them is kept.
+        easting: In metres, as `write_numbers` writes it.
+        northing: Likewise.
         note: Text that makes the name unique, as its last field; an @ in it becomes a dash.
         suffix: `.jpg` or another.
     """
-    fields = [repr(float(place[0])), repr(float(place[1])), *[""] * (NUM_FIELDS - 3)]
+    fields = [easting, northing, *[""] * (NUM_FIELDS - 3)]
     return f"@{'@'.join(fields)}@{note.replace('@', '-')}@{suffix}"
 
 
@@ -90,40 +110,10 @@ def _place(file: Path) -> tuple[float, float]:
     return easting, northing
 
 
-def _common_zone(root: Path, names: Sequence[str]) -> str | None:
-    """Find the one UTM zone of all names that have one, as 33N."""
-    first: dict[str, str] = {}
-    for name in names:
-        zone = _zone(PurePosixPath(name).name)
-        if zone is not None:
-            first.setdefault(zone, name)
-    if len(first) > 1:
-        found = "; ".join(f"{zone}: {name}" for zone, name in sorted(first.items()))
-        raise ValueError(
-            f"{root}: the names are in {len(first)} UTM zones ({found}): metres of different zones "
-            "cannot be compared: convert all to one zone with pyproj, or make one set for each"
-        )
-    return next(iter(first), None)
-
-
-def _zone(name: str) -> str | None:
-    """Read UTM zone and hemisphere of the third and fourth field; None if they hold neither."""
-    number, band = (*name.split("@")[3:5], "", "")[:2]
-    if not (number.isdecimal() and 1 <= int(number) <= NUM_ZONES and len(band) == 1):
-        return None
-    place = BANDS.find(band.upper())
-    return None if place < 0 else f"{int(number)}{'N' if place >= BANDS.index('N') else 'S'}"
-
-
-def _find(folder: Path) -> list[Path]:
+def find_utm_names(folder: Path) -> list[Path]:
+    """Find the folder `database`, if it has images named by their places."""
     database = folder / SIDES[0]
     if not database.is_dir():
         return []
     named = (path.relative_to(folder) for path in database.rglob("@*"))
     return [database] if any(not is_junk(name) for name in named) else []
-
-
-UTM_NAMES = Form(
-    f"folders {' and '.join(SIDES)} of images named @easting@northing@...@.jpg", _find,
-    parse_utm_names, is_one_file=False, gives_way=True,
-)  # fmt: skip

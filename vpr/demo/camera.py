@@ -10,16 +10,16 @@ from vpr.demo.drives import Shot, position
 from vpr.demo.street import Colour, Road
 
 VIEW_M = 110.0  # how far ahead things are painted
-NEAR_M = 0.7  # what is nearer is cut off
+NEAR_M = 0.7  # nearer things are cut off
 EYE_M = 1.7  # the camera's height
-FINER = 2  # painted so many times larger, then scaled down
+FINER = 2  # factor by which the photo is painted larger, then scaled down
 
 
 class Canvas:
-    """A camera's image in the making: quads of the world in, pixels out."""
+    """An image that is being painted: quads of the world in, pixels out."""
 
     def __init__(self, road: Road, shot: Shot, size_px: tuple[int, int]) -> None:
-        """Point the camera; `size_px` is width and height of the finished image."""
+        """Point the camera; `size_px` is the width and height of the finished image."""
         self.shot = shot
         self.road = road
         self._width, self._height = (FINER * side for side in size_px)

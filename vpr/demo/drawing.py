@@ -13,7 +13,7 @@ from vpr.demo.street import Street, build_street
 from vpr.places.index import ImageIndex
 
 ORIGIN_M = (389_000.0, 5_818_000.0)  # somewhere in UTM 33N
-STREET, DATABASE, QUERY = range(3)  # separate streams of chance: the drives share only the scene
+STREET, DATABASE, QUERY = range(3)  # separate random streams: the drives share only the scene
 
 
 def draw_set(
@@ -28,17 +28,11 @@ def draw_set(
 ) -> tuple[ImageIndex, ImageIndex]:
     """Draw both drives as JPEG files below `database/` and `queries/`.
 
-    Args:
-        folder: The folder to create.
-        num_database: Photos of the drive by day.
-        num_query: Photos of the drive months later.
-        length_m: Of the street, metres.
-        size_px: Width and height of a photo.
-        difficulty: How much the second drive differs, 0 to 1.
-        seed: Of everything.
+    `size_px` is a photo's width and height; `difficulty`, 0 to 1, is how much the second drive,
+    months later, differs.
 
     Returns:
-        Index of the database and of the queries, positions in metres.
+        Indices of the database and of the queries, coordinates in metres.
     """
     street = build_street(length_m, np.random.default_rng([seed, STREET]))
     by_day = np.random.default_rng([seed, DATABASE])

@@ -1,4 +1,4 @@
-"""The demo's drives along the street: where the camera was, in what light, behind what traffic."""
+"""The demo's drives along the street: where the camera was, in what light and what traffic."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ class Car:
     """A parked or moving car, van or bus: a box.
 
     Args:
-        along_m: Its rear end, along the road.
-        left_m: Its middle, left of the road's.
-        length_m: Along the road.
-        width_m: Across.
-        height_m: Up.
+        along_m: Position of its rear end along the road.
+        left_m: Position of its middle, left of the road's middle.
+        length_m: Size along the road.
+        width_m: Size across the road.
         paint: Colour, RGB in [0, 1].
     """
 
@@ -41,11 +40,11 @@ class Light:
 
     Args:
         sky: Colour of the sky, RGB in [0, 1].
-        tint: What every surface's colour is multiplied with.
+        tint: Factors of every surface's colour.
         sun: Side that the sun shines on (1 left, -1 right), 0 if overcast or night.
         haze: Share of the sky's colour that 100 m of air add.
-        lit: Share of windows with light in them.
-        noise: Deviation of the sensor's noise, of 255.
+        lit: Share of lit windows.
+        noise: Standard deviation of the sensor's noise, of 255.
     """
 
     sky: Colour
@@ -61,13 +60,11 @@ class Shot:
     """One photo to take.
 
     Args:
-        along_m: Where the camera is, along the road.
-        left_m: And left of its middle.
-        yaw: Direction of view against the road's, radians, left is positive.
-        pitch: Direction of view against the horizon, radians, up is positive.
+        along_m: Position of the camera along the road.
+        left_m: Position left of the road's middle.
+        yaw: Direction of view relative to the road's, radians, left is positive.
+        pitch: Direction of view relative to the horizon, radians, up is positive.
         focal: Focal length in image widths.
-        light: Light and weather.
-        cars: The traffic at that moment.
     """
 
     along_m: float
@@ -96,14 +93,10 @@ def drive_months_later(
 ) -> list[Shot]:
     """Draw the queries' drive: another lane, view, camera, speed, light, weather and traffic.
 
-    Args:
-        count: Photos.
-        length_m: Of the street.
-        difficulty: 0 (as the database, but for chance) to 1.
-        rng: Source of chance.
+    At difficulty 0 they are as the database's but for chance, at 1 most different.
 
     Returns:
-        The photos in the order of the drive.
+        Photos in the order of the drive.
     """
     speed = 1 + 0.6 * np.sin(np.arange(count) / rng.uniform(6, 12) + rng.uniform(0, 6))
     steps = np.cumsum(speed + rng.uniform(0, 0.3, count))
@@ -136,7 +129,7 @@ def _spread(steps: NDArray[np.float64], length_m: float) -> NDArray[np.float64]:
 
 
 def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Light]:
-    """Overcast day, then dusk, then night, in stretches of the drive; the exposure wanders."""
+    """Light by stretches of the drive: overcast day, then dusk, then night; the exposure varies."""
     lights = []
     for number in range(count):
         part = number / count

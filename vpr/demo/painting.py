@@ -1,4 +1,4 @@
-"""Painting what stands on the demo's street, far things first."""
+"""Painting the things on the demo's street, far ones first."""
 
 from __future__ import annotations
 
@@ -19,17 +19,7 @@ OnFacade = Callable[[float, float, float, float, Colour], None]  # shares of the
 def paint(
     street: Street, shot: Shot, size_px: tuple[int, int], rng: np.random.Generator
 ) -> Image.Image:
-    """Paint one photo of the street.
-
-    Args:
-        street: The world.
-        shot: Camera, light and traffic.
-        size_px: Width and height in pixels.
-        rng: Of the sensor's noise and the lit windows.
-
-    Returns:
-        RGB image of that size.
-    """
+    """Paint one photo of the street, RGB; `rng` makes sensor noise and lit windows."""
     canvas = Canvas(street.road, shot, size_px)
     canvas.strip(60, -60, (0.45, 0.47, 0.42))
     canvas.strip(FACADE_M, -FACADE_M, PAVEMENT)

@@ -17,10 +17,10 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Road:
-    """The middle line.
+    """The middle line of the road.
 
     Args:
-        points: Easting and northing in metres, one each metre, shape (n, 2).
+        points: Easting and northing in metres, one point per metre, shape (n, 2).
         headings: Direction at each point, radians from east, shape (n,).
     """
 
@@ -28,32 +28,31 @@ class Road:
     headings: NDArray[np.float64]
 
     def place(self, along_m: float, left_m: float) -> NDArray[np.float64]:
-        """Easting and northing of a point so far along the road and left of its middle."""
+        """Easting and northing of a point this far along the road and left of its middle."""
         grid = np.arange(len(self.points)) * STEP_M
         middle = [np.interp(along_m, grid, self.points[:, axis]) for axis in (0, 1)]
         heading = self.heading(along_m)
         return np.array(middle) + left_m * np.array([-np.sin(heading), np.cos(heading)])
 
     def heading(self, along_m: float) -> float:
-        """Compute direction of the road there, radians from east."""
+        """Compute the direction of the road there, radians from east."""
         return float(np.interp(along_m, np.arange(len(self.points)) * STEP_M, self.headings))
 
 
 @dataclass(frozen=True)
 class Building:
-    """A facade along the road, and what makes it look like itself.
+    """A facade along the road, and its distinguishing features.
 
     Args:
         side: 1 on the left, -1 on the right.
-        start_m: Where it begins, along the road.
-        width_m: Along the road.
-        storeys: Number of storeys.
+        start_m: Position of its beginning along the road.
+        width_m: Size along the road.
         wall: Colour, RGB in [0, 1].
         trim: Colour of frames, door and roof edge.
         shop: Colour of the shop's sign, or None for a house without a shop.
-        bays: Windows in a row.
+        bays: Windows per row.
         window: Share of a bay that a window takes, across and up.
-        bands: Horizontal bands of brick or plaster in a storey.
+        bands: Horizontal bands of brick or plaster per storey.
     """
 
     side: int
@@ -70,12 +69,11 @@ class Building:
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree or a lamp beside the road.
+    """A tree or a lamp at the roadside.
 
     Args:
         side: 1 on the left, -1 on the right.
-        along_m: Where it stands, along the road.
-        height_m: Of the whole.
+        along_m: Position along the road.
         crown_m: Radius of the crown; 0 for a lamp.
         green: Colour of the crown, RGB in [0, 1].
     """
@@ -89,7 +87,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Street:
-    """Everything that stands still for years."""
+    """Everything that stays for years."""
 
     road: Road
     buildings: list[Building]

@@ -255,7 +255,8 @@ def _resize_bytes(pixels: Tensor, form: Form) -> Tensor:
 
     torch has Pillow's algorithm for bytes on a CPU; 1 in 400 differs by one level.
     """
-    size = _size_seen(*pixels.shape[1:3], form)
+    height, width = pixels.shape[1:3]
+    size = _size_seen(height, width, form)
     bytes_first = pixels.cpu().permute(0, 3, 1, 2)  # (N, 3, H, W)
     resized = functional.interpolate(bytes_first, size, mode="bilinear", antialias=True)
     return resized.permute(0, 2, 3, 1).to(pixels.device)

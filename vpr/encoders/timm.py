@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,10 @@ from vpr.features.foreign_networks import (
 Network = Any  # one of timm's, which has no types
 
 COUNTER = "num_batches_tracked"
+# What the published models of place recognition call a network of timm's or torchvision's: Conv-AP
+# and MixVPR, BoQ, CosPlace and EigenPlaces; the latter three number a ResNet's layers.
+BEFORE = ("backbone.model.", "backbone.net.", "backbone.")
+RESNET = {"0": "conv1", "1": "bn1"} | {str(n + 3): f"layer{n}" for n in (1, 2, 3, 4)}
 SMALLEST_PX = 32  # side of an image below which no map is no surprise
 # What makes a transformer take images of any size, by the names in timm; not each model has one.
 ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
@@ -122,10 +127,13 @@ class TimmEncoder:
         """Name in a model of a tensor of timm's; None for a classifier's, or of a later layer."""
         if name.endswith(COUNTER):
             return None
-        if name in _state_names(self.name, self.layer):
-            return PREFIX + name
-        unused = name in _meta_network(self.name).state_dict()
-        return None if unused or name.startswith(_heads(self.name)) else name
+        in_use, every = _state_names(self.name, self.layer), _every_name(self.name)
+        for spelling in _spellings(name):
+            if spelling in in_use:
+                return PREFIX + spelling
+            if spelling in every or spelling.startswith(_heads(self.name)):
+                return None
+        return name
 
     def fold(self, frozen: nn.Module) -> None:
         """Leave the frozen part as it is."""
@@ -240,14 +248,19 @@ class _OfMaps(Adopted):
         flat = maps.flatten(2).transpose(1, 2)  # (N, H' * W', C)
         patches = flat[:, -(-count // width) * width :]
         tokens = _run(self.network, self.kept, torch.cat([flat[:, :count], patches], dim=1))
-        return tokens[:, count:].transpose(1, 2).unflatten(2, (-1, width))
+        return _in_rows(tokens[:, count:].transpose(1, 2), width)
 
 
 def _add_rows(maps: Tensor, prefix: Tensor) -> Tensor:
     """Maps (N, C, rows + H', W') with tokens (N, P, C) above, filled up with zeros to rows."""
     count, width = prefix.shape[1], maps.shape[3]
     rows = functional.pad(prefix.transpose(1, 2), (0, -count % width))  # (N, C, rows * W')
-    return torch.cat([rows.unflatten(2, (-1, width)), maps], dim=2)
+    return torch.cat([_in_rows(rows, width), maps], dim=2)
+
+
+def _in_rows(flat: Tensor, width: int) -> Tensor:
+    """Maps (N, C, H, W) of positions (N, C, H * W), row after row."""
+    return flat.reshape(*flat.shape[:2], -1, width)
 
 
 def _run(network: nn.Module, layers: tuple[str, ...], values: Tensor) -> Tensor:
@@ -424,6 +437,21 @@ def _state_names(name: str, layer: str | None) -> dict[str, None]:
     return dict.fromkeys(_meta_part(name, layer, len(plan.layers)).state_dict())
 
 
+@lru_cache(maxsize=8)
+def _every_name(name: str) -> dict[str, None]:
+    return dict.fromkeys(_meta_network(name).state_dict())
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A tensor's name, and without what published models put before it or a ResNet's numbers."""
+    yield name
+    for prefix in BEFORE:
+        if name.startswith(prefix):
+            first, _, rest = name.removeprefix(prefix).partition(".")
+            yield f"{RESNET.get(first, first)}.{rest}"
+            return
+
+
 @lru_cache(maxsize=4096)
 def _map_shape(
     name: str, layer: str | None, last: int, height_px: int, width_px: int
@@ -441,8 +469,8 @@ def _map_shape(
             return _map_shape(name, layer, last, *own)[0], 0, 0
         raise ValueError(
             f"trunk.model = {name}: an image of {width_px}x{height_px} pixels does not pass: "
-            f"{error}; its own size is {own[1]}x{own[0]}: set trunk.image_size to "
-            f"[{own[0]}, {own[1]}] and trunk.max_side_px to null"
+            f"{str(error) or type(error).__name__}; its own size is {own[1]}x{own[0]}: set "
+            f"trunk.image_size to [{own[0]}, {own[1]}] and trunk.max_side_px to null"
         ) from None
     return channels, height, width
 

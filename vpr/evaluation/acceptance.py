@@ -27,7 +27,7 @@ DISPERSION = 8.0
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Which queries are taken for known places.
+    """Which queries are accepted as known places.
 
     Args:
         by: What doubts were made of.
@@ -57,13 +57,13 @@ def doubts_about(
         evidence: For the first predictions; None without re-ranking.
 
     Raises:
-        ValueError: If inliers are asked for and there are none.
+        ValueError: If doubts are to come from inliers and there are none.
     """
     if by == "distance":
         return predictions.distances[:, 0].astype(np.float64)
     if evidence is None:
         raise ValueError(
-            "evaluate.accept_by = inliers: none are counted with rerank.method = none: name a "
+            "evaluate.accept_by = inliers: none are counted with rerank.method = none: set a "
             "matcher there, or accept by distance"
         )
     return evidence.log10_nfa
@@ -74,13 +74,13 @@ def precision_recall(
 ) -> pd.DataFrame:
     """Precision and recall over thresholds on the doubt about the first prediction.
 
-    Recall is what was accepted and is right, among the queries that have a positive: so it ends at
-    recall@1 of those, not at 1 as where only the right ones are counted.
+    Recall is the share of queries with a positive that are accepted and right. So it ends at the
+    recall@1 of those, not at 1 as where only right predictions are counted.
 
     Args:
-        doubts: About the first prediction, shape (num_queries,).
-        correct: Whether it is a positive, same shape.
-        num_answerable: Queries that have a positive.
+        doubts: Doubts about the first predictions, shape (num_queries,).
+        correct: Whether the first prediction is a positive, same shape.
+        num_answerable: Number of queries that have a positive.
 
     Returns:
         `threshold,precision,recall,num_accepted`: a row for each doubt that occurs, ascending; a
@@ -102,11 +102,7 @@ def precision_recall(
 
 
 def average_precision(curve: pd.DataFrame) -> float:
-    """Precision averaged over the steps of recall, without interpolation.
-
-    Args:
-        curve: As `precision_recall` gives it.
-    """
+    """Average a curve of `precision_recall` over the steps of recall, without interpolation."""
     steps = np.diff(curve["recall"].to_numpy(), prepend=0.0)
     return float((steps * curve["precision"].to_numpy()).sum())
 

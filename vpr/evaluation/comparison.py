@@ -1,4 +1,4 @@
-"""Two runs on the same queries: is one better, or are they one coin thrown twice?"""
+"""Two runs on the same queries: is one significantly better?"""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ class PairedRecall:
     """Recall@N of two runs, and the difference B - A on the same queries.
 
     Args:
-        n: The depth N.
-        recall_a: A fraction.
-        recall_b: A fraction.
-        difference: B - A.
-        interval: Of the difference, by the block bootstrap along the route.
-        p_value: Of the exact McNemar test.
-        gained: Indices of the queries that B alone answers.
-        lost: Indices of the queries that A alone answers.
+        interval: Interval of the difference, by the block bootstrap along the route.
+        p_value: p-value of the exact McNemar test.
+        gained: Indices of the queries that only B answers.
+        lost: Indices of the queries that only A answers.
     """
 
     n: int
@@ -49,14 +45,8 @@ def compare_ranks(
 ) -> list[PairedRecall]:
     """Compare two runs query by query.
 
-    Args:
-        ranks_a: Rank of the first positive of each query, from 1, in the order of the route.
-        ranks_b: The same of the other run.
-        ns: The depths N to compare at.
-        block_length: Queries in a bootstrap block.
-        num_samples: Bootstrap samples.
-        confidence: Of the intervals.
-        seed: Of the bootstrap.
+    Ranks are those of each query's first positive, from 1, in the order of the route. For the
+    interval see `block_bootstrap_interval`.
     """
     compared = []
     for n in ns:
@@ -79,8 +69,8 @@ def compare_ranks(
 def mcnemar_p_value(num_gained: int, num_lost: int) -> float:
     """Two-sided p-value of McNemar's test, exact (Psychometrika 1947): were the flips a fair coin?
 
-    It takes the flips for independent of each other. Between two models they nearly are; where one
-    run smooths along the route and the other does not, they are not, and the interval counts.
+    It takes the flips for independent of each other. Between two models they nearly are; where only
+    one of the runs smooths along the route they are not, so rely on the interval.
     """
     flips = num_gained + num_lost
     return float(binomtest(num_gained, flips, 0.5).pvalue) if flips else 1.0

@@ -1,4 +1,4 @@
-"""Curves of a run: a table each, for DVC's plots and the report."""
+"""Curves of a run, one table each, for DVC's plots and the report."""
 
 from __future__ import annotations
 
@@ -26,19 +26,15 @@ def radius_curve(
 
     Args:
         top1: Easting and northing of the first predictions in metres, shape (num_queries, 2).
-        query: The same of the queries.
-        radius_m: The radii; a prediction at the edge counts, as it does for positives.
+        query: The same for the queries.
+        radius_m: Radii; a prediction at the edge counts, as it does for positives.
     """
     shares = [float(np.mean(is_within(top1, query, radius_m=radius))) for radius in radius_m]
     return pd.DataFrame({"radius_m": list(radius_m), "recall@1": shares})
 
 
 def error_curve(metres: NDArray[np.float64]) -> pd.DataFrame:
-    """Count how many first predictions lie how near, as two columns of a table.
-
-    Args:
-        metres: Distance of the first prediction from the query, shape (num_queries,).
-    """
+    """Cumulative distribution of the first predictions' errors in metres, as two columns."""
     shares = np.arange(1, len(metres) + 1) / len(metres)
     columns = {"top1_metres": np.sort(metres).round(3), "fraction_of_queries": shares}
     return pd.DataFrame(columns).drop_duplicates("top1_metres", keep="last")
@@ -54,16 +50,11 @@ def save_curves(
     radii_m: Sequence[float],
     precision_recall: pd.DataFrame,
 ) -> None:
-    """Write every curve into a new folder, each a CSV file.
+    """Write every curve into a new folder, one CSV file each.
 
-    Args:
-        folder: The folder to create.
-        ranks: Rank of the first positive of each query, from 1, shape (num_queries,).
-        depth: Of the ranking.
-        top1: Easting and northing of the first predictions in metres, shape (num_queries, 2).
-        query: The same of the queries.
-        radii_m: Radii of the sweep.
-        precision_recall: Over thresholds of acceptance.
+    `ranks` are those of the first positives, from 1, shape (num_queries,). `top1` and `query` are
+    eastings and northings in metres, shape (num_queries, 2), of the first predictions and of the
+    queries.
     """
     folder.mkdir()
     recall_curve(ranks, depth=depth).to_csv(folder / "recall.csv", index=False)

@@ -1,4 +1,4 @@
-"""Which metrics are compared from run to run, and the thresholds among the others."""
+"""Which metrics are compared between runs, and the acceptance thresholds among the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMITS: dict[By, str] = {"distance": "accept_max_distance", "inliers": "accept_m
 
 
 def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split metrics into those that people compare, and details."""
+    """Split metrics into those that are compared between runs, and details."""
     compared = {
         name: value
         for name, value in metrics.items()
@@ -32,13 +32,12 @@ def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 @dataclass(frozen=True)
 class RecordedRecall:
-    """Recall at one depth, as metrics/recall.json has it.
+    """Recall at one depth, as in metrics/recall.json.
 
     Args:
         name: `recall@5`, or `sequence_recall@5` for rankings by sequences, another protocol.
-        n: The depth N.
         is_of_sequences: Whether queries were ranked with their neighbours on the route.
-        value: A fraction.
+        value: Fraction of the queries.
         intervals: Lower and upper bound, by method: `block_bootstrap`, `wilson_if_independent`.
     """
 
@@ -52,8 +51,7 @@ class RecordedRecall:
 def list_recalls(metrics: Mapping[str, Any]) -> list[RecordedRecall]:
     """List the recalls of a run by increasing depth, those of single queries first.
 
-    Args:
-        metrics: What metrics/recall.json holds. It may have any depths, or none.
+    The metrics come from metrics/recall.json, which may have any depths, or none.
     """
     values: dict[tuple[bool, int], float] = {}
     intervals: dict[tuple[bool, int], dict[str, tuple[float, float]]] = {}
@@ -76,13 +74,7 @@ def list_recalls(metrics: Mapping[str, Any]) -> list[RecordedRecall]:
 
 
 def save_metrics(compared: Path, details: Path, metrics: Mapping[str, Any]) -> None:
-    """Write the metrics that people compare and the details as JSON.
-
-    Args:
-        compared: The one file to write.
-        details: The other.
-        metrics: All metrics of a run.
-    """
+    """Write the metrics that are compared and the details as JSON."""
     for path, part in zip((compared, details), split_metrics(metrics), strict=True):
         path.write_text(json.dumps(part, indent=2, allow_nan=False) + "\n")
 
@@ -113,10 +105,7 @@ class Threshold:
 
 
 def find_threshold(details: object) -> Threshold:
-    """Find what the recorded run accepts.
-
-    Args:
-        details: What metrics/details.json holds.
+    """Find the threshold of a run in the content of its metrics/details.json.
 
     Raises:
         ValueError: If they are not a run's metrics, or the limit is not a number.

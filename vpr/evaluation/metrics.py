@@ -35,14 +35,8 @@ def summarise_recall(
 ) -> Metrics:
     """Summarise recall at each depth with its uncertainty.
 
-    Args:
-        ranks: Rank of the first positive of each query, from 1, in the order of the route.
-        num_positives: Positives of each query.
-        ns: The depths N to report.
-        block_length: Queries in a bootstrap block.
-        num_samples: Bootstrap samples.
-        confidence: Of the intervals.
-        seed: Of the bootstrap.
+    Ranks are those of each query's first positive, from 1, in the order of the route. For the
+    interval along the route see `block_bootstrap_interval`.
 
     Returns:
         `recall@N` over all queries, its intervals as lists, and counts; where queries without a
@@ -88,14 +82,14 @@ def describe_reranking(
 
     Returns:
         `recall@N_before_reranking`, the number of queries whose first prediction changed, and how
-        well known places are told from unknown ones: `average_precision_before_reranking`, of the
-        retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
-        empty where re-ranking is off.
+        well known places are separated from unknown ones: `average_precision_before_reranking`, of
+        the retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
+        empty if re-ranking is off.
 
     Raises:
-        ValueError: If the two are of other databases or queries.
+        ValueError: If the two are of different databases or queries.
     """
-    shapes = [(*one.indices.shape, one.num_database) for one in (before, after)]
+    shapes = [(*ranked.indices.shape, ranked.num_database) for ranked in (before, after)]
     if shapes[0] != shapes[1]:
         raise ValueError(
             f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
@@ -120,12 +114,9 @@ def describe_reranking(
 
 
 def name_sequence_metrics(metrics: Metrics) -> Metrics:
-    """Name recall with its intervals apart, such as `sequence_recall@1`.
+    """Give recall by sequences and its intervals names of their own, as `sequence_recall@1`.
 
-    It is of another protocol: it uses the order of the queries, which single images do not have.
-
-    Args:
-        metrics: What `summarise_recall` says of rankings by sequences.
+    It is another protocol, since it uses the order of the queries.
     """
     return {f"sequence_{name}": of for name, of in metrics.items() if name.startswith("recall@")}
 
@@ -139,11 +130,7 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
 
 
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
-    """Summarise how well distance, or inliers, tell known from unknown places.
-
-    Args:
-        decided: Which queries were accepted, and the curve over all thresholds.
-        correct: Whether the first prediction of each is right, shape (num_queries,).
+    """Summarise how well distance, or inliers, separate known from unknown places.
 
     Returns:
         Average precision, and recall at 100 % and 99 % precision, of the whole curve, in which any

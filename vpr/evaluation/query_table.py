@@ -1,4 +1,4 @@
-"""How each query fared: the table metrics/queries.csv."""
+"""Results of each query: the table metrics/queries.csv."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tabulate_queries(
     accepted: NDArray[np.bool_] | None,
     evidence: Evidence | None,
 ) -> pd.DataFrame:
-    """Tabulate the queries, a row each.
+    """Tabulate the queries, one row each.
 
     Args:
         predictions: The ranked database of each query.
@@ -70,10 +70,10 @@ def tabulate_queries(
 def errors_in_metres(
     indices: NDArray[np.int64], database: ImageIndex, query: ImageIndex
 ) -> NDArray[np.float64]:
-    """Compute distance in metres of each prediction from its query, shape (num_queries, depth).
+    """Compute the distance of each prediction from its query in metres, (num_queries, depth).
 
     Raises:
-        ValueError: If the indices are of another database or other queries.
+        ValueError: If the predictions are for another database or other queries.
     """
     if len(indices) != len(query.paths) or indices.max() >= len(database.paths):
         raise ValueError(

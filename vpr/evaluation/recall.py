@@ -1,4 +1,4 @@
-"""Recall@N, as place recognition uses the word."""
+"""Recall@N, as place recognition uses the term."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEVER = np.iinfo(np.int64).max  # rank of a query without a positive among its p
 
 
 def first_correct_ranks(predictions: NDArray[np.int64], positives: csr_array) -> NDArray[np.int64]:
-    """Find rank of the first positive of each query, counted from 1.
+    """Find the rank of the first positive of each query, counted from 1.
 
     Args:
         predictions: Database indices, best first, of shape (num_queries, depth).
@@ -42,13 +42,13 @@ def first_correct_ranks(predictions: NDArray[np.int64], positives: csr_array) ->
 def recall_of_ranks(ranks: NDArray[np.int64], ns: Sequence[int]) -> dict[int, float]:
     """Compute the fraction of queries with a positive among their first N predictions.
 
-    This is recall@N as place recognition uses the word (Arandjelović et al., CVPR 2016);
-    information retrieval calls it hit rate. A query counts once, however many of its positives
-    are found, and one that has no positive still counts in the denominator.
+    This is recall@N as place recognition uses the term (Arandjelović et al., CVPR 2016);
+    information retrieval calls it hit rate. A query counts once, however many of its positives are
+    found; a query without a positive still counts in the denominator.
 
     Args:
         ranks: Rank of the first positive of each query, from 1, shape (num_queries,).
-        ns: The depths N to report.
+        ns: Depths N to report.
 
     Returns:
         Recall in [0, 1], keyed by N.
@@ -59,18 +59,13 @@ def recall_of_ranks(ranks: NDArray[np.int64], ns: Sequence[int]) -> dict[int, fl
 def recall_at(
     ns: Sequence[int], predictions: NDArray[np.int64], positives: csr_array
 ) -> dict[int, float]:
-    """Compute recall@N of rankings, see `recall_of_ranks`.
-
-    Args:
-        ns: The depths N to report.
-        predictions: Database indices, best first, of shape (num_queries, depth).
-        positives: Shape (num_queries, num_database); stored entries are the positives.
+    """Compute recall@N of rankings, see `first_correct_ranks` and `recall_of_ranks`.
 
     Returns:
         Recall in [0, 1], keyed by N.
 
     Raises:
-        ValueError: If the inputs disagree on the number of queries, or some N is deeper than the
+        ValueError: If the inputs disagree on the number of queries, or an N is deeper than the
             ranking.
     """
     depth = predictions.shape[1]
@@ -81,7 +76,7 @@ def recall_at(
 
 
 def reached_depths(ns: Sequence[int], depth: int) -> list[int]:
-    """Keep those depths N that rankings of this depth reach.
+    """Keep the depths N that rankings of this depth reach.
 
     Raises:
         ValueError: If there is none.

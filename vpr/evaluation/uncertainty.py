@@ -1,4 +1,4 @@
-"""How sure a recall is: intervals for independent queries, and for queries along a route."""
+"""Intervals of recall, for independent queries and for queries along a route."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from scipy.special import ndtri
 def wilson_interval(hits: NDArray[np.bool_], *, confidence: float) -> tuple[float, float]:
     """Wilson's score interval of a fraction, for queries that fail independently.
 
-    Queries along a route do not: neighbours fail together, and this interval is too narrow then.
-
-    Args:
-        hits: Whether each query was answered right.
-        confidence: Such as 0.95.
+    Queries along a route do not: neighbours tend to fail together, so this interval is too narrow.
 
     Returns:
-        Lower and upper bound (Wilson, JASA 1927). By the formula: scipy.stats takes as long to
-        import as a stage that uses it takes to run.
+        Lower and upper bound (Wilson, JASA 1927). Written out, since importing scipy.stats takes as
+        long as running a stage that uses it.
     """
     count, share = len(hits), float(hits.mean())
     z = float(ndtri((1 + confidence) / 2))
@@ -40,16 +36,12 @@ def block_bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of a mean by the circular moving-block bootstrap along the route.
 
-    Blocks of neighbouring queries are drawn with replacement, so that their dependence stays
-    (Künsch, Annals of Statistics 1989); the route is closed to a circle, so that its ends are
-    drawn as often as its middle (Politis & Romano, 1992).
+    Blocks of neighbouring queries are drawn with replacement, so that their dependence is kept
+    (Künsch, Annals of Statistics 1989); the route is closed to a circle, so that its ends are drawn
+    as often as its middle (Politis & Romano, 1992).
 
-    Args:
-        values: One per query, in the order of the route.
-        block_length: Queries in a block, see `usable_block_length`.
-        num_samples: Bootstrap samples.
-        confidence: Such as 0.95.
-        seed: Of the draws.
+    There is one value per query, in the order of the route; for `block_length` see
+    `usable_block_length`.
 
     Returns:
         Lower and upper bound.
@@ -70,8 +62,8 @@ def block_bootstrap_interval(
 
 
 def usable_block_length(block_length: int, num_queries: int) -> int:
-    """Limit the length of a bootstrap's blocks to a third of the route.
+    """Limit the length of bootstrap blocks to a third of the route.
 
-    Blocks as long as the route would all have the same mean, and the interval no width.
+    Blocks as long as the route would all have the same mean, and the interval would have no width.
     """
     return min(block_length, max(num_queries // 3, 1))

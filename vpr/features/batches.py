@@ -1,10 +1,9 @@
-"""How many images the network computes together: by their size, and a GPU's memory at hand.
+"""How many images the network processes together: by their size and a GPU's free memory.
 
-On a CPU the size of a batch follows from the images alone, so that a run can be repeated bit by
-bit: oneDNN's last bits differ between batches of one and of several images (seen in conv5 with two
-threads), and memory at hand is never the same twice. Larger batches gain nothing there. On a GPU
-they do, and a batch is as large as half of the free memory allows: there results are the same
-beyond rounding.
+On a CPU the size of a batch depends on the images only, so that a run can be repeated bit by bit:
+oneDNN's last bits differ between batches of one and of several images (seen in conv5 with two
+threads), and free memory is never the same twice. Larger batches gain nothing there. On a GPU they
+do, and a batch is as large as half of the free memory allows: results there agree up to rounding.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ SHARE = 0.5  # of a GPU's free memory
 def pixels_per_batch(device: torch.device, *, values_per_pixel: int) -> int:
     """Largest area, in pixels, of images that go through the trunk together, in any precision.
 
-    Args:
-        device: Where it runs.
-        values_per_pixel: Values that the trunk holds at once for each pixel.
+    The trunk holds `values_per_pixel` values at once for each pixel.
     """
     return _fitting(PIXELS_PER_BATCH, values_per_pixel * torch.float32.itemsize, device)
 
@@ -42,24 +39,20 @@ def require_memory(
     bytes_per_pixel: int,
     device: torch.device,
 ) -> None:
-    """Check that each image alone fits into memory.
+    """Check that each image fits into memory by itself.
 
-    Args:
-        images: The files, as messages name them.
-        sizes: Height and width of each as the trunk will see it, in pixels.
-        bytes_per_pixel: Memory that the trunk takes for each pixel.
-        device: Where it runs.
+    `sizes` are heights and widths as the trunk will see them, in pixels.
 
     Raises:
-        ValueError: If one does not; the message names it.
+        ValueError: If an image does not; the message names it.
     """
-    found = memory_at_hand(device)
+    available = memory_at_hand(device)
     for image, (height, width) in zip(images, sizes, strict=True):
         needed = height * width * bytes_per_pixel
-        if needed > found:
+        if needed > available:
             raise ValueError(
                 f"{image}: {width}x{height} pixels take about {needed / 1e9:.1f} GB in the "
-                f"network, {found / 1e9:.1f} GB of memory are free: set trunk.max_side_px, or "
+                f"network, {available / 1e9:.1f} GB of memory are free: set trunk.max_side_px, or "
                 "free some"
             )
 

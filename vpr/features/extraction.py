@@ -35,13 +35,8 @@ def store_features(
 ) -> None:
     """Compute the features of images, after those that an interrupted run left in the folder.
 
-    Args:
-        folder: The folder to write, or to resume in.
-        trunk: The frozen part of the encoder.
-        images: The files.
-        read: Gives the pixels of a file, (H, W, 3) in RGB.
-        size: Gives the height and width of those pixels, without decoding.
-        device: Where to compute.
+    `read` returns the RGB pixels of a file, (H, W, 3), and `size` their height and width without
+    decoding.
 
     Raises:
         ValueError: If an image does not decode, or is too small or too large.
@@ -64,14 +59,9 @@ def extract_features(
     read: Callable[[Photo], NDArray[np.uint8]],
     device: torch.device,
 ) -> Iterator[Tensor]:
-    """Local features of images, here or over a cluster, see `vpr.runtime.ordered_map`.
+    """Compute local features, in this process or over a cluster, see `vpr.runtime.ordered_map`.
 
-    Args:
-        trunk: Makes feature maps of pixels, as `load_trunk` gives it.
-        images: Files to read.
-        sizes: Height and width that `read` gives for each, in pixels.
-        read: Reads a file as RGB of shape (H, W, 3).
-        device: Where to compute.
+    `read` returns the RGB pixels of a file, (H, W, 3), whose heights and widths are `sizes`.
 
     Yields:
         Feature maps (N, C, H', W') of neighbouring images of one size, on the CPU, in order.
@@ -94,7 +84,7 @@ def extract_features(
 def make_extractor(
     trunk: Trunk, read: Callable[[Photo], NDArray[np.uint8]], device: torch.device
 ) -> Callable[[Iterable[Sequence[Photo]]], Iterator[Tensor]]:
-    """Make what computes the maps of batch after batch; the next are decoded meanwhile."""
+    """Make a function that computes maps batch by batch, and decodes the next ones meanwhile."""
     trunk = trunk.to(device)
 
     def extract(batches: Iterable[Sequence[Photo]]) -> Iterator[Tensor]:
@@ -104,7 +94,8 @@ def make_extractor(
                 if not bool(torch.isfinite(maps).all()):
                     raise ValueError(
                         f"{path_of(batch[0])} or one of the next {len(batch) - 1}: local features "
-                        f"exceed the range of {maps.dtype}: take another trunk.precision or weights"
+                        f"exceed the range of {maps.dtype}: choose another trunk.precision or "
+                        "weights"
                     )
                 yield maps.cpu()
 
@@ -112,7 +103,7 @@ def make_extractor(
 
 
 def count_decoders(device: torch.device) -> int:
-    """Count threads that decode: one beside a CPU, which computes on all cores; all by a GPU."""
+    """Count decoding threads: one on a CPU, whose cores compute; one per core with a GPU."""
     return (os.cpu_count() or 1) if device.type == "cuda" else 1
 
 
@@ -121,7 +112,7 @@ def _decoded(
     read: Callable[[Photo], NDArray[np.uint8]],
     device: torch.device,
 ) -> Iterator[tuple[Sequence[Photo], Tensor]]:
-    """Batches with their pixels (N, H, W, 3); on the way to a GPU in pinned memory."""
+    """Yield batches with their pixels (N, H, W, 3), in pinned memory if they go to a GPU."""
     on_gpu = device.type == "cuda"
     waiting: deque[tuple[Sequence[Photo], list[Future[NDArray[np.uint8]]]]] = deque()
     upcoming = iter(batches)
@@ -132,7 +123,7 @@ def _decoded(
             if not waiting:
                 return
             batch, parts = waiting.popleft()
-            pixels = torch.from_numpy(np.stack([one.result() for one in parts]))
+            pixels = torch.from_numpy(np.stack([part.result() for part in parts]))
             yield batch, pixels.pin_memory() if on_gpu else pixels
 
 

@@ -20,15 +20,15 @@ SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
 class FeatureWriter:
     """Writes the features of a folder map by map, so that they never lie in memory together.
 
-    `shapes.npy` names what is whole: it is written anew every few seconds, after the features
-    that it lists, so that a writer on the same folder resumes where a killed one stopped.
+    `shapes.npy` lists the images that are complete: it is rewritten every few seconds, after their
+    features, so that a writer on the same folder resumes where a killed one stopped.
 
     Args:
         folder: The folder to create, or to resume in.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder and open its file, after the last image that is known to be whole."""
+        """Create the folder and open its file, after the last image that is complete."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._shapes: list[tuple[int, int]] = []
@@ -55,11 +55,7 @@ class FeatureWriter:
         return len(self._shapes)
 
     def append(self, maps: Tensor) -> None:
-        """Add the maps of images.
-
-        Args:
-            maps: Shape (N, C, H, W), float32, bfloat16 or float16, on the CPU.
-        """
+        """Add maps of images, (N, C, H, W), float32, bfloat16 or float16, on the CPU."""
         count, dim, height, width = maps.shape
         if not self._shapes:
             self._dtype, self._dim = STORED[maps.dtype], dim
@@ -97,7 +93,7 @@ class FeatureWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finish the header, and the shapes beside it."""
+        """Finish the header and the shapes."""
         with self._file:
             self._write_header()
             self._save_shapes()

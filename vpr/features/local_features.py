@@ -45,9 +45,6 @@ class LocalFeatures:
     def maps(self, images: Sequence[int]) -> Tensor:
         """Feature maps of images that have the same shape.
 
-        Args:
-            images: Indices of images.
-
         Returns:
             Shape (N, C, H, W) in the type that was stored, in channels_last memory.
         """
@@ -60,13 +57,13 @@ class LocalFeatures:
 
 
 def position_rows(maps: Tensor) -> NDArray[Any]:
-    """Feature maps as they are stored, a row per position, image after image.
+    """Convert feature maps to the stored form: a row per position, image after image.
 
     Args:
         maps: Shape (N, C, H, W), float32, bfloat16 or float16, on the CPU.
 
     Returns:
-        Shape (N * H * W, C); of bfloat16 the bits, as uint16.
+        Shape (N * H * W, C); bfloat16 as its bits, in uint16.
     """
     rows = maps.permute(0, 2, 3, 1).flatten(0, 2).contiguous()  # (N * H * W, C)
     bits: NDArray[Any] = (rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows).numpy()

@@ -19,12 +19,12 @@ class Model:
     """Tensors of a network, or of a part of it.
 
     Args:
-        encoder: The encoder's name, the value of `trunk.encoder`.
-        variant: Which of its models, the value of `trunk.model`; None for its first.
+        encoder: Name of the encoder, the value of `trunk.encoder`.
+        variant: Name of one of its models, the value of `trunk.model`; None for its first.
         split: The first layer that trains, see `vpr.features.encoder`.
         tensors: By the reference's names: `encoder.*`, `pool.*` and `WPCA.*`.
-        aggregator: What makes the descriptor, the value of `finetune.aggregator`; published
-            weights that bring one bring NetVLAD.
+        aggregator: Aggregator, the value of `finetune.aggregator`; published weights with one have
+            NetVLAD.
     """
 
     encoder: str
@@ -38,11 +38,11 @@ class Model:
         return load_encoder(self.encoder, self.variant)
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Model:
-        """Copy the model with further tensors, or others in place of some."""
+        """Copy the model with tensors added or replaced."""
         return replace(self, tensors={**self.tensors, **tensors})
 
     def parts(self) -> tuple[Model, Model]:
-        """Split the model into its frozen tensors and all others, in the same order."""
+        """Split the model into its frozen tensors and all others, keeping their order."""
         names = tensor_shapes(self.make_encoder(), self.split)
         frozen = {name: tensor for name, tensor in self.tensors.items() if name in names}
         rest = {name: tensor for name, tensor in self.tensors.items() if name not in names}
@@ -59,7 +59,8 @@ def load_model(path: Path) -> Model:
     """Read what `save_model` wrote.
 
     Raises:
-        ValueError: If the file is damaged, names no encoder, or holds anything but finite tensors.
+        ValueError: If the file is damaged, is not a model of this pipeline, or has a tensor that is
+            not finite.
     """
     content = load_content(path)
     if tuple(content) != KEYS or not isinstance(content["state_dict"], dict):

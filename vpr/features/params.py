@@ -37,7 +37,7 @@ class TrunkParams:
 
     @property
     def scale_to(self) -> ScaleTo:
-        """What images are scaled to before the network sees them."""
+        """Size that images are scaled to before the network sees them."""
         return self.image_size or self.max_side_px
 
     def stored(self, images: Sequence[Photo]) -> Sequence[Photo]:

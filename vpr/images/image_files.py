@@ -1,4 +1,4 @@
-"""Image files: listing, checking and decoding them."""
+"""Image files: listing and decoding them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from vpr.images.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
-from vpr.images.pixels import UPRIGHT, ScaleTo, find_orientation, scaled_size, to_upright_rgb
+from vpr.images.pixels import ScaleTo, find_orientation, scaled_size, to_upright_rgb
 from vpr.images.shards import SUFFIX, Member, list_members
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp",
@@ -21,8 +21,7 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP
 FORMATS = [name for name in SUFFIXES if name != "MPO"]  # Pillow finds those by JPEG
 MAX_PIXELS = 89_478_485  # decoded at full size, Pillow's own limit: 268 MB of RGB
 MAX_JPEG_PIXELS = 2**28  # a JPEG above MAX_PIXELS is decoded at 1/2, 1/4 or 1/8 of its size
-Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS  # Pillow knows one limit for all; `_opened` has ours
-CHECKED_SIDE_PX = 2048  # that such a JPEG is decoded down to when it is only checked
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS  # Pillow knows one limit for all; `open_photo` has ours
 
 
 class EncodedImage(NamedTuple):
@@ -38,26 +37,6 @@ class EncodedImage(NamedTuple):
 
 
 Photo = Path | Member | EncodedImage  # an image file: in a folder, in a tar shard, in memory
-
-
-class Inspection(NamedTuple):
-    """What an image is, decoded once.
-
-    Args:
-        suffix: That its format goes by, as `.jpg`.
-        size_px: Width and height as stored.
-        mode: Pillow's name of the pixel format.
-        is_turned: Whether its EXIF data ask for a rotation or mirroring.
-        is_large: Whether it is decoded only with a limit to its longer side.
-        brightest: Largest level of any colour, 0 to 255.
-    """
-
-    suffix: str
-    size_px: tuple[int, int]
-    mode: str
-    is_turned: bool
-    is_large: bool
-    brightest: int
 
 
 def encoded_image(photo: Photo) -> EncodedImage:
@@ -99,36 +78,9 @@ def list_images(folder: Path) -> list[Photo]:
     return images
 
 
-def check_image(file: Photo) -> str:
-    """Decode an image as `read_image` does, and tell the suffix that its format goes by.
-
-    Returns:
-        `.jpg`, `.png` or another suffix.
-
-    Raises:
-        ValueError: If `read_image` could not read the file.
-    """
-    return inspect_image(file).suffix
-
-
-def inspect_image(file: Photo) -> Inspection:
-    """Decode an image as `read_image` does, and say what it is.
-
-    Raises:
-        ValueError: If `read_image` could not read the file.
-    """
-    with _opened(file) as image:
-        size_px, mode, is_large = image.size, image.mode, _is_large(image)
-        is_turned = find_orientation(image) in UPRIGHT
-        colour = _decode(image, scale_to=CHECKED_SIDE_PX if is_large else None)
-        brightest = int(np.max(colour.getextrema()))
-        suffix = SUFFIXES[str(image.format)]
-    return Inspection(suffix, size_px, mode, is_turned, is_large, brightest)
-
-
 def read_size(file: Photo, *, scale_to: ScaleTo) -> tuple[int, int]:
     """Height and width in pixels that `read_image` gives, from the file's header alone."""
-    with _opened(file) as image:
+    with open_photo(file) as image:
         return scaled_size(image.size, find_orientation(image), scale_to)
 
 
@@ -151,19 +103,19 @@ def read_image(file: Photo, *, scale_to: ScaleTo) -> NDArray[np.uint8]:
         ValueError: If the file is no still image that decodes to the end, or it is too large to
             be decoded without `scale_to`.
     """
-    with _opened(file) as image:
-        if scale_to is None and _is_large(image):
+    with open_photo(file) as image:
+        if scale_to is None and is_large(image):
             raise ValueError(
                 f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: set "
                 "trunk.max_side_px or trunk.image_size to scale it down"
             )
-        return np.asarray(_decode(image, scale_to))
+        return np.asarray(decode(image, scale_to))
 
 
-def _decode(image: Image.Image, scale_to: ScaleTo) -> Image.Image:
+def decode(image: Image.Image, scale_to: ScaleTo) -> Image.Image:
     """Upright RGB of the size that `read_size` gives."""
     stored_px = image.size
-    if scale_to is not None and _is_large(image):
+    if scale_to is not None and is_large(image):
         side = max(scale_to) if isinstance(scale_to, tuple) else scale_to
         image.draft(None, (side, side))
     image.load()  # before the EXIF data, which a PNG may have at its end
@@ -174,12 +126,13 @@ def _decode(image: Image.Image, scale_to: ScaleTo) -> Image.Image:
     return colour
 
 
-def _is_large(image: Image.Image) -> bool:
+def is_large(image: Image.Image) -> bool:
+    """Return whether an image is decoded only with a limit to its longer side."""
     return image.width * image.height > MAX_PIXELS
 
 
 @contextmanager
-def _opened(source: Photo) -> Iterator[Image.Image]:
+def open_photo(source: Photo) -> Iterator[Image.Image]:
     """Open an image so that all decoding errors become one ValueError that names the file."""
     file = path_of(source)
     try:

@@ -1,4 +1,4 @@
-"""The parameters of small pictures."""
+"""The parameters of thumbnails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 @dataclass(frozen=True)
 class ThumbnailsParams:
-    """Parameters of the stage thumbnails."""
+    """Parameters of thumbnails, which the stage prepare draws."""
 
     max_side_px: Annotated[int, Field(ge=16, le=4096)]
     quality: Annotated[int, Field(ge=1, le=95)]

@@ -12,6 +12,7 @@ UPRIGHT = {  # by EXIF orientation
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
+BITS_PER_SAMPLE = 258  # tag of a TIFF
 TURNED = (5, 6, 7, 8)  # orientations that swap width and height
 MAX_WORD = 65_535  # white in 16 bits
 SCALES = {"I": (255, MAX_WORD), "F": (1, 255, MAX_WORD)}  # 32 bits do not say what they fill
@@ -28,13 +29,54 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: If the levels do not say what is white, or the mode has no colours.
     """
-    turn = UPRIGHT.get(find_orientation(image))
+    turn, white = UPRIGHT.get(find_orientation(image)), find_white(image)
     upright = image if turn is None else image.transpose(turn)
-    if upright.mode.startswith(("I", "F")):
-        says_white = image.format == "PPM"  # and Pillow scales it to 65535
-        scales = (MAX_WORD,) if says_white else SCALES.get(upright.mode, (MAX_WORD,))
-        upright = Image.fromarray(_to_bytes(np.asarray(upright), scales))
+    if white is not None:
+        upright = Image.fromarray(_to_bytes(np.asarray(upright), white))
     return upright if upright.mode == "RGB" else upright.convert("RGB")
+
+
+def find_white(image: Image.Image) -> int | None:
+    """Find the level of greyscale of more than 8 bits that is read as white.
+
+    It is what the file states: the largest level that its samples can hold, 4095 in a TIFF of 12
+    bits; Pillow scales a PPM's own maximum to 65535. Samples of 32 bits state nothing: there it is
+    the first of `SCALES` that holds the brightest level.
+
+    Args:
+        image: An image of any mode, opened from a file and decoded.
+
+    Returns:
+        The level; None for an image of 8 bits or of colours, which Pillow scales.
+
+    Raises:
+        ValueError: If the levels do not say what is white.
+    """
+    if not image.mode.startswith(("I", "F")):
+        return None
+    if image.format == "PPM" or image.mode not in SCALES:
+        return _stored_white(image)
+    levels, scales = np.asarray(image), SCALES[image.mode]
+    lowest, highest = float(levels.min()), float(levels.max())
+    white = next((scale for scale in scales if highest <= scale), None)
+    is_dark = white != scales[0] and white is not None and highest < white / DARKEST
+    if white is None or lowest < 0 or is_dark:
+        fills = " or ".join(f"0 to {scale}" for scale in scales)
+        raise ValueError(
+            f"its levels are {lowest:g} to {highest:g}, so its white level is unknown: "
+            f"rescale its levels to fill {fills}"
+        )
+    return white
+
+
+def _stored_white(image: Image.Image) -> int:
+    """Find the largest level that a file's samples can hold."""
+    bits = (
+        getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
+        if image.format == "TIFF"
+        else (16,)
+    )
+    return int(2 ** int(bits[0]) - 1)
 
 
 def find_orientation(image: Image.Image) -> int:
@@ -71,20 +113,7 @@ def scaled_size(stored_px: tuple[int, int], orientation: int, scale_to: ScaleTo)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _to_bytes(levels: NDArray[np.generic], scales: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Convert greyscale of more than 8 bits as 8 bits, shape (H, W).
-
-    What is white is the first of the scales that holds the brightest level.
-    """
+def _to_bytes(levels: NDArray[np.generic], white: int) -> NDArray[np.uint8]:
+    """Convert greyscale of more than 8 bits as 8 bits, shape (H, W)."""
     values = np.asarray(levels, dtype=np.float64)
-    lowest, highest = values.min(), values.max()
-    scale = next((one for one in scales if highest <= one), None)
-    is_told = len(scales) == 1
-    is_dark = scale != scales[0] and scale is not None and highest < scale / DARKEST
-    if scale is None or (not is_told and (lowest < 0 or is_dark)):
-        fills = " or ".join(f"0 to {one}" for one in scales)
-        raise ValueError(
-            f"its levels are {lowest:g} to {highest:g}, so its white level is unknown: "
-            f"rescale its levels to fill {fills}"
-        )
-    return (values * 255 / scale).round().clip(0, 255).astype(np.uint8)
+    return (values * 255 / white).round().clip(0, 255).astype(np.uint8)

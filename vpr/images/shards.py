@@ -66,16 +66,43 @@ def list_members(shard: Path) -> list[Member]:
     return [Member(shard, one.name, one.offset_data, one.size) for one in files]
 
 
+def tell_unread_members(shard: Path) -> str | None:
+    """Say which files of a shard no name finds: links, and those with absolute paths."""
+    with tarfile.open(shard, "r:") as archive:
+        entries = list(archive)
+    links = [entry.name for entry in entries if entry.islnk() or entry.issym()]
+    rooted = [entry.name for entry in entries if entry.isfile() and entry.name.startswith("/")]
+    reasons = []
+    if links:
+        reasons.append(
+            f"{len(links)} links, which do not count ({links[0]!r}): pack with tar --dereference "
+            "--hard-dereference"
+        )
+    if rooted:
+        reasons.append(
+            f"{len(rooted)} files with absolute paths ({rooted[0]!r}): pack without tar -P, from "
+            "inside the folder"
+        )
+    return f"{shard.name} has {' and '.join(reasons)}" if reasons else None
+
+
 def _check_end(shard: Path, end: int) -> None:
     """Check that a shard ends where tarfile stops: it also stops, silently, at a damaged header."""
     with shard.open("rb") as file:
         file.seek(end)
         rest = file.read(2 * tarfile.BLOCKSIZE)  # two blocks of zeros end an archive
-    if len(rest) < tarfile.BLOCKSIZE or any(rest):
-        raise ValueError(
-            f"{shard}: cut off or damaged at byte {end:,}: expected another file or the archive's "
-            "end there: pack or fetch it again"
-        )
+        if len(rest) < tarfile.BLOCKSIZE or any(rest):
+            raise ValueError(
+                f"{shard}: cut off or damaged at byte {end:,}: expected another file or the "
+                "archive's end there: pack or fetch it again"
+            )
+        while block := file.read(tarfile.BLOCKSIZE):
+            if any(block):
+                raise ValueError(
+                    f"{shard}: the archive ends at byte {end:,}, and more follows, of which "
+                    "nothing would be read: several archives in one file? Pack their files into "
+                    "one, or keep them apart"
+                )
 
 
 def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:

@@ -1,1 +1,1 @@
-"""A recorded run in memory, and where photos were taken by it."""
+"""A finished run in memory, and locating photos with it."""

@@ -1,4 +1,4 @@
-"""What NetVLAD's clusters respond to in a photo, and what of it makes the match."""
+"""Responses of NetVLAD's clusters to a photo, and each position's contribution to a match."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from vpr.network.head import Head
 def cluster_responses(
     head: Head, features: Tensor, match: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Soft assignment of each position, and each position's share in the likeness to a match.
+    """Soft assignment of each position, and each position's share in the similarity to a match.
 
-    A descriptor is a sum over positions, normalised: its dot product with the descriptor of a
-    database image falls apart into one term for each position, without an approximation.
+    A descriptor is a sum over positions, normalised: its dot product with a database image's
+    descriptor is exactly a sum of one term for each position.
 
-    Args:
-        head: The trained part of the network.
-        features: Stored features of one photo, shape (1, C', H, W).
-        match: Descriptor of the database image, shape (K * C,).
+    `features` are those of one photo, shape (1, C', H, W), and `match` is the descriptor of the
+    database image, shape (K * C,).
 
     Returns:
-        Assignment (K, H', W'), which sums to 1 at each position, its mean over the scales, and
-        shares (H', W'), the scales' sum, which sum to the dot product of the two descriptors.
+        Assignment (K, H', W'), averaged over the scales, which sums to 1 at each position, and
+        shares (H', W'), summed over the scales, which sum to the dot product of the two
+        descriptors.
     """
     pool = head.netvlad()
     with torch.inference_mode():

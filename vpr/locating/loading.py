@@ -1,4 +1,4 @@
-"""A recorded run in memory: loaded once, for as many photos as one likes."""
+"""A finished run in memory: loaded once for any number of photos."""
 
 from __future__ import annotations
 
@@ -54,14 +54,12 @@ NEEDED = (
 
 
 def check_run(run: Path, *, with_images: bool) -> None:
-    """Check that the files of a run are there.
+    """Check that the files of a run exist.
 
-    Args:
-        run: The repository's folder.
-        with_images: Whether the database's images are needed too.
+    The database's images are only needed `with_images`.
 
     Raises:
-        ValueError: If one is not; the message says how to get it.
+        ValueError: If a file is missing; the message says how to get it.
     """
     if not (run / LOCK).is_file():
         raise ValueError(
@@ -76,7 +74,7 @@ def check_run(run: Path, *, with_images: bool) -> None:
 
 
 def load_threshold(run: Path) -> Threshold:
-    """Load what the run accepts as a known place.
+    """Load the threshold from which the run accepts a place as known.
 
     Raises:
         ValueError: If its metrics are damaged.
@@ -92,10 +90,11 @@ def load_threshold(run: Path) -> Threshold:
 
 
 def load_places(run: Path) -> tuple[DatasetParams, Places]:
-    """Load the places of the database and what is known of the queries.
+    """Load the places of the database and the truth about the queries.
 
     Returns:
-        The data set that the run was made of, whatever params.yaml names now, and its places.
+        The data set that the run was made from, even if params.yaml names another now, and its
+        places.
 
     Raises:
         ValueError: If a file is damaged.
@@ -110,9 +109,7 @@ def load_places(run: Path) -> tuple[DatasetParams, Places]:
 def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
     """Load the network and the database that photos are ranked with.
 
-    Args:
-        run: The repository's folder.
-        whitened: What its file `WHITENED` holds, in memory or mapped.
+    `whitened` is the content of the run's `WHITENED`, in memory or mapped.
 
     Raises:
         ValueError: If a file is damaged.
@@ -131,10 +128,10 @@ def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
 
 
 def load_reranker(run: Path) -> Reranker | None:
-    """Load what a run re-ranked by; None if it did not.
+    """Load the re-ranker of a run; None if it does not re-rank.
 
     Raises:
-        ValueError: If its keypoints are not there.
+        ValueError: If the run's keypoints are missing.
     """
     order = locked_params("order", "rerank", RerankParams, lock=run / LOCK)
     matcher = load_matcher(order.method)

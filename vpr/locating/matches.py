@@ -1,4 +1,4 @@
-"""Where photos were taken: what the ranking says of each."""
+"""Where photos were taken: matches from their rankings."""
 
 from __future__ import annotations
 
@@ -22,19 +22,17 @@ from vpr.places.positives import positives_of
 
 @dataclass(frozen=True)
 class Match:
-    """A database image that a photo may show the place of.
+    """A database image that may show the same place as a photo.
 
     Args:
-        rank: From 1, the best.
-        image: Its index in the database.
-        database: Its name.
-        easting: Metres.
-        northing: Metres.
-        latitude: Degrees, or None if the data set names no reference system.
-        longitude: Degrees, or None.
+        rank: Rank from 1, the best.
+        image: Index in the database.
+        database: Name of the image.
+        latitude: Degrees; None if the data set names no reference system.
+        longitude: Degrees; None likewise.
         distance: Euclidean distance of the descriptors, in [0, 2].
-        metres: From the photo, if the photo is one of the set's queries.
-        correct: Whether it is a positive, if the photo is one of the set's queries.
+        metres: Distance from the photo; None if the photo is not a query of the set.
+        correct: Whether it is a positive; None if the photo is not a query of the set.
         inliers: Matches of local features that one geometry explains; None without re-ranking.
         log10_nfa: log10 of how often chance would give so many; None without re-ranking.
     """
@@ -58,10 +56,9 @@ class Located:
     """A photo with its ranked places.
 
     Args:
-        photo: The file.
-        accepted: Whether the best match is near enough, or has inliers enough, to count as a known
+        accepted: Whether the best match is near enough, or has enough inliers, to count as a known
             place; None: not calibrated.
-        matches: The database images, best first.
+        matches: Database images, best first.
     """
 
     photo: str
@@ -71,10 +68,10 @@ class Located:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of the set's own queries.
+    """The truth about the set's own queries.
 
     Args:
-        query: Their index.
+        query: Index of the queries.
         positives: Query x database; stored entries are the positives.
     """
 
@@ -84,7 +81,7 @@ class Truth:
     def judge(
         self, number: int | None, image: int, place: NDArray[np.float64]
     ) -> tuple[float | None, bool | None]:
-        """Metres and correctness of a database image for a query; None for another photo."""
+        """Metres and correctness of a database image for a query; None for other photos."""
         if number is None:
             return None, None
         metres = float(metres_between(place, self.query.coordinates[number]))
@@ -93,14 +90,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class Places:
-    """What is known of the database's places.
+    """The database's places, and what is known about them.
 
     Args:
-        database: Their index.
-        globe: Latitude and longitude of each in degrees, shape (num_database, 2); None if the set
-            names no reference system.
-        threshold: What is accepted as a known place.
-        truth: Of the set's own queries.
+        database: Index of the database.
+        globe: Latitude and longitude in degrees, shape (num_database, 2); None if the set names no
+            reference system.
     """
 
     database: ImageIndex
@@ -110,34 +105,27 @@ class Places:
 
 
 def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:
-    """Find which query each photo is, by its path; None for a photo that is none.
+    """Find which query each photo is, by its path; None for other photos.
 
-    Args:
-        photos: Files.
-        folders: For each query the paths that it goes by, in the queries' order.
+    `folders` has one path of each query, in the queries' order.
     """
     known = {_identity(path): number for number, path in enumerate(folders)}
     return [known.get(_identity(photo)) for photo in photos]
 
 
 def _identity(path: Path) -> str:
-    """Normalise the path of a photo, however its letters are composed (NFC or NFD)."""
+    """Normalise the path of a photo, regardless of how its letters are composed (NFC or NFD)."""
     return unicodedata.normalize("NFC", str(path.resolve()))
 
 
 def find_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
-    """Latitude and longitude of places, shape (num_places, 2); None where they lie nowhere.
-
-    Args:
-        coordinates: Easting and northing, shape (num_places, 2).
-        crs: What they are in, or None.
-    """
+    """Latitude and longitude of places, (num_places, 2); None if they lie outside their `crs`."""
     if crs is None:
         return None
     if lies_nowhere(coordinates, crs):
         print(
-            f"note: the set's coordinates lie nowhere in {crs}, so latitude and longitude are left "
-            "out: set dataset.crs to null if coordinates count frames",
+            f"note: the set's coordinates are outside the area of {crs}, so latitude and longitude "
+            "are left out: set dataset.crs to null if coordinates count frames",
             file=sys.stderr,
         )
         return None
@@ -150,22 +138,20 @@ def locate_ranked(
     places: Places,
     queries: Sequence[int | None],
 ) -> list[Located]:
-    """Put names, places and, where known, the truth to a ranking.
+    """Add names, coordinates and, where known, the truth to rankings.
 
-    Args:
-        photos: The files.
-        ranked: The ranking of each.
-        places: Of the database.
-        queries: For each photo which query it is, or None.
+    `queries` has for each photo the number of the query that it is, or None.
     """
     located = []
-    for photo, one, number in zip(photos, ranked, queries, strict=True):
-        rows = zip(one.indices.tolist(), one.distances.tolist(), one.evidence, strict=True)
+    for photo, ranking, number in zip(photos, ranked, queries, strict=True):
+        rows = zip(
+            ranking.indices.tolist(), ranking.distances.tolist(), ranking.evidence, strict=True
+        )
         matches = [
             _match(rank, places, image, distance, evidence, number)
             for rank, (image, distance, evidence) in enumerate(rows, start=1)
         ]
-        accepted = places.threshold.accepts(float(one.distances[0]), matches[0].log10_nfa)
+        accepted = places.threshold.accepts(float(ranking.distances[0]), matches[0].log10_nfa)
         located.append(Located(str(photo), accepted, matches))
     return located
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vpr.images.image_files import read_image
 from vpr.locating.cluster_responses import cluster_responses
+from vpr.network.aggregators import Clustering
 from vpr.network.describing import Network, describe_photos
-from vpr.network.netvlad import NetVLAD
 from vpr.reranking.reranker import Reranker
 from vpr.reranking.verified_pairs import NOTHING, VerifiedPairs
 from vpr.retrieval.index_files import Search
@@ -22,14 +22,14 @@ from vpr.retrieval.whitening import Whitening, whiten_rows
 
 @dataclass(frozen=True)
 class Ranked:
-    """What the model says of a photo.
+    """The ranking of a photo.
 
     Args:
         indices: Database indices, best first, shape (top,).
-        distances: Euclidean, shape (top,).
-        verified: The inliers of its candidates; None where the run does not re-rank.
-        responses: Of NetVLAD's clusters, and the shares in the likeness to the first match; None
-            unless asked for, and without NetVLAD.
+        distances: Euclidean distances, shape (top,).
+        verified: Inliers of its candidates; None if the run does not re-rank.
+        responses: Responses of NetVLAD's clusters, and shares in the similarity to the first match;
+            None unless asked for, or without NetVLAD.
     """
 
     indices: NDArray[np.int64]
@@ -46,15 +46,14 @@ class Ranked:
 
 @dataclass(frozen=True, eq=False)
 class Ranker:
-    """What photos are ranked with, loaded once for as many photos as one likes.
+    """The models and data that photos are ranked with, loaded once for any number of photos.
 
     Args:
-        network: The current model.
-        database: Descriptors of the database, by this model, shape (num_database, K * C).
-        whitening: Whitening that the search is done in; None if it is off.
-        search: Ranks the whitened database, or the database itself.
-        top_k: Images that the run keeps for each of its queries; of these it verifies the first.
-        reranker: What re-ranks photos; None: nothing does.
+        database: Descriptors of the database, by this network, shape (num_database, K * C).
+        whitening: Whitening before the search; None if it is off.
+        search: Search in the whitened database, or in the database itself.
+        top_k: Images that the run keeps for each of its queries; it verifies the first of these.
+        reranker: Re-ranker of photos; None: the run does not re-rank.
     """
 
     network: Network
@@ -65,7 +64,7 @@ class Ranker:
     reranker: Reranker | None
 
     def whiten(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn descriptors (N, K * C) into the unit rows (N, dim) that the search is done in."""
+        """Convert descriptors (N, K * C) to the unit rows (N, dim) that are searched for."""
         if self.whitening is None:
             return descriptors
         return np.concatenate(list(whiten_rows(descriptors, self.whitening)))
@@ -74,16 +73,10 @@ class Ranker:
 def rank_photos(
     ranker: Ranker, photos: Sequence[Path], *, top: int, with_responses: bool
 ) -> Iterator[Ranked]:
-    """Rank the database for photos by the steps of the pipeline.
-
-    Args:
-        ranker: What ranks them.
-        photos: Image files.
-        top: How many matches to keep.
-        with_responses: Whether to compute the clusters' responses too.
+    """Rank the database for photos by the steps of the pipeline, keeping `top` matches.
 
     Yields:
-        One for each photo, in order.
+        One ranking for each photo, in order.
 
     Raises:
         ValueError: If a photo does not decode or the database has fewer images than asked for.
@@ -91,7 +84,7 @@ def rank_photos(
     reranker, files = ranker.reranker, iter(photos)
     head, database = ranker.network.head, ranker.database
     for features, descriptors in describe_photos(ranker.network, photos):
-        depth = min(max(top, ranker.top_k), len(database))  # the run's candidates, and all wanted
+        depth = min(max(top, ranker.top_k), len(database))  # the candidates, and all wanted
         ranked = ranker.search(ranker.whiten(descriptors), top_k=depth)
         for number, (images, far) in enumerate(zip(*ranked, strict=True)):
             verified, responses = None, None
@@ -100,7 +93,7 @@ def rank_photos(
                 retrieved = Predictions(images[None], far[None], len(database))
                 order, verified = reranker.rerank(pixels, retrieved, num_ranked=ranker.top_k)
                 images, far = order.indices[0], order.distances[0]
-            if with_responses and isinstance(head.pool, NetVLAD):
+            if with_responses and isinstance(head.pool, Clustering):
                 maps = features.maps([number]).to(ranker.network.device)
                 responses = cluster_responses(head, maps, database[images[0]])
             yield Ranked(images[:top], far[:top], verified, responses)

@@ -1,4 +1,4 @@
-"""The Python API: a finished run, and where photos were taken by it."""
+"""The Python API: a finished run, and locating photos with it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from vpr.run_files import QUERY_IMAGES, WHITENED
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run, loaded once for as many photos as one likes.
+    """A finished run, loaded once for any number of photos.
 
     Args:
-        folder: The repository's.
-        dataset: That the run was made of.
-        places: Of its database.
-        ranker: What ranks its database.
+        folder: Folder of the repository.
+        dataset: Data set that the run was made from.
     """
 
     folder: Path
@@ -33,7 +31,7 @@ class Run:
     ranker: Ranker
 
     def locate(self, photo: str | PathLike[str], *, top: int = 5) -> Located:
-        """Say where a photo was taken.
+        """Find where a photo was taken.
 
         Args:
             photo: An image file.
@@ -49,7 +47,7 @@ class Run:
         return located
 
     def locate_all(self, photos: Sequence[str | PathLike[str]], *, top: int = 5) -> list[Located]:
-        """Say where each of some photos was taken, in their order; as `locate`."""
+        """Find where each of some photos was taken, in their order; see `locate`."""
         files = [Path(photo) for photo in photos]
         return self.describe(files, self.rank(files, top=top))
 
@@ -76,10 +74,7 @@ class Run:
 
 
 def load_run(folder: Path) -> Run:
-    """Load a finished run.
-
-    Args:
-        folder: Of the repository, where dvc.lock and data/ are.
+    """Load a finished run from the folder of its repository, with dvc.lock and data/.
 
     Raises:
         ValueError: If a file is missing or damaged; the message says how to get it.

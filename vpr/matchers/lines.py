@@ -36,10 +36,10 @@ def find_segments(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         x, y of one end and of the other in pixels, shape (num_segments, 4).
     """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    found = cv2.createLineSegmentDetector().detect(grey)[0]
-    if found is None:
+    lines = cv2.createLineSegmentDetector().detect(grey)[0]
+    if lines is None:
         return np.empty((0, 4), np.float32)
-    segments = np.asarray(found, np.float32).reshape(-1, 4)
+    segments = np.asarray(lines, np.float32).reshape(-1, 4)
     segments = segments.clip(0, np.tile(np.array(grey.shape[::-1]) - 1, 2)).astype(np.float32)
     lengths = np.hypot(*(segments[:, 2:] - segments[:, :2]).T)
     order = np.argsort(-lengths, kind="stable")

@@ -37,12 +37,13 @@ class Sift:
         """
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         sift = cv2.SIFT_create(nfeatures=max_keypoints)  # type: ignore[attr-defined] # not in its stubs
-        found, described = sift.detectAndCompute(grey, None)
+        keypoints, described = sift.detectAndCompute(grey, None)
         if described is None:
             described = np.empty((0, DIM), np.float32)
         # OpenCV keeps more than asked where responses are equal.
-        strongest = np.argsort([-one.response for one in found], kind="stable")[:max_keypoints]
-        points = cv2.KeyPoint.convert(found)
+        weakness = [-keypoint.response for keypoint in keypoints]
+        strongest = np.argsort(weakness, kind="stable")[:max_keypoints]
+        points = cv2.KeyPoint.convert(keypoints)
         return LocalPoints(
             np.asarray(points, np.float32).reshape(-1, 2)[strongest],
             described[strongest].astype(np.uint8),

@@ -1,97 +1,154 @@
-"""The aggregators beside NetVLAD: GeM, and none for encoders that make a descriptor themselves."""
+"""The seam of aggregators: local features -> descriptor, each a file of `vpr/aggregators/`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from vpr.features.model import Model
-from vpr.network.netvlad import NetVLAD
+from vpr.features.encoder import did_you_mean
 
-SMALLEST = 1e-6  # what smaller values count as, so that roots have a gradient
-FIRST_EXPONENT = 3.0
+DRAWER = Path(__file__).parents[1] / "aggregators"
+PREFIX = "pool."  # of an aggregator's tensors in a model, as the reference has it
 
 
-class GeM(nn.Module):
-    """Generalised mean of each channel, (mean x^p)^(1/p), with a learned exponent.
-
-    Radenović, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI
-    2019, equation 3. With a linear layer as in CosPlace (Berton et al., CVPR 2022, and its code):
-    local features are unit first, and the layer follows. Values below 1e-6 count as 1e-6: of an
-    encoder whose features have signs, as EfficientNet-Lite's or DINOv2's, the negative are lost.
+class Aggregator(Protocol):
+    """What a file of the drawer has.
 
     Args:
-        dim: C, channels of a local feature.
-        out_dim: Outputs of the linear layer; None: no layer.
+        MARK: Name in the layer of a tensor that no other aggregator has.
     """
 
-    def __init__(self, dim: int, out_dim: int | None) -> None:
-        """Make the layer, with an exponent of 3 and torch's usual linear layer."""
-        super().__init__()
-        self.p = nn.Parameter(torch.tensor([FIRST_EXPONENT]))
-        self.linear = None if out_dim is None else nn.Linear(dim, out_dim)
+    MARK: str | None
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Unit rows (N, C), or as many as the linear layer has, of maps (N, C, H, W), float32."""
-        if self.linear is not None:
-            features = functional.normalize(features, dim=1)
-        powers = features.clamp(min=SMALLEST).pow(self.p)
-        means = powers.mean(dim=(2, 3)).pow(1 / self.p)
-        return functional.normalize(means if self.linear is None else self.linear(means), dim=1)
+    def make_aggregator(self, state: Mapping[str, Tensor]) -> nn.Module:
+        """Make the layer: maps (N, C, H, W), float32 -> unit rows (N, D).
 
+        It has an attribute `channels`, C of the maps that it takes, or None if it takes any.
 
-class Whole(nn.Module):
-    """No aggregation: the map's one position is the descriptor."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Unit rows (N, C) of maps (N, C, 1, 1), float32.
-
-        Raises:
-            ValueError: If the maps have more than one position.
+        Args:
+            state: Tensors by their names in the layer, which say its sizes; they are not loaded.
         """
-        height, width = features.shape[2:]
-        if (height, width) != (1, 1):
-            raise ValueError(
-                f"finetune.aggregator = none: the encoder makes a map of {height}x{width} "
-                "positions, not one descriptor: choose netvlad or gem"
-            )
-        return functional.normalize(features.flatten(1), dim=1)
+
+    def draw_aggregator(self, channels: int, out_dim: int | None) -> nn.Module:
+        """Make the layer with its first tensors; NetVLAD's come from local features instead.
+
+        Args:
+            channels: C of the maps.
+            out_dim: `finetune.descriptor_dim`.
+        """
+
+    def descriptor_width(self, channels: int, *, num_clusters: int, out_dim: int | None) -> int:
+        """Compute how many values D a descriptor has."""
 
 
-def first_gem(dim: int, *, out_dim: int | None, seed: int) -> dict[str, Tensor]:
-    """Draw GeM's tensors, by their names in a model."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        state = GeM(dim, out_dim).state_dict()
-    return {f"pool.{name}": tensor for name, tensor in state.items()}
+@runtime_checkable
+class Clustering(Protocol):
+    """An aggregator that assigns local features to clusters, as NetVLAD.
+
+    Args:
+        centroids: Shape (K, C).
+    """
+
+    centroids: Tensor
+
+    def assign(self, unit: Tensor) -> Tensor:
+        """Soft assignment (N, K, H * W) of unit local features (N, C, H, W)."""
 
 
-def make_pool(model: Model) -> nn.Module:
-    """Make the aggregator of a model, its sizes read from the tensors; they are not loaded.
+def list_aggregators() -> list[str]:
+    """List the files of the drawer."""
+    return sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
+
+
+def load_aggregator(name: str) -> Aggregator:
+    """Import an aggregator from the drawer.
 
     Raises:
-        ValueError: If the model has no tensors of it.
+        ValueError: If there is no such file.
     """
-    state = model.tensors
-    if model.aggregator == "none":
-        return Whole()
-    if model.aggregator == "gem":
-        linear = state.get("pool.linear.weight")
-        return GeM(1, None) if linear is None else GeM(linear.shape[1], len(linear))
-    if "pool.centroids" not in state:
-        raise ValueError("the model has no pool.centroids: it was never initialised")
-    num_clusters, dim = state["pool.centroids"].shape
-    return NetVLAD(num_clusters, dim, with_bias="pool.conv.bias" in state)
+    names = list_aggregators()
+    if name not in names:
+        raise ValueError(
+            f"finetune.aggregator = {name}: there is no file vpr/aggregators/{name}.py; there are "
+            f"{', '.join(names)}{did_you_mean(name, names)}"
+        )
+    aggregator: Aggregator = import_module(f"vpr.aggregators.{name}")
+    return aggregator
 
 
-def descriptor_width(aggregator: str, dim: int, *, num_clusters: int, out_dim: int | None) -> int:
+def recognise_aggregator(tensors: Mapping[str, object]) -> str | None:
+    """Find out which aggregator tensors bring, by their names in a model; None if none."""
+    return next(
+        (name for name in list_aggregators() if f"{PREFIX}{load_aggregator(name).MARK}" in tensors),
+        None,
+    )
+
+
+def make_pool(aggregator: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Make an aggregator, its sizes read from the tensors of a model; they are not loaded.
+
+    Raises:
+        ValueError: If a tensor that says its size is missing.
+    """
+    state = {
+        name.removeprefix(PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(PREFIX)
+    }
+    try:
+        return load_aggregator(aggregator).make_aggregator(state)
+    except KeyError as error:
+        raise ValueError(f"{PREFIX}{error.args[0]}: missing") from None
+
+
+def pool_shapes(
+    aggregator: str, tensors: Mapping[str, Tensor], channels: int
+) -> dict[str, tuple[int, ...]]:
+    """Compute the shape of each tensor of an aggregator, by its name in a model.
+
+    Args:
+        aggregator: A file of `vpr/aggregators`.
+        tensors: Those of a model, which say its sizes.
+        channels: C of the maps that it is to take.
+
+    Raises:
+        ValueError: If it cannot take them, or a tensor that says its size is missing.
+    """
+    with torch.device("meta"):
+        layer = make_pool(aggregator, tensors)
+    if layer.channels not in (None, channels):
+        raise ValueError(
+            f"pool: {aggregator} of {layer.channels} channels, the encoder's maps have {channels}"
+        )
+    return {f"{PREFIX}{name}": tuple(t.shape) for name, t in layer.state_dict().items()}
+
+
+def draw_pool(
+    aggregator: str, channels: int, *, out_dim: int | None, seed: int
+) -> dict[str, Tensor]:
+    """Draw the first tensors of an aggregator, by their names in a model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = load_aggregator(aggregator).draw_aggregator(channels, out_dim).state_dict()
+    return {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
+
+
+def descriptor_width(
+    aggregator: str, channels: int, *, num_clusters: int, out_dim: int | None
+) -> int:
     """Compute how many values a descriptor has.
 
     Args:
-        aggregator: `netvlad`, `gem` or `none`.
-        dim: C, channels of a local feature.
+        aggregator: A file of `vpr/aggregators`.
+        channels: C of the maps.
         num_clusters: K of NetVLAD.
-        out_dim: Outputs of GeM's linear layer; None: no layer.
+        out_dim: `finetune.descriptor_dim`.
     """
-    return num_clusters * dim if aggregator == "netvlad" else out_dim or dim
+    return load_aggregator(aggregator).descriptor_width(
+        channels, num_clusters=num_clusters, out_dim=out_dim
+    )

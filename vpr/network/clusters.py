@@ -1,4 +1,4 @@
-"""First clusters of NetVLAD, from local features of the database."""
+"""Initial clusters of NetVLAD, from local features of the database."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from vpr.features.batches import positions_per_batch
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.network.head import Head
 
-NUM_SAMPLES = 50_000  # of the references: 500 images x 100 positions
+NUM_SAMPLES = 50_000  # as in the references: 500 images x 100 positions
 MAX_IMAGES = 500
-SOFTNESS = 0.01  # weight that the second-nearest cluster gets beside the nearest's
+SOFTNESS = 0.01  # weight of the second-nearest cluster, relative to the nearest's
 
 
 def sample_encoded(
@@ -25,13 +25,8 @@ def sample_encoded(
 ) -> NDArray[np.float32]:
     """Unit local features at random positions of database images, after the whole encoder.
 
-    The references take 100 positions of each of 500 images; a smaller set gives more of each.
-
-    Args:
-        head: Its encoder part runs; its pool is not used.
-        features: Stored features of the database.
-        seed: Of the choice of images and positions.
-        device: Where to compute.
+    The references take 100 positions of each of 500 images; a smaller set gives more of each. Only
+    the encoder part of the head runs.
 
     Returns:
         Unit rows of shape (at most about 50,000, C).
@@ -57,19 +52,19 @@ def initial_pool(
 ) -> dict[str, Tensor]:
     """NetVLAD's tensors such that soft assignment starts close to k-means' hard one.
 
-    Centroids c come from k-means. Version 1, as in the challenge's code, assigns by cosine:
-    weights alpha * c / |c|. Version 2 is that of the paper (Arandjelović et al., CVPR 2016,
-    equation 3) and of its MATLAB code, which assigns by distance: weights 2 alpha c, biases
-    -alpha |c|^2. The public Python port has three errors there: it squares the
-    neighbours' indices in place of their distances, looks for the neighbours of centroids among
-    the samples, and takes the norm for its square. Alpha is such that the
-    second-nearest cluster weighs about 1 % of the nearest on average over the samples.
+    Centroids c come from k-means. Version 1, as in the challenge's code, assigns by cosine: weights
+    alpha * c / |c|. Version 2 is that of the paper (Arandjelović et al., CVPR 2016, equation 3) and
+    of its MATLAB code, which assigns by distance: weights 2 alpha c, biases -alpha |c|^2. The
+    public Python port has three errors there: it squares the neighbours' indices instead of their
+    distances, looks for the neighbours of centroids among the samples, and uses the norm instead of
+    its square. Alpha is such that the second-nearest cluster weighs about 1 % of the nearest on
+    average over the samples.
 
     Args:
         samples: Unit local features, shape (num_samples, C); rows of zeros are left out.
         num_clusters: K.
         vlad_version: 1 or 2.
-        seed: Of k-means.
+        seed: Seed of k-means.
 
     Returns:
         `pool.conv.weight` (K, C, 1, 1), for version 2 `pool.conv.bias` (K,), and `pool.centroids`

@@ -39,7 +39,6 @@ class Network:
         trunk: Photo -> local features.
         head: Local features -> descriptor, in evaluation mode.
         scale_to: Size that photos are scaled to, as `read_image` takes it.
-        device: Where to compute.
     """
 
     trunk: Trunk
@@ -52,7 +51,6 @@ class Described(NamedTuple):
     """Neighbouring photos of one size.
 
     Args:
-        features: Their local features.
         descriptors: Unit rows (N, dim), float32.
     """
 
@@ -63,13 +61,7 @@ class Described(NamedTuple):
 def load_network(
     model: Model, *, precision: torch.dtype, scale_to: ScaleTo, device: torch.device
 ) -> Network:
-    """Make both parts of a model.
-
-    Args:
-        model: The whole model.
-        precision: Type that the trunk computes in and stores.
-        scale_to: Size that photos are scaled to, as `read_image` takes it.
-        device: Where to compute.
+    """Make both parts of a model; the trunk computes and stores in `precision`.
 
     Raises:
         ValueError: If a tensor is missing or has another shape.
@@ -85,10 +77,8 @@ def describe_photos(
     Trunk and head each see the batches that they would see in stages of their own, which need not
     be the same: features wait in memory until the head's batch is complete.
 
-    Args:
-        network: The model.
-        photos: Image files of any size.
-        done: Photos that an interrupted run described; a sum of whole batches of this.
+    `done` photos were described by an interrupted run, in whole batches of this function, and are
+    skipped.
 
     Yields:
         Batches of photos in order, from `done` on.

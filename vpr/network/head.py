@@ -1,4 +1,4 @@
-"""The head: what trains. The encoder's last modules and the pool, stored features -> descriptor."""
+"""The head, which trains: the last modules of the encoder and the pool, features -> descriptor."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from vpr.features.batches import positions_per_batch
 from vpr.features.encoder import Encoder, make_trainable
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.features.model import Model
-from vpr.network.aggregators import make_pool
-from vpr.network.netvlad import NetVLAD
+from vpr.network.aggregators import Clustering, make_pool
 
 
 class Head(nn.Module):
     """The encoder from one layer on, and the pool, under the reference's key names.
 
     Args:
-        maker: The encoder.
         split: The layer whose input the stored features are.
-        pool: The aggregator.
     """
 
     def __init__(self, maker: Encoder, split: str, pool: nn.Module) -> None:
@@ -33,18 +30,18 @@ class Head(nn.Module):
         self.pool = pool
 
     def encode(self, features: Tensor) -> Tensor:
-        """Local features after the whole encoder.
+        """Run the rest of the encoder on stored features.
 
         Convolutions compute in the precision of the stored features where that is safe: from
-        bfloat16 features in bfloat16, by autocast, with weights, gradients of weights and
-        optimizer in float32. From float16 they compute in float32: gradients of that type would
-        fall below its smallest number.
+        bfloat16 features in bfloat16, by autocast, with weights, gradients of weights and optimizer
+        in float32. From float16 they compute in float32: gradients of that type would fall below
+        its smallest number.
 
         Args:
-            features: As stored, shape (N, C', H, W), float32, bfloat16 or float16.
+            features: Stored features, shape (N, C', H, W), float32, bfloat16 or float16.
 
         Returns:
-            Shape (N, C, H, W), float32.
+            Local features of the whole encoder, shape (N, C, H, W), float32.
         """
         low = features.dtype == torch.bfloat16
         with torch.autocast(features.device.type, torch.bfloat16, enabled=low):
@@ -56,13 +53,13 @@ class Head(nn.Module):
         descriptors: Tensor = self.pool(self.encode(features))
         return descriptors
 
-    def netvlad(self) -> NetVLAD:
-        """Give the pool to who needs its clusters.
+    def netvlad(self) -> Clustering:
+        """Return the pool, for callers that need its clusters.
 
         Raises:
-            ValueError: If it has none.
+            ValueError: If the pool has no clusters.
         """
-        if not isinstance(self.pool, NetVLAD):
+        if not isinstance(self.pool, Clustering):
             raise ValueError(
                 "NetVLAD's clusters are needed, and the model has none: set finetune.aggregator to "
                 "netvlad, or utility.keep to all"
@@ -71,19 +68,18 @@ class Head(nn.Module):
 
 
 def load_head(model: Model) -> Head:
-    """Make the head of a model, its sizes read from the tensors.
+    """Make the head of a model, with sizes read from its tensors.
 
-    Args:
-        model: Tensors of the encoder before the head and of the whitening are not used.
+    Tensors of the frozen part and of the whitening are ignored.
 
     Returns:
-        The head in evaluation mode, in which it trains too: no seed would repeat a dropout.
+        The head in evaluation mode, which training uses too: dropout would not be repeatable.
 
     Raises:
         ValueError: If a tensor is missing or has another shape.
     """
     state = model.tensors
-    head = Head(model.make_encoder(), model.split, make_pool(model))
+    head = Head(model.make_encoder(), model.split, make_pool(model.aggregator, state))
     names = head.state_dict().keys()
     try:
         head.load_state_dict({name: state[name] for name in names if name in state}, strict=True)
@@ -97,11 +93,7 @@ def extract_descriptors(
 ) -> Iterator[NDArray[np.float32]]:
     """Compute descriptors from stored local features.
 
-    Args:
-        head: The trained part of the network, in evaluation mode.
-        features: Local features of at least those images.
-        images: Indices of the images wanted.
-        device: Where to compute.
+    `images` are indices, and `features` has at least those. The head is in evaluation mode.
 
     Yields:
         Unit rows (N, dim) of neighbouring images of one size, in order.

@@ -1,15 +1,16 @@
-"""The model that training starts from: the starting weights, completed with first clusters."""
+"""The model that training starts from: the starting weights, completed with initial clusters."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
-from vpr.network.aggregators import first_gem
+from vpr.network.aggregators import descriptor_width, draw_pool, recognise_aggregator
 from vpr.network.clusters import initial_pool, sample_encoded
 from vpr.network.head import load_head
 
@@ -25,26 +26,26 @@ def start_model(
     seed: int,
     device: torch.device,
 ) -> tuple[Model, str]:
-    """Complete the starting weights with a pool, unless they bring one.
+    """Complete the starting weights with a pool, unless they have one.
 
-    Args:
-        model: All starting tensors.
-        features: Stored features of the database images that training sees.
-        aggregator: `netvlad`, `gem` or `none`.
-        num_clusters: K of a new NetVLAD.
-        vlad_version: 1 or 2, how a new NetVLAD assigns.
-        descriptor_dim: Outputs of the linear layer of a new GeM; None: no layer.
-        seed: Of the sample and of k-means, and of that layer.
-        device: Where to compute.
+    The features are those of the images that training sees. `num_clusters` (K) and `vlad_version`
+    (1 or 2) are of a new NetVLAD; `descriptor_dim` counts where the aggregator leaves a choice. The
+    seed draws the sample, k-means and an aggregator's first tensors.
 
     Returns:
-        The whole model, and in words where the pool comes from.
+        The whole model, and a description of where its pool comes from.
 
     Raises:
-        ValueError: If the weights bring a pool of another kind, number of clusters or version,
-            or a map of several positions is to be a descriptor, or there are no features to find
+        ValueError: If the weights have a pool of another kind, number of clusters or version, or a
+            map of several positions is to be a descriptor, or there are no features to find
             clusters in.
     """
+    brought = recognise_aggregator(model.tensors)
+    if brought not in (aggregator, None):
+        raise ValueError(
+            f"finetune.aggregator = {aggregator}, but the weights bring {brought}: set it to "
+            f"{brought}, or use weights without a pool"
+        )
     if aggregator != "netvlad":
         return _start_without_clusters(
             replace(model, aggregator=aggregator),
@@ -55,12 +56,11 @@ def start_model(
         )
     if "pool.centroids" in model.tensors:
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
-        words = f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
-        return model, words
+        return model, f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
     if not len(features.shapes):
         raise ValueError(
             "trunk.store = 0: clusters are found in stored features: store those of some images, "
-            "as 10000"
+            "such as 10000"
         )
     dim = count_channels(model.make_encoder())
     blank = {
@@ -85,28 +85,34 @@ def _start_without_clusters(
     seed: int,
     device: torch.device,
 ) -> tuple[Model, str]:
-    if "pool.centroids" in model.tensors:
-        raise ValueError(
-            f"finetune.aggregator = {model.aggregator}, but the weights bring NetVLAD's clusters: "
-            "set it to netvlad, or use weights without a pool"
-        )
-    if model.aggregator == "none" and len(features.shapes):
-        with torch.inference_mode():  # a map of more positions is refused before training
-            load_head(model).to(device)(features.maps([0]).to(device))
-    if model.aggregator == "none":
-        return model, "no pool: the encoder's output is the descriptor"
     dim = count_channels(model.make_encoder())
-    words = "" if out_dim is None else f" and a linear layer to {out_dim}, drawn from seed {seed}"
-    return model.with_tensors(first_gem(dim, out_dim=out_dim, seed=seed)), f"GeM of {dim}{words}"
+    drawn: dict[str, Tensor] = {}
+    if recognise_aggregator(model.tensors) is None:
+        drawn = draw_pool(model.aggregator, dim, out_dim=out_dim, seed=seed)
+        words = f", drawn from seed {seed}" if drawn else ""
+        width = descriptor_width(model.aggregator, dim, num_clusters=1, out_dim=out_dim)
+        words = f"{model.aggregator}: {dim} channels -> {width} dimensions{words}"
+    elif out_dim is not None:
+        raise ValueError(
+            f"finetune.descriptor_dim = {out_dim}, but the weights bring {model.aggregator}, whose "
+            "size is its own: set it to null"
+        )
+    else:
+        words = f"{model.aggregator} from the weights"
+    whole = model.with_tensors(drawn)
+    if len(features.shapes):
+        with torch.inference_mode():  # a map that does not fit is refused before training
+            load_head(whole).to(device)(features.maps([0]).to(device))
+    return whole, words
 
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:
     state = model.tensors
-    found = len(state["pool.centroids"])
-    if found != num_clusters:
+    num_found = len(state["pool.centroids"])
+    if num_found != num_clusters:
         raise ValueError(
-            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {found} "
-            f"clusters: set it to {found}, or use weights without a pool"
+            f"finetune.num_clusters = {num_clusters}, but the weights bring a pool of {num_found} "
+            f"clusters: set it to {num_found}, or use weights without a pool"
         )
     version = 1 + ("pool.conv.bias" in state)
     if version != vlad_version:

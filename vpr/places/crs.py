@@ -1,20 +1,18 @@
-"""The coordinate reference system of a data set, as pyproj knows it."""
+"""The coordinate reference system of a data set, as pyproj knows it, and where it holds."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
-
-from vpr.places.crs_area import lie_in_area, tell_area
 
 FROM_ZERO_M = 1e5  # coordinates that start at 0 and are of no place on Earth are smaller
 MARGIN_DEG = 6.0  # sets near a border use the neighbour's zone; a UTM zone is 6 degrees wide
 
 
 def parse_crs(name: str) -> CRS:
-    """Find a reference system.
+    """Find a reference system; one that is given by its parameters, by its code if it has one.
 
     Args:
         name: As in `EPSG:32633`, which is UTM zone 33 north.
@@ -23,7 +21,9 @@ def parse_crs(name: str) -> CRS:
         ValueError: If pyproj knows no such system.
     """
     try:
-        return CRS.from_user_input(name)
+        found = CRS.from_user_input(name)
+        code = None if found.area_of_use else found.to_epsg()
+        return found if code is None else CRS.from_epsg(code)
     except CRSError as error:
         raise ValueError(
             f"dataset.crs = {name}: expected a code such as EPSG:32633, or null; pyproj knows no "
@@ -128,3 +128,55 @@ def to_degrees(crs: CRS, coordinates: NDArray[np.float64]) -> NDArray[np.float64
     transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     longitude, latitude = transformer.transform(*coordinates.T)
     return np.column_stack([latitude, longitude])
+
+
+def lie_in_area(crs: CRS, degrees: NDArray[np.float64], *, margin_deg: float) -> NDArray[np.bool_]:
+    """Return whether places lie in the area that a system is made for; all do if that is unknown.
+
+    Args:
+        crs: The system.
+        degrees: Latitude and longitude, shape (num_places, 2).
+        margin_deg: Degrees by which the area is taken wider.
+    """
+    area = crs.area_of_use
+    latitude, longitude = degrees.T
+    if area is None:
+        return np.asarray(np.isfinite(degrees).all(axis=1), dtype=np.bool_)
+    width = (area.east - area.west) % 360 or 360
+    with np.errstate(invalid="ignore"):  # of what is infinite
+        along = (longitude - (area.west - margin_deg)) % 360
+    south, north = area.south - margin_deg, area.north + margin_deg
+    inside = np.isfinite(along) & (along <= width + 2 * margin_deg)
+    return np.asarray(inside & (south <= latitude) & (latitude <= north), dtype=np.bool_)
+
+
+def tell_area(crs: CRS) -> str:
+    """Put in words the area that a system is made for."""
+    area = crs.area_of_use
+    if area is None:
+        return "an area that pyproj does not know"
+    return f"longitudes {area.west:g} to {area.east:g}, latitudes {area.south:g} to {area.north:g}"
+
+
+def scale_error(crs: CRS, degrees: NDArray[np.float64]) -> float:
+    """Compute how far a metre of a system is from one on the ground, as a fraction.
+
+    Args:
+        crs: The system.
+        degrees: Latitude and longitude, shape (2,).
+
+    Returns:
+        The larger error of both axes; 0 if pyproj cannot tell.
+    """
+    factors = Proj(crs).get_factors(degrees[1], degrees[0], errcheck=False)
+    error = max(abs(factors.meridional_scale - 1), abs(factors.parallel_scale - 1))
+    return error if np.isfinite(error) else 0.0
+
+
+def utm_crs(zone: str) -> CRS:
+    """Make the system of a UTM zone on WGS 84.
+
+    Args:
+        zone: Number and hemisphere, as 33N.
+    """
+    return CRS.from_epsg((32_600 if zone.endswith("N") else 32_700) + int(zone[:-1]))

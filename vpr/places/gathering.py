@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from unicodedata import normalize
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vpr.console.progress import track
-from vpr.images.image_files import Photo, check_image, encoded_image
+from vpr.images.image_files import encoded_image
+from vpr.images.inspection import Inspection, inspect_image
 from vpr.images.shards import Member, write_files
-from vpr.places.packed_sets import count_shards, find_member
+from vpr.places.photos import find_photo
 from vpr.runtime.ordered_map import map_ahead
 
 NUM_THREADS = 4  # decoding releases the interpreter
 
 
-def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) -> None:
+@dataclass(frozen=True)
+class ImageFacts:
+    """One image of a set: what it is, or why it cannot be used.
+
+    Args:
+        side: Database or query.
+        number: Of its row.
+        name: As the ground truth has it.
+        seen: What it is, if it decodes to the end.
+        problem: Else why not.
+        is_missing: Whether there is no such file.
+    """
+
+    side: str
+    number: int
+    name: str
+    seen: Inspection | None = None
+    problem: str | None = None
+    is_missing: bool = False
+
+    @property
+    def label(self) -> str:
+        """Side, index and name, for messages."""
+        return f"{self.side} image {self.number} ({self.name!r})"
+
+
+def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) -> list[ImageFacts]:
     """Check each image, and copy its bytes unchanged to `000000.jpg`, `000001.jpg`, ...
 
     They become files of the folder; of a side whose first image lies in a tar shard, members of
@@ -34,6 +60,7 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
             names it by side, index and name.
     """
     folder.mkdir(parents=True)
+    facts: list[ImageFacts] = []
 
     @contextmanager
     def named(number: int) -> Iterator[None]:
@@ -42,108 +69,46 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{side} image {number}: {error}") from None
 
-    def load(number: int) -> tuple[str, bytes]:
+    def load(number: int) -> tuple[Inspection, bytes]:
         with named(number):
             photo = encoded_image(find_photo(root, names[number]))
-            return f"{number:06d}{check_image(photo)}", photo.content
+            return inspect_image(photo), photo.content
+
+    def files(loaded: Iterable[tuple[Inspection, bytes]]) -> Iterator[tuple[str, bytes]]:
+        for number, (seen, content) in enumerate(loaded):
+            facts.append(ImageFacts(side, number, names[number], seen))
+            yield f"{number:06d}{seen.suffix}", content
 
     with named(0):
         in_shards = isinstance(find_photo(root, names[0]), Member)
     numbers = range(len(names))
     loaded = map_ahead(load, numbers, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
-    files = track(loaded, total=len(names), title=f"{side} images")
-    write_files(folder, files, in_shards=in_shards)
+    tracked = track(loaded, total=len(names), title=f"{side} images")
+    write_files(folder, files(tracked), in_shards=in_shards)
+    return facts
 
 
-def find_photo(root: Path, name: str) -> Photo:
-    """Find an image, which lies in the data set's folder or in a tar shard there.
-
-    Args:
-        root: The data set's folder.
-        name: The image's path in it; of a shard's member as if it lay beside the shard.
-
-    Raises:
-        ValueError: As `find_image`, or if a shard is damaged.
-        FileNotFoundError: If there is neither such a file nor such a member.
-    """
-    try:
-        return find_image(root, name)
-    except FileNotFoundError:
-        member = find_member(root.resolve(), with_slashes(name))
-        if member is not None:
-            return member
-        shards = count_shards(root.resolve())
-        if not shards:
-            raise
-        raise FileNotFoundError(
-            f"{name!r}: there is no such file in {root.resolve()}, nor in its {shards} tar shards, "
-            "whose files count as if they lay beside the shard (links do not count: pack with "
-            "tar --hard-dereference)"
-        ) from None
-
-
-def find_image(root: Path, name: str) -> Path:
-    """Find the file of an image, which lies in the data set's folder.
-
-    A name is found in whichever Unicode form the system that made the file wrote it: macOS takes
-    letters and syllables apart (NFD), a table typed on Windows has them whole (NFC).
+def survey_images(root: Path, names: Sequence[str], *, side: str) -> list[ImageFacts]:
+    """Look at each image as `gather_images` does, and say what is wrong with those it would refuse.
 
     Args:
         root: The data set's folder.
-        name: The image's path in it.
-
-    Raises:
-        ValueError: If the name or a link leads out of the folder.
-        FileNotFoundError: If there is no such file.
+        names: Names of the images relative to it.
+        side: Database or query.
     """
-    home = root.resolve()
-    check_name(name, home=home)
-    source = home / with_slashes(name)
-    if not source.exists():
-        source = _find_same_text(home, with_slashes(name)) or source
-    if not source.resolve().is_relative_to(home):
-        raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
-    if not source.is_file():
-        raise FileNotFoundError(f"{name!r}: there is no such file in {home}")
-    return source
 
+    def look_at(number: int) -> ImageFacts:
+        facts = ImageFacts(side, number, names[number])
+        try:
+            photo = encoded_image(find_photo(root, facts.name))
+        except (ValueError, FileNotFoundError) as error:
+            words = str(error).removeprefix(f"{facts.name!r}: ")
+            return replace(facts, problem=words, is_missing=True)
+        try:
+            return replace(facts, seen=inspect_image(photo))
+        except ValueError as error:
+            return replace(facts, problem=str(error).removeprefix(f"{photo.path}: "))
 
-def check_name(name: str, *, home: Path) -> None:
-    """Check that an image's name can only be a path below the data set's folder.
-
-    Args:
-        name: The image's path in it.
-        home: The folder, for the message.
-
-    Raises:
-        ValueError: If it is absolute, leads out of the folder, or no path at all.
-    """
-    path = PurePosixPath(with_slashes(name))
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{name!r}: expected a path below the data set's folder {home}")
-    if "\0" in name:
-        raise ValueError(f"{name!r}: a name cannot contain a zero byte")
-
-
-def with_slashes(name: str) -> str:
-    r"""Write a path as every system reads it, also if Windows wrote it: `a\b.jpg` is `a/b.jpg`."""
-    return name.replace("\\", "/")
-
-
-def _find_same_text(home: Path, name: str) -> Path | None:
-    found = home
-    for part in PurePosixPath(name).parts:
-        if not (found / part).exists():
-            if not found.is_dir():
-                return None
-            entries = _entries(found, found.stat().st_mtime_ns)
-            found /= entries.get(normalize("NFC", part), part)
-        else:
-            found /= part
-    return found
-
-
-@lru_cache(maxsize=64)
-def _entries(folder: Path, _changed_ns: int) -> dict[str, str]:
-    """List what a folder holds, by its names in the form NFC."""
-    return {normalize("NFC", entry.name): entry.name for entry in folder.iterdir()}
+    numbers = range(len(names))
+    seen = map_ahead(look_at, numbers, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
+    return list(track(seen, total=len(names), title=f"{side} images"))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
+OTHER_SEPARATORS = (";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ def parse_index(path: Path) -> ImageIndex:
     """
     found, rows = _read_rows(path)
     missing = [name for name in COLUMNS[1:] if found.count(name) != 1]
+    other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"{path}: columns are separated by {other!r}: separate them by commas, and write "
+            "decimal numbers with a point"
+        )
     if missing or found.count("sequence") > 1:
         raise ValueError(
             f"{path}: expected the columns {','.join(COLUMNS[1:])}[,sequence], each once, found "
@@ -66,14 +73,15 @@ def parse_index(path: Path) -> ImageIndex:
     return _to_index(path, _by_column(path, found, rows))
 
 
-def find_other_columns(path: Path) -> list[str]:
-    """Find columns of somebody's table that `parse_index` does not use, as heading.
+def find_other_columns(path: Path) -> dict[str, list[str]]:
+    """Find columns of somebody's table that `parse_index` does not use.
 
     Raises:
         ValueError: If the file is no table.
     """
-    found, _ = _read_rows(path)
-    return [name for name in found if name not in (*COLUMNS[1:], "sequence")]
+    found, rows = _read_rows(path)
+    columns = _by_column(path, found, rows)
+    return {name: columns[name] for name in found if name not in (*COLUMNS[1:], "sequence")}
 
 
 def load_index(path: Path) -> ImageIndex:

@@ -150,16 +150,16 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     return [
         {
-            "n": one.n,
-            "recall": one.value,
+            "n": recall.n,
+            "recall": recall.value,
             "intervals": [
-                (words, one.intervals[kind])
-                for kind, words in INTERVALS.items()
-                if kind in one.intervals
+                (title, recall.intervals[kind])
+                for kind, title in INTERVALS.items()
+                if kind in recall.intervals
             ],
         }
-        for one in list_recalls(metrics)
-        if not one.is_of_sequences
+        for recall in list_recalls(metrics)
+        if not recall.is_of_sequences
     ]
 
 

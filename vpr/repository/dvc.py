@@ -10,26 +10,26 @@ from pathlib import Path
 DVC = (sys.executable, "-m", "dvc")  # of this Python, whatever PATH says
 
 
-def ask_dvc(*words: str) -> str:
-    """Run a dvc command and take what it prints.
+def ask_dvc(*arguments: str) -> str:
+    """Run a dvc command and return what it prints.
 
     Raises:
-        OSError: If it fails; the message is its own.
+        OSError: If it fails; the message is DVC's.
     """
-    # In UTF-8 whatever the terminal's encoding is: names may be in any script.
+    # UTF-8 for any terminal: names may be in any script.
     done = subprocess.run(
-        [*DVC, *words], env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True,
+        [*DVC, *arguments], env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True,
         encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:
-        raise OSError(f"dvc {' '.join(words)}: {done.stderr.strip()}")
+        raise OSError(f"dvc {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
 
 
-def tell_dvc(*words: str) -> bool:
-    """Run a dvc command before the reader's eyes; whether it succeeded."""
-    print(f"$ dvc {' '.join(words)}", flush=True)
-    return subprocess.run([*DVC, *words], check=False).returncode == 0
+def run_dvc(*arguments: str) -> bool:
+    """Run a dvc command, with its output on the terminal; return whether it succeeded."""
+    print(f"$ dvc {' '.join(arguments)}", flush=True)
+    return subprocess.run([*DVC, *arguments], check=False).returncode == 0
 
 
 def find_cache() -> Path:
@@ -37,10 +37,10 @@ def find_cache() -> Path:
     return Path(ask_dvc("cache", "dir").strip())
 
 
-def tell_cache_path(cache: Path) -> str | None:
-    """Say why experiments outside the workspace fail; None where the cache's path is no reason.
+def describe_cache_fault(cache: Path) -> str | None:
+    """Describe why experiments outside the workspace fail, if the cache's path is the reason.
 
-    DVC writes that path into the settings of their folders, in ASCII whatever it holds.
+    DVC writes that path into the settings of their folders as ASCII.
 
     Args:
         cache: What `find_cache` gave.
@@ -56,6 +56,6 @@ def tell_cache_path(cache: Path) -> str | None:
 
 
 def read_config() -> dict[str, str]:
-    """Read DVC's settings, those of `.dvc/config.local` and of the user included, by key."""
+    """Read DVC's settings by key, with those of `.dvc/config.local` and of the user."""
     lines = ask_dvc("config", "--list").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)

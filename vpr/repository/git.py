@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def differs_from_commit(path: str) -> bool:
-    """Return whether a file is not as the last commit has it; False where there is no commit."""
+    """Return whether a file differs from the last commit; False if there is no commit."""
     command = ["git", "diff", "--quiet", "HEAD", "--", path]
     return subprocess.run(command, capture_output=True, check=False).returncode == 1
 

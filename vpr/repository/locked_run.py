@@ -14,7 +14,7 @@ from vpr.runtime.parameters import read_yaml
 
 T = TypeVar("T")
 
-ADVICE = "get the recorded file back by `git checkout dvc.lock`, or make it anew by `dvc repro`"
+ADVICE = "get the recorded file back by `git checkout dvc.lock`, or make it again with `dvc repro`"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Lock:
 
 
 def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path("dvc.lock")) -> T:
-    """Read the parameters that a stage last ran with, whatever params.yaml says by now.
+    """Read the parameters that a stage last ran with, even if params.yaml has changed since.
 
     Args:
         stage: Its name in dvc.yaml.
@@ -37,8 +37,8 @@ def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path(
         lock: The lock file.
 
     Raises:
-        ValueError: If the file is no record of DVC's or is damaged, or the stage never ran, or ran
-            by code with other parameters.
+        ValueError: If the file is damaged or not a record of DVC's, or the stage never ran, or ran
+            with code that has other parameters.
     """
     stages = _load_stages(lock)
     try:

@@ -92,7 +92,12 @@ def _changed_files(
     for stage in upstream:
         for entry in (*stage.get("deps", []), *stage.get("outs", [])):
             path = entry["path"]
-            if (_hash(files, path) or known.get(path)) not in (None, entry["md5"]):
+            now: str | None
+            if path in files:
+                now = _md5(files[path])
+            else:  # an out by its record, of which experiments track some files; else code
+                now = known.get(path) or _hash_folder(files, path)
+            if now not in (None, entry["md5"]):
                 yield path
 
 
@@ -120,10 +125,8 @@ def _data_hashes(files: Mapping[str, bytes]) -> dict[str, str]:
     return found
 
 
-def _hash(files: Mapping[str, bytes], path: str) -> str | None:
-    """Hash a file or folder as DVC does; None where git does not track it."""
-    if path in files:
-        return _md5(files[path])
+def _hash_folder(files: Mapping[str, bytes], path: str) -> str | None:
+    """Hash a folder as DVC does; None where git does not track it."""
     below = {name[len(path) + 1 :]: _md5(content) for name, content in files.items()
              if name.startswith(f"{path}/")}  # fmt: skip
     return hash_listing(below) if below else None

@@ -27,7 +27,7 @@ class InliersParams:
 
 @dataclass(frozen=True)
 class RerankParams:
-    """Parameters of the stage rerank."""
+    """Parameters of re-ranking, in the stage order."""
 
     method: str
     top: Annotated[int, Field(ge=1)]

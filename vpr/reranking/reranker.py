@@ -1,4 +1,4 @@
-"""Photo -> verified ranking, by the steps of the stages keypoints, inliers and rerank."""
+"""Photo -> verified ranking, by the steps of the stages keypoints, inliers and order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reranker:
     def rerank(
         self, pixels: NDArray[np.uint8], retrieved: Predictions, *, num_ranked: int
     ) -> tuple[Predictions, VerifiedPairs]:
-        """Order the ranking of one photo as the stages keypoints, inliers and rerank would.
+        """Order the ranking of one photo as the stages keypoints, inliers and order would.
 
         Args:
             pixels: RGB of shape (H, W, 3), read at `keypoints.max_side_px`.

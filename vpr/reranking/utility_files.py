@@ -63,7 +63,9 @@ def save_utility(
     if utility is not None:
         np.save(folder / "place.npy", utility.place)
         np.save(folder / "clusters.npy", utility.clusters)
-        won = {str(image): one.astype(np.uint16) for image, one in enumerate(utility.maps)}
+        won = {
+            str(image): clusters.astype(np.uint16) for image, clusters in enumerate(utility.maps)
+        }
         save_arrays(folder / "maps.npz", won)
         with (folder / "environment.csv").open("w", newline="") as file:
             table = csv.writer(file, lineterminator="\n")

@@ -109,7 +109,9 @@ NOTHING = VerifiedPairs(
 
 def concatenate_pairs(parts: Sequence[VerifiedPairs]) -> VerifiedPairs:
     """Put the queries of several parts one after the other."""
-    return VerifiedPairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in FORMS))
+    return VerifiedPairs(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in FORMS)
+    )
 
 
 def save_part(file: Path, part: VerifiedPairs) -> None:

@@ -15,26 +15,24 @@ from vpr.retrieval.descriptors import row_blocks
 from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
 from vpr.retrieval.ranking import best, exact_distances, rank_database
 
-ROWS_PER_CENTROID = 256  # that faiss's k-means looks at, at most
+ROWS_PER_CENTROID = 256  # the most that faiss's k-means uses
 BUILD_EF = 64  # nodes kept while images are put into lists; faiss's 16 puts many into wrong ones
 MAX_SAMPLED = 200  # queries by which an index is compared with exact search
 
 
 def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN401 - no types
-    """Train an index on the database and fill it, on one thread, so that its bytes repeat.
+    """Train an index on the database and fill it, on one thread, so that its bytes are repeatable.
 
-    Args:
-        database: Unit rows, shape (num_database, dim), read block by block.
-        kind: What to build.
+    The database, unit rows (num_database, dim), is read block by block.
 
     Raises:
-        ValueError: If faiss refuses to.
+        ValueError: If faiss refuses this kind of index.
     """
     num_rows, dim = database.shape
     if not is_well_trained(kind, num_rows):
         print(
             f"note: search.index = {kind.text}: {num_rows:,} images are few for k-means of "
-            f"{kind.num_centroids} centroids: 39 for each are advised",
+            f"{kind.num_centroids} centroids: at least 39 for each are recommended",
             file=sys.stderr,
         )
     step = max(1, num_rows // (ROWS_PER_CENTROID * max(kind.num_centroids, 256)))
@@ -62,15 +60,15 @@ def search_index(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Rank the database for each query among the candidates that the index finds.
 
-    Each query is searched alone, on one thread, so that its ranking does not depend on others. A
-    query for which the index finds fewer than top_k candidates is ranked exactly.
+    Each query is searched by itself, on one thread, so that its ranking does not depend on others.
+    A query for which the index finds fewer than top_k candidates is ranked exactly.
 
     Args:
-        index: Of the same database.
-        database: Unit rows, shape (num_database, dim); candidates alone are read.
+        index: Index of the same database.
+        database: Unit rows, shape (num_database, dim); only candidates are read.
         query: Unit rows, shape (num_queries, dim).
-        top_k: How many to keep.
-        effort: How much is looked at.
+        top_k: Images to keep for each query.
+        effort: How much of the index to search.
 
     Returns:
         Indices (num_queries, top_k) and exact Euclidean distances in [0, 2]; equal distances by
@@ -80,7 +78,7 @@ def search_index(
         ValueError: If top_k is larger than the database.
     """
     if top_k > len(database) or database.shape[1] != query.shape[1]:
-        return rank_database(database, query, top_k=top_k)  # which says what is wrong
+        return rank_database(database, query, top_k=top_k)  # which raises the error
     _set_effort(index, effort)
     count = min(max(effort.candidates, top_k), len(database))
     indices = np.empty((len(query), top_k), np.int64)
@@ -88,14 +86,14 @@ def search_index(
     lacking = []
     with one_thread():
         for number in range(len(query)):
-            one = np.ascontiguousarray(query[number])
-            _, (found,) = index.search(one[None], count)
-            found = np.sort(found[found >= 0])  # in the file's order
-            if len(found) < top_k:
+            row = np.ascontiguousarray(query[number])
+            _, (candidates,) = index.search(row[None], count)
+            candidates = np.sort(candidates[candidates >= 0])  # in the file's order
+            if len(candidates) < top_k:
                 lacking.append(number)
                 continue
-            exact = exact_distances(np.asarray(database[found]), one)
-            indices[number], distances[number] = best(found, exact, top_k)
+            exact = exact_distances(np.asarray(database[candidates]), row)
+            indices[number], distances[number] = best(candidates, exact, top_k)
     if lacking:
         print(
             f"note: the index has fewer than {top_k} candidates for {len(lacking)} of "
@@ -112,23 +110,18 @@ def measure_index(
 ) -> dict[str, float]:
     """Compare rankings with exact ones, on queries spread evenly over all.
 
-    Args:
-        database: Unit rows, shape (num_database, dim).
-        query: Unit rows, shape (num_queries, dim).
-        indices: What approximate search gave, shape (num_queries, top_k).
-
     Returns:
-        `index_recall@1`: queries whose nearest image is ranked first; `index_recall@20`: the
-        share of the 20 nearest that are among the first 20, or of as many as there are; and
-        `num_queries` sampled.
+        `index_recall@1`: queries whose nearest image is ranked first; `index_recall@20`: the share
+        of the 20 nearest that are among the first 20, or of as many as there are; and `num_queries`
+        sampled.
     """
     step = -(-len(query) // MAX_SAMPLED)
     depth = min(20, indices.shape[1])
     exact, _ = rank_database(database, np.asarray(query[::step]), top_k=depth)
-    found = indices[::step, :depth]
-    shared = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
+    approximate = indices[::step, :depth]
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(exact, approximate, strict=True)]
     return {
-        "index_recall@1": float(np.mean(exact[:, 0] == found[:, 0])),
+        "index_recall@1": float(np.mean(exact[:, 0] == approximate[:, 0])),
         f"index_recall@{depth}": float(np.mean(shared)) / depth,
         "num_queries": len(exact),
     }
@@ -163,7 +156,7 @@ def _set_coarse_effort(part: Any, ef_search: int) -> None:  # noqa: ANN401 - no 
 
 
 def _leave_codes_in_order(part: Any) -> None:  # noqa: ANN401 - no types
-    """Leave out faiss's long ordering of codes by Hamming distance, which no search here uses."""
+    """Skip faiss's long ordering of codes by Hamming distance, which no search here uses."""
     store = faiss.downcast_index(part.storage) if isinstance(part, faiss.IndexHNSW) else part
     if hasattr(store, "do_polysemous_training"):
         store.do_polysemous_training = False

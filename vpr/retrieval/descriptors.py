@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.npy import load_array
 
-BLOCK_BYTES = 64 * 2**20  # of rows looked at together
+BLOCK_BYTES = 64 * 2**20  # of rows read together
 SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
-TOLERANCE = 1e-3  # of a row's length
+TOLERANCE = 1e-3  # largest deviation of a row's length from 1
 
 
 def save_descriptors(
@@ -28,11 +28,11 @@ def save_descriptors(
 
     Args:
         path: The file to write.
-        blocks: Unit rows, shape (N, dim) each, image after image; from `count_saved` on, if that
-            is not 0.
-        num_images: How many rows they have together.
-        count: File that keeps count of the rows that are on the disk, every few seconds, so that a
-            killed run can resume; None: it cannot.
+        blocks: Unit rows, shape (N, dim) each, image after image, without the first `count_saved`
+            rows.
+        num_images: Total number of rows.
+        count: File with the number of rows that are on the disk, rewritten every few seconds, so
+            that a killed run can resume; None: it cannot.
 
     Raises:
         ValueError: If the blocks have another number of rows.
@@ -62,7 +62,7 @@ def count_saved(count: Path) -> int:
 
 
 def load_descriptors(path: Path) -> NDArray[np.float32]:
-    """Map the descriptors of a file, without reading them.
+    """Map a file of descriptors into memory, and check it.
 
     Returns:
         Shape (num_images, dim).

@@ -1,4 +1,4 @@
-"""The folder of an index, and searching with what it holds."""
+"""The folder of an index, and search with it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,12 @@ class Search(Protocol):
 
 
 def write_index(folder: Path, text: str, database: NDArray[np.float32]) -> None:
-    """Build the index of a database; of exact search the folder only says so.
+    """Build the index of a database; with exact search the folder only records that.
 
-    Args:
-        folder: The folder to create.
-        text: The value of `search.index`.
-        database: Unit rows, shape (num_database, dim).
+    `text` is the value of `search.index`; the database has unit rows (num_database, dim).
 
     Raises:
-        ValueError: If there is no such index, or not of so many rows.
+        ValueError: If faiss has no such index type, or cannot build it with this few rows.
     """
     save_kind(folder, text)
     if text != EXACT:
@@ -47,13 +44,9 @@ def write_index(folder: Path, text: str, database: NDArray[np.float32]) -> None:
 def open_search(
     folder: Path, text: str, database: NDArray[np.float32], *, effort: Effort
 ) -> Search:
-    """Prepare search by what the parameters say.
+    """Prepare search with a folder that `write_index` wrote.
 
-    Args:
-        folder: What `write_index` wrote.
-        text: The value of `search.index`.
-        database: Unit rows, shape (num_database, dim).
-        effort: How much of an index is looked at.
+    `text` is the value of `search.index`; the database has unit rows (num_database, dim).
 
     Raises:
         ValueError: If the index is damaged, or of another database.
@@ -73,8 +66,8 @@ def _read_index(path: Path, num_rows: int, dim: int) -> Any:  # noqa: ANN401 - n
     try:
         index = faiss.read_index(str(path))
     except RuntimeError as error:
-        words = str(error).strip().splitlines()[-1]
-        raise ValueError(f"{path}: not an index of faiss's: {words}") from None
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"{path}: not a faiss index: {reason}") from None
     if (index.ntotal, index.d) != (num_rows, dim):
         raise ValueError(
             f"{path}: expected an index of {num_rows} descriptors of {dim} dimensions, found "

@@ -21,18 +21,18 @@ class SearchParams:
     candidates: Annotated[int, Field(ge=1)]
 
     def __post_init__(self) -> None:
-        """Refuse what is no index, and fewer candidates than are kept."""
+        """Refuse an invalid index string, and fewer candidates than are kept."""
         if self.index != EXACT and not is_form(self.index):
             raise ValueError(f"index = {self.index}: expected exact or {GRAMMAR}")
         if self.index != EXACT and self.candidates < self.top_k:
             raise ValueError(
-                f"candidates = {self.candidates}: top_k = {self.top_k} are kept of them: set it to "
+                f"candidates = {self.candidates} is less than top_k = {self.top_k}: set it to "
                 f"{self.top_k} or more"
             )
 
     @property
     def effort(self) -> Effort:
-        """How much of an index is looked at."""
+        """How much of an index is searched."""
         return Effort(self.nprobe, self.ef_search, self.candidates)
 
 
@@ -55,6 +55,6 @@ class WhitenParams:
         """Refuse one dimension, in which every unit vector is 1 or -1."""
         if self.dim == 1:
             raise ValueError(
-                "dim = 1: of unit length every descriptor would be 1 or -1: set it to 0 (off), or "
+                "dim = 1: every unit descriptor would be 1 or -1: set it to 0 (off), or "
                 "to 2 or more"
             )

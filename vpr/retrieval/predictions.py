@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vpr.runtime.npz import load_arrays, save_arrays
 
 PARTS = ("indices", "distances", "num_database")
-MAX_DISTANCE = 2.001  # of unit vectors, and rounding
+MAX_DISTANCE = 2.001  # the largest of unit vectors, plus rounding
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Predictions:
 
     Args:
         indices: Database indices, best first, shape (num_queries, top_k).
-        distances: Euclidean between the descriptors, in [0, 2], same shape; ascending as long as
-            they alone made the order.
-        num_database: Images that were ranked.
+        distances: Euclidean distances between the descriptors, in [0, 2], same shape; ascending
+            unless more than the distances made the order.
+        num_database: Number of images that were ranked.
     """
 
     indices: NDArray[np.int64]
@@ -41,7 +41,8 @@ def load_retrieval(path: Path) -> Predictions:
     """Read a ranking by distance.
 
     Raises:
-        ValueError: If the file is damaged, or a row is no ranking of database images by distance.
+        ValueError: If the file is damaged, or a row is not a ranking of database images by
+            distance.
     """
     predictions = load_predictions(path)
     if not bool((np.diff(predictions.distances, axis=1) >= 0).all()):
@@ -53,7 +54,7 @@ def load_predictions(path: Path) -> Predictions:
     """Read a ranking whose order may come from more than the distances.
 
     Raises:
-        ValueError: If the file is damaged, or a row is no ranking of database images.
+        ValueError: If the file is damaged, or a row is not a ranking of database images.
     """
     indices, distances, count = load_arrays(path, PARTS, what="a file of predictions")
     if count.shape != () or count.dtype.kind not in "iu":
@@ -84,15 +85,10 @@ def _check(predictions: Predictions, path: Path) -> None:
 def check_ranking(
     indices: Iterable[NDArray[np.int64]], num_database: int, *, source: object
 ) -> None:
-    """Check that every row names distinct database images.
-
-    Args:
-        indices: Database indices, a row for each query.
-        num_database: Images in the database.
-        source: The file, named in the messages.
+    """Check that every row of indices names distinct database images.
 
     Raises:
-        ValueError: If an index is out of range or stands twice in a row; the message names the row.
+        ValueError: If an index is out of range or occurs twice in a row; the message names the row.
     """
     for row, ranking in enumerate(indices):
         outside = ranking[(ranking < 0) | (ranking >= num_database)]
@@ -102,4 +98,4 @@ def check_ranking(
                 "database images"
             )
         if len(np.unique(ranking)) != len(ranking):
-            raise ValueError(f"{source}: query {row}: a database image stands twice in the ranking")
+            raise ValueError(f"{source}: query {row}: the ranking has a database image twice")

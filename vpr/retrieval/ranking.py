@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vpr.retrieval.descriptors import row_blocks
 
 SPARE = 16  # candidates kept beyond top_k: enough unless the database repeats itself
-ROUNDING = 1e-5  # of faiss's squared distances of unit rows; up to 3.5e-6 seen at 65,536 dimensions
+ROUNDING = 1e-5  # error of faiss's squared distances of unit rows: 3.5e-6 seen at 65,536 dimensions
 GPU_DEPTH = 2048  # faiss's limit of candidates on a GPU
 
 
@@ -22,15 +22,15 @@ def rank_database(
     """Rank the database for each query, the nearest descriptors first.
 
     The database is read block by block, so that it may be larger than memory. faiss selects the
-    candidates; their distances are then computed anew from the differences in float64, which is
-    exact enough that equal rows have equal distances, whatever block they lay in. A query with
-    more near ties at the cut than candidates were kept (a camera that stood still) is completed
-    from all rows that rounding could have hidden.
+    candidates; their distances are then recomputed from the differences in float64, which is exact
+    enough that equal rows have equal distances in any block. A query with more near ties at the cut
+    than candidates were kept (a camera that stood still) is completed from all rows that rounding
+    could have hidden.
 
     Args:
         database: Unit rows, shape (num_database, dim).
         query: Unit rows, shape (num_queries, dim).
-        top_k: How many to keep.
+        top_k: Images to keep for each query.
 
     Returns:
         Indices (num_queries, top_k) and Euclidean distances in [0, 2]; equal distances by lower
@@ -44,7 +44,10 @@ def rank_database(
         _rank_block(database, np.ascontiguousarray(query[rows]), top_k)
         for rows in row_blocks(query)
     ]
-    return np.concatenate([one[0] for one in ranked]), np.concatenate([one[1] for one in ranked])
+    return (
+        np.concatenate([ranking[0] for ranking in ranked]),
+        np.concatenate([ranking[1] for ranking in ranked]),
+    )
 
 
 def check_sizes(database: NDArray[np.float32], query: NDArray[np.float32], top_k: int) -> None:
@@ -68,14 +71,14 @@ def check_sizes(database: NDArray[np.float32], query: NDArray[np.float32], top_k
 def _rank_block(
     database: NDArray[np.float32], query: NDArray[np.float32], top_k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    found, squares = _find_candidates(database, query, min(top_k + SPARE, len(database)))
+    candidates, squares = _find_candidates(database, query, min(top_k + SPARE, len(database)))
     ranked = [
-        best(row, exact_distances(database[row], one), top_k)
-        for row, one in zip(found, query, strict=True)
+        best(images, exact_distances(database[images], row), top_k)
+        for images, row in zip(candidates, query, strict=True)
     ]
-    indices = np.stack([one[0] for one in ranked])
-    distances = np.stack([one[1] for one in ranked])
-    if found.shape[1] < len(database):
+    indices = np.stack([ranking[0] for ranking in ranked])
+    distances = np.stack([ranking[1] for ranking in ranked])
+    if candidates.shape[1] < len(database):
         reach = np.square(distances[:, -1].astype(np.float64)) + ROUNDING  # of the squares
         unsure = np.flatnonzero(squares[:, -1] <= reach + ROUNDING)
         if len(unsure):
@@ -92,9 +95,9 @@ def _find_candidates(
     squares = np.empty((len(query), 0), dtype=np.float32)
     for rows in row_blocks(database):
         block = np.ascontiguousarray(database[rows])
-        found, places = _nearest(query, block, min(num_kept, len(block)))
+        nearest, places = _nearest(query, block, min(num_kept, len(block)))
         indices = np.concatenate([indices, places + rows.start], axis=1)
-        squares = np.concatenate([squares, found], axis=1)
+        squares = np.concatenate([squares, nearest], axis=1)
         kept = np.argsort(squares, axis=1, kind="stable")[:, :num_kept]
         indices = np.take_along_axis(indices, kept, axis=1)
         squares = np.take_along_axis(squares, kept, axis=1)
@@ -111,14 +114,14 @@ def _rank_within(
     for rows in row_blocks(database):
         block = np.ascontiguousarray(database[rows])
         for number, (indices, distances) in enumerate(kept):
-            one = query[number]
-            near = np.flatnonzero(faiss.pairwise_distances(one[None], block)[0] <= reach[number])
+            row = query[number]
+            near = np.flatnonzero(faiss.pairwise_distances(row[None], block)[0] <= reach[number])
             kept[number] = best(
                 np.concatenate([indices, near + rows.start]),
-                np.concatenate([distances, exact_distances(block[near], one)]),
+                np.concatenate([distances, exact_distances(block[near], row)]),
                 top_k,
             )
-    return np.stack([one[0] for one in kept]), np.stack([one[1] for one in kept])
+    return np.stack([ranking[0] for ranking in kept]), np.stack([ranking[1] for ranking in kept])
 
 
 def best(
@@ -133,10 +136,10 @@ def _nearest(
     query: NDArray[np.float32], block: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if faiss.get_num_gpus() > 0 and count <= GPU_DEPTH:
-        found, places = faiss.knn_gpu(_gpu(), query, block, count)
+        squares, places = faiss.knn_gpu(_gpu(), query, block, count)
     else:
-        found, places = faiss.knn(query, block, count)
-    return found, places
+        squares, places = faiss.knn(query, block, count)
+    return squares, places
 
 
 @cache

@@ -1,4 +1,4 @@
-"""From descriptors to rankings by sequences."""
+"""Rankings from sequences of descriptors."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def rank_descriptors(
     Args:
         database: Unit rows, shape (num_database, dim).
         query: Unit rows in the order of the route, shape (num_queries, dim).
-        query_recordings: Queries of each recording; a line stays in one.
-        database_recordings: Database images of each recording; a line stays in one.
+        query_recordings: Queries of each recording; a line stays within one.
+        database_recordings: Database images of each recording; a line stays within one.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
         reach: Images on each side that a similarity is compared with; None: all.
-        top_k: How many to keep.
+        top_k: Images to keep for each query.
 
     Returns:
         Database indices, best first, shape (num_queries, top_k).
@@ -59,17 +59,13 @@ def rank_again(
     length: int,
     velocities: Sequence[float],
 ) -> NDArray[np.int64]:
-    """Rank again what single images ranked, by lines through their rankings.
+    """Re-rank the rankings of single images, by lines through them.
 
-    Args:
-        rankings: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
-        query_recordings: Queries of each recording; a line stays in one.
-        database_recordings: Database images of each recording; a line stays in one.
-        length: Queries on a line.
-        velocities: Database images passed from one query to the next.
+    Rankings are database indices, best first, shape (num_queries, depth), with -1 for no candidate;
+    the other arguments are those of `rank_descriptors`.
 
     Returns:
-        The same shape; -1 in place of images that no ranking on a line names.
+        The same shape; -1 instead of images that no ranking on a line names.
     """
     matrix = matrix_of_rankings(rankings, sum(map(len, database_recordings)))
     return rank_lines(
@@ -83,16 +79,11 @@ def find_distances(
 ) -> NDArray[np.float32]:
     """Euclidean distances of each query's descriptor to those of its predictions.
 
-    Args:
-        database: Unit rows, shape (num_database, dim).
-        query: Unit rows, shape (num_queries, dim).
-        indices: Database indices, shape (num_queries, top_k).
-
     Returns:
         Shape (num_queries, top_k), in [0, 2].
     """
     rows = [
-        np.linalg.norm(database[images].astype(np.float64) - one, axis=1)
-        for one, images in zip(query, indices, strict=True)
+        np.linalg.norm(database[images].astype(np.float64) - descriptor, axis=1)
+        for descriptor, images in zip(query, indices, strict=True)
     ]
     return np.stack(rows).astype(np.float32)

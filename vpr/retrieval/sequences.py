@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_QUERIES = 256  # whose rows of the matrix lie in memory together
-LEAST_DEVIATION = 1e-6  # of similarities; where all around are the same, none stands out
+BLOCK_QUERIES = 256  # queries whose rows of the matrix are in memory together
+LEAST_DEVIATION = 1e-6  # of similarities, so that equal ones do not stand out
 FEWEST_COMPARED = 11  # images of a recording: one and the paper's ten neighbours
 
 
@@ -20,19 +20,19 @@ def enhance_contrast(
     """Compare each similarity with a query's others, in their standard deviations.
 
     A query that is similar to everything says little: what counts is to stand out. Milford and
-    Wyeth (ICRA 2012, equation 1) compare with ten neighbouring images. That suits a database of
-    few photos; where neighbours show the same place, it removes the very peak that is looked for
-    (see docs/sequence.md).
+    Wyeth (ICRA 2012, equation 1) compare with ten neighbouring images. That suits a database of few
+    photos; where neighbours show the same place, it removes the very peak that is looked for (see
+    docs/sequence.md).
 
     One of n values is at most sqrt(n - 1) standard deviations from their mean, a single one always
     0. So a recording shorter than a whole window, or than the paper's eleven images if that is
     less, is compared with the whole database instead.
 
     Args:
-        similarity: Of queries to the database, shape (num_queries, num_database).
+        similarity: Similarity of queries to the database, shape (num_queries, num_database).
         recordings: Images of each recording of the database, in order.
-        reach: Images before and after one, within its recording, that it is compared with; None:
-            it is compared with the whole database.
+        reach: Images before and after one, within its recording, that it is compared with; None: it
+            is compared with the whole database.
 
     Returns:
         The same shape.
@@ -114,12 +114,12 @@ def rank_lines(
     """Rank the database for each query by its best line, none of which leaves its recordings.
 
     Args:
-        matrix: Gives the rows of some queries, shape (rows, num_database).
+        matrix: Returns the rows of some queries, shape (rows, num_database).
         query: Queries of each recording, in order; together they are all.
         database: Images of each recording of the database, in order; together they are all.
         length: Queries on a line.
         velocities: Database images passed from one query to the next.
-        top_k: How many to keep, at most all.
+        top_k: Images to keep for each query, at most all.
         above: Score that a line must exceed for its image to be a candidate.
 
     Returns:
@@ -144,11 +144,9 @@ def rank_lines(
 
 
 def matrix_of_rankings(indices: NDArray[np.int64], num_database: int) -> NDArray[np.float64]:
-    """Similarity as far as rankings tell it: from 1 for the first down to 0 for those not named.
+    """Similarity implied by rankings: from 1 for the first down to 0 for images not ranked.
 
-    Args:
-        indices: Database indices, best first, shape (num_queries, depth); -1 is no candidate.
-        num_database: Images in the database.
+    Indices have shape (num_queries, depth), best first; -1 is not a candidate.
 
     Returns:
         Shape (num_queries, num_database); each rank counts 1 / depth less than the one before.

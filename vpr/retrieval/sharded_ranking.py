@@ -19,21 +19,13 @@ Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]  # indices and distances
 def rank_shards(
     database: NDArray[np.float32], query: NDArray[np.float32], *, top_k: int
 ) -> Ranking:
-    """Do what `rank_database` does, over a cluster where there is one, with the same bits.
+    """Rank like `rank_database`, over a cluster if there is one, with the same bits.
 
-    A distance depends on its two rows alone, and a shard keeps as many as the whole: the nearest of
+    A distance depends on its two rows only, and a shard keeps as many as the whole: the nearest of
     the shards' nearest, equal ones by lower index, are the nearest.
 
-    Args:
-        database: Unit rows, shape (num_database, dim).
-        query: Unit rows, shape (num_queries, dim).
-        top_k: How many to keep.
-
-    Returns:
-        As `rank_database`.
-
     Raises:
-        ValueError: As there.
+        ValueError: As `rank_database` does.
     """
     if not is_over_cluster():
         return rank_database(database, query, top_k=top_k)
@@ -50,7 +42,7 @@ def rank_shards(
 def make_ranker(
     query: NDArray[np.float32], top_k: int
 ) -> Callable[[Iterable[Shard]], Iterator[Ranking]]:
-    """Make what ranks shard after shard, with indices of the whole database."""
+    """Make a function that ranks shard after shard, with indices of the whole database."""
 
     def rank(shards: Iterable[Shard]) -> Iterator[Ranking]:
         for start, rows in shards:
@@ -61,12 +53,7 @@ def make_ranker(
 
 
 def merge_rankings(rankings: Iterable[Ranking], top_k: int) -> Ranking:
-    """Merge rankings of parts of a database, equal distances by lower index.
-
-    Args:
-        rankings: Of each part, in the order of the database, with the same queries.
-        top_k: How many to keep.
-    """
+    """Merge rankings of consecutive parts of a database; equal distances by lower index."""
     parts = iter(rankings)
     indices, distances = next(parts)
     for more_indices, more_distances in parts:

@@ -16,12 +16,8 @@ def save_submission(path: Path, predictions: Predictions) -> None:
     Ids are rows of the ground truth's query list, positives rows of its database list, both from
     zero, as in the challenge's own example.
 
-    Args:
-        path: The file to write.
-        predictions: What was predicted.
-
     Raises:
-        ValueError: If what would be written is not one valid ranking for each query.
+        ValueError: If a query's predictions are not a valid ranking.
     """
     check_ranking(predictions.indices, predictions.num_database, source=path)
     entries = [

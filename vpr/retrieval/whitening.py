@@ -1,6 +1,7 @@
 """PCA-whitening of descriptors: found in a checkpoint or fitted on the database, applied, stored.
 
-torch and scikit-learn are imported where they are used: both take seconds, and applying needs none.
+torch and scikit-learn are imported where they are used: both take seconds, and applying needs
+neither.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_ROWS = 10_000  # descriptors to fit on; Patch-NetVLAD takes as many
-NAMES = ("WPCA.0.weight", "WPCA.0.bias")  # of the reference, which has it as a 1x1 convolution
+NAMES = ("WPCA.0.weight", "WPCA.0.bias")  # in the reference, where it is a 1x1 convolution
 
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """An affine map y = W x + b, after which descriptors have unit length again.
+    """An affine map y = W x + b, after which descriptors are scaled to unit length again.
 
     Args:
         weight: W, shape (dim, descriptor_dim), float32.
@@ -54,7 +55,7 @@ def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
         The map to `dim` dimensions.
 
     Raises:
-        ValueError: If the database does not span so many directions.
+        ValueError: If the database does not span that many directions.
     """
     from sklearn.decomposition import PCA
 
@@ -72,19 +73,15 @@ def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
     spread = np.sqrt(fitted.explained_variance_)
     if not spread[-1] > 1e-6 * spread[0]:
         raise ValueError(
-            f"whiten.dim = {dim}: the database's descriptors have no spread in so many directions "
-            "(are images repeated?): set it smaller"
+            f"whiten.dim = {dim}: the database's descriptors have no spread in that many "
+            "directions (are images repeated?): decrease it"
         )
     weight = (fitted.components_ / spread[:, None]).astype(np.float32)
     return Whitening(weight, -weight @ fitted.mean_.astype(np.float32))
 
 
 def find_whitening(state: Mapping[str, Tensor], *, dim: int) -> Whitening | None:
-    """Find the whitening among tensors, cut to its first directions, which vary most.
-
-    Args:
-        state: Tensors by name.
-        dim: Directions to keep.
+    """Find the whitening among tensors, cut to its first `dim` directions, which vary most.
 
     Returns:
         The map, or None if there is none.
@@ -104,7 +101,7 @@ def find_whitening(state: Mapping[str, Tensor], *, dim: int) -> Whitening | None
 
 
 def whitening_state(whitening: Whitening | None) -> dict[str, Tensor]:
-    """Name a whitening as the reference does, as a 1x1 convolution; empty if there is none."""
+    """Name a whitening like the reference, as a 1x1 convolution; empty if there is none."""
     if whitening is None:
         return {}
     import torch
@@ -116,11 +113,7 @@ def whitening_state(whitening: Whitening | None) -> dict[str, Tensor]:
 def whiten_rows(
     descriptors: NDArray[np.float32], whitening: Whitening
 ) -> Iterator[NDArray[np.float32]]:
-    """Whitened descriptors, block by block.
-
-    Args:
-        descriptors: Unit rows, shape (num_images, descriptor_dim).
-        whitening: The map.
+    """Whiten descriptors, unit rows (num_images, descriptor_dim), block by block.
 
     Yields:
         Unit rows (N, dim), in order.

@@ -1,1 +1,1 @@
-"""How a stage starts, reads parameters, writes its outs and resumes."""
+"""How a stage reads parameters, writes its outs and resumes."""

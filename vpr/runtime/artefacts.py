@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import IO
 
 SCRATCH = Path(".scratch")
-ANEW = "building"  # where an out is built that is not continued
+UNKEYED = "building"  # where an out without a key is built
 
 
 @contextmanager
 def built_aside(*outs: Path, key: str | None = None) -> Iterator[tuple[Path, ...]]:
     """Paths to build the outs of one stage at, moved into place together when the block succeeds.
 
-    A stage that is killed or fails leaves no half-written out that DVC could take for a whole
-    one: what it built lies in `.scratch`, which git and DVC ignore. It is removed on failure, by
-    the next run if a kill left no time for it. Only with a key it stays, and a run with the same
-    key finds it at its paths; what other keys left is removed.
+    A stage that is killed or fails leaves no half-written out that DVC could take for a whole one:
+    what it built lies in `.scratch`, which git and DVC ignore. It is removed on failure, or by the
+    next run after a kill. Only with a key does it stay: a run with the same key finds it at its
+    paths, and leftovers of other keys are removed.
 
     Args:
         outs: The final paths, files or folders, below the current folder.
-        key: Of work that can be continued, see `vpr.runtime.resuming`; None: always from the start.
+        key: Key of work that can be continued, see `vpr.runtime.resuming`; None: always from the
+            start.
 
     Yields:
         One path per out to create the file or folder at; its parent folder exists.
@@ -35,7 +36,7 @@ def built_aside(*outs: Path, key: str | None = None) -> Iterator[tuple[Path, ...
         ValueError: If the block ended without making one of the outs, or left a file empty.
     """
     with _claimed(outs[0]) as room:
-        workshop = room / (key or ANEW)
+        workshop = room / (key or UNKEYED)
         _clear(room, but=key)
         places = tuple(workshop / str(number) / out.name for number, out in enumerate(outs))
         for place in places:
@@ -53,9 +54,9 @@ def built_aside(*outs: Path, key: str | None = None) -> Iterator[tuple[Path, ...
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file to write that takes the path's place when it is complete and on the disk.
+    """Yield a file to write that replaces the path once it is complete and on the disk.
 
-    It is removed if the block fails: the path is as it was.
+    If the block fails, the file is removed and the path stays as it was.
     """
     aside = path.with_name(f"{path.name}.new")
     try:
@@ -100,7 +101,7 @@ def _claimed(out: Path) -> Iterator[Path]:
 def _lock(path: Path) -> IO[str] | None:
     """Lock a file until it is closed or this process ends; None if another has the lock.
 
-    By hand and not by `filelock`, as the file names its process to the next, and goes when it ends.
+    Not by `filelock`: the file also holds its process's id for others, and is removed at the end.
     """
     while True:
         file = path.open("a")
@@ -111,7 +112,7 @@ def _lock(path: Path) -> IO[str] | None:
             return None
         if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
             return file
-        file.close()  # the one before us removed this file when it had ended: make another
+        file.close()  # its previous owner removed this file as it ended: make another
 
 
 def _owner(path: Path) -> int:
@@ -141,14 +142,10 @@ def _replace(place: Path, out: Path) -> None:
 
 
 def require_space(folder: Path, num_bytes: int) -> None:
-    """Check that a disk holds an artefact twice: as an out, and as DVC's copy in the cache.
-
-    Args:
-        folder: A folder on that disk.
-        num_bytes: Size of the artefact.
+    """Check that a folder's disk can hold an artefact twice: as an out and in DVC's cache.
 
     Raises:
-        OSError: If it does not.
+        OSError: If it cannot.
     """
     free = shutil.disk_usage(folder).free
     if free < 2 * num_bytes:

@@ -1,4 +1,4 @@
-"""The device that the network runs on, and how exactly it computes there."""
+"""The device that the network runs on, and the precision that it computes with."""
 
 from __future__ import annotations
 
@@ -30,15 +30,11 @@ def find_device() -> torch.device:
 
 
 def check_precision(precision: torch.dtype, device: torch.device) -> None:
-    """Refuse a precision that the device computes unbearably slowly, and warn of a slow one.
-
-    Args:
-        precision: What `trunk.precision` names.
-        device: Where it is to be computed.
+    """Refuse a precision that the device computes very slowly, and warn of a slow one.
 
     Raises:
-        ValueError: If it is float16 and the device a CPU (5.6 times float32's time, measured on
-            an AMD EPYC with avx512_bf16; bfloat16 without its instructions takes 3 to 7 times).
+        ValueError: If it is float16 and the device a CPU (5.6 times float32's time, measured on an
+            AMD EPYC with avx512_bf16; bfloat16 without its instructions takes 3 to 7 times).
     """
     if device.type != "cpu":
         return
@@ -57,23 +53,21 @@ def check_precision(precision: torch.dtype, device: torch.device) -> None:
 
 def has_fast_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 faster than float32."""
-    found = torch.cpu.get_capabilities()
-    return any(found.get(feature, False) for feature in FAST_BFLOAT16)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(feature, False) for feature in FAST_BFLOAT16)
 
 
 def memory_at_hand(device: torch.device) -> int:
-    """Count the bytes that the device can give now."""
+    """Return the free memory of the device in bytes."""
     if device.type == "cpu":
         return int(psutil.virtual_memory().available)
     return int(torch.cuda.mem_get_info(device)[0])
 
 
 def describe_machine(packages: Iterable[str], device: torch.device) -> dict[str, str]:
-    """Name what the bits of a result depend on, apart from the number of threads.
+    """Describe what the bits of a result depend on, apart from the number of threads.
 
-    Args:
-        packages: Names in env.yaml.
-        device: Where it is computed.
+    `packages` are names in env.yaml.
 
     Returns:
         Versions of the packages, the CPU's instructions, the kernels that torch and OpenBLAS choose

@@ -1,4 +1,4 @@
-"""The versions of the packages that results depend on: env.yaml against what is installed."""
+"""Versions of the packages that results depend on: env.yaml against what is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vpr.runtime.parameters import read_yaml
 
 ENV_FILE = Path("env.yaml")
 
-# Distribution names in env.yaml whose module is called otherwise.
+# Distributions in env.yaml whose module has another name.
 MODULES = {
     "scikit-learn": "sklearn", "pillow": "PIL", "opencv": "cv2", "vl-convert-python": "vl_convert",
     "pytorch-metric-learning": "pytorch_metric_learning",
@@ -23,12 +23,9 @@ DISTRIBUTIONS = {"faiss": ("faiss-gpu", "faiss-cpu"), "opencv": ("opencv-python-
 def check_versions(path: Path = ENV_FILE) -> None:
     """Compare the versions of the imported packages with those that env.yaml states.
 
-    Only packages that this process has imported are looked at: a stage that does not use torch
-    does not care which torch is installed. A difference is a warning, or an error when the
-    environment variable `VPR_STRICT_ENV` is 1.
-
-    Args:
-        path: The file of expected versions, package: version.
+    Only packages that this process has imported are compared: a stage that does not use torch does
+    not care which torch is installed. A difference is a warning, or an error when the environment
+    variable `VPR_STRICT_ENV` is 1.
 
     Raises:
         ValueError: Under `VPR_STRICT_ENV=1`, if a version differs.

@@ -1,4 +1,4 @@
-"""Hashes of files; they tell files apart and are no protection against intent."""
+"""Hashes of files: they identify files, but do not protect against tampering."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from pathlib import Path
 
 
 def hash_file(path: Path, algorithm: str = "md5") -> str:
-    """Hash the bytes of a file.
-
-    Args:
-        path: The file.
-        algorithm: As hashlib names it; `md5` is what DVC takes.
+    """Hash a file with an algorithm of hashlib; DVC uses `md5`.
 
     Returns:
         Hexadecimal digits.
@@ -22,15 +18,12 @@ def hash_file(path: Path, algorithm: str = "md5") -> str:
 
 
 def check_sha256(path: Path, expected: str, *, source: str) -> None:
-    """Check that a file is the one that is meant.
+    """Check that a file has the expected SHA-256, which may be cut to its first digits.
 
-    Args:
-        path: The file.
-        expected: Its SHA-256 in hexadecimal digits, or the first of them.
-        source: What states it, for the message.
+    `source` is where the digits are stated, for the message.
 
     Raises:
-        ValueError: If it is another file; the message has the digits found.
+        ValueError: If it does not; the message has the digits found.
     """
     found = hash_file(path, "sha256")
     if not found.startswith(expected.lower()):

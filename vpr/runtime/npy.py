@@ -1,4 +1,4 @@
-"""Files of one array (.npy), checked as they are read."""
+"""Files of one array (.npy), checked when they are read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 def load_array(path: Path, *, what: str, mapped: bool = False) -> NDArray[Any]:
     """Read the array of a file without unpickling anything.
 
-    Args:
-        path: The file.
-        what: What the file should be, for the message.
-        mapped: Whether the array stays in the file, and is read where it is looked at.
+    `what` describes the file in the message. A mapped array stays in the file and is read on
+    access.
 
     Raises:
-        ValueError: If the file is damaged or none of numpy's.
+        ValueError: If the file is damaged or is not a numpy file.
         FileNotFoundError: If there is no such file.
     """
     try:
@@ -29,5 +27,5 @@ def load_array(path: Path, *, what: str, mapped: bool = False) -> NDArray[Any]:
     except FileNotFoundError:
         raise
     except Exception as error:  # numpy raises many kinds on damaged bytes
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: not {what}: {words}") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: not {what}: {reason}") from None

@@ -1,4 +1,4 @@
-"""Files of several arrays (.npz): written as the same bytes everywhere, checked as they are read.
+"""Files of several arrays (.npz): written as the same bytes everywhere, checked when read.
 
 `numpy.savez` leaves the zip to Python's zipfile, whose headers differ between patch releases
 (3.11.2 and 3.11.7): equal arrays got other hashes, and DVC finds files by their hash. So the few
@@ -24,22 +24,17 @@ DIRECTORY_ENTRY = struct.Struct("<4s2B5H3I5H2I")
 END = struct.Struct("<4s4H2IH")
 END_ZIP64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR_ZIP64 = struct.Struct("<4sIQI")
-VERSION, VERSION_ZIP64 = 20, 45  # that a reader needs to support
+VERSION, VERSION_ZIP64 = 20, 45  # the least that a reader must support
 UNIX, MODE = 3, 0o600 << 16
 STORED = 0  # zlib's builds compress to different bytes
 DATE = 1 << 5 | 1  # 1 January 1980, the earliest that a zip can hold
 MAX_16, MAX_32 = 2**16 - 1, 2**32 - 1  # "see the zip64 field" where a value is this or more
 
-MAX_BYTES = 2**28  # of a compressed array: ours are not, and positions take 16 for each image
+MAX_BYTES = 2**28  # of a compressed array; ours are not, and positions take 16 for each image
 
 
 def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[Any]]:
-    """Read arrays of a file without unpickling anything.
-
-    Args:
-        path: The file.
-        names: The arrays that it must hold.
-        what: What the file should be, for the message.
+    """Read the arrays of these names without unpickling anything; `what` is for the message.
 
     Returns:
         The arrays, in the order of their names.
@@ -50,19 +45,19 @@ def load_arrays(path: Path, names: Sequence[str], *, what: str) -> list[NDArray[
     """
     with path.open("rb") as file:
         try:
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("this is a single array")
-            for member in found.zip.infolist() if found.zip else ():
+            for member in archive.zip.infolist() if archive.zip else ():
                 if member.compress_type != zipfile.ZIP_STORED and member.file_size > MAX_BYTES:
                     raise ValueError(f"{member.filename!r} unpacks to {member.file_size:,} bytes")
-            return [found[name] for name in names]
+            return [archive[name] for name in names]
         except Exception as error:  # damaged bytes raise many kinds in zipfile and numpy
-            words = " ".join(str(error).split()) or type(error).__name__
-            if "pickle" in words:  # numpy's words for anything else, with advice that is unsafe
-                words = "this is no such archive"
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if "pickle" in reason:  # numpy's message for any other file, with unsafe advice
+                reason = "this is not an .npz archive"
             raise ValueError(
-                f"{path}: not {what}, an .npz of {', '.join(names)}: {words}"
+                f"{path}: not {what}, an .npz of {', '.join(names)}: {reason}"
             ) from None
 
 
@@ -73,7 +68,7 @@ def save_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
 
 
 def write_arrays(file: IO[bytes], arrays: Mapping[str, ArrayLike]) -> None:
-    """Do what `save_arrays` does, into a file that is open and empty.
+    """Write arrays like `save_arrays`, into a file that is open and empty.
 
     Raises:
         ValueError: If an array holds Python objects.
@@ -94,7 +89,7 @@ def write_arrays(file: IO[bytes], arrays: Mapping[str, ArrayLike]) -> None:
 
 
 def _npy_parts(name: str, array: NDArray[Any]) -> tuple[bytes, memoryview]:
-    """Return the header that .npy has for an array, and the array's bytes."""
+    """Return an array's .npy header, and the array's bytes."""
     if array.dtype.hasobject:
         raise ValueError(f"{name}: expected numbers or text, found Python objects")
     header = io.BytesIO()
@@ -133,7 +128,7 @@ def _version(zip64: bytes) -> int:
 
 
 def _end(count: int, size: int, offset: int) -> bytes:
-    """What follows the directory: where it is, and what it holds."""
+    """Return the records after the directory: its position and its number of entries."""
     end = END.pack(
         b"PK\5\6", 0, 0, min(count, MAX_16), min(count, MAX_16), min(size, MAX_32),
         min(offset, MAX_32), 0,

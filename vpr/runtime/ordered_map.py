@@ -1,4 +1,4 @@
-"""The seam of machines: work on many items, in this process or over a Ray cluster, in order."""
+"""Ordered work on many items, in this process or over a Ray cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-ADDRESS = "VPR_RAY_ADDRESS"  # a fact about the machines, no parameter: results are the same
+ADDRESS = "VPR_RAY_ADDRESS"  # not a parameter: results do not depend on it
 
 
 def ordered_map(
@@ -26,20 +26,21 @@ def ordered_map(
     threads: int | None = None,
     uses_gpu: bool = False,
 ) -> Iterator[Result]:
-    """Work on items, and give the results in their order.
+    """Process items, and yield the results in their order.
 
-    Without `VPR_RAY_ADDRESS` this is `make(*shared)(items)`. With it each item is a task of the
-    Ray cluster there, see `vpr.cluster.ray_cluster`, with the same results to the bit: on each
-    worker `make(*shared)` is called once, and what it gives for each item alone.
+    Without `VPR_RAY_ADDRESS` this is `make(*shared)(items)`. With it each item is a task of the Ray
+    cluster there, see `vpr.cluster.ray_cluster`, with the same results to the bit: each worker
+    calls `make(*shared)` once, and what it returns once per item.
 
     Args:
-        make: A function of a module of `vpr`. It gives a function that works on items one after
-            the other and gives one result for each, whatever the items around it are.
+        make: Function of a module of `vpr`. It returns a function that processes items one after
+            the other and yields one result for each, independent of the other items.
         shared: Arguments of `make`, sent to the cluster once.
-        items: Drawn as they are needed.
-        pack: Makes of an item what does without the files of this machine; None: it does already.
-        threads: On which an item is computed; None: as many as torch uses here, if it is in use.
-        uses_gpu: Whether it is computed on a GPU.
+        items: Items, drawn as they are needed.
+        pack: Makes an item self-contained, so that it can be sent to another machine; None: items
+            already are.
+        threads: Threads for each item; None: as many as torch uses here, if it is imported.
+        uses_gpu: Whether items are computed on a GPU.
 
     Yields:
         One result for each item.
@@ -51,7 +52,7 @@ def ordered_map(
     if not is_over_cluster():
         yield from make(*shared)(items)
         return
-    # By its name: it imports torch, which results of a stage like search do not depend on.
+    # Imported by name: it imports torch, which results of a stage like search do not depend on.
     map_over_cluster = import_module("vpr.cluster.ray_cluster").map_over_cluster
     packed: Iterable[Item] = items if pack is None else map(pack, items)
     count = _count_threads() if threads is None else threads
@@ -61,20 +62,14 @@ def ordered_map(
 
 
 def is_over_cluster() -> bool:
-    """Return whether `ordered_map` works over a cluster."""
+    """Return whether `ordered_map` uses a cluster."""
     return bool(os.environ.get(ADDRESS))
 
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
 ) -> Iterator[Result]:
-    """Apply a function on threads, to few items beyond the one whose result is drawn.
-
-    Args:
-        function: What is applied.
-        items: Drawn as they are needed.
-        threads: How many.
-        ahead: Items that are begun before they are needed.
+    """Apply a function on threads, to `ahead` items beyond the one whose result is drawn.
 
     Yields:
         The results in the order of the items.

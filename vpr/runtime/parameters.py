@@ -19,22 +19,14 @@ T = TypeVar("T")
 
 
 def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
-    """Load one section of the parameters, as its dataclass.
+    """Load one section of the parameters into a dataclass with exactly its keys.
 
-    The file is read by YAML 1.2, in which `1e-05` (what `dvc exp run -S` writes) is a number.
-
-    Args:
-        section: The section's name, which is the stage's.
-        form: A dataclass whose fields are exactly the keys of the section.
-        path: The parameter file.
-
-    Returns:
-        The section's values.
+    The file is read as YAML 1.2, in which `1e-05` (what `dvc exp run -S` writes) is a number.
 
     Raises:
         ValueError: If the file is not readable YAML, or the section is absent or has an unknown
-            key, a missing key, or a value of the wrong type or outside its range. One message
-            names the file and every offending key with its value.
+            key, a missing key, or a value of the wrong type or outside its range. One message names
+            the file and every offending key with its value.
     """
     content = read_yaml(path)
     owners = {name: list(values) for name, values in content.items() if isinstance(values, dict)}
@@ -42,15 +34,7 @@ def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
 
 
 def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
-    """Load one value of a section that belongs to another stage.
-
-    Args:
-        key: Section and name, as in `trunk.trainable_from`.
-        form: The value's type.
-        path: The parameter file.
-
-    Returns:
-        The value.
+    """Load one value by its section and name, such as `trunk.trainable_from`.
 
     Raises:
         ValueError: If the key is absent or its value is not of that type.
@@ -66,11 +50,7 @@ def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
 
 
 def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[str]:
-    """Check a whole parameter file, and list everything that is wrong.
-
-    Args:
-        forms: The dataclass of each section that the file must have.
-        path: The parameter file.
+    """Check a whole parameter file against the dataclass of each section, and list all problems.
 
     Returns:
         One message for each section that is unknown, missing or does not fit; empty if all fit.
@@ -93,20 +73,6 @@ def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[st
     return problems
 
 
-def require_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> None:
-    """Refuse a parameter file that is wrong anywhere, before a stage computes with a part of it.
-
-    Args:
-        forms: As in `check_params`.
-        path: The parameter file.
-
-    Raises:
-        ValueError: If any section is wrong; the message lists all that is.
-    """
-    if problems := check_params(forms, path=path):
-        raise ValueError("\n  ".join(problems))
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML 1.2 file whose top level is a mapping.
 
@@ -124,10 +90,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_yaml(text: str, *, source: Path | str) -> dict[str, Any]:
     """Parse YAML 1.2 whose top level is a mapping.
-
-    Args:
-        text: The YAML.
-        source: Where it is from, for messages.
 
     Raises:
         ValueError: If it cannot be parsed as such; the message names the source and the line.

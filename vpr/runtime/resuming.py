@@ -25,14 +25,9 @@ T = TypeVar("T")
 def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -> str:
     """Compute the key of a piece of work, equal only if resuming gives a straight run's bytes.
 
-    It is a hash of the parameters, the inputs' bytes, the source of every module of ours that
-    this process has imported, the packages' versions and what decides the order of sums: device,
-    instruction set and number of threads.
-
-    Args:
-        values: Parameters, as dataclasses or plain values.
-        inputs: Files, and folders of files, that the result depends on.
-        device: Where it is computed.
+    It is a hash of the parameters, the bytes of the inputs (files or folders), the source of every
+    module of ours that this process has imported, the packages' versions and what determines the
+    order of sums: device, instruction set and number of threads.
 
     Returns:
         32 hexadecimal digits.
@@ -50,13 +45,13 @@ def fingerprint(*values: object, inputs: Sequence[Path], device: torch.device) -
 
 
 class HasState(Protocol):
-    """What can be saved and loaded, as a module or an optimizer can."""
+    """An object whose state can be saved and loaded, like a module or an optimizer."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all of it as tensors, numbers and names."""
+        """Return the whole state as tensors, numbers and names."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the state that `state_dict` gave."""
+        """Load a state that `state_dict` returned."""
 
 
 def load_saved(state: HasState, file: Path) -> Path:
@@ -67,12 +62,9 @@ def load_saved(state: HasState, file: Path) -> Path:
 
 
 def save_after_each(items: Iterable[T], state: HasState, file: Path) -> Iterator[T]:
-    """Pass the items on, and save after each what a killed run resumes from.
+    """Pass items on, and after each save the state that drawing it has changed.
 
-    Args:
-        items: Steps that change the state as they are drawn.
-        state: What they change.
-        file: Where to save; whole at any time.
+    The file is complete at any time, so that a killed run can resume from it.
 
     Yields:
         The items.

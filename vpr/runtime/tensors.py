@@ -1,4 +1,4 @@
-"""Files of named tensors, as torch writes them."""
+"""Files of named tensors, written by torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from torch import Tensor
 
 
 def save_state(path: Path, state: dict[str, Tensor]) -> None:
-    """Write named tensors, a bare state_dict.
-
-    Args:
-        path: The file to write.
-        state: Tensors by name.
-    """
+    """Write named tensors, a bare state_dict."""
     save_content(path, plain_tensors(state))
 
 
@@ -26,13 +21,13 @@ def plain_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_content(path: Path, content: dict[str, Any]) -> None:
-    """Write a file by torch; equal content gives equal bytes, whatever the file is called."""
+    """Write a file by torch; equal content gives equal bytes under any file name."""
     with path.open("wb") as file:  # an open file: torch writes a path's stem into the bytes
         write_tensors(file, content)
 
 
 def write_tensors(file: IO[bytes], content: dict[str, Any]) -> None:
-    """Save as torch does, but on a full disk with the disk's error in place of torch's own."""
+    """Save like torch, but on a full disk raise the disk's error instead of torch's own."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     file.write(buffer.getbuffer())
@@ -67,12 +62,8 @@ def load_content(path: Path) -> dict[str, Any]:
 def check_tensors(state: dict[str, Any], path: Path) -> dict[str, Tensor]:
     """Check that all values are finite tensors.
 
-    Args:
-        state: Values by name.
-        path: The file that they come from, for the message.
-
     Raises:
-        ValueError: If one is not; the message names it.
+        ValueError: If a value is not; the message names it and the file `path`.
     """
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor):

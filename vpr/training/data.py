@@ -1,4 +1,4 @@
-"""What training sees of a data set: the database alone."""
+"""The data that training sees: the database only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from vpr.places.positives import load_positives
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Database images with their positions.
+    """Database images with their coordinates.
 
     Args:
-        features: Their stored local features.
         positives: Image x image, self excluded; stored entries are the positives.
-        coordinates: In metres, shape (num_images, 2).
-        sequence: For each image the name of its recording; None: all are of one.
+        coordinates: Easting and northing in metres, shape (num_images, 2).
+        sequence: Name of each image's recording; None: all images are of one.
     """
 
     features: LocalFeatures
@@ -41,15 +40,10 @@ class TrainingData:
 
 
 def load_training_data(*, features: Path, positives: Path, index: Path) -> TrainingData:
-    """Load the database as the stages before wrote it, as far as its features are stored.
-
-    Args:
-        features: Folder of stored local features.
-        positives: File of database x database positives.
-        index: Table with the coordinates.
+    """Load the part of the database whose local features are stored.
 
     Raises:
-        ValueError: If a file is damaged, or they are not of the same images.
+        ValueError: If a file is damaged, or the files are of different images.
     """
     stored, near, images = load_features(features), load_positives(positives), load_index(index)
     places = images.coordinates
@@ -60,7 +54,10 @@ def load_training_data(*, features: Path, positives: Path, index: Path) -> Train
             f"{near.shape[1]}, {index} of {len(places)}: they come from different data sets"
         )
     if num_stored < len(places):
-        print(f"training sees the first {num_stored} of {len(places)} images: theirs are stored")
+        print(
+            f"training uses the first {num_stored} of {len(places)} images: only their features "
+            "are stored"
+        )
     return TrainingData(
         stored, near[:num_stored, :num_stored], places[:num_stored],
         None if images.sequence is None else images.sequence[:num_stored],

@@ -41,25 +41,14 @@ def train_epoch(
 ) -> EpochRecord:
     """Train on the triplets once: a step for each group, along its mean gradient.
 
-    The last group may be short; its mean is over what it has.
-
-    Args:
-        head: What trains; changed in place.
-        optimizer: Over the head's parameters.
-        features: Stored features of the database.
-        triplets: What to train on.
-        loss: Of a triplet.
-        margin: Triplet-loss margin, Euclidean.
-        batch_triplets: Triplets of a group.
-        clip_norm: Largest Euclidean norm of a step's gradient; None: any.
-        title: Shown with the progress.
-        device: Where to compute.
+    The last group may be short; its mean is over what it has. The head changes in place. `margin`
+    is Euclidean; `clip_norm` is the largest Euclidean norm of a step's gradient (None: unlimited).
 
     Returns:
         Means over the epoch; zeros if there was no triplet.
 
     Raises:
-        ValueError: If the loss, its gradient or a weight is no longer a number.
+        ValueError: If the loss, its gradient or a weight is NaN or infinite.
     """
     head.to(device)
     groups = [
@@ -91,20 +80,20 @@ def require_finite(measured: Sequence[float]) -> None:
     """Stop a training that diverges.
 
     Raises:
-        ValueError: If what was measured of a step is no number.
+        ValueError: If a step's loss or gradient is NaN or infinite.
     """
     if not np.isfinite(measured).all():
-        raise ValueError("the loss or its gradient is no number: try a smaller finetune.lr")
+        raise ValueError("the loss or its gradient is NaN or infinite: try a smaller finetune.lr")
 
 
 def require_finite_weights(head: Head) -> None:
-    """Stop a training whose last step diverged, which no later loss tells.
+    """Stop a training whose last step diverged, which no later loss would show.
 
     Raises:
-        ValueError: If a weight is no number.
+        ValueError: If a weight is NaN or infinite.
     """
     if not all(bool(torch.isfinite(weights).all()) for weights in head.parameters()):
-        raise ValueError("weights are no longer numbers: try a smaller finetune.lr")
+        raise ValueError("a weight is NaN or infinite: try a smaller finetune.lr")
 
 
 def group_losses(
@@ -118,13 +107,8 @@ def group_losses(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the losses of a group, describing each distinct image once.
 
-    Args:
-        head: The network.
-        features: Stored features of the database.
-        group: Anchor, positive and negative of each triplet, shape (T, 3).
-        loss: Of a triplet.
-        margin: Triplet-loss margin, Euclidean.
-        device: Where to compute.
+    `group` has the anchor, positive and negative of each triplet, shape (T, 3); `margin` is
+    Euclidean.
 
     Returns:
         Loss, distance to the positive and distance to the negative of each triplet, shape (T,).
@@ -142,11 +126,7 @@ def describe_distinct(
 ) -> Tensor:
     """Compute descriptors of images for training, those of one shape in one batch.
 
-    Args:
-        head: The network.
-        features: Stored features of the database.
-        images: Indices, each once.
-        device: Where to compute.
+    `images` are distinct indices.
 
     Returns:
         Shape (num_images, dim), in the order of the images.

@@ -1,4 +1,4 @@
-"""How training went: a line for each epoch, and tables beside the model."""
+"""The log of training: a line for each epoch, and tables next to the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vpr.features.model import Model, save_model
-from vpr.network.netvlad import NetVLAD
+from vpr.network.aggregators import Clustering
 from vpr.training.records import EpochRecord, Record
 from vpr.training.state import TrainingState
 
@@ -20,11 +20,8 @@ from vpr.training.state import TrainingState
 def announce_epochs(records: Iterable[Record], state: TrainingState) -> None:
     """Train to the end and print a line per epoch.
 
-    Seconds appear only here: in a cached file they would make equal runs differ.
-
-    Args:
-        records: What `train` yields.
-        state: What it changes.
+    Seconds appear only here: in a cached file they would make equal runs differ. `records` come
+    from `train`, which changes `state`.
     """
     if state.records:
         print(f"resuming after epoch {len(state.records)}")
@@ -40,12 +37,12 @@ def save_training(folder: Path, start: Model, state: TrainingState, *, select_be
     """Write the model with its log.
 
     Args:
-        folder: The folder to create: `model.pt` (all layers), `loss.csv` (a row per epoch),
+        folder: Folder to create: `model.pt` (all layers), `loss.csv` (a row per epoch),
             `validation.csv` (the validation recall before training and after each epoch) and
-            `metrics.json` (of the last epoch, and which one the model is of).
-        start: The model that training started from; tensors that are not in the head are kept.
-        state: Where training ended.
-        select_best: Whether the model is that of the best validation recall, or the last.
+            `metrics.json` (of the last epoch, and the model's epoch).
+        start: Model that training started from; tensors that are not in the head are kept.
+        state: State at the end of training.
+        select_best: Whether to save the model of the best validation recall instead of the last.
     """
     folder.mkdir(exist_ok=True)  # a killed run may have left it
     _records_table(state.records).to_csv(folder / "loss.csv", index=False)
@@ -74,7 +71,7 @@ def _summarise(state: TrainingState, selected: int) -> dict[str, float | int]:
         "epochs": len(state.records),
         "selected_epoch": selected,
     }
-    if isinstance(state.head.pool, NetVLAD):
+    if isinstance(state.head.pool, Clustering):
         summary["num_clusters"] = len(state.head.pool.centroids)
     if state.records:
         last = state.records[-1]

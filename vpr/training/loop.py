@@ -16,13 +16,13 @@ from vpr.training.validation import Validation, is_stalled
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long training goes on, and at which rate.
+    """Length and learning rates of training.
 
     Args:
         epochs: Passes over the database, including those already done.
-        lr: The highest rate.
+        lr: Highest learning rate.
         cosine: Whether the rate falls along half a cosine.
-        warmup_epochs: First epochs in which it rises linearly.
+        warmup_epochs: First epochs, in which the rate rises linearly.
         patience: Epochs without a better validation recall after which training ends; None: never.
     """
 
@@ -39,7 +39,7 @@ class Schedule:
         )
 
     def is_over(self, state: TrainingState) -> bool:
-        """Tell whether there is no further epoch."""
+        """Return whether training has ended."""
         return len(state.records) >= self.epochs or (
             self.patience is not None and is_stalled(state.recalls, self.patience)
         )
@@ -53,19 +53,13 @@ def train(
     validation: Validation | None,
     device: torch.device,
 ) -> Iterator[Record]:
-    """Train epoch by epoch, resuming where the state stands.
+    """Train epoch by epoch, continuing from the state.
 
-    Args:
-        state: Changed in place. Between two epochs it is whole: saved then and loaded, it leads
-            to the same end.
-        recipe: How an epoch is made.
-        schedule: How long, and at which rate.
-        validation: Held-out images on which recall is measured before training and after each
-            epoch; None to skip.
-        device: Where to compute.
+    The state changes in place; saved between two epochs and loaded, it leads to the same end.
+    Recall on the held-out images is measured before training and after each epoch.
 
     Yields:
-        The record of each epoch; nothing for 0 epochs, whatever the data.
+        The record of each epoch; nothing for 0 epochs.
 
     Raises:
         ValueError: If nothing trains, or the recipe finds nothing to train on.

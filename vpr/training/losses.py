@@ -1,4 +1,4 @@
-"""Losses that the head trains with, each by its name in `finetune.loss`."""
+"""Losses that the head trains with, by their names in `finetune.loss`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-# Of multi-similarity, as GSV-Cities has them (Ali-bey et al., Neurocomputing 2022).
+# Of the multi-similarity loss, as in GSV-Cities (Ali-bey et al., Neurocomputing 2022).
 ALPHA, BETA, BASE, EPSILON = 1.0, 50.0, 0.0, 0.1
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     """Compute max(0, d(anchor, positive) - d(anchor, negative) + margin) of each triplet.
 
-    Arandjelović et al., CVPR 2016, section 4, by the Euclidean distance in place of its square,
-    as in the challenge's code.
+    Arandjelović et al., CVPR 2016, section 4, with the Euclidean distance instead of its square, as
+    in the challenge's code.
 
     Args:
         anchor: Unit descriptors, shape (T, dim).
-        positive: Of the same place, same shape.
-        negative: Of another place, same shape.
+        positive: Unit descriptors of the same places, same shape.
+        negative: Unit descriptors of other places, same shape.
         margin: Euclidean distance.
 
     Returns:
@@ -43,19 +43,19 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
     over one for each image, of its nearest positive and its nearest negative (easy positive and
     hard negative, Xuan et al., WACV 2020), without those that are 0. contrastive: the mean of d
     over pairs of one place, plus the mean of max(0, margin - d) over the others, each over those
-    above 0 (Hadsell et al., CVPR 2006, by the distance in place of its square). multi_similarity:
+    above 0 (Hadsell et al., CVPR 2006, with the distance instead of its square). multi_similarity:
     Wang et al., CVPR 2019, equation 15. These two take all pairs of the batch, or mined the paper's
     (equations 11 and 12): a negative that is nearer than the farthest positive, and a positive that
     is farther than the nearest negative, up to 0.1 of cosine.
 
     Args:
         name: triplet, multi_similarity or contrastive.
-        margin: Euclidean distance, of triplet and contrastive.
-        mined: Whether to choose pairs, or take all.
+        margin: Margin of triplet and contrastive, a Euclidean distance.
+        mined: Whether to mine pairs instead of taking all.
 
     Returns:
-        A function of unit descriptors (N, dim) and the number of each one's place (N,) to the
-        loss; a batch without a pair that counts gives 0, with zero gradients.
+        Function of unit descriptors (N, dim) and their place numbers (N,) that returns the loss; a
+        batch without a pair that counts gives 0, with zero gradients.
     """
     from pytorch_metric_learning import distances, losses, miners, reducers
 
@@ -72,18 +72,18 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
 
     def measure(descriptors: Tensor, places: Tensor) -> Tensor:
         pairs = miner(descriptors, places) if mined else None
-        found: Tensor = loss(descriptors, places, pairs)
-        return found + 0 * descriptors.sum()  # a loss of nothing still has a gradient
+        value: Tensor = loss(descriptors, places, pairs)
+        return value + 0 * descriptors.sum()  # without pairs there is still a gradient, of 0
 
     return measure
 
 
 def measure_distances(descriptors: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Measure how far images of one place are apart, and how near those of others.
+    """Measure how far images of one place are apart, and how near images of other places are.
 
     Args:
         descriptors: Shape (N, dim).
-        places: Number of each one's place, shape (N,).
+        places: Place number of each descriptor, shape (N,).
 
     Returns:
         Euclidean distances of all pairs of one place, and of each image to the nearest of another

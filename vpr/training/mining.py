@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from vpr.places.distances import is_within
 from vpr.places.positives import positives_of
 
-POOL_SIZE = 1000  # negatives looked at for an anchor, as in the references
+POOL_SIZE = 1000  # negatives considered for an anchor, as in the references
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,6 @@ class Triplets:
 def find_anchors(positives: csr_array) -> NDArray[np.int64]:
     """Find images that have a positive other than themselves.
 
-    Args:
-        positives: Database x database, self excluded; stored entries are the positives.
-
     Returns:
         Indices, ascending.
 
@@ -43,8 +40,8 @@ def find_anchors(positives: csr_array) -> NDArray[np.int64]:
     if len(anchors) == 0:
         raise ValueError(
             f"none of the {positives.shape[0]} database images has another one within the radius, "
-            "so no triplet can be formed: set finetune.epochs to 0, or prepare.radius_m larger "
-            "than the distance of neighbouring images"
+            "so no triplet can be formed: set finetune.epochs to 0, or increase prepare.radius_m "
+            "beyond the distance between neighbouring images"
         )
     return anchors
 
@@ -62,7 +59,7 @@ def find_negatives(
         positives: Database x database, self excluded; stored entries are the positives.
         coordinates: Easting and northing in metres, shape (num_database, 2).
         anchor: Index of the anchor.
-        radius_m: Images within it, the edge included, are no negatives; None: all but the
+        radius_m: Images within it, the edge included, are not negatives; None: all but the
             positives are.
 
     Returns:
@@ -89,22 +86,19 @@ def mine_triplets(
 ) -> Triplets:
     """Choose one triplet for each anchor that has one, in random order.
 
-    Hard mining takes, among up to 1000 random negatives, the one nearest in descriptor space, if
-    it violates the margin: d(anchor, negative) < d(anchor, positive) + margin (Arandjelović et
-    al., CVPR 2016, section 4). Random mining takes any negative.
+    Hard mining takes, among up to 1000 random negatives, the one nearest in descriptor space, if it
+    violates the margin: d(anchor, negative) < d(anchor, positive) + margin (Arandjelović et al.,
+    CVPR 2016, section 4). Random mining takes any negative.
 
     Args:
         anchors: Images with a positive.
         positives: Database x database, self excluded; stored entries are the positives.
-        negatives: For each anchor its negatives.
-        descriptors: Unit rows, shape (num_database, dim), of the network as it was lately.
+        negatives: Negatives of each anchor.
+        descriptors: Unit rows, shape (num_database, dim), from a recent state of the network.
         hard: Whether to mine hard negatives.
-        nearest_positive: Whether to take the positive nearest in descriptor space, or any.
-        margin: Of the triplet loss, a Euclidean distance.
-        rng: Source of chance.
-
-    Returns:
-        The triplets.
+        nearest_positive: Whether to take the positive nearest in descriptor space instead of any.
+        margin: Margin of the triplet loss, a Euclidean distance.
+        rng: Source of randomness.
     """
     rows = []
     for place in rng.permutation(len(anchors)):
@@ -127,5 +121,5 @@ def _distances(
     descriptors: NDArray[np.float32], anchor: int, others: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     cosines = descriptors[others] @ descriptors[anchor]
-    distances: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * cosines, 0))  # of unit vectors
+    distances: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * cosines, 0))  # for unit vectors
     return distances

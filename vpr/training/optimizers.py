@@ -1,4 +1,4 @@
-"""Optimizer, schedule of its rate, and the step that both recipes take."""
+"""Optimizer, schedule of its learning rate, and the step that both recipes take."""
 
 from __future__ import annotations
 
@@ -22,11 +22,8 @@ def make_optimizer(
 
     Its learning rate is torch's own until `set_rate`, which each epoch calls first.
 
-    Args:
-        head: What trains.
-        momentum: Of SGD; AdamW has its own two averages (0.9, 0.999).
-        weight_decay: Of SGD added to the gradient, of AdamW a shrinking of the weights.
-        kind: Which.
+    AdamW has two averages of its own (0.9, 0.999) instead of `momentum`. SGD adds `weight_decay` to
+    the gradient, AdamW shrinks the weights by it.
     """
     group = [{"params": list(head.parameters())}]
     if kind == "adamw":
@@ -35,15 +32,15 @@ def make_optimizer(
 
 
 def rate_factor(epoch: int, *, epochs: int, warmup_epochs: int, cosine: bool) -> float:
-    """Compute what the rate of an epoch is multiplied by.
+    """Compute the factor that an epoch's learning rate is multiplied by.
 
-    It depends on the epoch alone, so a resumed run needs no state of a scheduler.
+    It depends on the epoch only, so a resumed run needs no state of a scheduler.
 
     Args:
-        epoch: From 0.
-        epochs: Of the whole training.
+        epoch: Number of the epoch, from 0.
+        epochs: Length of the whole training.
         warmup_epochs: First epochs in which the rate rises linearly, e.g. 1/3, 2/3 with two.
-        cosine: Whether it falls from then on along half a cosine (Loshchilov & Hutter, ICLR 2017),
+        cosine: Whether the rate then falls along half a cosine (Loshchilov & Hutter, ICLR 2017),
             which would reach 0 one epoch after the last.
     """
     if epoch < warmup_epochs:
@@ -55,7 +52,7 @@ def rate_factor(epoch: int, *, epochs: int, warmup_epochs: int, cosine: bool) ->
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the rate of all that trains."""
+    """Set the learning rate of everything that trains."""
     for group in optimizer.param_groups:
         group["lr"] = lr
 
@@ -65,12 +62,8 @@ def take_step(
 ) -> float:
     """Step along the gradient of a loss.
 
-    Args:
-        head: What trains; its gradients are zero.
-        optimizer: Over the head's parameters.
-        loss: A number.
-        clip_norm: Largest Euclidean norm of the gradient over all weights; a larger one is scaled
-            down to it. None: as it is.
+    The head's gradients are zero before. If the Euclidean norm of the gradient over all weights is
+    above `clip_norm`, the gradient is scaled down to it.
 
     Returns:
         The gradient's norm before clipping.

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-OF_BATCHES = ("multi_similarity", "contrastive")  # losses that triplets alone cannot have
+OF_BATCHES = ("multi_similarity", "contrastive")  # losses that need more than triplets
 
 
 @dataclass(frozen=True)
 class FinetuneParams:
     """Parameters of the stage finetune."""
 
-    aggregator: Literal["netvlad", "gem", "none"]
+    aggregator: Literal["netvlad", "gem", "none", "convap", "mixvpr", "boq", "salad"]
     num_clusters: Annotated[int, Field(ge=1)]
     vlad_version: Literal[1, 2]
     descriptor_dim: Annotated[int, Field(ge=2)] | None  # of one, unit vectors are 1 or -1
@@ -43,26 +43,26 @@ class FinetuneParams:
     select: Literal["last", "best"]
 
     def __post_init__(self) -> None:
-        """Refuse a choice that there is nothing to make by."""
+        """Refuse combinations that contradict each other."""
         if self.select == "best" and self.validation_fraction == 0:
             raise ValueError("select = best needs a validation_fraction above 0")
         if self.patience is not None and self.validation_fraction == 0:
             raise ValueError(
-                f"patience = {self.patience} needs a validation_fraction above 0, whose recall it "
-                "waits for: set one, or patience to null"
+                f"patience = {self.patience} needs a validation_fraction above 0: set one, or "
+                "set patience to null"
             )
         if self.batch == "triplets" and self.loss in OF_BATCHES:
             raise ValueError(
-                f"loss = {self.loss} compares all images of a batch: set batch to places with it, "
-                "or loss to triplet"
+                f"loss = {self.loss} compares all images of a batch: set batch to places, or loss "
+                "to triplet"
             )
         if self.warmup and self.warmup >= max(self.epochs, 1):
             raise ValueError(
                 f"warmup = {self.warmup} of {self.epochs} epochs leave none at the "
                 "full rate: set it below epochs"
             )
-        if self.descriptor_dim is not None and self.aggregator != "gem":
+        if self.descriptor_dim is not None and self.aggregator in ("netvlad", "none"):
             raise ValueError(
-                f"descriptor_dim = {self.descriptor_dim} is of gem's linear layer: set it to null "
-                f"with aggregator = {self.aggregator}"
+                f"descriptor_dim = {self.descriptor_dim}: aggregator = {self.aggregator} leaves no "
+                "choice of it: set it to null"
             )

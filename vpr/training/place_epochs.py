@@ -21,7 +21,7 @@ from vpr.training.records import PlacesRecord
 
 @dataclass(frozen=True)
 class BatchSums:
-    """What a batch adds to the epoch's record; distances are summed with their counts."""
+    """A batch's contribution to the epoch's record; distances are summed, with their counts."""
 
     loss: float
     gradient_norm: float
@@ -43,21 +43,14 @@ def train_on_places(
 ) -> PlacesRecord:
     """Train on batches of places once, a step for each.
 
-    Args:
-        head: What trains; changed in place.
-        optimizer: Over the head's parameters.
-        features: Stored features of the database.
-        batches: What to train on.
-        loss: Of a batch.
-        clip_norm: Largest Euclidean norm of a step's gradient; None: any.
-        title: Shown with the progress.
-        device: Where to compute.
+    The head changes in place. `clip_norm` is the largest Euclidean norm of a step's gradient; None:
+    unlimited.
 
     Returns:
         Means over the epoch.
 
     Raises:
-        ValueError: If the loss, its gradient or a weight is no longer a number.
+        ValueError: If the loss, its gradient or a weight is NaN or infinite.
     """
     head.to(device)
     done = []
@@ -70,19 +63,19 @@ def train_on_places(
     require_finite_weights(head)
     num_images = sum(len(place) for batch in batches for place in batch)
     return PlacesRecord(
-        loss=float(np.mean([one.loss for one in done])),
+        loss=float(np.mean([step.loss for step in done])),
         num_batches=len(batches),
         num_places=sum(map(len, batches)),
         num_images=num_images,
-        active_share=sum(one.num_active for one in done) / num_images,
-        positive_distance=_mean([one.positive for one in done]),
-        negative_distance=_mean([one.negative for one in done]),
-        gradient_norm=float(np.mean([one.gradient_norm for one in done])),
+        active_share=sum(step.num_active for step in done) / num_images,
+        positive_distance=_mean([step.positive for step in done]),
+        negative_distance=_mean([step.negative for step in done]),
+        gradient_norm=float(np.mean([step.gradient_norm for step in done])),
     )
 
 
 def label_batch(batch: Batch) -> tuple[NDArray[np.int64], Tensor]:
-    """List the images of a batch (N,), and the number of each one's place (N,)."""
+    """List the images of a batch (N,), and their place numbers (N,)."""
     return np.concatenate(batch), torch.repeat_interleave(torch.tensor([len(p) for p in batch]))
 
 

@@ -17,9 +17,7 @@ Batch = list[Place]
 def find_near(seen: TrainingData, *, radius_m: float | None) -> list[NDArray[np.int64]]:
     """List for each image those that are too near to be its negatives.
 
-    Args:
-        seen: The database that training sees.
-        radius_m: Images within it are too near, as positives are; None: only positives are.
+    Images within `radius_m` are too near, as positives are; None: only positives are.
 
     Returns:
         Indices, ascending, without the image itself.
@@ -37,18 +35,18 @@ def draw_places(
 ) -> list[Place]:
     """Cut the route into places of up to K images that are all positives of each other.
 
-    The images are taken in the order of the route. A place is the first image that is in none yet,
-    and the nearest of its positives that are in none either. The first place has 1 to K images, by
-    chance, so that the cuts fall elsewhere in each epoch.
+    The images are taken in the order of the route. A place has the first image that is not in one
+    yet, and the nearest of its positives that are not either. The first place has a random size of
+    1 to K images, so that each epoch cuts elsewhere.
 
     Args:
         positives: Database x database, self excluded; the stored values are distances.
-        images_per_place: The most images of a place, K.
-        rng: Source of chance.
+        images_per_place: Maximum images of a place, K.
+        rng: Source of randomness.
 
     Returns:
-        The places; every image is in exactly one. An image without a free positive is alone in
-        its place and serves as a negative.
+        The places; every image is in exactly one. An image without a free positive is the only one
+        of its place and serves as a negative.
     """
     is_free = np.ones(positives.shape[0], dtype=bool)
     places = []
@@ -86,10 +84,10 @@ def group_places(
     """Distribute places over batches of about equal size, near ones never in one batch.
 
     Args:
-        places: Indices of the images of each.
-        near: For each image those that may be in no other place of its batch.
-        places_per_batch: The most places of a batch, P.
-        rng: Source of chance.
+        places: Image indices of each place.
+        near: For each image those that must not be in another place of its batch.
+        places_per_batch: Maximum places of a batch, P.
+        rng: Source of randomness.
 
     Returns:
         As few batches as the sizes allow, and more where nearness forces them.
@@ -122,11 +120,11 @@ def _require_pairs(places: list[Place], batches: list[Batch]) -> None:
         raise ValueError(
             f"none of the {len(places)} database images has another one within the radius, so no "
             "place has two images and there are no positives: set finetune.epochs to 0, or "
-            "prepare.radius_m larger than the distance of neighbouring images"
+            "increase prepare.radius_m beyond the distance between neighbouring images"
         )
     if max(map(len, batches)) < 2:
         raise ValueError(
             f"the database is {len(places)} place(s), no two of them farther apart than the "
             "radius (and finetune.negative_radius_m, if it is set), so no batch has negatives: "
-            "set finetune.epochs to 0, or a smaller radius"
+            "set finetune.epochs to 0, or decrease the radius"
         )

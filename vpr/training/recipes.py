@@ -1,4 +1,4 @@
-"""How an epoch is made: of triplets, as in the challenge, or of batches of places."""
+"""How an epoch is made: from triplets, as in the challenge, or from batches of places."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from vpr.training.state import TrainingState
 
 
 class Recipe(Protocol):
-    """A way to make an epoch of the database."""
+    """A way to make an epoch from the database."""
 
     def train(self, state: TrainingState, *, title: str, device: torch.device) -> Record:
-        """Train one epoch, changing the state in place; its records are the caller's.
+        """Train one epoch, changing the state in place except for its records.
 
         Raises:
             ValueError: If there is nothing to train on, or training diverges.
@@ -37,14 +37,12 @@ class TripletRecipe:
 
     Args:
         seen: The database without its held-out images.
-        loss: Of a triplet.
         margin: Triplet-loss margin, Euclidean.
-        batch_triplets: Triplets of a step.
-        clip_norm: Largest Euclidean norm of a step's gradient; None: any.
-        hard: Whether negatives are the hardest that violate the margin, or any.
-        nearest_positive: Whether positives are the nearest in descriptor space, or any.
-        negative_radius_m: Images within it are no negatives either; None: only positives are not.
-        refresh_epochs: Epochs after which the descriptors that mining looks at are computed anew.
+        clip_norm: Largest Euclidean norm of a step's gradient; None: unlimited.
+        hard: Whether negatives are the hardest that violate the margin, instead of any.
+        nearest_positive: Whether positives are the nearest in descriptor space, instead of any.
+        negative_radius_m: Images within it are not negatives either; None: only positives are not.
+        refresh_epochs: Epochs after which the descriptors that mining uses are recomputed.
     """
 
     seen: TrainingData
@@ -64,7 +62,7 @@ class TripletRecipe:
 
     @cached_property
     def negatives(self) -> list[NDArray[np.int64]]:
-        """Those of each anchor."""
+        """Negatives of each anchor."""
         seen, radius_m = self.seen, self.negative_radius_m
         negatives = [
             find_negatives(seen.positives, seen.coordinates, int(anchor), radius_m=radius_m)
@@ -74,12 +72,12 @@ class TripletRecipe:
             raise ValueError(
                 "every database image is a positive of every other or within "
                 f"finetune.negative_radius_m = {radius_m or 'null'} of it: there are no negatives "
-                "to train with; set finetune.epochs to 0, or a smaller radius"
+                "to train with; set finetune.epochs to 0, or decrease the radius"
             )
         return negatives
 
     def train(self, state: TrainingState, *, title: str, device: torch.device) -> EpochRecord:
-        """Mine, and train on what was mined."""
+        """Mine triplets, and train on them."""
         anchors, negatives = self.anchors, self.negatives
         if state.mined is None:
             state.mined = describe_database(state.head, self.seen.features, device)
@@ -103,12 +101,11 @@ class PlacesRecipe:
 
     Args:
         seen: The database without its held-out images.
-        loss: Of a batch.
-        places_per_batch: The most places of a batch, P.
-        images_per_place: The most images of a place, K.
-        clip_norm: Largest Euclidean norm of a step's gradient; None: any.
-        negative_radius_m: Images within it are in no two places of a batch, as positives are not;
-            None: only positives are not.
+        places_per_batch: Maximum places of a batch, P.
+        images_per_place: Maximum images of a place, K.
+        clip_norm: Largest Euclidean norm of a step's gradient; None: unlimited.
+        negative_radius_m: Images within it are never in two places of one batch, as positives never
+            are; None: only positives.
     """
 
     seen: TrainingData
@@ -124,7 +121,7 @@ class PlacesRecipe:
         return find_near(self.seen, radius_m=self.negative_radius_m)
 
     def train(self, state: TrainingState, *, title: str, device: torch.device) -> PlacesRecord:
-        """Cut the route into places anew, and train on batches of them."""
+        """Cut the route into new places, and train on batches of them."""
         places = draw_places(
             self.seen.positives, images_per_place=self.images_per_place, rng=state.rng
         )

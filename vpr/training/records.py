@@ -1,4 +1,4 @@
-"""What happened in an epoch: a row of loss.csv, and words for the terminal."""
+"""Record of an epoch: a row of loss.csv, and a line for the terminal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What happened in one epoch of triplets.
+    """Record of one epoch of triplets.
 
     Args:
         loss: Mean over its triplets.
-        num_triplets: Triplets it was computed on.
         num_skipped: Anchors without a negative that violates the margin.
         active_share: Fraction of the triplets whose loss was above zero.
         positive_distance: Mean Euclidean distance of anchor and positive.
@@ -29,7 +28,7 @@ class EpochRecord:
     gradient_norm: float
 
     def in_words(self) -> str:
-        """Say it for the terminal."""
+        """Describe the epoch for the terminal."""
         return (
             f"loss {self.loss:.4f}, {self.num_triplets} triplets "
             f"({self.active_share:.0%} active), {self.num_skipped} anchors skipped, "
@@ -40,13 +39,11 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class PlacesRecord:
-    """What happened in one epoch of batches of places.
+    """Record of one epoch of batches of places.
 
     Args:
         loss: Mean over its batches.
-        num_batches: Batches, each a step.
-        num_places: Places in all batches.
-        num_images: Images in all places.
+        num_batches: Batches, one per step.
         active_share: Fraction of the images whose descriptor the loss had a gradient for.
         positive_distance: Mean Euclidean distance of two images of one place.
         negative_distance: Mean Euclidean distance of an image to the nearest one of another place
@@ -64,7 +61,7 @@ class PlacesRecord:
     gradient_norm: float
 
     def in_words(self) -> str:
-        """Say it for the terminal."""
+        """Describe the epoch for the terminal."""
         return (
             f"loss {self.loss:.4f}, {self.num_images} images of {self.num_places} places in "
             f"{self.num_batches} batches ({self.active_share:.0%} active), "
@@ -77,5 +74,5 @@ Record = EpochRecord | PlacesRecord
 
 
 def make_record(values: dict[str, Any]) -> Record:
-    """Make the record that `dataclasses.asdict` gave these values of."""
+    """Make the record whose `dataclasses.asdict` gave these values."""
     return PlacesRecord(**values) if "num_batches" in values else EpochRecord(**values)

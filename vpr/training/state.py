@@ -1,4 +1,4 @@
-"""Where training stands between two epochs."""
+"""The state of training between two epochs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ class TrainingState:
     """Everything that the next epoch depends on; `train` changes it in place.
 
     Args:
-        head: What trains.
-        optimizer: Over the head's parameters.
-        rng: Source of order and choice.
-        mined: Descriptors (num_images, dim) that mining looks at, of the network as it was lately;
+        rng: Source of the order and of random choices.
+        mined: Descriptors (num_images, dim) that mining uses, from a recent state of the network;
             None: the next epoch computes them.
-        records: Of the epochs done.
+        records: Records of the epochs done.
         recalls: Validation recall before training and after each epoch done; empty without
             validation.
-        best: The head's tensors where that recall was highest, last of equals.
+        best: The head's tensors where that recall was highest, the last of equal ones.
     """
 
     head: Head
@@ -55,7 +53,7 @@ class TrainingState:
         self.recalls.append(recall)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all of it as tensors, numbers and names, which `torch.load` reads back safely."""
+        """Return all of it as tensors, numbers and names, which `torch.load` reads safely."""
         return {
             "head": self.head.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -67,7 +65,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave, in a head and an optimizer made in the same way."""
+        """Continue from a `state_dict`, with a head and an optimizer made in the same way."""
         self.head.load_state_dict(state["head"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]

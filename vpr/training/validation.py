@@ -1,4 +1,4 @@
-"""Validation on a held-out stretch of the database: no query is looked at."""
+"""Validation on a held-out stretch of the database, without the queries."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DEPTH = 5  # N of the recall that is reported
 
 @dataclass(frozen=True)
 class Validation:
-    """What a network is validated on between epochs.
+    """The images that a network is validated on between epochs.
 
     Args:
         database: The whole database, the held-out images included.
         num_held_out: Images at its end that training does not see.
-        gap: Neighbours on each side, within its recording, that a held-out image cannot find.
+        gap: Neighbours on each side, within its recording, that a held-out image must not find.
     """
 
     database: TrainingData
@@ -36,7 +36,7 @@ class Validation:
     gap: int = 0
 
     def recall(self, head: Head, device: torch.device) -> float:
-        """Compute recall@5 of the held-out images by the network as it is now."""
+        """Compute recall@5 of the held-out images with the network's current weights."""
         descriptors = describe_database(head, self.database.features, device)
         return held_out_recall(
             descriptors, self.database.positives, num_held_out=self.num_held_out, gap=self.gap,
@@ -45,11 +45,9 @@ class Validation:
 
 
 def is_stalled(recalls: list[float], patience: int) -> bool:
-    """Tell whether the last epochs brought nothing better than what was before them.
+    """Return whether the last `patience` epochs brought no better recall than those before.
 
-    Args:
-        recalls: Before training and after each epoch.
-        patience: How many epochs may do so.
+    `recalls` are those before training and after each epoch.
     """
     return len(recalls) > patience and max(recalls[-patience:]) <= max(recalls[:-patience])
 
@@ -57,12 +55,10 @@ def is_stalled(recalls: list[float], patience: int) -> bool:
 def count_held_out(num_images: int, fraction: float) -> int:
     """Count the images at the end of the database that are held out of training.
 
-    Args:
-        num_images: Of the database, in the order of its route.
-        fraction: Held out, as written in decimals, rounded down to whole images.
+    The fraction counts as written in decimals, and is rounded down to whole images.
 
     Raises:
-        ValueError: If the fraction is not in [0, 0.5], or above 0 and yet no whole image.
+        ValueError: If the fraction is not in [0, 0.5], or above 0 but less than one image.
     """
     held_out = math.floor(num_images * Fraction(str(fraction)))  # 0.29 of 100 is less in binary
     if not 0 <= fraction <= 0.5 or (fraction > 0 and held_out == 0):
@@ -86,13 +82,13 @@ def held_out_recall(
     Args:
         descriptors: Unit rows of the database, shape (num_database, dim).
         positives: Database x database, self excluded; stored entries are the positives.
-        num_held_out: How many of the last images are searched for.
+        num_held_out: Number of last images, which are searched for.
         gap: Images this near to the one searched for, in the order of their recording, are left out
             of the search, since they show nearly the same view; 0: only the image itself.
-        sequence: For each image the name of its recording; None: all are of one.
+        sequence: Name of each image's recording; None: all images are of one.
 
     Returns:
-        A fraction of the held-out images that have a positive farther away than the gap.
+        A fraction of the held-out images that have a positive beyond the gap.
 
     Raises:
         ValueError: If there is no such image.
@@ -105,8 +101,8 @@ def held_out_recall(
         raise ValueError(
             f"none of the {num_held_out} held-out images has another database image within the "
             f"radius and more than finetune.validation_gap = {gap} images away along the route, so "
-            "they cannot validate: set finetune.validation_fraction to 0 or larger, or the gap "
-            "smaller"
+            "they cannot validate: increase finetune.validation_fraction, or set it to 0, or "
+            "decrease the gap"
         )
     cosines = descriptors[first:] @ descriptors.T  # (num_held_out, num_database)
     apart = np.abs(route - route[first:, None])

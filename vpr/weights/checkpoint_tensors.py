@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from vpr.features.encoder import PREFIX, Encoder, count_channels, tensor_shapes
+from vpr.network.aggregators import pool_shapes, recognise_aggregator
 
 # Keys that mean the weights; also deep-visual-geo-localization-benchmark's and DeepSpeed's.
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "module")
-PARTS = {"backbone": "encoder", "features": "encoder", "aggregation": "pool"}
+PARTS = {
+    "backbone": "encoder", "features": "encoder", "aggregation": "pool", "aggregator": "pool"
+}  # fmt: skip
+GEM = {"1.p": "p", "3.weight": "linear.weight", "3.bias": "linear.bias"}  # CosPlace's, EigenPlaces'
 OURS = (PREFIX, "pool.", "WPCA.")
 # Components that wrapping adds to names: DataParallel's and averaging's, torch.compile's.
 WRAPPERS = ("module", "_orig_mod")
@@ -122,14 +126,22 @@ def rename_tensors(
 
 
 def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str, tuple[int, ...]]:
-    """Compute the shapes of a network with this many clusters, in the order we store them.
+    """Compute the shapes of a network with this aggregator, in the order we store them.
 
     Args:
-        state: Tensors by the reference's names; they say how many clusters K there are, whether
-            the assignment has a bias (vladv2) and how many dimensions whitening keeps.
+        state: Tensors by the reference's names; they say which aggregator it is and its sizes: how
+            many clusters K NetVLAD has, whether its assignment has a bias (vladv2) and how many
+            dimensions whitening keeps.
         maker: The encoder.
+
+    Raises:
+        ValueError: If another aggregator than NetVLAD does not fit the encoder.
     """
     shapes, dim = tensor_shapes(maker), count_channels(maker)
+    kind = recognise_aggregator(state)
+    if kind not in ("netvlad", None):
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        return shapes | pool_shapes(kind, tensors, dim)
     num_clusters = max(1, _rows(state.get("pool.centroids")))
     if any(name.startswith(("pool.", "WPCA.")) for name in state):
         shapes["pool.conv.weight"] = (num_clusters, dim, 1, 1)
@@ -157,7 +169,10 @@ def find_problems(
     Returns:
         A line for each missing, unknown or unfit tensor; empty if all fit.
     """
-    expected = expected_shapes(state, maker=maker)
+    try:
+        expected = expected_shapes(state, maker=maker)
+    except (ValueError, IndexError) as error:  # of tensors that have no such sizes
+        return [str(error)]
     missing = [f"{name}: missing" for name in expected if name not in state]
     unknown = [
         f"{sources[name]}: not part of the network" for name in state if name not in expected
@@ -179,6 +194,8 @@ def _canonical(name: str, maker: Encoder) -> str | None:
     if parts[0] in PARTS and (known := maker.canonical(whole)) != whole:
         return known  # the encoder has a part of that name itself
     plain = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
+    if plain.startswith("pool."):
+        return f"pool.{GEM.get(plain.removeprefix('pool.'), plain.removeprefix('pool.'))}"
     return plain if plain.startswith(OURS) else maker.canonical(plain)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from vpr.features.encoder import PREFIX, NamesWeights, load_encoder
+from vpr.network.aggregators import recognise_aggregator
 from vpr.weights.checkpoint_files import StoredArray, read_checkpoint
 from vpr.weights.checkpoint_tensors import (
     choose_set,
@@ -45,6 +46,11 @@ class Checkpoint:
     remark: str = ""
 
     @property
+    def aggregator(self) -> str | None:
+        """The value of `finetune.aggregator` that the weights bring, or None without a pool."""
+        return recognise_aggregator(self.state)
+
+    @property
     def num_clusters(self) -> int | None:
         """K of NetVLAD, or None without a pool."""
         return len(self.state["pool.centroids"]) if "pool.centroids" in self.state else None
@@ -63,10 +69,11 @@ class Checkpoint:
 def parse_checkpoint(
     path: Path, *, encoder: str | None = None, variant: str | None = None, key: str | None = None
 ) -> Checkpoint:
-    """Read a checkpoint of an encoder with or without NetVLAD, recognised from its tensors.
+    """Read a checkpoint of an encoder with or without an aggregator, recognised from its tensors.
 
     It may be in pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), in that of the
-    deep-visual-geo-localization benchmark, or a bare state_dict; wrapped by DataParallel as a
+    deep-visual-geo-localization benchmark, of CosPlace, EigenPlaces, Conv-AP, MixVPR or BoQ (with
+    a ResNet), or a bare state_dict; wrapped by DataParallel as a
     whole or in parts, compiled, averaged or inside a Lightning module; or VGG16 alone, as
     torchvision distributes it (without its classifier).
 
@@ -104,7 +111,7 @@ def parse_checkpoint(
     problems += find_problems(found, sources, maker=maker)
     if problems:
         words = "\n  ".join(problems)
-        raise ValueError(f"{path}: not a checkpoint of {encoder} with NetVLAD:\n  {words}")
+        raise ValueError(f"{path}: not a checkpoint of {encoder}:\n  {words}")
     names = list(expected_shapes(found, maker=maker))
     state = {name: found[name].detach().float().contiguous() for name in names}
     prefix = sources[names[0]].removesuffix(names[0].removeprefix(PREFIX))
@@ -144,7 +151,9 @@ def add_whitening(
 
 def describe_checkpoint(checkpoint: Checkpoint) -> str:
     """Put in words what a checkpoint holds."""
-    if checkpoint.num_clusters is None:
+    if checkpoint.aggregator not in ("netvlad", None):
+        parts = [f"{checkpoint.encoder} with {checkpoint.aggregator}"]
+    elif checkpoint.num_clusters is None:
         words = "without a pool: NetVLAD's clusters will come from the database"
         parts = [f"{checkpoint.encoder} {words}"]
     else:

@@ -39,7 +39,10 @@ def load_starting_model(
                 "models/pretrained if the encoder takes one"
             )
         state, words = maker.initial_state(path.name, seed)
+        aggregator = None
     else:
         found = parse_checkpoint(path, encoder=encoder, variant=variant)
         variant, state, words = found.variant, found.state, describe_checkpoint(found)
-    return Model(encoder, variant, split, state), f"{path.name}: {words}"
+        aggregator = found.aggregator
+    model = Model(encoder, variant, split, state, aggregator or "netvlad")
+    return model, f"{path.name}: {words}"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from vpr.images.file_kinds import is_junk
-from vpr.places.gathering import find_image, with_slashes
+from vpr.places.photos import find_image, with_slashes
 
 MAX_FILE_BYTES = 64 << 20  # of one photo or table; nothing larger is unpacked
 

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from vpr.commands.berlin.bundles import Bundle, opened_bundle, read_file
 from vpr.console.progress import track
 from vpr.datasets.dbstruct import parse_dbstruct
-from vpr.images.image_files import check_image
-from vpr.places.gathering import check_name
+from vpr.images.inspection import check_image
+from vpr.places.photos import check_name
 from vpr.runtime.artefacts import built_aside, require_space
 
 GROUND_TRUTH = "berlin.mat"

@@ -16,7 +16,7 @@ import typer
 
 from vpr.commands.berlin.challenge import GROUND_TRUTH, NUM_QUERY, unpack_set
 from vpr.evaluation.details import list_recalls
-from vpr.repository.dvc import tell_dvc
+from vpr.repository.dvc import run_dvc
 from vpr.repository.parameter_edits import set_params
 from vpr.run_files import RECALL, WEIGHTS
 from vpr.runtime.artefacts import built_aside, require_space
@@ -60,7 +60,7 @@ def berlin(
 
 
 def _run(*words: str) -> None:
-    if not tell_dvc(*words):
+    if not run_dvc(*words):
         sys.exit(1)
 
 
@@ -109,7 +109,7 @@ def compare_with_published(metrics: Mapping[str, Any]) -> str:
 
 
 def place_checkpoint(source: Path, folder: Path) -> Path:
-    """Choose where a checkpoint goes: its own name, of letters that need no quoting."""
+    """Choose where a checkpoint goes: its own name, in letters that need no quoting."""
     return folder / re.sub(r"[^\w.-]+", "_", source.name)
 
 

@@ -21,7 +21,7 @@ from vpr.repository.revisions import find_revision
 from vpr.run_files import QUERIES, RECALL
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
-Row = Mapping[str, str]
+Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def load_run(name: str) -> ComparedRun:
         recalls = list_recalls(json.loads(revision.read_text(RECALL)))
         depths = tuple(one.n for one in recalls if not one.is_of_sequences)
         protocol, code = read_protocol(stages), read_code(stages)
-        protocol = Protocol(_hash_columns(rows) | protocol.hashes, protocol.radius)
+        protocol = Protocol({**_hash_columns(rows), **protocol.hashes}, protocol.radius)
     return ComparedRun(name, [row["path"] for row in rows], ranks, depths, protocol, code)
 
 
@@ -86,14 +86,15 @@ def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:
 
 def _parse_table(name: str, text: str) -> list[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    rows, columns = list(reader), reader.fieldnames or []
+    rows: list[Row] = list(reader)
+    columns = reader.fieldnames or []
     if not rows or not set(COLUMNS) <= set(columns):
         raise ValueError(
             f"{name}: expected a row per query with {', '.join(COLUMNS)}, found {len(rows)} rows "
             f"of {', '.join(columns) or 'nothing'}"
         )
     for number, row in enumerate(rows):
-        if len(row) != len(columns) or None in row.values():
+        if set(row) != set(columns) or None in row.values():  # too many fields, or too few
             raise ValueError(f"{name}: row {number}: expected {len(columns)} fields")
     return rows
 

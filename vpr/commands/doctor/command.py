@@ -11,18 +11,16 @@ from typing import Annotated
 import torch
 import typer
 
-from vpr.commands.doctor.dataset import check_set
+from vpr.commands.doctor.dataset import check_quickly, check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import (
     check_dataset,
-    check_names,
     check_sharing,
     check_sharing_of_weights,
     check_weights,
 )
 from vpr.commands.doctor.installation import check_packages, check_python
 from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
-from vpr.commands.doctor.places import check_quickly
 from vpr.commands.doctor.runs import check_runs
 from vpr.commands.doctor.sharing import (
     check_cache,
@@ -33,7 +31,6 @@ from vpr.commands.doctor.sharing import (
 )
 from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
-from vpr.evaluation.params import EvaluateParams
 from vpr.features.encoder import check_resizing, find_split, load_encoder
 from vpr.features.params import TrunkParams
 from vpr.images.pixels import scaled_size
@@ -42,8 +39,8 @@ from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.run_files import WEIGHTS
-from vpr.runtime.parameters import check_params, load_param, load_params
-from vpr.sections import SECTIONS
+from vpr.runtime.parameters import load_param, load_params
+from vpr.sections import check_sections
 from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import NAMES
@@ -69,7 +66,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     """Yield one finding after the other; the quick part opens no image and no checkpoint."""
     yield check_python()
     yield check_packages()
-    problems = check_params(SECTIONS)
+    problems = check_sections()
     if problems:
         yield from (Finding("parameters", problem, ok=False) for problem in problems)
         return
@@ -77,7 +74,6 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
     dataset = check_dataset(ROOT)
     yield dataset
     yield check_weights(ROOT)
-    yield check_names()
     yield check_runs(ROOT)
     yield check_config(ROOT)
     locks = check_locks(ROOT)
@@ -147,8 +143,7 @@ def _check_set() -> Iterator[Finding]:
     yield from check_set(
         Path(chosen.dir), chosen.index, crs=chosen.crs,
         asked_radius_m=load_params("prepare", PrepareParams).radius_m,
-        other_radii_m=load_params("evaluate", EvaluateParams).radii_m, epochs=tuned.epochs,
-        scale_to=trunk.scale_to,
+        epochs=tuned.epochs, scale_to=trunk.scale_to,
         check_disk=partial(
             check_disk, maker=load_encoder(trunk.encoder, trunk.model),
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),

@@ -58,17 +58,6 @@ def check_sharing_of_weights(root: Path) -> Finding:
     return _known("sharing the weights", file)
 
 
-def check_names() -> Finding:
-    """Check that names in params.yaml can stand in a command, where dvc.yaml quotes them by '."""
-    for key in ("dataset.dir", "pretrained.weights"):
-        name = load_param(key, str)
-        if "'" in name:
-            return Finding(
-                "names", f"{key} = {name}: expected a name without ': rename it", ok=False
-            )
-    return Finding("names", "safe in a command", ok=True)
-
-
 def check_weights(root: Path) -> Finding:
     """Check whether the starting weights are there, or can be had by DVC.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vpr.commands.doctor.finding import Finding
-from vpr.repository.dvc import tell_cache_path
+from vpr.repository.dvc import describe_cache_fault
 from vpr.repository.recorded_outs import Recorded, list_files, list_locked, stored_at
 
 PORTS = {"http": 80, "https": 443, "ssh": 22}
@@ -68,7 +68,7 @@ def check_cache_path(cache: Path) -> Finding:
     Args:
         cache: DVC's cache.
     """
-    fault = tell_cache_path(cache)
+    fault = describe_cache_fault(cache)
     return Finding("cache's path", fault or str(cache), ok=True, is_note=fault is not None)
 
 

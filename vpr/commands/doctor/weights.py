@@ -39,7 +39,7 @@ def check_checkpoint(
         return Finding(subject, str(error), ok=False)
     asked = {"aggregator": aggregator, "num_clusters": num_clusters, "vlad_version": vlad_version}
     brings = {
-        "aggregator": None if found.num_clusters is None else "netvlad",
+        "aggregator": found.aggregator,
         "num_clusters": found.num_clusters,
         "vlad_version": found.vlad_version,
     }

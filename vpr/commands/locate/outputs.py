@@ -67,7 +67,7 @@ def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
 VERDICTS = {
     True: "accepted",
     False: "not accepted: perhaps an unknown place",
-    None: "not calibrated: whether the place is known is not decided, see docs/trust.md",
+    None: "not calibrated, see docs/trust.md",
 }
 
 

@@ -14,7 +14,8 @@ import typer
 from numpy.typing import NDArray
 
 from vpr.commands.score.rankings import find_notes, parse_rankings
-from vpr.datasets.checks import check_set, require_usable
+from vpr.datasets.checks import check_places
+from vpr.datasets.findings import list_notes, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
@@ -177,10 +178,12 @@ def _parse_truth(truth: Path) -> GroundTruth:
 
 
 def _check_truth(truth: Path, places: GroundTruth, *, radius_m: float) -> list[str]:
+    findings = check_places(places, radius_m=radius_m, crs=None)
     try:
-        return require_usable(check_set(places, radius_m=radius_m, crs=None))
+        require_usable(findings)
     except ValueError as error:
         raise ValueError(f"--truth {truth}: {error}") from None
+    return list_notes(findings)
 
 
 def _check_velocities(velocities: Sequence[float], *, length: int) -> None:

@@ -12,7 +12,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.places.gathering import with_slashes
+from vpr.places.photos import with_slashes
 from vpr.retrieval.predictions import check_ranking, load_retrieval
 
 NOTHING = -1  # what faiss gives where it found no candidate; it never counts as found

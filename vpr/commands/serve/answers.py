@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpr.commands.serve.refusals import Refusal
+from vpr.commands.serve.admission import Refusal
 from vpr.commands.serve.run import Run
 from vpr.evaluation.details import Threshold
 from vpr.images.image_files import encoded_image, path_of
@@ -21,7 +21,7 @@ class Answer:
         located: What `locate --json` writes; `inliers` only where the run re-ranks.
         threshold: What `accepted` was judged by; `limit` and `accepted` are null if acceptance is
             not calibrated.
-        timings_ms: Of decoding, and of waiting for others and ranking.
+        timings_ms: Of decoding, and of waiting and ranking.
     """
 
     located: list[Located]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import socket
 import sys
 from typing import Annotated
 
 import typer
 
-from vpr.commands.serve.limits import Limits
-
 TOKEN = "VPR_SERVE_TOKEN"  # noqa: S105 - the variable's name
 LEAST_TOKEN = 16  # letters, so that it is not guessed
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-CONNECTIONS = 512  # open at once, at most
+LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 GRACE_SECONDS = 60  # for what runs to be finished after SIGTERM
 
 
@@ -21,21 +21,35 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = 8000,
     without_token: Annotated[
-        bool, typer.Option(help=f"Let anyone ask who reaches another address, without {TOKEN}.")
+        bool, typer.Option(help="Allow unauthenticated access on a non-loopback address.")
     ] = False,
-    megabytes: Annotated[int, typer.Option(min=1, max=256, help="Of a request.")] = 16,
-    megapixels: Annotated[int, typer.Option(min=1, max=89, help="Of a photo.")] = 25,
-    photos: Annotated[int, typer.Option(min=1, max=100, help="Of a sequence.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.1, help="To send, and to decode.")] = 10.0,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 64,
-    batch: Annotated[int, typer.Option(min=1, max=64, help="Photos described at once.")] = 8,
-    wait_ms: Annotated[float, typer.Option(min=0, max=1000, help="For others to come.")] = 2.0,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Other origin whose pages may ask, as https://HOST; repeatable."),
+    ] = None,
+    megabytes: Annotated[
+        int, typer.Option(min=1, max=256, help="Maximum request size in MB.")
+    ] = 16,
+    megapixels: Annotated[
+        int, typer.Option(min=1, max=89, help="Maximum photo size in megapixels.")
+    ] = 25,
+    photos: Annotated[
+        int, typer.Option(min=1, max=100, help="Maximum number of photos in a sequence.")
+    ] = 20,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Timeout in seconds for upload and for decoding.")
+    ] = 10.0,
+    bodies: Annotated[
+        int,
+        typer.Option(min=2, help="Maximum number of uploads at once; half from one address."),
+    ] = 64,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Maximum number of uploaded requests that wait.")
+    ] = 64,
 ) -> None:
     """Answer where photos were taken: http://127.0.0.1:8000 has a page, /docs the rest."""
     token = _check_token(host, os.environ.get(TOKEN), without_token=without_token)
-    limits = Limits(
-        megabytes * 10**6, megapixels * 10**6, photos, seconds, queue, batch, wait_ms / 1000
-    )
+    origins = _check_origins(origin or [])
     if sys.platform != "linux":
         raise ValueError("serve keeps photos in memory files, which only Linux has: run it there")
     try:
@@ -44,18 +58,42 @@ def serve(
         import uvicorn
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
-    from vpr.commands.serve.app import make_app
-    from vpr.commands.serve.guard import Guard
-    from vpr.commands.serve.loading import load_run
-    from vpr.commands.serve.protocol import impatient_protocol
+    with _listen(host, port) as listener:  # before the run is loaded, which takes seconds
+        from vpr.commands.serve.access import Access
+        from vpr.commands.serve.admission import Limits
+        from vpr.commands.serve.app import make_app
+        from vpr.commands.serve.protocol import CONNECTIONS, impatient_protocol
+        from vpr.commands.serve.run import load_run
 
-    hosts = LOOPBACK if token is None and host in LOOPBACK else None
-    app = Guard(make_app(load_run(), limits), token=token, hosts=hosts)
-    uvicorn.run(
-        app, host=host, port=port, http=impatient_protocol(seconds), ws="none", access_log=False,
-        server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS, lifespan="on",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )  # fmt: skip
+        limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
+        hosts = LOOPBACK if token is None and host in LOOPBACK else None
+        config = uvicorn.Config(
+            make_app(load_run(), limits, Access(token, hosts, origins)),
+            http=impatient_protocol(seconds), ws="none", access_log=False, server_header=False,
+            proxy_headers=False, limit_concurrency=CONNECTIONS, lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )  # fmt: skip
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]
+        raise ValueError(
+            f"--host {host} --port {port}: cannot listen there: {reason}: take another "
+            f"--port, or end what uses this one (`ss -ltnp 'sport = :{port}'` names it)"
+        ) from None
+
+
+def _check_origins(origins: list[str]) -> list[str]:
+    for origin in origins:
+        if not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise ValueError(f"--origin {origin}: expected a scheme and a host, as https://HOST")
+    return origins
 
 
 def _check_token(host: str, token: str | None, *, without_token: bool) -> str | None:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+from collections import Counter
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+CONNECTIONS = 2048  # open at once, at most; half of them from one address
 
 
 class ImpatientProtocol(H11Protocol):
     """Closes a connection whose request does not begin, or whose refused body does not end.
 
-    uvicorn waits for both without an end. While a body is read, `photos.bodies` has the clock.
+    By hand, since uvicorn waits for both without an end, and counts connections but not whose they
+    are. While a body is read, `admission.Bodies` has the clock.
     """
 
     seconds: float
+    addresses: Counter[str]  # of all connections that are open
+    address: str
     late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self.addresses[self.address] += 1
+        if self.addresses[self.address] > CONNECTIONS // 2:
+            transport.abort()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -35,6 +46,8 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         super().connection_lost(exc)
+        self.addresses[self.address] -= 1
+        self.addresses += Counter()  # forgets those that have none
         self._stop_watch()
 
     def _watch(self) -> None:
@@ -52,9 +65,11 @@ class ImpatientProtocol(H11Protocol):
 
 
 def impatient_protocol(seconds: float) -> type[ImpatientProtocol]:
-    """Make the protocol that waits so long.
+    """Make the protocol that waits so long, and let this process open so many connections.
 
     Args:
         seconds: In which a request must begin, or the rest of a refused body arrive.
     """
-    return type("Protocol", (ImpatientProtocol,), {"seconds": seconds})
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return type("Protocol", (ImpatientProtocol,), {"seconds": seconds, "addresses": Counter()})

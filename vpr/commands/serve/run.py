@@ -1,9 +1,12 @@
-"""The recorded run that the service answers from, in memory and checked by hash."""
+"""The run that dvc.lock records, which the service answers from: in memory, checked by hash."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +14,54 @@ from numpy.typing import NDArray
 
 from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
-from vpr.images.image_files import Photo
+from vpr.images.image_files import Photo, list_images
+from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
+from vpr.repository.git import current_commit
+from vpr.repository.locked_run import locked_params
+from vpr.repository.recorded_outs import hash_out, list_locked
+from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.run_files import (
+    DATABASE,
+    DESCRIPTORS,
+    DETAILS,
+    INDEX,
+    KEPT,
+    KEYPOINTS,
+    MODEL,
+    POSITIVES,
+    QUERY,
+    THUMBNAILS,
+    WHITENED,
+    WHITENING,
+)
+from vpr.training.params import FinetuneParams
+
+COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
+ANSWERED_FROM = (
+    MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, DATABASE,
+    QUERY, POSITIVES, DETAILS, KEYPOINTS, KEPT.parent, THUMBNAILS,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """What answers are made of.
 
+    Photos are described one at a time: the last bits of a convolution may depend on how many it
+    sees at once (see `vpr.features.batches`), and an answer must not depend on who else asks.
+
     Args:
         ranker: The network and the search.
         whitened: What is searched, shape (num_places, dim).
         places: Of the database.
         pictures: Small ones of the database's images.
-        dataset: That the run was made of.
+        dataset: Dataset the run was built from.
         trunk: How photos are described.
         sequence: How several photos in order are ranked.
         aggregator: What makes descriptors.
@@ -55,45 +87,46 @@ class Run:
         """Images of the database."""
         return len(self.places.database.paths)
 
-    def rank(self, photos: Sequence[Path], top: int) -> list[Ranked]:
-        """Rank the database for photos as `locate` does, each alone.
+    def rank(self, photo: Path, top: int) -> Ranked:
+        """Rank the database for a photo as `locate` does.
 
         Args:
-            photos: Their files.
-            top: Matches of each.
+            photo: The file.
+            top: Matches to keep.
         """
-        return list(rank_photos(self.ranker, photos, top=top, with_responses=False))
+        with _in_silence():
+            (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
+        return ranked
 
-    def rank_in_order(self, photos: Sequence[Path], top: int, length: int) -> list[Ranked]:
+    def describe(self, photo: Path) -> NDArray[np.float32]:
+        """Row that a photo is searched by, shape (1, dim)."""
+        with _in_silence():
+            (described,) = describe_photos(self.ranker.network, [photo])
+        return self.ranker.whiten(described.descriptors)
+
+    def rank_in_order(self, query: NDArray[np.float32], top: int, length: int) -> list[Ranked]:
         """Rank the database for photos along a route as the stage sequence does.
 
         Args:
-            photos: Their files, in order.
+            query: Their rows, in order, shape (num_photos, dim).
             top: Matches of each.
-            length: Photos on a line; 1: each alone.
+            length: Photos on a line, at least 2.
         """
-        if length == 1:
-            return [one for photo in photos for one in self.rank([photo], top)]
-        query = np.concatenate([self._describe(photo) for photo in photos])
         database = self.whitened
         indices = rank_descriptors(
             database, query, find_recordings(None, len(query)),
             find_recordings(self.places.database.sequence, len(database)), length=length,
             velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
         )  # fmt: skip
-        return _unverified(indices, find_distances(database, query, indices))
-
-    def _describe(self, photo: Path) -> NDArray[np.float32]:
-        """Row that a photo is searched by, alone: in a batch its last bits may be others."""
-        (described,) = describe_photos(self.ranker.network, [photo])
-        return self.ranker.whiten(described.descriptors)
+        distances = find_distances(database, query, indices)
+        return [Ranked(*row, None, None) for row in zip(indices, distances, strict=True)]
 
     def locate(self, names: Sequence[str], ranked: Sequence[Ranked]) -> list[Located]:
         """Say what `locate` says; photos that were sent are none of the set's own queries.
 
         Args:
             names: Of the photos.
-            ranked: What `rank` gave.
+            ranked: What was ranked for each.
         """
         located = locate_ranked([Path()] * len(names), ranked, self.places, [None] * len(names))
         return [
@@ -102,6 +135,45 @@ class Run:
         ]  # fmt: skip
 
 
-def _unverified(indices: NDArray[np.int64], distances: NDArray[np.float32]) -> list[Ranked]:
-    rows = zip(indices, distances, strict=True)
-    return [Ranked(images, far, None, None) for images, far in rows]
+@contextlib.contextmanager
+def _in_silence() -> Iterator[None]:
+    # Not the log's concern: how large a photo's features are, how far 20 ms of work have come.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def load_run() -> Run:
+    """Load the run that dvc.lock records, from files that have its hashes.
+
+    Raises:
+        ValueError: If a file is missing, damaged, or not the recorded one.
+    """
+    check_run(Path(), with_images=False)
+    since, hashes = time.time(), _check_hashes()
+    dataset, places = load_places(Path())
+    whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
+    run = Run(
+        load_ranker(Path(), whitened), whitened, places, list_images(THUMBNAILS), dataset,
+        locked_params("trunk@database", "trunk", TrunkParams),
+        locked_params("order", "sequence", SequenceParams),
+        locked_params("finetune", "finetune", FinetuneParams).aggregator,
+        hashes, os.environ.get(COMMIT) or current_commit(), since,
+    )  # fmt: skip
+    if _check_hashes() != hashes:
+        raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")
+    return run
+
+
+def _check_hashes() -> dict[str, str]:
+    recorded = {one.path: one.md5 for one in list_locked(Path())}
+    for path in ANSWERED_FROM:
+        if path not in recorded:
+            raise ValueError(f"{path}: dvc.lock does not record it: run `dvc repro`")
+        if not path.exists():
+            raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+        if (found := hash_out(path)) != recorded[path]:
+            raise ValueError(
+                f"{path}: expected MD5 {recorded[path]}, which dvc.lock records, found {found}: "
+                "bring the recorded one back with `dvc checkout`, or run `dvc repro`"
+            )
+    return {path.as_posix(): recorded[path] for path in ANSWERED_FROM}

@@ -1,4 +1,4 @@
-"""The service between HTTP and the network: admission, decoding, batches, and another run."""
+"""The service between HTTP and the network: decoding, ranking, and another run."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import numpy as np
 
 from vpr.commands.locate.outputs import as_json
-from vpr.commands.serve.batching import Batcher
-from vpr.commands.serve.limits import Limits
-from vpr.commands.serve.loading import load_run
-from vpr.commands.serve.photos.bodies import Upload
-from vpr.commands.serve.photos.decoding import Decoders, Picture
-from vpr.commands.serve.refusals import Refusal
-from vpr.commands.serve.run import Run
-from vpr.commands.serve.together import Task, Together
-from vpr.locating.ranking import Ranked
+from vpr.commands.serve.admission import Bodies, Limits, Queue, Refusal
+from vpr.commands.serve.decoder import memory_file
+from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload
+from vpr.commands.serve.run import Run, load_run
 
 LOG = logging.getLogger("uvicorn.error")
-RETRY_AFTER = 1  # second, in which a full queue has been worked off
-DECODED_BATCHES = 2  # batches of photos that lie decoded in memory, at most
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Service:
@@ -36,38 +35,19 @@ class Service:
     """
 
     def __init__(self, run: Run, limits: Limits) -> None:
-        """Start decoders and batches; an event loop must be running."""
-        self.run, self.limits = run, limits
-        self.admitted = 0
+        """Start the decoders; an event loop must be running."""
+        self.run = run
+        self.bodies, self.queue = Bodies(limits), Queue(limits)
         self.decoders = Decoders(limits)
-        self.decoded = asyncio.Semaphore(max(DECODED_BATCHES * limits.batch, limits.num_photos))
-        self.taking_over, self.taking_room = asyncio.Lock(), asyncio.Lock()
-        self.batcher: Batcher[Task, list[Ranked]] = Batcher(
-            Together().rank, size=limits.batch, wait_seconds=limits.wait_seconds
-        )
+        # Decoded photos are large: one for each decoder, one that is ranked, one that waits.
+        self.decoded = asyncio.Semaphore(NUM_DECODERS + 2)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self.taking_over = asyncio.Lock()
 
-    async def stop(self) -> None:
-        """Stop both; no request is left by now."""
-        await self.batcher.stop()
+    def stop(self) -> None:
+        """Stop them; no request is left by now."""
+        self.thread.shutdown()
         self.decoders.stop()
-
-    @asynccontextmanager
-    async def admission(self) -> AsyncIterator[None]:
-        """Admit a request before anything of it is read.
-
-        Raises:
-            Refusal: If as many are admitted as may be.
-        """
-        if self.admitted >= self.limits.queue:
-            raise Refusal(
-                503, f"{self.admitted} requests are waiting: ask again later.",
-                retry_after=RETRY_AFTER,
-            )  # fmt: skip
-        self.admitted += 1
-        try:
-            yield
-        finally:
-            self.admitted -= 1
 
     async def take_over(self) -> None:
         """Load the run that dvc.lock records by now, and answer from it once it is there."""
@@ -86,47 +66,60 @@ class Service:
         Args:
             uploads: The photos.
             top: Matches of each.
-            length: Photos on a line; None: a single photo.
+            length: Photos on a line, 1: each alone; None: as the run has it.
 
         Raises:
-            Refusal: If a photo is none, or more matches are wanted than there are.
+            Refusal: If a photo cannot be read, or more matches are wanted than there are.
         """
         run, start = self.run, time.monotonic()
         if top > run.num_places:
             raise Refusal(422, f"top = {top}: the database has only {run.num_places} images.")
-        async with self._decoded(uploads) as pictures:
-            decoded = time.monotonic()
-            task = Task(
-                run, [picture.file.path for picture in pictures],
-                [upload.name for upload in uploads],
-                pictures[0].size_px if length is None else None, top, length or 1,
-            )  # fmt: skip
-            ranked = await self.batcher.submit(task, task.kind)
-        timings = {"decoding": decoded - start, "waiting_and_ranking": time.monotonic() - decoded}
-        located = json.loads(as_json(run.locate(task.names, ranked)))
-        if task.length > 1 and run.places.threshold.by == "inliers":
+        length = length or run.sequence.length
+        seconds: list[float] = []  # of decoding
+        if length == 1:
+            ranked = [await self._of(photo, seconds, run.rank, top) for photo in uploads]
+        else:
+            rows = [await self._of(photo, seconds, run.describe) for photo in uploads]
+            ranked = await self._compute(run.rank_in_order, np.concatenate(rows), top, length)
+        located = json.loads(as_json(run.locate([upload.name for upload in uploads], ranked)))
+        if length > 1 and run.places.threshold.by == "inliers":
             for one in located:  # lines are not verified: there are no inliers to judge by
                 one["accepted"] = None
+        decoding = sum(seconds)
+        timings = {
+            "decoding": decoding,
+            "waiting_and_ranking": time.monotonic() - start - decoding,
+        }
         return {
             "located": located,
             "threshold": asdict(run.places.threshold),
             "timings_ms": {name: round(1000 * of, 1) for name, of in timings.items()},
         }
 
-    @asynccontextmanager
-    async def _decoded(self, uploads: Sequence[Upload]) -> AsyncIterator[list[Picture]]:
-        pictures: list[Picture] = []
-        taken = 0
-        try:
-            async with self.taking_room:  # in turn: two that each have half would wait for ever
-                for _ in uploads:
-                    await self.decoded.acquire()
-                    taken += 1
-            for upload in uploads:
-                pictures.append(await self.decoders.decode(upload.content, upload.name))
-            yield pictures
-        finally:
-            for picture in pictures:
-                picture.file.close()
-            for _ in range(taken):
-                self.decoded.release()
+    async def _of(
+        self,
+        upload: Upload,
+        seconds: list[float],
+        compute: Callable[Concatenate[Path, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Decode a photo, and compute something of it; the seconds of decoding are noted."""
+
+        def compute_in_memory() -> R:
+            with memory_file(decoded) as photo:
+                try:
+                    return compute(photo, *args, **kwargs)
+                except ValueError as error:  # too small for the network, or beyond its range
+                    words = " ".join(str(error).split()).replace(str(photo), upload.name)
+                    raise Refusal(422, f"{words}.") from None
+
+        async with self.decoded:
+            start = time.monotonic()
+            decoded = await self.decoders.decode(upload)
+            seconds.append(time.monotonic() - start)
+            return await self._compute(compute_in_memory)
+
+    async def _compute(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        call = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.thread, call)

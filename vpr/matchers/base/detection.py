@@ -34,10 +34,11 @@ def detect_points(
         pixels: RGB of shape (H, W, 3).
         max_keypoints: How many to keep.
     """
-    found = matcher.detect(pixels, max_keypoints=max_keypoints)
+    # Blank images are looked at too: their descriptors have others' type and width, but no row.
+    points = matcher.detect(pixels, max_keypoints=max_keypoints)
     if is_blank(pixels):
-        return LocalPoints(found.points[:0], found.descriptors[:0], found.size)
-    return found
+        return LocalPoints(points.points[:0], points.descriptors[:0], points.size)
+    return points
 
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
@@ -70,11 +71,11 @@ def detect_keypoints(
     Yields:
         Those of each image, in order.
     """
-    found = ordered_map(
+    keypoints = ordered_map(
         make_detector, (matcher, read, max_keypoints), images,
         pack=encoded_image, threads=1, uses_gpu=uses_gpu(matcher),
     )  # fmt: skip
-    yield from track(found, total=len(images), title="keypoints")
+    yield from track(keypoints, total=len(images), title="keypoints")
 
 
 def make_detector(

@@ -56,11 +56,11 @@ def save_keypoints(folder: Path, images: Iterable[LocalPoints]) -> None:
         folder: The folder to create.
         images: Those of each image, in order; none at all is a folder of empty arrays.
     """
-    kept = list(images)
+    listed = list(images)
     folder.mkdir()
-    rows = [(len(one.points), *one.size) for one in kept]
-    points = [one.points for one in kept] or [np.empty((0, 2), np.float32)]
-    descriptors = [one.descriptors for one in kept] or [np.empty((0, 128), np.uint8)]
+    rows = [(len(image.points), *image.size) for image in listed]
+    points = [image.points for image in listed] or [np.empty((0, 2), np.float32)]
+    descriptors = [image.descriptors for image in listed] or [np.empty((0, 128), np.uint8)]
     np.save(folder / "points.npy", np.concatenate(points))
     np.save(folder / "descriptors.npy", np.concatenate(descriptors))
     np.save(folder / "images.npy", np.array(rows, dtype=np.int64).reshape(-1, 3))

@@ -27,7 +27,7 @@ async function answerOf(file) {
   for (let turn = 1; ; turn += 1) {
     const body = new FormData();
     body.append("photo", file);
-    const reply = await ask("/locate", { method: "POST", body });
+    const reply = await ask("locate", { method: "POST", body });
     if (reply.status !== 503 || turn === TRIES) return reply;
     at("status").textContent = words("busy");
     await new Promise((done) => setTimeout(done, 1000 * Number(reply.headers.get("Retry-After"))));
@@ -82,7 +82,7 @@ function reasonOf(first, threshold) {
 }
 
 async function pictureOf(match) {
-  const reply = await ask(`/places/${match.image}/picture`);
+  const reply = await ask(`places/${match.image}/picture`);
   return reply.ok ? address(await reply.blob()) : "data:,";
 }
 
@@ -107,7 +107,7 @@ async function figureOf(match) {
 async function show(file, { located: [found], threshold }) {
   addresses.splice(0).forEach((old) => URL.revokeObjectURL(old));
   matches = found.matches;
-  places ??= await (await ask("/places")).json();
+  places ??= await (await ask("places")).json();
   const own = element("figure", {}, element("img", { src: address(file), alt: words("photoAlt") }),
     element("figcaption", {}, words("photo"), line(found.photo)));
   const [name, look] = VERDICTS.get(found.accepted);

@@ -1,0 +1,1 @@
+"""Local features -> descriptor: one file for each value of `finetune.aggregator`."""

@@ -1,0 +1,99 @@
+"""Who may ask, and what a page may do."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vpr.commands.serve.admission import Refusal
+
+LINKED = ("/", "/docs", "/openapi.json", "/healthz")  # what other sites may link to
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may ask.
+
+    Args:
+        token: That a request must bring; None: none.
+        hosts: Names that the service goes by; None: any. A page of another name that was made to
+            point here (DNS rebinding) is not one of ours.
+        origins: Other origins whose pages may ask.
+    """
+
+    token: str | None
+    hosts: Sequence[str] | None
+    origins: Sequence[str]
+
+
+def require_token(token: str | None) -> Callable[[Bearer], Awaitable[None]]:
+    """Make a dependency that refuses requests without the token."""
+
+    async def check(bearer: Bearer) -> None:
+        found = bearer.credentials if bearer else ""
+        if token is not None and not hmac.compare_digest(found.encode(), token.encode()):
+            raise Refusal(401, "a token is needed: send `Authorization: Bearer TOKEN`.")
+
+    return check
+
+
+def guard(app: FastAPI, access: Access) -> ASGIApp:
+    """Let only those ask who may, and send what binds a browser with each answer."""
+    if access.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=access.origins, allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"], expose_headers=["Retry-After"],
+        )  # fmt: skip
+    if access.hosts is not None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=access.hosts, www_redirect=False)
+    return _Guard(app, access.origins)
+
+
+class _Guard:
+    """By hand, since Starlette has nothing for either: a form of another page needs no CORS.
+
+    Args:
+        app: What answers.
+        origins: Other origins whose pages may ask.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self.app, self.origins = app, origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        answer = self.app
+        if scope["type"] == "http" and self._is_foreign(Headers(scope=scope), scope["path"]):
+            answer = Refusal(403, "pages of other addresses may not ask this service.").response()
+        await answer(scope, receive, send_with_headers)
+
+    def _is_foreign(self, headers: Headers, path: str) -> bool:
+        is_link = headers.get("sec-fetch-mode") == "navigate" and path in LINKED
+        is_other = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        return is_other and not is_link and headers.get("origin") not in self.origins

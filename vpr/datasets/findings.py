@@ -1,0 +1,89 @@
+"""What checks of a data set find: said by prepare, doctor and score, kept beside the metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+
+class Level(IntEnum):
+    """How much a finding matters."""
+
+    FINE = 0
+    NOTE = 1  # worth a look
+    LOUD = 2  # results may mean nothing: said wherever the set is used
+    REFUSED = 3  # results would be wrong
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Args:
+        key: What was looked at, as a JSON key.
+        words: What is there, or what to do.
+        level: How much it matters.
+        numbers: What the words count, by name.
+    """
+
+    key: str
+    words: str
+    level: Level = Level.FINE
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """The key as a person reads it."""
+        return self.key.replace("_", " ")
+
+    def __str__(self) -> str:
+        """Write one line for a terminal."""
+        return f"NOTE {self.subject}: {self.words}"
+
+
+def require_usable(findings: Sequence[Finding]) -> None:
+    """Refuse a set that cannot be right.
+
+    Raises:
+        ValueError: If a finding is refused; the message has them all.
+    """
+    refused = [found.words for found in findings if found.level is Level.REFUSED]
+    if refused:
+        raise ValueError("; ".join(refused))
+
+
+def list_notes(findings: Iterable[Finding]) -> list[str]:
+    """Write a line for each finding that is not fine."""
+    return [str(found) for found in findings if found.level > Level.FINE]
+
+
+def save_notes(path: Path, findings: Iterable[Finding]) -> None:
+    """Write the findings that are not fine as JSON, a list of key, words and numbers."""
+    notes = [
+        {"key": found.key, "words": found.words, "numbers": dict(found.numbers)}
+        for found in findings
+        if found.level > Level.FINE
+    ]
+    path.write_text(json.dumps(notes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_notes(path: Path) -> list[dict[str, Any]]:
+    """Read what `save_notes` wrote.
+
+    Raises:
+        ValueError: If the file is damaged or holds something else.
+    """
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON: {error}") from None
+    is_list = isinstance(notes, list) and all(
+        isinstance(note, dict) and note.keys() == {"key", "words", "numbers"} for note in notes
+    )
+    if not is_list:
+        raise ValueError(f"{path}: expected a list of notes with key, words and numbers")
+    return list(notes)

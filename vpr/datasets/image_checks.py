@@ -1,0 +1,175 @@
+"""Whether a set's photos can give a number that means something: copies, and levels too few to see.
+
+prepare asks of photos that all decode; the doctor also of those that do not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr.datasets.findings import Finding, Level
+from vpr.images.inspection import Inspection
+from vpr.images.pixels import MAX_WORD, SCALES
+from vpr.places.gathering import ImageFacts
+
+Seen = tuple[ImageFacts, Inspection]
+
+DARK = 32  # of 255: nothing is seen below it
+DEEP_LEVELS = 64  # of 256: 14 bits in a container of 16 fill as many, a full range more
+FEW_LEVELS = 16  # of 256, in a photo of 8 bits: nearly one colour
+NEAR_LEVELS = 2.0  # of 255, root mean square over small grey pictures: JPEG and scaling leave less
+PLAIN_LEVELS = 8.0  # standard deviation of a small picture that shows nothing to compare
+CHUNK = 2**23  # pairs compared at once
+NUM_NAMED = 3  # photos named in one line
+
+
+def check_images(facts: Sequence[ImageFacts]) -> list[Finding]:
+    """Look for what changes recall without a model: copies on both sides, photos without detail.
+
+    Args:
+        facts: Of both sides; those of photos that do not decode are passed over.
+    """
+    photos = [(fact, fact.seen) for fact in facts if fact.seen is not None]
+    checks = (_copies, _near_copies, _deep_levels, _white_levels, _plain_photos, _dark_photos)
+    return [check(photos) for check in checks]
+
+
+def _copies(photos: Sequence[Seen]) -> Finding:
+    """Find photos with the same bytes."""
+    groups: dict[bytes, list[ImageFacts]] = {}
+    for fact, seen in photos:
+        groups.setdefault(seen.digest, []).append(fact)
+    twins = [group for group in groups.values() if len(group) > 1]
+    both = [group for group in twins if {fact.side for fact in group} == {"database", "query"}]
+    if not twins:
+        return Finding("copies", "no two photos have the same bytes")
+    queries = sum(fact.side == "query" for group in both for fact in group)
+    first = " = ".join(fact.label for fact in (both or twins)[0][:3])
+    words = f"{len(twins)} photos occur more than once ({first})"
+    if both:
+        words += (
+            f"; {queries} queries are copies of database photos, which inflates recall: a copy is "
+            "found by any model"
+        )
+    return Finding(
+        "copies", f"{words}: remove the copies", Level.LOUD if both else Level.NOTE,
+        {"photos": len(twins), "queries": queries},
+    )  # fmt: skip
+
+
+def _near_copies(photos: Sequence[Seen]) -> Finding:
+    """Find queries that look like a database photo, as recompressed and resized copies do."""
+    key = "near_copies"
+    database, query = (
+        [(fact, seen) for fact, seen in photos if fact.side == side and not _is_plain(seen)]
+        for side in ("database", "query")
+    )
+    known = {seen.digest for _, seen in database}
+    query = [(fact, seen) for fact, seen in query if seen.digest not in known]
+    pairs = _find_near(_small(query), _small(database)) if query and database else []
+    rule = (
+        f"small grey pictures (16 x 16) differ by less than {NEAR_LEVELS:g} of 255 levels, root "
+        "mean square"
+    )
+    if not pairs:
+        return Finding(key, f"of no query and database photo the {rule}")
+    first, nearest = pairs[0]
+    words = (
+        f"{len(pairs)} queries nearly equal a database photo ({query[first][0].label} and "
+        f"{database[nearest][0].label}): the {rule}, as of recompressed or resized copies, and of "
+        "neighbouring frames of a camera that stands still; this inflates recall: remove one of "
+        "each pair, if they are copies"
+    )
+    return Finding(key, words, Level.LOUD, {"queries": len(pairs)})
+
+
+def _find_near(query: NDArray[np.float32], database: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Rows of `query` with a row of `database` nearer than `NEAR_LEVELS`, each with the nearest."""
+    found: list[tuple[int, int]] = []
+    square = (database**2).sum(axis=1)
+    step = max(1, CHUNK // len(database))
+    for start in range(0, len(query), step):
+        part = query[start : start + step]
+        away = (part**2).sum(axis=1)[:, None] + square - 2 * part @ database.T
+        nearest = away.argmin(axis=1)
+        near = away[np.arange(len(part)), nearest] < NEAR_LEVELS**2 * database.shape[1]
+        found += [(start + int(row), int(nearest[row])) for row in np.flatnonzero(near)]
+    return found
+
+
+def _small(photos: Sequence[Seen]) -> NDArray[np.float32]:
+    levels = np.array([np.frombuffer(seen.small, np.uint8) for _, seen in photos], np.float32)
+    return levels - 128  # smaller squares lose fewer digits
+
+
+def _is_plain(seen: Inspection) -> bool:
+    return float(np.frombuffer(seen.small, np.uint8).std()) < PLAIN_LEVELS
+
+
+def _deep_levels(photos: Sequence[Seen]) -> Finding:
+    """Find photos whose file has room for more levels than they use, as of 14 bits in 16."""
+    key, deep = "deep_photos", [(fact, seen) for fact, seen in photos if seen.is_deep]
+    some = [(fact, seen) for fact, seen in deep if _span(seen) < DEEP_LEVELS]
+    if not some:
+        return Finding(key, f"{len(deep)}, none of which uses only a small part of its range")
+    low, high = min(seen.levels[0] for _, seen in some), max(seen.levels[1] for _, seen in some)
+    white = some[0][1].white or MAX_WORD
+    lowest, highest, share = low * white / 255, high * white / 255, (high - low) / 255
+    return Finding(
+        key,
+        f"{len(some)} of {len(deep)} photos of more than 8 bits each use less than a quarter of "
+        f"their range (first {some[0][0].label}), and together the levels {lowest:,.0f} to "
+        f"{highest:,.0f} of 0 to {white:,} ({share:.1%}): the network sees {256 * share:.0f} of "
+        f"256 grey levels. Store all photos in 8 bits, scaled alike: (level - {lowest:.0f}) * 255 "
+        f"/ {max(highest - lowest, 1):.0f}",
+        Level.LOUD if 2 * len(some) >= len(deep) else Level.NOTE,
+        {"photos": len(some), "lowest_level": round(lowest), "highest_level": round(highest),
+         "share_of_range": round(share, 4)},
+    )  # fmt: skip
+
+
+def _white_levels(photos: Sequence[Seen]) -> Finding:
+    """Find sets in which equal levels of 32 bits are read as different greys."""
+    key, whites = "white_levels", Counter(seen.white for _, seen in photos if seen.mode in SCALES)
+    if len(whites) < 2:
+        return Finding(key, "the same in all photos whose files do not state it")
+    counts = ", ".join(f"{white:,} in {count}" for white, count in whites.most_common())
+    words = (
+        "photos of 32 bits do not state their white level, and by the range that each fills it is "
+        f"{counts}: equal levels become different greys: store all photos in 8 bits, scaled alike"
+    )
+    return Finding(key, words, Level.LOUD, {"white_levels": len(whites)})
+
+
+def _plain_photos(photos: Sequence[Seen]) -> Finding:
+    """Find photos of 8 bits that are nearly of one grey."""
+    some = [fact for fact, seen in photos if not seen.is_deep and _span(seen) < FEW_LEVELS]
+    if not some:
+        return Finding("plain_photos", "none")
+    words = (
+        f"{_listed(some, len(photos))}: they span less than {FEW_LEVELS} of 256 grey levels, so "
+        "there is little to recognise: remove them, or scale all photos alike"
+    )
+    return Finding("plain_photos", words, Level.NOTE, {"photos": len(some)})
+
+
+def _dark_photos(photos: Sequence[Seen]) -> Finding:
+    """Find photos that are nearly black."""
+    some = [fact for fact, seen in photos if seen.brightest < DARK]
+    if not some:
+        return Finding("dark_photos", "none")
+    words = f"{_listed(some, len(photos))}: no pixel is brighter than {DARK} of 255"
+    return Finding("dark_photos", words, Level.NOTE, {"photos": len(some)})
+
+
+def _span(seen: Inspection) -> float:
+    return seen.levels[1] - seen.levels[0]
+
+
+def _listed(some: Sequence[ImageFacts], total: int) -> str:
+    more = f" and {len(some) - NUM_NAMED} more" if len(some) > NUM_NAMED else ""
+    return f"{len(some)} of {total}: {', '.join(fact.label for fact in some[:NUM_NAMED])}{more}"

@@ -1,0 +1,107 @@
+"""Whether the rows of a side lie along a route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from vpr.datasets.findings import Finding, Level
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.recordings import find_recordings
+
+FEWEST_ROWS = 8  # fewer show no order
+NUM_NEIGHBOURS = (
+    5  # a step is measured against the distance to the 5th nearest image, or less in a small set
+)
+JUMP = 3  # times that distance: on an even road 9 images
+MOST_JUMPS = 0.25  # of the steps: sets of several drives or of photos by place have fewer
+CAMERA = re.compile(r"(cam|camera|view|lens|sensor)[-_ ]?\d+", re.IGNORECASE)
+# Of names @easting@..., an easting's fraction belongs to the number.
+NUMBERS = re.compile(r"((?:(?<=^@)|(?<=/@))-?\d+\.\d+|\d+)")
+USES = "sequences, the interval along the route, folds and validation take them for neighbours"
+
+
+def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
+    """Check that neighbouring rows are neighbours on the ground, and that numbers are in order.
+
+    A row's step to the next is a jump if it is longer than the radius, and than three times the
+    distance to the row's fifth nearest image (of fewer than 40 rows, the second to fourth).
+
+    Args:
+        truth: Both sides of the set.
+        radius_m: Images as near as this show the same place, so a step between them is no jump.
+    """
+    words: list[str] = []
+    numbers: dict[str, float] = {}
+    for side, index in (("database", truth.database), ("query", truth.query)):
+        recordings = find_recordings(index.sequence, len(index.paths))
+        parts = [rows for rows in recordings if len(rows) >= FEWEST_ROWS]
+        jumps = np.concatenate(
+            [_jumps(index.coordinates[part], radius_m) for part in parts] or [[]]
+        )
+        share = float(jumps.mean()) if len(jumps) else 0.0
+        names = [[index.paths[row] for row in part] for part in parts]
+        doubts = [doubt for part in names for doubt in (_text_order(part), _cameras(part)) if doubt]
+        if share > MOST_JUMPS:
+            doubts.append(f"{share:.0%} of the steps from row to row jump over nearer images")
+        numbers[f"{side}_jumps"] = round(share, 3)
+        words += [f"{side} side: {doubt}" for doubt in doubts[:2]]
+    if not words:
+        return Finding("order", "neighbouring rows are neighbours", Level.FINE, numbers)
+    return Finding(
+        "order", f"{'; '.join(words)}. Rows are no route, but {USES}", Level.NOTE, numbers
+    )
+
+
+def _jumps(places: NDArray[np.float64], radius_m: float) -> NDArray[np.bool_]:
+    steps = np.hypot(*np.diff(places, axis=0).T)
+    jumps = steps > radius_m  # only of these neighbours are looked for: many may be at one place
+    num_neighbours = min(NUM_NEIGHBOURS, 1 + len(places) // 10)
+    near = cKDTree(places).query(places[:-1][jumps], k=num_neighbours + 1)[0][:, -1]
+    jumps[jumps] = steps[jumps] > JUMP * near
+    return jumps
+
+
+def _text_order(names: Sequence[str]) -> str | None:
+    """Say that rows follow their names as text, where the numbers in them count otherwise."""
+    if list(names) != sorted(names):
+        return None
+    for name, following in pairwise(names):
+        parts = zip(NUMBERS.split(name), NUMBERS.split(following), strict=False)
+        place, (one, other) = next(
+            found for found in enumerate(parts) if found[1][0] != found[1][1]
+        )
+        if place % 2 and float(one) > float(other):  # numbers are at odd places
+            return (
+                f"rows are in the order of their names as text ({name!r} before {following!r}): "
+                "write numbers with the same number of digits, or sort the rows"
+            )
+    return None
+
+
+def _cameras(names: Sequence[str]) -> str | None:
+    """Say that rows alternate between cameras, as their names tell."""
+    cameras = [_camera(name) for name in names]
+    changes = sum(a != b for a, b in pairwise(cameras))
+    count = len(set(cameras))
+    if not 1 < count <= len(names) / 4 or changes < len(names) / 2:
+        return None
+    return (
+        f"rows alternate between {count} cameras or folders ({names[0]!r}, {names[1]!r}): group "
+        "the rows by camera, each named in the column sequence"
+    )
+
+
+def _camera(name: str) -> str:
+    """A name without its running numbers: folder, words, and the number of a camera."""
+    path = PurePosixPath(name)
+    if path.name.startswith("@"):
+        return str(path.parent)
+    cameras = [found[0] for found in CAMERA.finditer(path.name)]
+    return " ".join([str(path.parent), NUMBERS.sub("#", path.name), *cameras])
