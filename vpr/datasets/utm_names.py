@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_zones import read_zones
-from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk, tell_left_out
+from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, describe_left_out, is_junk
 from vpr.places.index import ImageIndex
 
 SIDES = ("database", "queries")
@@ -89,7 +89,7 @@ def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
     if not images:
         raise ValueError(f"{folder}: expected images named @easting@northing@...@.jpg")
     others = [file for file in names if not _is_image(file)]
-    note = f"{folder}: left out {tell_left_out(others)}" if others else None
+    note = f"{folder}: left out {describe_left_out(others)}" if others else None
     return ImageIndex(images, np.array([_place(root / name) for name in images])), note
 
 

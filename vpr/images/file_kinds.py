@@ -49,7 +49,7 @@ def is_junk(name: PurePath) -> bool:
     return any(part.startswith(".") or part.lower() in JUNK for part in name.parts)
 
 
-def tell_unread(start: bytes) -> str | None:
+def describe_unread(start: bytes) -> str | None:
     """Name the format of a file that is none of those that are read, by its first bytes.
 
     Args:
@@ -64,7 +64,7 @@ def tell_unread(start: bytes) -> str | None:
     return None
 
 
-def tell_left_out(names: Iterable[PurePath]) -> str:
+def describe_left_out(names: Iterable[PurePath]) -> str:
     """Count files by ending, and name one of each, for a message on what was left out.
 
     Args:

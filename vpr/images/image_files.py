@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from vpr.images.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
+from vpr.images.file_kinds import NUM_BYTES, READ, describe_unread, is_junk
 from vpr.images.pixels import ScaleTo, find_orientation, scaled_size, to_upright_rgb
 from vpr.images.shards import SUFFIX, Member, list_members
 
@@ -152,7 +152,9 @@ def open_photo(source: Photo) -> Iterator[Image.Image]:
         raise ValueError(f"{file}: too large to be a photo: {error}") from None
     except UnidentifiedImageError:
         with _bytes_of(source) as stream:
-            words = tell_unread(stream.read(NUM_BYTES)) or f"damaged, cut off, or not one of {READ}"
+            words = (
+                describe_unread(stream.read(NUM_BYTES)) or f"damaged, cut off, or not one of {READ}"
+            )
         raise ValueError(f"{file}: not a readable image: {words}") from None
     except Exception as error:  # damaged bytes raise many kinds in Pillow's decoders
         doubt = "as it is" if isinstance(error, ValueError) else "(damaged or cut off?)"

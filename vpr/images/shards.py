@@ -66,7 +66,7 @@ def list_members(shard: Path) -> list[Member]:
     return [Member(shard, one.name, one.offset_data, one.size) for one in files]
 
 
-def tell_unread_members(shard: Path) -> str | None:
+def describe_unread_members(shard: Path) -> str | None:
     """Say which files of a shard no name finds: links, and those with absolute paths."""
     with tarfile.open(shard, "r:") as archive:
         entries = list(archive)

@@ -73,7 +73,7 @@ def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set")
         is_swapped = lie_in_area(crs, swapped[None], margin_deg=0)[0]
         doubt = "easting and northing swapped?" if is_swapped else "another zone or system?"
         raise ValueError(
-            f"dataset.crs = {name} ({crs.name}) is made for {tell_area(crs)}, but the {side}'s "
+            f"dataset.crs = {name} ({crs.name}) is made for {describe_area(crs)}, but the {side}'s "
             f"middle, easting {middle[0]:.0f} and northing {middle[1]:.0f}, would lie at longitude "
             f"{here[1]:.2f}, latitude {here[0]:.2f}: {doubt} Coordinates of no place on Earth need "
             "dataset.crs: null"
@@ -150,7 +150,7 @@ def lie_in_area(crs: CRS, degrees: NDArray[np.float64], *, margin_deg: float) ->
     return np.asarray(inside & (south <= latitude) & (latitude <= north), dtype=np.bool_)
 
 
-def tell_area(crs: CRS) -> str:
+def describe_area(crs: CRS) -> str:
     """Put in words the area that a system is made for."""
     area = crs.area_of_use
     if area is None:
