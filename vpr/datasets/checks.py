@@ -69,7 +69,7 @@ def check_positives(truth: GroundTruth, *, radius_m: float) -> Finding:
 
 
 def check_listing(truth: GroundTruth) -> Finding:
-    """Check that no image is listed twice, and say what lay beside the images."""
+    """Check that no image is listed twice, and report what else was found next to the images."""
     words = list(truth.notes)
     names = {
         side: Counter(map(plain_name, index.paths))

@@ -16,7 +16,7 @@ def parse_tables(path: Path) -> GroundTruth:
     """Read `path,easting,northing[,sequence]` of each side; the form has no radius.
 
     Args:
-        path: The database's table; that of the queries lies beside it.
+        path: The database's table; the queries' table is in the same folder.
 
     Returns:
         Both sides, and a note on columns that are not used.

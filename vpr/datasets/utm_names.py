@@ -1,4 +1,4 @@
-"""Data sets whose positions stand in the file names: `@easting@northing@...@.jpg`.
+"""Data sets whose positions are in the file names: `@easting@northing@...@.jpg`.
 
 This is the form of the VPR datasets downloader and of the benchmark of Berton et al. (Deep Visual
 Geo-localization Benchmark, CVPR 2022): two folders, `database` and `queries`, whose images are
@@ -71,7 +71,7 @@ def utm_name(easting: str, northing: str, *, note: str, suffix: str) -> str:
     """Name an image after where it was taken.
 
     Args:
-        easting: In metres, as `write_numbers` writes it.
+        easting: Easting in metres, as `write_numbers` writes it.
         northing: Likewise.
         note: Text that makes the name unique, as its last field; an @ in it becomes a dash.
         suffix: `.jpg` or another.

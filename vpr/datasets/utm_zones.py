@@ -31,7 +31,7 @@ def read_zones(
     Args:
         root: The data set's folder, for messages.
         names: Paths of all images.
-        places: Their easting and northing, shape (num_images, 2).
+        places: Eastings and northings, shape (num_images, 2).
 
     Returns:
         The zones, none if the names contradict the places; and a note, or None.
