@@ -286,8 +286,7 @@ def test_one_address_cannot_take_all_connections(service: Service, photos: list[
             )
             for _ in range(CONNECTIONS // 2 + 1)
         ]
-        with pytest.raises(ConnectionResetError):
-            last.recv(1)
+        assert last.recv(1) == b""  # cut at once: the first, which waits for longer, is not
         first.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert first.recv(4096).startswith(b"HTTP/1.1 200")
         assert service.post("/locate", photos[0].read_bytes()).status == 200
