@@ -24,7 +24,7 @@ weights      starting weights, read strictly          features network runtime
 aggregators  one file for each `finetune.aggregator`  -
 network      photo -> local features -> descriptor    features images
 retrieval    descriptors -> rankings                  runtime
-evaluation   how good, how sure                       places retrieval
+evaluation   how good, how sure                       places reranking retrieval
 training     epochs of mining and losses              console evaluation features network places
 matchers     one file for each `rerank.method`        console images runtime
 reranking    rankings verified by local features      console features matchers network places

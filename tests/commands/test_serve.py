@@ -114,8 +114,9 @@ def test_each_photo_gets_the_answer_of_locate_whether_others_ask_or_not(
     assert raw["located"][0] == {**expected[0], "photo": "photo",
                                  "matches": expected[0]["matches"][:3]}  # fmt: skip
     metrics = json.loads((finished_pipeline / "metrics/details.json").read_text())
-    limit = metrics["accept_threshold_fitted_on_these_queries"]
-    assert raw["threshold"] == {"distance": limit, "min_inliers": None, "accepts_none": False}
+    assert metrics["accept_calibrated"] is False  # every query lies in the map
+    assert raw["threshold"] == {"by": "distance", "limit": None}
+    assert raw["located"][0]["accepted"] is None
     assert all(value >= 0 for value in raw["timings_ms"].values())
 
 

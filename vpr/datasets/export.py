@@ -82,9 +82,9 @@ def _tell_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) 
     moved = sum(a != b for side in names for a, b in zip(side, sorted(side), strict=True))
     if to == "utm-names" and moved:
         notes.append(
-            f"NOTE order: images are read in the order of their names, so {moved} rows change "
-            "their places, and sequences, the interval along the route, folds and validation take "
-            "others for neighbours: --to csv and --to dbstruct keep the order"
+            f"NOTE order: images are read in the order of their names, which moves {moved} rows: "
+            "neighbouring rows are not neighbours on the route, as sequences, the interval along "
+            "the route, folds and validation assume. --to csv and --to dbstruct keep the order"
         )
     if to != "csv" and (truth.database.sequence or truth.query.sequence):
         notes.append(f"NOTE sequence: {to} has no place for it, so recordings run into each other")

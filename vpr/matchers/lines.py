@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import choose_mutual, keep_inliers
 from vpr.matchers.xfeat import DIM, XFeat, load_detector
 
@@ -138,7 +138,7 @@ class Lines:
         """Find the longest lines of an image."""
         return detect_lines(self._xfeat, pixels, max_rows=max_keypoints)
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         """Find the ends of matched lines that one geometry explains; by default without a ratio."""
         matches = match_lines(query, database, ratio=rules.ratio or 1.0)
         return keep_inliers(matches, query, database, rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, match_mutually
 from vpr.matchers.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
 from vpr.matchers.xfeat import DIM, XFeat, load_detector
@@ -35,7 +35,7 @@ class PointsAndLines:
             keypoints.size,
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         """Find the matches of points and ends that one geometry explains."""
         ratio = rules.ratio or 1.0
         matches = np.concatenate(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, match_mutually
 
 DIM = 128
@@ -50,7 +50,7 @@ class Sift:
             (pixels.shape[0], pixels.shape[1]),
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         """Find the mutual matches that one geometry explains; by default with Lowe's ratio."""
         described = root_sift(query.descriptors), root_sift(database.descriptors)
         matches = match_mutually(*described, ratio=rules.ratio or RATIO)

@@ -54,7 +54,8 @@ CURVES = {
     "precision_recall.csv": Curve(
         "precision-recall", "Known or unknown place", "recall", "precision",
         "recall", "precision",
-        "Each point accepts the first predictions up to one distance; the rest are unknown places. "
+        "Each point accepts the first predictions up to one limit. Precision: right, of the "
+        "accepted; every wrong one counts against it, also of queries that have a positive. "
         "Recall: accepted and right, of the queries that have a positive. It ends at recall@1.",
     ),
     "loss.csv": Curve(

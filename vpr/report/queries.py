@@ -84,13 +84,13 @@ def describe_predictions(
         "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
         "correct": _correct(shown, positives),
         "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
-        "accepted": [text == "True" for text in table["accepted"]],
+        "accepted": [{"True": True, "False": False}.get(text) for text in table["accepted"]],
         "positives": np.diff(positives.indptr).tolist(),
         "margin": _margins(predictions.distances),
     }
     if verified.candidates.size:
         columns["inliers"] = [
-            [verified.inliers_of(query, image) for image in images]
+            [(verified.evidence_of(query, image) or (None,))[0] for image in images]
             for query, images in enumerate(shown.tolist())
         ]
     return columns

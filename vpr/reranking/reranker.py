@@ -54,12 +54,12 @@ class Reranker:
         with one_thread_each():  # as in the stage keypoints, for the same bits
             query = detect_points(self.matcher, pixels, max_keypoints=self.keypoints.max_keypoints)
         candidates = retrieved.indices[0, : min(self.inliers.top, num_ranked)]
-        places = map_on_cores(
+        pairs = map_on_cores(
             partial(verify_pair, self.matcher, self.inliers.rules, query),
             map(self.database.of, candidates.tolist()),
             at_once=count_cores(),
         )
-        verified = gather_pairs(candidates, places)
+        verified = gather_pairs(candidates, pairs)
         order = rerank(
             retrieved, verified,
             top=min(self.order.top, num_ranked), half_inliers=self.order.half_inliers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -46,9 +47,10 @@ def _empty_array(*_: object) -> StoredArray:
 
 
 # Recalls and scores beside the tensors are numpy's numbers: what makes those of fixed width is
-# safe. numpy 2 moved `core` to `_core`.
+# safe. numpy 2 moved `core` to `_core`. timm's training stores its arguments in a Namespace.
 SAFE: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    np.dtype, *(type(np.dtype(code)) for code in "?bhilBHILefd"), (StoredArray, "numpy.ndarray")
+    Namespace, np.dtype, *(type(np.dtype(code)) for code in "?bhilBHILefd"),
+    (StoredArray, "numpy.ndarray"),
 ]  # fmt: skip
 for _core in ("core", "_core"):
     SAFE += [

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, match_mutually
 from vpr.runtime.device import find_device
 from vpr.runtime.package_weights import PackageWeights
@@ -86,7 +86,7 @@ class MutualMatcher:
         """Find the surest points of an image, the surest first."""
         return self._detector.detect(pixels, max_keypoints=max_keypoints)
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         """Find the mutual matches that one geometry explains; by default without a ratio test."""
         described = (points.descriptors.astype(np.float32) for points in (query, database))
         matches = match_mutually(*described, ratio=rules.ratio or 1.0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.matchers.base.detectors import Detector, load_all_but, read_state
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers
 from vpr.matchers.base.package_weights import LIGHTGLUE
 from vpr.runtime.device import find_device
@@ -52,7 +52,7 @@ class LightGlueMatcher:
         matches: NDArray[np.int64] = matched["matches"][0].cpu().numpy()
         return matches
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         """Find the matches that one geometry explains.
 
         Raises:

@@ -46,6 +46,18 @@ class Rules(NamedTuple):
     tolerance_px: float
 
 
+class Verified(NamedTuple):
+    """What verification leaves of the matches of two images.
+
+    Args:
+        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2).
+        num_matches: Matches before geometry.
+    """
+
+    inliers: NDArray[np.int64]
+    num_matches: int
+
+
 class Matcher(Protocol):
     """Two photos -> how surely they show the same place.
 
@@ -62,12 +74,8 @@ class Matcher(Protocol):
             max_keypoints: How many to keep.
         """
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
-        """Find the matches that one geometry explains.
-
-        Returns:
-            Rows of the query's and of the database image's points, shape (num_inliers, 2).
-        """
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
+        """Find the matches that one geometry explains."""
 
 
 def uses_gpu(matcher: Matcher) -> bool:

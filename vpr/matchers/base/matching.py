@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 
 MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
 CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
@@ -56,7 +56,7 @@ def choose_mutual(likeness: NDArray[np.float32], *, ratio: float) -> NDArray[np.
 
 def keep_inliers(
     matches: NDArray[np.int64], query: LocalPoints, database: LocalPoints, rules: Rules
-) -> NDArray[np.int64]:
+) -> Verified:
     """Keep the matches that one geometry explains.
 
     Args:
@@ -66,10 +66,10 @@ def keep_inliers(
         rules: What a match is.
 
     Returns:
-        Shape (num_inliers, 2), in the same order.
+        The inliers in the same order.
     """
     first, second = query.points[matches[:, 0]], database.points[matches[:, 1]]
-    return matches[find_inliers(first, second, rules)]
+    return Verified(matches[find_inliers(first, second, rules)], len(matches))
 
 
 def find_inliers(
