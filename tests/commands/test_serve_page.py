@@ -136,10 +136,21 @@ def test_the_page_is_used_by_keyboard_and_by_dropping(
     assert browser.texts("#status")[0].startswith("No answer: broken.jpg: not a readable image")
 
 
+def test_the_description_needs_no_script(service: Service, browser: Browser) -> None:
+    home = f"http://127.0.0.1:{service.port}"
+    browser.complaints(home=home)
+    browser.visit(f"{home}/docs")
+    assert "POST /locate/sequence" in browser.texts("h2")
+    assert browser.run("document.scripts.length") == 0
+    assert browser.complaints(home=home) == []
+
+
 def test_the_page_works_under_a_path(
     finished_pipeline: Path, service: Service, browser: Browser, tmp_path: Path
 ) -> None:
     block = f"location /vpr/ {{ proxy_pass http://127.0.0.1:{service.port}/; }}"
+    browser.visit(f"http://127.0.0.1:{service.port}/")
+    browser.complaints(home=f"http://127.0.0.1:{service.port}")  # of what was before
     with http_server(tmp_path, server=block) as port:
         home = f"http://127.0.0.1:{port}"
         browser.visit(f"{home}/vpr/?lang=en")
@@ -149,15 +160,6 @@ def test_the_page_works_under_a_path(
         browser.wait("document.activeElement.id === 'verdict'")
         assert browser.load_images() == [] and len(browser.texts("figcaption")) == 6
         assert [line for line in browser.complaints(home=home) if "401" not in line] == []
-
-
-def test_the_description_needs_no_script(service: Service, browser: Browser) -> None:
-    home = f"http://127.0.0.1:{service.port}"
-    browser.complaints(home=home)
-    browser.visit(f"{home}/docs")
-    assert "POST /locate/sequence" in browser.texts("h2")
-    assert browser.run("document.scripts.length") == 0
-    assert browser.complaints(home=home) == []
 
 
 def test_both_languages_have_every_word_with_the_same_slots() -> None:

@@ -72,7 +72,7 @@ def extract_features(
     if not images:  # all were done before a kill
         return
     if len(images) == 1:  # of a request: threads that read ahead would cost more than they save
-        pixels = torch.from_numpy(read(images[0])[None])
+        pixels = torch.from_numpy(np.stack([read(images[0])]))  # a copy: it must be writable
         yield _compute(trunk.to(device), images, pixels, device)
         return
     area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
