@@ -127,14 +127,14 @@ def test_a_calibrated_limit_holds_its_rate_on_new_negatives() -> None:
 
 
 def test_inliers_are_accepted_by_the_model_where_there_are_no_negatives() -> None:
-    doubts = np.array([-300.0, -40.0, -25.0, 0.0])
+    doubts = np.array([-300.0, -50.0, -45.0, 0.0])
     decided = decided_by("inliers", doubts, 0, rate=0.01)
     assert decided.limit == pytest.approx(DISPERSION * (-2 - math.log10(20)))
     found = summarise_acceptance(decided, np.ones(4, bool))
     assert found["accept_calibrated"] is True and found["num_accepted"] == 2
     threshold = find_threshold(found)
-    assert threshold.accepts(0.1, None) is threshold.accepts(0.1, -20.0) is False
-    assert threshold.accepts(1.9, -40.0) is True
+    assert threshold.accepts(0.1, None) is threshold.accepts(0.1, -45.0) is False
+    assert threshold.accepts(1.9, -50.0) is True
 
 
 def test_the_precision_of_nothing_is_left_out() -> None:
