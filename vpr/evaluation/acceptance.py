@@ -19,10 +19,10 @@ from vpr.evaluation.params import By
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
-# The background model draws matches independently. Those of photos are not (the sky is above, the
-# road below, edges repeat), so log10 of the probability falls more slowly than log10 NFA: on photos
-# against the map of another place by this factor, see docs/experiments/unknown_places.md.
-DISPERSION = 8.0
+# The background model draws matches independently. Those of photos are not: skylines match skylines
+# at like heights. So log10 of the probability falls more slowly than log10 NFA, by this factor on
+# photos of other places, see docs/experiments/unknown_places.md.
+DISPERSION = 14.0
 
 
 @dataclass(frozen=True)
