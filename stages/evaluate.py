@@ -51,22 +51,23 @@ def evaluate(
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     metres = errors_in_metres(ranked.indices, *indices)[:, 0]
     top1 = indices[0].coordinates[ranked.indices[:, 0]]
-    inliers = load_verified(verified).of_first(ranked)
-    doubts, correct = doubts_about(params.accept_by, ranked, inliers), ranks == 1
+    pairs, correct = load_verified(verified), ranks == 1
+    evidence = pairs.of_first(ranked)
     decided = decide(
-        doubts, correct, num_answerable=int((num_positives > 0).sum()),
-        precision=params.accept_precision, num_folds=params.accept_folds, by=params.accept_by,
+        doubts_about(params.accept_by, ranked, evidence), correct, num_positives == 0,
+        by=params.accept_by, num_candidates=pairs.candidates.shape[1],
+        rate=params.accept_false_rate, confidence=params.confidence,
     )  # fmt: skip
     summary = partial(
         summarise_recall, num_positives=num_positives, ns=depths, confidence=params.confidence,
         seed=params.seed, block_length=params.block_length, num_samples=params.num_samples,
     )  # fmt: skip
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
-    metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, inliers, ns=depths)
+    metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
-    table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, inliers=inliers)
+    table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
     with built_aside(recall, details, queries, curves) as aside:
         save_metrics(aside[0], aside[1], metrics | {"notes": load_notes(notes)})
         table.to_csv(aside[2], index=False)

@@ -24,7 +24,7 @@ weights      starting weights, read strictly          features network runtime
 aggregators  one file for each `finetune.aggregator`  -
 network      photo -> local features -> descriptor    features images
 retrieval    descriptors -> rankings                  runtime
-evaluation   how good, how sure                       places retrieval
+evaluation   how good, how sure                       places reranking retrieval
 training     epochs of mining and losses              console evaluation features network places
 matchers     one file for each `rerank.method`        console images runtime
 reranking    rankings verified by local features      console features matchers network places
@@ -52,7 +52,7 @@ def load_run(folder: str | PathLike[str]) -> Run:
     """Load a finished run, to locate photos with.
 
     Args:
-        folder: Of the repository, where dvc.lock and data/ are.
+        folder: Folder of the repository, with dvc.lock and data/.
 
     Raises:
         ValueError: If a file is missing or damaged; the message says how to get it.

@@ -21,7 +21,7 @@ from bench.quality.results import RERANKED, WHITENED, data_sets
 from bench.shared import markdown
 from bench.shared.trials import run_trial, temporary_clone
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import Rules, load_matcher
+from vpr.matchers.base.matcher import Rules, Verified, load_matcher
 from vpr.matchers.base.matching import match_mutually
 from vpr.places.positives import load_positives, positives_of
 from vpr.reranking.verification import verify_candidates
@@ -86,9 +86,10 @@ ORDERS: dict[str, Order] = {
 class _Unverified:
     """Takes every mutual match instead of verifying them like a matcher."""
 
-    def verify(self, query, database, rules) -> NDArray[np.int64]:  # type: ignore[no-untyped-def] # noqa: ANN001
-        described = (side.descriptors.astype(np.float32) for side in (query, database))
-        return match_mutually(*described, ratio=1.0)
+    def verify(self, query, database, rules) -> Verified:  # type: ignore[no-untyped-def] # noqa: ANN001
+        described = (one.descriptors.astype(np.float32) for one in (query, database))
+        matches = match_mutually(*described, ratio=1.0)
+        return Verified(matches, len(matches))
 
 
 def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:

@@ -22,7 +22,7 @@ from bench.quality.matchers import rerank_by
 from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
 from vpr.matchers import lines
-from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, load_matcher
+from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, Verified, load_matcher
 from vpr.matchers.base.matching import find_inliers
 from vpr.matchers.lines import Lines
 from vpr.matchers.xfeat import load_detector
@@ -68,11 +68,10 @@ class _WholeLines(Lines):
         super().__init__(load_detector("bench"))
         self._counter = counter
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         ends = lines.match_lines(query, database, ratio=1.0).reshape(-1, 2, 2)  # line, end, image
         counted = self._counter(query.points[ends[..., 0]], database.points[ends[..., 1]], rules)
-        whole: NDArray[np.int64] = ends[counted, 0]
-        return whole
+        return Verified(ends[counted, 0], len(ends))
 
 
 WAYS: dict[str, Counter] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.outputs import as_text
+from vpr.commands.locate.outputs import VERDICTS, as_json, as_text, save_csv, save_geojson
+from vpr.commands.locate.page import write_page
 from vpr.commands.locate.photos import find_photos
 from vpr.evaluation.details import Threshold
 from vpr.features import batches
@@ -73,9 +75,6 @@ def test_a_query_is_ranked_as_the_pipeline_ranked_it(
     predictions = load_retrieval(home / "data/predictions.npz")
     table = pd.read_csv("metrics/queries.csv")
     database = pd.read_csv("data/prepared/database.csv")
-    threshold = json.loads(Path("metrics/details.json").read_text())[
-        "accept_threshold_fitted_on_these_queries"
-    ]
     for number, photo in zip((3, 4), found, strict=True):
         matches = pd.DataFrame(photo["matches"])
         assert matches["image"].tolist() == predictions.indices[number].tolist()
@@ -89,7 +88,7 @@ def test_a_query_is_ranked_as_the_pipeline_ranked_it(
         right = matches.index[matches["correct"]] + 1
         rank = table["first_correct_rank"][number]
         assert right.min() == rank if len(right) else np.isnan(rank)
-        assert photo["accepted"] is bool(matches["distance"][0] <= threshold)
+        assert photo["accepted"] is None  # every query lies in the map: not calibrated
 
 
 def test_a_folder_gives_a_page_a_picture_and_tables(
@@ -102,12 +101,15 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
     )  # fmt: skip
     count = len(NAMES) + 1
     text = capsys.readouterr().out
-    assert text.count("accepted") == count
+    assert text.count(": not calibrated, ") == count and "accepted" not in text
     assert text.count("distance ") == 3 * count
     assert text.count(" m away") == 3  # of the query alone the truth is known
 
     table = pd.read_csv(out / "table.csv")
-    assert list(table.columns) == ["query", "rank", "database", "distance", "metres", "correct"]
+    assert list(table.columns) == [
+        "query", "accepted", "rank", "database", "distance", "metres", "correct",
+    ]  # fmt: skip
+    assert table["accepted"].isna().all()
     assert set(table["query"]) == {str(file) for file in album.glob("*.jpg")} | {str(QUERY)}
     assert table["metres"].notna().sum() == 3
     assert (table.groupby("rank")["database"].nunique() == 1).all()  # the same photo each time
@@ -233,8 +235,9 @@ def test_what_is_missing_of_the_run_is_told_before_the_network_runs(
 @pytest.mark.parametrize(
     "content",
     [b"{", b"\xff", b"[]", b"5", b"[" * 100_000,
-     b'{"accept_threshold_fitted_on_these_queries": "near"}',
-     b'{"accept_threshold_fitted_on_these_queries": NaN}'],
+     b'{"accept_calibrated": true}',
+     b'{"accept_calibrated": true, "accept_max_distance": "near"}',
+     b'{"accept_calibrated": true, "accept_max_distance": NaN}'],
 )  # fmt: skip
 def test_damaged_metrics_are_named_before_the_network_runs(copy: Path, content: bytes) -> None:
     (copy / "metrics/details.json").write_bytes(content)
@@ -319,13 +322,36 @@ def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) 
 
 
 def test_names_cannot_forge_lines_of_the_terminal() -> None:
-    match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None, None)
+    match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None, None, None)
     told = as_text(Located("a.jpg: accepted\n  1  distance 0.1 카페.jpg", False, [match]))
     assert told.splitlines() == [
         r"'a.jpg: accepted\n  1  distance 0.1 카페.jpg': not accepted: perhaps an unknown place",
         r"   1  distance 0.5000  1.0 E 2.0 N  'db\x1b[2K.jpg'",
     ]
     assert as_text(Located("카페 1.jpg", True, [])) == "카페 1.jpg: accepted"
+
+
+def test_each_state_is_said_in_every_output(tmp_path: Path) -> None:
+    match = Match(1, 0, "db.jpg", 1.0, 2.0, 52.5, 13.4, 0.5, None, None, 60, -31.5)
+    states = {True: "True", False: "False", None: ""}
+    located = [Located(f"{state}.jpg", state, [match]) for state in states]
+    save_csv(tmp_path / "a.csv", located)
+    save_geojson(tmp_path / "a.json", located)
+    table = pd.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
+    assert table["accepted"].tolist() == list(states.values())
+    assert table["log10_nfa"].tolist() == ["-31.5"] * 3
+    features = json.loads((tmp_path / "a.json").read_text())["features"]
+    assert [feature["properties"]["accepted"] for feature in features] == list(states)
+    assert [photo["accepted"] for photo in json.loads(as_json(located))] == list(states)
+    said = [as_text(one).splitlines()[0].split(": ", 1)[1] for one in located]
+    assert said == list(VERDICTS.values())
+    assert [words.split(",")[0].split(":")[0] for words in said] == [
+        "accepted", "not accepted", "not calibrated",
+    ]  # fmt: skip
+    entry = {"photo": "", "matches": [""], "verified": [], "clusters": None}
+    write_page(tmp_path / "a.html", [entry | {"located": one} for one in located])
+    looks = re.findall(r'class="verdict (\w+)">([✓✗]?)', (tmp_path / "a.html").read_text())
+    assert looks == [("right", "✓"), ("wrong", "✗"), ("undecided", "")]
 
 
 def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:
@@ -413,7 +439,7 @@ def test_frame_numbers_get_no_place_on_earth(
     for coordinates, has_globe in ((frames, False), (streets, True)):
         places = Places(
             ImageIndex(["x", "y", "z"], coordinates), find_globe(coordinates, "EPSG:32633"),
-            Threshold(1.0, None), truth,
+            Threshold("distance", 1.0), truth,
         )  # fmt: skip
         (found,) = locate_ranked([tmp_path / "a.jpg"], [ranked], places, [None])
         assert (found.matches[0].latitude is not None) == has_globe

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browsing import Browser, chromium
+from tests.support.servers import http_server
 from tests.support.services import Service, serving
 from vpr.commands.serve.pages import choose_language, load_words
 
@@ -54,7 +55,7 @@ def test_a_photo_is_answered_with_words_pictures_and_a_map(
     reply = service.post_form(
         "/locate", [("a.jpg", source.read_bytes())], Authorization=f"Bearer {TOKEN}"
     )
-    found, limit = reply.content["located"][0], reply.content["threshold"]["distance"]
+    found = reply.content["located"][0]
     browser.resize(*size)
     browser.visit(f"{home}/?lang={language}")
     assert browser.run("document.documentElement.lang") == language
@@ -67,9 +68,23 @@ def test_a_photo_is_answered_with_words_pictures_and_a_map(
     browser.press(TOKEN + "\n")
     browser.wait("document.activeElement.id === 'verdict'")
 
-    verdict = words["known" if found["accepted"] else "unknown"]
+    verdict = words["undecided"]  # every query of this run lies in its map
     assert browser.texts("#verdict") == [verdict]
-    assert f"{limit:.3f}" in browser.texts("#reason")[0]
+    assert browser.texts("#reason")[0].endswith(words["by_nothing"])
+    colours = "['#verdict', 'body'].map(n => getComputedStyle(document.querySelector(n)).color)"
+    assert len(set(browser.run(colours))) == 1  # neither green nor red
+    # A run that is calibrated: green, red, and what the limit is of.
+    states = browser.run("[...VERDICTS].map(([state, [name, look]]) => [state, words(name), look])")
+    assert states == [
+        [True, words["known"], "right"], [False, words["unknown"], "wrong"],
+        [None, words["undecided"], "undecided"],
+    ]  # fmt: skip
+    first, threshold = "{inliers: 60, log10_nfa: -31.54}", "{by: 'inliers', limit: -26.4}"
+    reason = browser.run(f"reasonOf({first}, {threshold})")
+    assert "60" in reason and "-31.5" in reason and "-26.4" in reason
+    reason = browser.run("reasonOf({distance: 1.2345}, {by: 'distance', limit: 1.1})")
+    assert "1.234" in reason or "1.235" in reason
+    assert "1.100" in reason
     assert browser.texts("#status") == [
         words["done"].replace("{verdict}", verdict).replace("{num}", "5")
     ]
@@ -140,6 +155,23 @@ def test_the_description_needs_no_script(service: Service, browser: Browser) -> 
     assert "POST /locate/sequence" in browser.texts("h2")
     assert browser.run("document.scripts.length") == 0
     assert browser.complaints(home=home) == []
+
+
+def test_the_page_works_under_a_path(
+    finished_pipeline: Path, service: Service, browser: Browser, tmp_path: Path
+) -> None:
+    block = f"location /vpr/ {{ proxy_pass http://127.0.0.1:{service.port}/; }}"
+    browser.visit(f"http://127.0.0.1:{service.port}/")
+    browser.complaints(home=f"http://127.0.0.1:{service.port}")  # of what was before
+    with http_server(tmp_path, server=block) as port:
+        home = f"http://127.0.0.1:{port}"
+        browser.visit(f"{home}/vpr/?lang=en")
+        browser.choose_file("#file", finished_pipeline / "data/sample/queries/0001.jpg")
+        browser.wait("document.activeElement.id === 'token'")
+        browser.press(TOKEN + "\n")
+        browser.wait("document.activeElement.id === 'verdict'")
+        assert browser.load_images() == [] and len(browser.texts("figcaption")) == 6
+        assert [line for line in browser.complaints(home=home) if "401" not in line] == []
 
 
 def test_both_languages_have_every_word_with_the_same_slots() -> None:

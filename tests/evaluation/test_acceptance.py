@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from vpr.evaluation.acceptance import (
-    NONE,
-    accept_out_of_fold,
+    DISPERSION,
+    Acceptance,
     average_precision,
     decide,
-    doubts_of_inliers,
-    fit_threshold,
-    inliers_at,
+    limit_of_model,
+    most_accepted,
+    negatives_needed,
     precision_recall,
     recall_at_precision,
 )
-from vpr.evaluation.details import MIN_INLIERS, THRESHOLD, find_threshold
+from vpr.evaluation.details import find_threshold
 from vpr.evaluation.metrics import summarise_acceptance
+from vpr.evaluation.params import By
+
+Doubts = NDArray[np.float64]
 
 # Six queries by distance: right, right, wrong and right at the same distance, wrong, right. Of
 # eight queries that have a positive these are the nearest; two more have none.
@@ -52,92 +59,113 @@ def test_the_curve_is_scikit_learns_with_another_denominator() -> None:
     assert curve["recall"].iloc[-1] == share
 
 
-def test_the_largest_threshold_that_is_precise_enough() -> None:
-    assert fit_threshold(DISTANCES, CORRECT, precision=1.0) == 0.2
-    assert fit_threshold(DISTANCES, CORRECT, precision=0.66) == 0.5
-    assert fit_threshold(DISTANCES, ~CORRECT, precision=0.9) == NONE
-    assert fit_threshold(DISTANCES[:0], CORRECT[:0], precision=0.9) == NONE
+def decided_by(
+    by: By, doubts: Doubts, num_negatives: int, *, rate: float, candidates: int = 20
+) -> Acceptance:
+    """The last queries are the negatives; of the others the first half is right."""
+    is_negative = np.arange(len(doubts)) >= len(doubts) - num_negatives
+    correct = np.arange(len(doubts)) < (len(doubts) - num_negatives) / 2
+    return decide(
+        doubts, correct, is_negative, by=by, num_candidates=candidates, rate=rate, confidence=0.95
+    )
 
 
-def test_a_query_is_judged_without_itself_and_its_neighbours() -> None:
-    distances = np.array([0.3, 0.6, 0.5, 0.4])
-    correct = np.array([False, True, True, True])
-    accepted = accept_out_of_fold(distances, correct, precision=1.0, num_folds=2)
-    # By the second half 0.5 is the limit, by the first none is: its nearest is wrong.
-    assert accepted.tolist() == [True, False, False, False]
-    assert not accept_out_of_fold(distances[:1], correct[:1], precision=0.5, num_folds=5).any()
+def test_the_number_of_negatives_that_show_a_rate_is_the_rule_of_three() -> None:
+    # None of 299 accepted: 0.99^299 = 0.0495; of 298 it is 0.0500 and a hair.
+    assert negatives_needed(rate=0.01, confidence=0.95) == 299
+    assert most_accepted(299, rate=0.01, confidence=0.95) == 0
+    assert most_accepted(298, rate=0.01, confidence=0.95) == -1
+    assert most_accepted(0, rate=0.01, confidence=0.95) == -1
 
 
-def test_out_of_fold_decisions_do_not_see_the_query_s_own_truth() -> None:
-    rng = np.random.default_rng(1)
-    distances, correct = rng.random(40), rng.random(40) < 0.7
-    for fold in np.array_split(np.arange(40), 4):
-        changed = correct.copy()
-        changed[fold] = ~changed[fold]
-        before, after = (
-            accept_out_of_fold(distances, truth, precision=0.8, num_folds=4)[fold]
-            for truth in (correct, changed)
-        )
-        assert before.tolist() == after.tolist()
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
+def test_the_number_that_may_be_accepted_is_that_of_the_exact_interval(rate: float) -> None:
+    for count in range(0, 1200, 37):
+        expected = -1
+        for accepted in range(count):
+            # A one-sided bound at 95 % is the upper end of a two-sided interval at 90 %.
+            bound = binomtest(accepted, count).proportion_ci(0.9, method="exact").high
+            if bound > rate:
+                break
+            expected = accepted
+        assert most_accepted(count, rate=rate, confidence=0.95) == expected
 
 
-def metrics_of(precision: float | None) -> dict[str, object]:
-    decided = decide(DISTANCES, CORRECT, num_answerable=8, precision=precision, num_folds=3,
-                     by="distance")  # fmt: skip
-    return dict(summarise_acceptance(decided, CORRECT))
+def test_distance_is_not_calibrated_by_queries_that_all_lie_in_the_map() -> None:
+    decided = decided_by("distance", np.linspace(0.1, 0.9, 120), 0, rate=0.01)
+    assert decided.limit is None and decided.accepted is None
+    found = summarise_acceptance(decided, np.ones(120, bool))
+    assert found["accept_calibrated"] is False
+    assert (found["num_negatives"], found["num_negatives_needed"]) == (0, 299)
+    assert not [name for name in found if "max" in name or "accepted" in name]
+    assert find_threshold(found).accepts(0.0, None) is None
 
 
-def test_the_threshold_s_name_says_what_it_was_fitted_on() -> None:
-    # Folds of two: the limits by the others are 0.3, 0.5 and 0.5; only query 0 lies beyond.
-    found = metrics_of(0.6)
-    assert found["accept_threshold_fitted_on_these_queries"] == 0.5
-    assert found["num_accepted_out_of_fold"] == 5
-    assert found["accept_precision_out_of_fold"] == 3 / 5
-    assert found["accept_recall_out_of_fold"] == 3 / 8
+def test_a_limit_of_distance_lies_below_the_negatives_that_may_not_be_accepted() -> None:
+    # 93 negatives show 5 % if one is accepted: the limit is just below the second.
+    assert most_accepted(93, rate=0.05, confidence=0.95) == 1
+    known, negatives = np.linspace(0.1, 0.6, 40), np.linspace(0.5, 1.4, 93)
+    decided = decided_by("distance", np.concatenate([known, negatives]), 93, rate=0.05)
+    assert decided.limit == np.nextafter(negatives[1], 0)
+    found = summarise_acceptance(decided, np.arange(133) < 20)
+    num_known = int((known < negatives[1]).sum())
+    assert found["accept_calibrated"] is True
+    assert found["num_negatives_accepted"] == 1
+    assert found["num_accepted"] == num_known + 1
+    assert found["accept_recall"] == 20 / 40
+    assert found["accept_precision"] == 20 / (num_known + 1)
+    assert find_threshold(found).accepts(0.5, None) is True
+    assert find_threshold(found).accepts(float(negatives[1]), None) is False
 
 
-def test_without_a_precision_all_are_accepted_and_nothing_is_fitted() -> None:
-    decided = decide(DISTANCES, CORRECT, num_answerable=8, precision=None, num_folds=3,
-                     by="distance")  # fmt: skip
-    assert decided.accepted.all()
-    assert not [name for name in metrics_of(None) if "fold" in name or "threshold" in name]
+def test_a_calibrated_limit_holds_its_rate_on_new_negatives() -> None:
+    rng, broken = np.random.default_rng(0), 0
+    for _ in range(200):
+        decided = decided_by("distance", rng.random(100), 100, rate=0.05)
+        broken += decided.limit > 0.05  # of uniform doubts the limit is the true rate
+    assert broken <= 18  # 5 % are expected; more have a probability below 1 %
 
 
-def test_precision_of_nothing_is_left_out() -> None:
-    wrong = np.zeros(6, dtype=bool)
-    decided = decide(DISTANCES, wrong, num_answerable=0, precision=1.0, num_folds=2,
-                     by="distance")  # fmt: skip
-    found = summarise_acceptance(decided, wrong)
-    assert found["num_accepted_out_of_fold"] == 0
-    assert found["accept_threshold_fitted_on_these_queries"] == NONE
-    assert "accept_precision_out_of_fold" not in found
+def test_inliers_are_accepted_by_the_model_where_there_are_no_negatives() -> None:
+    doubts = np.array([-300.0, -50.0, -45.0, 0.0])
+    decided = decided_by("inliers", doubts, 0, rate=0.01)
+    assert decided.limit == pytest.approx(DISPERSION * (-2 - math.log10(20)))
+    found = summarise_acceptance(decided, np.ones(4, bool))
+    assert found["accept_calibrated"] is True and found["num_accepted"] == 2
+    threshold = find_threshold(found)
+    assert threshold.accepts(0.1, None) is threshold.accepts(0.1, -45.0) is False
+    assert threshold.accepts(1.9, -50.0) is True
 
 
-def test_inliers_accept_by_their_number() -> None:
-    # More inliers are surer. Right: 90, 40, 40, 8; wrong: 12 and none.
-    inliers, correct = np.array([90, 40, 12, 40, 8, 0]), np.array([1, 1, 0, 1, 1, 0], dtype=bool)
-    decided = decide(doubts_of_inliers(inliers), correct, num_answerable=5, precision=0.75,
-                     num_folds=6, by="inliers")  # fmt: skip
-    assert decided.curve["threshold"].tolist() == [90, 40, 12, 8, 0]
-    assert decided.curve["precision"].tolist() == [1, 1, 3 / 4, 4 / 5, 4 / 6]
-    assert summarise_acceptance(decided, correct)["accept_min_inliers_fitted_on_these_queries"] == 8
-    assert [inliers_at(doubt) for doubt in doubts_of_inliers(np.array([0, 7, 4000]))] == [
-        0,
-        7,
-        4000,
-    ]
-    none = decide(doubts_of_inliers(inliers), ~correct, num_answerable=5, precision=1.0,
-                  num_folds=6, by="inliers")  # fmt: skip
-    found = summarise_acceptance(none, ~correct)["accept_min_inliers_fitted_on_these_queries"]
-    assert found == NONE and not find_threshold({MIN_INLIERS: found}).accepts(0.1, 4000)
+def test_the_precision_of_nothing_is_left_out() -> None:
+    found = summarise_acceptance(
+        decided_by("inliers", np.zeros(4), 0, rate=0.01), np.zeros(4, bool)
+    )
+    assert found["num_accepted"] == 0 and "accept_precision" not in found
 
 
-def test_a_recorded_threshold_is_of_distance_or_of_inliers() -> None:
-    assert find_threshold({}).accepts(1.9, 0)
-    by_distance = find_threshold({THRESHOLD: 0.7})
-    assert by_distance.accepts(0.7, 0) and not by_distance.accepts(0.71, 4000)
-    by_inliers = find_threshold({MIN_INLIERS: 30})
-    assert by_inliers.accepts(1.9, 30) and not by_inliers.accepts(0.1, 29)
-    for details in ({THRESHOLD: "far"}, {THRESHOLD: float("nan")}, [], {MIN_INLIERS: 2.5}):
-        with pytest.raises(ValueError, match=r"accept_\w+ = .*: expected a"):
-            find_threshold(details)
+def test_negatives_that_the_model_would_accept_make_the_limit_stricter() -> None:
+    model = limit_of_model(0.01, num_candidates=20)
+    for negatives, limit in (
+        ([-10.0, 0.0], model),
+        ([-100.0, 0.0], np.nextafter(-100.0, -np.inf)),
+        (np.linspace(-100, -80, 600), np.linspace(-100, -80, 600)[1]),  # 1 of 600 shows 1 %
+    ):
+        doubts = np.concatenate([[-300.0, -50.0], negatives])
+        decided = decided_by("inliers", doubts, len(negatives), rate=0.01)
+        assert decided.limit == pytest.approx(limit)
+
+
+@pytest.mark.parametrize("details", [
+    [], {}, {"accept_calibrated": "yes"}, {"accept_calibrated": True},
+    {"accept_calibrated": False, "accept_max_distance": 1.0},
+    {"accept_calibrated": True, "accept_max_distance": 1.0, "accept_max_log10_nfa": -20.0},
+    {"accept_calibrated": True, "accept_max_distance": "far"},
+    {"accept_calibrated": True, "accept_max_distance": float("nan")},
+    {"accept_calibrated": True, "accept_max_log10_nfa": True},
+    # Of a version that accepted without any negative.
+    {"accept_threshold_fitted_on_these_queries": 1.3},
+])  # fmt: skip
+def test_a_limit_that_is_no_limit_is_refused(details: object) -> None:
+    with pytest.raises(ValueError, match=r"accept_\w+"):
+        find_threshold(details)

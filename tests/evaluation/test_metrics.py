@@ -21,6 +21,7 @@ from vpr.evaluation.uncertainty import (
 )
 from vpr.places.index import ImageIndex
 from vpr.places.radius import find_positives
+from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
 # Query 0 finds its positive (at 0 m) first, query 1 third, query 2 never, query 3 has none.
@@ -126,7 +127,7 @@ def test_the_table_has_a_row_per_query() -> None:
         database,
         query,
         accepted=accepted,
-        inliers=None,
+        evidence=None,
     )
     assert ",".join(table.columns) == (
         "index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,"
@@ -152,19 +153,20 @@ def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
         database,
         query,
         accepted=np.ones(4, bool),
-        inliers=np.array([9, 0, 3, 1]),
+        evidence=Evidence(np.array([9, 0, 3, 1]), np.array([-9.5, 0, -3, -1])),
     )
     assert table["top1_distance"].tolist() == [0.4, 0.2, 0, 0.1]
     assert table["distance_ratio"].tolist() == [2, 0.5, 1, 1]
     assert table["top1_inliers"].tolist() == [9, 0, 3, 1]
+    assert table["top1_log10_nfa"].tolist() == [-9.5, 0, -3, -1]
 
 
 def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
     before = RANKING[:, [1, 0, 2]]
     distances = np.tile(np.array([0.1, 0.2, 0.3], np.float32), (4, 1))
     pair = [Predictions(indices, distances, 5) for indices in (before, RANKING)]
-    inliers = np.array([9, 0, 0, 0])
-    found = describe_reranking(*pair, POSITIVES, inliers, ns=[1, 3])
+    evidence = Evidence(np.array([9, 0, 0, 0]), np.array([-9.5, 0, 0, 0]))
+    found = describe_reranking(*pair, POSITIVES, evidence, ns=[1, 3])
     assert found == {
         "recall@1_before_reranking": 0.0,
         "recall@3_before_reranking": 0.5,
@@ -175,7 +177,7 @@ def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
     }
     other = Predictions(RANKING, distances, 6)
     with pytest.raises(ValueError, match=r"the retrieval has \(4, 3, 5\)"):
-        describe_reranking(pair[0], other, POSITIVES, inliers, ns=[1])
+        describe_reranking(pair[0], other, POSITIVES, evidence, ns=[1])
 
 
 def test_depths_that_no_ranking_reaches_are_an_error() -> None:

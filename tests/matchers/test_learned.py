@@ -149,10 +149,10 @@ def test_a_view_has_inliers_another_picture_next_to_none_and_bytes_repeat(
     )
     assert query.points.tobytes() == again.points.tobytes()
     assert query.descriptors.tobytes() == again.descriptors.tobytes()
-    pairs = matcher.verify(query, same, RULES)
+    pairs = matcher.verify(query, same, RULES).inliers
     assert len(pairs) > 40
-    assert len(matcher.verify(query, foreign, RULES)) < len(pairs) / 3
-    assert matcher.verify(again, same, RULES).tobytes() == pairs.tobytes()
+    assert len(matcher.verify(query, foreign, RULES).inliers) < len(pairs) / 3
+    assert matcher.verify(again, same, RULES).inliers.tobytes() == pairs.tobytes()
     offsets = same.points[pairs[:, 1]] - query.points[pairs[:, 0]]
     np.testing.assert_allclose(np.median(offsets, axis=0), [16, 8], atol=0.5)
 
@@ -170,7 +170,7 @@ def test_blank_tiny_and_long_pictures_are_borne(
     assert ((found.points >= 0) & (found.points <= size[::-1])).all()
     one = LocalPoints(np.ones((1, 2), np.float32), np.ones((1, 128), np.float16), (9, 9))
     for pair in ((found, one), (one, found), (one, one)):
-        assert matcher.verify(*pair, RULES).shape == (0, 2)
+        assert matcher.verify(*pair, RULES).inliers.shape == (0, 2)
 
 
 def test_a_ratio_is_refused_where_there_is_no_ratio_test(

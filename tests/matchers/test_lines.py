@@ -167,11 +167,11 @@ def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
         for pixels in (whole[8:232, 16:304], whole, texture(3))
     )
     rules = Rules(None, "homography", 3.0)
-    pairs = matcher.verify(query, same, rules)
+    pairs = matcher.verify(query, same, rules).inliers
     assert len(pairs) > 30
     offsets = same.points[pairs[:, 1]] - query.points[pairs[:, 0]]
     np.testing.assert_allclose(np.median(offsets, axis=0), [16, 8], atol=1)
-    assert len(matcher.verify(query, foreign, rules)) < len(pairs) / 5
+    assert len(matcher.verify(query, foreign, rules).inliers) < len(pairs) / 5
 
 
 def test_bytes_are_the_same_again_and_on_another_number_of_threads(matcher: Matcher) -> None:
@@ -182,7 +182,7 @@ def test_bytes_are_the_same_again_and_on_another_number_of_threads(matcher: Matc
         found.append((one.points.tobytes(), one.descriptors.tobytes()))
     assert found[0] == found[1] == found[2]
     other = matcher.detect(texture(4)[5:], max_keypoints=300)
-    first, again = (matcher.verify(one, other, RULES).tobytes() for _ in range(2))
+    first, again = (matcher.verify(one, other, RULES).inliers.tobytes() for _ in range(2))
     assert first == again
 
 
@@ -193,7 +193,7 @@ def test_a_blank_or_tiny_picture_has_no_lines(matcher: Matcher, size: tuple[int,
     assert blank.descriptors.shape == (0, DIM + 2) and blank.descriptors.dtype == np.float16
     other = matcher.detect(texture(0), max_keypoints=50)
     for pair in ((blank, other), (other, blank), (blank, blank)):
-        assert matcher.verify(*pair, RULES).shape == (0, 2)
+        assert matcher.verify(*pair, RULES).inliers.shape == (0, 2)
 
 
 def test_a_huge_picture_and_one_line_are_borne(matcher: Matcher) -> None:
@@ -203,7 +203,7 @@ def test_a_huge_picture_and_one_line_are_borne(matcher: Matcher) -> None:
     assert (found.points >= 0).all() and (found.points <= [1299, 799]).all()
     numbers = set(found.descriptors[:, DIM].tolist()) - {0}
     assert numbers
-    assert matcher.verify(found, found, RULES).shape[1] == 2
+    assert matcher.verify(found, found, RULES).inliers.shape[1] == 2
 
 
 def test_half_of_the_rows_are_keypoints_and_match_as_keypoints_alone(network: XFeat) -> None:

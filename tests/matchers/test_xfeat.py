@@ -84,10 +84,10 @@ def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
     whole, other = texture(2), texture(3)
     query = matcher.detect(whole[8:232, 16:304], max_keypoints=300)
     same, foreign = (matcher.detect(pixels, max_keypoints=300) for pixels in (whole, other))
-    count = len(matcher.verify(query, same, RULES))
+    count = len(matcher.verify(query, same, RULES).inliers)
     assert count > 50
-    assert len(matcher.verify(query, foreign, RULES)) < count / 5
-    assert len(matcher.verify(query, same, RULES)) == count
+    assert len(matcher.verify(query, foreign, RULES).inliers) < count / 5
+    assert len(matcher.verify(query, same, RULES).inliers) == count
 
 
 @pytest.mark.parametrize("size", [(240, 320), (9, 7), (1, 1)])

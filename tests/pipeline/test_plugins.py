@@ -61,7 +61,7 @@ COLOURS = '''
 
 import numpy as np
 
-from vpr.matchers.base.matcher import LocalPoints
+from vpr.matchers.base.matcher import LocalPoints, Verified
 
 
 class Colours:
@@ -75,7 +75,7 @@ class Colours:
     def verify(self, query, database, rules):
         apart = np.abs(query.descriptors - database.descriptors).max(axis=1)
         alike = np.flatnonzero(apart < 20)
-        return np.stack([alike, alike], axis=1)
+        return Verified(np.stack([alike, alike], axis=1), len(apart))
 
 
 def make_matcher():

@@ -35,7 +35,10 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     ranked = load_predictions(pipeline / "data/reranked.npz")
     verified = load_verified(pipeline / "data/verified")
     table = pd.read_csv(pipeline / "metrics/queries.csv")
-    assert table["top1_inliers"].tolist() == verified.count(ranked.indices[:, 0]).tolist()
+    first = verified.of_first(ranked)
+    assert first is not None and table["top1_inliers"].tolist() == first.inliers.tolist()
+    assert table["top1_log10_nfa"].tolist() == first.log10_nfa.tolist()
+    assert table["accepted"].isna().all()  # by distance, and no query lies outside the map
     assert table["top1_inliers"].max() > 3
     found = locate(pipeline, "--html", "page.html", "--top", "3")
     for row, photo in enumerate(found):
@@ -63,10 +66,12 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     change(pipeline, "accept_by: distance", "accept_by: inliers")
     assert stages_run(run(pipeline, "dvc", "repro")) == {"evaluate", "report"}
     details = json.loads((pipeline / "metrics/details.json").read_text())
-    fewest = details["accept_min_inliers_fitted_on_these_queries"]
-    assert "accept_threshold_fitted_on_these_queries" not in details
-    for photo in locate(pipeline):
-        assert photo["accepted"] == (0 <= fewest <= photo["matches"][0]["inliers"])
+    limit = details["accept_max_log10_nfa"]  # of the background model, which needs no negative
+    assert details["accept_calibrated"] and details["num_negatives"] == 0
+    decided = pd.read_csv(pipeline / "metrics/queries.csv")["accepted"].tolist()
+    for photo, accepted in zip(locate(pipeline), decided, strict=True):
+        assert photo["accepted"] is accepted is (photo["matches"][0]["log10_nfa"] <= limit)
+    assert f"log10 NFA of {limit:.4g}" in (pipeline / "metrics/report/index.html").read_text()
 
     change(pipeline, "half_inliers: 5.0", "half_inliers: 1.0")
     set_key(pipeline, "rerank.top", "2")

@@ -23,6 +23,7 @@ from vpr.matchers.base.matching import find_inliers, match_mutually
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
+from vpr.reranking.false_alarms import log10_false_alarms
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
 from vpr.reranking.reranking import order_by_inliers
@@ -374,7 +375,8 @@ def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(street: Path, method
         retrieved = Predictions(found.indices[row : row + 1], found.distances[row : row + 1], 4)
         order, verified = reranker.rerank(pixels, retrieved, num_ranked=4)
         assert order.indices[0].tolist() == ranked.indices[row].tolist()
-        assert verified.inliers[0].tolist() == pairs.inliers[row].tolist()
+        for name in ("inliers", "matches", "log10_nfa"):
+            assert getattr(verified, name)[0].tolist() == getattr(pairs, name)[row].tolist()
         for image in found.indices[row, :3].tolist():
             np.testing.assert_array_equal(verified.of(0, image), pairs.of(row, image))
         # A run that ranks two images has verified two; the rest keep the retrieval's order.
@@ -386,18 +388,29 @@ def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(street: Path, method
 def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     ranked = run_stages("sift", 4, "r.npz")
     pairs = load_verified(Path("verified"))
-    assert pairs.count(ranked.indices[:, 0])[2] == 0  # the blank query
-    assert (pairs.count(ranked.indices[:, 0])[:2] > 20).all()
+    first = pairs.of_first(ranked)
+    assert first is not None
+    assert first.inliers[2] == first.log10_nfa[2] == 0  # the blank query
+    assert (first.inliers[:2] > 20).all() and (first.log10_nfa[:2] < -20).all()
     # The query is the part of image 2 from x = 20 to 190 and from y = 10 to 140 of 200 x 150.
     places = pairs.of(0, 2)
-    assert len(places) == pairs.count(np.array([2, 2, 2]))[0]
+    assert len(places) == pairs.evidence_for(np.array([2, 2, 2])).inliers[0]
     expected = (places[:, 0] * [170, 130] + [20, 10]) / [200, 150]
     assert np.abs(places[:, 1] - expected).max() < 0.02
     assert pairs.of(0, 99).shape == (0, 2, 2)
-    assert pairs.inliers_of(0, 2) == len(places) and pairs.inliers_of(2, 0) == 0
-    assert pairs.inliers_of(0, 99) is None  # was not looked at, which is not "no inliers"
+    assert pairs.evidence_of(0, 2) == (len(places), pairs.log10_nfa[0].min())
+    assert pairs.evidence_of(2, 0) == (0, 0)
+    assert pairs.evidence_of(0, 99) is None  # was not looked at, which is not "no inliers"
+    # What was stored of a pair is the model's: sizes 150 x 200 and 130 x 170, 3 px, a homography.
+    rank = pairs.candidates[0].tolist().index(2)
+    found = {
+        "num_matches": int(pairs.matches[0, rank]), "num_inliers": int(pairs.inliers[0, rank]),
+    }  # fmt: skip
+    chance = np.pi * load_params("inliers", InliersParams).tolerance_px ** 2 / (130 * 170)
+    expected = log10_false_alarms("homography", chance=chance, **found)
+    assert pairs.log10_nfa[0, rank] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ValueError, match=r"pairs of 3 queries, images for 1"):
-        pairs.count(np.array([2]))
+        pairs.evidence_for(np.array([2]))
     run_stages("none", 4, "r.npz")
     assert load_verified(Path("verified")).of(0, 2).shape == (0, 2, 2)
 
@@ -452,7 +465,9 @@ def test_torch_computes_on_one_thread_while_pairs_are_verified(
     [
         ("inliers", np.zeros((3, 4), np.int32), "inliers.npy: expected 2 axes of int64"),
         ("inliers", np.full((3, 4), -1), "expected a count of inliers for each candidate"),
-        ("candidates", np.zeros((3, 3), np.int64), r"found candidates \(3, 3\), inliers \(3, 4\)"),
+        ("candidates", np.zeros((3, 3), np.int64), r"found candidates \(3, 3\), matches \(3, 4\)"),
+        ("matches", np.zeros((3, 4), np.int64), "at least as many matches as inliers"),
+        ("log10_nfa", np.full((3, 4), np.nan), "log10_nfa of 0 or less"),
         ("places", np.zeros((1, 2, 2), np.uint16), r"as many places, found .*places \(1, 2, 2\)"),
     ],
 )

@@ -22,6 +22,10 @@ from vpr.reranking.utility_files import Utility, save_utility
 from vpr.reranking.verified_pairs import VerifiedPairs, save_verified
 from vpr.retrieval.predictions import Predictions, save_predictions
 
+DETAILS = {
+    "average_precision": 0.5, "accept_calibrated": True, "num_negatives": 400,
+    "num_negatives_needed": 299, "accept_max_distance": 0.8,
+}  # fmt: skip
 HOSTILE = [
     "<script>document.title='owned'</script>.jpg",
     '"><img src=x onerror="document.title=\'owned\'">.jpg',
@@ -67,7 +71,7 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     save_verified(folder / "verified", verified)
     table = tabulate_queries(
         predictions, positives, database, query, accepted=~unsure,
-        inliers=verified.count(indices[:, 0]),
+        evidence=verified.of_first(predictions),
     )  # fmt: skip
     table.to_csv(folder / "queries.csv", index=False)
     _write_rest(folder)
@@ -84,7 +88,10 @@ def _verified(indices: NDArray[np.int64]) -> VerifiedPairs:
     """Two inliers of each query and its first candidate, none with its second."""
     inliers = np.tile([2, 0], (len(indices), 1))
     places = np.array([[[0, 0], [32_768, 32_768]], [[32_768, 32_768], [0, 65_535]]], np.uint16)
-    return VerifiedPairs(indices[:, :2], inliers, np.tile(places, (len(indices), 1, 1)))
+    return VerifiedPairs(
+        indices[:, :2], 3 * inliers, inliers, np.zeros(inliers.shape),
+        np.tile(places, (len(indices), 1, 1)),
+    )  # fmt: skip
 
 
 def _write_utility(folder: Path, num_images: int) -> None:
@@ -103,7 +110,7 @@ def _write_rest(folder: Path) -> None:
     (folder / "recall.json").write_text(json.dumps(metrics))
     words = "3 queries nearly equal <b>a database photo</b>"
     notes = [{"key": "near_copies", "words": words, "numbers": {"queries": 3}}]
-    (folder / "details.json").write_text(json.dumps({"average_precision": 0.5, "notes": notes}))
+    (folder / "details.json").write_text(json.dumps(DETAILS | {"notes": notes}))
     for name in ("curves", "model"):
         (folder / name).mkdir()
     (folder / "model" / "model.pt").write_bytes(b"weights")

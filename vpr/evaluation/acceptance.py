@@ -1,20 +1,28 @@
 """Known or unknown place: which first predictions to accept, by their distance or inliers.
 
-Both are turned into a doubt: the smaller, the surer. For a distance it is the distance itself.
+Either gives a doubt: the smaller, the surer. By distance the doubt is the descriptors' distance, by
+inliers log10 NFA (`vpr.reranking.false_alarms`). The threshold holds a false-acceptance rate: the
+share of photos of places outside the map that are taken for known.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from vpr.evaluation.params import By
+from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
-NONE = -1.0  # a threshold that accepts nothing; doubts begin at 0
+# The background model draws matches independently. Those of photos are not: skylines match skylines
+# at like heights. So log10 of the probability falls more slowly than log10 NFA, by this factor on
+# photos of other places, see docs/experiments/unknown_places.md.
+DISPERSION = 14.0
 
 
 @dataclass(frozen=True)
@@ -22,50 +30,43 @@ class Acceptance:
     """Which queries are accepted as known places.
 
     Args:
-        accepted: Shape (num_queries,); by thresholds that were fitted without the query.
-        threshold: Largest doubt to accept from now on, fitted on all of these queries; None:
-            everything is accepted.
-        num_answerable: Queries that have a positive.
-        curve: Precision and recall over all thresholds, in the units of `by`.
         by: Source of the doubts.
+        limit: The largest doubt that is accepted; None: not calibrated, nothing is decided.
+        accepted: Shape (num_queries,); None without a limit.
+        is_negative: Which queries have no positive, shape (num_queries,).
+        num_needed: Negatives that show the rate if none is accepted.
+        curve: Precision and recall over all thresholds.
     """
 
-    accepted: NDArray[np.bool_]
-    threshold: float | None
-    num_answerable: int
-    curve: pd.DataFrame
     by: By
-
-
-def doubts_of_inliers(inliers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Convert numbers of inliers to doubts in (0, 1], 1 without any."""
-    doubts: NDArray[np.float64] = 1 / (1 + inliers)
-    return doubts
+    limit: float | None
+    accepted: NDArray[np.bool_] | None
+    is_negative: NDArray[np.bool_]
+    num_needed: int
+    curve: pd.DataFrame
 
 
 def doubts_about(
-    by: By, predictions: Predictions, inliers: NDArray[np.int64] | None
+    by: By, predictions: Predictions, evidence: Evidence | None
 ) -> NDArray[np.float64]:
     """Compute the doubt about each first prediction, shape (num_queries,).
 
-    `inliers` are those of the first predictions, same shape; None without re-ranking.
+    Args:
+        by: Source of the doubts.
+        predictions: The ranked database of each query.
+        evidence: For the first predictions; None without re-ranking.
 
     Raises:
         ValueError: If doubts are to come from inliers and there are none.
     """
     if by == "distance":
         return predictions.distances[:, 0].astype(np.float64)
-    if inliers is None:
+    if evidence is None:
         raise ValueError(
             "evaluate.accept_by = inliers: none are counted with rerank.method = none: set a "
             "matcher there, or accept by distance"
         )
-    return doubts_of_inliers(inliers)
-
-
-def inliers_at(doubt: float) -> int:
-    """Convert a doubt back to the number of inliers; -1 for `NONE`."""
-    return -1 if doubt == NONE else round(1 / doubt) - 1
+    return evidence.log10_nfa
 
 
 def precision_recall(
@@ -112,72 +113,77 @@ def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
     return float(high.max()) if len(high) else 0.0
 
 
-def fit_threshold(
-    doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, precision: float
-) -> float:
-    """Fit the largest threshold whose accepted predictions have this precision.
-
-    For the first two see `precision_recall`; `precision` is the required share of right predictions
-    among the accepted.
-
-    Returns:
-        A doubt, or `NONE` if no threshold is that precise.
-    """
-    curve = precision_recall(doubts, correct, num_answerable=len(correct))
-    enough = curve["threshold"][curve["precision"] >= precision]
-    return float(enough.max()) if len(enough) else NONE
-
-
 def decide(
     doubts: NDArray[np.float64],
     correct: NDArray[np.bool_],
+    is_negative: NDArray[np.bool_],
     *,
-    num_answerable: int,
-    precision: float | None,
-    num_folds: int,
     by: By,
+    num_candidates: int,
+    rate: float,
+    confidence: float,
 ) -> Acceptance:
-    """Accept queries so that at least a share of the accepted is right.
+    """Accept queries by a limit that holds a false-acceptance rate.
 
-    This is the only place where something is fitted on the queries' truth.
+    By distance the limit is fitted on the negatives only, so that what it does to the other queries
+    is out of sample. By inliers it comes from the background model, and negatives make it stricter
+    where they show that the model is too optimistic.
 
     Args:
-        doubts: Doubts about the first predictions, in the order of the route, shape (num_queries,).
-        correct: Whether the first prediction is a positive, same shape.
-        num_answerable: Number of queries that have a positive.
-        precision: Required share; None: every query is accepted.
-        num_folds: Contiguous parts of the route, each judged by a threshold from the others.
+        doubts: About the first prediction, shape (num_queries,).
+        correct: Whether it is a positive, same shape.
+        is_negative: Which queries have no positive, same shape.
         by: Source of the doubts.
+        num_candidates: Candidates of a query that are verified; of no meaning by distance.
+        rate: The false-acceptance rate asked for.
+        confidence: With which negatives must show it.
     """
-    curve = precision_recall(doubts, correct, num_answerable=num_answerable)
+    curve = precision_recall(doubts, correct, num_answerable=int((~is_negative).sum()))
+    negatives = doubts[is_negative]
+    allowed = most_accepted(len(negatives), rate=rate, confidence=confidence)
+    limit = None
     if by == "inliers":
-        curve["threshold"] = curve["threshold"].map(inliers_at)
-    if precision is None:
-        return Acceptance(np.ones(len(doubts), dtype=np.bool_), None, num_answerable, curve, by)
-    accepted = accept_out_of_fold(doubts, correct, precision=precision, num_folds=num_folds)
-    threshold = fit_threshold(doubts, correct, precision=precision)
-    return Acceptance(accepted, threshold, num_answerable, curve, by)
+        limit = limit_of_model(rate, num_candidates=num_candidates)
+        if len(negatives):
+            limit = min(limit, limit_of_negatives(negatives, max(allowed, 0)))
+    elif allowed >= 0:
+        limit = limit_of_negatives(negatives, allowed)
+    accepted = None if limit is None else doubts <= limit
+    needed = negatives_needed(rate=rate, confidence=confidence)
+    return Acceptance(by, limit, accepted, is_negative, needed, curve)
 
 
-def accept_out_of_fold(
-    doubts: NDArray[np.float64],
-    correct: NDArray[np.bool_],
-    *,
-    precision: float,
-    num_folds: int,
-) -> NDArray[np.bool_]:
-    """Find which queries are accepted by a threshold fitted without them.
+def most_accepted(num_negatives: int, *, rate: float, confidence: float) -> int:
+    """Find how many negatives may be accepted for the rate to be shown; -1: they are too few.
 
-    The route is cut into contiguous folds: neighbours look alike, so with random folds the
-    threshold would be fitted on each query's neighbours.
-
-    The arguments are those of `decide`. A single query leaves nothing to fit on, and is not
-    accepted.
+    With so many accepted, the one-sided exact bound on the rate (Clopper and Pearson 1934) is at
+    most `rate`. It also holds for a limit that is put below the next negative: that is a tolerance
+    limit free of a distribution (Wilks 1941).
     """
-    accepted = np.zeros(len(doubts), dtype=np.bool_)
-    for fold in np.array_split(np.arange(len(doubts)), num_folds):
-        others = np.ones(len(doubts), dtype=np.bool_)
-        others[fold] = False
-        threshold = fit_threshold(doubts[others], correct[others], precision=precision)
-        accepted[fold] = doubts[fold] <= threshold
-    return accepted
+    # The smallest number whose probability to be reached or undercut is above 1 - confidence.
+    return int(binom.ppf(1 - confidence, num_negatives, rate)) - 1
+
+
+def negatives_needed(*, rate: float, confidence: float) -> int:
+    """Count the negatives that show a rate if none is accepted: about 3 / rate at 95 %."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - rate))
+
+
+def limit_of_negatives(negatives: NDArray[np.float64], allowed: int) -> float:
+    """Find the largest doubt that accepts at most so many negatives.
+
+    Args:
+        negatives: The doubts about them, more than `allowed`.
+        allowed: How many may be accepted.
+    """
+    return float(np.nextafter(np.sort(negatives)[allowed], -np.inf))
+
+
+def limit_of_model(rate: float, *, num_candidates: int) -> float:
+    """Find the largest log10 NFA that chance reaches in this share of photos, by the model.
+
+    Args:
+        rate: The share.
+        num_candidates: Candidates of a photo, any of which chance may favour.
+    """
+    return DISPERSION * math.log10(rate / num_candidates)

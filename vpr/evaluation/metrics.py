@@ -11,14 +11,13 @@ from scipy.sparse import csr_array
 from vpr.evaluation.acceptance import (
     Acceptance,
     average_precision,
-    doubts_of_inliers,
-    inliers_at,
     precision_recall,
     recall_at_precision,
 )
-from vpr.evaluation.details import MIN_INLIERS, THRESHOLD
+from vpr.evaluation.details import CALIBRATED, LIMITS, NUM_NEEDED, NUM_NEGATIVES
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
+from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
 Metrics = dict[str, float | int | list[float]]
@@ -68,14 +67,18 @@ def describe_reranking(
     before: Predictions,
     after: Predictions,
     positives: csr_array,
-    inliers: NDArray[np.int64] | None,
+    evidence: Evidence | None,
     *,
     ns: Sequence[int],
 ) -> Metrics:
     """Summarise what re-ranking changed.
 
-    `inliers` are those of the new first predictions, shape (num_queries,); None if re-ranking is
-    off.
+    Args:
+        before: The retrieval.
+        after: The same predictions re-ranked.
+        positives: Query x database; stored entries are the positives.
+        evidence: For the new first predictions; None where re-ranking is off.
+        ns: The depths N to report.
 
     Returns:
         `recall@N_before_reranking`, the number of queries whose first prediction changed, and how
@@ -92,7 +95,7 @@ def describe_reranking(
             f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
             f"predictions {shapes[1]}"
         )
-    if inliers is None:
+    if evidence is None:
         return {}
     recalls = recall_at(ns, before.indices, positives)
     metrics: Metrics = {f"recall@{n}_before_reranking": recall for n, recall in recalls.items()}
@@ -100,7 +103,7 @@ def describe_reranking(
     metrics["num_top1_reranked"] = int(np.count_nonzero(changed))
     doubts = {
         "before_reranking": (before, before.distances[:, 0].astype(np.float64)),
-        "by_inliers": (after, doubts_of_inliers(inliers)),
+        "by_inliers": (after, evidence.log10_nfa),
     }
     num_answerable = int(np.count_nonzero(np.diff(positives.indptr)))
     for name, (ranked, doubt) in doubts.items():
@@ -130,24 +133,27 @@ def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Met
     """Summarise how well distance, or inliers, separate known from unknown places.
 
     Returns:
-        Average precision, and recall at 100 % and 99 % precision, of the whole curve; with a
-        threshold also the out-of-fold figures, and the threshold, whose name says what it was
-        fitted on.
+        Average precision, and recall at 100 % and 99 % precision, of the whole curve, in which any
+        wrong first prediction counts against precision; then whether acceptance is calibrated, the
+        number of negatives (queries without a positive), the number that shows the rate if none of
+        them is accepted, and if acceptance is calibrated, the limit and what it does:
+        `accept_recall` is the share of queries with a positive that are accepted and right,
+        `accept_precision` the share of the accepted that are right.
     """
     metrics: Metrics = {
         "average_precision": average_precision(decided.curve),
         "recall_at_precision_100": recall_at_precision(decided.curve, 1.0),
         "recall_at_precision_99": recall_at_precision(decided.curve, 0.99),
+        CALIBRATED: decided.limit is not None,
+        NUM_NEGATIVES: int(decided.is_negative.sum()),
+        NUM_NEEDED: decided.num_needed,
     }
-    if decided.threshold is not None:
-        num_accepted = int(decided.accepted.sum())
+    if decided.limit is not None and decided.accepted is not None:
         num_right = int((decided.accepted & correct).sum())
-        if decided.by == "inliers":
-            metrics[MIN_INLIERS] = inliers_at(decided.threshold)
-        else:
-            metrics[THRESHOLD] = decided.threshold
-        metrics["num_accepted_out_of_fold"] = num_accepted
-        metrics["accept_recall_out_of_fold"] = num_right / max(decided.num_answerable, 1)
-        if num_accepted:  # else precision is undefined, and NaN is not valid JSON
-            metrics["accept_precision_out_of_fold"] = num_right / num_accepted
+        metrics[LIMITS[decided.by]] = decided.limit
+        metrics["num_accepted"] = int(decided.accepted.sum())
+        metrics["num_negatives_accepted"] = int((decided.accepted & decided.is_negative).sum())
+        metrics["accept_recall"] = num_right / max(int((~decided.is_negative).sum()), 1)
+        if metrics["num_accepted"]:  # the precision of nothing is undefined, and NaN is not JSON
+            metrics["accept_precision"] = num_right / int(decided.accepted.sum())
     return metrics

@@ -21,5 +21,4 @@ class EvaluateParams:
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0)]
     accept_by: By
-    accept_precision: Annotated[float, Field(gt=0, le=1)] | None
-    accept_folds: Annotated[int, Field(ge=2)]
+    accept_false_rate: Annotated[float, Field(gt=0, lt=1)]

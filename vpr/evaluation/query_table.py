@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from vpr.evaluation.recall import NEVER, first_correct_ranks
 from vpr.places.distances import metres_between
 from vpr.places.index import ImageIndex
+from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
 
@@ -19,19 +20,27 @@ def tabulate_queries(
     database: ImageIndex,
     query: ImageIndex,
     *,
-    accepted: NDArray[np.bool_],
-    inliers: NDArray[np.int64] | None,
+    accepted: NDArray[np.bool_] | None,
+    evidence: Evidence | None,
 ) -> pd.DataFrame:
     """Tabulate the queries, one row each.
 
-    `inliers` are those of the first predictions, shape (num_queries,); None if none were verified.
+    Args:
+        predictions: The ranked database of each query.
+        positives: Query x database; stored entries are the positives.
+        database: Index of the database.
+        query: Index of the queries.
+        accepted: Whether each query counts as a known place, shape (num_queries,); None: not
+            calibrated.
+        evidence: For the first predictions; None where none were verified.
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
-        num_positives,accepted`, and `top1_inliers` where predictions were verified. The rank counts
-        from 1 and is empty if no prediction is right; the ratio is the first prediction's distance
-        over the smallest of the others (above 1 where re-ranking put it before a nearer one), empty
-        at depth 1.
+        num_positives,accepted`, and `top1_inliers,top1_log10_nfa` where predictions were verified.
+        The rank counts from 1 and is empty if no prediction is right; `accepted` is empty if
+        acceptance is not calibrated; the ratio is that of the first prediction's
+        distance and the smallest of the others' (above 1 where re-ranking put it before a nearer
+        one), empty at depth 1.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -53,7 +62,9 @@ def tabulate_queries(
             "accepted": accepted,
         }
     )
-    return table if inliers is None else table.assign(top1_inliers=inliers)
+    if evidence is None:
+        return table
+    return table.assign(top1_inliers=evidence.inliers, top1_log10_nfa=evidence.log10_nfa)
 
 
 def errors_in_metres(

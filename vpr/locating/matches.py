@@ -34,6 +34,7 @@ class Match:
         metres: Distance from the photo; None if the photo is not a query of the set.
         correct: Whether it is a positive; None if the photo is not a query of the set.
         inliers: Matches of local features that one geometry explains; None without re-ranking.
+        log10_nfa: log10 of how often chance would give so many; None without re-ranking.
     """
 
     rank: int
@@ -47,6 +48,7 @@ class Match:
     metres: float | None
     correct: bool | None
     inliers: int | None
+    log10_nfa: float | None
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,12 @@ class Located:
 
     Args:
         accepted: Whether the best match is near enough, or has enough inliers, to count as a known
-            place.
+            place; None: not calibrated.
         matches: Database images, best first.
     """
 
     photo: str
-    accepted: bool
+    accepted: bool | None
     matches: list[Match]
 
 
@@ -142,22 +144,22 @@ def locate_ranked(
     """
     located = []
     for photo, ranking, number in zip(photos, ranked, queries, strict=True):
-        rows = zip(ranking.indices.tolist(), ranking.distances.tolist(), strict=True)
-        inliers = ranking.inliers
-        matches = [
-            _match(rank, places, image, distance, inliers[rank - 1] if inliers else None, number)
-            for rank, (image, distance) in enumerate(rows, start=1)
-        ]
-        accepted = places.threshold.accepts(
-            float(ranking.distances[0]), (inliers[0] if inliers else 0) or 0
+        rows = zip(
+            ranking.indices.tolist(), ranking.distances.tolist(), ranking.evidence, strict=True
         )
+        matches = [
+            _match(rank, places, image, distance, evidence, number)
+            for rank, (image, distance, evidence) in enumerate(rows, start=1)
+        ]
+        accepted = places.threshold.accepts(float(ranking.distances[0]), matches[0].log10_nfa)
         located.append(Located(str(photo), accepted, matches))
     return located
 
 
 def _match(
-    rank: int, places: Places, image: int, distance: float, inliers: int | None, query: int | None
-) -> Match:
+    rank: int, places: Places, image: int, distance: float, evidence: tuple[int, float] | None,
+    query: int | None,
+) -> Match:  # fmt: skip
     place = places.database.coordinates[image]
     east, north = place.tolist()
     latitude, longitude = (
@@ -166,5 +168,5 @@ def _match(
     metres, correct = places.truth.judge(query, image, place)
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
-        round(distance, 6), metres, correct, inliers,
+        round(distance, 6), metres, correct, *(evidence or (None, None)),
     )  # fmt: skip

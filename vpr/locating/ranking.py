@@ -14,7 +14,7 @@ from vpr.locating.cluster_responses import cluster_responses
 from vpr.network.aggregators import Clustering
 from vpr.network.describing import Network, describe_photos
 from vpr.reranking.reranker import Reranker
-from vpr.reranking.verified_pairs import VerifiedPairs
+from vpr.reranking.verified_pairs import NOTHING, VerifiedPairs
 from vpr.retrieval.index_files import Search
 from vpr.retrieval.predictions import Predictions
 from vpr.retrieval.whitening import Whitening, whiten_rows
@@ -38,11 +38,10 @@ class Ranked:
     responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None
 
     @property
-    def inliers(self) -> list[int | None] | None:
-        """Inliers of each image, None for one that was not verified; None without re-ranking."""
-        if self.verified is None:
-            return None
-        return [self.verified.inliers_of(0, image) for image in self.indices.tolist()]
+    def evidence(self) -> list[tuple[int, float] | None]:
+        """Inliers and log10 NFA of each image; None of one that was not verified."""
+        pairs = self.verified or NOTHING
+        return [pairs.evidence_of(0, image) for image in self.indices.tolist()]
 
 
 @dataclass(frozen=True, eq=False)

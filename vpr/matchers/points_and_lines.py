@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, match_mutually
 from vpr.matchers.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
 from vpr.matchers.xfeat import DIM, XFeat, load_detector
@@ -15,7 +15,7 @@ class PointsAndLines:
     """Half of the rows for keypoints, the other half for lines.
 
     Args:
-        xfeat: Finds keypoints, and describes places of an image.
+        xfeat: Network that finds keypoints and describes places of an image.
     """
 
     def __init__(self, xfeat: XFeat) -> None:
@@ -24,7 +24,7 @@ class PointsAndLines:
         self.uses_gpu = xfeat.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest keypoints, then the longest lines, stored as by `vpr.matchers.lines`."""
+        """Find the most confident keypoints, then the longest lines, as in `vpr.matchers.lines`."""
         keypoints = self._xfeat.detect(pixels, max_keypoints=max_keypoints - max_keypoints // 2)
         lines = detect_lines(self._xfeat, pixels, max_rows=max_keypoints // 2)
         none = np.full(len(keypoints.points), NO_LINE)
@@ -35,7 +35,7 @@ class PointsAndLines:
             keypoints.size,
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
         """Find the matches of points and ends that one geometry explains."""
         ratio = rules.ratio or 1.0
         matches = np.concatenate(
@@ -45,7 +45,7 @@ class PointsAndLines:
 
 
 def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDArray[np.int64]:
-    """Match the points that lie on no line; rows of both, shape (num_matches, 2)."""
+    """Match the points that are not on a line; rows of both, shape (num_matches, 2)."""
     alone = [np.flatnonzero(~on_lines(points)) for points in (query, database)]
     described = (
         points.descriptors[rows, :DIM].astype(np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from vpr.evaluation.details import list_recalls
+from vpr.evaluation.details import NUM_NEEDED, NUM_NEGATIVES, find_threshold, list_recalls
 from vpr.images.image_files import encoded_image, list_images, read_image
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, as_script, load_templates
@@ -26,11 +26,11 @@ INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if 
 
 
 def write_pages(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the pages, and beside them what they load.
+    """Write the pages, and next to them what they load.
 
     Args:
         folder: An existing folder to write to.
-        facts: What the templates show.
+        facts: Facts that the templates show.
     """
     environment = load_templates(TEMPLATES)
     for page in PAGES:
@@ -143,7 +143,7 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Collect recall at each depth with its intervals.
 
     Args:
-        metrics: What metrics/recall.json holds.
+        metrics: Content of metrics/recall.json.
 
     Returns:
         For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
@@ -161,6 +161,21 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         for recall in list_recalls(metrics)
         if not recall.is_of_sequences
     ]
+
+
+def describe_acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what the overview says of known and unknown places.
+
+    Args:
+        metrics: Content of metrics/details.json.
+    """
+    threshold = find_threshold(metrics)
+    return {
+        "name": {"distance": "a distance of", "inliers": "a log10 NFA of"}[threshold.by],
+        "limit": threshold.limit,
+        "num_negatives": metrics[NUM_NEGATIVES],
+        "num_needed": metrics[NUM_NEEDED],
+    }
 
 
 def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

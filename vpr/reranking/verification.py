@@ -17,6 +17,7 @@ from vpr.console.progress import track
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
 from vpr.matchers.base.threads import count_cores, map_on_cores
+from vpr.reranking.false_alarms import chance_of_inlier, log10_false_alarms
 from vpr.reranking.verified_pairs import (
     WHOLE,
     VerifiedPairs,
@@ -30,13 +31,28 @@ from vpr.runtime.ordered_map import ordered_map
 QUERIES_A_PART = 32  # saved together: what a kill costs at most
 
 
+class Pair(NamedTuple):
+    """What verification finds of a query and one database image.
+
+    Args:
+        places: Where the inliers are, as in `VerifiedPairs.places`, at any size of the images,
+            shape (num_inliers, 2, 2).
+        num_matches: Matches before geometry.
+        log10_nfa: See `vpr.reranking.false_alarms`.
+    """
+
+    places: NDArray[np.uint16]
+    num_matches: int
+    log10_nfa: float
+
+
 class Task(NamedTuple):
     """A query, and the database images that it is verified against.
 
     Args:
-        query: Its points.
+        query: Points of the query.
         candidates: Database indices, shape (num_candidates,).
-        points: Those of the candidates.
+        points: Points of the candidates.
     """
 
     query: LocalPoints
@@ -56,17 +72,11 @@ def verify_candidates(
 ) -> VerifiedPairs:
     """Find the inliers between each query and its first candidates.
 
-    Args:
-        matcher: Verifies a pair.
-        predictions: The retrieval.
-        database: Keypoints of the database.
-        query: Keypoints of the queries.
-        top: Candidates of each query; of a shorter ranking all.
-        rules: What a match is.
-        saved: Folder of the parts that an interrupted run found, and this one finds.
+    `top` candidates of each query are verified; of a shorter ranking, all. `saved` is the folder of
+    the parts that were found by an interrupted run and by this one.
 
     Raises:
-        ValueError: If the keypoints are of another number of images than the predictions.
+        ValueError: If the keypoints are of a different number of images than the predictions.
     """
     _check_sizes(predictions, database, query)
     saved.mkdir(parents=True, exist_ok=True)
@@ -93,7 +103,7 @@ def verify_candidates(
 def make_verifier(
     matcher: Matcher, rules: Rules
 ) -> Callable[[Iterable[Task]], Iterator[VerifiedPairs]]:
-    """Make what verifies query after query."""
+    """Make a function that verifies query after query."""
 
     def verify(task: Task) -> VerifiedPairs:
         verify_one = partial(verify_pair, matcher, rules, task.query)
@@ -102,15 +112,12 @@ def make_verifier(
     return partial(map_on_cores, verify, at_once=count_cores())
 
 
-def verify_pair(
-    matcher: Matcher, rules: Rules, query: LocalPoints, database: LocalPoints
-) -> NDArray[np.uint16]:
-    """Find where the inliers of a query and a database image are.
+def verify_pair(matcher: Matcher, rules: Rules, query: LocalPoints, database: LocalPoints) -> Pair:
+    """Find where the inliers of a query and a database image are, and how surely it is not chance.
 
-    Returns:
-        As in `VerifiedPairs.places`, at any size of the images, shape (num_inliers, 2, 2).
+    The likelier of the two images' chances counts, so that NFA is that of either at most.
     """
-    inliers = matcher.verify(query, database, rules)
+    inliers, num_matches = matcher.verify(query, database, rules)
     shares = [
         image.points[rows] / np.array(image.size[::-1], np.float64)
         for image, rows in zip((query, database), inliers.T, strict=True)
@@ -118,16 +125,26 @@ def verify_pair(
     places: NDArray[np.uint16] = np.rint(np.stack(shares, axis=1).clip(0, 1) * WHOLE).astype(
         np.uint16
     )
-    return places
+    chance = max(
+        chance_of_inlier(rules.geometry, image.size, tolerance_px=rules.tolerance_px)
+        for image in (query, database)
+    )
+    surprise = log10_false_alarms(
+        rules.geometry, num_matches=num_matches, num_inliers=len(inliers), chance=chance
+    )
+    return Pair(places, num_matches, surprise)
 
 
-def gather_pairs(
-    candidates: NDArray[np.int64], places: Iterable[NDArray[np.uint16]]
-) -> VerifiedPairs:
+def gather_pairs(candidates: NDArray[np.int64], pairs: Iterable[Pair]) -> VerifiedPairs:
     """Gather what `verify_pair` found for one query and each of its candidates."""
-    pairs = list(places)
-    inliers = np.array([[len(pair) for pair in pairs]], dtype=np.int64)
-    return VerifiedPairs(candidates[None], inliers, np.concatenate(pairs))
+    kept = list(pairs)
+    return VerifiedPairs(
+        candidates[None],
+        matches=np.array([[pair.num_matches for pair in kept]], dtype=np.int64),
+        inliers=np.array([[len(pair.places) for pair in kept]], dtype=np.int64),
+        log10_nfa=np.array([[pair.log10_nfa for pair in kept]]).round(6),
+        places=np.concatenate([pair.places for pair in kept]),
+    )
 
 
 def _batched(pairs: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:

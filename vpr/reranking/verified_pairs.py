@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,22 @@ from vpr.runtime.npy import load_array
 from vpr.runtime.npz import load_arrays, write_arrays
 
 WHOLE = 65_535  # a side of an image in the units of places
-FORMS = {"candidates": (2, np.int64), "inliers": (2, np.int64), "places": (3, np.uint16)}
+FORMS: dict[str, tuple[int, type[np.generic]]] = {
+    "candidates": (2, np.int64), "matches": (2, np.int64), "inliers": (2, np.int64),
+    "log10_nfa": (2, np.float64), "places": (3, np.uint16),
+}  # fmt: skip
+
+
+class Evidence(NamedTuple):
+    """What speaks for one database image of each query.
+
+    Args:
+        inliers: How many, shape (num_queries,); 0 of a pair that was not verified.
+        log10_nfa: See `VerifiedPairs`, same shape; 0 of a pair that was not verified.
+    """
+
+    inliers: NDArray[np.int64]
+    log10_nfa: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,47 +40,51 @@ class VerifiedPairs:
     """Queries with their candidates, and the matches that geometry explains.
 
     Args:
-        candidates: Database indices, in the retrieval's order, shape (num_queries,
-            num_candidates); of no queries where nothing was verified.
-        inliers: How many matches of each are inliers, same shape.
+        candidates: Database indices, in the retrieval's order, shape (num_queries, num_candidates);
+            of no queries where nothing was verified.
+        matches: How many matches of local features each has, same shape.
+        inliers: Number of inliers of each candidate, same shape.
+        log10_nfa: log10 of how often chance would give so many inliers among the matches, same
+            shape; at most 0, see `vpr.reranking.false_alarms`.
         places: Where the inliers are, pair after pair: x and y in the query and in the database
             image, in 65,535ths of width and height, shape (inliers.sum(), 2, 2).
     """
 
     candidates: NDArray[np.int64]
+    matches: NDArray[np.int64]
     inliers: NDArray[np.int64]
+    log10_nfa: NDArray[np.float64]
     places: NDArray[np.uint16]
 
     def of(self, query: int, image: int) -> NDArray[np.float64]:
         """Find the inliers of a query and a database image, as shares of width and height.
 
         Returns:
-            Shape (num_inliers, 2, 2) as `places`, in [0, 1]; none of a pair that was not verified.
+            Shape (num_inliers, 2, 2) as `places`, in [0, 1]; empty for a pair that was not
+            verified.
         """
         if not self.candidates.size or image not in self.candidates[query]:
             return np.empty((0, 2, 2))
         pair = query * self.candidates.shape[1] + self.candidates[query].tolist().index(image)
         return self.places[self._starts[pair] : self._starts[pair + 1]] / WHOLE
 
-    def inliers_of(self, query: int, image: int) -> int | None:
-        """Count the inliers of a query and a database image; None if they were not verified."""
+    def evidence_of(self, query: int, image: int) -> tuple[int, float] | None:
+        """Inliers and log10 NFA of a query and a database image; None if they were not verified."""
         if not self.candidates.size or image not in self.candidates[query]:
             return None
-        return int(self.inliers[query][self.candidates[query] == image][0])
+        rank = self.candidates[query].tolist().index(image)
+        return int(self.inliers[query, rank]), float(self.log10_nfa[query, rank])
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         """First place of each pair, and the end."""
         return np.concatenate([[0], np.cumsum(self.inliers.ravel())])
 
-    def count(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count the inliers of each query and one database image.
+    def evidence_for(self, images: NDArray[np.int64]) -> Evidence:
+        """Find the evidence for each query and one database image.
 
         Args:
             images: Database indices, one for each query.
-
-        Returns:
-            Shape (num_queries,); 0 of a pair that was not verified.
 
         Raises:
             ValueError: If there are more or fewer queries.
@@ -74,29 +94,29 @@ class VerifiedPairs:
                 f"verified pairs of {len(self.candidates)} queries, images for {len(images)}: they "
                 "come from different runs"
             )
-        is_pair = self.candidates == images[:, None]
-        counts: NDArray[np.int64] = (is_pair * self.inliers).sum(axis=1)
-        return counts
+        chosen = self.candidates == images[:, None]
+        return Evidence((chosen * self.inliers).sum(axis=1), (chosen * self.log10_nfa).sum(axis=1))
 
-    def of_first(self, ranked: Predictions) -> NDArray[np.int64] | None:
-        """Count the inliers of each query's first prediction; None if nothing was verified."""
-        return self.count(ranked.indices[:, 0]) if self.candidates.size else None
+    def of_first(self, ranked: Predictions) -> Evidence | None:
+        """Find the evidence for each query's first prediction; None if nothing was verified."""
+        return self.evidence_for(ranked.indices[:, 0]) if self.candidates.size else None
 
 
+_NONE = np.empty((0, 0), np.int64)
 NOTHING = VerifiedPairs(
-    np.empty((0, 0), np.int64), np.empty((0, 0), np.int64), np.empty((0, 2, 2), np.uint16)
+    _NONE, _NONE, _NONE, np.empty((0, 0), np.float64), np.empty((0, 2, 2), np.uint16)
 )
 
 
 def concatenate_pairs(parts: Sequence[VerifiedPairs]) -> VerifiedPairs:
-    """Put the queries of several parts one after the other."""
+    """Concatenate the queries of several parts."""
     return VerifiedPairs(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in FORMS)
     )
 
 
 def save_part(file: Path, part: VerifiedPairs) -> None:
-    """Write the pairs of some queries, whole or not at all, to resume from."""
+    """Write the pairs of some queries, all or none of them, to resume from."""
     with replaced_whole(file) as stream:
         write_arrays(stream, {name: getattr(part, name) for name in FORMS})
 
@@ -107,12 +127,7 @@ def load_part(file: Path) -> VerifiedPairs:
 
 
 def save_verified(folder: Path, verified: VerifiedPairs) -> None:
-    """Write `candidates.npy`, `inliers.npy` and `places.npy`.
-
-    Args:
-        folder: The folder to create.
-        verified: What to write.
-    """
+    """Write an array `NAME.npy` for each name of `FORMS`."""
     folder.mkdir()
     for name in FORMS:
         np.save(folder / f"{name}.npy", getattr(verified, name))
@@ -133,12 +148,22 @@ def load_verified(folder: Path) -> VerifiedPairs:
                 f"{array.shape} of {array.dtype}"
             )
         arrays.append(array)
-    candidates, inliers, places = arrays
-    total = int(inliers.sum())
-    if candidates.shape != inliers.shape or (inliers < 0).any() or places.shape != (total, 2, 2):
+    verified = VerifiedPairs(*arrays)
+    _check(folder, verified)
+    return verified
+
+
+def _check(folder: Path, pairs: VerifiedPairs) -> None:
+    total, inliers = int(pairs.inliers.sum()), pairs.inliers
+    shapes = {getattr(pairs, name).shape for name, (num_axes, _) in FORMS.items() if num_axes == 2}
+    if len(shapes) > 1 or (inliers < 0).any() or pairs.places.shape != (total, 2, 2):
         raise ValueError(
             f"{folder}: expected a count of inliers for each candidate and as many places, found "
-            f"candidates {candidates.shape}, inliers {inliers.shape} of {total} in all and places "
-            f"{places.shape}"
+            f"candidates {pairs.candidates.shape}, matches {pairs.matches.shape}, inliers "
+            f"{inliers.shape} of {total} in all, log10_nfa {pairs.log10_nfa.shape} and places "
+            f"{pairs.places.shape}"
         )
-    return VerifiedPairs(candidates, inliers, places)
+    if (pairs.matches < inliers).any() or not (pairs.log10_nfa <= 0).all():
+        raise ValueError(
+            f"{folder}: expected at least as many matches as inliers, and log10_nfa of 0 or less"
+        )

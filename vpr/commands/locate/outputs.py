@@ -15,6 +15,8 @@ from PIL import Image
 
 from vpr.locating.matches import Located, Match
 
+VERIFIED = ("inliers", "log10_nfa")  # of a match, if the run verifies
+
 
 def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
     """Check, before anything is computed for them, that files can be written.
@@ -62,9 +64,16 @@ def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
     return True
 
 
+VERDICTS = {
+    True: "accepted",
+    False: "not accepted: perhaps an unknown place",
+    None: "not calibrated, see docs/trust.md",
+}
+
+
 def as_text(located: Located) -> str:
     """Lines for a terminal; a name that would move its cursor or break the line is quoted."""
-    verdict = "accepted" if located.accepted else "not accepted: perhaps an unknown place"
+    verdict = VERDICTS[located.accepted]
     return "\n".join([f"{_shown(located.photo)}: {verdict}", *map(_line, located.matches)])
 
 
@@ -85,33 +94,34 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """Write a list with an object for each photo; matches have `inliers` if they were verified."""
+    """Write a list with an object for each photo; matches have `VERIFIED` if they were verified."""
     content = [asdict(one) for one in located]
     for one in content:
-        one["matches"] = [_without_none(match, "inliers") for match in one["matches"]]
+        one["matches"] = list(map(_without_none, one["matches"]))
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def _without_none(values: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: of for name, of in values.items() if name != key or of is not None}
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: of for name, of in values.items() if name not in VERIFIED or of is not None}
 
 
 def save_csv(path: Path, located: Sequence[Located]) -> None:
-    """Write a row for each match; `inliers` is a column if matches were verified.
+    """Write a row for each match, with the columns `VERIFIED` if matches were verified.
 
-    The columns are `query,rank,database,distance,metres,correct`, the last two empty where unknown.
+    The others are `query,accepted,rank,database,distance,metres,correct`: `accepted` is empty where
+    it is not calibrated, the last two where they are unknown.
     """
     names = ["rank", "database", "distance", "metres", "correct"]
     if any(match.inliers is not None for one in located for match in one.matches):
-        names.append("inliers")
+        names += VERIFIED
     rows = [
-        (one.photo, *(getattr(match, name) for name in names))
+        (one.photo, one.accepted, *(getattr(match, name) for name in names))
         for one in located
         for match in one.matches
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["query", *names])
+        table.writerow(["query", "accepted", *names])
         table.writerows(rows)
 
 
@@ -124,7 +134,8 @@ def save_geojson(path: Path, located: Sequence[Located]) -> None:
             "properties": _without_none({
                 "query": one.photo, "rank": match.rank, "database": match.database,
                 "distance": match.distance, "accepted": one.accepted, "inliers": match.inliers,
-            }, "inliers"),
+                "log10_nfa": match.log10_nfa,
+            }),
         }
         for one in located
         for match in one.matches

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
+from vpr.commands.locate.outputs import VERDICTS
 from vpr.images.image_files import Photo, read_image
 from vpr.locating.matches import Located
 from vpr.locating.ranking import Ranked
@@ -27,7 +28,7 @@ def describe_photo(
 
     Args:
         located: The photo and its matches.
-        ranked: What the model says of it.
+        ranked: Ranking of the photo.
         images: The database's images, by index.
     """
     photo, middle, small = (
@@ -60,9 +61,9 @@ def write_page(path: Path, photos: Sequence[dict[str, Any]]) -> None:
 
     Args:
         path: The file to write.
-        photos: What `describe_photo` gave for each.
+        photos: Result of `describe_photo` for each.
     """
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     page = load_templates(Path(__file__).parent).get_template("page.html")
-    text = page.render(photos=photos, style=Markup(style))  # noqa: S704 - our own style
+    text = page.render(photos=photos, verdicts=VERDICTS, style=Markup(style))  # noqa: S704 - our own style
     path.write_text(text, encoding="utf-8")

@@ -7,24 +7,10 @@ from pathlib import Path
 
 from vpr.commands.serve.admission import Refusal
 from vpr.commands.serve.run import Run
+from vpr.evaluation.details import Threshold
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
 from vpr.locating.matches import Located
-
-
-@dataclass(frozen=True)
-class ThresholdAnswer:
-    """What a first match must reach to be accepted.
-
-    Args:
-        distance: The largest; null if any is accepted, or none.
-        min_inliers: The fewest, where inliers decide; else null.
-        accepts_none: Whether nothing is accepted, as no limit was precise enough.
-    """
-
-    distance: float | None
-    min_inliers: int | None
-    accepts_none: bool
 
 
 @dataclass(frozen=True)
@@ -33,12 +19,13 @@ class Answer:
 
     Args:
         located: What `locate --json` writes; `inliers` only where the run re-ranks.
-        threshold: What `accepted` was judged by.
+        threshold: What `accepted` was judged by; `limit` and `accepted` are null if acceptance is
+            not calibrated.
         timings_ms: Of decoding, and of waiting and ranking.
     """
 
     located: list[Located]
-    threshold: ThresholdAnswer
+    threshold: Threshold
     timings_ms: dict[str, float]
 
 

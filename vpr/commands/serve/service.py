@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,7 +20,6 @@ from vpr.commands.serve.admission import Bodies, Limits, Queue, Refusal
 from vpr.commands.serve.decoder import memory_file
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload
 from vpr.commands.serve.run import Run, load_run
-from vpr.evaluation.acceptance import NONE
 
 LOG = logging.getLogger("uvicorn.error")
 P = ParamSpec("P")
@@ -83,7 +82,7 @@ class Service:
             rows = [await self._of(photo, seconds, run.describe) for photo in uploads]
             ranked = await self._compute(run.rank_in_order, np.concatenate(rows), top, length)
         located = json.loads(as_json(run.locate([upload.name for upload in uploads], ranked)))
-        if length > 1 and run.places.threshold.min_inliers is not None:
+        if length > 1 and run.places.threshold.by == "inliers":
             for one in located:  # lines are not verified: there are no inliers to judge by
                 one["accepted"] = None
         decoding = sum(seconds)
@@ -93,7 +92,7 @@ class Service:
         }
         return {
             "located": located,
-            "threshold": _threshold(run),
+            "threshold": asdict(run.places.threshold),
             "timings_ms": {name: round(1000 * of, 1) for name, of in timings.items()},
         }
 
@@ -124,16 +123,3 @@ class Service:
     async def _compute(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         call = partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.thread, call)
-
-
-def _threshold(run: Run) -> dict[str, float | int | None]:
-    threshold = run.places.threshold
-    by_distance = threshold.min_inliers is None and math.isfinite(threshold.distance)
-    limits: dict[str, float | int | None] = {
-        "distance": threshold.distance if by_distance else None,
-        "min_inliers": threshold.min_inliers,
-    }
-    accepts_none = any(limit == NONE for limit in limits.values())
-    if accepts_none:  # no limit was precise enough; -1 would mean nothing to those who ask
-        limits = dict.fromkeys(limits)
-    return limits | {"accepts_none": accepts_none}

@@ -31,10 +31,10 @@ function position(side, index) {
 
 function verdict(query) {
   const { rank, accepted, positives } = REPORT.top;
-  if (isRight(query)) return accepted[query] ? "✓ right" : "✓ right, but not accepted";
+  if (isRight(query)) return accepted[query] === false ? "✓ right, but not accepted" : "✓ right";
   const found = rank[query] ? `first right one at rank ${rank[query]}` : "none right";
   const known = positives[query] ? found : "the database has no such place";
-  return `✗ wrong${accepted[query] ? "" : ", not accepted"}: ${known}`;
+  return `✗ wrong${accepted[query] === false ? ", not accepted" : ""}: ${known}`;
 }
 
 function verdictElement(query) {

@@ -16,6 +16,7 @@ const ORDERS = {
   margin: (a, b) => REPORT.top.margin[a] - REPORT.top.margin[b] || a - b,
 };
 const at = (id) => document.getElementById(id);
+const CALIBRATED = !REPORT.top.accepted.includes(null);
 let shown = ALL; // queries that pass the filter, in order
 let current = -1; // place in `shown` of the query with the focus
 let page = 0;
@@ -107,6 +108,10 @@ function listen() {
 
 for (const counter of document.querySelectorAll("[data-count]")) {
   counter.textContent = `(${ALL.filter(FILTERS[counter.dataset.count]).length})`;
+}
+if (!CALIBRATED) {
+  document.querySelector("[value=accepted-wrong]").disabled = true;
+  document.querySelector("[data-count=accepted-wrong]").textContent = "(not calibrated)";
 }
 at("sort").querySelector("[value=margin]").disabled = REPORT.top.margin === null;
 update();

@@ -3,6 +3,9 @@
 
 const WORDS = JSON.parse(document.getElementById("main").dataset.words);
 const TRIES = 5; // of a service that is busy
+const VERDICTS = new Map([
+  [true, ["known", "right"]], [false, ["unknown", "wrong"]], [null, ["undecided", "undecided"]],
+]);
 const at = (id) => document.getElementById(id);
 let token = "", photo = null, places = null, near = true, matches = [], addresses = [], asked = 0;
 
@@ -69,12 +72,12 @@ function placeOf(match) {
 }
 
 function reasonOf(first, threshold) {
-  if (threshold.accepts_none) return words("by_none");
-  if (threshold.min_inliers !== null) {
-    return words("by_inliers", { limit: threshold.min_inliers, inliers: first.inliers ?? 0 });
+  if (threshold.limit === null) return words("by_nothing");
+  if (threshold.by === "inliers") {
+    const [limit, chance] = [threshold.limit.toFixed(1), (first.log10_nfa ?? 0).toFixed(1)];
+    return words("by_inliers", { limit, chance, inliers: first.inliers ?? 0 });
   }
-  if (threshold.distance === null) return words("by_nothing");
-  const [limit, distance] = [threshold.distance.toFixed(3), first.distance.toFixed(3)];
+  const [limit, distance] = [threshold.limit.toFixed(3), first.distance.toFixed(3)];
   return words("by_distance", { limit, distance });
 }
 
@@ -107,9 +110,10 @@ async function show(file, { located: [found], threshold }) {
   places ??= await (await ask("places")).json();
   const own = element("figure", {}, element("img", { src: address(file), alt: words("photoAlt") }),
     element("figcaption", {}, words("photo"), line(found.photo)));
-  const verdict = words(found.accepted ? "known" : "unknown");
+  const [name, look] = VERDICTS.get(found.accepted);
+  const verdict = words(name);
   at("verdict").textContent = verdict;
-  at("verdict").className = `verdict ${found.accepted ? "right" : "wrong"}`;
+  at("verdict").className = `verdict ${look}`;
   at("reason").textContent = `${words("nearest", placeOf(matches[0]))} ${reasonOf(matches[0], threshold)}`;
   at("pictures").replaceChildren(own, ...await Promise.all(matches.map(figureOf)));
   at("answer").hidden = false;
