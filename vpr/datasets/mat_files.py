@@ -27,7 +27,9 @@ HDF5_OFFSETS = (0, 512)  # MATLAB writes 512 bytes of its own before it
 HEADER_BYTES = 128
 CODECS = {b"\x00\x01IM": "utf-16-le", b"\x01\x00MI": "utf-16-be"}  # by the header's end
 MAX_BYTES = 2**28  # a name and its place take less than 300: a set of nearly a million images
-MEMORY_BYTES = 3 * 2**30  # address space of the process; Python, numpy and scipy take 0.5 of it
+MEMORY_BYTES = 2**29  # address space of the process; Python, numpy and scipy take a quarter
+MEMORY_FACTOR = 200  # and this many times the file: names shrink to a twentieth, and are copied
+MOST_MEMORY_BYTES = 3 * 2**30
 CPU_S = 60
 MOST_READ_BYTES = 2**30  # a letter of a name takes 4
 MISSING = 3  # exit code: there is no such variable
@@ -108,7 +110,8 @@ def _read(file: str, codec: str, out: IO[bytes]) -> None:
     content = io.BytesIO()  # numpy cannot write arrays to a pipe
     from scipy.io import loadmat
 
-    for kind, limit in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_S)):
+    memory = min(MEMORY_BYTES + MEMORY_FACTOR * Path(file).stat().st_size, MOST_MEMORY_BYTES)
+    for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, CPU_S)):
         hard = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, (limit if hard < 0 else min(limit, hard), hard))
     options: dict[str, Any] = {"variable_names": [VARIABLE], "uint16_codec": codec}
@@ -139,6 +142,6 @@ if __name__ == "__main__":
     try:
         _read(sys.argv[1], sys.argv[2], sys.stdout.buffer)
     except MemoryError:
-        sys.exit(f"it takes more than {MEMORY_BYTES:,} bytes of memory")
+        sys.exit("it takes more memory than a file of its size needs")
     except Exception as error:  # damaged bytes raise many kinds in scipy
         sys.exit(f"{type(error).__name__}: {error}")
