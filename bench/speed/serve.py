@@ -1,4 +1,4 @@
-"""How fast the service answers, beside `locate` and slow senders, and whether its memory grows.
+"""How fast the service answers, next to `locate` and slow senders, and whether its memory grows.
 
 `python -m bench.speed.serve` prints the table of docs/experiments/serve.md, for the run in the
 current folder: its queries as photos, sent by clients that keep their connections, on the same
@@ -94,8 +94,8 @@ def slow_senders(port: int, number: int) -> Iterator[None]:
     """Keep up connections that each send a byte of a photo every few seconds.
 
     Args:
-        port: Of the service.
-        number: Of connections; one that is answered is opened again.
+        port: Port of the service.
+        number: Number of connections; one that is answered is opened again.
     """
     stop, senders = threading.Event(), dict[int, socket.socket]()
     length = b"Content-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\n"

@@ -73,6 +73,18 @@ def test_a_photo_is_answered_with_words_pictures_and_a_map(
     assert browser.texts("#reason")[0].endswith(words["by_nothing"])
     colours = "['#verdict', 'body'].map(n => getComputedStyle(document.querySelector(n)).color)"
     assert len(set(browser.run(colours))) == 1  # neither green nor red
+    # A run that is calibrated: green, red, and what the limit is of.
+    states = browser.run("[...VERDICTS].map(([state, [name, look]]) => [state, words(name), look])")
+    assert states == [
+        [True, words["known"], "right"], [False, words["unknown"], "wrong"],
+        [None, words["undecided"], "undecided"],
+    ]  # fmt: skip
+    first, threshold = "{inliers: 60, log10_nfa: -31.54}", "{by: 'inliers', limit: -26.4}"
+    reason = browser.run(f"reasonOf({first}, {threshold})")
+    assert "60" in reason and "-31.5" in reason and "-26.4" in reason
+    reason = browser.run("reasonOf({distance: 1.2345}, {by: 'distance', limit: 1.1})")
+    assert "1.234" in reason or "1.235" in reason
+    assert "1.100" in reason
     assert browser.texts("#status") == [
         words["done"].replace("{verdict}", verdict).replace("{num}", "5")
     ]

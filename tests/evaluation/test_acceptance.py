@@ -113,6 +113,7 @@ def test_a_limit_of_distance_lies_below_the_negatives_that_may_not_be_accepted()
     assert found["num_negatives_accepted"] == 1
     assert found["num_accepted"] == num_known + 1
     assert found["accept_recall"] == 20 / 40
+    assert found["accept_precision"] == 20 / (num_known + 1)
     assert find_threshold(found).accepts(0.5, None) is True
     assert find_threshold(found).accepts(float(negatives[1]), None) is False
 
@@ -126,14 +127,21 @@ def test_a_calibrated_limit_holds_its_rate_on_new_negatives() -> None:
 
 
 def test_inliers_are_accepted_by_the_model_where_there_are_no_negatives() -> None:
-    doubts = np.array([-300.0, -40.0, -25.0, 0.0])
+    doubts = np.array([-300.0, -50.0, -45.0, 0.0])
     decided = decided_by("inliers", doubts, 0, rate=0.01)
     assert decided.limit == pytest.approx(DISPERSION * (-2 - math.log10(20)))
     found = summarise_acceptance(decided, np.ones(4, bool))
     assert found["accept_calibrated"] is True and found["num_accepted"] == 2
     threshold = find_threshold(found)
-    assert threshold.accepts(0.1, None) is threshold.accepts(0.1, -20.0) is False
-    assert threshold.accepts(1.9, -40.0) is True
+    assert threshold.accepts(0.1, None) is threshold.accepts(0.1, -45.0) is False
+    assert threshold.accepts(1.9, -50.0) is True
+
+
+def test_the_precision_of_nothing_is_left_out() -> None:
+    found = summarise_acceptance(
+        decided_by("inliers", np.zeros(4), 0, rate=0.01), np.zeros(4, bool)
+    )
+    assert found["num_accepted"] == 0 and "accept_precision" not in found
 
 
 def test_negatives_that_the_model_would_accept_make_the_limit_stricter() -> None:

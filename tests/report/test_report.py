@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -59,6 +60,36 @@ def test_what_changes_the_numbers_stands_below_them(browser: Browser, folder: Pa
     browser.open(folder / "index.html")
     (note,) = browser.texts("section[aria-labelledby=notes] li")
     assert note == "near copies: 3 queries nearly equal <b>a database photo</b>"
+
+
+def test_an_overview_of_a_calibrated_run_says_its_limit(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    (section,) = browser.texts("section[aria-labelledby=acceptance]")
+    assert section.split("\n") == [
+        "Known or unknown place: calibrated",
+        "A first prediction is accepted up to a distance of 0.8.",
+    ]
+
+
+def test_a_run_that_is_not_calibrated_calls_no_query_accepted(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "run", num_database=20, names=NAMES[:12])
+    monkeypatch.chdir(tmp_path / "run")
+    details = {"accept_calibrated": False, "num_negatives": 7, "num_negatives_needed": 299}
+    Path("details.json").write_text(json.dumps(details | {"notes": []}))
+    table = pd.read_csv("queries.csv")
+    table.assign(accepted=None).to_csv("queries.csv", index=False)
+    report = make_report()
+    browser.open(report / "index.html")
+    (section,) = browser.texts("section[aria-labelledby=acceptance]")
+    assert section.startswith("Known or unknown place: not calibrated\n")
+    assert "at least 299 queries" in section and "this set has 7" in section
+    browser.open(report / "gallery.html")
+    assert not any("accepted" in text for text in browser.texts("article h2"))
+    assert browser.texts("[data-count=accepted-wrong]") == ["(not calibrated)"]
+    assert browser.run("document.querySelector('[value=accepted-wrong]').disabled")
+    assert browser.complaints() == []
 
 
 def test_utility_is_drawn_where_it_was_measured(browser: Browser, folder: Path) -> None:

@@ -63,7 +63,7 @@ def export_set(
             save_dbstruct(file, database=truth.database, query=truth.query, radius_m=radius_m)
         aside.chmod(0o755)
         aside.rename(out)
-        return _tell_lost(truth, names, to=to)
+        return _describe_lost(truth, names, to=to)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -76,7 +76,7 @@ def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
     ]
 
 
-def _tell_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) -> list[str]:
+def _describe_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) -> list[str]:
     """Say what of a set its new form has no place for."""
     notes = []
     moved = sum(a != b for side in names for a, b in zip(side, sorted(side), strict=True))

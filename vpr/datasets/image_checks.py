@@ -31,7 +31,7 @@ def check_images(facts: Sequence[ImageFacts]) -> list[Finding]:
     """Look for what changes recall without a model: copies on both sides, photos without detail.
 
     Args:
-        facts: Of both sides; those of photos that do not decode are passed over.
+        facts: Facts of both sides; photos that do not decode are passed over.
     """
     photos = [(fact, fact.seen) for fact in facts if fact.seen is not None]
     checks = (_copies, _near_copies, _deep_levels, _white_levels, _plain_photos, _dark_photos)

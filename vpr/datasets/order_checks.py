@@ -16,15 +16,14 @@ from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.recordings import find_recordings
 
 FEWEST_ROWS = 8  # fewer show no order
-NUM_NEIGHBOURS = (
-    5  # a step is measured against the distance to the 5th nearest image, or less in a small set
-)
+# A step is measured against the distance to the 5th nearest image, or less in a small set.
+NUM_NEIGHBOURS = 5
 JUMP = 3  # times that distance: on an even road 9 images
 MOST_JUMPS = 0.25  # of the steps: sets of several drives or of photos by place have fewer
 CAMERA = re.compile(r"(cam|camera|view|lens|sensor)[-_ ]?\d+", re.IGNORECASE)
 # Of names @easting@..., an easting's fraction belongs to the number.
 NUMBERS = re.compile(r"((?:(?<=^@)|(?<=/@))-?\d+\.\d+|\d+)")
-ASSUMED = "sequences, the interval along the route, folds and validation assume"
+ASSUMED = "sequences, the interval along the route, folds and validation assume it"
 
 
 def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
@@ -55,7 +54,7 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
         return Finding("order", "neighbouring rows are neighbours", Level.FINE, numbers)
     return Finding(
         "order",
-        f"{'; '.join(words)}. Neighbouring rows are not neighbours on the route, as {ASSUMED}",
+        f"{'; '.join(words)}. Neighbouring rows should be neighbours on the route: {ASSUMED}",
         Level.NOTE,
         numbers,
     )

@@ -45,8 +45,8 @@ class Plan(NamedTuple):
             its patches and positions; `whole`: the model's own code, which cannot be split.
         layers: Names of the layers in order; of tokens, the blocks and the last norm.
         splits: Layers that can be the first to train, and for each its place in `layers`.
-        map_index: Of the map among the model's intermediates, for `whole`.
-        norm: Whether the model's last norm follows, for `whole`.
+        map_index: Of the map among the model's intermediates, where its own code makes it.
+        norm: Whether the model's last norm follows there.
         patch_px: Height and width that an image's are cropped to multiples of.
         num_prefix: Tokens that stand for no patch: the class token and registers.
         keeps_token: Whether they stay above the map after the last layer too.
@@ -187,21 +187,19 @@ class TimmEncoder:
 
 
 def make_encoder(variant: str | None) -> TimmEncoder:
-    """Make the encoder of a model, `resnet18` or, up to a layer, `resnet18:layer3`.
+    """Make the encoder of a model, as `resnet18`, `resnet18:layer3` or `NAME+token`.
 
     Raises:
         ValueError: If no model is named.
     """
-    name, _, layer = (variant or "").partition(":")
-    if not re.fullmatch(rf"\w+(\.\w+)?({re.escape(TOKEN)})?", name) or (
-        ":" in (variant or "") and not layer
-    ):
+    form = re.fullmatch(r"(?P<name>\w+(\.\w+)?(\+token)?)(:(?P<layer>.+))?", variant or "")
+    if form is None:
         raise ValueError(
             f"trunk.model = {'null' if variant is None else variant}: trunk.encoder = timm needs "
             "the name of one of timm's models, such as resnet18 or vit_small_patch14_dinov2, and "
             "if need be its last layer in use, as resnet18:layer3; see docs/encoders.md"
         )
-    return TimmEncoder(name, layer or None)
+    return TimmEncoder(form["name"], form["layer"])
 
 
 class _OfPixels(Adopted):

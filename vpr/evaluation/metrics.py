@@ -137,7 +137,8 @@ def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Met
         wrong first prediction counts against precision; then whether acceptance is calibrated, the
         number of negatives (queries without a positive), the number that shows the rate if none of
         them is accepted, and if acceptance is calibrated, the limit and what it does:
-        `accept_recall` is the share of queries with a positive that are accepted and right.
+        `accept_recall` is the share of queries with a positive that are accepted and right,
+        `accept_precision` the share of the accepted that are right.
     """
     metrics: Metrics = {
         "average_precision": average_precision(decided.curve),
@@ -153,4 +154,6 @@ def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Met
         metrics["num_accepted"] = int(decided.accepted.sum())
         metrics["num_negatives_accepted"] = int((decided.accepted & decided.is_negative).sum())
         metrics["accept_recall"] = num_right / max(int((~decided.is_negative).sum()), 1)
+        if metrics["num_accepted"]:  # the precision of nothing is undefined, and NaN is not JSON
+            metrics["accept_precision"] = num_right / int(decided.accepted.sum())
     return metrics

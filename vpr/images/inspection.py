@@ -30,7 +30,7 @@ class Inspection(NamedTuple):
     """What an image is, decoded once.
 
     Args:
-        suffix: That its format goes by, as `.jpg`.
+        suffix: Suffix of its format, as `.jpg`.
         digest: SHA-256 of the file's bytes.
         size_px: Width and height as stored.
         mode: Pillow's name of the pixel format.

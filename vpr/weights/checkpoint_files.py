@@ -33,12 +33,16 @@ class StoredArray:
     numpy's own must not be named there: it makes an array of objects from any bytes.
     """
 
+    def __init__(self) -> None:
+        """Make it empty; the state follows."""
+        self.values: list[float] = []
+
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Take the numbers from numpy's state (version, shape, type, Fortran order, data)."""
         _, _, kind, _, data = state
         if kind.kind not in "biuf":
             raise ValueError(f"expected an array of numbers, found numpy type {kind.str!r}")
-        self.values: list[float] = np.frombuffer(data, kind.str).tolist()
+        self.values = np.frombuffer(data, kind.str).tolist()
 
 
 def _empty_array(*_: object) -> StoredArray:
