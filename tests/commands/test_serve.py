@@ -319,7 +319,7 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
 
         change(pipeline, "dim: 0 #", "dim: 6 #")
         change(pipeline, "method: none", "method: sift")
-        run(pipeline, "dvc", "repro", "evaluate", "thumbnails")
+        run(pipeline, "dvc", "repro", "evaluate")
         after = locate_here(pipeline, photos)
         assert all("inliers" in one["matches"][0] for one in after)
         assert [one["matches"] for one in after] != [one["matches"] for one in before]
