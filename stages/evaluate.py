@@ -67,10 +67,9 @@ def evaluate(
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
-    metrics["notes"] = load_notes(notes)
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
     with built_aside(recall, details, queries, curves) as aside:
-        save_metrics(aside[0], aside[1], metrics)
+        save_metrics(aside[0], aside[1], metrics | {"notes": load_notes(notes)})
         table.to_csv(aside[2], index=False)
         save_curves(aside[3], ranks=ranks, depth=depth, top1=top1, query=indices[1].coordinates,
                     radii_m=params.radii_m, precision_recall=decided.curve)  # fmt: skip

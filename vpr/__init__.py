@@ -52,7 +52,7 @@ def load_run(folder: str | PathLike[str]) -> Run:
     """Load a finished run, to locate photos with.
 
     Args:
-        folder: Of the repository, where dvc.lock and data/ are.
+        folder: Folder of the repository, with dvc.lock and data/.
 
     Raises:
         ValueError: If a file is missing or damaged; the message says how to get it.

@@ -1,4 +1,4 @@
-"""How fast the service answers, compared with `locate`, and whether its memory stays flat.
+"""How fast the service answers, next to `locate` and slow senders, and whether its memory grows.
 
 `python -m bench.speed.serve` prints the table of docs/experiments/serve.md, for the run in the
 current folder: its queries as photos, sent by clients that keep their connections, on the same
@@ -31,6 +31,9 @@ from bench.shared.measuring import machine
 
 QUERIES = Path("data/images/query")
 TOP = 5
+HEAD = ("", "p50, ms", "p99, ms", "answers per second", "answers", "refused")
+SECONDS_PER_BYTE = 3  # of a slow sender
+RETRY_S = 1  # as a refusal's Retry-After says
 WARM_UP = 100  # requests before anything is measured
 
 
@@ -74,30 +77,77 @@ class Client:
         self.connection.request("GET", path)
         self.connection.getresponse().read()
 
-    def locate(self, photo: bytes) -> list[dict[str, object]]:
-        """Ask where a photo was taken, and return the matches."""
+    def locate(self, photo: bytes) -> list[dict[str, object]] | None:
+        """Ask where a photo was taken: the matches; None: the service is busy."""
         self.connection.request("POST", "/locate", photo, {"Content-Type": "image/jpeg"})
         reply = self.connection.getresponse()
         content = json.loads(reply.read())
+        if reply.status == 503:
+            return None
         assert reply.status == 200, content
         matches: list[dict[str, object]] = content["located"][0]["matches"]
         return matches
 
 
-def ask_for(port: int, photos: Sequence[bytes], *, clients: int, seconds: float) -> list[float]:
-    """Milliseconds of each request of several clients that send one after another.
+@contextmanager
+def slow_senders(port: int, number: int) -> Iterator[None]:
+    """Keep up connections that each send a byte of a photo every few seconds.
+
+    Args:
+        port: Port of the service.
+        number: Number of connections; one that is answered is opened again.
+    """
+    stop, senders = threading.Event(), dict[int, socket.socket]()
+    length = b"Content-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\n"
+
+    def send_on() -> None:
+        while not stop.is_set():
+            for key in range(number):
+                if key not in senders:
+                    senders[key] = socket.create_connection(("127.0.0.1", port))
+                    senders[key].sendall(b"POST /locate HTTP/1.1\r\nHost: localhost\r\n" + length)
+                    senders[key].setblocking(False)
+                try:
+                    senders[key].send(b"a")
+                    senders[key].recv(4096)
+                    senders.pop(key).close()  # it was answered or cut
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    senders.pop(key).close()
+            stop.wait(SECONDS_PER_BYTE)
+        for sender in senders.values():
+            sender.close()
+
+    thread = threading.Thread(target=send_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def ask_for(
+    port: int, photos: Sequence[bytes], *, clients: int, seconds: float
+) -> tuple[list[float], int]:
+    """Milliseconds of each answer to several clients that ask one after another, and refusals.
 
     The clients send the photos in turn, all at once, for this many seconds.
     """
     found: list[float] = []
+    refused: list[int] = []
     until = time.perf_counter() + seconds
 
     def ask_on(first: int) -> None:
         client = Client(port)
         number = first
         while (start := time.perf_counter()) < until:
-            client.locate(photos[number % len(photos)])
-            found.append(1000 * (time.perf_counter() - start))
+            if client.locate(photos[number % len(photos)]) is None:
+                refused.append(number)
+                time.sleep(RETRY_S)
+            else:
+                found.append(1000 * (time.perf_counter() - start))
             number += clients
 
     threads = [threading.Thread(target=ask_on, args=(first,)) for first in range(clients)]
@@ -105,7 +155,7 @@ def ask_for(port: int, photos: Sequence[bytes], *, clients: int, seconds: float)
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return found, len(refused)
 
 
 def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], float]:
@@ -137,11 +187,11 @@ def phone_photo(photo: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def row(title: str, milliseconds: Sequence[float], seconds: float) -> list[str]:
+def row(title: str, milliseconds: Sequence[float], refused: int, seconds: float) -> list[str]:
     """A row of the table."""
     half, most = np.percentile(milliseconds, [50, 99])
     rate = f"{len(milliseconds) / seconds:.1f}"
-    return [title, f"{half:.0f}", f"{most:.0f}", rate, str(len(milliseconds))]
+    return [title, f"{half:.0f}", f"{most:.0f}", rate, str(len(milliseconds)), str(refused)]
 
 
 def main() -> None:
@@ -159,18 +209,21 @@ def main() -> None:
             client.locate(photos[number % len(photos)])
         assert [client.locate(photo) for photo in photos] == expected, "not locate's answers"
         rows = []
-        for title, sent, clients in (
-            ("one client", photos, 1), ("16 clients at once", photos, 16),
-            ("one client, 12 megapixels", [phone_photo(photos[0])], 1),
+        for title, sent, clients, senders in (
+            ("one client", photos, 1, 0), ("16 clients at once", photos, 16, 0),
+            ("one client, 12 megapixels", [phone_photo(photos[0])], 1, 0),
+            ("one client beside 64 slow senders", photos, 1, 64),
+            ("one client beside 640 slow senders", photos, 1, 640),
         ):  # fmt: skip
-            times = ask_for(port, sent, clients=clients, seconds=given.seconds)
-            rows.append(row(title, times, given.seconds))
-        client, before = Client(port), memory_of(process)  # the other has been idle for too long
+            with slow_senders(port, senders):
+                found = ask_for(port, sent, clients=clients, seconds=given.seconds)
+            rows.append(row(title, *found, given.seconds))
+        client, before = Client(port), memory_of(process)  # the other was idle for too long
         for number in range(given.requests):
             client.locate(photos[number % len(photos)])
         after = memory_of(process)
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
-    print(markdown.table(["", "p50, ms", "p99, ms", "requests a second", "requests"], rows))
+    print(markdown.table(HEAD, rows))
     print(f"`locate` takes {seconds_of_locate:.2f} s for one photo.")
     print(f"Start to first answer: {start:.1f} s. Answers: {len(photos)} equal `locate`'s.")
     print(f"Memory: {before:.0f} MB, after {given.requests} more requests {after:.0f} MB.")

@@ -6,8 +6,10 @@ import asyncio
 import http.client
 import json
 import re
+import resource
 import shutil
 import signal
+import socket
 import ssl
 import threading
 import time
@@ -28,6 +30,7 @@ from tests.support.services import Service, proxied, serving
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Limits
 from vpr.commands.serve.photos import Upload
+from vpr.commands.serve.protocol import CONNECTIONS
 from vpr.commands.serve.run import load_run
 from vpr.commands.serve.service import Service as Answering
 from vpr.locating.loading import load_places, load_ranker
@@ -271,6 +274,23 @@ def test_a_port_in_use_is_said_before_the_run_is_loaded(
         f"use: take another --port, or end what uses this one (`ss -ltnp 'sport = :{service.port}'"
         "` names it)\n"
     )
+
+
+def test_one_address_cannot_take_all_connections(service: Service, photos: list[Path]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * CONNECTIONS), hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        first, *_, last = [
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", service.port), 20, ("127.0.0.3", 0))
+            )
+            for _ in range(CONNECTIONS // 2 + 1)
+        ]
+        assert last.recv(1) == b""  # cut at once: the first, which waits for longer, is not
+        first.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert first.recv(4096).startswith(b"HTTP/1.1 200")
+        assert service.post("/locate", photos[0].read_bytes()).status == 200
 
 
 def test_another_address_needs_a_token_or_so_many_words(finished_pipeline: Path) -> None:

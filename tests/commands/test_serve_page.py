@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browsing import Browser, chromium
+from tests.support.servers import http_server
 from tests.support.services import Service, serving
 from vpr.commands.serve.pages import choose_language, load_words
 
@@ -154,6 +155,23 @@ def test_the_description_needs_no_script(service: Service, browser: Browser) -> 
     assert "POST /locate/sequence" in browser.texts("h2")
     assert browser.run("document.scripts.length") == 0
     assert browser.complaints(home=home) == []
+
+
+def test_the_page_works_under_a_path(
+    finished_pipeline: Path, service: Service, browser: Browser, tmp_path: Path
+) -> None:
+    block = f"location /vpr/ {{ proxy_pass http://127.0.0.1:{service.port}/; }}"
+    browser.visit(f"http://127.0.0.1:{service.port}/")
+    browser.complaints(home=f"http://127.0.0.1:{service.port}")  # of what was before
+    with http_server(tmp_path, server=block) as port:
+        home = f"http://127.0.0.1:{port}"
+        browser.visit(f"{home}/vpr/?lang=en")
+        browser.choose_file("#file", finished_pipeline / "data/sample/queries/0001.jpg")
+        browser.wait("document.activeElement.id === 'token'")
+        browser.press(TOKEN + "\n")
+        browser.wait("document.activeElement.id === 'verdict'")
+        assert browser.load_images() == [] and len(browser.texts("figcaption")) == 6
+        assert [line for line in browser.complaints(home=home) if "401" not in line] == []
 
 
 def test_both_languages_have_every_word_with_the_same_slots() -> None:

@@ -213,6 +213,14 @@ def test_sfrs_sees_pixels_of_0_to_255_less_their_mean() -> None:
         (f"a/b@{COMMIT}:make(open('f'))", r"expected arguments such as"),
         (f"a/b@{COMMIT}:make(**more)", r"expected arguments such as"),
         (f"a/b@{COMMIT}:make(x=)", r"expected arguments such as"),
+        (
+            "gmberton/MegaLoc@e31e8e01de41042c9109c7e41c36a1493e22f269:get_trained_model()",
+            r"swaps height and width of the positions: take 1af071c68fc3ab6c6018c5c868391763516e5",
+        ),
+        (
+            "amaralibey/Bag-of-Queries@1a17a4d89506440e974c745baa584b47b40d6072:get_trained_boq()",
+            r"cannot load its released weights: take 1a4965ea7dfd9bd0dd846adf7a0e430f68101d12",
+        ),
         (f"a/b@{COMMIT}:make()@0x5", r"at least 1x1"),
     ],
 )

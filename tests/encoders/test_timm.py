@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -183,6 +184,61 @@ def test_prefix_tokens_stand_in_rows_above_the_map() -> None:
     assert maker.map_shape("blocks.3", 45, 99) == (384, 3 + 1, 7)
 
 
+def by_dinov2(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """All tokens of DINOv2's forward pass, positions resampled by loops over a bicubic kernel."""
+
+    def kernel(t: float) -> float:  # Keys' with a = -0.75, as torch's
+        t = abs(t)
+        if t <= 1:
+            return 1.25 * t**3 - 2.25 * t**2 + 1
+        return -0.75 * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
+
+    def matrix(out: int, side: int) -> torch.Tensor:
+        rows = torch.zeros(out, side)
+        for place in range(out):
+            source = (place + 0.5) * side / (out + 0.1) - 0.5
+            for near in range(math.floor(source) - 1, math.floor(source) + 3):
+                rows[place, min(max(near, 0), side - 1)] += kernel(source - near)
+        return rows
+
+    patches = network.patch_embed.proj(images)  # (N, C, H, W)
+    height, width = patches.shape[2:]
+    table = network.pos_embed[0, 1:].reshape(37, 37, -1)
+    grid = torch.einsum("hy,wx,yxc->hwc", matrix(height, 37), matrix(width, 37), table)
+    tokens = patches.flatten(2).transpose(1, 2) + grid.flatten(0, 1)
+    first = (network.cls_token + network.pos_embed[:, :1]).expand(len(images), -1, -1)
+    return network.norm(network.blocks(torch.cat([first, tokens], dim=1)))
+
+
+@pytest.mark.parametrize("split", [POOL, "blocks.6"])
+def test_a_class_token_stays_above_the_map_and_positions_are_dinov2s(
+    split: str, pixels: torch.Tensor
+) -> None:
+    variant = f"{DINO}+token"
+    state = random_state(variant)
+    assert state.keys() == random_state(DINO).keys()
+    network = timms_own(DINO, state, dynamic_img_size=True)
+    with torch.inference_mode():
+        tokens = by_dinov2(network, normalised(pixels[:, 2:72, 4:88], IMAGENET))
+        frozen, rest = Model("timm", variant, split, state).parts()
+        maps = run_trunk(variant, frozen.tensors, split, pixels)
+        assert maps.shape == (2, 384, 1 + 5, 6)
+        if split != POOL:
+            head = Head(make_encoder(variant), split, NetVLAD(2, 384, with_bias=False)).eval()
+            head.load_state_dict(head.state_dict() | rest.tensors)
+            maps = head.encode(maps)
+    torch.testing.assert_close(maps[:, :, 0, 0], tokens[:, 0], atol=1e-4, rtol=1e-4)
+    assert not maps[:, :, 0, 1:].any()
+    by_hand = tokens[:, 1:].reshape(2, 5, 6, -1).permute(0, 3, 1, 2)
+    torch.testing.assert_close(maps[:, :, 1:], by_hand, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["resnet18+token", f"{REGISTERS}+token"])
+def test_a_token_is_of_transformers_that_have_one(variant: str) -> None:
+    with pytest.raises(ValueError, match=r"\+token is of vision transformers with one class token"):
+        make_encoder(variant).splits  # noqa: B018 # asking is what looks it up
+
+
 def test_images_below_a_patch_have_an_empty_map_and_channels_are_known_all_the_same() -> None:
     assert make_encoder(DINO).map_shape(POOL, 13, 50) == (384, 0, 0)
     assert make_encoder("convnext_atto").map_shape(POOL, 1, 1) == (320, 0, 0)
@@ -247,6 +303,7 @@ VIT = "vit_small_patch16_224"
         (VIT, f"{VIT}.dino.safetensors", f"{VIT}.dino", "as for .*dino, by the file's name"),
         (VIT, f"timm-{VIT}.dino.pth", f"{VIT}.dino", "as for .*dino, by the file's name"),
         (f"{VIT}.dino", f"{VIT}.dino.safetensors", f"{VIT}.dino", "^$"),
+        (f"{VIT}+token", f"{VIT}.dino.pth", f"{VIT}.dino+token", "as for .*dino, by the file"),
         (VIT, "mine.pth", VIT, r"normalised by mean \(0\.5, .* differ in this .*dino"),
         (VIT, "deit_small_patch16_224.fb_in1k.pth", VIT, "has the name of deit_small.*mean .0.485"),
         (f"{VIT}.dino", f"{VIT}.augreg_in1k.pth", f"{VIT}.dino", "has the name of .*augreg_in1k"),

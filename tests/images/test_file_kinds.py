@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import pytest
 
-from vpr.images.file_kinds import is_junk, tell_left_out
+from vpr.images.file_kinds import describe_left_out, is_junk
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_files_of_a_person_are_kept(name: str) -> None:
 
 
 def test_what_is_left_out_is_counted_by_ending_and_one_of_each_is_named() -> None:
-    words = tell_left_out(map(PurePath, ["b.HEIC", "a.heic", "x/notes.txt", "README"]))
+    words = describe_left_out(map(PurePath, ["b.HEIC", "a.heic", "x/notes.txt", "README"]))
     assert words == (
         "4 files: 2 .heic ('a.heic'), 1 without ending ('README'), 1 .txt ('notes.txt'); "
         "only JPEG, PNG, WebP, TIFF, BMP and PPM are read"

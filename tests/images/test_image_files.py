@@ -36,6 +36,12 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     assert pixels.dtype == np.uint8
 
 
+def test_a_palette_with_transparency_shows_its_colours(tmp_path: Path) -> None:
+    with_palette = RED.convert("P", palette=Image.Palette.ADAPTIVE)
+    with_palette.save(tmp_path / "a.png", transparency=b"\x80\x00")
+    assert close(read_image(tmp_path / "a.png", scale_to=None), (200, 30, 30))
+
+
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     Image.fromarray(np.full((20, 40), 32896, dtype=np.uint16)).save(tmp_path / "a.png")
     assert close(read_image(tmp_path / "a.png", scale_to=None), (128, 128, 128))
@@ -123,6 +129,8 @@ def test_deep_pictures_are_scaled_by_the_range_that_they_fill(
 def test_a_picture_that_says_what_is_white_may_be_dark(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">HH", 0, 1028))
     assert read_image(tmp_path / "a.pgm", scale_to=None)[0, :, 0].tolist() == [0, 4]
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n2 1\n-1.0\n" + struct.pack("<2f", 0, 1))  # floats do not
+    assert read_image(tmp_path / "a.pfm", scale_to=None)[0, :, 0].tolist() == [0, 255]
     (tmp_path / "b.pgm").write_bytes(b"P5 2 1 1023\n" + struct.pack(">HH", 0, 1023))
     assert read_image(tmp_path / "b.pgm", scale_to=None)[0, :, 0].tolist() == [0, 255]
 

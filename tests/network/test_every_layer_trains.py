@@ -11,7 +11,7 @@ from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, te
 from vpr.features.local_features import LocalFeatures, row_starts
 from vpr.features.model import Model
 from vpr.features.trunk import announce_features, load_trunk
-from vpr.network.aggregators import first_gem
+from vpr.network.aggregators import draw_pool
 from vpr.network.head import load_head
 from vpr.training.losses import make_batch_loss
 from vpr.training.place_epochs import train_on_places
@@ -29,7 +29,9 @@ def start(name: str, variant: str | None, split: str) -> Model:
     encoder = load_encoder(name, variant)
     tensors, _ = encoder.initial_state("random", 0)
     channels = encoder.map_shape(POOL, 64, 64)[0]
-    return Model(name, variant, split, tensors | first_gem(channels, out_dim=None, seed=0), "gem")
+    return Model(
+        name, variant, split, tensors | draw_pool("gem", channels, out_dim=None, seed=0), "gem"
+    )
 
 
 @pytest.mark.parametrize(("name", "variant", "split", "first"), NETWORKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,13 @@ def test_tensors_that_are_not_read_are_named(tmp_path: Path) -> None:
     found = parse_checkpoint(tmp_path / "a.pt", encoder="xfeat")
     assert same(found.state, RAW)
     assert "(not read: optimizer, ema)" in describe_checkpoint(found)
+
+
+def test_a_file_of_timms_training_is_read_with_its_arguments(tmp_path: Path) -> None:
+    content = {"arch": "xfeat", "args": Namespace(lr=0.1), "epoch": 3, "state_dict": RAW}
+    torch.save(content, tmp_path / "a.pth.tar")
+    found = parse_checkpoint(tmp_path / "a.pth.tar", encoder="xfeat")
+    assert same(found.state, RAW) and found.notes == {"epoch": 3}
 
 
 def test_a_mapping_that_contains_itself_is_read(tmp_path: Path) -> None:

@@ -109,6 +109,38 @@ def test_cosplaces_file_gives_the_descriptor_of_its_definition(tmp_path: Path) -
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("out_dim", [None, 48])  # SALAD's, MegaLoc's
+def test_salad_and_megaloc_bring_dinov2_and_their_aggregator(
+    out_dim: int | None, tmp_path: Path
+) -> None:
+    file, name = tmp_path / "published.pth", "vit_small_patch14_dinov2"
+    own = timm.create_model(name, num_classes=0).state_dict()
+    pool = draw_pool("salad", 384, out_dim=out_dim, seed=1)
+    before, inner = (
+        ("backbone.model.", "aggregator.") if out_dim is None else ("backbone.", "aggregator.agg.")
+    )
+    content = {f"{before}{n}": t for n, t in own.items()} | {
+        f"{before}mask_token": torch.ones(1, 384)
+    }
+    for key, tensor in pool.items():
+        plain = key.removeprefix("pool.")
+        content[f"{'aggregator.' if plain.startswith('linear') else inner}{plain}"] = tensor
+    torch.save(content, file)
+    given = {"encoder": "timm", "split": POOL, "seed": 0}
+    model, _ = load_starting_model(file, variant=f"{name}+token", **given)
+    assert model.aggregator == "salad"
+    expected = {f"encoder.{n}": t for n, t in own.items()} | pool
+    assert model.tensors.keys() == expected.keys()
+    assert all(torch.equal(model.tensors[key], tensor) for key, tensor in expected.items())
+    pixels = torch.randint(0, 256, (1, 126, 140, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        maps = load_trunk(model, torch.float32)(pixels)
+        assert load_head(model)(maps).shape == (1, out_dim or 8448)
+    without, _ = load_starting_model(file, variant=name, **given)
+    with torch.inference_mode(), pytest.raises(ValueError, match=r"needs the class token"):
+        load_head(without)(load_trunk(without, torch.float32)(pixels))
+
+
 def test_one_that_does_not_fit_is_refused_in_words(tmp_path: Path) -> None:
     file = tmp_path / "published.pth"
     write_published(file, "convap")
@@ -127,6 +159,11 @@ def test_one_that_does_not_fit_is_refused_in_words(tmp_path: Path) -> None:
         torch.save({n: t for n, t in content.items() if n != name}, file)
         with pytest.raises(ValueError, match=problem):
             parse_checkpoint(file, encoder="timm", variant="resnet18:layer3")
-    torch.save(content | {"aggregator.boqs.0.queries": torch.zeros(3)}, file)
-    with pytest.raises(ValueError, match=r"published\.pth: not a checkpoint of timm"):
-        parse_checkpoint(file, encoder="timm", variant="resnet18:layer3")
+    for name, tensor in (
+        ("aggregator.boqs.0.queries", torch.zeros(3)),
+        ("aggregator.proj_c.weight", torch.zeros(200, 256, 3, 3)),  # no whole heads
+        ("aggregator.proj_c.weight", torch.zeros(40, 256, 3, 3)),  # no head at all
+    ):
+        torch.save(content | {name: tensor}, file)
+        with pytest.raises(ValueError, match=r"not a checkpoint of timm:\n  pool: not boq's: "):
+            parse_checkpoint(file, encoder="timm", variant="resnet18:layer3")

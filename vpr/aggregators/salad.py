@@ -41,7 +41,7 @@ class SALAD(nn.Module):
     ) -> None:
         """Make the layers, with torch's usual weights and a dustbin score of 1."""
         super().__init__()
-        self.channels = channels
+        self.channels, self.num_clusters = channels, num_clusters
         self.cluster_features = _convolutions(channels, cluster_dim)
         self.score = _convolutions(channels, num_clusters)
         self.token_features = nn.Sequential(
@@ -63,10 +63,10 @@ class SALAD(nn.Module):
                 "finetune.aggregator = salad: needs the class token above the map: set trunk.model "
                 "to a transformer with +token, such as vit_base_patch14_dinov2+token"
             )
-        found, most = patches[0, 0].numel(), len(self.score[-1].weight)
-        if found <= most:
+        found = patches[0, 0].numel()
+        if found <= (few := self.num_clusters):
             raise ValueError(
-                f"finetune.aggregator = salad: needs more than {most} positions, found {found}"
+                f"finetune.aggregator = salad: needs more than {few} positions, found {found}"
             )
         shares = transport(self.score(patches).flatten(2), self.dust_bin)  # (N, m, n)
         clusters = self.cluster_features(patches).flatten(2) @ shares.transpose(1, 2)  # (N, l, m)

@@ -56,7 +56,7 @@ class Limit:
     """A bound on a metric.
 
     Args:
-        metric: Its name, `recall@1`, or with the file before it: `metrics/recall.json:recall@1`.
+        metric: Name, `recall@1`, or with the file before it: `metrics/recall.json:recall@1`.
         value: The bound.
     """
 
@@ -107,7 +107,7 @@ def judge(diff: Diff, *, minima: Sequence[Limit], drops: Sequence[Limit]) -> lis
     Args:
         diff: Old and new value of each metric.
         minima: The least that a new value may be.
-        drops: How much smaller than the old value a new one may be.
+        drops: Largest allowed decrease of each metric from its old value.
 
     Returns:
         For each limit whether it is kept, and why or why not. A value that is missing, NaN or

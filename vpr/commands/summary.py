@@ -1,4 +1,4 @@
-"""`python -m vpr summary`: recall of this run beside the last commit's, and where its files are."""
+"""`python -m vpr summary`: this run's recall next to the last commit's, and where its files are."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ everything again."""
 
 
 def summary() -> None:
-    """Print recall with its intervals, beside the last commit's where it differs."""
+    """Print recall with its intervals, next to the last commit's where it differs."""
     here = find_revision(WORKSPACE)
     protocol = read_protocol(read_lock(here))
     run = _parse(here.read_text(RECALL))

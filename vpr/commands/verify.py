@@ -57,7 +57,7 @@ class Damage:
 
     Args:
         file: The file: an object of the cache, or a part of an out.
-        recorded: What it is; None for an object that nothing in this commit names.
+        recorded: Its record; None for an object that nothing in this commit names.
         in_cache: Whether it is an object of the cache.
     """
 
@@ -118,8 +118,8 @@ def _set_aside(damaged: Sequence[Damage], folder: Path) -> None:
     """Move damaged files away, so that DVC sees them missing, and refill the cache from outs.
 
     Args:
-        damaged: What `_find_damage` gave.
-        folder: Where they go, numbered; nothing is deleted.
+        damaged: Result of `_find_damage`.
+        folder: Folder to move them to, numbered; nothing is deleted.
     """
     folder.mkdir(parents=True)
     for number, one in enumerate(damaged):

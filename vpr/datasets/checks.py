@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.datasets.coordinate_checks import check_coordinates, like_degrees, tell_degrees
+from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees, like_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.order_checks import check_order
@@ -60,14 +60,16 @@ def check_positives(truth: GroundTruth, *, radius_m: float) -> Finding:
         f"every database image is a positive of every query within {radius_m:g} m, so recall is 1 "
         "for any model: are coordinates in metres, and is the radius right?"
     )
-    degrees = [tell_degrees(side, places) for side, places in truth.sides() if like_degrees(places)]
+    degrees = [
+        describe_degrees(side, places) for side, places in truth.sides() if like_degrees(places)
+    ]
     if degrees:
         return Finding(key, f"{words} {degrees[0]}", Level.REFUSED, numbers)
     return Finding(key, words, Level.LOUD, numbers)
 
 
 def check_listing(truth: GroundTruth) -> Finding:
-    """Check that no image is listed twice, and say what lay beside the images."""
+    """Check that no image is listed twice, and report what else was found next to the images."""
     words = list(truth.notes)
     names = {
         side: Counter(map(plain_name, index.paths))

@@ -14,10 +14,10 @@ from vpr.places.crs import (
     FROM_ZERO_M,
     MARGIN_DEG,
     check_crs,
+    describe_area,
     lie_in_area,
     parse_metric_crs,
     scale_error,
-    tell_area,
     to_degrees,
     utm_crs,
 )
@@ -39,7 +39,7 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
     words = f"finite, over {east:.0f} m x {north:.0f} m"
     subject = "coordinates"
     if crs is None:
-        strange = [tell_degrees(side, at) for side, at in truth.sides() if like_degrees(at)]
+        strange = [describe_degrees(side, at) for side, at in truth.sides() if like_degrees(at)]
         if strange:
             return Finding(subject, strange[0], Level.LOUD)
         return Finding(subject, f"{words}; dataset.crs = null, so no map", Level.FINE)
@@ -81,7 +81,7 @@ def fit_the_globe(places: NDArray[np.float64]) -> bool:
     return bool(max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG)
 
 
-def tell_degrees(side: str, places: NDArray[np.float64]) -> str:
+def describe_degrees(side: str, places: NDArray[np.float64]) -> str:
     """Say of a side's coordinates that they look like degrees, and what to do."""
     return (
         f"they look like degrees (the first of the {side} is {places[0].tolist()}): convert them "
@@ -123,7 +123,7 @@ def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: s
         is_small = np.ptp(degrees, axis=0).max() <= TOWN_DEG and fit_the_globe(degrees)
         if is_small and lie_in_area(system, middle_deg, margin_deg=0)[0]:
             raise ValueError(
-                f"{start} {tell_degrees(side, places)}; or set dataset.crs: null, if they are "
+                f"{start} {describe_degrees(side, places)}; or set dataset.crs: null, if they are "
                 "metres of no place on Earth"
             )
     in_plane = bool(places.any(axis=0).all())  # metres along a line leave one at 0
@@ -157,14 +157,14 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
         yield (
             Level.LOUD if from_zero else Level.NOTE,
             f"the set's middle would lie at longitude {longitude:.2f}, latitude {latitude:.2f}, "
-            f"but {name} is made for {tell_area(system)}, though sets may cross its border: set "
-            "dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
+            f"but {name} is made for {describe_area(system)}, though sets may cross its border: "
+            "set dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
     looks = [
         side for side in truth.sides() if system.area_of_use is not None and like_degrees(side[1])
     ]
     if looks:
-        yield Level.LOUD, tell_degrees(*looks[0])
+        yield Level.LOUD, describe_degrees(*looks[0])
     far = np.linalg.norm(every - middle, axis=1) > LARGEST_SET_M
     far |= ~lie_in_area(system, degrees, margin_deg=MARGIN_DEG)
     if far.any():

@@ -16,7 +16,7 @@ def parse_tables(path: Path) -> GroundTruth:
     """Read `path,easting,northing[,sequence]` of each side; the form has no radius.
 
     Args:
-        path: The database's table; that of the queries lies beside it.
+        path: The database's table; the queries' table is in the same folder.
 
     Returns:
         Both sides, and a note on columns that are not used.
@@ -27,7 +27,7 @@ def parse_tables(path: Path) -> GroundTruth:
     """
     tables = path, path.with_name(TABLES[1])
     database, query = map(parse_index, tables)
-    notes = [f"{table.name}: {note}" for table in tables for note in _tell_others(table)]
+    notes = [f"{table.name}: {note}" for table in tables for note in _describe_others(table)]
     return GroundTruth(database, query, None, "CSV", notes=tuple(notes))
 
 
@@ -41,7 +41,7 @@ def save_table(path: Path, index: ImageIndex) -> None:
     pd.DataFrame(columns).to_csv(path, index=False)
 
 
-def _tell_others(table: Path) -> list[str]:
+def _describe_others(table: Path) -> list[str]:
     """Say which columns are not used, and that rows are not sorted by a column index."""
     others = find_other_columns(table)
     numbers = others.pop("index", [])

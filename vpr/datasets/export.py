@@ -63,7 +63,7 @@ def export_set(
             save_dbstruct(file, database=truth.database, query=truth.query, radius_m=radius_m)
         aside.chmod(0o755)
         aside.rename(out)
-        return _tell_lost(truth, names, to=to)
+        return _describe_lost(truth, names, to=to)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -76,15 +76,15 @@ def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
     ]
 
 
-def _tell_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) -> list[str]:
+def _describe_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) -> list[str]:
     """Say what of a set its new form has no place for."""
     notes = []
     moved = sum(a != b for side in names for a, b in zip(side, sorted(side), strict=True))
     if to == "utm-names" and moved:
         notes.append(
-            f"NOTE order: images are read in the order of their names, so {moved} rows change "
-            "their places, and sequences, the interval along the route, folds and validation take "
-            "others for neighbours: --to csv and --to dbstruct keep the order"
+            f"NOTE order: images are read in the order of their names, which moves {moved} rows: "
+            "neighbouring rows are not neighbours on the route, as sequences, the interval along "
+            "the route, folds and validation assume. --to csv and --to dbstruct keep the order"
         )
     if to != "csv" and (truth.database.sequence or truth.query.sequence):
         notes.append(f"NOTE sequence: {to} has no place for it, so recordings run into each other")

@@ -1,4 +1,4 @@
-"""What checks of a data set find: said by prepare, doctor and score, kept beside the metrics."""
+"""Findings of checks of a data set, for prepare, doctor and score, kept next to the metrics."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Finding:
     """What one check found.
 
     Args:
-        key: What was looked at, as a JSON key.
-        words: What is there, or what to do.
-        level: How much it matters.
-        numbers: What the words count, by name.
+        key: Subject of the check, as a JSON key.
+        words: Its state, or what to do.
+        level: Importance of the finding.
+        numbers: Numbers in the words, by name.
     """
 
     key: str

@@ -21,7 +21,7 @@ class Form:
     """One form of data sets.
 
     Args:
-        words: What a folder in this form holds, for messages.
+        words: Content of a folder in this form, for messages.
         find: Folder -> the paths in it that `parse` may read.
         parse: One of those paths -> both sides.
         is_one_file: Whether the path holds everything, and so is what messages name.
@@ -63,7 +63,7 @@ def parse_set(folder: Path, index: str | None) -> GroundTruth:
 
     Args:
         folder: The data set's folder.
-        index: What `find_index` takes.
+        index: Name of the index, see `find_index`.
 
     Returns:
         Both sides, the radius if the form has one, and the form. Names have slashes, also those
@@ -85,8 +85,8 @@ def find_index(folder: Path, index: str | None) -> Path:
 
     Args:
         folder: The data set's folder.
-        index: Its name in the folder: a .mat or .npz file, `database.csv`, or the folder
-            `database`. None: what the folder has, if it is one thing.
+        index: Name in the folder: a .mat or .npz file, `database.csv`, or the folder `database`.
+            None: the only index that the folder has.
 
     Raises:
         ValueError: If there is no such thing, or several and none is named.

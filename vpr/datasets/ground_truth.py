@@ -1,4 +1,4 @@
-"""The ground truth of a data set, whatever file it came from."""
+"""The ground truth of a data set, in any format."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class GroundTruth:
     Args:
         database: Images whose positions are known.
         query: Images whose positions are to be found.
-        radius_m: A database image this near to a query is a positive, in metres (or frames);
-            None if the format does not tell.
+        radius_m: A database image this near to a query is a positive, in metres (or frames); None
+            if the format does not say.
         form: The format it came in, in words.
-        notes: What was found beside it and not used, a sentence each.
-        utm_zones: Of the coordinates, where the format tells: number and hemisphere, as 33N;
-            several if they lie so far apart that no image of one is near one of another.
+        notes: Things found next to it and not used, a sentence each.
+        utm_zones: UTM zones of the coordinates, where the format names them: number and hemisphere,
+            as 33N; several if they are so far apart that no image of one is near one of another.
     """
 
     database: ImageIndex
@@ -44,7 +44,7 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
     """Check what every format must hold.
 
     Args:
-        truth: What was read.
+        truth: Ground truth to check.
         source: The file, named in the messages.
 
     Raises:

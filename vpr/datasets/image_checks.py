@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.datasets.findings import Finding, Level
-from vpr.images.inspection import Inspection
+from vpr.images.inspection import SMALL_PX, Inspection
 from vpr.images.pixels import MAX_WORD, SCALES
 from vpr.places.gathering import ImageFacts
 
@@ -31,7 +31,7 @@ def check_images(facts: Sequence[ImageFacts]) -> list[Finding]:
     """Look for what changes recall without a model: copies on both sides, photos without detail.
 
     Args:
-        facts: Of both sides; those of photos that do not decode are passed over.
+        facts: Facts of both sides; photos that do not decode are passed over.
     """
     photos = [(fact, fact.seen) for fact in facts if fact.seen is not None]
     checks = (_copies, _near_copies, _deep_levels, _white_levels, _plain_photos, _dark_photos)
@@ -72,17 +72,15 @@ def _near_copies(photos: Sequence[Seen]) -> Finding:
     query = [(fact, seen) for fact, seen in query if seen.digest not in known]
     pairs = _find_near(_small(query), _small(database)) if query and database else []
     rule = (
-        f"small grey pictures (16 x 16) differ by less than {NEAR_LEVELS:g} of 255 levels, root "
-        "mean square"
+        f"{SMALL_PX} x {SMALL_PX} grey thumbnails that differ by less than {NEAR_LEVELS:g} of 255"
     )
     if not pairs:
-        return Finding(key, f"of no query and database photo the {rule}")
+        return Finding(key, f"no query and database photo have {rule} levels (RMS)")
     first, nearest = pairs[0]
     words = (
-        f"{len(pairs)} queries nearly equal a database photo ({query[first][0].label} and "
-        f"{database[nearest][0].label}): the {rule}, as of recompressed or resized copies, and of "
-        "neighbouring frames of a camera that stands still; this inflates recall: remove one of "
-        "each pair, if they are copies"
+        f"{len(pairs)} queries and a database photo have {rule} levels (RMS), first "
+        f"{query[first][0].label} and {database[nearest][0].label}: recompressed or resized "
+        "copies, or frames of a camera that stands still. This inflates recall: remove the copies"
     )
     return Finding(key, words, Level.LOUD, {"queries": len(pairs)})
 
@@ -115,7 +113,9 @@ def _deep_levels(photos: Sequence[Seen]) -> Finding:
     key, deep = "deep_photos", [(fact, seen) for fact, seen in photos if seen.is_deep]
     some = [(fact, seen) for fact, seen in deep if _span(seen) < DEEP_LEVELS]
     if not some:
-        return Finding(key, f"{len(deep)}, none of which uses only a small part of its range")
+        return Finding(
+            key, f"{len(deep)} of {len(photos)}; none uses only a small part of its range"
+        )
     low, high = min(seen.levels[0] for _, seen in some), max(seen.levels[1] for _, seen in some)
     white = some[0][1].white or MAX_WORD
     lowest, highest, share = low * white / 255, high * white / 255, (high - low) / 255

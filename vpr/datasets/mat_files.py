@@ -111,7 +111,8 @@ def _read(file: str, codec: str, out: IO[bytes]) -> None:
     for kind, limit in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_S)):
         hard = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, (limit if hard < 0 else min(limit, hard), hard))
-    found = loadmat(file, variable_names=[VARIABLE], uint16_codec=codec).get(VARIABLE)
+    options: dict[str, Any] = {"variable_names": [VARIABLE], "uint16_codec": codec}
+    found = loadmat(file, **options).get(VARIABLE)
     if found is None:
         sys.exit(MISSING)
     fields = found.dtype.names or () if found.size == 1 else ()

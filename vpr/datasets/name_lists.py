@@ -1,4 +1,4 @@
-"""Data sets as an .npz of positions beside two lists of names, as Patch-NetVLAD has them."""
+"""Data sets as an .npz of positions with two lists of names, as Patch-NetVLAD has them."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
 
     Args:
         folder: The data set's folder.
-        pattern: As `*.mat`.
+        pattern: Pattern such as `*.mat`.
     """
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))

@@ -16,15 +16,14 @@ from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.recordings import find_recordings
 
 FEWEST_ROWS = 8  # fewer show no order
-NUM_NEIGHBOURS = (
-    5  # a step is measured against the distance to the 5th nearest image, or less in a small set
-)
+# A step is measured against the distance to the 5th nearest image, or less in a small set.
+NUM_NEIGHBOURS = 5
 JUMP = 3  # times that distance: on an even road 9 images
 MOST_JUMPS = 0.25  # of the steps: sets of several drives or of photos by place have fewer
 CAMERA = re.compile(r"(cam|camera|view|lens|sensor)[-_ ]?\d+", re.IGNORECASE)
 # Of names @easting@..., an easting's fraction belongs to the number.
 NUMBERS = re.compile(r"((?:(?<=^@)|(?<=/@))-?\d+\.\d+|\d+)")
-USES = "sequences, the interval along the route, folds and validation take them for neighbours"
+ASSUMED = "sequences, the interval along the route, folds and validation assume it"
 
 
 def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
@@ -42,10 +41,9 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     for side, index in (("database", truth.database), ("query", truth.query)):
         recordings = find_recordings(index.sequence, len(index.paths))
         parts = [rows for rows in recordings if len(rows) >= FEWEST_ROWS]
-        jumps = np.concatenate(
-            [_jumps(index.coordinates[part], radius_m) for part in parts] or [[]]
-        )
-        share = float(jumps.mean()) if len(jumps) else 0.0
+        steps = sum(len(rows) - 1 for rows in parts)
+        jumps = sum(_count_jumps(index.coordinates[rows], radius_m) for rows in parts)
+        share = jumps / max(1, steps)
         names = [[index.paths[row] for row in part] for part in parts]
         doubts = [doubt for part in names for doubt in (_text_order(part), _cameras(part)) if doubt]
         if share > MOST_JUMPS:
@@ -55,17 +53,19 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     if not words:
         return Finding("order", "neighbouring rows are neighbours", Level.FINE, numbers)
     return Finding(
-        "order", f"{'; '.join(words)}. Rows are no route, but {USES}", Level.NOTE, numbers
+        "order",
+        f"{'; '.join(words)}. Neighbouring rows should be neighbours on the route: {ASSUMED}",
+        Level.NOTE,
+        numbers,
     )
 
 
-def _jumps(places: NDArray[np.float64], radius_m: float) -> NDArray[np.bool_]:
+def _count_jumps(places: NDArray[np.float64], radius_m: float) -> int:
     steps = np.hypot(*np.diff(places, axis=0).T)
-    jumps = steps > radius_m  # only of these neighbours are looked for: many may be at one place
+    wide = steps > radius_m  # only of these neighbours are looked for: many may be at one place
     num_neighbours = min(NUM_NEIGHBOURS, 1 + len(places) // 10)
-    near = cKDTree(places).query(places[:-1][jumps], k=num_neighbours + 1)[0][:, -1]
-    jumps[jumps] = steps[jumps] > JUMP * near
-    return jumps
+    distances, _ = cKDTree(places).query(places[:-1][wide], k=[num_neighbours + 1])
+    return int(np.count_nonzero(steps[wide] > JUMP * np.asarray(distances)[:, 0]))
 
 
 def _text_order(names: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Data sets whose positions stand in the file names: `@easting@northing@...@.jpg`.
+"""Data sets whose positions are in the file names: `@easting@northing@...@.jpg`.
 
 This is the form of the VPR datasets downloader and of the benchmark of Berton et al. (Deep Visual
 Geo-localization Benchmark, CVPR 2022): two folders, `database` and `queries`, whose images are
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_zones import read_zones
-from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk, tell_left_out
+from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, describe_left_out, is_junk
 from vpr.places.index import ImageIndex
 
 SIDES = ("database", "queries")
@@ -71,7 +71,7 @@ def utm_name(easting: str, northing: str, *, note: str, suffix: str) -> str:
     """Name an image after where it was taken.
 
     Args:
-        easting: In metres, as `write_numbers` writes it.
+        easting: Easting in metres, as `write_numbers` writes it.
         northing: Likewise.
         note: Text that makes the name unique, as its last field; an @ in it becomes a dash.
         suffix: `.jpg` or another.
@@ -89,7 +89,7 @@ def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
     if not images:
         raise ValueError(f"{folder}: expected images named @easting@northing@...@.jpg")
     others = [file for file in names if not _is_image(file)]
-    note = f"{folder}: left out {tell_left_out(others)}" if others else None
+    note = f"{folder}: left out {describe_left_out(others)}" if others else None
     return ImageIndex(images, np.array([_place(root / name) for name in images])), note
 
 

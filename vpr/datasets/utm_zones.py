@@ -31,7 +31,7 @@ def read_zones(
     Args:
         root: The data set's folder, for messages.
         names: Paths of all images.
-        places: Their easting and northing, shape (num_images, 2).
+        places: Eastings and northings, shape (num_images, 2).
 
     Returns:
         The zones, none if the names contradict the places; and a note, or None.
@@ -48,7 +48,7 @@ def read_zones(
             rows.setdefault(zone, []).append(row)
         elif number or letter:
             unread.append(row)
-    several = _tell_several(root, rows, names, places) if len(rows) > 1 else None
+    several = _describe_several(root, rows, names, places) if len(rows) > 1 else None
     doubts = [
         row for zone, those in rows.items() for row in _contradict(zone, those, fields, places)
     ]
@@ -105,7 +105,7 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _tell_several(
+def _describe_several(
     root: Path, rows: Mapping[str, Sequence[int]], names: Sequence[str], places: Places
 ) -> str:
     """Say that zones lie far apart, in the plane and on the ground.

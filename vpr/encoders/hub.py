@@ -73,6 +73,18 @@ KNOWN = {
 }
 
 
+# Commits at which a repository gives wrong descriptors or none, by their first digits: what is
+# wrong, and one that is right.
+BROKEN = {
+    ("gmberton/megaloc", ("e31e8e0", "4003e8d")): (
+        "swaps height and width of the positions", "1af071c68fc3ab6c6018c5c868391763516e50f7"
+    ),
+    ("amaralibey/bag-of-queries", ("1a17a4d",)): (
+        "cannot load its released weights", "1a4965ea7dfd9bd0dd846adf7a0e430f68101d12"
+    ),
+}  # fmt: skip
+
+
 class Source(NamedTuple):
     """Where a model comes from, and how it is made.
 
@@ -170,7 +182,7 @@ def parse_source(variant: str) -> Source:
             texts with or without quotation marks, True, False and None.
 
     Raises:
-        ValueError: If it has another form, or a repository no commit.
+        ValueError: If it has another form, or a repository no commit or one known to be wrong.
     """
     found = FORM.fullmatch(variant)
     if found is None:
@@ -183,6 +195,9 @@ def parse_source(variant: str) -> Source:
             "of GitHub is named with the 40 hexadecimal digits of a commit, so that its code "
             f"stays the same: expected {EXAMPLE}"
         )
+    for (repo, digits), (problem, right) in BROKEN.items():
+        if commit is not None and place.lower() == repo and commit.lower().startswith(digits):
+            raise ValueError(f"trunk.model = {variant}: this commit {problem}: take {right}")
     args, kwargs = _parse_arguments(found["args"] or "", variant)
     form = next(
         (form for (repo, word), form in KNOWN.items() if repo == place.lower() and word in variant),

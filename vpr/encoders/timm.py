@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -30,6 +31,7 @@ COUNTER = "num_batches_tracked"
 # and MixVPR, BoQ, CosPlace and EigenPlaces; the latter three number a ResNet's layers.
 BEFORE = ("backbone.model.", "backbone.net.", "backbone.")
 RESNET = {"0": "conv1", "1": "bn1"} | {str(n + 3): f"layer{n}" for n in (1, 2, 3, 4)}
+TOKEN = "+token"  # noqa: S105 (of a transformer)
 SMALLEST_PX = 32  # side of an image below which no map is no surprise
 # What makes a transformer take images of any size, by the names in timm; not each model has one.
 ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
@@ -43,10 +45,11 @@ class Plan(NamedTuple):
             its patches and positions; `whole`: the model's own code, which cannot be split.
         layers: Names of the layers in order; of tokens, the blocks and the last norm.
         splits: Layers that can be the first to train, and for each its place in `layers`.
-        map_index: Of the map among the model's intermediates, for `whole`.
-        norm: Whether the model's last norm follows, for `whole`.
+        map_index: Of the map among the model's intermediates, where its own code makes it.
+        norm: Whether the model's last norm follows there.
         patch_px: Height and width that an image's are cropped to multiples of.
         num_prefix: Tokens that stand for no patch: the class token and registers.
+        keeps_token: Whether they stay above the map after the last layer too.
         mean, deviation: Of RGB in [0, 1], which the weights were trained with.
     """
 
@@ -57,6 +60,7 @@ class Plan(NamedTuple):
     norm: bool
     patch_px: tuple[int, int]
     num_prefix: int
+    keeps_token: bool
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
@@ -72,6 +76,8 @@ class TimmEncoder:
 
     Args:
         name: The model's name in timm, `resnet18` or `resnet18.a1_in1k` with the weights' tag.
+            With `+token` after it, a vision transformer's class token stays in a row above the
+            map, for aggregators that take it, and positions are resampled as in DINOv2's own code.
         layer: The last layer in use, such as `layer3` or `blocks.8`; None: the model's last map,
             after the last norm where there is one.
     """
@@ -125,7 +131,7 @@ class TimmEncoder:
 
     def canonical(self, name: str) -> str | None:
         """Name in a model of a tensor of timm's; None for a classifier's, or of a later layer."""
-        if name.endswith(COUNTER):
+        if name.endswith((COUNTER, "mask_token")):  # the latter of DINOv2's own training
             return None
         in_use, every = _state_names(self.name, self.layer), _every_name(self.name)
         for spelling in _spellings(name):
@@ -151,11 +157,12 @@ class TimmEncoder:
             The value of `trunk.model` with the tag as far as it is known, and in words what is
             uncertain.
         """
-        architecture, _, tag = self.name.partition(".")
-        mine, named = _normalisation(self.name), _find_named(name)
-        layer = f":{self.layer}" if self.layer else ""
+        plain = self.name.removesuffix(TOKEN)
+        architecture, _, tag = plain.partition(".")
+        mine, named = _normalisation(plain), _find_named(name)
+        rest = self.name.removeprefix(plain) + (f":{self.layer}" if self.layer else "")
         if named and not tag and named.startswith(f"{architecture}."):
-            return named + layer, f"pixels are normalised as for {named}, by the file's name"
+            return named + rest, f"pixels are normalised as for {named}, by the file's name"
         words = ""
         if named and _normalisation(named) != mine:
             words = (
@@ -168,7 +175,7 @@ class TimmEncoder:
                 f"pixels are normalised by {mine}, and weights of {architecture} differ in this "
                 f"({listed}): name yours in trunk.model, as {architecture}.TAG"
             )
-        return self.name + layer, words
+        return plain + rest, words
 
     def _select(self, network: Network) -> dict[str, Tensor]:
         state, names = network.state_dict(), _state_names(self.name, self.layer)
@@ -180,19 +187,19 @@ class TimmEncoder:
 
 
 def make_encoder(variant: str | None) -> TimmEncoder:
-    """Make the encoder of a model, `resnet18` or, up to a layer, `resnet18:layer3`.
+    """Make the encoder of a model, as `resnet18`, `resnet18:layer3` or `NAME+token`.
 
     Raises:
         ValueError: If no model is named.
     """
-    name, _, layer = (variant or "").partition(":")
-    if not re.fullmatch(r"\w+(\.\w+)?", name) or (":" in (variant or "") and not layer):
+    form = re.fullmatch(r"(?P<name>\w+(\.\w+)?(\+token)?)(:(?P<layer>.+))?", variant or "")
+    if form is None:
         raise ValueError(
             f"trunk.model = {'null' if variant is None else variant}: trunk.encoder = timm needs "
             "the name of one of timm's models, such as resnet18 or vit_small_patch14_dinov2, and "
             "if need be its last layer in use, as resnet18:layer3; see docs/encoders.md"
         )
-    return TimmEncoder(name, layer or None)
+    return TimmEncoder(form["name"], form["layer"])
 
 
 class _OfPixels(Adopted):
@@ -211,7 +218,7 @@ class _OfPixels(Adopted):
                 indices=[index], prune_norm=not norm and plan.kind == "tokens"
             )
             self.settings = {"indices": [index], "norm": norm, "intermediates_only": True}
-            if not is_whole:
+            if plan.keeps_token or not is_whole:
                 self.settings |= {"return_prefix_tokens": True}
         super().__init__(network, f"trunk.model = {name}")
         self.plan = plan
@@ -248,7 +255,8 @@ class _OfMaps(Adopted):
         flat = maps.flatten(2).transpose(1, 2)  # (N, H' * W', C)
         patches = flat[:, -(-count // width) * width :]
         tokens = _run(self.network, self.kept, torch.cat([flat[:, :count], patches], dim=1))
-        return _in_rows(tokens[:, count:].transpose(1, 2), width)
+        made = _in_rows(tokens[:, count:].transpose(1, 2), width)
+        return _add_rows(made, tokens[:, :count]) if self.plan.keeps_token else made
 
 
 def _add_rows(maps: Tensor, prefix: Tensor) -> Tensor:
@@ -281,6 +289,7 @@ def _create(name: str, *, pretrained: bool = False) -> Network:
     """A network of timm, able to take images of any size if it can be, in evaluation mode."""
     import timm  # here, since a run whose head is the pool alone need not wait for it
 
+    name = name.removesuffix(TOKEN)
     if not timm.is_model(name.partition(".")[0]):
         words = did_you_mean(name.partition(".")[0], timm.list_models())
         raise ValueError(f"trunk.model = {name}: timm {timm.__version__} has no such model{words}")
@@ -300,11 +309,44 @@ def _make_network(name: str) -> Network:
 
     with torch.random.fork_rng(devices=[]):
         network = freeze_batch_norm_2d(_create(name))
-    for name, module in list(network.named_modules()):
+    if name.endswith(TOKEN):
+        _check_token(network, name)
+        network._pos_embed = partial(_embed_positions, network)
+    for place, module in list(network.named_modules()):
         if isinstance(module, nn.BatchNorm1d):
-            parent, _, child = name.rpartition(".")
+            parent, _, child = place.rpartition(".")
             setattr(network.get_submodule(parent), child, _FrozenNorm(module))
     return network
+
+
+def _check_token(network: Network, name: str) -> None:
+    grid: tuple[int, int] = getattr(getattr(network, "patch_embed", None), "grid_size", (0, 0))
+    shape = getattr(getattr(network, "pos_embed", None), "shape", (0, 0, 0))
+    has_one = getattr(network, "num_prefix_tokens", 0) == 1
+    if not has_one or grid[0] != grid[1] or shape[1] != 1 + grid[0] ** 2:
+        raise ValueError(
+            f"trunk.model = {name}: {TOKEN} is of vision transformers with one class token and a "
+            "square grid of positions, as vit_base_patch14_dinov2"
+        )
+
+
+def _embed_positions(network: Network, patches: Tensor) -> Tensor:
+    """Tokens (N, 1 + H * W, C) of patches (N, H, W, C), with positions as DINOv2 resamples them.
+
+    Bicubic without antialiasing, at the scale (H + 0.1) / side. timm's own has an antialias and the
+    scale H / side, and gives other features than the weights that were trained so.
+    """
+    batch, height, width, channels = patches.shape
+    own, grid = network.pos_embed[:, :1], network.pos_embed[:, 1:]
+    side = math.isqrt(grid.shape[1])
+    if (height, width) != (side, side):
+        square = grid.float().reshape(1, side, side, channels).permute(0, 3, 1, 2)
+        scale = (height + 0.1) / side, (width + 0.1) / side
+        resampled = functional.interpolate(square, scale_factor=scale, mode="bicubic")
+        grid = resampled.flatten(2).transpose(1, 2).to(patches.dtype)
+    tokens = torch.cat([network.cls_token.expand(batch, -1, -1), patches.flatten(1, 2)], dim=1)
+    embedded: Tensor = network.pos_drop(tokens + torch.cat([own, grid], dim=1))
+    return embedded
 
 
 class _FrozenNorm(nn.Module):
@@ -354,7 +396,8 @@ def _plan(name: str, layer: str | None) -> Plan:
     patch_px = tuple(patch) if isinstance(patch, tuple | list) else (patch, patch)
     plan = Plan(
         "whole", (), {}, len(infos) - 1, True, patch_px,
-        getattr(network, "num_prefix_tokens", 0), tuple(own["mean"]), tuple(own["std"]),
+        getattr(network, "num_prefix_tokens", 0), name.endswith(TOKEN),
+        tuple(own["mean"]), tuple(own["std"]),
     )  # fmt: skip
     # timm gives maps of stages and blocks, but nothing that goes on from one, nor what lies between
     # stages: so the layers that a convolutional network is a chain of are found by watching it.
@@ -447,8 +490,8 @@ def _spellings(name: str) -> Iterator[str]:
     yield name
     for prefix in BEFORE:
         if name.startswith(prefix):
-            first, _, rest = name.removeprefix(prefix).partition(".")
-            yield f"{RESNET.get(first, first)}.{rest}"
+            first, dot, rest = name.removeprefix(prefix).partition(".")
+            yield RESNET.get(first, first) + dot + rest
             return
 
 

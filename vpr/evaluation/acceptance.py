@@ -30,7 +30,7 @@ class Acceptance:
     """Which queries are accepted as known places.
 
     Args:
-        by: What doubts were made of.
+        by: Source of the doubts.
         limit: The largest doubt that is accepted; None: not calibrated, nothing is decided.
         accepted: Shape (num_queries,); None without a limit.
         is_negative: Which queries have no positive, shape (num_queries,).
@@ -52,7 +52,7 @@ def doubts_about(
     """Compute the doubt about each first prediction, shape (num_queries,).
 
     Args:
-        by: What to make it of.
+        by: Source of the doubts.
         predictions: The ranked database of each query.
         evidence: For the first predictions; None without re-ranking.
 
@@ -125,15 +125,15 @@ def decide(
 ) -> Acceptance:
     """Accept queries by a limit that holds a false-acceptance rate.
 
-    By distance the limit is fitted on the negatives alone, so that what it does to the other
-    queries is out of sample. By inliers it comes from the background model, and negatives make it
-    stricter where they show that the model is too optimistic.
+    By distance the limit is fitted on the negatives only, so that what it does to the other queries
+    is out of sample. By inliers it comes from the background model, and negatives make it stricter
+    where they show that the model is too optimistic.
 
     Args:
         doubts: About the first prediction, shape (num_queries,).
         correct: Whether it is a positive, same shape.
         is_negative: Which queries have no positive, same shape.
-        by: What the doubts were made of.
+        by: Source of the doubts.
         num_candidates: Candidates of a query that are verified; of no meaning by distance.
         rate: The false-acceptance rate asked for.
         confidence: With which negatives must show it.

@@ -84,7 +84,7 @@ class Threshold:
     """What a first prediction must reach to be accepted.
 
     Args:
-        by: What decides.
+        by: Measure that decides.
         limit: The largest distance, or the largest log10 NFA of its inliers; None: not calibrated.
     """
 
@@ -95,8 +95,8 @@ class Threshold:
         """Return whether a first prediction counts as a known place; None: not calibrated.
 
         Args:
-            distance: Of the descriptors.
-            log10_nfa: Of its inliers; None if they were not counted.
+            distance: Distance of the descriptors.
+            log10_nfa: Value for its inliers; None if they were not counted.
         """
         if self.limit is None:
             return None

@@ -71,6 +71,10 @@ def extract_features(
     """
     if not images:  # all were done before a kill
         return
+    if len(images) == 1:  # of a request: threads that read ahead would cost more than they save
+        pixels = torch.from_numpy(np.stack([read(images[0])]))  # a copy: it must be writable
+        yield _compute(trunk.to(device), images, pixels, device)
+        return
     area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
     batches = list(batches_of_one_shape(sizes, max_area=area))
     maps = ordered_map(
@@ -89,17 +93,20 @@ def make_extractor(
 
     def extract(batches: Iterable[Sequence[Photo]]) -> Iterator[Tensor]:
         for batch, pixels in _decoded(batches, read, device):
-            with torch.inference_mode():
-                maps = trunk(pixels.to(device, non_blocking=True))
-                if not bool(torch.isfinite(maps).all()):
-                    raise ValueError(
-                        f"{path_of(batch[0])} or one of the next {len(batch) - 1}: local features "
-                        f"exceed the range of {maps.dtype}: choose another trunk.precision or "
-                        "weights"
-                    )
-                yield maps.cpu()
+            yield _compute(trunk, batch, pixels, device)
 
     return extract
+
+
+def _compute(trunk: Trunk, batch: Sequence[Photo], pixels: Tensor, device: torch.device) -> Tensor:
+    with torch.inference_mode():
+        maps: Tensor = trunk(pixels.to(device, non_blocking=True))
+        if not bool(torch.isfinite(maps).all()):
+            raise ValueError(
+                f"{path_of(batch[0])} or one of the next {len(batch) - 1}: local features "
+                f"exceed the range of {maps.dtype}: choose another trunk.precision or weights"
+            )
+        return maps.cpu()
 
 
 def count_decoders(device: torch.device) -> int:

@@ -44,16 +44,16 @@ def is_junk(name: PurePath) -> bool:
     """Return whether a file, or a folder that it is in, belongs to a system and not to a person.
 
     Args:
-        name: Its path, relative to the folder that a person named.
+        name: Path relative to the folder that a person named.
     """
     return any(part.startswith(".") or part.lower() in JUNK for part in name.parts)
 
 
-def tell_unread(start: bytes) -> str | None:
+def describe_unread(start: bytes) -> str | None:
     """Name the format of a file that is none of those that are read, by its first bytes.
 
     Args:
-        start: Those bytes, `NUM_BYTES` if it has as many.
+        start: The first bytes of the file, `NUM_BYTES` if it has as many.
 
     Returns:
         What it is and what to do, or None if its first bytes are unknown.
@@ -64,7 +64,7 @@ def tell_unread(start: bytes) -> str | None:
     return None
 
 
-def tell_left_out(names: Iterable[PurePath]) -> str:
+def describe_left_out(names: Iterable[PurePath]) -> str:
     """Count files by ending, and name one of each, for a message on what was left out.
 
     Args:

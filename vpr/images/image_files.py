@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from vpr.images.file_kinds import NUM_BYTES, READ, is_junk, tell_unread
+from vpr.images.file_kinds import NUM_BYTES, READ, describe_unread, is_junk
 from vpr.images.pixels import ScaleTo, find_orientation, scaled_size, to_upright_rgb
 from vpr.images.shards import SUFFIX, Member, list_members
 
@@ -28,8 +28,8 @@ class EncodedImage(NamedTuple):
     """An image file in memory.
 
     Args:
-        path: Where it lies, for messages.
-        content: Its bytes.
+        path: Path of the file, for messages.
+        content: Bytes of the file.
     """
 
     path: Path
@@ -79,7 +79,7 @@ def list_images(folder: Path) -> list[Photo]:
 
 
 def read_size(file: Photo, *, scale_to: ScaleTo) -> tuple[int, int]:
-    """Height and width in pixels that `read_image` gives, from the file's header alone."""
+    """Height and width in pixels of the image that `read_image` returns, from its header only."""
     with open_photo(file) as image:
         return scaled_size(image.size, find_orientation(image), scale_to)
 
@@ -87,20 +87,20 @@ def read_size(file: Photo, *, scale_to: ScaleTo) -> tuple[int, int]:
 def read_image(file: Photo, *, scale_to: ScaleTo) -> NDArray[np.uint8]:
     """Decode an image to RGB.
 
-    A rotation in the EXIF data is applied. Greyscale, palette and CMYK images are converted,
-    16-bit greyscale is scaled to 8, numbers of 32 bits by the scale that they fill, and
-    transparency is dropped: the colour below it shows.
+    A rotation in the EXIF data is applied. Greyscale, palette and CMYK images are converted, 16-bit
+    greyscale is scaled to 8, numbers of 32 bits by the scale that they fill, and transparency is
+    dropped: the colour below it shows.
 
     Args:
         file: The image.
-        scale_to: Size to scale to, with antialiasing, as `scaled_size` takes it; None: images
-            stay as they are.
+        scale_to: Size to scale to, with antialiasing, as `scaled_size` takes it; None: images stay
+            as they are.
 
     Returns:
         Shape (H, W, 3).
 
     Raises:
-        ValueError: If the file is no still image that decodes to the end, or it is too large to
+        ValueError: If the file is not a still image that decodes to the end, or it is too large to
             be decoded without `scale_to`.
     """
     with open_photo(file) as image:
@@ -152,7 +152,9 @@ def open_photo(source: Photo) -> Iterator[Image.Image]:
         raise ValueError(f"{file}: too large to be a photo: {error}") from None
     except UnidentifiedImageError:
         with _bytes_of(source) as stream:
-            words = tell_unread(stream.read(NUM_BYTES)) or f"damaged, cut off, or not one of {READ}"
+            words = (
+                describe_unread(stream.read(NUM_BYTES)) or f"damaged, cut off, or not one of {READ}"
+            )
         raise ValueError(f"{file}: not a readable image: {words}") from None
     except Exception as error:  # damaged bytes raise many kinds in Pillow's decoders
         doubt = "as it is" if isinstance(error, ValueError) else "(damaged or cut off?)"

@@ -20,6 +20,7 @@ from vpr.images.image_files import (
 from vpr.images.pixels import UPRIGHT, find_orientation, find_white
 
 CHECKED_SIDE_PX = 2048  # that a JPEG too large to be decoded whole is decoded down to
+GREY_PX = 256  # shorter side, at least, of what grey levels are read from
 SMALL_PX = 16  # side of the small grey picture
 PERCENTILES = (1, 99)  # dead pixels and reflections lie outside
 MAX_SAMPLES = 2**16  # pixels that levels are read from
@@ -29,7 +30,7 @@ class Inspection(NamedTuple):
     """What an image is, decoded once.
 
     Args:
-        suffix: That its format goes by, as `.jpg`.
+        suffix: Suffix of its format, as `.jpg`.
         digest: SHA-256 of the file's bytes.
         size_px: Width and height as stored.
         mode: Pillow's name of the pixel format.
@@ -79,7 +80,8 @@ def inspect_image(file: Photo) -> Inspection:
         size_px, mode, large, deep = image.size, image.mode, is_large(image), _is_deep(image)
         is_turned = find_orientation(image) in UPRIGHT
         colour = decode(image, scale_to=CHECKED_SIDE_PX if large else None)
-        grey, white = colour.convert("L"), find_white(image)
+        grey = colour.reduce(max(1, min(colour.size) // GREY_PX)).convert("L")
+        white = find_white(image)
         stored, factor = (grey, 1.0) if white is None else (image, 255 / white)
         return Inspection(
             SUFFIXES[str(image.format)], hashlib.sha256(photo.content).digest(), size_px, mode,
@@ -94,9 +96,10 @@ def _is_deep(image: Image.Image) -> bool:
     """Return whether a file that is not decoded yet stores levels in more than 8 bits."""
     if image.mode.startswith(("I", "F")):
         return True
-    if not image.tile:  # of a WebP, which has 8
+    tiles = getattr(image, "tile", None)
+    if not tiles:  # of a WebP, which has 8
         return False
-    stored = image.tile[0].args  # as RGB;16B, of which Pillow keeps 8 bits; of a PPM, its maximum
+    stored = tiles[0].args  # as RGB;16B, of which Pillow keeps 8 bits; of a PPM, its maximum
     if image.format == "PPM" and isinstance(stored, tuple):
         return int(stored[1]) > 255
     return ";16" in str(stored)

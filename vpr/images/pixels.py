@@ -33,6 +33,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     upright = image if turn is None else image.transpose(turn)
     if white is not None:
         upright = Image.fromarray(_to_bytes(np.asarray(upright), white))
+    upright.info.pop("transparency", None)  # Pillow warns of what is dropped
     return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
@@ -54,7 +55,7 @@ def find_white(image: Image.Image) -> int | None:
     """
     if not image.mode.startswith(("I", "F")):
         return None
-    if image.format == "PPM" or image.mode not in SCALES:
+    if image.mode not in SCALES or (image.format == "PPM" and image.mode == "I"):
         return _stored_white(image)
     levels, scales = np.asarray(image), SCALES[image.mode]
     lowest, highest = float(levels.min()), float(levels.max())

@@ -20,9 +20,9 @@ class Member(NamedTuple):
 
     Args:
         shard: The tar file, uncompressed.
-        name: In it.
-        offset: Of its first byte.
-        num_bytes: Its size.
+        name: Name in the shard.
+        offset: Offset of its first byte.
+        num_bytes: Size of the member.
     """
 
     shard: Path
@@ -66,7 +66,7 @@ def list_members(shard: Path) -> list[Member]:
     return [Member(shard, one.name, one.offset_data, one.size) for one in files]
 
 
-def tell_unread_members(shard: Path) -> str | None:
+def describe_unread_members(shard: Path) -> str | None:
     """Say which files of a shard no name finds: links, and those with absolute paths."""
     with tarfile.open(shard, "r:") as archive:
         entries = list(archive)
@@ -109,7 +109,7 @@ def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write files into shards of about 256 MiB; the same files make the same bytes.
 
     Args:
-        folder: Where shards are written, each named by its first file: `000000.tar`.
+        folder: Folder to write shards to, each named by its first file: `000000.tar`.
         files: Name and content of each, drawn as they are written.
     """
     upcoming = iter(files)

@@ -29,7 +29,7 @@ def draw_thumbnails(
         images: The images in order; turned and converted as the network sees them.
         folder: The folder to create.
         max_side_px: Longer side of a picture; smaller images keep their size.
-        quality: Of the JPEG.
+        quality: Quality of the JPEG.
 
     Raises:
         ValueError: If an image does not decode; the message names it.

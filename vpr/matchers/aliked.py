@@ -12,7 +12,7 @@ from torch import Tensor
 from vpr.matchers.base.detectors import KorniaDetector, MutualMatcher, load_all_but, read_state
 from vpr.matchers.base.package_weights import ALIKED
 
-SMALLEST_PX = 6  # of a side; on less there is no place for a maximum and what surrounds it
+SMALLEST_PX = 6  # of a side; a smaller image has no room for a maximum and its surroundings
 
 
 class Aliked(KorniaDetector):
@@ -22,7 +22,7 @@ class Aliked(KorniaDetector):
     _network: Network
 
     def bears(self, height: int, width: int) -> bool:
-        """Return whether an image has a place for a maximum."""
+        """Return whether an image has room for a maximum."""
         return min(height, width) >= SMALLEST_PX
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Line segments, each described by what stands along it, in order.
+"""Line segments, each described by a sequence of local descriptors along it.
 
 After the idea of Yoon and Kim, Line as a Visual Sentence, RA-L 2021: a line is a sequence of local
 descriptors. Their transformer and its weights are not used: sequences are compared as they are.
@@ -50,10 +50,8 @@ def find_segments(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def detect_lines(xfeat: XFeat, pixels: NDArray[np.uint8], *, max_rows: int) -> LocalPoints:
     """Find and describe the longest line segments of an image.
 
-    Args:
-        xfeat: Describes places of an image.
-        pixels: RGB of shape (H, W, 3).
-        max_rows: How many samples to keep at most; a line has all of its own or none.
+    The pixels are RGB of shape (H, W, 3). At most `max_rows` samples are kept; a line has all of
+    its samples or none.
 
     Returns:
         Descriptors as float16 (num_lines * SAMPLES, 66), line after line.
@@ -71,7 +69,7 @@ def detect_lines(xfeat: XFeat, pixels: NDArray[np.uint8], *, max_rows: int) -> L
 def tag(
     descriptors: NDArray[np.float32], numbers: NDArray[np.int64], along: NDArray[np.int64]
 ) -> NDArray[np.float16]:
-    """Append to each descriptor its line's number and the place along it, each (num_points,)."""
+    """Append to each descriptor its line's number and its place on the line, (num_points,) each."""
     columns = np.stack([numbers, along], axis=1)
     return np.concatenate([descriptors, columns], axis=1).astype(np.float16)
 
@@ -85,13 +83,13 @@ def on_lines(points: LocalPoints) -> NDArray[np.bool_]:
 def match_lines(first: LocalPoints, second: LocalPoints, *, ratio: float) -> NDArray[np.int64]:
     """Match lines that are most alike in both directions, read forwards or backwards.
 
-    The likeness of two lines is the mean cosine of samples at the same place, in the order of the
-    two that is more alike; a sample that was not kept counts 0.
+    The similarity of two lines is the mean cosine of samples at the same place, in the more similar
+    of both directions; a sample that was not kept counts 0.
 
     Args:
-        first: Lines of one image, and other points, which are left alone.
-        second: Those of the other image.
-        ratio: Of the ratio test, see `vpr.matchers.base.matching`.
+        first: Lines of one image, and other points, which are ignored.
+        second: Lines of the other image.
+        ratio: Threshold of the ratio test, see `vpr.matchers.base.matching`.
 
     Returns:
         Rows of both for the two ends of each match, where both were kept: two views of lines
@@ -123,10 +121,10 @@ def _sequences(points: LocalPoints) -> tuple[NDArray[np.float32], NDArray[np.int
 
 
 class Lines:
-    """Lines alone.
+    """A matcher of lines only.
 
     Args:
-        xfeat: Describes places of an image.
+        xfeat: Network that describes places of an image.
     """
 
     def __init__(self, xfeat: XFeat) -> None:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 def make_matcher() -> None:
-    """Make none."""
+    """Return None: there is no matcher."""

@@ -15,7 +15,7 @@ class PointsAndLines:
     """Half of the rows for keypoints, the other half for lines.
 
     Args:
-        xfeat: Finds keypoints, and describes places of an image.
+        xfeat: Network that finds keypoints and describes places of an image.
     """
 
     def __init__(self, xfeat: XFeat) -> None:
@@ -24,7 +24,7 @@ class PointsAndLines:
         self.uses_gpu = xfeat.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest keypoints, then the longest lines, stored as by `vpr.matchers.lines`."""
+        """Find the most confident keypoints, then the longest lines, as in `vpr.matchers.lines`."""
         keypoints = self._xfeat.detect(pixels, max_keypoints=max_keypoints - max_keypoints // 2)
         lines = detect_lines(self._xfeat, pixels, max_rows=max_keypoints // 2)
         none = np.full(len(keypoints.points), NO_LINE)
@@ -45,7 +45,7 @@ class PointsAndLines:
 
 
 def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDArray[np.int64]:
-    """Match the points that lie on no line; rows of both, shape (num_matches, 2)."""
+    """Match the points that are not on a line; rows of both, shape (num_matches, 2)."""
     alone = [np.flatnonzero(~on_lines(points)) for points in (query, database)]
     described = (
         points.descriptors[rows, :DIM].astype(np.float32)

@@ -19,18 +19,16 @@ RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
 
 
 class Sift:
-    """Lowe, IJCV 2004, with descriptors in the form of RootSIFT when they are matched."""
+    """Lowe's SIFT (IJCV 2004), whose descriptors are matched as RootSIFT."""
 
     def __reduce__(self) -> tuple[Callable[[], Sift], tuple[()]]:
-        """Travel as how it is made, so that OpenCV is set up where it arrives."""
+        """Pickle as the call that makes it, so that OpenCV is set up on the other machine."""
         return make_matcher, ()
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the strongest keypoints of an image, the strongest first.
 
-        Args:
-            pixels: RGB of shape (H, W, 3); a blank image has no keypoints.
-            max_keypoints: How many to keep.
+        The pixels are RGB of shape (H, W, 3); a blank image has no keypoints.
 
         Returns:
             Descriptors as integers of 0 to 255, uint8 (num_points, 128).
@@ -58,18 +56,15 @@ class Sift:
 
 
 def make_matcher() -> Sift:
-    """Make the matcher; OpenCV computes on one thread, so that bits repeat."""
+    """Make the matcher; OpenCV computes on one thread, so that bits are repeatable."""
     cv2.setNumThreads(1)
     return Sift()
 
 
 def root_sift(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Convert SIFT to the form whose Euclidean distance is Hellinger's.
+    """Convert SIFT to the form whose Euclidean distance is the Hellinger distance.
 
     Square root of the L1-normalised histogram (Arandjelović and Zisserman, CVPR 2012).
-
-    Args:
-        descriptors: SIFT, shape (num_keypoints, 128).
 
     Returns:
         Unit rows of the same shape; a row of zeros stays one.

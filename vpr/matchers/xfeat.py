@@ -1,4 +1,4 @@
-"""XFeat: learned keypoints, matched mutually; and descriptors of any place of an image.
+"""XFeat: learned keypoints, matched mutually, and descriptors of any place of an image.
 
 Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2024; by kornia.
 """
@@ -26,18 +26,16 @@ class XFeat(KorniaDetector):
     _network: Network
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
-        """Find the surest keypoints, and their descriptors."""
+        """Find the most confident keypoints, and their descriptors."""
         (features,) = self._network.detectAndCompute(batch, top_k=max_keypoints)
         return features["keypoints"], features["descriptors"]
 
     def describe(
         self, pixels: NDArray[np.uint8], places: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Describe places of an image as keypoints are: from the dense map, bicubically.
+        """Describe places of an image like keypoints: from the dense map, bicubically.
 
-        Args:
-            pixels: RGB of shape (H, W, 3).
-            places: x and y in pixels, shape (num_places, 2).
+        The pixels are RGB of shape (H, W, 3), the places x and y in pixels, shape (num_places, 2).
 
         Returns:
             Unit rows of shape (num_places, 64).

@@ -1,1 +1,1 @@
-"""Local features -> descriptor."""
+"""Photo -> local features -> descriptor."""

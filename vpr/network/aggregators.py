@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.encoder import did_you_mean
+from vpr.features.foreign_networks import foreign_code
 
 DRAWER = Path(__file__).parents[1] / "aggregators"
 PREFIX = "pool."  # of an aggregator's tensors in a model, as the reference has it
@@ -119,7 +120,7 @@ def pool_shapes(
     Raises:
         ValueError: If it cannot take them, or a tensor that says its size is missing.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), foreign_code(f"pool: not {aggregator}'s"):  # of strangers' sizes
         layer = make_pool(aggregator, tensors)
     if layer.channels not in (None, channels):
         raise ValueError(

@@ -1,7 +1,7 @@
 """From a photo to its descriptor: trunk, local features, head.
 
-Everything that describes photos goes through here: the stages, training, `locate`, the service and
-the Python API.
+`locate`, the service, the Python API and, where no features are stored, the stages go through
+`describe_photos`. Stored features go through `vpr.network.head`, with the same bits.
 """
 
 from __future__ import annotations

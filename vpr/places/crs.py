@@ -15,7 +15,7 @@ def parse_crs(name: str) -> CRS:
     """Find a reference system; one that is given by its parameters, by its code if it has one.
 
     Args:
-        name: As in `EPSG:32633`, which is UTM zone 33 north.
+        name: Name such as `EPSG:32633`, which is UTM zone 33 north.
 
     Raises:
         ValueError: If pyproj knows no such system.
@@ -35,7 +35,7 @@ def parse_metric_crs(name: str) -> CRS:
     """Find a reference system whose coordinates are metres on a plane.
 
     Args:
-        name: As `parse_crs` takes it.
+        name: Name for `parse_crs`.
 
     Raises:
         ValueError: If pyproj knows no such system, or it counts anything else.
@@ -55,7 +55,7 @@ def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set")
     """Check that coordinates can be metres of a reference system.
 
     Args:
-        name: As in `EPSG:32633`, which is UTM zone 33 north.
+        name: Name such as `EPSG:32633`, which is UTM zone 33 north.
         coordinates: Easting and northing in metres, shape (num_images, 2).
         side: Whose they are, for the message.
 
@@ -73,7 +73,7 @@ def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set")
         is_swapped = lie_in_area(crs, swapped[None], margin_deg=0)[0]
         doubt = "easting and northing swapped?" if is_swapped else "another zone or system?"
         raise ValueError(
-            f"dataset.crs = {name} ({crs.name}) is made for {tell_area(crs)}, but the {side}'s "
+            f"dataset.crs = {name} ({crs.name}) is made for {describe_area(crs)}, but the {side}'s "
             f"middle, easting {middle[0]:.0f} and northing {middle[1]:.0f}, would lie at longitude "
             f"{here[1]:.2f}, latitude {here[0]:.2f}: {doubt} Coordinates of no place on Earth need "
             "dataset.crs: null"
@@ -86,7 +86,7 @@ def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np
 
     Args:
         coordinates: Easting and northing in metres, shape (num_images, 2).
-        crs: What they are in, as pyproj takes it: `EPSG:32633` is UTM zone 33 north.
+        crs: Their reference system, for pyproj: `EPSG:32633` is UTM zone 33 north.
 
     Returns:
         Latitude and longitude in degrees, same shape.
@@ -109,7 +109,7 @@ def lies_nowhere(coordinates: NDArray[np.float64], crs: str) -> bool:
 
     Args:
         coordinates: Easting and northing, shape (num_images, 2).
-        crs: What they should be in, as pyproj takes it.
+        crs: Their supposed reference system, for pyproj.
     """
     middle, system = np.median(coordinates, axis=0), parse_crs(crs)
     here = to_degrees(system, middle[None])
@@ -150,7 +150,7 @@ def lie_in_area(crs: CRS, degrees: NDArray[np.float64], *, margin_deg: float) ->
     return np.asarray(inside & (south <= latitude) & (latitude <= north), dtype=np.bool_)
 
 
-def tell_area(crs: CRS) -> str:
+def describe_area(crs: CRS) -> str:
     """Put in words the area that a system is made for."""
     area = crs.area_of_use
     if area is None:

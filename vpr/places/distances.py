@@ -45,7 +45,7 @@ def rounding_of(largest: NDArray[np.float64], radius_m: float) -> NDArray[np.flo
 
     Args:
         largest: The largest coordinate, without its sign, of any shape.
-        radius_m: What the distance is compared with.
+        radius_m: Radius that the distance is compared with.
     """
     bound: NDArray[np.float64] = ROUNDING * (np.spacing(largest) + np.spacing(radius_m))
     return bound

@@ -23,9 +23,9 @@ class ImageFacts:
 
     Args:
         side: Database or query.
-        number: Of its row.
-        name: As the ground truth has it.
-        seen: What it is, if it decodes to the end.
+        number: Number of its row.
+        name: Name in the ground truth.
+        seen: Facts about its pixels, if it decodes to the end.
         problem: Else why not.
         is_missing: Whether there is no such file.
     """

@@ -74,10 +74,10 @@ def parse_index(path: Path) -> ImageIndex:
 
 
 def find_other_columns(path: Path) -> dict[str, list[str]]:
-    """Find columns of somebody's table that `parse_index` does not use.
+    """Find columns of a user's table that `parse_index` does not use.
 
     Raises:
-        ValueError: If the file is no table.
+        ValueError: If the file is not a table.
     """
     found, rows = _read_rows(path)
     columns = _by_column(path, found, rows)

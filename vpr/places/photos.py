@@ -9,7 +9,7 @@ from posixpath import normpath
 from unicodedata import normalize
 
 from vpr.images.image_files import Photo
-from vpr.images.shards import Member, list_members, tell_unread_members
+from vpr.images.shards import Member, describe_unread_members, list_members
 
 Stamp = tuple[Path, int, int]  # of a shard: where, when it was changed, how large
 Found = tuple[Stamp, Member]
@@ -37,7 +37,7 @@ def find_photo(root: Path, name: str) -> Photo:
         member = find_member(root.resolve(), with_slashes(name))
         if member is not None:
             return member
-        reasons = "".join(_tell_archives(root.resolve()))
+        reasons = "".join(_describe_archives(root.resolve()))
         raise FileNotFoundError(
             f"{name!r}: there is no such file in {root.resolve()}{reasons}"
         ) from None
@@ -143,13 +143,13 @@ def _list_shards(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*.[tT][aA][rR]") if path.is_file())
 
 
-def _tell_archives(root: Path) -> Iterator[str]:
+def _describe_archives(root: Path) -> Iterator[str]:
     """Say where else than in files of their own the photos of a folder may be, and why not here."""
     shards = _list_shards(root)
     if shards:
         yield f", nor in its {len(shards)} tar shards, whose files count as if they lay beside them"
     for shard in shards:
-        unread = tell_unread_members(shard)
+        unread = describe_unread_members(shard)
         if unread is not None:
             yield f"; {unread}"
     packed = sorted(path for path in root.rglob("*") if path.name.lower().endswith(COMPRESSED))

@@ -17,7 +17,7 @@ def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[Rec
 
     Args:
         sequence: For each image the name of its recording; None: all are of one.
-        num_images: How many images there are.
+        num_images: Number of images.
 
     Returns:
         The recordings by their first image; every image is in exactly one.

@@ -1,1 +1,1 @@
-"""Pages to look at, with their templates beside them."""
+"""Pages to look at, with their templates."""

@@ -17,13 +17,13 @@ class Curve:
     """A table with a column for each axis, and how to show it.
 
     Args:
-        name: Of its section in the page.
-        title: Of its section.
+        name: Name of its section in the page.
+        title: Title of its section.
         x: Column of the horizontal axis.
         y: Column of the vertical axis.
         x_title: Words for the horizontal axis, with its unit.
         y_title: Words for the vertical axis.
-        note: What to read from it.
+        note: How to read it.
         is_share: Whether the vertical axis runs from 0 to 1.
     """
 
@@ -60,7 +60,7 @@ CURVES = {
     ),
     "loss.csv": Curve(
         "loss", "Training loss", "epoch", "loss", "epoch", "mean loss",
-        "On the database alone; training sees no query.", is_share=False,
+        "On the database only; training does not see queries.", is_share=False,
     ),
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ def load_templates(folder: Path) -> Environment:
 
 
 def as_script(value: object) -> Markup:
-    """Write a value as JavaScript that cannot end the script element it stands in.
+    """Write a value as JavaScript that cannot end its script element.
 
     Raises:
         ValueError: If it holds a number that is not finite: JSON has none.
@@ -43,7 +43,7 @@ def write_script(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a
 
     Args:
         path: The file to write.
-        name: Of the constant.
+        name: Name of the constant.
         value: Anything that JSON can hold.
     """
     path.write_text(f"const {name} = {as_script(value)};\n", encoding="utf-8")

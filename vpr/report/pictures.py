@@ -83,9 +83,9 @@ class Tile:
     """A picture of a sheet.
 
     Args:
-        image: Its file.
+        image: Image file.
         caption: A line of text below it.
-        colour: Of frame and text, RGB.
+        colour: Colour of frame and text, RGB.
     """
 
     image: Photo

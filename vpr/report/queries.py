@@ -25,7 +25,7 @@ def describe_places(index: ImageIndex, crs: str | None) -> Columns:
 
     Args:
         index: The side's images.
-        crs: What the coordinates are in; None: no latitude and longitude.
+        crs: Reference system of the coordinates; None: no latitude and longitude.
 
     Returns:
         `path`, `east`, `north` in metres, and `lat`, `lon` in degrees or None.
@@ -54,7 +54,7 @@ def describe_predictions(
 
     Args:
         predictions: The ranked database of each query.
-        verified: Their inliers; of no query where re-ranking is off.
+        verified: Inliers of the predictions; of no query where re-ranking is off.
         positives: Query x database; stored entries are the positives.
         database: Index of the database.
         query: Index of the queries.
@@ -62,11 +62,10 @@ def describe_predictions(
         depth: Predictions shown; the ranking may be shorter.
 
     Returns:
-        A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a
-        list of at most depth values for each query. `margin` is how much farther the nearest
-        other prediction is than the first (below 0 where re-ranking put it before a nearer one),
-        None at depth 1. `inliers` is there if predictions were verified, None of
-        those that were not.
+        A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a list
+        of at most depth values for each query. `margin` is how much farther the nearest other
+        prediction is than the first (below 0 where re-ranking put it before a nearer one), None at
+        depth 1. `inliers` is there if predictions were verified, None of those that were not.
 
     Raises:
         ValueError: If the inputs disagree on the number of queries.

@@ -26,11 +26,11 @@ INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if 
 
 
 def write_pages(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the pages, and beside them what they load.
+    """Write the pages, and next to them what they load.
 
     Args:
         folder: An existing folder to write to.
-        facts: What the templates show.
+        facts: Facts that the templates show.
     """
     environment = load_templates(TEMPLATES)
     for page in PAGES:
@@ -143,7 +143,7 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Collect recall at each depth with its intervals.
 
     Args:
-        metrics: What metrics/recall.json holds.
+        metrics: Content of metrics/recall.json.
 
     Returns:
         For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
@@ -167,7 +167,7 @@ def describe_acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what the overview says of known and unknown places.
 
     Args:
-        metrics: What metrics/details.json holds.
+        metrics: Content of metrics/details.json.
     """
     threshold = find_threshold(metrics)
     return {

@@ -43,7 +43,7 @@ def describe_cache_fault(cache: Path) -> str | None:
     DVC writes that path into the settings of their folders as ASCII.
 
     Args:
-        cache: What `find_cache` gave.
+        cache: Result of `find_cache`.
     """
     if str(cache).isascii():
         return None

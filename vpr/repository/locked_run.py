@@ -31,9 +31,9 @@ def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path(
     """Read the parameters that a stage last ran with, even if params.yaml has changed since.
 
     Args:
-        stage: Its name in dvc.yaml.
-        section: Of params.yaml.
-        form: Its dataclass.
+        stage: Name in dvc.yaml.
+        section: Section of params.yaml.
+        form: Dataclass of the section.
         lock: The lock file.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whether metrics belong to the parameters, the code and the data that lie beside them."""
+"""Whether metrics belong to the parameters, the code and the data in the repository."""
 
 from __future__ import annotations
 

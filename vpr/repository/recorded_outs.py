@@ -23,10 +23,10 @@ class Recorded:
 
     Args:
         path: Relative to the repository.
-        md5: Its hash; that of a folder ends in `.dir` and is its listing's.
+        md5: MD5 hash; that of a folder ends in `.dir` and is its listing's.
         owner: The stage that made it, or the .dvc file.
         out: The out that it belongs to: itself, or the folder it lies in.
-        size: In bytes; None for a file in a folder.
+        size: Size in bytes; None for a file in a folder.
     """
 
     path: Path
@@ -75,7 +75,7 @@ def list_files(recorded: list[Recorded], cache: Path) -> Iterator[Recorded]:
     """Files and folders, and the files in the folders whose listing the cache has.
 
     Args:
-        recorded: What `list_recorded` gave.
+        recorded: Result of `list_recorded`.
         cache: DVC's cache.
     """
     for one in recorded:

@@ -20,7 +20,7 @@ class Revision:
     """A state of the repository.
 
     Args:
-        name: What the user calls it.
+        name: Name that the user gave.
         files: Content of the files that git tracks, by path; None: those on the disk.
     """
 

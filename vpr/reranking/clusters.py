@@ -1,4 +1,4 @@
-"""NetVLAD's clusters in an image: which wins each position, and which keypoints lie on it."""
+"""NetVLAD's clusters in an image: the winner at each position, and the keypoints on each."""
 
 from __future__ import annotations
 
@@ -24,11 +24,6 @@ def assign_positions(
 ) -> Iterator[NDArray[np.int64]]:
     """Find the cluster with the largest soft assignment at each position.
 
-    Args:
-        head: The trained part of the network.
-        features: Stored features of one side.
-        device: Where to compute.
-
     Yields:
         Shape (num_scales, H', W') for each image, in order.
     """
@@ -46,13 +41,9 @@ def load_cluster_maps(
 ) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
     """Find the winning clusters of a side's images, by a stored model.
 
-    Args:
-        features: Folder of the side's local features.
-        model: The whole model.
-
     Returns:
-        Maps (num_scales, H', W'), one for each image, and whether a cluster is present in an
-        image, that is wins at least one position of it, shape (num_images, K).
+        Maps (num_scales, H', W'), one for each image, and whether a cluster is present in an image,
+        that is, wins at least one of its positions, shape (num_images, K).
     """
     head, stored = load_head(load_model(model)), load_features(features)
     clusters = head.netvlad().centroids
@@ -66,15 +57,13 @@ def load_cluster_maps(
 def clusters_of(keypoints: LocalPoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find the clusters of each keypoint: those of its position, one at each scale.
 
-    Args:
-        keypoints: Of an image.
-        won: Cluster of each position of the same image's maps, shape (num_scales, H', W').
+    `won` is the cluster of each position of the image's maps, shape (num_scales, H', W').
 
     Returns:
         Shape (num_scales, num_keypoints).
 
     Raises:
-        ValueError: If the maps have not the image's form.
+        ValueError: If the maps do not fit the image's size.
     """
     height, width = keypoints.size
     rows, columns = won.shape[1:]
@@ -96,7 +85,7 @@ def choose_keypoints(
     """Choose keypoints that lie on a cluster that their image keeps, at any scale.
 
     Args:
-        keypoints: Of the database.
+        keypoints: Keypoints of the database.
         maps: Cluster of each position, (num_scales, H', W') for each image.
         clusters: Whether an image keeps a cluster, shape (num_images, K).
 
@@ -104,7 +93,7 @@ def choose_keypoints(
         Shape (num_keypoints,).
 
     Raises:
-        ValueError: If there are not as many maps as images, or one has not its image's form.
+        ValueError: If there are not as many maps as images, or a map does not fit its image's size.
     """
     if len(maps) != len(keypoints.sizes):
         raise ValueError(

@@ -21,7 +21,7 @@ class InliersParams:
 
     @property
     def rules(self) -> Rules:
-        """What a match is."""
+        """Rules of a match."""
         return Rules(self.ratio, self.geometry, self.tolerance_px)
 
 

@@ -22,14 +22,13 @@ from vpr.retrieval.predictions import Predictions
 
 @dataclass(frozen=True)
 class Reranker:
-    """What re-ranks the retrieval of a photo, as the stages do it for all queries.
+    """Re-ranks the retrieval of a photo, as the stages do for all queries.
 
     Args:
-        matcher: Finds points and matches.
         database: Keypoints of the database that are kept.
-        keypoints: How points of a photo are found.
-        inliers: How many candidates are verified, and how.
-        order: How they are ordered then.
+        keypoints: Settings for finding points of a photo.
+        inliers: Settings for verifying candidates.
+        order: Settings for ordering them.
     """
 
     matcher: Matcher
@@ -45,7 +44,7 @@ class Reranker:
 
         Args:
             pixels: RGB of shape (H, W, 3), read at `keypoints.max_side_px`.
-            retrieved: The ranking of this photo alone, possibly longer than the run's.
+            retrieved: Ranking of this photo only, possibly longer than the run's.
             num_ranked: Images that the run ranks for a query; only these are verified.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Re-ranking: the first candidates of each query in the order of what geometry says of them."""
+"""Re-ranking: the first candidates of each query ordered by similarity and inliers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ def rerank(
 ) -> Predictions:
     """Order each query's first predictions by their similarity and their inliers.
 
-    Args:
-        predictions: The retrieval.
-        verified: Inliers of each query and its first predictions.
-        top: Predictions of each query that are ordered; of a shorter ranking all.
-        half_inliers: See `order_by_inliers`.
+    `top` predictions of each query are ordered; of a shorter ranking, all. For `half_inliers` see
+    `order_by_inliers`.
 
     Raises:
         ValueError: If the pairs are of another retrieval, or of fewer predictions than `top`.
@@ -37,7 +34,7 @@ def rerank(
 def order_by_inliers(
     predictions: Predictions, inliers: NDArray[np.int64], *, half_inliers: float
 ) -> Predictions:
-    """Order the candidates by their similarity and by what geometry says of them.
+    """Order the candidates by their similarity and their inliers.
 
     The score is cosine + inliers / (inliers + half_inliers). The second term saturates: the first
     inliers beyond those of chance count most, and where several candidates have plenty, as
@@ -45,9 +42,9 @@ def order_by_inliers(
     order, as do the predictions after the candidates.
 
     Args:
-        predictions: The retrieval.
-        inliers: Of the first candidates, shape (num_queries, num_candidates).
-        half_inliers: Inliers at which the second term is a half.
+        predictions: Predictions of the retrieval.
+        inliers: Inliers of the first candidates, shape (num_queries, num_candidates).
+        half_inliers: Inliers at which the second term is one half.
 
     Returns:
         The same images in each row, each with its own distance.

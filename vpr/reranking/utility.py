@@ -1,8 +1,8 @@
 """Utility of NetVLAD's clusters: for the environment as a whole, and for each place.
 
 Keetha, Milford and Garg, "A Hierarchical Dual Model of Environment- and Place-Specific Utility for
-Visual Place Recognition", RA-L 2021. A cluster is of use where its block of the descriptor differs
-between places; both numbers come from the reference map alone.
+Visual Place Recognition", RA-L 2021. A cluster is useful where its block of the descriptor differs
+between places; both numbers come from the reference map only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from vpr.places.distances import is_within
 def find_negatives(coordinates: NDArray[np.float64], *, radius_m: float) -> NDArray[np.bool_]:
     """Reference images of other places: those farther than twice the radius.
 
-    Args:
-        coordinates: Easting and northing in metres, shape (num_images, 2).
-        radius_m: Radius in metres within which an image is a positive.
+    Coordinates are eastings and northings in metres, shape (num_images, 2).
 
     Returns:
         Shape (num_images, num_images).
@@ -83,9 +81,6 @@ def split_in_two(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     The groups of the best 2-means are neighbours in order, so that every split is tried; of equally
     good ones the first counts.
 
-    Args:
-        values: Shape (n,).
-
     Returns:
         Whether a value is in the upper group, shape (n,); none is if all are equal.
     """
@@ -108,7 +103,7 @@ def find_low_clusters(environment: NDArray[np.float64], *, mode: str) -> NDArray
     Args:
         environment: ES of each cluster, shape (K,).
         mode: `paper`: the group of 2-means with the lower mean. `released`: the group that holds
-            cluster 0, which is what the authors' code takes for it.
+            cluster 0, which the authors' code takes for the former.
 
     Returns:
         Shape (K,); no cluster is low if all are equal.
@@ -130,7 +125,7 @@ def choose_clusters(
         low: Clusters of low environment-specific utility, shape (K,).
         keep: `environment`: all but the low ones. `place`: those with the highest PS. `both`: of
             the former, those with the highest PS.
-        top: How many clusters of the highest PS; equal ones by lower number.
+        top: Number of clusters with the highest PS; equal ones by lower number.
 
     Returns:
         Shape (n, K); only clusters that are present.

@@ -1,4 +1,4 @@
-"""The folder of utility: what each cluster is good for, and which keypoints are kept for it."""
+"""The folder of utility: the utility of each cluster, and the keypoints that are kept for it."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Utility:
 def save_utility(
     folder: Path, kept: NDArray[np.bool_], utility: Utility | None, *, bytes_each: int
 ) -> None:
-    """Write `kept.npy`, `metrics.json`, and where utility was measured what it was.
+    """Write `kept.npy`, `metrics.json` and, where it was measured, the utility.
 
     Without keypoints, that is without re-ranking, `metrics.json` is empty.
 
     Args:
         folder: The folder to create.
         kept: Whether each keypoint of the database is kept, shape (num_keypoints,).
-        utility: Written as `environment.csv` (`cluster,utility,low`), `place.npy`,
-            `clusters.npy` and `maps.npz`, if measured.
+        utility: Written as `environment.csv` (`cluster,utility,low`), `place.npy`, `clusters.npy`
+            and `maps.npz`, if measured.
         bytes_each: Bytes that a keypoint takes.
     """
     folder.mkdir()
@@ -90,16 +90,12 @@ def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
 
 
 def is_measured(folder: Path) -> bool:
-    """Return whether utility was measured, not only every keypoint kept."""
+    """Return whether utility was measured, instead of only keeping every keypoint."""
     return (folder / "maps.npz").exists()
 
 
 def load_utility_maps(folder: Path, images: Sequence[int]) -> list[NDArray[np.float32]]:
     """Place-specific utility at each position of references, beyond the 1 that every cluster has.
-
-    Args:
-        folder: What `save_utility` wrote, with utility measured.
-        images: Indices of the references.
 
     Returns:
         Shape (num_scales, H', W') for each; 0 where the cluster is not kept.

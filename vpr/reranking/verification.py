@@ -50,9 +50,9 @@ class Task(NamedTuple):
     """A query, and the database images that it is verified against.
 
     Args:
-        query: Its points.
+        query: Points of the query.
         candidates: Database indices, shape (num_candidates,).
-        points: Those of the candidates.
+        points: Points of the candidates.
     """
 
     query: LocalPoints
@@ -72,17 +72,11 @@ def verify_candidates(
 ) -> VerifiedPairs:
     """Find the inliers between each query and its first candidates.
 
-    Args:
-        matcher: Verifies a pair.
-        predictions: The retrieval.
-        database: Keypoints of the database.
-        query: Keypoints of the queries.
-        top: Candidates of each query; of a shorter ranking all.
-        rules: What a match is.
-        saved: Folder of the parts that an interrupted run found, and this one finds.
+    `top` candidates of each query are verified; of a shorter ranking, all. `saved` is the folder of
+    the parts that were found by an interrupted run and by this one.
 
     Raises:
-        ValueError: If the keypoints are of another number of images than the predictions.
+        ValueError: If the keypoints are of a different number of images than the predictions.
     """
     _check_sizes(predictions, database, query)
     saved.mkdir(parents=True, exist_ok=True)
@@ -109,7 +103,7 @@ def verify_candidates(
 def make_verifier(
     matcher: Matcher, rules: Rules
 ) -> Callable[[Iterable[Task]], Iterator[VerifiedPairs]]:
-    """Make what verifies query after query."""
+    """Make a function that verifies query after query."""
 
     def verify(task: Task) -> VerifiedPairs:
         verify_one = partial(verify_pair, matcher, rules, task.query)

@@ -40,10 +40,10 @@ class VerifiedPairs:
     """Queries with their candidates, and the matches that geometry explains.
 
     Args:
-        candidates: Database indices, in the retrieval's order, shape (num_queries,
-            num_candidates); of no queries where nothing was verified.
+        candidates: Database indices, in the retrieval's order, shape (num_queries, num_candidates);
+            of no queries where nothing was verified.
         matches: How many matches of local features each has, same shape.
-        inliers: How many of them are inliers, same shape.
+        inliers: Number of inliers of each candidate, same shape.
         log10_nfa: log10 of how often chance would give so many inliers among the matches, same
             shape; at most 0, see `vpr.reranking.false_alarms`.
         places: Where the inliers are, pair after pair: x and y in the query and in the database
@@ -60,7 +60,8 @@ class VerifiedPairs:
         """Find the inliers of a query and a database image, as shares of width and height.
 
         Returns:
-            Shape (num_inliers, 2, 2) as `places`, in [0, 1]; none of a pair that was not verified.
+            Shape (num_inliers, 2, 2) as `places`, in [0, 1]; empty for a pair that was not
+            verified.
         """
         if not self.candidates.size or image not in self.candidates[query]:
             return np.empty((0, 2, 2))
@@ -108,14 +109,14 @@ NOTHING = VerifiedPairs(
 
 
 def concatenate_pairs(parts: Sequence[VerifiedPairs]) -> VerifiedPairs:
-    """Put the queries of several parts one after the other."""
+    """Concatenate the queries of several parts."""
     return VerifiedPairs(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in FORMS)
     )
 
 
 def save_part(file: Path, part: VerifiedPairs) -> None:
-    """Write the pairs of some queries, whole or not at all, to resume from."""
+    """Write the pairs of some queries, all or none of them, to resume from."""
     with replaced_whole(file) as stream:
         write_arrays(stream, {name: getattr(part, name) for name in FORMS})
 
@@ -126,12 +127,7 @@ def load_part(file: Path) -> VerifiedPairs:
 
 
 def save_verified(folder: Path, verified: VerifiedPairs) -> None:
-    """Write an array `NAME.npy` for each name of `FORMS`.
-
-    Args:
-        folder: The folder to create.
-        verified: What to write.
-    """
+    """Write an array `NAME.npy` for each name of `FORMS`."""
     folder.mkdir()
     for name in FORMS:
         np.save(folder / f"{name}.npy", getattr(verified, name))

@@ -38,7 +38,7 @@ class SearchParams:
 
 @dataclass(frozen=True)
 class SequenceParams:
-    """Parameters of the stage sequence."""
+    """Parameters of ranking along the route, in the stage order."""
 
     length: Annotated[int, Field(ge=1)]
     velocities: Annotated[tuple[Annotated[float, Field(ge=-100, le=100)], ...], Field(min_length=1)]

@@ -67,8 +67,10 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
         loss = losses.TripletMarginLoss(margin=margin, distance=euclidean, reducer=reducer)
     elif name == "contrastive":
         loss = losses.ContrastiveLoss(pos_margin=0, neg_margin=margin, distance=euclidean)
-    else:
+    elif name == "multi_similarity":
         loss = losses.MultiSimilarityLoss(alpha=ALPHA, beta=BETA, base=BASE, distance=cosine)
+    else:
+        raise ValueError(f"finetune.loss = {name}: there is no such loss of places")
 
     def measure(descriptors: Tensor, places: Tensor) -> Tensor:
         pairs = miner(descriptors, places) if mined else None

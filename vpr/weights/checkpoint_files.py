@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -32,12 +33,16 @@ class StoredArray:
     numpy's own must not be named there: it makes an array of objects from any bytes.
     """
 
+    def __init__(self) -> None:
+        """Make it empty; the state follows."""
+        self.values: list[float] = []
+
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Take the numbers from numpy's state (version, shape, type, Fortran order, data)."""
         _, _, kind, _, data = state
         if kind.kind not in "biuf":
             raise ValueError(f"expected an array of numbers, found numpy type {kind.str!r}")
-        self.values: list[float] = np.frombuffer(data, kind.str).tolist()
+        self.values = np.frombuffer(data, kind.str).tolist()
 
 
 def _empty_array(*_: object) -> StoredArray:
@@ -46,9 +51,10 @@ def _empty_array(*_: object) -> StoredArray:
 
 
 # Recalls and scores beside the tensors are numpy's numbers: what makes those of fixed width is
-# safe. numpy 2 moved `core` to `_core`.
+# safe. numpy 2 moved `core` to `_core`. timm's training stores its arguments in a Namespace.
 SAFE: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    np.dtype, *(type(np.dtype(code)) for code in "?bhilBHILefd"), (StoredArray, "numpy.ndarray")
+    Namespace, np.dtype, *(type(np.dtype(code)) for code in "?bhilBHILefd"),
+    (StoredArray, "numpy.ndarray"),
 ]  # fmt: skip
 for _core in ("core", "_core"):
     SAFE += [

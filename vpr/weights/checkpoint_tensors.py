@@ -171,7 +171,7 @@ def find_problems(
     """
     try:
         expected = expected_shapes(state, maker=maker)
-    except (ValueError, IndexError) as error:  # of tensors that have no such sizes
+    except ValueError as error:
         return [str(error)]
     missing = [f"{name}: missing" for name in expected if name not in state]
     unknown = [
@@ -195,7 +195,8 @@ def _canonical(name: str, maker: Encoder) -> str | None:
         return known  # the encoder has a part of that name itself
     plain = ".".join([PARTS.get(parts[0], parts[0]), *parts[1:]])
     if plain.startswith("pool."):
-        return f"pool.{GEM.get(plain.removeprefix('pool.'), plain.removeprefix('pool.'))}"
+        inner = plain.removeprefix("pool.").removeprefix("agg.")  # MegaLoc's SALAD before its layer
+        return f"pool.{GEM.get(inner, inner)}"
     return plain if plain.startswith(OURS) else maker.canonical(plain)
 
 

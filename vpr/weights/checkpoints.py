@@ -72,10 +72,10 @@ def parse_checkpoint(
     """Read a checkpoint of an encoder with or without an aggregator, recognised from its tensors.
 
     It may be in pytorch-NetVlad's form (also the challenge's and Patch-NetVLAD's), in that of the
-    deep-visual-geo-localization benchmark, of CosPlace, EigenPlaces, Conv-AP, MixVPR or BoQ (with
-    a ResNet), or a bare state_dict; wrapped by DataParallel as a
-    whole or in parts, compiled, averaged or inside a Lightning module; or VGG16 alone, as
-    torchvision distributes it (without its classifier).
+    deep-visual-geo-localization benchmark, of CosPlace, EigenPlaces, Conv-AP, MixVPR, SALAD,
+    MegaLoc or BoQ (with a ResNet), or a bare state_dict; wrapped by DataParallel as a whole or in
+    parts, compiled, averaged or inside a Lightning module; or VGG16 alone, as torchvision
+    distributes it (without its classifier).
 
     Args:
         path: A file of torch.save, or safetensors. No code in it is run.

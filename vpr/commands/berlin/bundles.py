@@ -22,7 +22,7 @@ class Bundle:
     """A folder or an opened zip.
 
     Args:
-        source: Where it lies.
+        source: Path of the bundle.
         sizes: Bytes of each file when unpacked, by its path in the bundle, with slashes.
         open_file: Opens a file by that path, to read bytes.
     """

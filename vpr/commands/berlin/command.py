@@ -37,7 +37,7 @@ def berlin(
     data: Annotated[Path, typer.Argument(help="Folder or zip with berlin.mat and its images.")],
     checkpoint: Annotated[Path, typer.Argument(help="Path of pittsburgh_checkpoint.pth.tar.")],
 ) -> None:
-    """Run the challenge's baseline on its data set, and print recall beside the published one."""
+    """Run the challenge's baseline on its data set, and print recall next to the published one."""
     data, checkpoint = data.expanduser(), checkpoint.expanduser()
     weights = place_checkpoint(checkpoint, WEIGHTS)
     found = parse_checkpoint(checkpoint, encoder="vgg16")
@@ -70,7 +70,7 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
     Args:
         folder: The data set's folder.
         weights: The checkpoint's file in models/pretrained.
-        checkpoint: What it holds.
+        checkpoint: Facts about the checkpoint.
 
     Raises:
         ValueError: If the checkpoint has no pool.
@@ -118,7 +118,7 @@ def copy_checkpoint(source: Path, target: Path) -> bool:
 
     Args:
         source: The file.
-        target: Where it goes; if it is there it must have the same bytes.
+        target: Path of the copy; an existing file must have the same bytes.
 
     Returns:
         Whether anything was written.

@@ -33,7 +33,7 @@ class ComparedRun:
         paths: Names of the queries, in the order of the route.
         ranks: Rank of the first positive of each, from 1, shape (num_queries,).
         depths: N of the recalls that it reports.
-        protocol: What it was measured on.
+        protocol: Data and settings of the measurement.
         code: Hash of the code that computed it, by path; empty for a bare table.
     """
 

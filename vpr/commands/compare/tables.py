@@ -21,8 +21,8 @@ class Comparison:
 
     Args:
         runs: The runs, at least two.
-        checked: What they all were measured on, by content hash.
-        recalls: For each run but the first, its recall at each N beside that of the first.
+        checked: Data that they all were measured on, by content hash.
+        recalls: For each run but the first, its recall at each N next to that of the first.
         code_changes: For each run but the first, code that differs from that of the first.
         block_length: Queries in a block of the bootstrap, as it was used.
         confidence: Confidence of the intervals.

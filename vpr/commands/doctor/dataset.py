@@ -43,7 +43,7 @@ def check_quickly(
 
     Args:
         folder: The data set's folder.
-        index: Its ground truth, as `find_index` takes it.
+        index: Name of its ground truth, see `find_index`.
         crs: `dataset.crs`.
         asked_radius_m: `prepare.radius_m`.
     """
@@ -69,7 +69,7 @@ def check_set(
 
     Args:
         folder: The data set's folder.
-        index: Its ground truth, as `find_index` takes it.
+        index: Name of its ground truth, see `find_index`.
         crs: `dataset.crs`.
         asked_radius_m: `prepare.radius_m`.
         epochs: `finetune.epochs`; without training, database images need no positives.

@@ -10,8 +10,8 @@ class Finding:
     """What one check found.
 
     Args:
-        subject: What was looked at.
-        words: What is there, or what to do.
+        subject: Thing that was checked.
+        words: Its state, or what to do.
         ok: Whether a run can start with it.
         is_note: Whether somebody should look at it although a run can start.
         is_loud: Whether the quick part says it too, as results may mean nothing.

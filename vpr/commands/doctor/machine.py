@@ -52,7 +52,7 @@ def check_disk(
     Args:
         photos: The images of both sides, each one that decodes.
         maker: The encoder.
-        split: Its first layer that trains.
+        split: First layer that trains.
         precision: Type of the stored features.
         scale_to: Size that images are scaled to, as `read_image` takes it.
         store: Images of each side whose features are stored, as `trunk.store` has it.

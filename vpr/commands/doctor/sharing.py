@@ -22,7 +22,7 @@ def check_remote(config: Mapping[str, str]) -> Finding:
     """Check whether the default remote answers.
 
     Args:
-        config: What `dvc config --list` prints, by key.
+        config: Output of `dvc config --list`, by key.
     """
     name = config.get("core.remote")
     url = config.get(f"remote.{name}.url", "")
@@ -93,7 +93,7 @@ def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
 
     Args:
         cache: DVC's cache.
-        recorded: What `list_recorded` gave.
+        recorded: Result of `list_recorded`.
     """
     objects: dict[Recorded, list[Path]] = defaultdict(list)
     whole = {one.out: one for one in recorded}

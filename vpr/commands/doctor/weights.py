@@ -25,7 +25,7 @@ def check_checkpoint(
         file: The checkpoint.
         encoder: `trunk.encoder`.
         variant: `trunk.model`.
-        sha256: What its SHA-256 must be, or None.
+        sha256: Expected SHA-256, or None.
         aggregator: `finetune.aggregator`.
         num_clusters: `finetune.num_clusters`.
         vlad_version: `finetune.vlad_version`.

@@ -28,7 +28,7 @@ def describe_photo(
 
     Args:
         located: The photo and its matches.
-        ranked: What the model says of it.
+        ranked: Ranking of the photo.
         images: The database's images, by index.
     """
     photo, middle, small = (
@@ -61,7 +61,7 @@ def write_page(path: Path, photos: Sequence[dict[str, Any]]) -> None:
 
     Args:
         path: The file to write.
-        photos: What `describe_photo` gave for each.
+        photos: Result of `describe_photo` for each.
     """
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     page = load_templates(Path(__file__).parent).get_template("page.html")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vpr.images.file_kinds import READ, READ_SUFFIXES, is_junk, tell_left_out
+from vpr.images.file_kinds import READ, READ_SUFFIXES, describe_left_out, is_junk
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:
@@ -37,10 +37,10 @@ def _inside(folder: Path) -> list[Path]:
     photos = sorted(file for file in files if file.suffix.lower() in READ_SUFFIXES)
     others = [file for file in files if file.suffix.lower() not in READ_SUFFIXES]
     if not photos:
-        found = f"left out {tell_left_out(others)}" if others else f"only {READ} are read"
+        found = f"left out {describe_left_out(others)}" if others else f"only {READ} are read"
         raise ValueError(f"{folder}: holds no images: {found}")
     if others:
-        print(f"NOTE {folder}: left out {tell_left_out(others)}", file=sys.stderr)
+        print(f"NOTE {folder}: left out {describe_left_out(others)}", file=sys.stderr)
     return photos
 
 

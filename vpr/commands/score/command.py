@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vpr.commands.score.rankings import find_notes, parse_rankings
 from vpr.datasets.checks import check_places
-from vpr.datasets.findings import list_notes, require_usable
+from vpr.datasets.findings import Level, list_notes, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
@@ -183,7 +183,10 @@ def _check_truth(truth: Path, places: GroundTruth, *, radius_m: float) -> list[s
         require_usable(findings)
     except ValueError as error:
         raise ValueError(f"--truth {truth}: {error}") from None
-    return list_notes(findings)
+    # Of queries without positives the score itself tells, over both denominators.
+    return list_notes(
+        found for found in findings if found.key != "positives" or found.level > Level.NOTE
+    )
 
 
 def _check_velocities(velocities: Sequence[float], *, length: int) -> None:

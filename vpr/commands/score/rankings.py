@@ -1,4 +1,4 @@
-"""Rankings in the forms that others publish, beside our own file of predictions."""
+"""Rankings in the forms that others publish, in addition to our own file of predictions."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _parse_names(
 
     Args:
         path: The file, for messages.
-        text: Its content.
+        text: Content of the file.
         query: Names of the queries.
         database: Names of the database images.
 

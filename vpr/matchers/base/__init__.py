@@ -1,1 +1,1 @@
-"""What matchers share: the seam, stored keypoints, matching, verification and LightGlue."""
+"""What matchers share: their interface, stored keypoints, matching, verification and LightGlue."""

@@ -26,13 +26,10 @@ def detect_points(
 ) -> LocalPoints:
     """Find the points of an image; a blank one has none.
 
-    Networks made to return the strongest maxima find some in anything, and those of two black
-    frames match.
+    Networks that return the strongest maxima find some in any image, and those of two black frames
+    match.
 
-    Args:
-        matcher: Finds and describes points.
-        pixels: RGB of shape (H, W, 3).
-        max_keypoints: How many to keep.
+    The pixels are RGB of shape (H, W, 3).
     """
     # Blank images are looked at too: their descriptors have others' type and width, but no row.
     points = matcher.detect(pixels, max_keypoints=max_keypoints)
@@ -42,11 +39,11 @@ def detect_points(
 
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
-    """Return whether an image is uniform but for noise and compression.
+    """Return whether an image is uniform except for noise and compression.
 
-    Args:
-        pixels: RGB of shape (H, W, 3). It is blank if its grey values, averaged over 5 x 5 pixels,
-            differ nowhere within 5 x 5 pixels by `BLANK_CONTRAST` or more; so is a smooth gradient.
+    The pixels are RGB of shape (H, W, 3). An image is blank if its grey values, averaged over 5 x 5
+    pixels, differ within 5 x 5 pixels by less than `BLANK_CONTRAST` everywhere; so is a smooth
+    gradient.
     """
     smooth = cv2.blur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), WINDOW_PX)
     contrast = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones(WINDOW_PX, np.uint8))
@@ -62,14 +59,10 @@ def detect_keypoints(
 ) -> Iterator[LocalPoints]:
     """Find the keypoints of images, here or over a cluster, see `vpr.runtime.ordered_map`.
 
-    Args:
-        matcher: Finds those of one image.
-        images: The files.
-        read: Reads a file as RGB of shape (H, W, 3).
-        max_keypoints: How many to keep of each.
+    `read` returns the RGB pixels of a file, (H, W, 3).
 
     Yields:
-        Those of each image, in order.
+        Keypoints of each image, in order.
     """
     keypoints = ordered_map(
         make_detector, (matcher, read, max_keypoints), images,
@@ -81,7 +74,7 @@ def detect_keypoints(
 def make_detector(
     matcher: Matcher, read: Callable[[Photo], NDArray[np.uint8]], max_keypoints: int
 ) -> Callable[[Iterable[Photo]], Iterator[LocalPoints]]:
-    """Make what finds the keypoints of image after image."""
+    """Make a function that finds the keypoints of image after image."""
     detect = partial(detect_points, matcher, max_keypoints=max_keypoints)
     at_once = 1 if uses_gpu(matcher) else min(count_cores(), MOST_AT_ONCE)
 

@@ -1,4 +1,4 @@
-"""Networks that find and describe points, and the matcher made of one by mutual matching."""
+"""Networks that find and describe points, and a matcher of such points by mutual matching."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class KorniaDetector(ABC):
     """A network of kornia that finds keypoints and describes each by a unit vector.
 
     Args:
-        network: With its weights, in evaluation mode.
+        network: Network with its weights, in evaluation mode.
     """
 
     dim: ClassVar[int]  # of a descriptor
 
     def __init__(self, network: nn.Module) -> None:
-        """Keep the network, on a GPU if there is one."""
+        """Move the network to a GPU if there is one."""
         self._device = find_device()
         self._network = network.to(self._device)
         self.uses_gpu = self._device.type == "cuda"
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest keypoints of an image, the surest first; descriptors are float16."""
+        """Find the most confident keypoints of an image, best first; descriptors are float16."""
         height, width, _ = pixels.shape
         points, descriptors = torch.empty(0, 2), torch.empty(0, self.dim)
         if self.bears(height, width):
@@ -57,25 +57,21 @@ class KorniaDetector(ABC):
         return batch.to(self._device)
 
     def bears(self, height: int, width: int) -> bool:
-        """Return whether the network computes on an image of this size."""
+        """Return whether the network can process an image of this size."""
         return True
 
     @abstractmethod
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
-        """Run the network.
-
-        Args:
-            batch: One image, values 0 to 1, shape (1, 3, H, W).
-            max_keypoints: How many to keep.
+        """Run the network on one image, (1, 3, H, W), with values 0 to 1.
 
         Returns:
-            x and y in pixels, shape (num_points, 2), and descriptors (num_points, dim), the surest
-            point first.
+            x and y in pixels, shape (num_points, 2), and descriptors (num_points, dim), the most
+            confident point first.
         """
 
 
 class MutualMatcher:
-    """A detector whose points match where each is the other's nearest."""
+    """A detector whose points match if each is the other's nearest."""
 
     def __init__(self, detector: Detector) -> None:
         """Keep the detector."""
@@ -83,7 +79,7 @@ class MutualMatcher:
         self.uses_gpu = detector.uses_gpu
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest points of an image, the surest first."""
+        """Find the most confident points of an image, best first."""
         return self._detector.detect(pixels, max_keypoints=max_keypoints)
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
@@ -96,13 +92,11 @@ class MutualMatcher:
 def read_state(weights: PackageWeights, setting: str) -> dict[str, Tensor]:
     """Read a package's file of weights, as tensors and nothing else.
 
-    Args:
-        weights: Which file.
-        setting: The parameter that asks for it, and its value, for the message.
+    `setting` is the parameter that asks for it, with its value, for the message.
 
     Raises:
         OSError: If the package is not installed.
-        ValueError: If its file is another one.
+        ValueError: If the file has another hash.
     """
     state: dict[str, Tensor] = torch.load(
         weights.find(setting), map_location="cpu", weights_only=True
@@ -111,7 +105,7 @@ def read_state(weights: PackageWeights, setting: str) -> dict[str, Tensor]:
 
 
 def load_all_but(network: nn.Module, state: dict[str, Tensor], derived: str) -> None:
-    """Load a state strictly, but for a buffer that the network derives from its settings itself.
+    """Load a state strictly, except for a buffer that the network derives from its settings.
 
     Raises:
         RuntimeError: If any other name or shape differs.

@@ -1,4 +1,4 @@
-"""Stored keypoints: where an image has corners and blobs, and what they look like."""
+"""Stored keypoints: positions of corners and blobs in images, and their descriptors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Keypoints:
 
     @property
     def bytes_each(self) -> int:
-        """Bytes that the place and the descriptor of a keypoint take."""
+        """Bytes of one keypoint's position and descriptor."""
         return sum(rows.itemsize * rows.shape[1] for rows in (self.points, self.descriptors))
 
     def of(self, image: int) -> LocalPoints:
@@ -53,8 +53,8 @@ def save_keypoints(folder: Path, images: Iterable[LocalPoints]) -> None:
     """Write keypoints: `points.npy`, `descriptors.npy`, and `images.npy` with count, height, width.
 
     Args:
-        folder: The folder to create.
-        images: Those of each image, in order; none at all is a folder of empty arrays.
+        folder: Folder to create.
+        images: Keypoints of each image, in order; no images at all give a folder of empty arrays.
     """
     listed = list(images)
     folder.mkdir()

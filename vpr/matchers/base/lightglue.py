@@ -1,4 +1,4 @@
-"""LightGlue: points of two images matched by a network that sees all of both.
+"""LightGlue: points of two images matched by a network that sees all points of both.
 
 Lindenberger, Sarlin and Pollefeys, LightGlue: Local Feature Matching at Light Speed, ICCV 2023; by
 kornia.
@@ -31,18 +31,18 @@ class LightGlueMatcher:
     """A detector whose points are matched by LightGlue.
 
     Args:
-        detector: Finds the points that the network was trained for.
-        network: With its weights, in evaluation mode.
+        detector: Detector that the network was trained for.
+        network: Network with its weights, in evaluation mode.
     """
 
     def __init__(self, detector: Detector, network: Network) -> None:
-        """Keep both, on a GPU if there is one."""
+        """Move both to a GPU if there is one."""
         self._device = find_device()
         self._detector, self._network = detector, network.to(self._device)
         self.uses_gpu = self._device.type == "cuda"
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the surest points of an image, the surest first."""
+        """Find the most confident points of an image, best first."""
         return self._detector.detect(pixels, max_keypoints=max_keypoints)
 
     def match(self, query: LocalPoints, database: LocalPoints) -> NDArray[np.int64]:
@@ -90,10 +90,9 @@ def load_lightglue(weights: PackageWeights, setting: str) -> Network:
 
 
 def match_by_lightglue(detector: str) -> LightGlueMatcher:
-    """Make the matcher for a detector of the drawer, with the weights of the package.
+    """Make the matcher for a detector of the drawer, a key of `LIGHTGLUE`, with package weights.
 
-    Args:
-        detector: A key of `LIGHTGLUE`; its file has a function `load_detector`.
+    The detector's file has a function `load_detector`.
     """
     setting = f"rerank.method = {detector}_lightglue"
     load_detector = import_module(f"vpr.matchers.{detector}").load_detector

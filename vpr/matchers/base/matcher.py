@@ -1,4 +1,4 @@
-"""The seam of matchers: do two photos show the same place? Each is a file of `vpr/matchers/`."""
+"""Interface of matchers: do two photos show the same place? Each is a file of `vpr/matchers/`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class LocalPoints:
     """Points of one image that can be found again in another.
 
     Args:
-        points: x and y in pixels of the image as it was looked at, shape (num_points, 2).
-        descriptors: What each looks like, shape (num_points, dim), of any type; an image without
-            points has the same type and dim as others.
-        size: Height and width of the image as it was looked at, in pixels.
+        points: x and y in pixels of the image as it was read, shape (num_points, 2).
+        descriptors: Descriptor of each point, shape (num_points, dim), of any type; an image
+            without points has the same type and dim as others.
+        size: Height and width of the image as it was read, in pixels.
     """
 
     points: NDArray[np.float32]
@@ -37,8 +37,8 @@ class Rules(NamedTuple):
     Args:
         ratio: Threshold of Lowe's ratio test, see `vpr.matchers.base.matching`; None for the
             matcher's own.
-        geometry: What the matches of one scene obey.
-        tolerance_px: Largest distance at which a match is an inlier, in pixels.
+        geometry: Model that the matches of one scene obey.
+        tolerance_px: Largest error of an inlier, in pixels.
     """
 
     ratio: float | None
@@ -59,9 +59,9 @@ class Verified(NamedTuple):
 
 
 class Matcher(Protocol):
-    """Two photos -> how surely they show the same place.
+    """Two photos -> evidence that they show the same place.
 
-    One that holds a network on a GPU has an attribute `uses_gpu`, which is True.
+    A matcher with a network on a GPU has an attribute `uses_gpu`, which is True.
     """
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
@@ -69,9 +69,7 @@ class Matcher(Protocol):
 
         Callers use `vpr.matchers.base.detection`, which leaves blank images without points.
 
-        Args:
-            pixels: RGB of shape (H, W, 3).
-            max_keypoints: How many to keep.
+        The pixels are RGB of shape (H, W, 3).
         """
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
@@ -79,18 +77,17 @@ class Matcher(Protocol):
 
 
 def uses_gpu(matcher: Matcher) -> bool:
-    """Return whether a matcher needs a GPU wherever it travels to; False if it does not say."""
+    """Return whether a matcher needs a GPU on every machine; False if it does not say."""
     return bool(getattr(matcher, "uses_gpu", False))
 
 
 def load_matcher(method: str) -> Matcher | None:
     """Import a matcher from the drawer.
 
-    Args:
-        method: The file's name, which is the value of `rerank.method`.
+    `method` is the file's name, the value of `rerank.method`.
 
     Returns:
-        The matcher; None for `none`, with which the retrieval stays as it is.
+        The matcher; None for `none`, which keeps the retrieval as it is.
 
     Raises:
         ValueError: If there is no such file.

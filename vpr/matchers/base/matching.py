@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 
-MIN_MATCHES = {"fundamental": 8, "homography": 4}  # below which any model fits
+MIN_MATCHES = {"fundamental": 8, "homography": 4}  # with fewer, any model fits
 CONFIDENCE, MOST_ITERATIONS = 0.999, 10_000
 
 
@@ -19,7 +19,7 @@ def match_mutually(
 
     Args:
         first: Unit descriptors of one image, shape (num_first, dim).
-        second: Those of the other, shape (num_second, dim).
+        second: Unit descriptors of the other image, shape (num_second, dim).
         ratio: Threshold of the ratio test, see `choose_mutual`.
 
     Returns:
@@ -29,7 +29,7 @@ def match_mutually(
 
 
 def choose_mutual(likeness: NDArray[np.float32], *, ratio: float) -> NDArray[np.int64]:
-    """Choose what is most alike in both directions and passes Lowe's ratio test.
+    """Choose the pairs that are most similar in both directions and pass Lowe's ratio test.
 
     Args:
         likeness: Cosines, shape (num_first, num_second).
@@ -59,11 +59,7 @@ def keep_inliers(
 ) -> Verified:
     """Keep the matches that one geometry explains.
 
-    Args:
-        matches: Rows of the query's and of the database image's points, shape (num_matches, 2).
-        query: Points of one image.
-        database: Points of the other.
-        rules: What a match is.
+    Matches are rows of the query's and of the database image's points, shape (num_matches, 2).
 
     Returns:
         The inliers in the same order.
@@ -77,7 +73,7 @@ def find_inliers(
 ) -> NDArray[np.bool_]:
     """Find the matches that one model explains, by MAGSAC++ (Barath et al., CVPR 2020).
 
-    The random numbers start again for each pair, so that the result depends on nothing else.
+    The random numbers restart for each pair, so that the result depends on nothing else.
 
     Args:
         first: Points of the matches in one image, in pixels, shape (num_matches, 2).
@@ -86,8 +82,8 @@ def find_inliers(
             plane, or from one place) and tolerance are used.
 
     Returns:
-        Whether each match is an inlier, shape (num_matches,); none is where there are too few
-        matches for a model, or none fits.
+        Whether each match is an inlier, shape (num_matches,); all False if there are too few
+        matches for a model, or no model fits.
     """
     none = np.zeros(len(first), dtype=np.bool_)
     if len(first) < MIN_MATCHES[rules.geometry]:

@@ -1,4 +1,4 @@
-"""Where the weights of ALIKED, DISK and LightGlue are: files of one package, not imported."""
+"""Weights of ALIKED, DISK and LightGlue: files of one package, which is not imported."""
 
 from __future__ import annotations
 

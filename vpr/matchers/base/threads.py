@@ -1,4 +1,4 @@
-"""Work on all cores, each item on one thread, so that its bits are the same on any number of them.
+"""Work on all cores, each item on one thread, so that its bits do not depend on their number.
 
 A sum on two threads rounds differently from one: descriptors change by a unit in their last place,
 points with nearly equal scores change places, and MAGSAC++ then draws other samples.
@@ -25,10 +25,7 @@ def map_on_cores(
 ) -> Iterator[Result]:
     """Apply a function to items, several at a time and each on one thread.
 
-    Args:
-        function: What is applied.
-        items: Drawn as they are needed.
-        at_once: How many.
+    Items are drawn as they are needed.
 
     Yields:
         The results in the order of the items.
@@ -39,7 +36,7 @@ def map_on_cores(
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let NumPy and, if it is in use, torch compute on one thread, in whichever thread it is."""
+    """Let NumPy and, if it is imported, torch compute on one thread, in any thread."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 1
     if torch:
