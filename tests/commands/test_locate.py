@@ -167,7 +167,7 @@ def test_what_cannot_be_located_is_named(home: Path, tmp_path: Path) -> None:
         ([broken], 5, r"broken\.jpg: not a readable image"),
         ([tmp_path / "nowhere.jpg"], 5, r"nowhere\.jpg: there is no such photo"),
         ([tmp_path / "empty"], 5, "empty: holds no images"),
-        ([QUERY], 13, "--top 13: the database has only 12 images"),
+        ([QUERY], 13, "top = 13: the database has only 12 images"),
     ):
         with pytest.raises(ValueError, match=words):
             locate(photos, top=top)
@@ -190,7 +190,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_late(*_: object, **__: object) -> None:
         raise AssertionError("the network ran first")
 
-    monkeypatch.setattr("vpr.commands.locate.command.rank_photos", run_late)
+    monkeypatch.setattr("vpr.locating.run.rank_photos", run_late)
 
 
 def test_truth_and_reference_system_are_those_of_the_run_and_not_of_changed_parameters(
