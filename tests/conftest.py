@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from tests.support.repositories import make_pipeline, missing_program, require
+from tests.support.repositories import make_pipeline, missing_program, require, run, set_key
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +22,42 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole session, which all worker processes share."""
+    home = tmp_path_factory.getbasetemp()
+    return home.parent if "PYTEST_XDIST_WORKER" in os.environ else home
+
+
+@pytest.fixture(scope="session")
+def finished_pipeline(shared_folder: Path) -> Path:
     """A DVC repository in which the pipeline ran once on a small demo set; not to be changed.
 
     All worker processes share it. Its path has spaces and Korean letters, as a user's may have.
     """
-    home = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        home = home.parent  # of the whole session
-    folder = home / "길 하나" / "내 repo"
-    with FileLock(home / "pipeline.lock"):
-        if not (home / "pipeline.done").exists():
+    return made_once(shared_folder / "길 하나" / "내 repo", make_pipeline)
+
+
+@pytest.fixture(scope="session")
+def finished_wider_pipeline(finished_pipeline: Path, shared_folder: Path) -> Path:
+    """The finished pipeline, evaluated once more with a radius of 60 m, uncommitted."""
+
+    def widen(folder: Path) -> None:
+        shutil.copytree(finished_pipeline, folder, symlinks=True, dirs_exist_ok=True)
+        set_key(folder, "prepare.radius_m", "60")
+        run(folder, "dvc", "repro", "evaluate")
+
+    return made_once(shared_folder / "wider", widen)
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Make a folder in the first worker process that asks for it."""
+    done = folder.with_name(f"{folder.name}.done")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            make_pipeline(folder)
-            (home / "pipeline.done").touch()
+            make(folder)
+            done.touch()
     return folder
 
 
@@ -42,6 +65,12 @@ def finished_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(finished_pipeline: Path, tmp_path: Path) -> Path:
     """A copy of the finished pipeline, cache included, to do with as one likes."""
     return Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))
+
+
+@pytest.fixture
+def wider_pipeline(finished_wider_pipeline: Path, tmp_path: Path) -> Path:
+    """A copy of the pipeline with two radii, to do with as one likes."""
+    return Path(shutil.copytree(finished_wider_pipeline, tmp_path / "repo", symlinks=True))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -116,6 +116,7 @@ def test_the_bench_of_indices_measures_every_way_and_compares_it_with_exact_sear
     assert "exact, 2,000 images: " in words
 
 
+@pytest.mark.soak
 def test_the_bench_of_extraction_times_processes_of_their_own(
     photos: list[Path], capsys: pytest.CaptureFixture
 ) -> None:

@@ -153,7 +153,7 @@ def test_runs_of_a_repository_compare_by_revision_and_experiment(
         compare(["HEAD"])
 
 
-def test_another_radius_is_another_protocol_and_other_code_is_named(
+def test_other_code_is_named(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(pipeline)
@@ -163,8 +163,12 @@ def test_another_radius_is_another_protocol_and_other_code_is_named(
     run(pipeline, "dvc", "repro", "evaluate")
     compare(["HEAD", "workspace"])
     assert "Code of workspace is not that of HEAD: stages/evaluate.py" in capsys.readouterr().out
-    set_key(pipeline, "prepare.radius_m", "60")
-    run(pipeline, "dvc", "repro", "evaluate")
+
+
+def test_another_radius_is_another_protocol(
+    wider_pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(wider_pipeline)
     with pytest.raises(ValueError, match="HEAD and workspace were measured differently") as caught:
         compare(["HEAD", "HEAD", "workspace"])
     assert "  positives: " in str(caught.value)

@@ -89,10 +89,8 @@ def test_metrics_that_are_out_of_date_pass_no_gate(
     gate("HEAD~1", "HEAD~1", min=["recall@1=0"])
 
 
-def test_another_protocol_is_no_gain(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(pipeline)
-    set_key(pipeline, "prepare.radius_m", "60")
-    run(pipeline, "dvc", "repro", "evaluate")
+def test_another_protocol_is_no_gain(wider_pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(wider_pipeline)
     gate(min=["recall@1=0"])
     with pytest.raises(ValueError, match=r"HEAD and workspace were measured differently") as caught:
         gate(max_drop=["recall@1=0"])

@@ -75,13 +75,13 @@ def test_the_command_names_the_files_and_what_a_changed_lock_means(
 
 
 def test_a_last_commit_of_another_protocol_is_not_shown_and_stale_metrics_are_refused(
-    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wider_pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(pipeline)
-    set_key(pipeline, "prepare.radius_m", "60")
-    with pytest.raises(ValueError, match=r"prepare\.radius_m in params\.yaml \(null -> 60\)"):
+    monkeypatch.chdir(wider_pipeline)
+    set_key(wider_pipeline, "prepare.radius_m", "61")
+    with pytest.raises(ValueError, match=r"prepare\.radius_m in params\.yaml \(60 -> 61\)"):
         summary()
-    run(pipeline, "dvc", "repro", "evaluate")
+    set_key(wider_pipeline, "prepare.radius_m", "60")
     summary()
     out = " ".join(capsys.readouterr().out.split())
     assert "this run last commit" not in out

@@ -52,6 +52,7 @@ def mixed_colours(images: Path, dim: int) -> np.ndarray:
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
 
 
+@pytest.mark.soak  # each part is tested in tests/encoders/test_hub.py
 def test_a_model_of_torch_hub_describes_images_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

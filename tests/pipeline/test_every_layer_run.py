@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tests.support.repositories import change, run
 from vpr.features.model import load_model
 
 
+@pytest.mark.soak  # each part is tested where it is: tests/network/test_every_layer_trains.py
 def test_the_first_layer_trains_and_a_photo_is_located(pipeline: Path) -> None:
     change(pipeline, "trainable_from: conv5_1", "trainable_from: all")
     run(pipeline, "dvc", "repro", "evaluate")

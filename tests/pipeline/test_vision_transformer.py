@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.support.repositories import change, copy_repository, run, stages_run
 
 DINO = "vit_small_patch14_dinov2.lvd142m"
 
 
+@pytest.mark.soak  # each part is tested in tests/encoders/test_timm.py
 def test_dinov2_of_random_weights_runs_from_images_to_recall(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
     change(folder, "encoder: vgg16", "encoder: timm")
