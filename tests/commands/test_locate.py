@@ -359,7 +359,8 @@ def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_pa
         (tmp_path / name).symlink_to(home / name)
     output = run(tmp_path, "python", "-m", "vpr", "locate", str(home / QUERY), code=1)
     assert output == (
-        "error: models/netvlad/model.pt is missing: run `dvc repro`, or fetch it with `dvc pull`\n"
+        f"error: {tmp_path}: is not the folder of a finished run (it has no dvc.lock): name one "
+        "with --run, or start one there with `dvc repro`\n"
     )
 
 
