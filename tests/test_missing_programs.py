@@ -19,9 +19,10 @@ def test_with_a_program() -> None:
 def run_tests(folder: Path, *, ci: str) -> list[str]:
     (folder / "test_it.py").write_text(TEST)
     words = ["-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    settings = {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "CI": ci}
     done = subprocess.run(
         [sys.executable, *words, "--rootdir", str(folder), str(folder)],
-        cwd=folder, env={**dvc_environment(), "PYTHONPATH": str(ROOT), "CI": ci},
+        cwd=folder, env=dvc_environment() | settings,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == (ci == "true"), done.stdout

@@ -102,6 +102,16 @@ RUN = [
         {"dim=64": "dim=4", "IVF64,PQ32x4fs": "IVF2,Flat", "nprobe=16": "nprobe=1"},
         "Running stage 'index'",
     ),
+    Shown("dvc exp run -n xfeat -S trunk.encoder=xfeat -S trunk.model=null", XFEAT,
+          r"Ran experiment\(s\): xfeat"),
+    Shown("python -m vpr compare HEAD xfeat", {}, r"recall@1 .*\n"),
+    Shown(
+        "python -m vpr gate HEAD xfeat --min recall@1=0.9 --max-drop recall@1=0.02",
+        {"0.9 ": "0 ", "0.02": "1"}, "(?s)ok    recall@1: .*; the minimum.*; the maximum drop is 1",
+    ),
+]  # fmt: skip
+# Half a minute each, of what other tests of whole runs cover: `make soak` runs them.
+LONG_RUN = [
     Shown(
         "dvc exp run -S trunk.store=100",
         {"store=100": "store=4 -S trunk.trainable_from=pool -S finetune.epochs=0"},
@@ -110,13 +120,6 @@ RUN = [
     Shown(
         "dvc exp run -S trunk.max_side_px=null -S 'trunk.image_size=[240,320]'",
         {"240,320": "32,48"}, "Running stage 'trunk@query'",
-    ),
-    Shown("dvc exp run -n xfeat -S trunk.encoder=xfeat -S trunk.model=null", XFEAT,
-          r"Ran experiment\(s\): xfeat"),
-    Shown("python -m vpr compare HEAD xfeat", {}, r"recall@1 .*\n"),
-    Shown(
-        "python -m vpr gate HEAD xfeat --min recall@1=0.9 --max-drop recall@1=0.02",
-        {"0.9 ": "0 ", "0.02": "1"}, "(?s)ok    recall@1: .*; the minimum.*; the maximum drop is 1",
     ),
     Shown(
         "dvc exp run -S trunk.encoder=dense_rootsift -S trunk.model=null "
@@ -217,7 +220,7 @@ def shown_commands() -> set[str]:
 
 
 def test_every_command_of_the_pages_is_run_or_listed_with_a_reason() -> None:
-    known = {shown.command for shown in RUN} | OTHER_WORDS | set(NOT_HERE)
+    known = {shown.command for shown in [*RUN, *LONG_RUN]} | OTHER_WORDS | set(NOT_HERE)
     assert shown_commands() - known == set()
     assert known - shown_commands() == set()
 
@@ -236,7 +239,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory, finished_pipeline: Path
     return folder
 
 
-@pytest.mark.parametrize("shown", RUN, ids=lambda shown: shown.command)
+@pytest.mark.parametrize(
+    "shown",
+    [*RUN, *(pytest.param(shown, marks=pytest.mark.soak) for shown in LONG_RUN)],
+    ids=lambda shown: shown.command,
+)
 def test_a_command_prints_what_the_page_promises(repository: Path, shown: Shown) -> None:
     command = shown.command
     for old, new in shown.smaller.items():
