@@ -29,6 +29,7 @@ from tests.support.repositories import ROOT, change, run
 from tests.support.services import Service, proxied, serving
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Limits
+from vpr.commands.serve.command import _listen
 from vpr.commands.serve.photos import Upload
 from vpr.commands.serve.protocol import CONNECTIONS
 from vpr.commands.serve.run import load_run
@@ -394,3 +395,10 @@ def test_after_kill_9_the_next_start_answers_right_and_sigterm_lets_what_runs_be
 def files_of(folder: Path) -> list[Path]:
     """All files of a folder but Python's own."""
     return sorted(path for path in folder.rglob("*") if "__pycache__" not in str(path))
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
