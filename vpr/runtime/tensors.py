@@ -10,11 +10,6 @@ import torch
 from torch import Tensor
 
 
-def save_state(path: Path, state: dict[str, Tensor]) -> None:
-    """Write named tensors, a bare state_dict."""
-    save_content(path, plain_tensors(state))
-
-
 def plain_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copy tensors to the CPU, so that they share no memory."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
@@ -31,15 +26,6 @@ def write_tensors(file: IO[bytes], content: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     file.write(buffer.getbuffer())
-
-
-def load_state(path: Path) -> dict[str, Tensor]:
-    """Read what `save_state` wrote.
-
-    Raises:
-        ValueError: If the file is damaged or holds anything but named, finite tensors.
-    """
-    return check_tensors(load_content(path), path)
 
 
 def load_content(path: Path) -> dict[str, Any]:
