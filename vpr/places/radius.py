@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.neighbors import NearestNeighbors
+from scipy.spatial import cKDTree
 
 from vpr.places.distances import is_within, rounding_of
 
@@ -28,17 +28,17 @@ def find_positives(
     origin = database.mean(axis=0).round()
     largest = np.abs(np.concatenate([database, query])).max(axis=0)
     edge = 2 * rounding_of(largest, radius_m).max()
-    search = NearestNeighbors(algorithm="kd_tree").fit(database - origin)
-    far, near = search.radius_neighbors(query - origin, radius=radius_m + edge)
-    distances, images = np.concatenate(far), np.concatenate(near).astype(np.int64)
-    rows = np.repeat(np.arange(len(query)), [len(row) for row in near])
+    # scikit-learn's NearestNeighbors gives the same, but takes a second to import.
+    pairs = cKDTree(query - origin).sparse_distance_matrix(
+        cKDTree(database - origin), radius_m + edge, output_type="ndarray"
+    )
+    pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
+    rows, images, distances = pairs["i"], pairs["j"], pairs["v"]
     kept = distances < radius_m - edge
     unsure = np.flatnonzero(~kept)
     kept[unsure] = is_within(query[rows[unsure]], database[images[unsure]], radius_m=radius_m)
     shape = (len(query), len(database))
-    found = _by_row(rows[kept], images[kept], distances[kept], shape=shape)
-    found.sort_indices()
-    return found
+    return _by_row(rows[kept], images[kept], distances[kept], shape=shape)
 
 
 def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -> csr_array:
