@@ -18,11 +18,11 @@ from vpr.features.encoder import ALL, POOL, PREFIX, did_you_mean, draw_state
 from vpr.features.foreign_networks import (
     Adopted,
     find_chain,
-    foreign_code,
     keep_layers,
     normalise,
     run_measured,
 )
+from vpr.runtime.foreign_code import foreign_code
 
 Network = Any  # one of timm's, which has no types
 
