@@ -7,8 +7,10 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
+from vpr.images.image_files import list_images
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import load_matcher, uses_gpu
+from vpr.matchers.base.matcher import Folders, load_matcher, uses_gpu
+from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
 from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verification import verify_candidates
@@ -24,42 +26,58 @@ def inliers(
     database_keypoints: Path,
     query_keypoints: Path,
     kept: Path,
+    database_images: Path,
+    query_images: Path,
+    weights: Path,
+    foreign: Path,
     verified: Path,
 ) -> None:
     """Verify each query against its first predictions, unless re-ranking is off.
 
-    `predictions` is the retrieval; `kept` marks the database keypoints to match. With method none
-    `verified` has no queries.
+    `predictions` is the retrieval; `kept` marks the database keypoints to match. Images are read
+    for matchers that see them; `weights` and `foreign` are the folders of the weights and of the
+    code that `rerank.model` may name. With method none `verified` has no queries.
     """
     params = load_params("inliers", InliersParams)
     method = load_param("rerank.method", str)
-    matcher = load_matcher(method)
+    model = load_param("rerank.model", str | None)  # type: ignore[arg-type] # mypy: no type
+    matcher = load_matcher(method, model, Folders(weights, foreign))
     if matcher is None:
         with built_aside(verified) as (aside,):
             save_verified(aside, NOTHING)
         return
-    inputs = (predictions, database_keypoints, query_keypoints, kept)
-    key = _fingerprint(params, method, inputs, on_gpu=uses_gpu(matcher))
-    ranked = load_retrieval(predictions)
+    inputs = [predictions, database_keypoints, query_keypoints, kept]
+    ranked, queries = load_retrieval(predictions), load_keypoints(query_keypoints)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
+    if isinstance(matcher, PhotoMatcher):
+        points = with_photos(points, list_images(database_images))
+        queries = with_photos(queries, list_images(query_images))
+        inputs += [database_images, query_images, foreign]
+    elif model is not None:
+        inputs.append(weights)
+    key = _fingerprint(params, (method, model), inputs, on_gpu=uses_gpu(matcher))
     with built_aside(verified, key=key) as (aside,):
         pairs = verify_candidates(
-            matcher, ranked, points, load_keypoints(query_keypoints),
+            matcher, ranked, points, queries,
             top=params.top, rules=params.rules, saved=aside.with_name("parts"),
         )  # fmt: skip
         save_verified(aside, pairs)
 
 
 def _fingerprint(
-    params: InliersParams, method: str, inputs: Sequence[Path], *, on_gpu: bool
+    params: InliersParams,
+    matcher: tuple[str, str | None],
+    inputs: Sequence[Path],
+    *,
+    on_gpu: bool,
 ) -> str:
     import torch
 
     from vpr.runtime.resuming import fingerprint
 
     return fingerprint(
-        params, method, inputs=inputs, device=torch.device("cuda" if on_gpu else "cpu")
+        params, matcher, inputs=inputs, device=torch.device("cuda" if on_gpu else "cpu")
     )
 
 

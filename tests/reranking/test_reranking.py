@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from PIL import Image, ImageFilter
 from stages.inliers import inliers
 from stages.keypoints import keypoints
 from stages.order import rerank
-from vpr.images.image_files import read_image
+from tests.support.foreign_matcher import write_foreign_matcher
+from tests.support.repositories import require
+from tests.support.transformers_model import write_model
+from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher
+from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, load_matcher
 from vpr.matchers.base.matching import find_inliers, match_mutually
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import with_photos
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
 from vpr.reranking.false_alarms import log10_false_alarms
@@ -30,6 +35,7 @@ from vpr.reranking.reranking import order_by_inliers
 from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.runtime.foreign_code import ALLOW
 from vpr.runtime.parameters import load_params
 
 
@@ -220,6 +226,7 @@ def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
         load_keypoints(tmp_path / "k")
 
 
+WEIGHTS = Path("weights")
 PARAMS = """
 keypoints:
   max_side_px: 400
@@ -231,6 +238,7 @@ inliers:
   tolerance_px: 3.0
 rerank:
   method: {method}
+  model: {model}
   top: {top}
   half_inliers: 10.0
 """
@@ -256,18 +264,22 @@ def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def set_params(method: str, *, verified: int, top: int) -> None:
-    Path("params.yaml").write_text(PARAMS.format(method=method, verified=verified, top=top))
+    model = {"foreign": "code:points", "transformers": "glue"}.get(method, "null")
+    text = PARAMS.format(method=method, model=model, verified=verified, top=top)
+    Path("params.yaml").write_text(text)
 
 
 def run_stages(method: str, top: int, out: str) -> Predictions:
     set_params(method, verified=top, top=top)
     for side in ("database", "query"):
-        keypoints(images=Path(side), keypoints=Path("keypoints") / side)
+        keypoints(images=Path(side), weights=WEIGHTS, keypoints=Path("keypoints") / side)
     num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
     np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
     inliers(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
         query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), verified=Path("verified"),
+        database_images=Path("database"), query_images=Path("query"), weights=WEIGHTS,
+        foreign=Path("foreign"),
     )  # fmt: skip
     return order_again(out)
 
@@ -359,16 +371,27 @@ def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
         verify(Predictions(orders, far, 5), query, "other")
 
 
-@pytest.mark.parametrize("method", ["sift", "xfeat"])
-def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(street: Path, method: str) -> None:
+@pytest.mark.parametrize("method", ["sift", "xfeat", "foreign", "transformers"])
+def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(
+    street: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ALLOW, "1")
+    write_foreign_matcher(Path("foreign"))
+    if method == "transformers":
+        require(find_spec("transformers"), "pip install -r requirements-transformers.txt")
+        write_model(WEIGHTS / "glue", "superglue")
     ranked = run_stages(method, 3, "r.npz")
     pairs, found = load_verified(Path("verified")), load_predictions(Path("found.npz"))
-    matcher = load_matcher(method)
+    params = load_params("rerank", RerankParams)
+    matcher = load_matcher(method, params.model, Folders(WEIGHTS, Path("foreign")))
     assert matcher is not None
+    database = with_photos(
+        load_keypoints(Path("keypoints/database")), list_images(Path("database"))
+    )
     reranker = Reranker(
-        matcher, load_keypoints(Path("keypoints/database")),
+        matcher, database,
         load_params("keypoints", KeypointsParams), load_params("inliers", InliersParams),
-        load_params("rerank", RerankParams),
+        params,
     )  # fmt: skip
     for row in range(3):
         pixels = read_image(Path(f"query/{row:06d}.png"), scale_to=reranker.keypoints.max_side_px)
@@ -493,7 +516,7 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
 def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
-    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, xfeat"):
+    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, .*xfeat"):
         load_matcher("orb")
     with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
         load_matcher("geometric")

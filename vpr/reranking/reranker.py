@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -52,6 +52,7 @@ class Reranker:
         """
         with one_thread_each():  # as in the stage keypoints, for the same bits
             query = detect_points(self.matcher, pixels, max_keypoints=self.keypoints.max_keypoints)
+        query = replace(query, read=partial(np.asarray, pixels))
         candidates = retrieved.indices[0, : min(self.inliers.top, num_ranked)]
         pairs = map_on_cores(
             partial(verify_pair, self.matcher, self.inliers.rules, query),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vpr.console.progress import track
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
+from vpr.matchers.base.photos import PhotoMatcher, in_memory
 from vpr.matchers.base.threads import count_cores, map_on_cores
 from vpr.reranking.false_alarms import chance_of_inlier, log10_false_alarms
 from vpr.reranking.verified_pairs import (
@@ -88,7 +89,7 @@ def verify_candidates(
         for number, images in enumerate(candidates)
     )
     pairs = ordered_map(
-        make_verifier, (matcher, rules), tasks, threads=1, uses_gpu=uses_gpu(matcher)
+        make_verifier, (matcher, rules), tasks, pack=_packed, threads=1, uses_gpu=uses_gpu(matcher)
     )
     start = time.monotonic()
     for batch in _batched(track(pairs, total=len(candidates), title="verified queries")):
@@ -106,7 +107,7 @@ def make_verifier(
     """Make a function that verifies query after query."""
 
     def verify(task: Task) -> VerifiedPairs:
-        verify_one = partial(verify_pair, matcher, rules, task.query)
+        verify_one = partial(verify_pair, matcher, rules, in_memory(task.query))
         return gather_pairs(task.candidates, map(verify_one, task.points))
 
     return partial(map_on_cores, verify, at_once=count_cores())
@@ -117,6 +118,8 @@ def verify_pair(matcher: Matcher, rules: Rules, query: LocalPoints, database: Lo
 
     The likelier of the two images' chances counts, so that NFA is that of either at most.
     """
+    if isinstance(matcher, PhotoMatcher):
+        query, database = matcher.find(query, database)
     inliers, num_matches = matcher.verify(query, database, rules)
     shares = [
         image.points[rows] / np.array(image.size[::-1], np.float64)
@@ -151,6 +154,10 @@ def _batched(pairs: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:
     upcoming = iter(pairs)
     while batch := list(islice(upcoming, QUERIES_A_PART)):
         yield batch
+
+
+def _packed(task: Task) -> Task:
+    return Task(in_memory(task.query), task.candidates, list(map(in_memory, task.points)))
 
 
 def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:

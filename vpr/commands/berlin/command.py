@@ -89,7 +89,8 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
         "finetune.aggregator": "netvlad", "finetune.descriptor_dim": None,
         "finetune.num_clusters": checkpoint.num_clusters,
         "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,
-        "search.top_k": 20, "search.index": "exact", "rerank.method": "none", "sequence.length": 1,
+        "search.top_k": 20, "search.index": "exact", "rerank.method": "none",
+        "rerank.model": None, "sequence.length": 1,
     }  # fmt: skip
 
 

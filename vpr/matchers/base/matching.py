@@ -54,6 +54,19 @@ def choose_mutual(likeness: NDArray[np.float32], *, ratio: float) -> NDArray[np.
     return np.stack([rows, nearest[rows]], axis=1)
 
 
+def refuse_ratio(rules: Rules, name: str) -> None:
+    """Refuse a ratio for a matcher that does not compare descriptors.
+
+    Raises:
+        ValueError: If one is set.
+    """
+    if rules.ratio is not None:
+        raise ValueError(
+            f"inliers.ratio = {rules.ratio:g}: {name} has no ratio test: set inliers.ratio: null, "
+            "or another rerank.method"
+        )
+
+
 def keep_inliers(
     matches: NDArray[np.int64], query: LocalPoints, database: LocalPoints, rules: Rules
 ) -> Verified:
