@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def load_run(name: str) -> ComparedRun:
         recalls = list_recalls(json.loads(revision.read_text(RECALL)))
         depths = tuple(one.n for one in recalls if not one.is_of_sequences)
         protocol, code = read_protocol(stages), read_code(stages)
-        protocol = Protocol({**_hash_columns(rows), **protocol.hashes}, protocol.radius)
+        protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
     return ComparedRun(name, [row["path"] for row in rows], ranks, depths, protocol, code)
 
 
