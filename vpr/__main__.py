@@ -30,6 +30,7 @@ COMMANDS = {
     "doctor": "doctor.command",
     "export": "export",
     "gate": "gate",
+    "leaderboard": "leaderboard.command",
     "locate": "locate.command",
     "score": "score.command",
     "serve": "serve.command",
