@@ -32,6 +32,7 @@ COMMANDS = {
     "gate": "gate",
     "leaderboard": "leaderboard.command",
     "locate": "locate.command",
+    "reproduce": "reproduce.command",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",

@@ -45,7 +45,7 @@ class Row:
     """A configuration, with its run on each data set.
 
     Args:
-        name: Name of its first run.
+        name: Names of its runs.
         entries: Its runs by the name of their data set.
         descriptor_bytes: Bytes of a descriptor in float32; None where it is not recorded.
         changes: Parameters and code that differ from the baseline's.
@@ -128,19 +128,20 @@ def _measured(run: ComparedRun) -> tuple[str, ...]:
 
 
 def _name_sets(runs: Sequence[ComparedRun]) -> dict[tuple[str, ...], str]:
-    """Name each data set: by its protocol, or by its folder, its index and a number if needed."""
-    named: dict[tuple[str, ...], str] = {}
+    """Name each data set: by protocol or folder, with the index or a number where needed."""
+    first: dict[tuple[str, ...], ComparedRun] = {}
     for run in runs:
-        key = _measured(run)
-        if key in named:
-            continue
+        first.setdefault(_measured(run), run)
+    plain, full = {}, {}
+    for key, run in first.items():
         dataset = _params(run).get("dataset", {})
         folder = PurePosixPath(str(dataset.get("dir", "set"))).name
-        index = PurePosixPath(str(dataset.get("index") or "")).stem
-        choices = [run.protocol.name or folder, f"{folder}/{index}" if index else folder]
-        numbered = (f"{choices[1]} ({number})" for number in range(2, len(runs) + 2))
-        named[key] = next(n for n in [*choices, *numbered] if n not in named.values())
-    return named
+        plain[key] = run.protocol.name or folder
+        full[key] = f"{folder}/{PurePosixPath(str(dataset.get('index'))).stem}"
+    for names in (plain, full):
+        if len(set(names.values())) == len(names):
+            return names
+    return {key: f"{name} ({number})" for number, (key, name) in enumerate(plain.items(), start=1)}
 
 
 def _group(
@@ -170,7 +171,8 @@ def _row(
     first, basis = next(iter(group.values())), next(iter(base.values()))
     code = list_code_changes(basis.code, first.code)
     changes = [*_changed(_method(basis), _method(first)), *(f"code: {path}" for path in code)]
-    return Row(first.name, entries, _descriptor_bytes(first), changes)
+    names = ", ".join(run.name for run in group.values())
+    return Row(names, entries, _descriptor_bytes(first), changes)
 
 
 def _recall(run: ComparedRun, n: int, params: EvaluateParams) -> tuple[float, Interval]:
