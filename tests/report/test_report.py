@@ -50,6 +50,8 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     browser.open(folder / "index.html")
     (card,) = browser.texts(".card")
     assert card.split("\n") == ["recall@1", "67.0 %", "50.0 % to 80.0 % along the route"]
+    notes = browser.texts("section[aria-labelledby=headline] .note")
+    assert notes[1] == "Protocol st-lucia: 1,549 database images."
     charts = ["recall", "errors", "precision-recall", "loss"]
     assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
     browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 4")

@@ -9,8 +9,8 @@ import typer
 
 from vpr.datasets.export import Form, export_set
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.params import DatasetParams
+from vpr.datasets.protocol_checks import follow_protocol
 from vpr.places.params import PrepareParams
 from vpr.runtime.parameters import load_params
 
@@ -21,8 +21,10 @@ def export(
 ) -> None:
     """Write the data set of params.yaml, images included, in another form."""
     chosen = load_params("dataset", DatasetParams)
-    truth = parse_set(Path(chosen.dir), chosen.index)
-    radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
+    asked_m = load_params("prepare", PrepareParams).radius_m
+    truth, radius_m, _ = follow_protocol(
+        parse_set(Path(chosen.dir), chosen.index), chosen.protocol, asked_m=asked_m, crs=chosen.crs
+    )
     notes = export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
     print(f"{out}: {len(truth.database.paths)} + {len(truth.query.paths)} images as {to}")
     for note in notes:

@@ -39,6 +39,8 @@ def summary() -> None:
         except ValueError as error:
             note = textwrap.fill(f"The last commit is not shown: {error}", width=80)
     print(as_table(run, committed))
+    if protocol.name:
+        print(f"protocol {protocol.name}")
     if note:
         print(f"\n{note}")
     print()

@@ -38,7 +38,7 @@ def check_places(truth: GroundTruth, *, radius_m: float, crs: str | None) -> lis
 def check_positives(truth: GroundTruth, *, radius_m: float) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
     key, num_database = "positives", len(truth.database.paths)
-    counts = _count_positives(truth, radius_m)
+    counts = count_positives(truth, radius_m)
     without = int(np.count_nonzero(counts == 0))
     numbers = {"queries": len(counts), "queries_without_positives": without}
     if not counts.any():
@@ -122,7 +122,7 @@ def describe_set(
     )
 
 
-def _count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:
+def count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:
     """Count positives of each query, without a search where the radius spans the whole set."""
     database, query = truth.database.coordinates, truth.query.coordinates
     if np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m:
