@@ -19,6 +19,7 @@ from vpr.evaluation.metrics import (
     summarise_acceptance,
     summarise_errors,
     summarise_recall,
+    summarise_same_way,
 )
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
@@ -64,6 +65,7 @@ def evaluate(
     )  # fmt: skip
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
     metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
+    metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))

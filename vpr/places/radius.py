@@ -8,6 +8,8 @@ from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
 from vpr.places.distances import is_within, rounding_of
+from vpr.places.headings import keep_same_way
+from vpr.places.index import ImageIndex
 
 
 def find_positives(
@@ -39,6 +41,24 @@ def find_positives(
     found = _by_row(rows[kept], images[kept], distances[kept], shape=shape)
     found.sort_indices()
     return found
+
+
+def find_same_places(
+    database: ImageIndex, query: ImageIndex, *, radius_m: float, max_heading_deg: float | None
+) -> csr_array:
+    """Database images that show a query's place: near it and, if asked, looking its way.
+
+    Args:
+        database: Index of the database.
+        query: Index of the queries.
+        radius_m: The radius in metres.
+        max_heading_deg: `prepare.max_heading_deg`; None: position alone.
+
+    Returns:
+        As `find_positives`.
+    """
+    near = find_positives(database.coordinates, query.coordinates, radius_m=radius_m)
+    return keep_same_way(near, query.heading, database.heading, max_deg=max_heading_deg)
 
 
 def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -> csr_array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpr.evaluation.query_table import errors_in_metres
-from vpr.places.crs import latitude_longitude
+from vpr.places.crs import latitude_longitude, list_directions
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 from vpr.reranking.verified_pairs import VerifiedPairs
@@ -28,15 +28,18 @@ def describe_places(index: ImageIndex, crs: str | None) -> Columns:
         crs: Reference system of the coordinates; None: no latitude and longitude.
 
     Returns:
-        `path`, `east`, `north` in metres, and `lat`, `lon` in degrees or None.
+        `path`, `east`, `north` in metres, `lat`, `lon` in degrees or None; and where headings are
+        known, `towards` in degrees clockwise from the northing axis.
     """
     globe = latitude_longitude(index.coordinates, crs) if crs else None
+    towards = list_directions(index, crs)
     return {
         "path": index.paths,
         "east": index.coordinates[:, 0].round(2).tolist(),
         "north": index.coordinates[:, 1].round(2).tolist(),
         "lat": None if globe is None else globe[:, 0].round(6).tolist(),
         "lon": None if globe is None else globe[:, 1].round(6).tolist(),
+        **({} if towards is None else {"towards": towards}),
     }
 
 

@@ -133,7 +133,7 @@ def _check_places() -> Iterator[Finding]:
     chosen = load_params("dataset", DatasetParams)
     yield from check_quickly(
         Path(chosen.dir), chosen.index, crs=chosen.crs,
-        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+        near=load_params("prepare", PrepareParams),
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _check_set() -> Iterator[Finding]:
     tuned = load_params("finetune", FinetuneParams)
     yield from check_set(
         Path(chosen.dir), chosen.index, crs=chosen.crs,
-        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+        near=load_params("prepare", PrepareParams),
         epochs=tuned.epochs, scale_to=trunk.scale_to,
         check_disk=partial(
             check_disk, maker=load_encoder(trunk.encoder, trunk.model),
