@@ -9,7 +9,7 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
-from vpr.datasets.findings import load_notes
+from vpr.datasets.findings import list_copies, load_notes
 from vpr.evaluation.acceptance import decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
@@ -20,6 +20,7 @@ from vpr.evaluation.metrics import (
     summarise_errors,
     summarise_recall,
     summarise_same_way,
+    summarise_without,
 )
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
@@ -66,12 +67,14 @@ def evaluate(
     metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
     metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
     metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
+    found = load_notes(notes)
+    metrics |= summarise_without(ranks, list_copies(found), ns=depths)
     if load_param("sequence.length", int) > 1:
         along = first_correct_ranks(load_predictions(sequenced).indices, truth)
         metrics |= name_sequence_metrics(summary(along))
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
     with built_aside(recall, details, queries, curves) as aside:
-        save_metrics(aside[0], aside[1], metrics | {"notes": load_notes(notes)})
+        save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
         save_curves(aside[3], ranks=ranks, depth=depth, top1=top1, query=indices[1].coordinates,
                     radii_m=params.radii_m, precision_recall=decided.curve)  # fmt: skip

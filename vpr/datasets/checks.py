@@ -7,12 +7,14 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees, like_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.order_checks import check_order
+from vpr.datasets.order_checks import check_order, check_route
 from vpr.places.crs import parse_metric_crs
+from vpr.places.headings import SAME_WAY_DEG
 from vpr.places.photos import plain_name
 from vpr.places.radius import find_same_places
 
@@ -36,7 +38,7 @@ def check_places(
     coordinates = check_coordinates(truth, crs)
     others = [
         check_headings(truth, max_heading_deg), check_listing(truth),
-        check_order(truth, radius_m=radius_m),
+        check_order(truth, radius_m=radius_m), *check_route(truth, radius_m=radius_m),
     ]  # fmt: skip
     if coordinates.level is Level.REFUSED:
         return [coordinates, *others]
@@ -84,10 +86,18 @@ def check_positives(truth: GroundTruth, radius_m: float, max_heading_deg: float 
         )
         return Finding(key, words, Level.REFUSED, numbers)
     words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
-    if without:
+    if truth.query.heading is not None and truth.database.heading is not None:
+        alike = _count_positives(truth, radius_m, SAME_WAY_DEG)
         words += (
-            f"; {without} of {len(counts)} queries have none and count as failures: evaluate also "
-            "reports recall without them"
+            f" ({np.count_nonzero(alike)} of {len(alike)} queries have one that looks their way)"
+        )
+    if without:
+        nearest, _ = cKDTree(truth.database.coordinates).query(truth.query.coordinates)
+        lost = nearest[counts == 0]
+        words += (
+            f"; {without} of {len(counts)} queries have none and count as failures, so recall is "
+            f"at most {1 - without / len(counts):.4g}: evaluate also reports recall without them. "
+            f"Their nearest database image is {lost.min():.0f} to {lost.max():.0f} m away"
         )
         return Finding(key, words, Level.NOTE, numbers)
     if counts.min() < num_database:

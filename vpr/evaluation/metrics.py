@@ -115,6 +115,25 @@ def describe_reranking(
     return metrics
 
 
+def summarise_without(
+    ranks: NDArray[np.int64], copies: Sequence[int], *, ns: Sequence[int]
+) -> Metrics:
+    """Summarise recall over the queries that are no copies of database photos.
+
+    Args:
+        ranks: Rank of each query's first positive, from 1.
+        copies: Queries left out.
+        ns: Depths N to report.
+
+    Returns:
+        `without_copies_recall@N`; empty if there are no copies, or nothing else.
+    """
+    rest = np.delete(ranks, copies)
+    if not copies or not len(rest):
+        return {}
+    return {f"without_copies_recall@{n}": of for n, of in recall_of_ranks(rest, ns).items()}
+
+
 def summarise_same_way(
     predictions: NDArray[np.int64],
     positives: csr_array,

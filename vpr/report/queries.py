@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from vpr.evaluation.query_table import errors_in_metres
 from vpr.places.crs import latitude_longitude, list_directions
@@ -120,11 +121,14 @@ def describe_set(
     east, north = np.ptp(places, axis=0)
     counts = np.diff(positives.indptr)
     farthest = positives.data.max() if positives.nnz else 0.0
+    apart = np.asarray(cKDTree(database.coordinates).query(database.coordinates, k=2)[0])[:, 1]
     return [
         ("Database images", f"{len(database.paths):,}"),
         ("Query images", f"{len(query.paths):,}"),
         ("Extent", f"{east:,.0f} m east-west, {north:,.0f} m north-south"),
         ("Positives of a query", f"{counts.min()} to {counts.max()}, mean {counts.mean():.2f}"),
         ("Queries without a positive", f"{np.count_nonzero(counts == 0):,}"),
+        ("Largest recall there can be", f"{np.count_nonzero(counts) / len(counts):.1%}"),
         ("Farthest positive", f"{farthest:.1f} m"),
+        ("Spacing of the database", f"{np.median(apart):.3g} m to the nearest image (median)"),
     ]
