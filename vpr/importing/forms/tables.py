@@ -1,4 +1,4 @@
-"""A table of photos with their positions: CSV, as programs and spreadsheets write it, or GeoJSON."""
+"""A table of photos with their positions: CSV as programs and spreadsheets write it, or GeoJSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vpr.images.file_kinds import READ_SUFFIXES
-from vpr.importing.collection import DEGREES, Asked, Collection, Shot, Side
+from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import content_of, describe_missing
 from vpr.importing.planning import safe_name
@@ -26,6 +26,7 @@ GIVES_WAY = False
 SUFFIXES = {".csv", ".tsv", ".geojson"}
 SEPARATORS = ",;\t|"
 GUESSED = (".jpg", ".jpeg", ".JPG", ".png")  # of a photo that is named without its suffix
+LATEST_S = 1e11  # seconds since 1970, in the year 5138; more are milliseconds, or less
 MOST_BYTES = 2**29  # of a .geojson file
 COLUMNS = {  # names in small letters, without signs
     "path": ("path", "file", "filename", "filepath", "image", "imagepath", "imagename", "photo",
@@ -47,7 +48,7 @@ SIDES: dict[str, Side] = {
     **dict.fromkeys(("database", "db", "reference", "ref", "gallery", "map"), "database"),
     **dict.fromkeys(("query", "queries", "q", "probe"), "query"),
 }  # fmt: skip
-PLACES = (("latitude", "longitude"), ("easting", "northing"), ("x", "y"))
+PLACES = (("longitude", "latitude"), ("easting", "northing"), ("x", "y"))
 
 Row = Mapping[str, Any]
 
@@ -65,17 +66,16 @@ def read(source: Path, asked: Asked) -> Collection:
     """
     found = Collection(f"a table, {source.suffix.lower()}")
     rows = _features if source.suffix.lower() == ".geojson" else _lines
-    columns = _find_columns(source, next(rows(source, found.__class__("")), {}), asked)
+    columns = _find_columns(source, next(rows(source, LeftOut()), {}), asked)
     place = _find_place(source, columns, asked)
     if place == ("x", "y"):
-        names = columns["x"], columns["y"]
-        place = _tell_degrees(source, rows(source, Collection("")), names)
-        columns |= dict(zip(place, names[:: -1 if place[0] == "latitude" else 1], strict=True))
+        place = _tell_degrees(source, rows(source, LeftOut()), (columns["x"], columns["y"]))
+        columns |= {place[0]: columns["x"], place[1]: columns["y"]}
     if place == ("easting", "northing"):
         found.crs = _crs_of(source, asked)
     folder = source.parent if asked.images is None else asked.images
     zoneless = 0
-    for row in rows(source, found):
+    for row in rows(source, found.left_out):
         cells = {meaning: row.get(name) for meaning, name in columns.items()}
         shot = _to_shot(found, cells, place, folder, asked)
         if shot is not None:
@@ -92,7 +92,7 @@ def read(source: Path, asked: Asked) -> Collection:
     return found
 
 
-def _lines(source: Path, found: Collection) -> Iterator[Row]:
+def _lines(source: Path, left_out: LeftOut) -> Iterator[Row]:
     """Yield the rows of a CSV file by column; a line that cannot be read is left out."""
     try:
         with source.open(newline="", encoding="utf-8-sig") as file:
@@ -106,12 +106,12 @@ def _lines(source: Path, found: Collection) -> Iterator[Row]:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    found.left_out.add(f"lines that cannot be read: {error}", _line(table))
+                    left_out.add(f"lines that cannot be read: {error}", _line(table))
                     continue
                 if len(fields) == len(names):
                     yield dict(zip(names, fields, strict=True))
                 elif fields:
-                    found.left_out.add("lines with too many or too few fields", _line(table))
+                    left_out.add("lines with too many or too few fields", _line(table))
     except UnicodeDecodeError as error:
         raise ValueError(f"{source}: not in UTF-8: save it as CSV UTF-8 ({error})") from None
 
@@ -120,13 +120,13 @@ def _line(table: Any) -> str:  # noqa: ANN401 - a reader of csv has no public ty
     return f"line {table.line_num + 1}"
 
 
-def _features(source: Path, found: Collection) -> Iterator[Row]:
+def _features(source: Path, left_out: LeftOut) -> Iterator[Row]:
     """Yield the points of a GeoJSON file, their properties by name."""
     if source.stat().st_size > MOST_BYTES:
         raise ValueError(f"{source}: expected at most {MOST_BYTES:,} bytes: make it a CSV")
     try:
         content = json.loads(source.read_text(encoding="utf-8-sig"))
-        features = content["features"]
+        features = [*content["features"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{source}: not a readable FeatureCollection: {error!r:.80}") from None
     for number, feature in enumerate(features):
@@ -137,7 +137,7 @@ def _features(source: Path, found: Collection) -> Iterator[Row]:
                 raise ValueError("no point")
             yield {**feature["properties"], "longitude": longitude, "latitude": latitude}
         except (KeyError, TypeError, ValueError):
-            found.left_out.add("features that are not points with properties", f"feature {number}")
+            left_out.add("features that are not points with properties", f"feature {number}")
 
 
 def _find_columns(source: Path, row: Row, asked: Asked) -> dict[str, str]:
@@ -180,9 +180,7 @@ def _find_place(source: Path, columns: Mapping[str, str], asked: Asked) -> tuple
     return place
 
 
-def _tell_degrees(
-    source: Path, rows: Iterator[Row], names: tuple[str, str]
-) -> tuple[str, str]:
+def _tell_degrees(source: Path, rows: Iterator[Row], names: tuple[str, str]) -> tuple[str, str]:
     """Tell whether columns x and y are longitude and latitude, or metres.
 
     Within 1 x 1 metres there is no route, and within more than 1 x 1 degrees no town.
@@ -199,7 +197,7 @@ def _tell_degrees(
     if (largest > (180, 90)).any():
         return "easting", "northing"
     if (high - low < 1).all():
-        return "latitude", "longitude"
+        return "longitude", "latitude"
     raise ValueError(
         f"{source}: {names[0]} and {names[1]} could be degrees or metres: --column longitude="
         f"{names[0]} --column latitude={names[1]}, or easting and northing"
@@ -224,6 +222,7 @@ def _to_shot(
     if place is not None:
         one, other = (_number(cells[name]) for name in place)
         at = None if one is None or other is None else (one, other)
+        at = at[::-1] if at and found.crs == DEGREES else at  # latitude first
         problem = _problem(at, cells, place, is_globe=found.crs == DEGREES)
         if problem and asked.labels:
             found.left_out.add(problem, path)
@@ -292,10 +291,9 @@ def _time(value: object) -> float | None:
     """Read seconds, milli-, micro- or nanoseconds since 1970, or a date as ISO 8601 writes it."""
     number = _number(value)
     if number is not None:
-        scales = (1e18, 1e15, 1e12)
-        powers: Iterator[float] = iter((1e9, 1e6, 1e3))
-        return next((number / power for scale, power in zip(scales, powers, strict=True)
-                     if abs(number) >= scale / 10), number)  # fmt: skip
+        while abs(number) > LATEST_S:
+            number /= 1000
+        return number
     try:
         moment = datetime.fromisoformat(str(value or "").strip())
     except ValueError:
@@ -310,6 +308,3 @@ def _is_zoneless(value: object) -> bool:
         return datetime.fromisoformat(str(value or "").strip()).tzinfo is None
     except ValueError:
         return False
-
-
-ReadRows = Callable[[Path, Collection], Iterator[Row]]
