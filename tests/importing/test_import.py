@@ -62,9 +62,12 @@ def test_the_newest_day_is_the_query_side(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Broken:
+    """A frame that cannot be decoded."""
+
     file: Path
 
     def __call__(self) -> bytes:
+        """Fail."""
         raise ValueError("cut off")
 
 

@@ -42,6 +42,10 @@ def import_(
     ] = None,
     spacing: Annotated[float, typer.Option(help="Metres between two frames of a video.")] = 5.0,
     topic: Annotated[str | None, typer.Option(help="Image topic of a bag.")] = None,
+    declination: Annotated[
+        float | None, typer.Option(help="Degrees from true to magnetic north, east positive.")
+    ] = None,
+    crops: Annotated[int, typer.Option(help="Crops of each 360-degree photo; 0: none.")] = 4,
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Take photos without positions; no recall.")
     ] = False,
@@ -58,6 +62,7 @@ def import_(
     asked = Asked(
         track=track, clock_offset_s=clock_offset, spacing_m=spacing, crs=crs,
         columns=_parse_columns(column or ()), images=images, topic=topic, subset=subset,
+        declination_deg=declination, crops=crops,
         labels=not no_labels,
     )  # fmt: skip
     parts: list[tuple[Side | None, Collection]] = []

@@ -125,6 +125,8 @@ class Asked:
         columns: Which column of a table is meant: by `latitude`, `path`, ... its name there.
         images: Folder that a table's paths are relative to; None: that of the table.
         topic: Name of a bag's image topic; None: its only one.
+        declination_deg: Degrees by which magnetic north lies east of true north; None: unknown.
+        crops: Number of crops of a 360-degree photo; 0: it stays as it is.
         subset: Part of a published set, as a city.
         labels: Whether photos need positions.
     """
@@ -136,6 +138,8 @@ class Asked:
     columns: Mapping[str, str] = field(default_factory=dict)
     images: Path | None = None
     topic: str | None = None
+    declination_deg: float | None = None
+    crops: int = 4
     subset: str | None = None
     labels: bool = True
 
