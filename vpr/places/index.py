@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
+NO_PLACES = ["path", "sequence", "heading", "time", "accuracy"]  # columns where none is known
 OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -19,7 +20,8 @@ class ImageIndex:
 
     Args:
         paths: Names as the ground truth has them, relative to the set's folder.
-        coordinates: Easting and northing, metres (or frames), shape (num_images, 2).
+        coordinates: Easting and northing, metres (or frames), shape (num_images, 2). All are NaN if
+            positions are unknown.
         sequence: For each image the name of the recording it belongs to, or None.
     """
 
@@ -27,9 +29,14 @@ class ImageIndex:
     coordinates: NDArray[np.float64]
     sequence: list[str] | None = None
 
+    @property
+    def has_places(self) -> bool:
+        """Whether the images' positions are known: of all or of none."""
+        return not np.isnan(self.coordinates).any()
+
 
 def save_index(path: Path, index: ImageIndex) -> None:
-    """Write `index,path,easting,northing[,sequence]`; coordinates keep every bit.
+    """Write `index,path[,easting,northing][,sequence]`; coordinates keep every bit.
 
     Raises:
         ValueError: If a name has a carriage return, which not every Python quotes.
@@ -40,9 +47,10 @@ def save_index(path: Path, index: ImageIndex) -> None:
             f"{path}: {broken[0]!r} has a carriage return, which a CSV file cannot hold: rename it"
         )
     columns = [range(len(index.paths)), index.paths, *index.coordinates.T.tolist()]
-    names = COLUMNS
+    num_columns = len(COLUMNS) if index.has_places else len(COLUMNS) - 2
+    columns, names = columns[:num_columns], COLUMNS[:num_columns]
     if index.sequence is not None:
-        columns, names = [*columns, index.sequence], [*COLUMNS, "sequence"]
+        columns, names = [*columns, index.sequence], [*names, "sequence"]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(names)
@@ -52,13 +60,14 @@ def save_index(path: Path, index: ImageIndex) -> None:
 def parse_index(path: Path) -> ImageIndex:
     """Read a side of somebody's data set: `path,easting,northing[,sequence]`, in any order.
 
-    Other columns are not used.
+    Other columns are not used. A table of `NO_PLACES` alone has no positions.
 
     Raises:
         ValueError: As for `load_index`.
     """
     found, rows = _read_rows(path)
-    missing = [name for name in COLUMNS[1:] if found.count(name) != 1]
+    needed = COLUMNS[1:2] if set(found) <= set(NO_PLACES) else COLUMNS[1:]
+    missing = [name for name in needed if found.count(name) != 1]
     other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
     if other is not None:
         raise ValueError(
@@ -92,7 +101,8 @@ def load_index(path: Path) -> ImageIndex:
             not a finite number; the message names the file, the row and the value.
     """
     found, rows = _read_rows(path)
-    if found not in (COLUMNS, [*COLUMNS, "sequence"]):
+    names = [name for name in found if name != "sequence"]
+    if names not in (COLUMNS, COLUMNS[:2]) or found[len(names) :] not in ([], ["sequence"]):
         raise ValueError(
             f"{path}: expected the columns {','.join(COLUMNS)}[,sequence], found {','.join(found)}"
         )
@@ -120,7 +130,10 @@ def _by_column(path: Path, found: list[str], rows: list[list[str]]) -> dict[str,
 
 
 def _to_index(path: Path, table: dict[str, list[str]]) -> ImageIndex:
-    columns = [_numbers(path, name, table[name]) for name in ("easting", "northing")]
+    if COLUMNS[-1] in table:
+        columns = [_numbers(path, name, table[name]) for name in COLUMNS[2:]]
+    else:
+        columns = [np.full(len(table["path"]), np.nan)] * 2
     return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"))
 
 

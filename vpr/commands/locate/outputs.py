@@ -83,9 +83,10 @@ def _line(match: Match) -> str:
     if match.correct is not None:
         known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
     verified = "" if match.inliers is None else f"{match.inliers:4d} inliers  "
+    place = "" if match.easting is None else f"{match.easting:.1f} E {match.northing:.1f} N"
     return (
-        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{match.easting:.1f} E "
-        f"{match.northing:.1f} N{globe}  {_shown(match.database)}{known}"
+        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{place}{globe}  "
+        f"{_shown(match.database)}{known}"
     )
 
 
