@@ -35,6 +35,10 @@ def check_places(
         crs: `dataset.crs`, or None.
         max_heading_deg: `prepare.max_heading_deg`, or None.
     """
+    if not truth.has_labels:
+        unknown = " and ".join(side for side, places in truth.sides() if np.isnan(places).any())
+        words = f"those of the {unknown} side are unknown, so recall is left out"
+        return [Finding("positions", words, Level.LOUD), check_listing(truth)]
     coordinates = check_coordinates(truth, crs)
     others = [
         check_headings(truth, max_heading_deg), check_listing(truth),
@@ -154,17 +158,19 @@ def describe_set(
     Raises:
         ValueError: If the reference system is none of metres.
     """
+    counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
+    if not truth.has_labels:
+        return f"form: {truth.form}\n{counts}; without positions of both sides there is no recall"
     places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
     east, north = np.ptp(places, axis=0)
     line = "" if north else " (a line: frame numbers, or metres along it)"
     system = f" ({parse_metric_crs(crs).name})" if crs else line
-    counts = np.diff(positives.indptr)
+    found = np.diff(positives.indptr)
     return (
         f"form: {truth.form}\n"
-        f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images over "
-        f"{east:.0f} m x {north:.0f} m{system}\n"
-        f"positives per query within {radius_m:g} m: {counts.min()} to {counts.max()}, "
-        f"mean {counts.mean():.2f}; queries without any: {np.count_nonzero(counts == 0)}"
+        f"{counts} over {east:.0f} m x {north:.0f} m{system}\n"
+        f"positives per query within {radius_m:g} m: {found.min()} to {found.max()}, "
+        f"mean {found.mean():.2f}; queries without any: {np.count_nonzero(found == 0)}"
     )
 
 

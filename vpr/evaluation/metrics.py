@@ -186,6 +186,14 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
     }
 
 
+def summarise_unlabelled(decided: Acceptance) -> Metrics:
+    """Summarise a run whose queries or database have no positions: nothing is right or wrong."""
+    nothing = np.zeros(len(decided.is_negative), dtype=np.bool_)
+    kept = {CALIBRATED, NUM_NEGATIVES, NUM_NEEDED, "num_accepted", *LIMITS.values()}
+    metrics = summarise_acceptance(decided, nothing).items()
+    return {"num_queries": len(nothing)} | {name: of for name, of in metrics if name in kept}
+
+
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
     """Summarise how well distance, or inliers, separate known from unknown places.
 

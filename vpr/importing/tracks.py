@@ -57,7 +57,8 @@ class Track:
     def travelled(self, times: Floats) -> Floats:
         """Interpolate the metres travelled since the first point."""
         steps = metres_between(self.degrees[:-1], self.degrees[1:])
-        return np.interp(times, self.times, np.concatenate([[0.0], np.cumsum(steps)]))
+        total = np.concatenate([[0.0], np.cumsum(steps)])
+        return np.asarray(np.interp(times, self.times, total), dtype=np.float64)
 
     def speeds(self, times: Floats) -> Floats:
         """Metres per second over the second around each time."""

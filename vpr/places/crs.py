@@ -191,7 +191,7 @@ def list_directions(index: ImageIndex, crs: str | None) -> list[float | None] | 
         index: The images.
         crs: Reference system of their coordinates.
     """
-    if index.heading is None:
+    if index.heading is None or not index.has_places:
         return None
     towards = grid_headings(index.heading, index.coordinates, crs).round(1).tolist()
     return [None if np.isnan(deg) else deg for deg in towards]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
 OPTIONAL = ["sequence", "heading"]
+NO_PLACES = ["path", *OPTIONAL, "time", "accuracy"]  # columns where no position is known
 FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
 FULL_CIRCLE_DEG = 360
 OTHER_SEPARATORS = (";", "\t", "|")
@@ -25,7 +26,8 @@ class ImageIndex:
 
     Args:
         paths: Names as the ground truth has them, relative to the set's folder.
-        coordinates: Easting and northing, metres (or frames), shape (num_images, 2).
+        coordinates: Easting and northing, metres (or frames), shape (num_images, 2). All are NaN if
+            positions are unknown.
         sequence: For each image the name of the recording it belongs to, or None.
         heading: Where each image looks, degrees clockwise from true north in [0, 360), NaN where
             unknown; None: of none it is known.
@@ -36,9 +38,14 @@ class ImageIndex:
     sequence: list[str] | None = None
     heading: NDArray[np.float64] | None = None
 
+    @property
+    def has_places(self) -> bool:
+        """Whether the images' positions are known: of all or of none."""
+        return not np.isnan(self.coordinates).any()
+
 
 def save_index(path: Path, index: ImageIndex) -> None:
-    """Write `index,path,easting,northing[,sequence][,heading]`; numbers keep every bit.
+    """Write `index,path[,easting,northing][,sequence][,heading]`; numbers keep every bit.
 
     Raises:
         ValueError: If a name has a carriage return, which not every Python quotes.
@@ -58,7 +65,8 @@ def save_index(path: Path, index: ImageIndex) -> None:
 def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
     """List the columns of a table of images by name; an unknown heading is empty."""
     columns: dict[str, list[Any]] = {"path": index.paths}
-    columns |= zip(("easting", "northing"), index.coordinates.T.tolist(), strict=True)
+    if index.has_places:
+        columns |= zip(("easting", "northing"), index.coordinates.T.tolist(), strict=True)
     if index.sequence is not None:
         columns["sequence"] = index.sequence
     if index.heading is not None:
@@ -69,13 +77,14 @@ def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
 def parse_index(path: Path) -> ImageIndex:
     """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading]`.
 
-    Columns may have any order; others are not used.
+    Columns may have any order; others are not used. A table of `NO_PLACES` alone has no positions.
 
     Raises:
         ValueError: As for `load_index`.
     """
     found, rows = _read_rows(path)
-    missing = [name for name in COLUMNS[1:] if found.count(name) != 1]
+    needed = COLUMNS[1:2] if set(found) <= set(NO_PLACES) else COLUMNS[1:]
+    missing = [name for name in needed if found.count(name) != 1]
     other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
     if other is not None:
         raise ValueError(
@@ -106,7 +115,8 @@ def load_index(path: Path) -> ImageIndex:
             not a finite number; the message names the file, the row and the value.
     """
     found, rows = _read_rows(path)
-    if found != COLUMNS + [name for name in OPTIONAL if name in found]:
+    needed = COLUMNS if COLUMNS[-1] in found else COLUMNS[:2]
+    if found != needed + [name for name in OPTIONAL if name in found]:
         raise ValueError(f"{path}: expected the columns index,{FORM}, found {','.join(found)}")
     table = _by_column(path, found, rows)
     if table["index"] != [str(number) for number in range(len(table["index"]))]:
@@ -132,7 +142,10 @@ def _by_column(path: Path, found: list[str], rows: list[list[str]]) -> dict[str,
 
 
 def _to_index(path: Path, table: dict[str, list[str]]) -> ImageIndex:
-    columns = [_numbers(path, name, table[name]) for name in ("easting", "northing")]
+    if COLUMNS[-1] in table:
+        columns = [_numbers(path, name, table[name]) for name in COLUMNS[2:]]
+    else:
+        columns = [[math.nan] * len(table["path"])] * 2
     heading = _headings(path, table["heading"]) if "heading" in table else None
     return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"), heading)
 

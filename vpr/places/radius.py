@@ -23,8 +23,11 @@ def find_positives(
 
     Returns:
         Shape (num_queries, num_database); a stored entry is a positive, its value the distance
-        in metres, also where that is 0; columns ascend in each row.
+        in metres, also where that is 0; columns ascend in each row. Unknown positions (NaN) are
+        near none.
     """
+    if np.isnan(database).any() or np.isnan(query).any():
+        return csr_array((len(query), len(database)), dtype=np.float64)
     # A common offset of UTM size would cost digits, and with them the edge of the radius.
     origin = database.mean(axis=0).round()
     largest = np.abs(np.concatenate([database, query])).max(axis=0)

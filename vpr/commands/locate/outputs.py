@@ -85,9 +85,10 @@ def _line(match: Match) -> str:
         known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
     looks = "" if match.heading is None else f"  looks {match.heading:.0f}°"
     verified = "" if match.inliers is None else f"{match.inliers:4d} inliers  "
+    place = "" if match.easting is None else f"{match.easting:.1f} E {match.northing:.1f} N"
     return (
-        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{match.easting:.1f} E "
-        f"{match.northing:.1f} N{globe}{looks}  {_shown(match.database)}{known}"
+        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{place}{globe}{looks}  "
+        f"{_shown(match.database)}{known}"
     )
 
 

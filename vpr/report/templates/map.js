@@ -21,16 +21,14 @@ function escaped(text) { // Plotly reads some tags in hover texts
 function hoverText(query) {
   const far = metres(REPORT.top.metres[query][0]);
   const globe = position("query", query);
-  return `Query ${query}: ${escaped(REPORT.query.path[query])}<br>${verdict(query)}, ${far}` +
+  return `Query ${query}: ${escaped(REPORT.query.path[query])}<br>${[verdict(query), far].filter(Boolean).join(", ")}` +
     (globe && `<br>${globe}`);
 }
 
-function pairOf(query) {
+function pairOf(query) { // a query of unknown position is drawn where it was found
   const { database, query: asked } = REPORT;
-  return {
-    x: [asked.east[query], database.east[FIRST[query]]],
-    y: [asked.north[query], database.north[FIRST[query]]],
-  };
+  const [east, north] = [database.east[FIRST[query]], database.north[FIRST[query]]];
+  return { x: [asked.east[query] ?? east, east], y: [asked.north[query] ?? north, north] };
 }
 
 function linesOf(queries, legendgroup, line) {
@@ -55,8 +53,8 @@ function queriesOf(queries, legendgroup, { symbol, ...look }) {
   const marker = { ...look, ...arrows("query", queries, symbol) };
   return {
     legendgroup, name: `${legendgroup} (${queries.length})`, marker, type: POINTS, mode: "markers", customdata: queries,
-    x: queries.map((query) => REPORT.query.east[query]),
-    y: queries.map((query) => REPORT.query.north[query]),
+    x: queries.map((query) => pairOf(query).x[0]),
+    y: queries.map((query) => pairOf(query).y[0]),
     text: queries.map(hoverText), hovertemplate: "%{text}<extra></extra>",
   };
 }
@@ -83,7 +81,9 @@ function traces() {
     linesOf(wrong, "wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
     linesOf(right, "right", { color: colour("right"), width: 2 }),
     places,
-    queriesOf(wrong, "wrong", { color: colour("wrong"), size: 9, symbol: "x" }),
+    LABELLED
+      ? queriesOf(wrong, "wrong", { color: colour("wrong"), size: 9, symbol: "x" })
+      : queriesOf(wrong, "found here", { color: colour("accent"), size: 8 }),
     queriesOf(right, "right", { color: colour("right"), size: 8 }),
     chosenTrace(),
   ];
