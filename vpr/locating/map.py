@@ -65,7 +65,7 @@ class Map:
         `finetune.epochs: 0`.
 
         Args:
-            photos: Anything that `python -m vpr import` reads, such as a folder of geotagged photos.
+            photos: What `python -m vpr import` reads, such as a folder of geotagged photos.
             to: Folder to create or replace.
 
         Raises:
