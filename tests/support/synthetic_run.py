@@ -50,6 +50,7 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     database = ImageIndex(
         [f"db/{number}.jpg" for number in range(num_database)],
         np.stack([389_000 + 5.0 * np.arange(num_database), np.full(num_database, 5.818e6)], axis=1),
+        heading=np.where(np.arange(num_database) % 4, 90.0, np.nan),
     )
     query = ImageIndex(
         list(names), np.stack([389_000 + along, np.full(len(names), 5.818e6 + 3)], axis=1)

@@ -69,6 +69,8 @@ def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
     """
     theirs = {one.name: _format(one) for one in list_recalls(committed)}
     ours = {one.name: _format(one) for one in list_recalls(run)}
+    if not ours:
+        return f"{run['num_queries']} queries; recall is left out: positions are unknown"
     differ = any(cell != ours[name] for name, cell in theirs.items() if name in ours)
     width = max(map(len, ["recall@N", *ours]))
     lines = [f"{'recall@N':<{width}}  {'this run':<21}" + ("  last commit" if differ else "")]

@@ -39,6 +39,11 @@ class GroundTruth:
         yield "database", self.database.coordinates
         yield "query", self.query.coordinates
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether positions of both sides are known, so that recall can be measured."""
+        return self.database.has_places and self.query.has_places
+
 
 def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
     """Check what every format must hold.
@@ -65,7 +70,7 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
         for number, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True)):
             if not name:
                 raise ValueError(f"{source}: {side} image {number} has an empty name")
-            if not np.isfinite(place).all():
+            if not (np.isfinite(place).all() or np.isnan(index.coordinates).all()):
                 raise ValueError(
                     f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
                     "are not finite"

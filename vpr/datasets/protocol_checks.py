@@ -66,7 +66,7 @@ def follow_protocol(
     problems = [*_wrong_sizes(truth, protocol), *_wrong_order(truth, protocol)]
     if problems:
         raise ValueError(f"{start}: {'; '.join(problems)} ({protocol.source})")
-    counts = count_positives(truth, protocol.radius)
+    counts = count_positives(truth, protocol.radius, None)
     problems = [*_wrong_positives(counts, protocol)]
     if problems:
         raise ValueError(f"{start}: {'; '.join(problems)} ({protocol.source})")

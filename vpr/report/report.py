@@ -109,11 +109,12 @@ def find_worst(metres: NDArray[np.float64], correct: NDArray[np.bool_], *, count
     """Queries whose first prediction is wrong and farthest away, the farthest first.
 
     Args:
-        metres: Distance of the first prediction from the query, shape (num_queries,).
+        metres: Distance of the first prediction from the query, NaN if unknown, shape
+            (num_queries,).
         correct: Whether it is a positive, same shape.
         count: At most so many.
     """
-    wrong = np.flatnonzero(~correct)
+    wrong = np.flatnonzero(~correct & ~np.isnan(metres))
     farthest = wrong[np.argsort(-metres[wrong], kind="stable")]
     return [int(query) for query in farthest[:count]]
 
@@ -128,7 +129,7 @@ def draw_worst(folder: Path, top: Mapping[str, Any], thumbnails: Path, *, count:
         count: At most so many.
     """
     folder.mkdir(parents=True)
-    metres = np.array([row[0] for row in top["metres"]])
+    metres = np.array([row[0] for row in top["metres"]], dtype=np.float64)
     correct = np.array([row[0] for row in top["correct"]])
     for place, query in enumerate(find_worst(metres, correct, count=count)):
         tiles = [Tile(thumbnails / "query" / thumbnail_name(query), f"query {query}", PLAIN)]
