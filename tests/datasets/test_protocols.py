@@ -48,7 +48,7 @@ def follow(database: ImageIndex, query: ImageIndex, name: str, **more: object) -
 # The stage prepare, on a stand-in of 200 + 200 frames.
 PARAMS = """
 dataset: {{dir: set, index: null, crs: null, protocol: {}}}
-prepare: {{radius_m: {}}}
+prepare: {{radius_m: {}, max_heading_deg: null}}
 thumbnails: {{max_side_px: 16, quality: 50}}
 """
 

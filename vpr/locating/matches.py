@@ -178,5 +178,5 @@ def _match(
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
         round(distance, 6), metres, correct, *(evidence or (None, None)),
-        heading,
+        heading=heading,
     )  # fmt: skip
