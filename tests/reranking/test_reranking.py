@@ -73,6 +73,7 @@ def test_a_pattern_that_repeats_matches_nothing_and_a_single_one_has_no_rival() 
     one = unit(1, 8, 0)
     assert match_mutually(one, np.repeat(one, 2, axis=0), ratio=0.9).tolist() == []
     assert match_mutually(one, one, ratio=0.9).tolist() == [[0, 0]]
+    assert match_mutually(np.repeat(one, 2, axis=0), one, ratio=0.9).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(("num_first", "num_second"), [(0, 5), (5, 0), (0, 0)])
