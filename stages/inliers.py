@@ -10,12 +10,15 @@ from vpr.console.entry import run_stage
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import load_matcher, uses_gpu
 from vpr.reranking.params import InliersParams
+from vpr.reranking.reranking import Stop
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import verify_candidates
+from vpr.reranking.verification import KnownPairs, verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.ordered_map import is_over_cluster
 from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.store import open_store
 
 
 def inliers(
@@ -38,29 +41,31 @@ def inliers(
         with built_aside(verified) as (aside,):
             save_verified(aside, NOTHING)
         return
+    stop = Stop(params.stop, load_param("rerank.half_inliers", float))
     inputs = (predictions, database_keypoints, query_keypoints, kept)
-    key = _fingerprint(params, method, inputs, on_gpu=uses_gpu(matcher))
+    on_gpu = uses_gpu(matcher)
+    key = _fingerprint(params, method, stop, inputs=inputs, on_gpu=on_gpu)
+    store = None if is_over_cluster() else open_store()
+    known = store and KnownPairs(store, _fingerprint(params.rules, method, on_gpu=on_gpu))
     ranked = load_retrieval(predictions)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
     with built_aside(verified, key=key) as (aside,):
         pairs = verify_candidates(
             matcher, ranked, points, load_keypoints(query_keypoints),
-            top=params.top, rules=params.rules, saved=aside.with_name("parts"),
+            top=params.top, rules=params.rules, stop=stop, known=known,
+            saved=aside.with_name("parts"),
         )  # fmt: skip
         save_verified(aside, pairs)
 
 
-def _fingerprint(
-    params: InliersParams, method: str, inputs: Sequence[Path], *, on_gpu: bool
-) -> str:
+def _fingerprint(*values: object, inputs: Sequence[Path] = (), on_gpu: bool) -> str:
     import torch
 
     from vpr.runtime.resuming import fingerprint
 
-    return fingerprint(
-        params, method, inputs=inputs, device=torch.device("cuda" if on_gpu else "cpu")
-    )
+    device = torch.device("cuda" if on_gpu else "cpu")
+    return fingerprint(*values, inputs=inputs, device=device)
 
 
 if __name__ == "__main__":

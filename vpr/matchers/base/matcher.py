@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vpr.runtime.store import content_key
 
 DRAWER = Path(__file__).parents[1]
 RENAMED = {"geometric": "sift"}
@@ -30,6 +33,13 @@ class LocalPoints:
     descriptors: NDArray[Any]
     size: tuple[int, int]
 
+    @cached_property
+    def key(self) -> str:
+        """Hash of the content."""
+        arrays = (self.points, self.descriptors)
+        forms = repr((self.size, *((array.shape, array.dtype.str) for array in arrays)))
+        return content_key(forms.encode(), *(array.tobytes() for array in arrays))
+
 
 class Rules(NamedTuple):
     """Which points match, and which matches count.
@@ -50,7 +60,8 @@ class Verified(NamedTuple):
     """What verification leaves of the matches of two images.
 
     Args:
-        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2).
+        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2);
+            a point of either occurs once at most.
         num_matches: Matches before geometry.
     """
 
