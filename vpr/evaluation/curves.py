@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpr.evaluation.recall import recall_of_ranks
-from vpr.places.distances import is_within, metres_between
+from vpr.places.radius import is_within, metres_between
 
 
 def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:

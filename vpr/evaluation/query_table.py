@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpr.evaluation.recall import NEVER, first_correct_ranks
-from vpr.places.distances import metres_between
 from vpr.places.index import ImageIndex
+from vpr.places.radius import metres_between
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 

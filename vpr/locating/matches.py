@@ -15,9 +15,9 @@ from scipy.sparse import csr_array
 from vpr.evaluation.details import Threshold
 from vpr.locating.ranking import Ranked
 from vpr.places.crs import latitude_longitude, lies_nowhere
-from vpr.places.distances import metres_between
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
+from vpr.places.radius import metres_between
 
 
 @dataclass(frozen=True)
