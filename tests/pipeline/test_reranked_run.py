@@ -28,7 +28,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     set_key(pipeline, "inliers.top", "4")
     set_key(pipeline, "rerank.top", "4")
     set_key(pipeline, "inliers.geometry", "homography")  # the photos are small
-    change(pipeline, "half_inliers: 20.0", "half_inliers: 5.0")
+    change(pipeline, "half_inliers: 20.0", "half_inliers: 0.3")
     words = run(pipeline, "dvc", "repro")
     assert {"inliers", "order"} <= (ran := stages_run(words)) and "search" not in ran
 
@@ -84,7 +84,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     ran = stages_run(run(pipeline, "dvc", "repro", "order"))
     assert ran == {"order"}
     # Another score may settle the first earlier or later; pairs are found by their content.
-    change(pipeline, "half_inliers: 5.0", "half_inliers: 4.0")
+    change(pipeline, "half_inliers: 0.3", "half_inliers: 1.0")
     words = run(pipeline, "dvc", "repro")
     assert "inliers" in stages_run(words) and "found in the store" in words
     assert ", 0 of them" not in words
