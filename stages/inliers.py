@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from vpr.console.entry import run_stage
@@ -12,12 +13,15 @@ from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher, uses_gpu
 from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
+from vpr.reranking.reranking import Stop
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import verify_candidates
+from vpr.reranking.verification import KnownPairs, verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.ordered_map import is_over_cluster
 from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.store import open_store
 
 
 def inliers(
@@ -46,39 +50,37 @@ def inliers(
         with built_aside(verified) as (aside,):
             save_verified(aside, NOTHING)
         return
-    inputs = [predictions, database_keypoints, query_keypoints, kept]
     ranked, queries = load_retrieval(predictions), load_keypoints(query_keypoints)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
+    inputs = [predictions, database_keypoints, query_keypoints, kept]
+    named = [] if model is None else [weights]  # what the matcher itself is made of
     if isinstance(matcher, PhotoMatcher):
         points = with_photos(points, list_images(database_images))
         queries = with_photos(queries, list_images(query_images))
-        inputs += [database_images, query_images, foreign]
-    elif model is not None:
-        inputs.append(weights)
-    key = _fingerprint(params, (method, model), inputs, on_gpu=uses_gpu(matcher))
+        inputs += [database_images, query_images]
+        named = [foreign]
+    stop = Stop(params.stop, load_param("rerank.half_inliers", float))
+    make_key = partial(_fingerprint, method, model, on_gpu=uses_gpu(matcher))
+    key = make_key(params, stop, inputs=[*inputs, *named])
+    store = None if is_over_cluster() else open_store()
+    known = store and KnownPairs(store, make_key(params.rules, inputs=named))
     with built_aside(verified, key=key) as (aside,):
         pairs = verify_candidates(
             matcher, ranked, points, queries,
-            top=params.top, rules=params.rules, saved=aside.with_name("parts"),
+            top=params.top, rules=params.rules, stop=stop, known=known,
+            saved=aside.with_name("parts"),
         )  # fmt: skip
         save_verified(aside, pairs)
 
 
-def _fingerprint(
-    params: InliersParams,
-    matcher: tuple[str, str | None],
-    inputs: Sequence[Path],
-    *,
-    on_gpu: bool,
-) -> str:
+def _fingerprint(*values: object, inputs: Sequence[Path], on_gpu: bool) -> str:
     import torch
 
     from vpr.runtime.resuming import fingerprint
 
-    return fingerprint(
-        params, matcher, inputs=inputs, device=torch.device("cuda" if on_gpu else "cpu")
-    )
+    device = torch.device("cuda" if on_gpu else "cpu")
+    return fingerprint(*values, inputs=inputs, device=device)
 
 
 if __name__ == "__main__":

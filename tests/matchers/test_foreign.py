@@ -67,6 +67,14 @@ def test_points_are_not_stored_and_a_blank_photo_has_none(folder: Path) -> None:
         assert verify(matcher, *pair)[1:] == (0, 0)
 
 
+def test_pairs_are_told_apart_by_their_photos(folder: Path) -> None:
+    matcher = load("foreign", "code:points", folder)
+    first = drawn_views()[0]
+    other = np.flipud(first)
+    keys = [points_of(matcher, photo).key for photo in (first, other, first.copy())]
+    assert keys[0] == keys[2] != keys[1]
+
+
 def test_detection_runs_no_foreign_code_and_matching_asks_for_leave(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

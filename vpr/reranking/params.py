@@ -18,6 +18,7 @@ class InliersParams:
     ratio: Annotated[float, Field(gt=0, le=1)] | None
     geometry: Geometry
     tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    stop: Annotated[int, Field(ge=1)] | None
 
     @property
     def rules(self) -> Rules:

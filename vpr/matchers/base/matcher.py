@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -11,8 +12,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.runtime.store import content_key
+
 DRAWER = Path(__file__).parents[1]
 RENAMED = {"geometric": "sift"}
+ANY_NUMBER = 2**31
 Geometry = Literal["fundamental", "homography"]
 
 
@@ -32,6 +36,18 @@ class LocalPoints:
     descriptors: NDArray[Any]
     size: tuple[int, int]
     read: Callable[[], NDArray[np.uint8]] | None = None
+
+    @property
+    def most_matches(self) -> int:
+        """Most matches that the image can have: one for each point, unless the pair finds them."""
+        return len(self.points) if self.read is None else ANY_NUMBER
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the content."""
+        arrays = (self.points, self.descriptors, *([] if self.read is None else [self.read()]))
+        forms = repr((self.size, *((array.shape, array.dtype.str) for array in arrays)))
+        return content_key(forms.encode(), *(array.tobytes() for array in arrays))
 
 
 class Folders(NamedTuple):
@@ -68,7 +84,8 @@ class Verified(NamedTuple):
     """What verification leaves of the matches of two images.
 
     Args:
-        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2).
+        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2);
+            a point of either occurs once at most.
         num_matches: Matches before geometry.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,17 +21,17 @@ Result = TypeVar("Result")
 
 
 def map_on_cores(
-    function: Callable[[Item], Result], items: Iterable[Item], *, at_once: int
-) -> Iterator[Result]:
+    function: Callable[[Item], Result], items: Iterable[Item], *, at_once: int, ahead: int
+) -> Generator[Result]:
     """Apply a function to items, several at a time and each on one thread.
 
-    Items are drawn as they are needed.
+    Items are drawn as they are needed, `ahead` of them beyond the one whose result is drawn.
 
     Yields:
         The results in the order of the items.
     """
     with one_thread_each():
-        yield from map_ahead(function, items, threads=at_once, ahead=2 * at_once)
+        yield from map_ahead(function, items, threads=at_once, ahead=ahead)
 
 
 @contextmanager
