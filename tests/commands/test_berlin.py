@@ -191,6 +191,9 @@ def test_the_baseline_is_reproduced_as_an_experiment_that_leaves_the_workspace_a
     found = kept["stages"]["prepare"]["params"]["params.yaml"]["dataset"]
     assert found["protocol"] == "berlin-kudamm" and found["dir"] == str(stand_ins)
 
+    run(repo, "dvc", "exp", "apply", "netvlad-berlin-kudamm")
+    assert "\nprotocol berlin-kudamm\n" in CliRunner().invoke(app, ["summary"]).output
+
     (less := tmp_path / "less").mkdir()
     truth = parse_dbstruct(stand_ins / "berlin.mat")
     query = ImageIndex(truth.query.paths[:-1], truth.query.coordinates[:-1])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 from typer.testing import CliRunner
 
 from tests.support.repositories import ROOT
 from vpr.__main__ import app
-from vpr.commands.reproduce.command import describe_result
+from vpr.commands.reproduce.command import choose_params, describe_result
 from vpr.commands.reproduce.published import (
     DIFFERENCES,
     as_table,
@@ -72,6 +74,27 @@ def test_without_a_figure_or_depth_one_that_is_said() -> None:
     assert "ours        not among evaluate.recall_at" in describe_result(
         one, "tokyo247", {"recall@5": 0.9}
     )
+
+
+def test_a_methods_parameters_are_its_own_and_nothing_comes_after_search(tmp_path: Path) -> None:
+    network = timm.create_model("resnet18", num_classes=0).state_dict()
+    parts = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+    named = {key: key.partition(".")[::2] for key in network}
+    state = {f"backbone.{parts[part]}.{rest}": network[key] for key, (part, rest) in named.items()}
+    state |= {
+        "aggregation.1.p": torch.tensor([3.0]), "aggregation.3.weight": torch.rand(32, 512),
+        "aggregation.3.bias": torch.zeros(32),
+    }  # fmt: skip
+    file = tmp_path / "ResNet18_32_cosplace.pth"
+    torch.save(state, file)
+    params = choose_params(find_published("cosplace:resnet18_32", "tokyo247"), file, file)
+    assert params.items() >= {
+        "trunk.encoder": "cosplace", "trunk.model": "resnet18_32", "finetune.aggregator": "gem",
+        "trunk.precision": "float32", "trunk.max_side_px": None, "whiten.dim": 0,
+        "rerank.method": "none", "pretrained.weights": file.name,
+    }.items()  # fmt: skip
+    with pytest.raises(ValueError, match=r"aggregation\.3|linear\.weight"):
+        choose_params(find_published("cosplace:resnet18_64", "tokyo247"), file, file)
 
 
 def test_the_command_lists_what_it_knows_and_refuses_half_a_request(tmp_path: Path) -> None:

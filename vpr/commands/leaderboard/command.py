@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,16 @@ from vpr.evaluation.params import EvaluateParams
 from vpr.repository.revisions import list_experiments, list_range, list_runs
 from vpr.runtime.parameters import load_params
 
-Format = StrEnum("Format", list(FORMATS))
+REASON_WIDTH = 120  # letters; `compare` tells all of it
+
+
+class Format(StrEnum):
+    """Formats of the table."""
+
+    TEXT = "text"
+    MD = "md"
+    CSV = "csv"
+    LATEX = "latex"
 
 
 def leaderboard(
@@ -35,7 +45,7 @@ def leaderboard(
     baseline: Annotated[
         str | None, typer.Option(help="Run to compare the others with. Default: the first.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="Format of the table.")] = Format.text,  # type: ignore[attr-defined]
+    format: Annotated[Format, typer.Option(help="Format of the table.")] = Format.TEXT,
     html: Annotated[Path | None, typer.Option(help="Folder for an offline page.")] = None,
 ) -> None:
     """Rank recorded runs by recall, with intervals and corrected tests against a baseline."""
@@ -75,7 +85,8 @@ def _load(names: list[str], *, required: set[str]) -> tuple[list[ComparedRun], l
         except (ValueError, OSError) as error:
             if name in required:
                 raise
-            left_out.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
+            reason = str(error).removeprefix(f"{name}: ")
+            left_out.append(f"{name}: {textwrap.shorten(reason, REASON_WIDTH, placeholder=' ...')}")
             continue
         same = [other.name for other in loaded if run.stages and other.stages == run.stages]
         if same and name not in required:

@@ -117,7 +117,7 @@ def describe_result(one: Published, protocol: str, metrics: Mapping[str, Any]) -
     )  # fmt: skip
     if figure is not None and ours:
         outside = [
-            title for title, (low, high) in ours[0].intervals.items()
+            title for title, (low, high) in sorted(ours[0].intervals.items())
             if not low <= figure.percent / 100 <= high
         ]  # fmt: skip
         missed = " and ".join(title.replace("_", " ") for title in outside)
@@ -135,7 +135,7 @@ def describe_result(one: Published, protocol: str, metrics: Mapping[str, Any]) -
 def _describe_ours(found: RecordedRecall) -> str:
     intervals = ", ".join(
         f"{100 * low:.2f} to {100 * high:.2f} ({title.replace('_', ' ')})"
-        for title, (low, high) in found.intervals.items()
+        for title, (low, high) in sorted(found.intervals.items())
     )
     return f"{100 * found.value:.2f} %  {intervals}"
 
