@@ -101,7 +101,8 @@ def _parse_columns(texts: list[str] | tuple[()]) -> dict[str, str]:
 def _print_plan(plan: Plan) -> None:
     database, query = (len(shots) for shots in plan.sides.values())
     print(f"{database} database photos and {query} queries, {plan.words}")
-    print(f"positions: {plan.crs or 'of no place on Earth'}")
+    has_places = any(shot.at for shots in plan.sides.values() for shot in shots)
+    print(f"positions: {plan.crs or ('of no place on Earth' if has_places else 'unknown')}")
     _print_left_out(plan.left_out)
     for note in plan.notes:
         print(f"NOTE {note}")

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from vpr.importing.collection import DEGREES, Collection, LeftOut, Shot, Side
+from vpr.importing.collection import DEGREES, NO_POSITION, Collection, LeftOut, Shot, Side
 from vpr.importing.plane import choose_crs, lie_far, middle_of, to_degrees, to_plane
 from vpr.importing.splitting import split
 
@@ -72,13 +72,14 @@ def make_plan(
         notes += part.notes
         for shot in part.shots:
             if shot.at is None and labels:
-                left_out.add("without a position", shot.name)
+                left_out.add(NO_POSITION, shot.name)
             else:
                 shots.append((part.crs, replace(shot, side=side or shot.side)))
     placed, target, hours_east = _place(shots, systems, crs, left_out)
     named = _name_apart(placed, left_out)
     if not named:
-        raise ValueError(f"nothing to import: {'; '.join(left_out.lines()) or 'no photos'}")
+        hint = ": --no-labels takes them" if left_out.counts[NO_POSITION] else ""
+        raise ValueError(f"nothing to import: {'; '.join(left_out.lines()) or 'no photos'}{hint}")
     sides = split(named, hours_east=hours_east)
     left_out.update(sides.left_out)
     radii = {part.radius_m for _, part in parts}

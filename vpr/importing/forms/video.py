@@ -6,19 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr.importing.clocks import EVERY_S, find_start
 from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.films import SUFFIXES, Clock, Frame, measure_motion, read_clock
 from vpr.importing.planning import safe_name
 from vpr.importing.telemetry import read_telemetry
-from vpr.importing.tracks import Track, load_track
+from vpr.importing.tracks import Track, choose_frames, load_track
 
 WORDS = "a film (.mp4, .mov, ...) with a GPX track or positions inside"
 GIVES_WAY = False
 
-ROUNDING_M = 1e-3  # of tracks, which are written in decimals
 UNPLACED_S = 1.0  # between two frames of a film without positions
 
 
@@ -66,24 +64,6 @@ def read(source: Path, asked: Asked) -> Collection:
     )
     found.shots = [_shot(source, clock, int(row), (track, start), epoch) for row in rows]
     return found
-
-
-def choose_frames(
-    track: Track, times: NDArray[np.float64], *, spacing_m: float
-) -> NDArray[np.int64]:
-    """Choose the first frame after each step of distance; none while standing, or off the track.
-
-    Args:
-        track: Positions by time.
-        times: Of the frames, on the track's clock, ascending.
-        spacing_m: The step in metres.
-    """
-    rows = np.flatnonzero(~np.isnan(track.at(times)[:, 0]))
-    if not len(rows):
-        return rows
-    gone = track.travelled(times[rows]) - track.travelled(times[rows[:1]])
-    steps = np.floor((gone + ROUNDING_M) / spacing_m)
-    return rows[np.flatnonzero(np.diff(steps, prepend=-1.0) > 0)]
 
 
 def _find_start(source: Path, clock: Clock, track: Track, asked: Asked, found: Collection) -> float:
