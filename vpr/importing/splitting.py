@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from vpr.importing.collection import LeftOut, Shot
+from vpr.importing.panoramas import Crop
 
 DRIVE_GAP_S = 30 * 60.0  # a longer pause ends a drive
 LEAST_SHARE = 0.1  # of the photos that are queries: days are added, from the newest, up to it
@@ -51,7 +52,8 @@ def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
     drives, left_out = find_drives(shots)
     if len(drives) == 1:
         (only,) = drives.values()
-        queries = only[EVERY // 2 :: EVERY]
+        groups = _group_crops(only)[EVERY // 2 :: EVERY]
+        queries = [shot for group in groups for shot in group]
         chosen = {id(shot) for shot in queries}
         words = (
             f"one drive only: each {EVERY}th photo is a query, and as its neighbours are in the "
@@ -102,6 +104,15 @@ def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
         drives["1"] = [replace(shot, sequence="1") for shot in unnamed]
     starts = {name: min(map(_time, drive)) for name, drive in drives.items()}
     return {name: drives[name] for name in sorted(drives, key=lambda name: starts[name])}, left_out
+
+
+def _group_crops(shots: Sequence[Shot]) -> list[list[Shot]]:
+    """Group the crops of each panorama; any other photo is a group of its own."""
+    groups: dict[object, list[Shot]] = {}
+    for number, shot in enumerate(shots):
+        key = shot.content.file if isinstance(shot.content, Crop) else number
+        groups.setdefault(key, []).append(shot)
+    return list(groups.values())
 
 
 def _by_source(shots: Iterable[Shot]) -> Split:
