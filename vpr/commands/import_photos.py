@@ -10,7 +10,7 @@ import typer
 from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
 from vpr.importing.planning import Plan, make_plan
-from vpr.importing.writing import TABLES, is_current, write_set
+from vpr.importing.writing import MAP, TABLES, is_current, write_set
 
 USUAL_RADIUS_M = 25
 
@@ -78,7 +78,7 @@ def import_(
         print(f"{to}: up to date")
     else:
         _print_left_out(write_set(to, plan, copy=copy))
-        print(f"{to}: written")
+        print(f"{to}: written" + (f", with a map of both sides, {MAP}" if plan.has_places else ""))
     print("next:\n    " + next_command(to, plan))
 
 
@@ -101,8 +101,7 @@ def _parse_columns(texts: list[str] | tuple[()]) -> dict[str, str]:
 def _print_plan(plan: Plan) -> None:
     database, query = (len(shots) for shots in plan.sides.values())
     print(f"{database} database photos and {query} queries, {plan.words}")
-    has_places = any(shot.at for shots in plan.sides.values() for shot in shots)
-    print(f"positions: {plan.crs or ('of no place on Earth' if has_places else 'unknown')}")
+    print(f"positions: {plan.crs or ('of no place on Earth' if plan.has_places else 'unknown')}")
     _print_left_out(plan.left_out)
     for note in plan.notes:
         print(f"NOTE {note}")

@@ -41,6 +41,11 @@ class Plan:
     notes: list[str]
     radius_m: float | None
 
+    @property
+    def has_places(self) -> bool:
+        """Whether the position of any photo is known."""
+        return any(shot.at is not None for shots in self.sides.values() for shot in shots)
+
     def digest(self) -> str:
         """Digest of everything that will be written; files count by place, size and time."""
         content = hashlib.sha256(repr((self.crs, self.labels)).encode())

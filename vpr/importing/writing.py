@@ -12,12 +12,13 @@ from pathlib import Path
 from vpr.console.progress import track
 from vpr.importing.collection import LeftOut, Made, Shot, Side
 from vpr.importing.planning import Plan, cells
+from vpr.importing.split_map import draw_map
 from vpr.runtime.artefacts import built_aside, replaced_whole
 
 COLUMNS = ("path", "easting", "northing", "sequence", "heading", "time", "accuracy")
 REQUIRED = 3  # columns that a table has in any case, where positions are known
 TABLES: dict[Side, str] = {"database": "database.csv", "query": "query.csv"}
-RECORD = "import.json"
+RECORD, MAP = "import.json", "map.svg"
 VERSION = 1  # of what is written for the same plan
 
 
@@ -64,6 +65,9 @@ def write_set(folder: Path, plan: Plan, *, copy: bool = False) -> LeftOut:
                 raise ValueError(f"no photo of the {side} side can be read: {left_out.lines()[0]}")
             has_places = plan.labels or side == "database"
             _write_table(aside / TABLES[side], rows, has_places=has_places)
+        picture = draw_map(plan.sides)
+        if picture is not None:
+            (aside / MAP).write_text(picture, encoding="utf-8")
         _write_record(aside / RECORD, plan, left_out)
     return left_out
 
