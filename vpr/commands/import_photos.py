@@ -29,7 +29,7 @@ def import_(
     form: Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")] = None,
     subset: Annotated[str | None, typer.Option(help="Part of a published set, as a city.")] = None,
     crs: Annotated[
-        str | None, typer.Option(help="Reference system to read and to write, as EPSG:32633.")
+        str | None, typer.Option(help="Reference system of metres, as EPSG:32633, or none.")
     ] = None,
     column: Annotated[
         list[str] | None,
@@ -70,7 +70,7 @@ def import_(
         found = find_form(source, form).read(source, asked)
         parts.append((side, found))
         print(f"{source}: {found.form}, {len(found.shots)} photos")
-    plan = make_plan(parts, crs=crs, labels=not no_labels)
+    plan = make_plan(parts, crs=None if crs == "none" else crs, labels=not no_labels)
     _print_plan(plan)
     if dry_run:
         print(f"{to}: not written (--dry-run)")

@@ -93,6 +93,12 @@ def make_plan(
         sides.words, left_out, notes, radii.pop() if len(radii) == 1 else None,
     )  # fmt: skip
     for side, those in plan.sides.items():
+        unplaced = sum(shot.at is None for shot in those)
+        if 0 < unplaced < len(those):
+            notes.append(
+                f"{unplaced} of {len(those)} {side} photos have no position, so none of that side is "
+                "written"
+            )
         if not those:
             raise ValueError(
                 f"the {side} side has no photos: give both sides, by --database and --queries"

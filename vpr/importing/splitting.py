@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -78,8 +79,9 @@ def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
 def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
     """Group photos by the recording that the source names, else by pauses of the clock.
 
-    Drives, and photos of those that were told by the clock, are ordered by time. Where nothing has
-    a name or a time, all are one drive; where others have, a photo without either is left out.
+    Drives are ordered by time, and so are the photos of those whose photos all have one. Where
+    nothing has a name or a time, all are one drive; where others have, a photo without either is
+    left out.
 
     Returns:
         The drives, the oldest first, photos with the drive's name; and what is left out.
@@ -102,6 +104,9 @@ def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
             left_out.add("without a time, while others have one", shot.name)
     if not drives:
         drives["1"] = [replace(shot, sequence="1") for shot in unnamed]
+    for drive in drives.values():
+        if all(shot.time is not None for shot in drive):
+            drive.sort(key=_time)
     starts = {name: min(map(_time, drive)) for name, drive in drives.items()}
     return {name: drives[name] for name in sorted(drives, key=lambda name: starts[name])}, left_out
 
@@ -128,13 +133,16 @@ def _by_source(shots: Iterable[Shot]) -> Split:
 
 def _newest(drives: Drives, group_of: Mapping[str, Hashable]) -> list[str]:
     """List the drives of the newest groups that together hold enough photos, never of all."""
-    groups = list(dict.fromkeys(group_of[name] for name in drives))
-    least = LEAST_SHARE * sum(map(len, drives.values()))
-    for first in range(len(groups) - 1, 0, -1):
-        newest = [name for name in drives if group_of[name] in groups[first:]]
-        if first == 1 or sum(len(drives[name]) for name in newest) >= least:
-            return newest
-    raise ValueError("expected several groups")
+    sizes: Counter[Hashable] = Counter()
+    for name, drive in drives.items():
+        sizes[group_of[name]] += len(drive)
+    _, *later = dict.fromkeys(group_of[name] for name in drives)
+    newest: set[Hashable] = set()
+    for group in reversed(later):
+        newest.add(group)
+        if sum(sizes[group] for group in newest) >= LEAST_SHARE * sizes.total():
+            break
+    return [name for name in drives if group_of[name] in newest]
 
 
 def _day(drive: Sequence[Shot], *, hours_east: float) -> str | None:

@@ -64,6 +64,7 @@ def write_set(folder: Path, plan: Plan, *, copy: bool = False) -> LeftOut:
             if not rows:
                 raise ValueError(f"no photo of the {side} side can be read: {left_out.lines()[0]}")
             has_places = plan.labels or side == "database"
+            has_places &= all(shot.at is not None for shot in rows)
             _write_table(aside / TABLES[side], rows, has_places=has_places)
         picture = draw_map(plan.sides)
         if picture is not None:
@@ -105,7 +106,7 @@ def _write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
 
 def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
     rows = [cells(shot) for shot in shots]
-    if not has_places or all(shot.at is None for shot in shots):
+    if not has_places:
         rows = [(row[0], None, None, *row[REQUIRED:]) for row in rows]
     used = [place for place in range(len(COLUMNS)) if any(row[place] is not None for row in rows)]
     with path.open("w", newline="", encoding="utf-8") as file:
