@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support.warm_python import warm_path
 
 ROOT = Path(__file__).resolve().parents[2]
