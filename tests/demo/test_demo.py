@@ -47,8 +47,8 @@ def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
 def test_the_untrained_network_is_well_above_thumbnail_and_histogram(tmp_path: Path) -> None:
     difficulty = read_yaml(Path("params.yaml"))["sample"]["difficulty"]
     database, query = draw_set(
-        tmp_path / "set", num_database=80, num_query=60, length_m=800, size_px=(256, 192),
-        difficulty=difficulty, seed=0,
+        tmp_path / "set", num_database=80, num_query=60, num_off_map=0, length_m=800,
+        size_px=(256, 192), difficulty=difficulty, seed=0,
     )  # fmt: skip
     sides = [[tmp_path / "set" / name for name in side.paths] for side in (database, query)]
     positives = find_positives(database.coordinates, query.coordinates, radius_m=25)
