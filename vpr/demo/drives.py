@@ -19,7 +19,7 @@ REST_M = 105.0  # of street after the last photo, so that it shows a street
 UNSEEN_M = VIEW_M + 10  # from a photo of the map to one that shows nothing of it
 MARGIN_M = 300.0  # of street before and after the part that the database covers
 FOCAL = 0.72  # focal length of the database's camera in image widths
-BLUR = 0.03  # largest blur of the queries in image widths; two thirds of them have none
+BLUR = 0.08  # largest blur of the queries in image widths; two thirds of them have none
 
 
 @dataclass(frozen=True)
