@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bench.quality.trivial_descriptors import describe, histogram, thumbnail
 from vpr.demo.drawing import draw_set
 from vpr.evaluation.recall import recall_at
-from vpr.features.extraction import extract_features
 from vpr.features.encoder import load_encoder
+from vpr.features.extraction import extract_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import read_image
