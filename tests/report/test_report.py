@@ -321,9 +321,10 @@ def test_headline_takes_each_depth_with_its_intervals() -> None:
     metrics = {"recall@10": 0.5, "recall@1": 0.25, "recall@1_answerable": 0.3,
                "recall@1_block_bootstrap": [0.1, 0.4]}  # fmt: skip
     assert headline(metrics) == [
-        {"n": 1, "recall": 0.25, "intervals": [("along the route", (0.1, 0.4))]},
-        {"n": 10, "recall": 0.5, "intervals": []},
-    ]
+        {"n": 1, "recall": 0.25, "answerable": 0.3,
+         "intervals": [("along the route", (0.1, 0.4))]},
+        {"n": 10, "recall": 0.5, "answerable": None, "intervals": []},
+    ]  # fmt: skip
 
 
 def test_the_worst_queries_are_wrong_and_far() -> None:
