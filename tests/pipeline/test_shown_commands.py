@@ -35,7 +35,7 @@ RUN = [
     Shown("dvc repro", {}, "Data and pipelines are up to date"),
     Shown("python -m vpr doctor", {}, "OK   parameters"),
     Shown(
-        "python -m vpr locate data/sample/queries/0060.jpg --top 3", {"0060": "0006"},
+        "python -m vpr locate data/sample/queries/0055.jpg --top 3", {"0055": "0006"},
         r"(?s)0006\.jpg: .*1  distance .*2  distance .*3  distance",
     ),
     Shown(
