@@ -176,6 +176,7 @@ NOT_HERE = {
     "pip install .": "changes this environment",
     "pip install -r requirements-ray.txt": "changes this environment",
     "pip install --no-deps -r requirements-matchers.txt": "changes this environment",
+    "pip install -r requirements-transformers.txt": "changes this environment",
     "make serve": SERVED, "python -m vpr serve --port 8080": SERVED,
     "curl -F photo=@photo.jpg http://127.0.0.1:8000/locate": SERVED,
     "curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
