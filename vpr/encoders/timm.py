@@ -19,14 +19,14 @@ class TimmEncoder(NetworkOfTimm):
 
     weights = ("pretrained", "random")
 
-    @property
-    def origin(self) -> str:
-        """Its name and last layer, and what is known of licences."""
-        name, layer = self.source[:2]
-        return (
-            f"{name} of timm (Apache-2.0)" + (f" up to {layer}" if layer else "")
-            + "; its weights have a licence of their own, see the model's card"
-        )  # fmt: skip
+    def __init__(self, source: Source) -> None:
+        """Say what is known of licences."""
+        words = f"{source.name} of timm (Apache-2.0)" + (
+            f" up to {source.layer}" if source.layer else ""
+        )
+        super().__init__(
+            source, f"{words}; its weights have a licence of their own, see the model's card"
+        )
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """Weights by name: `pretrained` (by timm's loader) or `random` (drawn from the seed)."""

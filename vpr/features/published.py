@@ -48,8 +48,7 @@ class PublishedEncoder(NetworkOfTimm):
 
     def __init__(self, method: Method, origin: str) -> None:
         """Keep what it is."""
-        super().__init__(method.source, method.rule)
-        self.origin = origin
+        super().__init__(method.source, origin, method.rule)
         self.aggregator, self.dim, self.sizes = method.aggregator, method.dim, method.sizes
         self.published = method.published
 

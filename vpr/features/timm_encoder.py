@@ -34,15 +34,16 @@ class NetworkOfTimm:
 
     Args:
         source: The network.
+        origin: What it is and its licences, in words.
         rule: What its images are; None: photos as they are, normalised as timm says.
     """
 
     weights: tuple[str, ...] = ("random",)
     num_scales = 1
 
-    def __init__(self, source: Source, rule: InputRule | None = None) -> None:
+    def __init__(self, source: Source, origin: str, rule: InputRule | None = None) -> None:
         """Keep the names."""
-        self.source, self.rule = source, rule
+        self.source, self.origin, self.rule = source, origin, rule
 
     @property
     def splits(self) -> tuple[str, ...]:
