@@ -96,7 +96,7 @@ def make_plan(
         unplaced = sum(shot.at is None for shot in those)
         if 0 < unplaced < len(those):
             notes.append(
-                f"{unplaced} of {len(those)} {side} photos have no position, so none of that side is "
+                f"{unplaced} of {len(those)} {side} photos have no position, so none of these is "
                 "written"
             )
         if not those:
