@@ -9,7 +9,7 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
-from vpr.datasets.findings import load_notes
+from vpr.datasets.findings import list_copies, load_notes
 from vpr.evaluation.acceptance import decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
@@ -19,7 +19,9 @@ from vpr.evaluation.metrics import (
     summarise_acceptance,
     summarise_errors,
     summarise_recall,
+    summarise_same_way,
     summarise_unlabelled,
+    summarise_without,
 )
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
@@ -65,9 +67,12 @@ def evaluate(
         summarise_recall, num_positives=num_positives, ns=depths, confidence=params.confidence,
         seed=params.seed, block_length=params.block_length, num_samples=params.num_samples,
     )  # fmt: skip
+    found = load_notes(notes)
     if is_labelled:
         metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
         metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
+        metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
+        metrics |= summarise_without(ranks, list_copies(found), ns=depths)
         if load_param("sequence.length", int) > 1:
             along = first_correct_ranks(load_predictions(sequenced).indices, truth)
             metrics |= name_sequence_metrics(summary(along))
@@ -75,7 +80,7 @@ def evaluate(
         metrics = summarise_unlabelled(decided)
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
     with built_aside(recall, details, queries, curves) as aside:
-        save_metrics(aside[0], aside[1], metrics | {"notes": load_notes(notes)})
+        save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
         save_curves(aside[3], ranks=ranks, depth=depth, top1=top1, query=indices[1].coordinates,
                     radii_m=params.radii_m, precision_recall=decided.curve)  # fmt: skip

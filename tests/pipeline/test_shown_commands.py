@@ -28,7 +28,7 @@ class Shown(NamedTuple):
     prints: str
 
 
-XFEAT = {"trunk.model=null": "trunk.model=null -S trunk.trainable_from=pool"}
+XFEAT = {"trunk.model=null": "trunk.model=null -S trunk.trainable_from=pool -S finetune.epochs=0"}
 LITE0 = "trunk.encoder=efficientnet_lite -S pretrained.weights=random -S trunk.model=lite0"
 # In the order in which they are run, in one repository.
 RUN = [
@@ -82,7 +82,10 @@ RUN = [
     ),
     # Experiments; each starts from the last commit.
     Shown("dvc exp run -S search.top_k=10", {"=10": "=4"}, "Running stage 'search'"),
-    Shown("dvc exp run -S finetune.num_clusters=32", {"=32": "=3"}, "Running stage 'finetune'"),
+    Shown(
+        "dvc exp run -S finetune.num_clusters=32", {"=32": "=3 -S finetune.epochs=0"},
+        "Running stage 'finetune'",
+    ),
     Shown(
         "dvc exp run -n deeper -S search.top_k=50", {"=50": "=6"}, r"Ran experiment\(s\): deeper"
     ),
@@ -113,6 +116,10 @@ RUN = [
     Shown(
         "python -m vpr gate HEAD xfeat --min recall@1=0.9 --max-drop recall@1=0.02",
         {"0.9 ": "0 ", "0.02": "1"}, "(?s)ok    recall@1: .*; the minimum.*; the maximum drop is 1",
+    ),
+    Shown(
+        "python -m vpr leaderboard --html leaderboard", {},
+        r"(?s)@1 - HEAD.*deeper: search\.top_k=6.*leaderboard/index\.html: written",
     ),
 ]  # fmt: skip
 # Half a minute each, of what other tests of whole runs cover: `make soak` runs them.
@@ -211,6 +218,8 @@ NOT_HERE = {
     "tar --sort=name --hard-dereference -cf data/packed/database.tar -C data/raw database": (
         "tests/pipeline/test_packed_run.py packs a set"
     ),
+    "python -m vpr reproduce boq:dinov2_12288 msls-val --data /path/to/set "
+    "--weights dinov2_12288.pth": "tests/commands/test_berlin.py reproduces the baseline",
     "make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar": (
         "tests/commands/test_berlin.py"
     ),

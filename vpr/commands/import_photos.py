@@ -11,6 +11,7 @@ from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
 from vpr.importing.planning import Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
+from vpr.repository.parameter_edits import set_params
 
 USUAL_RADIUS_M = 25
 
@@ -50,6 +51,7 @@ def import_(
         bool, typer.Option("--no-labels", help="Take photos without positions; no recall.")
     ] = False,
     copy: Annotated[bool, typer.Option("--copy", help="Copy photos instead of linking.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Name the new set in params.yaml.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
 ) -> None:
     """Make a data set of photos, drives or a published set, with positions in metres."""
@@ -79,15 +81,26 @@ def import_(
     else:
         _print_left_out(write_set(to, plan, copy=copy))
         print(f"{to}: written" + (f", with a map of both sides, {MAP}" if plan.has_places else ""))
-    print("next:\n    " + next_command(to, plan))
+    if use and not dry_run:
+        for change in set_params(choose_params(to, plan)):
+            print(f"params.yaml: {change}")
+    else:
+        print("next:\n    " + next_command(to, plan))
+
+
+def choose_params(folder: Path, plan: Plan) -> dict[str, object]:
+    """Choose the parameters that name the new set."""
+    return {
+        "dataset.dir": folder.as_posix(), "dataset.index": TABLES["database"],
+        "dataset.crs": plan.crs, "prepare.radius_m": plan.radius_m or USUAL_RADIUS_M,
+    }  # fmt: skip
 
 
 def next_command(folder: Path, plan: Plan) -> str:
     """Write the command that runs the pipeline on the new set."""
-    radius_m = plan.radius_m or USUAL_RADIUS_M
-    values = {"dir": folder, "index": TABLES["database"], "crs": plan.crs or "null"}
-    keys = [f"-S dataset.{key}={value}" for key, value in values.items()]
-    return f"dvc exp run {' '.join(keys)} -S prepare.radius_m={radius_m:g}"
+    values = choose_params(folder, plan).items()
+    keys = [f"-S {key}={'null' if value is None else value}" for key, value in values]
+    return f"dvc exp run {' '.join(keys)}"
 
 
 def _parse_columns(texts: list[str] | tuple[()]) -> dict[str, str]:

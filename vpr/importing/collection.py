@@ -75,8 +75,9 @@ class LeftOut:
 
     def add(self, reason: str, name: object, *, count: int = 1) -> None:
         """Count a photo, or several of which the first is named."""
-        self.counts[reason] += count
-        self.first.setdefault(reason, str(name))
+        if count:
+            self.counts[reason] += count
+            self.first.setdefault(reason, str(name))
 
     def update(self, other: LeftOut) -> None:
         """Add what another part of the import left out."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,25 +57,40 @@ class Plan:
         return content.hexdigest()
 
 
-def make_plan(
+class Placed(NamedTuple):
+    """Photos on one plane, each under a name of its own.
+
+    Args:
+        shots: Their positions are easting and northing.
+        crs: Reference system of the positions; None: of no place on Earth.
+        hours_east: The sun's time there less UTC.
+        left_out: By reason.
+    """
+
+    shots: list[Shot]
+    crs: str | None
+    hours_east: float
+    left_out: LeftOut
+
+
+def place_shots(
     parts: Sequence[tuple[Side | None, Collection]], *, crs: str | None, labels: bool
-) -> Plan:
-    """Put collections on one plane and split them.
+) -> Placed:
+    """Put collections on one plane.
 
     Args:
         parts: Collections, and the side that the command line gives them to.
         crs: Reference system to write; None: the collections' own if it is metric and the same in
             all, else the UTM zone of their median.
-        labels: Whether photos need positions, and the queries' are written.
+        labels: Whether photos need positions.
 
     Raises:
-        ValueError: If nothing is left of a side, or the reference systems do not go together.
+        ValueError: If nothing is left, or the reference systems do not go together.
     """
-    left_out, notes, shots = LeftOut(), [], []
+    left_out, shots = LeftOut(), []
     systems = {part.crs for _, part in parts if any(shot.at for shot in part.shots)}
     for side, part in parts:
         left_out.update(part.left_out)
-        notes += part.notes
         for shot in part.shots:
             if shot.at is None and labels:
                 left_out.add(NO_POSITION, shot.name)
@@ -85,6 +101,24 @@ def make_plan(
     if not named:
         hint = ": --no-labels takes them" if left_out.counts[NO_POSITION] else ""
         raise ValueError(f"nothing to import: {'; '.join(left_out.lines()) or 'no photos'}{hint}")
+    return Placed(named, target, hours_east, left_out)
+
+
+def make_plan(
+    parts: Sequence[tuple[Side | None, Collection]], *, crs: str | None, labels: bool
+) -> Plan:
+    """Put collections on one plane and split them.
+
+    Args:
+        parts: As for `place_shots`.
+        crs: Likewise.
+        labels: Whether photos need positions, and the queries' are written.
+
+    Raises:
+        ValueError: If nothing is left of a side, or the reference systems do not go together.
+    """
+    named, target, hours_east, left_out = place_shots(parts, crs=crs, labels=labels)
+    notes = [note for _, part in parts for note in part.notes]
     sides = split(named, hours_east=hours_east)
     left_out.update(sides.left_out)
     radii = {part.radius_m for _, part in parts}

@@ -38,6 +38,7 @@ class Match:
         correct: Whether it is a positive; None likewise.
         inliers: Matches of local features that one geometry explains; None without re-ranking.
         log10_nfa: log10 of how often chance would give so many; None without re-ranking.
+        heading: Where the database image looks, degrees clockwise from true north; None if unknown.
     """
 
     rank: int
@@ -52,6 +53,7 @@ class Match:
     correct: bool | None
     inliers: int | None
     log10_nfa: float | None
+    heading: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,10 @@ def _match(
         (None, None) if places.globe is None else places.globe[image].round(7).tolist()
     )
     metres, correct = places.truth.judge(query, image, place)
+    headings = places.database.heading
+    heading = None if headings is None or np.isnan(headings[image]) else float(headings[image])
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
         round(distance, 6), metres, correct, *(evidence or (None, None)),
+        heading=heading,
     )  # fmt: skip

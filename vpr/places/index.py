@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
-NO_PLACES = ["path", "sequence", "heading", "time", "accuracy"]  # columns where none is known
+OPTIONAL = ["sequence", "heading"]
+NO_PLACES = ["path", *OPTIONAL, "time", "accuracy"]  # columns where no position is known
+FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
+FULL_CIRCLE_DEG = 360
 OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -23,11 +29,14 @@ class ImageIndex:
         coordinates: Easting and northing, metres (or frames), shape (num_images, 2). All are NaN if
             positions are unknown.
         sequence: For each image the name of the recording it belongs to, or None.
+        heading: Where each image looks, degrees clockwise from true north in [0, 360), NaN where
+            unknown; None: of none it is known.
     """
 
     paths: list[str]
     coordinates: NDArray[np.float64]
     sequence: list[str] | None = None
+    heading: NDArray[np.float64] | None = None
 
     @property
     def has_places(self) -> bool:
@@ -36,7 +45,7 @@ class ImageIndex:
 
 
 def save_index(path: Path, index: ImageIndex) -> None:
-    """Write `index,path[,easting,northing][,sequence]`; coordinates keep every bit.
+    """Write `index,path[,easting,northing][,sequence][,heading]`; numbers keep every bit.
 
     Raises:
         ValueError: If a name has a carriage return, which not every Python quotes.
@@ -46,21 +55,29 @@ def save_index(path: Path, index: ImageIndex) -> None:
         raise ValueError(
             f"{path}: {broken[0]!r} has a carriage return, which a CSV file cannot hold: rename it"
         )
-    columns = [range(len(index.paths)), index.paths, *index.coordinates.T.tolist()]
-    num_columns = len(COLUMNS) if index.has_places else len(COLUMNS) - 2
-    columns, names = columns[:num_columns], COLUMNS[:num_columns]
-    if index.sequence is not None:
-        columns, names = [*columns, index.sequence], [*names, "sequence"]
+    columns = list_columns(index)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(names)
-        table.writerows(zip(*columns, strict=True))
+        table.writerow(["index", *columns])
+        table.writerows(zip(range(len(index.paths)), *columns.values(), strict=True))
+
+
+def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
+    """List the columns of a table of images by name; an unknown heading is empty."""
+    columns: dict[str, list[Any]] = {"path": index.paths}
+    if index.has_places:
+        columns |= zip(("easting", "northing"), index.coordinates.T.tolist(), strict=True)
+    if index.sequence is not None:
+        columns["sequence"] = index.sequence
+    if index.heading is not None:
+        columns["heading"] = ["" if math.isnan(deg) else deg for deg in index.heading.tolist()]
+    return columns
 
 
 def parse_index(path: Path) -> ImageIndex:
-    """Read a side of somebody's data set: `path,easting,northing[,sequence]`, in any order.
+    """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading]`.
 
-    Other columns are not used. A table of `NO_PLACES` alone has no positions.
+    Columns may have any order; others are not used. A table of `NO_PLACES` alone has no positions.
 
     Raises:
         ValueError: As for `load_index`.
@@ -74,11 +91,8 @@ def parse_index(path: Path) -> ImageIndex:
             f"{path}: columns are separated by {other!r}: separate them by commas, and write "
             "decimal numbers with a point"
         )
-    if missing or found.count("sequence") > 1:
-        raise ValueError(
-            f"{path}: expected the columns {','.join(COLUMNS[1:])}[,sequence], each once, found "
-            f"{','.join(found)}"
-        )
+    if missing or any(found.count(name) > 1 for name in OPTIONAL):
+        raise ValueError(f"{path}: expected the columns {FORM}, each once, found {','.join(found)}")
     return _to_index(path, _by_column(path, found, rows))
 
 
@@ -102,11 +116,9 @@ def load_index(path: Path) -> ImageIndex:
             not a finite number; the message names the file, the row and the value.
     """
     found, rows = _read_rows(path)
-    names = [name for name in found if name != "sequence"]
-    if names not in (COLUMNS, COLUMNS[:2]) or found[len(names) :] not in ([], ["sequence"]):
-        raise ValueError(
-            f"{path}: expected the columns {','.join(COLUMNS)}[,sequence], found {','.join(found)}"
-        )
+    needed = COLUMNS if COLUMNS[-1] in found else COLUMNS[:2]
+    if found != needed + [name for name in OPTIONAL if name in found]:
+        raise ValueError(f"{path}: expected the columns index,{FORM}, found {','.join(found)}")
     table = _by_column(path, found, rows)
     if table["index"] != [str(number) for number in range(len(table["index"]))]:
         raise ValueError(f"{path}: expected the column index to count 0, 1, 2, ...")
@@ -134,19 +146,37 @@ def _to_index(path: Path, table: dict[str, list[str]]) -> ImageIndex:
     if COLUMNS[-1] in table:
         columns = [_numbers(path, name, table[name]) for name in COLUMNS[2:]]
     else:
-        columns = [np.full(len(table["path"]), np.nan)] * 2
-    return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"))
+        columns = [[math.nan] * len(table["path"])] * 2
+    heading = _headings(path, table["heading"]) if "heading" in table else None
+    return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"), heading)
 
 
-def _numbers(path: Path, name: str, column: list[str]) -> NDArray[np.float64]:
-    values = np.empty(len(column))
-    for row, text in enumerate(column):
+def _headings(path: Path, column: list[str]) -> NDArray[np.float64]:
+    known = [row for row, text in enumerate(column) if text.strip()]
+    headings = np.full(len(column), np.nan)
+    headings[known] = _numbers(path, "heading", column, rows=known)
+    wrong = np.flatnonzero(np.abs(headings) > FULL_CIRCLE_DEG)
+    if len(wrong):
+        raise ValueError(
+            f"{path}: row {wrong[0]}, column heading: expected degrees from true north, 0 to 360, "
+            f"or nothing, found {column[wrong[0]]!r}"
+        )
+    return headings % FULL_CIRCLE_DEG
+
+
+def _numbers(
+    path: Path, name: str, column: list[str], *, rows: Sequence[int] | None = None
+) -> list[float]:
+    """Read the numbers of a column, or of some of its rows."""
+    values = []
+    for row in range(len(column)) if rows is None else rows:
         try:
-            values[row] = float(text)
+            value = float(column[row])
         except ValueError:
-            values[row] = np.nan
-        if not np.isfinite(values[row]):
+            value = math.nan
+        if not math.isfinite(value):
             raise ValueError(
-                f"{path}: row {row}, column {name}: expected a finite number, found {text!r}"
+                f"{path}: row {row}, column {name}: expected a finite number, found {column[row]!r}"
             )
+        values.append(value)
     return values

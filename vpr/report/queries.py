@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from vpr.evaluation.query_table import errors_in_metres
-from vpr.places.crs import latitude_longitude
+from vpr.places.crs import latitude_longitude, list_directions
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 from vpr.reranking.verified_pairs import VerifiedPairs
@@ -28,9 +29,11 @@ def describe_places(index: ImageIndex, crs: str | None) -> Columns:
         crs: Reference system of the coordinates; None: no latitude and longitude.
 
     Returns:
-        `path`, `east`, `north` in metres, None where unknown, and `lat`, `lon` in degrees or None.
+        `path`, `east`, `north` in metres, None where unknown, `lat`, `lon` in degrees or None; and
+        where headings are known, `towards` in degrees clockwise from the northing axis.
     """
     globe = latitude_longitude(index.coordinates, crs) if crs and index.has_places else None
+    towards = list_directions(index, crs)
     east, north = _known(index.coordinates.T.round(2))
     return {
         "path": index.paths,
@@ -38,6 +41,7 @@ def describe_places(index: ImageIndex, crs: str | None) -> Columns:
         "north": north,
         "lat": None if globe is None else globe[:, 0].round(6).tolist(),
         "lon": None if globe is None else globe[:, 1].round(6).tolist(),
+        **({} if towards is None else {"towards": towards}),
     }
 
 
@@ -130,10 +134,13 @@ def describe_set(
     east, north = np.ptp(places, axis=0)
     counts = np.diff(positives.indptr)
     farthest = positives.data.max() if positives.nnz else 0.0
+    apart = np.asarray(cKDTree(database.coordinates).query(database.coordinates, k=2)[0])[:, 1]
     return [
         *images,
         ("Extent", f"{east:,.0f} m east-west, {north:,.0f} m north-south"),
         ("Positives of a query", f"{counts.min()} to {counts.max()}, mean {counts.mean():.2f}"),
         ("Queries without a positive", f"{np.count_nonzero(counts == 0):,}"),
+        ("Largest recall there can be", f"{np.count_nonzero(counts) / len(counts):.1%}"),
         ("Farthest positive", f"{farthest:.1f} m"),
+        ("Spacing of the database", f"{np.median(apart):.3g} m to the nearest image (median)"),
     ]

@@ -8,8 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX, Encoder, count_channels, tensor_shapes
-from vpr.network.aggregators import pool_shapes, recognise_aggregator
+from vpr.features.encoder import (
+    PREFIX,
+    BringsAggregator,
+    Encoder,
+    count_channels,
+    tensor_shapes,
+)
+from vpr.network.aggregators import pool_shapes, recognise_aggregator, sized_tensors
 
 # Keys that mean the weights; also deep-visual-geo-localization-benchmark's and DeepSpeed's.
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "module")
@@ -35,7 +41,7 @@ def choose_set(
     the teacher's. None of them is taken unasked, nor one under a key that is not known.
 
     Args:
-        content: What the file holds.
+        content: Content of the file.
         maker: The encoder.
         key: Where the tensors are: the keys of nested mappings, joined by dots; None: in the only
             set that there is.
@@ -138,6 +144,8 @@ def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str,
         ValueError: If another aggregator than NetVLAD does not fit the encoder.
     """
     shapes, dim = tensor_shapes(maker), count_channels(maker)
+    if isinstance(maker, BringsAggregator):
+        return shapes | pool_shapes(maker.aggregator, sized_tensors(maker), dim)
     kind = recognise_aggregator(state)
     if kind not in ("netvlad", None):
         tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
@@ -162,7 +170,7 @@ def find_problems(
     """List all that keeps tensors from being an encoder with NetVLAD.
 
     Args:
-        state: What a file holds, by the reference's names.
+        state: Content of a file, by the reference's names.
         sources: The names in the file, by the reference's.
         maker: The encoder.
 

@@ -39,7 +39,18 @@ function linesOf(queries, legendgroup, line) {
   };
 }
 
-function queriesOf(queries, legendgroup, marker) {
+// A marker's shape: an arrow where an image is known to look somewhere.
+function arrows(side, numbers, symbol) {
+  const { towards } = REPORT[side];
+  if (!towards) return symbol ? { symbol } : {};
+  return {
+    symbol: numbers.map((number) => towards[number] === null ? symbol ?? "circle" : "arrow"),
+    angle: numbers.map((number) => towards[number] ?? 0),
+  };
+}
+
+function queriesOf(queries, legendgroup, { symbol, ...look }) {
+  const marker = { ...look, ...arrows("query", queries, symbol) };
   return {
     legendgroup, name: `${legendgroup} (${queries.length})`, marker, type: POINTS, mode: "markers", customdata: queries,
     x: queries.map((query) => pairOf(query).x[0]),
@@ -64,7 +75,7 @@ function traces() {
     name: "database", type: POINTS, mode: "markers",
     x: REPORT.database.east, y: REPORT.database.north,
     text: REPORT.database.path.map(escaped), hovertemplate: "Database: %{text}<extra></extra>",
-    marker: { color: colour("database"), size: 5 },
+    marker: { color: colour("database"), size: REPORT.database.towards ? 8 : 5, ...arrows("database", [...REPORT.database.path.keys()]) },
   };
   return [
     linesOf(wrong, "wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
