@@ -14,11 +14,10 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 from PIL.TiffImagePlugin import IFDRational
 
-from vpr.importing.collection import Asked, Collection, Shot
+from vpr.importing.collection import NO_POSITION, Asked, Collection, Shot
 from vpr.importing.drawer import find_form
 from vpr.importing.exif import (
     NO_HEMISPHERE,
-    NO_POSITION,
     NOT_A_NUMBER,
     OUT_OF_RANGE,
     ZERO,

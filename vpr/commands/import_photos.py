@@ -10,7 +10,7 @@ import typer
 from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
 from vpr.importing.planning import Plan, make_plan
-from vpr.importing.writing import TABLES, is_current, write_set
+from vpr.importing.writing import MAP, TABLES, is_current, write_set
 from vpr.repository.parameter_edits import set_params
 
 USUAL_RADIUS_M = 25
@@ -30,7 +30,7 @@ def import_(
     form: Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")] = None,
     subset: Annotated[str | None, typer.Option(help="Part of a published set, as a city.")] = None,
     crs: Annotated[
-        str | None, typer.Option(help="Reference system to read and to write, as EPSG:32633.")
+        str | None, typer.Option(help="Reference system of metres, as EPSG:32633, or none.")
     ] = None,
     column: Annotated[
         list[str] | None,
@@ -72,7 +72,7 @@ def import_(
         found = find_form(source, form).read(source, asked)
         parts.append((side, found))
         print(f"{source}: {found.form}, {len(found.shots)} photos")
-    plan = make_plan(parts, crs=crs, labels=not no_labels)
+    plan = make_plan(parts, crs=None if crs == "none" else crs, labels=not no_labels)
     _print_plan(plan)
     if dry_run:
         print(f"{to}: not written (--dry-run)")
@@ -80,7 +80,7 @@ def import_(
         print(f"{to}: up to date")
     else:
         _print_left_out(write_set(to, plan, copy=copy))
-        print(f"{to}: written")
+        print(f"{to}: written" + (f", with a map of both sides, {MAP}" if plan.has_places else ""))
     if use and not dry_run:
         for change in set_params(choose_params(to, plan)):
             print(f"params.yaml: {change}")
@@ -114,7 +114,7 @@ def _parse_columns(texts: list[str] | tuple[()]) -> dict[str, str]:
 def _print_plan(plan: Plan) -> None:
     database, query = (len(shots) for shots in plan.sides.values())
     print(f"{database} database photos and {query} queries, {plan.words}")
-    print(f"positions: {plan.crs or 'of no place on Earth'}")
+    print(f"positions: {plan.crs or ('of no place on Earth' if plan.has_places else 'unknown')}")
     _print_left_out(plan.left_out)
     for note in plan.notes:
         print(f"NOTE {note}")

@@ -36,8 +36,8 @@ def check_places(
         max_heading_deg: `prepare.max_heading_deg`, or None.
     """
     if not truth.has_labels:
-        unknown = " and ".join(side for side, places in truth.sides() if np.isnan(places).any())
-        words = f"those of the {unknown} side are unknown, so recall is left out"
+        unknown = " and the ".join(side for side, places in truth.sides() if np.isnan(places).any())
+        words = f"those of the {unknown} images are unknown, so recall is left out"
         return [Finding("positions", words, Level.LOUD), check_listing(truth)]
     coordinates = check_coordinates(truth, crs)
     others = [

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 Side = Literal["database", "query"]
 
 DEGREES = "EPSG:4326"
+NO_POSITION = "without a position"
 
 
 class Made(Protocol):

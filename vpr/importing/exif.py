@@ -12,6 +12,8 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
+from vpr.importing.collection import NO_POSITION
+
 UNSIGNED = 2**32  # what a negative number becomes that is written as an unsigned one
 SIGNED_FROM = 2**31
 MOST_OFFSET = timedelta(hours=14)  # of a time zone
@@ -21,7 +23,6 @@ DEGREES_TEXT = re.compile(r"([\d., ]+?)\s*([NSEW]?)", re.IGNORECASE)
 
 DEGREES_PER_HOUR, HOUR_S = 15, 3600
 
-NO_POSITION = "without a position"
 NOT_A_NUMBER = "with a position that is not a number"
 ZERO = "at 0, 0: the position was taken out, or there was no fix"
 NO_HEMISPHERE = "with a position that does not say N or S, E or W"

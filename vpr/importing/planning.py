@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpr.importing.collection import DEGREES, Collection, LeftOut, Shot, Side
+from vpr.importing.collection import DEGREES, NO_POSITION, Collection, LeftOut, Shot, Side
 from vpr.importing.plane import choose_crs, lie_far, middle_of, to_degrees, to_plane
 from vpr.importing.splitting import split
 
@@ -41,6 +41,11 @@ class Plan:
     left_out: LeftOut
     notes: list[str]
     radius_m: float | None
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the position of any photo is known."""
+        return any(shot.at is not None for shots in self.sides.values() for shot in shots)
 
     def digest(self) -> str:
         """Digest of everything that will be written; files count by place, size and time."""
@@ -88,13 +93,14 @@ def place_shots(
         left_out.update(part.left_out)
         for shot in part.shots:
             if shot.at is None and labels:
-                left_out.add("without a position", shot.name)
+                left_out.add(NO_POSITION, shot.name)
             else:
                 shots.append((part.crs, replace(shot, side=side or shot.side)))
     placed, target, hours_east = _place(shots, systems, crs, left_out)
     named = _name_apart(placed, left_out)
     if not named:
-        raise ValueError(f"nothing to import: {'; '.join(left_out.lines()) or 'no photos'}")
+        hint = ": --no-labels takes them" if left_out.counts[NO_POSITION] else ""
+        raise ValueError(f"nothing to import: {'; '.join(left_out.lines()) or 'no photos'}{hint}")
     return Placed(named, target, hours_east, left_out)
 
 
@@ -121,6 +127,12 @@ def make_plan(
         sides.words, left_out, notes, radii.pop() if len(radii) == 1 else None,
     )  # fmt: skip
     for side, those in plan.sides.items():
+        unplaced = sum(shot.at is None for shot in those)
+        if 0 < unplaced < len(those):
+            notes.append(
+                f"{unplaced} of {len(those)} {side} photos have no position, so none of that side is "
+                "written"
+            )
         if not those:
             raise ValueError(
                 f"the {side} side has no photos: give both sides, by --database and --queries"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vpr.importing.exif import NO_POSITION, ZERO, Taken, parse_position
+from vpr.importing.collection import NO_POSITION
+from vpr.importing.exif import ZERO, Taken, parse_position
 
 TAKEOUT_END = ".supplemental-metadata"
 TAKEOUT_LETTERS = 46  # that the name of a sidecar keeps, without .json

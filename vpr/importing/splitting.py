@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from vpr.importing.collection import LeftOut, Shot
+from vpr.importing.panoramas import Crop
 
 DRIVE_GAP_S = 30 * 60.0  # a longer pause ends a drive
 LEAST_SHARE = 0.1  # of the photos that are queries: days are added, from the newest, up to it
@@ -51,7 +53,8 @@ def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
     drives, left_out = find_drives(shots)
     if len(drives) == 1:
         (only,) = drives.values()
-        queries = only[EVERY // 2 :: EVERY]
+        groups = _group_crops(only)[EVERY // 2 :: EVERY]
+        queries = [shot for group in groups for shot in group]
         chosen = {id(shot) for shot in queries}
         words = (
             f"one drive only: each {EVERY}th photo is a query, and as its neighbours are in the "
@@ -76,8 +79,9 @@ def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
 def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
     """Group photos by the recording that the source names, else by pauses of the clock.
 
-    Drives, and photos of those that were told by the clock, are ordered by time. Where nothing has
-    a name or a time, all are one drive; where others have, a photo without either is left out.
+    Drives are ordered by time, and so are the photos of those whose photos all have one. Where
+    nothing has a name or a time, all are one drive; where others have, a photo without either is
+    left out.
 
     Returns:
         The drives, the oldest first, photos with the drive's name; and what is left out.
@@ -100,8 +104,20 @@ def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
             left_out.add("without a time, while others have one", shot.name)
     if not drives:
         drives["1"] = [replace(shot, sequence="1") for shot in unnamed]
+    for drive in drives.values():
+        if all(shot.time is not None for shot in drive):
+            drive.sort(key=_time)
     starts = {name: min(map(_time, drive)) for name, drive in drives.items()}
     return {name: drives[name] for name in sorted(drives, key=lambda name: starts[name])}, left_out
+
+
+def _group_crops(shots: Sequence[Shot]) -> list[list[Shot]]:
+    """Group the crops of each panorama; any other photo is a group of its own."""
+    groups: dict[object, list[Shot]] = {}
+    for number, shot in enumerate(shots):
+        key = shot.content.file if isinstance(shot.content, Crop) else number
+        groups.setdefault(key, []).append(shot)
+    return list(groups.values())
 
 
 def _by_source(shots: Iterable[Shot]) -> Split:
@@ -117,13 +133,16 @@ def _by_source(shots: Iterable[Shot]) -> Split:
 
 def _newest(drives: Drives, group_of: Mapping[str, Hashable]) -> list[str]:
     """List the drives of the newest groups that together hold enough photos, never of all."""
-    groups = list(dict.fromkeys(group_of[name] for name in drives))
-    least = LEAST_SHARE * sum(map(len, drives.values()))
-    for first in range(len(groups) - 1, 0, -1):
-        newest = [name for name in drives if group_of[name] in groups[first:]]
-        if first == 1 or sum(len(drives[name]) for name in newest) >= least:
-            return newest
-    raise ValueError("expected several groups")
+    sizes: Counter[Hashable] = Counter()
+    for name, drive in drives.items():
+        sizes[group_of[name]] += len(drive)
+    _, *later = dict.fromkeys(group_of[name] for name in drives)
+    newest: set[Hashable] = set()
+    for group in reversed(later):
+        newest.add(group)
+        if sum(sizes[group] for group in newest) >= LEAST_SHARE * sizes.total():
+            break
+    return [name for name in drives if group_of[name] in newest]
 
 
 def _day(drive: Sequence[Shot], *, hours_east: float) -> str | None:

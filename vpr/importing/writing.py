@@ -12,12 +12,13 @@ from pathlib import Path
 from vpr.console.progress import track
 from vpr.importing.collection import LeftOut, Made, Shot, Side
 from vpr.importing.planning import Plan, cells
+from vpr.importing.split_map import draw_map
 from vpr.runtime.artefacts import built_aside, replaced_whole
 
 COLUMNS = ("path", "easting", "northing", "sequence", "heading", "time", "accuracy")
 REQUIRED = 3  # columns that a table has in any case, where positions are known
 TABLES: dict[Side, str] = {"database": "database.csv", "query": "query.csv"}
-RECORD = "import.json"
+RECORD, MAP = "import.json", "map.svg"
 VERSION = 1  # of what is written for the same plan
 
 
@@ -63,7 +64,11 @@ def write_set(folder: Path, plan: Plan, *, copy: bool = False) -> LeftOut:
             if not rows:
                 raise ValueError(f"no photo of the {side} side can be read: {left_out.lines()[0]}")
             has_places = plan.labels or side == "database"
+            has_places &= all(shot.at is not None for shot in rows)
             _write_table(aside / TABLES[side], rows, has_places=has_places)
+        picture = draw_map(plan.sides)
+        if picture is not None:
+            (aside / MAP).write_text(picture, encoding="utf-8")
         _write_record(aside / RECORD, plan, left_out)
     return left_out
 
@@ -101,7 +106,7 @@ def _write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
 
 def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
     rows = [cells(shot) for shot in shots]
-    if not has_places or all(shot.at is None for shot in shots):
+    if not has_places:
         rows = [(row[0], None, None, *row[REQUIRED:]) for row in rows]
     used = [place for place in range(len(COLUMNS)) if any(row[place] is not None for row in rows)]
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -97,14 +97,15 @@ def parse_index(path: Path) -> ImageIndex:
 
 
 def find_other_columns(path: Path) -> dict[str, list[str]]:
-    """Find columns of a user's table that `parse_index` does not use.
+    """Find columns of a user's table that no set has: `parse_index` does not use them.
 
     Raises:
         ValueError: If the file is not a table.
     """
     found, rows = _read_rows(path)
     columns = _by_column(path, found, rows)
-    return {name: columns[name] for name in found if name not in (*COLUMNS[1:], *OPTIONAL)}
+    known = {*COLUMNS[1:], *NO_PLACES}
+    return {name: columns[name] for name in found if name not in known}
 
 
 def load_index(path: Path) -> ImageIndex:

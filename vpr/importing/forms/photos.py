@@ -15,6 +15,7 @@ from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk
 from vpr.images.image_files import open_photo
 from vpr.importing.collection import Asked, Collection, Made, Shot
 from vpr.importing.exif import Taken, merge, read_exif, to_utc
+from vpr.importing.films import SUFFIXES as FILM_SUFFIXES
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import HeicPhoto, content_of, describe_missing, read_heic_exif
 from vpr.importing.panoramas import crop_shots, find_pose
@@ -25,7 +26,6 @@ from vpr.importing.tracks import Track, load_track
 WORDS = "a folder of photos"
 GIVES_WAY = True
 
-FILMS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".360", ".insv", ".mts", ".3gp"}
 SILENT = {".json", ".xmp", ".aae", ".gpx"}  # beside photos
 STALE_S = 60.0  # photos at the very same place for longer: did the camera or only the fix stay?
 
@@ -79,7 +79,7 @@ def read(source: Path, asked: Asked) -> Collection:
                         _read_photo(reading, file, name, names)
                 except (ValueError, OSError) as error:
                     left_out.add(_reason(error, file), name)
-            elif suffix in FILMS:
+            elif suffix in FILM_SUFFIXES:
                 left_out.add("films: import each by itself", name)
             elif suffix in UNREAD_SUFFIXES:
                 left_out.add(f"in a format that is not read, {suffix}", name)

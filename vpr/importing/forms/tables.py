@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vpr.images.file_kinds import READ_SUFFIXES
-from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
+from vpr.importing.collection import DEGREES, NO_POSITION, Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import content_of, describe_missing
 from vpr.importing.planning import safe_name
@@ -256,7 +256,7 @@ def _problem(
     """Say what is wrong with a position, if anything is."""
     if at is None:
         is_empty = not any(str(cells[name] or "").strip() for name in place)
-        return "without a position" if is_empty else "with a position that is not a number"
+        return NO_POSITION if is_empty else "with a position that is not a number"
     if is_globe and at == (0, 0):
         return "at 0, 0: a missing position"
     if is_globe and (abs(at[0]) > 90 or abs(at[1]) > 180):
