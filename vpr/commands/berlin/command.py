@@ -82,7 +82,8 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
         )
     return {
         "dataset.dir": folder.as_posix(), "dataset.index": GROUND_TRUTH,
-        "dataset.crs": "EPSG:32633", "prepare.radius_m": None, "pretrained.weights": weights.name,
+        "dataset.crs": "EPSG:32633", "prepare.radius_m": None,
+        "prepare.max_heading_deg": None, "pretrained.weights": weights.name,
         "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.model": None,
         "trunk.trainable_from": "conv5_1", "trunk.precision": "float32", "trunk.max_side_px": None,
         "trunk.image_size": None, "trunk.store": "all",
