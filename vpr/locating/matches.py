@@ -177,6 +177,5 @@ def _match(
     heading = None if headings is None or np.isnan(headings[image]) else float(headings[image])
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
-        round(distance, 6), metres, correct, *(evidence or (None, None)),
-        heading,
+        round(distance, 6), metres, correct, *(evidence or (None, None)), heading=heading,
     )  # fmt: skip

@@ -53,12 +53,17 @@ def read(source: Path, asked: Asked) -> Collection:
             found.left_out.add("without an easting and northing in the name", path)
         else:
             rows.append((file, path, fields, place))
-    queries = {path.parts[_part(path, "quer")] for _, path, _, _ in rows if _side(path) == "query"}
-    if len(queries) > 1:
-        raise ValueError(
-            f"{source}: several folders of queries ({', '.join(sorted(queries))}): choose by "
-            "--subset"
-        )
+    for side, start in (("database", "database"), ("query", "quer")):
+        folders = {
+            "/".join(path.parts[: _part(path, start) + 1])
+            for _, path, _, _ in rows
+            if _side(path) == side
+        }
+        if len(folders) > 1:
+            raise ValueError(
+                f"{source}: several folders of one side ({', '.join(sorted(folders))}): name the "
+                "folder of one split, and of several folders of queries one by --subset"
+            )
     zones = [_zone(fields) for _, _, fields, _ in rows]
     if all(zones) and asked.crs is None:
         found.crs = zones[0] if len(set(zones)) == 1 else DEGREES
