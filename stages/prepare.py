@@ -7,11 +7,12 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.datasets.checks import check_places, describe_set
-from vpr.datasets.findings import list_notes, require_usable, save_notes
+from vpr.datasets.findings import Finding, Level, list_notes, require_usable, save_notes
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.image_checks import check_images
 from vpr.datasets.params import DatasetParams
+from vpr.datasets.protocol_checks import follow_protocol
+from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.image_files import list_images
 from vpr.images.params import ThumbnailsParams
 from vpr.images.thumbnails import draw_thumbnails
@@ -48,11 +49,16 @@ def prepare(
         load_params("thumbnails", ThumbnailsParams),
     )
     dataset = Path(chosen.dir)
-    truth = parse_set(dataset, chosen.index)
     near = load_params("prepare", PrepareParams)
-    radius_m, max_deg = choose_radius(truth, near.radius_m), near.max_heading_deg
+    truth, radius_m, _ = follow_protocol(
+        parse_set(dataset, chosen.index), chosen.protocol, asked_m=near.radius_m, crs=chosen.crs
+    )
+    max_deg = near.max_heading_deg
     findings = check_places(truth, radius_m=radius_m, crs=chosen.crs, max_heading_deg=max_deg)
     require_usable(findings)
+    if chosen.protocol is not None:
+        rules = f"{chosen.protocol}: {PROTOCOLS[chosen.protocol].describe()}"
+        findings.insert(0, Finding("protocol", rules, Level.NOTE))
     positive_pairs = find_same_places(
         truth.database, truth.query, radius_m=radius_m, max_heading_deg=max_deg
     )

@@ -27,7 +27,7 @@ features     images -> frozen local features          console images runtime
 encoders     one file for each `trunk.encoder`        features runtime
 weights      starting weights, read strictly          features network runtime
 aggregators  one file for each `finetune.aggregator`  -
-network      photo -> local features -> descriptor    features images
+network      photo -> local features -> descriptor    features images runtime
 retrieval    descriptors -> rankings                  runtime
 evaluation   how good, how sure                       places reranking retrieval
 training     epochs of mining and losses              console evaluation features network places

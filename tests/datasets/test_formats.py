@@ -18,7 +18,8 @@ from tests.support.repositories import run
 from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
 from vpr.datasets.export import export_set
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.protocol_checks import follow_protocol
 from vpr.images.image_files import encoded_image, list_images
 from vpr.places.crs import check_crs
 from vpr.places.index import ImageIndex, load_index
@@ -26,7 +27,7 @@ from vpr.places.index import ImageIndex, load_index
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
 QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
 PARAMS = """
-dataset: {{dir: "{}", index: null, crs: "EPSG:32633"}}
+dataset: {{dir: "{}", index: null, crs: "EPSG:32633", protocol: null}}
 prepare: {{radius_m: {}, max_heading_deg: null}}
 thumbnails: {{max_side_px: 16, quality: 50}}
 """
@@ -238,9 +239,9 @@ def test_names_of_the_downloader_are_understood(tmp_path: Path) -> None:
 
 def test_a_form_without_a_radius_asks_for_one(named_set: Path) -> None:
     truth = parse_set(named_set, "database")
-    assert choose_radius(truth, 7.5) == 7.5
+    assert follow_protocol(truth, None, asked_m=7.5).radius_m == 7.5
     with pytest.raises(ValueError, match=r"prepare.radius_m = null, but .* set it in metres"):
-        choose_radius(truth, None)
+        follow_protocol(truth, None, asked_m=None)
 
 
 def make_mat(folder: Path, name: str) -> None:

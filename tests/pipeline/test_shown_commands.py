@@ -117,6 +117,10 @@ RUN = [
         "python -m vpr gate HEAD xfeat --min recall@1=0.9 --max-drop recall@1=0.02",
         {"0.9 ": "0 ", "0.02": "1"}, "(?s)ok    recall@1: .*; the minimum.*; the maximum drop is 1",
     ),
+    Shown(
+        "python -m vpr leaderboard --html leaderboard", {},
+        r"(?s)@1 - HEAD.*deeper: search\.top_k=6.*leaderboard/index\.html: written",
+    ),
 ]  # fmt: skip
 # Half a minute each, of what other tests of whole runs cover: `make soak` runs them.
 LONG_RUN = [
@@ -214,6 +218,8 @@ NOT_HERE = {
     "tar --sort=name --hard-dereference -cf data/packed/database.tar -C data/raw database": (
         "tests/pipeline/test_packed_run.py packs a set"
     ),
+    "python -m vpr reproduce boq:dinov2_12288 msls-val --data /path/to/set "
+    "--weights dinov2_12288.pth": "tests/commands/test_berlin.py reproduces the baseline",
     "make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar": (
         "tests/commands/test_berlin.py"
     ),

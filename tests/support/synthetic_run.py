@@ -110,7 +110,10 @@ def _write_rest(folder: Path) -> None:
     metrics = {"recall@1": 0.67, "recall@1_block_bootstrap": [0.5, 0.8], "num_queries": 9}
     (folder / "recall.json").write_text(json.dumps(metrics))
     words = "3 queries nearly equal <b>a database photo</b>"
-    notes = [{"key": "near_copies", "words": words, "numbers": {"queries": 3}}]
+    notes = [
+        {"key": "protocol", "words": "st-lucia: 1,549 database images", "numbers": {}},
+        {"key": "near_copies", "words": words, "numbers": {"queries": 3}},
+    ]
     (folder / "details.json").write_text(json.dumps(DETAILS | {"notes": notes}))
     for name in ("curves", "model"):
         (folder / name).mkdir()

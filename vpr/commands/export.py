@@ -9,8 +9,8 @@ import typer
 
 from vpr.datasets.export import Form, export_set
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.params import DatasetParams
+from vpr.datasets.protocol_checks import follow_protocol
 from vpr.places.index import load_index
 from vpr.places.params import PrepareParams
 from vpr.retrieval.predictions import load_predictions
@@ -34,8 +34,10 @@ def export(
         print(f"{out}: {count:,} pairs of a query and a database image")
         return
     chosen = load_params("dataset", DatasetParams)
-    truth = parse_set(Path(chosen.dir), chosen.index)
-    radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
+    asked_m = load_params("prepare", PrepareParams).radius_m
+    truth, radius_m, _ = follow_protocol(
+        parse_set(Path(chosen.dir), chosen.index), chosen.protocol, asked_m=asked_m, crs=chosen.crs
+    )
     notes = export_set(truth, Path(chosen.dir), out, to=to, radius_m=radius_m)
     print(f"{out}: {len(truth.database.paths)} + {len(truth.query.paths)} images as {to}")
     for note in notes:

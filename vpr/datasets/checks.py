@@ -80,7 +80,7 @@ def check_headings(truth: GroundTruth, max_deg: float | None) -> Finding:
 def check_positives(truth: GroundTruth, radius_m: float, max_heading_deg: float | None) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
     key, num_database = "positives", len(truth.database.paths)
-    counts = _count_positives(truth, radius_m, max_heading_deg)
+    counts = count_positives(truth, radius_m, max_heading_deg)
     without = int(np.count_nonzero(counts == 0))
     numbers = {"queries": len(counts), "queries_without_positives": without}
     if not counts.any():
@@ -91,13 +91,13 @@ def check_positives(truth: GroundTruth, radius_m: float, max_heading_deg: float 
         return Finding(key, words, Level.REFUSED, numbers)
     words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
     if truth.query.heading is not None and truth.database.heading is not None:
-        alike = _count_positives(truth, radius_m, SAME_WAY_DEG)
+        alike = count_positives(truth, radius_m, SAME_WAY_DEG)
         words += (
             f" ({np.count_nonzero(alike)} of {len(alike)} queries have one that looks their way)"
         )
     if without:
-        tree = cKDTree(truth.database.coordinates)
-        lost = np.asarray(tree.query(truth.query.coordinates[counts == 0])[0])
+        lost, _ = cKDTree(truth.database.coordinates).query(truth.query.coordinates[counts == 0])
+        lost = np.asarray(lost)
         words += (
             f"; {without} of {len(counts)} queries have none and count as failures, so recall is "
             f"at most {1 - without / len(counts):.4g}: evaluate also reports recall without them. "
@@ -174,7 +174,7 @@ def describe_set(
     )
 
 
-def _count_positives(
+def count_positives(
     truth: GroundTruth, radius_m: float, max_heading_deg: float | None
 ) -> NDArray[np.int64]:
     """Count positives of each query, without a search where the radius spans the whole set."""

@@ -75,25 +75,3 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
                     f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
                     "are not finite"
                 )
-
-
-def choose_radius(truth: GroundTruth, asked_m: float | None) -> float:
-    """Choose the radius that positives are found with.
-
-    Args:
-        truth: The set, which may bring a radius of its own.
-        asked_m: The parameter `prepare.radius_m`, which goes first.
-
-    Returns:
-        Metres (or frames).
-
-    Raises:
-        ValueError: If neither tells.
-    """
-    radius_m = asked_m or truth.radius_m
-    if radius_m is None:
-        raise ValueError(
-            f"prepare.radius_m = null, but a set in the form {truth.form} has no radius of its "
-            "own: set it in metres (25 is usual for street photos)"
-        )
-    return radius_m

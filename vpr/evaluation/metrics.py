@@ -14,7 +14,14 @@ from vpr.evaluation.acceptance import (
     precision_recall,
     recall_at_precision,
 )
-from vpr.evaluation.details import CALIBRATED, LIMITS, NUM_NEEDED, NUM_NEGATIVES
+from vpr.evaluation.details import (
+    ANSWERABLE,
+    CALIBRATED,
+    LIMITS,
+    NUM_NEEDED,
+    NUM_NEGATIVES,
+    NUM_WITHOUT,
+)
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
 from vpr.places.headings import SAME_WAY_DEG, keep_same_way
@@ -50,7 +57,7 @@ def summarise_recall(
         hits = ranks <= n
         metrics[f"recall@{n}"] = recall
         if answerable.any() and not answerable.all():
-            metrics[f"recall@{n}_answerable"] = recall_of_ranks(ranks[answerable], [n])[n]
+            metrics[f"recall@{n}{ANSWERABLE}"] = recall_of_ranks(ranks[answerable], [n])[n]
         metrics[f"recall@{n}_wilson_if_independent"] = list(
             wilson_interval(hits, confidence=confidence)
         )
@@ -61,7 +68,7 @@ def summarise_recall(
             )
         )  # fmt: skip
     metrics["num_queries"] = len(ranks)
-    metrics["num_queries_without_positives"] = int(np.count_nonzero(~answerable))
+    metrics[NUM_WITHOUT] = int(np.count_nonzero(~answerable))
     return metrics
 
 

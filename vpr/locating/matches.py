@@ -173,9 +173,10 @@ def _match(
         (None, None) if places.globe is None else places.globe[image].round(7).tolist()
     )
     metres, correct = places.truth.judge(query, image, place)
+    inliers, log10_nfa = evidence or (None, None)
     headings = places.database.heading
     heading = None if headings is None or np.isnan(headings[image]) else float(headings[image])
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
-        round(distance, 6), metres, correct, *(evidence or (None, None)), heading=heading,
+        round(distance, 6), metres, correct, inliers, log10_nfa, heading,
     )  # fmt: skip

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from vpr.evaluation.details import NUM_NEEDED, NUM_NEGATIVES, find_threshold, list_recalls
+from vpr.evaluation.details import (
+    ANSWERABLE,
+    NUM_NEEDED,
+    NUM_NEGATIVES,
+    find_threshold,
+    list_recalls,
+)
 from vpr.images.image_files import encoded_image, list_images, read_image
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, as_script, load_templates
@@ -144,15 +150,17 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Collect recall at each depth with its intervals.
 
     Args:
-        metrics: Content of metrics/recall.json.
+        metrics: Content of metrics/recall.json and metrics/details.json.
 
     Returns:
-        For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
+        For each N in the file `n`, `recall`, `answerable` (recall over the queries that have a
+        positive; None if all have one) and `intervals`: words and bounds of each.
     """
     return [
         {
             "n": recall.n,
             "recall": recall.value,
+            "answerable": metrics.get(recall.name + ANSWERABLE),
             "intervals": [
                 (title, recall.intervals[kind])
                 for kind, title in INTERVALS.items()

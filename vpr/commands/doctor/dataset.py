@@ -13,8 +13,10 @@ from vpr.datasets import findings
 from vpr.datasets.checks import check_places
 from vpr.datasets.findings import Level
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.image_checks import check_images
+from vpr.datasets.params import DatasetParams
+from vpr.datasets.protocol_checks import follow_protocol
 from vpr.images.image_files import Photo
 from vpr.images.inspection import Inspection
 from vpr.images.pixels import ScaleTo
@@ -38,30 +40,24 @@ TREATMENT = {
 SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
 
 
-def check_quickly(
-    folder: Path, index: str | None, *, crs: str | None, near: PrepareParams
-) -> Iterator[Finding]:
+def check_quickly(chosen: DatasetParams, near: PrepareParams) -> Iterator[Finding]:
     """Run the checks that open no image.
 
     Args:
-        folder: The data set's folder.
-        index: Name of its ground truth, see `find_index`.
-        crs: `dataset.crs`.
+        chosen: The data set.
         near: Which database images are positives.
     """
-    read = _read_truth(folder, index, near.radius_m)
+    read = _read_truth(chosen, near.radius_m)
     if isinstance(read, Finding):
         yield read
         return
     truth, radius_m = read
-    yield from _check_places(truth, radius_m, crs, near.max_heading_deg)
+    yield from _check_places(truth, radius_m, chosen.crs, near.max_heading_deg)
 
 
 def check_set(
-    folder: Path,
-    index: str | None,
+    chosen: DatasetParams,
     *,
-    crs: str | None,
     near: PrepareParams,
     epochs: int,
     scale_to: ScaleTo,
@@ -70,9 +66,7 @@ def check_set(
     """Read a data set, open each image, and say what is found.
 
     Args:
-        folder: The data set's folder.
-        index: Name of its ground truth, see `find_index`.
-        crs: `dataset.crs`.
+        chosen: The data set.
         near: Which database images are positives.
         epochs: `finetune.epochs`; without training, database images need no positives.
         scale_to: Size that the trunk scales images to.
@@ -81,14 +75,17 @@ def check_set(
     Yields:
         One finding after the other; a single one if the ground truth cannot be read.
     """
-    read = _read_truth(folder, index, near.radius_m)
+    read = _read_truth(chosen, near.radius_m)
     if isinstance(read, Finding):
         yield read
         return
     truth, radius_m = read
+    folder = Path(chosen.dir)
     counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
-    yield Finding("ground truth", f"{counts}, within {radius_m:g} m ({truth.form})", ok=True)
-    places = list(_check_places(truth, radius_m, crs, near.max_heading_deg))
+    rules = f"; protocol {chosen.protocol}" if chosen.protocol else ""
+    words = f"{counts}, within {radius_m:g} m ({truth.form}){rules}"
+    yield Finding("ground truth", words, ok=True)
+    places = list(_check_places(truth, radius_m, chosen.crs, near.max_heading_deg))
     yield from places
     if all(found.ok for found in places):  # positives of what are no metres may be all pairs
         yield check_training_positives(truth, radius_m, epochs, near.max_heading_deg)
@@ -186,12 +183,15 @@ def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
 
 
 def _read_truth(
-    folder: Path, index: str | None, asked_radius_m: float | None
+    chosen: DatasetParams, asked_radius_m: float | None
 ) -> tuple[GroundTruth, float] | Finding:
     """Read the ground truth and the radius, or say why that cannot be."""
     try:
-        truth = parse_set(folder, index)
-        return truth, choose_radius(truth, asked_radius_m)
+        truth, radius_m, _ = follow_protocol(
+            parse_set(Path(chosen.dir), chosen.index), chosen.protocol,
+            asked_m=asked_radius_m, crs=chosen.crs,
+        )  # fmt: skip
+        return truth, radius_m
     except (ValueError, OSError) as error:
         return Finding("ground truth", str(error), ok=False)
 

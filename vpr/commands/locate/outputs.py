@@ -83,13 +83,13 @@ def _line(match: Match) -> str:
     known = ""
     if match.correct is not None:
         known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
-    looks = "" if match.heading is None else f"looks {match.heading:.0f}°  "
+    looks = "" if match.heading is None else f"  looks {match.heading:.0f}°"
     verified = "" if match.inliers is None else f"{match.inliers:4d} inliers  "
     place = ""
     if match.easting is not None:
-        place = f"{match.easting:.1f} E {match.northing:.1f} N{globe}  "
+        place = f"{match.easting:.1f} E {match.northing:.1f} N{globe}"
     return (
-        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{place}{looks}"
+        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{place}{looks}  "
         f"{_shown(match.database)}{known}"
     )
 
