@@ -31,6 +31,6 @@ PREDICTIONS = Path("data/predictions.npz")
 SUBMISSION = Path("data/submission/submit.json")
 
 RECALL = Path("metrics/recall.json")
-DETAILS = Path("metrics/details.json")
 QUERIES = Path("metrics/queries.csv")
+CALIBRATION = Path("metrics/calibration.json")
 REPORT = Path("metrics/report/index.html")

@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from vpr.evaluation.calibration import State
 from vpr.locating.matches import Located, Match
 
 VERIFIED = ("inliers", "log10_nfa")  # of a match, if the run verifies
@@ -64,17 +65,29 @@ def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
     return True
 
 
-VERDICTS = {
-    True: "accepted",
-    False: "not accepted: perhaps an unknown place",
+VERDICTS: dict[State | None, str] = {
+    "known": "known place",
+    "unsure": "unsure which place of the map",
+    "unknown": "unknown: not a place of the map",
     None: "not calibrated, see docs/trust.md",
 }
 
 
 def as_text(located: Located) -> str:
     """Lines for a terminal; a name that would move its cursor or break the line is quoted."""
-    verdict = VERDICTS[located.accepted]
-    return "\n".join([f"{_shown(located.photo)}: {verdict}", *map(_line, located.matches)])
+    return "\n".join([f"{_shown(located.photo)}: {verdict(located)}", *map(_line, located.matches)])
+
+
+def verdict(located: Located) -> str:
+    """Put in words what is concluded about a photo."""
+    words = VERDICTS[located.state]
+    if located.probability is not None and located.state != "unknown":
+        words += f", probability {located.probability:.3f}"
+    if (position := located.position) is not None:
+        words += f"; at {position.easting:.1f} E {position.northing:.1f} N"
+        if position.uncertainty_m is not None:
+            words += f", 90 % within {position.uncertainty_m:.0f} m"
+    return words
 
 
 def _line(match: Match) -> str:
@@ -108,20 +121,20 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 def save_csv(path: Path, located: Sequence[Located]) -> None:
     """Write a row for each match, with the columns `VERIFIED` if matches were verified.
 
-    The others are `query,accepted,rank,database,distance,metres,correct`: `accepted` is empty where
-    it is not calibrated, the last two where they are unknown.
+    The others are `query,state,probability,rank,database,distance,metres,correct`: the second and
+    third are empty where they are not calibrated, the last two where they are unknown.
     """
     names = ["rank", "database", "distance", "metres", "correct"]
     if any(match.inliers is not None for one in located for match in one.matches):
         names += VERIFIED
     rows = [
-        (one.photo, one.accepted, *(getattr(match, name) for name in names))
+        (one.photo, one.state, one.probability, *(getattr(match, name) for name in names))
         for one in located
         for match in one.matches
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["query", "accepted", *names])
+        table.writerow(["query", "state", "probability", *names])
         table.writerows(rows)
 
 
@@ -133,7 +146,7 @@ def save_geojson(path: Path, located: Sequence[Located]) -> None:
             "geometry": {"type": "Point", "coordinates": [match.longitude, match.latitude]},
             "properties": _without_none({
                 "query": one.photo, "rank": match.rank, "database": match.database,
-                "distance": match.distance, "accepted": one.accepted, "inliers": match.inliers,
+                "distance": match.distance, "state": one.state, "inliers": match.inliers,
                 "log10_nfa": match.log10_nfa,
             }),
         }
