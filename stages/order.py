@@ -23,7 +23,7 @@ from vpr.retrieval.predictions import (
     load_retrieval,
     save_predictions,
 )
-from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 

@@ -22,9 +22,8 @@ from vpr.commands.doctor.dataset import (
     check_sizes,
     check_training_positives,
 )
-from vpr.commands.doctor.inputs import check_sharing, check_sharing_of_weights
+from vpr.commands.doctor.inputs import check_checkpoint, check_sharing, check_sharing_of_weights
 from vpr.commands.doctor.machine import check_disk
-from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.checks import check_positives
 from vpr.datasets.coordinate_checks import check_coordinates
 from vpr.datasets.findings import Level, load_notes

@@ -41,7 +41,7 @@ from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
-from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import WHITENED
 
 TOKEN = "a secret of the tests"  # noqa: S105

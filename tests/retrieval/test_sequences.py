@@ -16,10 +16,11 @@ from vpr.retrieval import sequences
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.retrieval.ranking import rank_database
-from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
 from vpr.retrieval.sequences import (
     enhance_contrast,
+    find_distances,
     matrix_of_rankings,
+    rank_descriptors,
     rank_lines,
     score_lines,
 )

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vpr.retrieval.ranking import rank_database
-from vpr.retrieval.sharded_ranking import make_ranker, merge_rankings
+from vpr.retrieval.ranking import make_ranker, merge_rankings, rank_database
 
 DIM, TOP_K = 64, 20
 

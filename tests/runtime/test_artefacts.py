@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.repositories import ROOT
-from vpr.commands.doctor.runs import check_runs
+from vpr.commands.doctor.machine import check_runs
 from vpr.runtime.artefacts import SCRATCH, built_aside, replaced_whole, require_space, running_outs
 
 

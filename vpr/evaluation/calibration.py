@@ -20,7 +20,7 @@ from scipy.special import expit, ndtri
 
 from vpr.evaluation.params import By
 from vpr.evaluation.position import mean_place, weigh_places
-from vpr.places.distances import is_within
+from vpr.places.radius import is_within
 
 State = Literal["known", "unsure", "unknown"]
 APART = 2  # radii between places that are different for sure: the radius, and as much of a margin

@@ -25,7 +25,7 @@ from vpr.evaluation.calibration import (
 from vpr.evaluation.params import By
 from vpr.evaluation.position import LEVELS, circle_radius, mean_place, weigh_places
 from vpr.evaluation.uncertainty import usable_block_length
-from vpr.places.distances import is_within, metres_between
+from vpr.places.radius import is_within, metres_between
 
 MOST_BLOCKS = 10
 FLAT = 1e-3  # log odds by which support must exceed that of wrong places: more than rounding

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vpr.evaluation.position import LEVELS
 from vpr.evaluation.recall import recall_of_ranks
-from vpr.places.distances import is_within, metres_between
+from vpr.places.radius import is_within, metres_between
 
 BINS, LEAST_OF_BIN = 10, 5  # of the reliability curve
 

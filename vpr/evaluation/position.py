@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.evaluation.params import By
-from vpr.places.distances import is_within
+from vpr.places.radius import is_within
 
 LEVEL = 0.9  # share of the stated circles that are to hold the photo's place
 LEVELS = (0.5, 0.6, 0.7, 0.8, LEVEL, 0.95)  # of the chart

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.runtime.npy import load_array
+from vpr.runtime.npz import load_array
 
 # numpy has no bfloat16: its bits are stored as uint16.
 STORED: dict[torch.dtype, np.dtype[Any]] = {

@@ -17,9 +17,9 @@ from vpr.evaluation.acceptance import doubts_about
 from vpr.evaluation.calibration import Calibration, State
 from vpr.locating.ranking import Ranked
 from vpr.places.crs import latitude_longitude, lies_nowhere
-from vpr.places.distances import metres_between
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
+from vpr.places.radius import metres_between
 from vpr.reranking.verified_pairs import NOTHING
 from vpr.retrieval.predictions import Predictions
 

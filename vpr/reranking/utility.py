@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from vpr.places.distances import is_within
+from vpr.places.radius import is_within
 
 
 def find_negatives(coordinates: NDArray[np.float64], *, radius_m: float) -> NDArray[np.bool_]:

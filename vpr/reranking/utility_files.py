@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.runtime.npy import load_array
-from vpr.runtime.npz import load_arrays, save_arrays
+from vpr.runtime.npz import load_array, load_arrays, save_arrays
 
 
 @dataclass(frozen=True)

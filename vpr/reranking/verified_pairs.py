@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.runtime.artefacts import replaced_whole
-from vpr.runtime.npy import load_array
-from vpr.runtime.npz import load_arrays, write_arrays
+from vpr.runtime.npz import load_array, load_arrays, write_arrays
 
 WHOLE = 65_535  # a side of an image in the units of places
 FORMS: dict[str, tuple[int, type[np.generic]]] = {

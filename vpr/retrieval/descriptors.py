@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.runtime.artefacts import replaced_whole
-from vpr.runtime.npy import load_array
+from vpr.runtime.npz import load_array
 
 BLOCK_BYTES = 64 * 2**20  # of rows read together
 SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr.retrieval.approximate import build_index, search_index
 from vpr.retrieval.index_kinds import EXACT, KIND, Effort, parse_kind, save_kind
-from vpr.retrieval.sharded_ranking import rank_shards
+from vpr.retrieval.ranking import rank_shards
 
 INDEX = "index.faiss"  # in the folder, unless search is exact
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.places.distances import is_within
 from vpr.places.positives import positives_of
+from vpr.places.radius import is_within
 
 POOL_SIZE = 1000  # negatives considered for an anchor, as in the references
 

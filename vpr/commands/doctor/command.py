@@ -14,14 +14,20 @@ import typer
 from vpr.commands.doctor.dataset import check_quickly, check_set
 from vpr.commands.doctor.finding import Finding
 from vpr.commands.doctor.inputs import (
+    check_checkpoint,
     check_dataset,
     check_sharing,
     check_sharing_of_weights,
     check_weights,
 )
-from vpr.commands.doctor.installation import check_packages, check_python
-from vpr.commands.doctor.machine import check_disk, check_faiss_gpu, check_torch_gpu
-from vpr.commands.doctor.runs import check_runs
+from vpr.commands.doctor.machine import (
+    check_disk,
+    check_faiss_gpu,
+    check_packages,
+    check_python,
+    check_runs,
+    check_torch_gpu,
+)
 from vpr.commands.doctor.sharing import (
     check_cache,
     check_cache_path,
@@ -29,7 +35,6 @@ from vpr.commands.doctor.sharing import (
     check_locks,
     check_remote,
 )
-from vpr.commands.doctor.weights import check_checkpoint
 from vpr.datasets.params import DatasetParams
 from vpr.features.encoder import check_resizing, find_split, load_encoder
 from vpr.features.params import TrunkParams

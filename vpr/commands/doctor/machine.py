@@ -1,9 +1,10 @@
-"""What the doctor says about the machine: its GPU and its disk."""
+"""What the doctor says about the machine: Python, packages, GPU, disk, and runs at work."""
 
 from __future__ import annotations
 
 import math
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,9 @@ from vpr.commands.doctor.finding import Finding
 from vpr.features.encoder import Encoder, count_channels, map_shape, tensor_shapes
 from vpr.images.image_files import Photo, count_bytes, read_size
 from vpr.images.pixels import ScaleTo
+from vpr.runtime.artefacts import SCRATCH, running_outs
+from vpr.runtime.environment import ENV_FILE, installed_version
+from vpr.runtime.parameters import read_yaml
 
 FLOAT_BYTES = 4
 NUM_WRITTEN = {"networks": 2, "descriptors": 2}  # at the start and trained; plain and whitened
@@ -75,3 +79,49 @@ def check_disk(
     if free < 2 * num_bytes:
         return Finding("disk", f"{words}: make room, or see `dvc gc --help`", ok=False)
     return Finding("disk", words, ok=True)
+
+
+def check_runs(root: Path) -> Finding:
+    """Report processes that are making outs, and interrupted runs that can resume.
+
+    Args:
+        root: The repository.
+    """
+    scratch = root / SCRATCH
+    running = running_outs(scratch)
+    if running:
+        words = ", ".join(f"process {pid} is making {out}" for out, pid in running.items())
+        advice = "wait for it; if no dvc is running, it is an orphan: end it with `kill` and its id"
+        return Finding("runs", f"{words}: {advice}", ok=False)
+    left = sorted(lock.with_suffix("") for lock in scratch.glob("*.lock"))
+    if left:
+        words = f"an interrupted run left {', '.join(map(str, left))}"
+        advice = "`dvc repro` resumes from it or removes it"
+        return Finding("runs", f"{words}: {advice}", ok=True, is_note=True)
+    return Finding("runs", "none running, none interrupted", ok=True)
+
+
+OLDEST_PYTHON = (3, 11)
+
+
+def check_python() -> Finding:
+    """Check whether this Python is new enough."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    needed = ".".join(map(str, OLDEST_PYTHON))
+    words = (
+        found if sys.version_info >= OLDEST_PYTHON else f"{found} is too old: {needed} is needed"
+    )
+    return Finding("Python", words, ok=sys.version_info >= OLDEST_PYTHON)
+
+
+def check_packages() -> Finding:
+    """Check whether the packages of env.yaml are installed in those versions."""
+    differing = [
+        f"{name} {installed_version(name) or 'is missing'} (expected {version})"
+        for name, version in read_yaml(ENV_FILE).items()
+        if installed_version(name) != version
+    ]
+    if any("is missing" in words for words in differing):
+        return Finding("packages", f"{', '.join(differing)}: run `make setup`", ok=False)
+    words = f"{', '.join(differing)}: results may differ" if differing else "as in env.yaml"
+    return Finding("packages", words, ok=True)

@@ -22,7 +22,7 @@ from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_o
 from vpr.places.radius import find_positives
 from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
-from vpr.retrieval.sequence_ranking import rank_again
+from vpr.retrieval.sequences import rank_again
 from vpr.runtime.parameters import load_params
 
 

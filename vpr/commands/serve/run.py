@@ -25,7 +25,7 @@ from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import hash_out, list_locked
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
-from vpr.retrieval.sequence_ranking import find_distances, rank_descriptors
+from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import (
     CALIBRATION,
     DATABASE,

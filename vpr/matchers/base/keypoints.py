@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.matchers.base.matcher import LocalPoints
-from vpr.runtime.npy import load_array
+from vpr.runtime.npz import load_array
 
 TYPES = (np.uint8, np.float16, np.float32)  # of descriptors
 

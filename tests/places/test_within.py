@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from vpr.evaluation.curves import radius_curve
-from vpr.places.distances import is_within
-from vpr.places.radius import find_positives, find_training_positives
+from vpr.places.radius import find_positives, find_training_positives, is_within
 from vpr.reranking import utility
 from vpr.training import mining
 
