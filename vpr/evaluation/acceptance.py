@@ -96,9 +96,10 @@ def find_map_limit(
 ) -> float | None:
     """Find the largest doubt that is accepted at a false-acceptance rate; None: not calibrated.
 
-    By distance the limit is fitted on the negatives only, so that what it does to the other queries
-    is out of sample. By inliers it comes from the background model, and negatives make it stricter
-    where they show that the model is too optimistic.
+    Where negatives are enough to show the rate, the limit is fitted on them, so that what it does
+    to the queries of the map is out of sample. Where they are too few there is none by distance; by
+    inliers it comes from the background model, and negatives make it stricter where they show that
+    the model is too optimistic.
 
     Args:
         negatives: Doubts about the first predictions of photos from outside the map.
@@ -108,12 +109,12 @@ def find_map_limit(
         confidence: With which negatives must show it.
     """
     allowed = most_accepted(len(negatives), rate=rate, confidence=confidence)
-    if by == "inliers":
-        limit = limit_of_model(rate, num_candidates=num_candidates)
-        return (
-            min(limit, limit_of_negatives(negatives, max(allowed, 0))) if len(negatives) else limit
-        )
-    return limit_of_negatives(negatives, allowed) if allowed >= 0 else None
+    if allowed >= 0:
+        return limit_of_negatives(negatives, allowed)
+    if by == "distance":
+        return None
+    model = limit_of_model(rate, num_candidates=num_candidates)
+    return min(model, limit_of_negatives(negatives, 0)) if len(negatives) else model
 
 
 def most_accepted(num_negatives: int, *, rate: float, confidence: float) -> int:

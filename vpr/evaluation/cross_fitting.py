@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from vpr.evaluation.acceptance import find_map_limit
+from vpr.evaluation.acceptance import find_map_limit, most_accepted
 from vpr.evaluation.calibration import (
     APART,
     Calibration,
@@ -107,7 +107,10 @@ def calibrate(
     def fit(kept: NDArray[np.bool_]) -> PlaceModel | None:
         right = sample.right & kept
         share = (right.sum() + 1) / (kept.sum() + 2)  # Laplace's: never all, never none
-        return fit_place(support[right], wrong[kept[owners]], share_right=share, rate=rate)
+        allowed = most_accepted(int(kept[owners].sum()), rate=rate, confidence=confidence)
+        return fit_place(
+            support[right], wrong[kept[owners]], share_right=share, allowed=max(allowed, 0)
+        )
 
     def limit(kept: NDArray[np.bool_]) -> float | None:
         negatives = np.concatenate([sample.doubts[sample.is_negative & kept, 0], sample.foreign])
@@ -219,7 +222,7 @@ def find_wrong_support(
 
 
 def fit_place(
-    right: NDArray[np.float64], wrong: NDArray[np.float64], *, share_right: float, rate: float
+    right: NDArray[np.float64], wrong: NDArray[np.float64], *, share_right: float, allowed: int
 ) -> PlaceModel | None:
     """Fit the probability of being right by logistic regression.
 
@@ -230,7 +233,7 @@ def fit_place(
         right: Support of right first predictions, shape (num_right, 2).
         wrong: Support of wrong ones, shape (num_wrong, 2).
         share_right: How often first predictions are right.
-        rate: Share of the wrong that may exceed the least log odds.
+        allowed: How many of the wrong may exceed the least log odds.
 
     Returns:
         None if there is no right or no wrong one.
@@ -252,8 +255,5 @@ def fit_place(
             weights[used], weights[2] = slopes, model.intercept_[0]
             break
         used.pop(int(np.argmin(slopes)))
-    allowed = int(rate * len(wrong))
-    edge = (
-        np.sort(find_features(wrong) @ weights)[::-1][allowed] if allowed < len(wrong) else -np.inf
-    )
+    edge = np.sort(find_features(wrong) @ weights)[::-1][allowed]
     return PlaceModel(weights.tolist(), np.zeros((3, 3)).tolist(), float(edge) + FLAT)

@@ -8,7 +8,7 @@ import typer
 
 from vpr.commands.compare.runs import load_run
 from vpr.commands.compare.tables import Comparison, as_json, as_markdown, as_text
-from vpr.evaluation.comparison import compare_ranks
+from vpr.evaluation.comparison import compare_ranks, compare_risks
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import usable_block_length
 from vpr.repository.protocol import check_same_protocol, list_code_changes
@@ -46,17 +46,20 @@ def _compare(names: list[str]) -> Comparison:
     if not depths:
         reported = "; ".join(f"{run.name} reports {run.depths}" for run in runs)
         raise ValueError(f"no depth N in common: {reported}")
-    recalls = [
-        compare_ranks(
-            first.ranks, run.ranks, ns=depths, block_length=params.block_length,
-            num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
-        )
+    drawn = {
+        "block_length": params.block_length, "num_samples": params.num_samples,
+        "confidence": params.confidence, "seed": params.seed,
+    }  # fmt: skip
+    recalls = [compare_ranks(first.ranks, run.ranks, ns=depths, **drawn) for run in others]
+    risks = [
+        compare_risks(first.answers, run.answers, **drawn) if first.answers and run.answers else []
         for run in others
-    ]  # fmt: skip
+    ]
     return Comparison(
         runs,
         [thing for thing in checked[0] if all(thing in things for things in checked)],
         recalls,
+        risks,
         [list_code_changes(first.code, run.code) for run in others],
         usable_block_length(params.block_length, len(first.ranks)),
         params.confidence,

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from vpr.commands.compare.runs import ComparedRun
-from vpr.evaluation.comparison import PairedRecall
+from vpr.evaluation.comparison import PairedRecall, PairedRisk
 from vpr.evaluation.recall import NEVER
 
 HEADER = ("", "A", "B", "B - A", "interval", "McNemar p", "gained", "lost")
+RISK_NAMES = {
+    "coverage_at_risk_1": "coverage at 1 % risk",
+    "area_under_risk_coverage": "area under risk",
+}
 Row = Sequence[str]
 
 
@@ -23,6 +27,8 @@ class Comparison:
         runs: The runs, at least two.
         checked: Data that they all were measured on, by content hash.
         recalls: For each run but the first, its recall at each N next to that of the first.
+        risks: For each run but the first, its risk and coverage next to those of the first; empty
+            if one of both has no calibrated probabilities.
         code_changes: For each run but the first, code that differs from that of the first.
         block_length: Queries in a block of the bootstrap, as it was used.
         confidence: Confidence of the intervals.
@@ -31,6 +37,7 @@ class Comparison:
     runs: Sequence[ComparedRun]
     checked: Sequence[str]
     recalls: Sequence[Sequence[PairedRecall]]
+    risks: Sequence[Sequence[PairedRisk]]
     code_changes: Sequence[Sequence[str]]
     block_length: int
     confidence: float
@@ -53,11 +60,12 @@ def as_json(found: Comparison) -> str:
         "confidence": found.confidence, "block_length": found.block_length,
     }  # fmt: skip
     rest = [
-        {"b": run.name, "code_differs": changes, "recall": [asdict(one) for one in recalls]}
-        for run, recalls, changes in zip(
-            found.runs[1:], found.recalls, found.code_changes, strict=True
+        {"b": run.name, "code_differs": changes, "recall": [asdict(one) for one in recalls],
+         "risk": [asdict(one) for one in risks]}
+        for run, recalls, risks, changes in zip(
+            found.runs[1:], found.recalls, found.risks, found.code_changes, strict=True
         )
-    ]
+    ]  # fmt: skip
     content = {"a": found.runs[0].name, **head, **(rest[0] if len(rest) == 1 else {"runs": rest})}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -102,6 +110,12 @@ def _pair_rows(found: Comparison) -> list[Row]:
             f"recall@{one.n}", f"{one.recall_a:.3f}", f"{one.recall_b:.3f}",
             f"{one.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{one.p_value:.3g}",
             str(len(one.gained)), str(len(one.lost)),
+        ))  # fmt: skip
+    for risk in found.risks[0]:
+        low, high = risk.interval
+        rows.append((
+            RISK_NAMES[risk.figure], f"{risk.value_a:.3f}", f"{risk.value_b:.3f}",
+            f"{risk.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", "", "", "",
         ))  # fmt: skip
     return rows
 

@@ -67,8 +67,8 @@ def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
 
 VERDICTS: dict[State | None, str] = {
     "known": "known place",
-    "unsure": "unsure which place of the map",
-    "unknown": "unknown: not a place of the map",
+    "unsure": "unsure: of the map, but which place is unclear",
+    "unknown": "unknown: little speaks for a place of the map",
     None: "not calibrated, see docs/trust.md",
 }
 
