@@ -2,7 +2,7 @@
 
     street = vpr.load_run("folder of a finished run")
     answer = street.locate("photo.jpg")
-    print(answer.accepted, answer.matches[0].easting, answer.matches[0].northing)
+    print(answer.state, answer.probability, answer.position)
 
 Each package has one meaning. It imports from itself and from those that its line names, and from
 the modules `run_files` (paths of a run) and `sections` (all parameters). Nothing imports
