@@ -90,6 +90,8 @@ def calibrate(
 ) -> tuple[Calibration, HeldOut]:
     """Calibrate on all queries, and answer each by a calibration on other blocks of the route.
 
+    The limit of the map depends on negatives only, and holds its rate without being cross-fitted.
+
     Args:
         sample: Queries, and photos from elsewhere.
         rate: False-acceptance rate of either threshold.
@@ -112,50 +114,39 @@ def calibrate(
             support[right], wrong[kept[owners]], share_right=share, allowed=max(allowed, 0)
         )
 
-    def limit(kept: NDArray[np.bool_]) -> float | None:
-        negatives = np.concatenate([sample.doubts[sample.is_negative & kept, 0], sample.foreign])
-        return find_map_limit(
-            negatives, by=sample.by, num_candidates=sample.num_candidates,
-            rate=rate, confidence=confidence,
-        )  # fmt: skip
-
-    every = np.ones(count, bool)
-    place, map_limit = fit(every), limit(every)
+    map_limit = find_map_limit(
+        sample.negatives, by=sample.by, num_candidates=sample.num_candidates, rate=rate,
+        confidence=confidence,
+    )  # fmt: skip
+    place = fit(np.ones(count, bool))
     states: list[State | None] = [None] * count
-    probability, wrong_odds = np.full(count, np.nan), np.full(len(owners), np.nan)
+    odds, wrong_odds = np.full(count, np.nan), np.full(len(owners), np.nan)
     wrong_known = np.zeros(len(owners), bool)
     models = [fit(blocks != block) for block in range(blocks[-1] + 1)]
     fitted = [model for model in models if model is not None]
     if place is None or len(fitted) < len(models):
         place = None
     else:
+        least = np.array([model.least_log_odds for model in fitted])[blocks]
         for block, model in enumerate(fitted):
             here, theirs = blocks == block, blocks[owners] == block
-            odds = model.log_odds(support[here])
-            probability[here] = expit(odds)
+            odds[here] = model.log_odds(support[here])
             wrong_odds[theirs] = model.log_odds(wrong[theirs])
-            wrong_known[theirs] = wrong_odds[theirs] > model.least_log_odds
-            if (held_limit := limit(~here)) is not None:
-                found = find_states(sample.doubts[here, 0], odds, held_limit, model.least_log_odds)
-                for query, state in zip(np.flatnonzero(here).tolist(), found, strict=True):
-                    states[query] = state
+        wrong_known = wrong_odds > least[owners]
+        if map_limit is not None:
+            states = [*find_states(sample.doubts[:, 0], odds - least, map_limit, 0.0)]
         place = replace(place, covariance=_jackknife([model.weights for model in fitted]))
     weights = weigh_places(sample.by, sample.doubts, sample.places, radius_m=sample.radius_m)
     errors = metres_between(mean_place(weights, sample.places), sample.truth)
     groups = _groups(states, sample.is_negative)
     calibration = Calibration(
-        sample.by,
-        sample.doubts.shape[1],
-        sample.radius_m,
-        confidence,
-        map_limit,
-        place,
+        sample.by, sample.doubts.shape[1], sample.radius_m, confidence, map_limit, place,
         {name: circle_radius(errors[members]) for name, members in groups.items()},
-    )
+    )  # fmt: skip
     stated = ("any",) if states.count(None) else ("known", "unsure")
     circles = _held_out_circles(errors, [groups[name] for name in stated], blocks)
     return calibration, HeldOut(
-        probability, states, expit(wrong_odds), wrong_known, errors, circles
+        expit(odds), states, expit(wrong_odds), wrong_known, errors, circles
     )
 
 
