@@ -360,8 +360,8 @@ def test_each_state_is_said_in_every_output(tmp_path: Path) -> None:
     assert ["probability" in words for words in said] == [True, True, False, False]
     entry = {"photo": "", "matches": [""], "verified": [], "clusters": None}
     write_page(tmp_path / "a.html", [entry | {"located": one} for one in located])
-    looks = re.findall(r'class="verdict (\w+)">([✓✗]?)', (tmp_path / "a.html").read_text())
-    assert looks == [("right", "✓"), ("wrong", "✗"), ("undecided", "")]
+    looks = re.findall(r'class="verdict (\w+)">([✓?]?)', (tmp_path / "a.html").read_text())
+    assert looks == [("right", "✓"), ("unsure", "?"), ("unknown", ""), ("undecided", "")]
 
 
 def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:

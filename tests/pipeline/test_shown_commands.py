@@ -27,7 +27,7 @@ class Shown(NamedTuple):
     prints: str
 
 
-XFEAT = {"trunk.model=null": "trunk.model=null -S trunk.trainable_from=pool"}
+XFEAT = {"trunk.model=null": "trunk.model=null -S trunk.trainable_from=pool -S finetune.epochs=0"}
 LITE0 = "trunk.encoder=efficientnet_lite -S pretrained.weights=random -S trunk.model=lite0"
 # In the order in which they are run, in one repository.
 RUN = [
@@ -77,7 +77,10 @@ RUN = [
     Shown('git commit -m "Berlin baseline"', {}, "1 file changed"),
     # Experiments; each starts from the last commit.
     Shown("dvc exp run -S search.top_k=10", {"=10": "=4"}, "Running stage 'search'"),
-    Shown("dvc exp run -S finetune.num_clusters=32", {"=32": "=3"}, "Running stage 'finetune'"),
+    Shown(
+        "dvc exp run -S finetune.num_clusters=32", {"=32": "=3 -S finetune.epochs=0"},
+        "Running stage 'finetune'",
+    ),
     Shown(
         "dvc exp run -n deeper -S search.top_k=50", {"=50": "=6"}, r"Ran experiment\(s\): deeper"
     ),

@@ -68,8 +68,8 @@ def test_an_overview_of_a_calibrated_run_says_its_limit(browser: Browser, folder
     assert section.split("\n") == [
         "Known, unsure or unknown: calibrated",
         "Is it this map? Of 420 photos from outside it 0.5 % are accepted (0.1 % to 1.7 %).",
-        "answer\tqueries\tphotos from elsewhere", "known\t75.0 %\t0.0 %",
-        "unsure\t25.0 %\t5.0 %", "unknown\t0.0 %\t95.0 %",
+        "answer queries photos from elsewhere", "known 75.0 % 0.0 %",
+        "unsure 25.0 % 5.0 %", "unknown 0.0 % 95.0 %",
     ]  # fmt: skip
 
 

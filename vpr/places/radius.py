@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
 
 
 def find_positives(
@@ -26,7 +25,10 @@ def find_positives(
     origin = database.mean(axis=0).round()
     largest = np.abs(np.concatenate([database, query])).max(axis=0)
     edge = 2 * rounding_of(largest, radius_m).max()
-    # scikit-learn's NearestNeighbors gives the same, but takes a second to import.
+    # Imported here, since readers of `is_within` do without it. scikit-learn's NearestNeighbors
+    # gives the same, but takes a second to import.
+    from scipy.spatial import cKDTree
+
     pairs = cKDTree(query - origin).sparse_distance_matrix(
         cKDTree(database - origin), radius_m + edge, output_type="ndarray"
     )
