@@ -10,7 +10,7 @@ from vpr.console.entry import run_stage
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.datasets.findings import load_notes
+from vpr.datasets.findings import list_copies, load_notes
 from vpr.evaluation.acceptance import doubts_about
 from vpr.evaluation.answers import (
     answer_curves,
@@ -27,6 +27,8 @@ from vpr.evaluation.metrics import (
     name_sequence_metrics,
     summarise_errors,
     summarise_recall,
+    summarise_same_way,
+    summarise_without,
 )
 from vpr.evaluation.params import By, EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
@@ -58,13 +60,15 @@ def evaluate(
     indices = load_index(database), load_index(query)
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
+    is_labelled = all(index.has_places for index in indices)
     metres = errors_in_metres(ranked.indices, *indices)[:, 0]
     pairs, by = load_verified(verified), params.accept_by
     evidence = pairs.of_predictions(ranked)
     doubts, places = doubts_about(by, ranked, evidence), indices[0].coordinates[ranked.indices]
     elsewhere, other_doubts = _load_foreign(foreign, by, depth)
     sample = Sample(
-        by, doubts, places, indices[1].coordinates, ranks == 1, num_positives == 0,
+        by, doubts, places, indices[1].coordinates, ranks == 1,
+        (num_positives == 0) & is_labelled,
         other_doubts[:, 0], load_radius(radius), pairs.candidates.shape[1],
     )  # fmt: skip
     rate, confidence = params.accept_false_rate, params.confidence
@@ -75,18 +79,25 @@ def evaluate(
         summarise_recall, num_positives=num_positives, ns=depths, confidence=confidence,
         seed=params.seed, block_length=params.block_length, num_samples=params.num_samples,
     )  # fmt: skip
+    found = load_notes(notes)
     drawn = answer_curves(sample, held)
     others = fitted.judge(other_doubts, indices[0].coordinates[elsewhere])
-    metrics = summary(ranks) | summarise_errors(metres)
-    metrics |= summarise_map_question(sample, fitted, rate=rate, confidence=confidence)
-    metrics |= summarise_place_question(fitted, held, confidence=confidence)
-    metrics |= summarise_answers(
-        sample, held, drawn, [answer.state for answer in others], confidence=confidence
-    )
-    metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
-    if load_param("sequence.length", int) > 1:
-        along = first_correct_ranks(load_predictions(sequenced).indices, truth)
-        metrics |= name_sequence_metrics(summary(along))
+    metrics = summarise_map_question(sample, fitted, rate=rate, confidence=confidence)
+    if is_labelled:
+        metrics |= summary(ranks) | summarise_errors(metres)
+        metrics |= summarise_place_question(fitted, held, confidence=confidence)
+        metrics |= summarise_answers(
+            sample, held, drawn, [answer.state for answer in others], confidence=confidence
+        )
+        metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
+        metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
+        metrics |= summarise_without(ranks, list_copies(found), ns=depths)
+        if load_param("sequence.length", int) > 1:
+            along = first_correct_ranks(load_predictions(sequenced).indices, truth)
+            metrics |= name_sequence_metrics(summary(along))
+    else:
+        metrics["num_queries"] = len(ranks)
+        drawn = {name: curve[:0] for name, curve in drawn.items()}
     table = tabulate_queries(
         ranked, truth, *indices, answers=fitted.judge(doubts, places), held_out=held.probability,
         evidence=evidence,
@@ -95,7 +106,7 @@ def evaluate(
         ranks, depth=depth, top1=places[:, 0], query=indices[1].coordinates, radii_m=params.radii_m
     )
     with built_aside(recall, details, queries, curves, calibration) as aside:
-        save_metrics(aside[0], aside[1], metrics | {"notes": load_notes(notes)})
+        save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
         save_curves(aside[3], drawn)
         save_calibration(aside[4], fitted)

@@ -11,6 +11,7 @@ import numpy as np
 
 from vpr.features.params import TrunkParams
 from vpr.images.file_kinds import READ_SUFFIXES, is_junk
+from vpr.matchers.base.matcher import Folders
 from vpr.matchers.base.params import KeypointsParams
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.verified_pairs import NOTHING, concatenate_pairs, save_foreign
@@ -23,12 +24,14 @@ from vpr.runtime.parameters import load_param, load_params
 
 def foreign(
     *, model: Path, database_descriptors: Path, whitening: Path, whitened: Path, index: Path,
-    database_keypoints: Path, kept: Path, ranked: Path,
+    database_keypoints: Path, kept: Path, database_images: Path, weights: Path, code: Path,
+    ranked: Path,
 ) -> None:  # fmt: skip
     """Rank the database for the photos in the folder `evaluate.foreign`.
 
     They are described, searched for and verified by the functions that locate a photo. Without
-    photos `ranked` is empty.
+    photos `ranked` is empty. `weights` and `code` are the folders of the weights and of the code
+    that `rerank.model` may name.
     """
     folder = Path(load_param("evaluate.foreign", str))
     if not folder.is_dir():
@@ -45,11 +48,18 @@ def foreign(
         files = {
             "model": model, "descriptors": database_descriptors, "whitening": whitening,
             "index": index, "keypoints": database_keypoints, "kept": kept,
+            "images": database_images,
         }  # fmt: skip
-        _rank(aside, photos, files, whitened)
+        _rank(aside, photos, files, whitened, Folders(weights, code))
 
 
-def _rank(aside: Path, photos: Sequence[Path], files: dict[str, Path], whitened: Path) -> None:
+def _rank(
+    aside: Path,
+    photos: Sequence[Path],
+    files: dict[str, Path],
+    whitened: Path,
+    folders: Folders,
+) -> None:
     from vpr.locating.ranking import Settings, make_ranker, rank_photos  # torch is slow to import
 
     settings = Settings(
@@ -57,7 +67,7 @@ def _rank(aside: Path, photos: Sequence[Path], files: dict[str, Path], whitened:
         load_params("keypoints", KeypointsParams), load_params("inliers", InliersParams),
         load_params("rerank", RerankParams),
     )  # fmt: skip
-    ranker = make_ranker(settings, whitened=load_descriptors(whitened), **files)
+    ranker = make_ranker(settings, whitened=load_descriptors(whitened), folders=folders, **files)
     answers = list(rank_photos(ranker, photos, top=1, with_responses=False))
     predictions = Predictions(
         np.stack([answer.indices for answer in answers]),

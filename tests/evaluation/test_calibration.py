@@ -144,11 +144,14 @@ def test_two_places_that_are_alike_are_unsure() -> None:
     assert known.middle.tolist() == pytest.approx([20 * 4 / 13, 0])
 
 
-@pytest.mark.parametrize("missing", [{"map_limit": None}, {"place": None}])
-def test_what_is_not_calibrated_is_not_decided(missing: dict) -> None:
-    (answer,) = replace(FIT, **missing).judge(NFA, PLACES)
+def test_what_is_not_calibrated_is_not_decided() -> None:
+    (answer,) = replace(FIT, map_limit=None).judge(NFA, PLACES)
     assert answer.state is answer.probability is answer.interval is None
     assert answer.circle_m == 80.0  # if it is of the map
+    # Without a model of places none is known, but photos from elsewhere are told from the map's.
+    for doubts, state in ((NFA, "unsure"), (NFA / 3, "unknown")):
+        (answer,) = replace(FIT, place=None).judge(doubts, PLACES)
+        assert answer.state == state and answer.probability is None
 
 
 def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -262,8 +265,8 @@ def test_photos_from_elsewhere_and_off_the_map_are_the_negatives_of_the_first_qu
 def test_too_few_queries_calibrate_nothing(count: int, right: float) -> None:
     sample = drive(count, right=right)
     fitted, held = calibrate(sample, **FITTED)
-    assert fitted.place is None and not fitted.decides
-    assert np.isnan(held.probability).all() and held.states == [None] * count
+    assert fitted.place is None and "known" not in held.states
+    assert np.isnan(held.probability).all()
     found = summarise_answers(sample, held, answer_curves(sample, held), [], confidence=0.95)
-    assert "coverage_at_risk_1" not in found and "share_known" not in found
+    assert "coverage_at_risk_1" not in found and found["share_known"] == 0
     json.dumps(found, allow_nan=False)

@@ -96,7 +96,7 @@ class Calibration:
         radius_m: Within which database images show the same place.
         confidence: Of the intervals.
         map_limit: The largest doubt about a photo of this map; None: not calibrated.
-        place: Model of the right place; None: not calibrated.
+        place: Model of the right place; None: not calibrated, so no place is known.
         circles_m: Radius of the circle that holds the place of 90 % of the photos, by state, and
             `any` for photos of the map whose state is not decided; None: too few to tell.
     """
@@ -112,7 +112,7 @@ class Calibration:
     @property
     def decides(self) -> bool:
         """Whether photos get a state."""
-        return self.map_limit is not None and self.place is not None
+        return self.map_limit is not None
 
     def judge(self, doubts: NDArray[np.float64], places: NDArray[np.float64]) -> list[Judgement]:
         """Draw the conclusion from the first `depth` predictions of each photo.
@@ -125,9 +125,14 @@ class Calibration:
         middles = mean_place(weights, places)
         support = find_support(self.by, doubts, places, radius_m=self.radius_m)
         if self.map_limit is None or self.place is None:
+            states = (
+                [None] * len(doubts)
+                if self.map_limit is None
+                else find_states(doubts[:, 0], np.full(len(doubts), -np.inf), self.map_limit, 0.0)
+            )
             return [
-                Judgement(None, None, None, middle, shares, self.circles_m["any"])
-                for middle, shares in zip(middles, weights, strict=True)
+                Judgement(state, None, None, middle, shares, self.circles_m.get(state or "any"))
+                for state, middle, shares in zip(states, middles, weights, strict=True)
             ]
         log_odds = self.place.log_odds(support)
         states = find_states(doubts[:, 0], log_odds, self.map_limit, self.place.least_log_odds)
@@ -149,7 +154,8 @@ class Judgement:
 
     Args:
         state: None: not calibrated.
-        probability: That the first prediction is right, of photos like the queries; None likewise.
+        probability: That the first prediction is right, of photos like the queries; None: not
+            calibrated.
         interval: Of the probability; None likewise.
         middle: Estimated easting and northing, shape (2,).
         weights: Of the predictions in it, shape (depth,).

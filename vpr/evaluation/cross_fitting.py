@@ -120,6 +120,7 @@ def calibrate(
     )  # fmt: skip
     place = fit(np.ones(count, bool))
     states: list[State | None] = [None] * count
+    excess = np.full(count, -np.inf)  # of the log odds over the least of a known place
     odds, wrong_odds = np.full(count, np.nan), np.full(len(owners), np.nan)
     wrong_known = np.zeros(len(owners), bool)
     models = [fit(blocks != block) for block in range(blocks[-1] + 1)]
@@ -133,9 +134,10 @@ def calibrate(
             odds[here] = model.log_odds(support[here])
             wrong_odds[theirs] = model.log_odds(wrong[theirs])
         wrong_known = wrong_odds > least[owners]
-        if map_limit is not None:
-            states = [*find_states(sample.doubts[:, 0], odds - least, map_limit, 0.0)]
+        excess = odds - least
         place = replace(place, covariance=_jackknife([model.weights for model in fitted]))
+    if map_limit is not None:
+        states = [*find_states(sample.doubts[:, 0], excess, map_limit, 0.0)]
     weights = weigh_places(sample.by, sample.doubts, sample.places, radius_m=sample.radius_m)
     errors = metres_between(mean_place(weights, sample.places), sample.truth)
     groups = _groups(states, sample.is_negative)

@@ -155,10 +155,13 @@ def ranking_curves(
 
     `ranks` are those of the first positives, from 1, shape (num_queries,). `top1` and `query` are
     eastings and northings in metres, shape (num_queries, 2), of the first predictions and of the
-    queries.
+    queries; where they are unknown (NaN), curves have no rows.
     """
-    return {
+    metres = metres_between(top1, query)
+    curves = {
         "recall": recall_curve(ranks, depth=depth),
         "radius": radius_curve(top1, query, radius_m=radii_m),
-        "errors": error_curve(metres_between(top1, query)),
+        "errors": error_curve(metres),
     }
+    num_rows = 0 if np.isnan(metres).any() else None
+    return {name: curve[:num_rows] for name, curve in curves.items()}

@@ -12,6 +12,8 @@ from typing import Any
 # Names in metrics/recall.json, which DVC's tables show; all else is in metrics/details.json.
 RECALL = re.compile(r"(sequence_)?recall@(\d+)(?:_(block_bootstrap|wilson_if_independent))?")
 ALSO_COMPARED = ("num_queries", "top1_metres_median")
+ANSWERABLE = "_answerable"  # ends the name of a recall over the queries that have a positive
+NUM_WITHOUT = "num_queries_without_positives"
 
 
 def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -57,5 +57,6 @@ def circle_radius(errors_m: NDArray[np.float64], level: float = LEVEL) -> float 
     Returns:
         None if the errors are too few for the level: 9 of them give 90 %.
     """
-    rank = math.ceil((len(errors_m) + 1) * level - 1e-9)
-    return float(np.sort(errors_m)[rank - 1]) if rank <= len(errors_m) else None
+    known = np.sort(errors_m[~np.isnan(errors_m)])  # of places whose position is
+    rank = math.ceil((len(known) + 1) * level - 1e-9)
+    return float(known[rank - 1]) if rank <= len(known) else None

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.recall import NEVER, first_correct_ranks
+from vpr.places.headings import turns_between
 from vpr.places.index import ImageIndex
 from vpr.places.radius import metres_between
 from vpr.reranking.verified_pairs import Evidence
@@ -41,13 +42,15 @@ def tabulate_queries(
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
-        num_positives,accepted,state,probability,held_out_probability,position_metres,circle_metres`
-        and `top1_inliers,top1_log10_nfa` where predictions were verified. The rank counts from 1
-        and is empty if no prediction is right; the ratio is that of the first prediction's distance
-        and the smallest of the others' (above 1 where re-ranking put it before a nearer one), empty
-        at depth 1. `accepted`, whether the state is known, `state` and `probability` are empty if
-        answers are not calibrated; `position_metres` is the error of the estimated position,
-        `circle_metres` the radius of the circle around it, empty if none is stated.
+        num_positives,accepted,state,probability,held_out_probability,position_metres,
+        circle_metres`, `top1_turn_deg` where headings are known (the angle between the photos,
+        empty if one is unknown), and `top1_inliers,top1_log10_nfa` where predictions were verified.
+        The rank counts from 1 and is empty if no prediction is right; the ratio is that of the
+        first prediction's distance and the smallest of the others' (above 1 where re-ranking put it
+        before a nearer one), empty at depth 1. `accepted`, whether the state is known, `state` and
+        `probability` are empty if answers are not calibrated; `position_metres` is the error of the
+        estimated position, `circle_metres` the radius of the circle around it, empty if none is
+        stated.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -76,6 +79,9 @@ def tabulate_queries(
             "circle_metres": np.array([answer.circle_m for answer in answers], float).round(3),
         }
     )
+    if database.heading is not None and query.heading is not None:
+        turns = turns_between(query.heading, database.heading[top1])
+        table = table.assign(top1_turn_deg=turns.round(1))
     if evidence is None:
         return table
     inliers, log10_nfa = (values[:, 0] for values in evidence)

@@ -12,6 +12,7 @@ from vpr.evaluation.calibration import load_calibration
 from vpr.features.params import TrunkParams
 from vpr.locating.matches import Places, Truth, find_globe
 from vpr.locating.ranking import Ranker, Settings, make_ranker
+from vpr.matchers.base.matcher import Folders
 from vpr.matchers.base.params import KeypointsParams
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
@@ -23,10 +24,12 @@ from vpr.run_files import (
     DATABASE,
     DATABASE_IMAGES,
     DESCRIPTORS,
+    FOREIGN,
     INDEX,
     KEPT,
     KEYPOINTS,
     LOCK,
+    MATCHER_WEIGHTS,
     MODEL,
     POSITIVES,
     QUERY,
@@ -96,5 +99,7 @@ def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
     )
     return make_ranker(
         settings, model=run / MODEL, descriptors=run / DESCRIPTORS, whitening=run / WHITENING,
-        index=run / INDEX, keypoints=run / KEYPOINTS, kept=run / KEPT, whitened=whitened,
+        index=run / INDEX, keypoints=run / KEYPOINTS, kept=run / KEPT,
+        images=run / DATABASE_IMAGES, folders=Folders(run / MATCHER_WEIGHTS, run / FOREIGN),
+        whitened=whitened,
     )  # fmt: skip

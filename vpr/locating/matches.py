@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -32,20 +33,23 @@ class Match:
         rank: Rank from 1, the best.
         image: Index in the database.
         database: Name of the image.
+        easting: Metres, or frames; None if the database's positions are unknown.
+        northing: Likewise.
         latitude: Degrees; None if the data set names no reference system.
         longitude: Degrees; None likewise.
         distance: Euclidean distance of the descriptors, in [0, 2].
-        metres: Distance from the photo; None if the photo is not a query of the set.
-        correct: Whether it is a positive; None if the photo is not a query of the set.
+        metres: Distance from the photo; None if it is not a query of the set, or has no position.
+        correct: Whether it is a positive; None likewise.
         inliers: Matches of local features that one geometry explains; None without re-ranking.
         log10_nfa: log10 of how often chance would give so many; None without re-ranking.
+        heading: Where the database image looks, degrees clockwise from true north; None if unknown.
     """
 
     rank: int
     image: int
     database: str
-    easting: float
-    northing: float
+    easting: float | None
+    northing: float | None
     latitude: float | None
     longitude: float | None
     distance: float
@@ -53,6 +57,7 @@ class Match:
     correct: bool | None
     inliers: int | None
     log10_nfa: float | None
+    heading: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ class Located:
         probability: That the best match shows the photo's place, if the photo is like the run's
             queries; None: not calibrated.
         probability_interval: Of the probability; None likewise.
-        position: Estimated position; None for a photo that is not of the map.
+        position: Estimated position; None for a photo that is not of the map, or a map without
+            positions.
         matches: Database images, best first.
     """
 
@@ -111,10 +117,12 @@ class Truth:
     def judge(
         self, number: int | None, image: int, place: NDArray[np.float64]
     ) -> tuple[float | None, bool | None]:
-        """Metres and correctness of a database image for a query; None for other photos."""
+        """Metres and correctness of a database image for a query; None where they are unknown."""
         if number is None:
             return None, None
         metres = float(metres_between(place, self.query.coordinates[number]))
+        if math.isnan(metres):
+            return None, None
         return round(metres, 3), bool(np.isin(image, positives_of(self.positives, number)))
 
 
@@ -152,7 +160,7 @@ def _identity(path: Path) -> str:
 
 def find_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
     """Latitude and longitude of places, (num_places, 2); None if they lie outside their `crs`."""
-    if crs is None:
+    if crs is None or np.isnan(coordinates).any():
         return None
     if lies_nowhere(coordinates, crs):
         print(
@@ -205,7 +213,7 @@ def _conclude(
     doubts = doubts_about(calibration.by, predictions, pairs.of_predictions(predictions))
     (answer,) = calibration.judge(doubts, places.database.coordinates[images][None])
     position = None
-    if answer.state != "unknown":
+    if answer.state != "unknown" and not np.isnan(answer.middle).any():
         east, north = answer.middle.round(3).tolist()
         position = Position(east, north, None, None, None)
         if places.globe is not None:
@@ -221,12 +229,15 @@ def _match(
     query: int | None,
 ) -> Match:  # fmt: skip
     place = places.database.coordinates[image]
-    east, north = place.tolist()
+    east, north = (None, None) if np.isnan(place).any() else place.tolist()
     latitude, longitude = (
         (None, None) if places.globe is None else places.globe[image].round(7).tolist()
     )
     metres, correct = places.truth.judge(query, image, place)
+    headings = places.database.heading
+    heading = None if headings is None or np.isnan(headings[image]) else float(headings[image])
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
         round(distance, 6), metres, correct, *(evidence or (None, None)),
+        heading=heading,
     )  # fmt: skip

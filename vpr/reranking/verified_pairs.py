@@ -16,6 +16,7 @@ from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.npz import load_array, load_arrays, write_arrays
 
 WHOLE = 65_535  # a side of an image in the units of places
+NOT_VERIFIED = -1  # in place of a number of matches
 FORMS: dict[str, tuple[int, type[np.generic]]] = {
     "candidates": (2, np.int64), "matches": (2, np.int64), "inliers": (2, np.int64),
     "log10_nfa": (2, np.float64), "places": (3, np.uint16),
@@ -41,7 +42,8 @@ class VerifiedPairs:
     Args:
         candidates: Database indices, in the retrieval's order, shape (num_queries, num_candidates);
             of no queries where nothing was verified.
-        matches: How many matches of local features each has, same shape.
+        matches: How many matches of local features each has, same shape; `NOT_VERIFIED` of a
+            candidate that was not looked at, since it could not come first (`inliers.stop`).
         inliers: Number of inliers of each candidate, same shape.
         log10_nfa: log10 of how often chance would give so many inliers among the matches, same
             shape; at most 0, see `vpr.reranking.false_alarms`.
@@ -72,7 +74,14 @@ class VerifiedPairs:
         if not self.candidates.size or image not in self.candidates[query]:
             return None
         rank = self.candidates[query].tolist().index(image)
+        if self.matches[query, rank] == NOT_VERIFIED:
+            return None
         return int(self.inliers[query, rank]), float(self.log10_nfa[query, rank])
+
+    @property
+    def num_verified(self) -> int:
+        """Count the pairs that were verified."""
+        return int((self.matches != NOT_VERIFIED).sum())
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
@@ -186,7 +195,8 @@ def _check(folder: Path, pairs: VerifiedPairs) -> None:
             f"{inliers.shape} of {total} in all, log10_nfa {pairs.log10_nfa.shape} and places "
             f"{pairs.places.shape}"
         )
-    if (pairs.matches < inliers).any() or not (pairs.log10_nfa <= 0).all():
+    least = np.where(inliers > 0, inliers, NOT_VERIFIED)
+    if (pairs.matches < least).any() or not (pairs.log10_nfa <= 0).all():
         raise ValueError(
             f"{folder}: expected at least as many matches as inliers, and log10_nfa of 0 or less"
         )

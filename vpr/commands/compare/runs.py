@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from vpr.evaluation.comparison import Answers
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.repository.protocol import Protocol, read_code, read_protocol
-from vpr.repository.recorded_metrics import read_lock
+from vpr.repository.recorded_metrics import Stages, read_lock
 from vpr.repository.revisions import find_revision
 from vpr.run_files import QUERIES, RECALL
 
@@ -38,6 +38,7 @@ class ComparedRun:
         answers: Calibrated probabilities; None if the run has none.
         protocol: Data and settings of the measurement.
         code: Hash of the code that computed it, by path; empty for a bare table.
+        stages: What dvc.lock records of each stage; empty for a bare table.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ComparedRun:
     answers: Answers | None
     protocol: Protocol
     code: Mapping[str, str]
+    stages: Stages = field(default_factory=dict)
 
 
 def load_run(name: str) -> ComparedRun:
@@ -61,12 +63,13 @@ def load_run(name: str) -> ComparedRun:
         ValueError: If there is no such run, or it has no results, or they are out of date.
         OSError: If there is no such file.
     """
+    stages: Stages
     if name.endswith(".csv"):
         rows = _parse_table(name, Path(name).read_text(encoding="utf-8"))
         ranks = _ranks(name, rows)
         deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
         depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
-        protocol, code = Protocol(_hash_columns(rows), None), {}
+        protocol, code, stages = Protocol(_hash_columns(rows), None), {}, {}
     else:
         revision = find_revision(name)
         stages = read_lock(revision)
@@ -75,9 +78,9 @@ def load_run(name: str) -> ComparedRun:
         recalls = list_recalls(json.loads(revision.read_text(RECALL)))
         depths = tuple(one.n for one in recalls if not one.is_of_sequences)
         protocol, code = read_protocol(stages), read_code(stages)
-        protocol = Protocol({**_hash_columns(rows), **protocol.hashes}, protocol.radius)
+        protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
     paths, answers = [row["path"] for row in rows], _answers(name, rows, ranks)
-    return ComparedRun(name, paths, ranks, depths, answers, protocol, code)
+    return ComparedRun(name, paths, ranks, depths, answers, protocol, code, stages)
 
 
 def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:

@@ -72,12 +72,12 @@ function placeOf(match) {
   return { name: match.database, east: round(match.easting), north: round(match.northing) };
 }
 
-function positionOf({ state, probability, position }) {
+function positionOf({ probability, position }) {
   if (!position) return "";
   const place = { east: round(position.easting), north: round(position.northing) };
   const within = position.uncertainty_m === null ? words("circle_none")
     : words("circle", { metres: round(position.uncertainty_m) });
-  const sure = state === null ? "" : words("probability", { percent: (100 * probability).toFixed(1) });
+  const sure = probability === null ? "" : words("probability", { percent: (100 * probability).toFixed(1) });
   return `${words("position", place)} ${within} ${sure}`;
 }
 
