@@ -37,7 +37,7 @@ from vpr.run_files import POSITIVES, PREDICTIONS, QUERIES, QUERY_IMAGES
 from vpr.runtime.parameters import load_params
 
 MAPS = ("Demo", "Gardens Point, night", "Webcams, night")  # by night own queries are hardest
-SETTINGS = RERANKED | {"evaluate.accept_by": "inliers"}
+SETTINGS = RERANKED | {"evaluate.accept_by": "inliers", "inliers.stop": None}
 Photos = dict[str, list[Path]]  # by the name of their set
 
 
