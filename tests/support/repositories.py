@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.warm_python import warm_path
+
 ROOT = Path(__file__).resolve().parents[2]
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # which `make test` hands down
 AFTER_SEARCH = {"inliers", "order", "evaluate", "submit", "report"}
@@ -44,8 +46,11 @@ def dvc_environment() -> dict[str, str]:
 
 def run(folder: Path, *command: str, code: int = 0) -> str:
     """Run a command in a folder, expect its exit code, and give all that it printed."""
+    environment = dvc_environment()
+    if "VPR_COLD_TESTS" not in environment:
+        environment["PATH"] = f"{warm_path()}:{environment['PATH']}"
     done = subprocess.run(
-        command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     text = done.stdout + done.stderr
     assert done.returncode == code, text

@@ -57,7 +57,7 @@ def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set")
     Args:
         name: Name such as `EPSG:32633`, which is UTM zone 33 north.
         coordinates: Easting and northing in metres, shape (num_images, 2).
-        side: Whose they are, for the message.
+        side: The side they belong to, for the message.
 
     Returns:
         The system's name in words.

@@ -22,8 +22,8 @@ class Comparison:
     Args:
         runs: The runs, at least two.
         checked: Data that they all were measured on, by content hash.
-        recalls: For each run but the first, its recall at each N next to that of the first.
-        code_changes: For each run but the first, code that differs from that of the first.
+        recalls: Recall at each N of each run but the first, next to the first run's.
+        code_changes: Code of each run but the first that differs from the first run's.
         block_length: Queries in a block of the bootstrap, as it was used.
         confidence: Confidence of the intervals.
     """

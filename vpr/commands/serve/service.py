@@ -31,7 +31,7 @@ class Service:
 
     Args:
         run: The first.
-        limits: Of each request, and of all.
+        limits: Limits of each request, and of all together.
     """
 
     def __init__(self, run: Run, limits: Limits) -> None:
