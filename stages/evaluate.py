@@ -9,7 +9,7 @@ from vpr.console.entry import run_stage
 
 import numpy as np
 
-from vpr.datasets.findings import load_notes
+from vpr.datasets.findings import list_copies, load_notes
 from vpr.evaluation.acceptance import decide, doubts_about
 from vpr.evaluation.curves import save_curves
 from vpr.evaluation.details import save_metrics
@@ -19,6 +19,9 @@ from vpr.evaluation.metrics import (
     summarise_acceptance,
     summarise_errors,
     summarise_recall,
+    summarise_same_way,
+    summarise_unlabelled,
+    summarise_without,
 )
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
@@ -49,12 +52,14 @@ def evaluate(
     indices = load_index(database), load_index(query)
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
+    is_labelled = all(index.has_places for index in indices)
     metres = errors_in_metres(ranked.indices, *indices)[:, 0]
     top1 = indices[0].coordinates[ranked.indices[:, 0]]
     pairs, correct = load_verified(verified), ranks == 1
     evidence = pairs.of_first(ranked)
     decided = decide(
-        doubts_about(params.accept_by, ranked, evidence), correct, num_positives == 0,
+        doubts_about(params.accept_by, ranked, evidence), correct,
+        (num_positives == 0) & is_labelled,
         by=params.accept_by, num_candidates=pairs.candidates.shape[1],
         rate=params.accept_false_rate, confidence=params.confidence,
     )  # fmt: skip
@@ -62,14 +67,20 @@ def evaluate(
         summarise_recall, num_positives=num_positives, ns=depths, confidence=params.confidence,
         seed=params.seed, block_length=params.block_length, num_samples=params.num_samples,
     )  # fmt: skip
-    metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
-    metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
-    if load_param("sequence.length", int) > 1:
-        along = first_correct_ranks(load_predictions(sequenced).indices, truth)
-        metrics |= name_sequence_metrics(summary(along))
+    found = load_notes(notes)
+    if is_labelled:
+        metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
+        metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
+        metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
+        metrics |= summarise_without(ranks, list_copies(found), ns=depths)
+        if load_param("sequence.length", int) > 1:
+            along = first_correct_ranks(load_predictions(sequenced).indices, truth)
+            metrics |= name_sequence_metrics(summary(along))
+    else:
+        metrics = summarise_unlabelled(decided)
     table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
     with built_aside(recall, details, queries, curves) as aside:
-        save_metrics(aside[0], aside[1], metrics | {"notes": load_notes(notes)})
+        save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
         save_curves(aside[3], ranks=ranks, depth=depth, top1=top1, query=indices[1].coordinates,
                     radii_m=params.radii_m, precision_recall=decided.curve)  # fmt: skip

@@ -11,7 +11,12 @@ from scipy.sparse import csr_array
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.evaluation.curves import error_curve, radius_curve, recall_curve
 from vpr.evaluation.details import list_recalls
-from vpr.evaluation.metrics import describe_reranking, summarise_errors, summarise_recall
+from vpr.evaluation.metrics import (
+    describe_reranking,
+    summarise_errors,
+    summarise_recall,
+    summarise_without,
+)
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import NEVER, first_correct_ranks, reached_depths, recall_at
 from vpr.evaluation.uncertainty import (
@@ -235,3 +240,11 @@ def test_blocks_of_one_give_the_usual_bootstrap_and_long_ones_are_cut() -> None:
     assert interval(hits, 1000) == (0.5, 0.5)
     assert [usable_block_length(10, count) for count in (2, 8, 24, 30, 280)] == [1, 2, 8, 10, 10]
     assert interval(np.ones(7, dtype=bool), 3) == (1.0, 1.0)
+
+
+def test_recall_without_copies_leaves_their_queries_out() -> None:
+    ranks = np.array([1, 1, 3, NEVER])
+    assert summarise_without(ranks, [0], ns=[1, 5]) == {
+        "without_copies_recall@1": 1 / 3, "without_copies_recall@5": 2 / 3
+    }  # fmt: skip
+    assert summarise_without(ranks, [], ns=[1]) == summarise_without(ranks, [0, 1, 2, 3], ns=[1])

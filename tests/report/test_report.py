@@ -50,6 +50,8 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     browser.open(folder / "index.html")
     (card,) = browser.texts(".card")
     assert card.split("\n") == ["recall@1", "67.0 %", "50.0 % to 80.0 % along the route"]
+    notes = browser.texts("section[aria-labelledby=headline] .note")
+    assert notes[1] == "Protocol st-lucia: 1,549 database images."
     charts = ["recall", "errors", "precision-recall", "loss"]
     assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
     browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 4")
@@ -171,6 +173,10 @@ def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
     )
     assert drawn[:2] == [["wrong", 3 * NUM_WRONG], ["right", 3 * 80]]
     assert drawn[3:5] == [["wrong", NUM_WRONG], ["right", 80]]
+    # Every fourth place has no heading; east is 91.3 degrees from grid north, west of 15 E.
+    marker = browser.run("document.querySelector('#map').data[2].marker")
+    assert marker["symbol"][:5] == ["circle", "arrow", "arrow", "arrow", "circle"]
+    assert marker["angle"][:2] == [0, 91.3]
     place = browser.run(  # of the fifth right query in the window
         "(({x, y, width, height}) => [x + width / 2, y + height / 2])(document"
         ".querySelectorAll('#map .trace')[4].querySelectorAll('path.point')[4]"
@@ -315,9 +321,10 @@ def test_headline_takes_each_depth_with_its_intervals() -> None:
     metrics = {"recall@10": 0.5, "recall@1": 0.25, "recall@1_answerable": 0.3,
                "recall@1_block_bootstrap": [0.1, 0.4]}  # fmt: skip
     assert headline(metrics) == [
-        {"n": 1, "recall": 0.25, "intervals": [("along the route", (0.1, 0.4))]},
-        {"n": 10, "recall": 0.5, "intervals": []},
-    ]
+        {"n": 1, "recall": 0.25, "answerable": 0.3,
+         "intervals": [("along the route", (0.1, 0.4))]},
+        {"n": 10, "recall": 0.5, "answerable": None, "intervals": []},
+    ]  # fmt: skip
 
 
 def test_the_worst_queries_are_wrong_and_far() -> None:

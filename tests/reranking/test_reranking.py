@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from PIL import Image, ImageFilter
 from stages.inliers import inliers
 from stages.keypoints import keypoints
 from stages.order import rerank
-from vpr.images.image_files import read_image
+from tests.support.foreign_matcher import write_foreign_matcher
+from tests.support.repositories import require
+from tests.support.transformers_model import write_model
+from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher
+from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, load_matcher
 from vpr.matchers.base.matching import find_inliers, match_mutually
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import with_photos
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
 from vpr.reranking.false_alarms import log10_false_alarms
@@ -31,6 +36,7 @@ from vpr.reranking.reranking import Stop, order_by_inliers
 from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.runtime.foreign_code import ALLOW
 from vpr.runtime.parameters import load_params
 from vpr.runtime.store import FOLDER
 
@@ -223,6 +229,7 @@ def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
         load_keypoints(tmp_path / "k")
 
 
+WEIGHTS = Path("weights")
 PARAMS = """
 keypoints:
   max_side_px: 400
@@ -235,6 +242,7 @@ inliers:
   stop: {stop}
 rerank:
   method: {method}
+  model: {model}
   top: {top}
   half_inliers: 10.0
 """
@@ -260,19 +268,22 @@ def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def set_params(method: str, *, verified: int, top: int, stop: str = "null") -> None:
-    text = PARAMS.format(method=method, verified=verified, top=top, stop=stop)
+    model = {"foreign": "code:points", "transformers": "glue"}.get(method, "null")
+    text = PARAMS.format(method=method, model=model, verified=verified, top=top, stop=stop)
     Path("params.yaml").write_text(text)
 
 
 def run_stages(method: str, top: int, out: str, *, stop: str = "null") -> Predictions:
     set_params(method, verified=top, top=top, stop=stop)
     for side in ("database", "query"):
-        keypoints(images=Path(side), keypoints=Path("keypoints") / side)
+        keypoints(images=Path(side), weights=WEIGHTS, keypoints=Path("keypoints") / side)
     num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
     np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
     inliers(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
         query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), verified=Path("verified"),
+        database_images=Path("database"), query_images=Path("query"), weights=WEIGHTS,
+        foreign=Path("foreign"),
     )  # fmt: skip
     return order_again(out)
 
@@ -412,21 +423,36 @@ def test_candidates_that_cannot_come_first_are_not_verified(street: Path) -> Non
     assert stopped.indices.tolist() == full.indices.tolist()
 
 
-@pytest.mark.parametrize(("method", "stop"), [("sift", "null"), ("sift", "1"), ("xfeat", "1")])
+@pytest.mark.parametrize(
+    ("method", "stop"),
+    [
+        ("sift", "null"), ("sift", "1"), ("xfeat", "1"), ("foreign", "null"), ("foreign", "1"),
+        ("transformers", "1"),
+    ],
+)  # fmt: skip
 def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(
-    street: Path, method: str, stop: str
+    street: Path, method: str, stop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(ALLOW, "1")
+    write_foreign_matcher(Path("foreign"))
+    if method == "transformers":
+        require(find_spec("transformers"), "pip install -r requirements-transformers.txt")
+        write_model(WEIGHTS / "glue", "superglue")
     found = load_predictions(Path("found.npz"))
     found.distances[:] = (0.1, 0.2, 1.1, 1.3)
     save_predictions(Path("found.npz"), found)
     ranked = run_stages(method, 3, "r.npz", stop=stop)
     pairs, found = load_verified(Path("verified")), load_predictions(Path("found.npz"))
-    matcher = load_matcher(method)
+    params = load_params("rerank", RerankParams)
+    matcher = load_matcher(method, params.model, Folders(WEIGHTS, Path("foreign")))
     assert matcher is not None
+    database = load_keypoints(Path("keypoints/database"))
+    if method == "foreign":
+        database = with_photos(database, list_images(Path("database")))
     reranker = Reranker(
-        matcher, load_keypoints(Path("keypoints/database")),
+        matcher, database,
         load_params("keypoints", KeypointsParams), load_params("inliers", InliersParams),
-        load_params("rerank", RerankParams),
+        params,
     )  # fmt: skip
     for row in range(3):
         pixels = read_image(Path(f"query/{row:06d}.png"), scale_to=reranker.keypoints.max_side_px)
@@ -587,7 +613,7 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
 def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
-    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, xfeat"):
+    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, .*xfeat"):
         load_matcher("orb")
     with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
         load_matcher("geometric")

@@ -50,6 +50,7 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     database = ImageIndex(
         [f"db/{number}.jpg" for number in range(num_database)],
         np.stack([389_000 + 5.0 * np.arange(num_database), np.full(num_database, 5.818e6)], axis=1),
+        heading=np.where(np.arange(num_database) % 4, 90.0, np.nan),
     )
     query = ImageIndex(
         list(names), np.stack([389_000 + along, np.full(len(names), 5.818e6 + 3)], axis=1)
@@ -109,7 +110,10 @@ def _write_rest(folder: Path) -> None:
     metrics = {"recall@1": 0.67, "recall@1_block_bootstrap": [0.5, 0.8], "num_queries": 9}
     (folder / "recall.json").write_text(json.dumps(metrics))
     words = "3 queries nearly equal <b>a database photo</b>"
-    notes = [{"key": "near_copies", "words": words, "numbers": {"queries": 3}}]
+    notes = [
+        {"key": "protocol", "words": "st-lucia: 1,549 database images", "numbers": {}},
+        {"key": "near_copies", "words": words, "numbers": {"queries": 3}},
+    ]
     (folder / "details.json").write_text(json.dumps(DETAILS | {"notes": notes}))
     for name in ("curves", "model"):
         (folder / name).mkdir()

@@ -1,75 +1,48 @@
 """A published place recognition model whole, by torch.hub: its descriptor is a map of one position.
 
-Its code is foreign and runs with all rights of the user: only with VPR_ALLOW_HUB=1.
+Its code is foreign, see `vpr.runtime.foreign_code`.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
-import os
 import re
-import sys
-from collections.abc import Callable
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vpr.features.encoder import POOL, PREFIX
-from vpr.features.foreign_networks import Adopted, foreign_code, normalise, run_measured
+from vpr.features.foreign_networks import Adopted, run_measured
+from vpr.features.input_rules import InputRule
+from vpr.runtime.foreign_code import ALLOW, Entry, foreign_code, parse_entry, run_entry
 
-ALLOW = "VPR_ALLOW_HUB"
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
-STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # of the networks that see 0 to 255
 PROBE_PX = 224  # side of the image by which a model is measured that takes any size
 
-FORM = re.compile(r"(?P<place>.+):(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?(?P<size>@\d+x\d+)?")
-REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
+SIZED = re.compile(r"(?P<call>.+?)(?P<size>@\d+x\d+)?")
 EXAMPLE = (
     "owner/name@<40 digits of a commit>:entry(key=value), or a local folder with a hubconf.py, as "
     "/path/to/folder:entry(key=value); see docs/encoders.md"
 )
 
 
-class Form(NamedTuple):
-    """What images a model takes.
-
-    Args:
-        size_px: Height and width that they are resized to; None: as they are.
-        multiple_px: What height and width are resized to the nearest multiple of.
-        mode: Interpolation of resizing, with antialiasing.
-        in_bytes: Whether bytes are resized, as by Pillow, bilinear; else normalised pixels.
-        mean, std: That RGB in [0, 1] is normalised by.
-    """
-
-    size_px: tuple[int, int] | None = None
-    multiple_px: int = 1
-    mode: str = "bilinear"
-    in_bytes: bool = False
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
-
-
 # By the repository in small letters and a word of the call: as the authors' own evaluation has it,
 # or VPR-methods-evaluation. Other models get images as they are.
 KNOWN = {
-    ("gmberton/megaloc", ""): Form(multiple_px=14),  # as the model itself would resize them
-    ("gmberton/cosplace", ""): Form(),
-    ("gmberton/eigenplaces", ""): Form(),
-    ("amaralibey/bag-of-queries", "dinov2"): Form((322, 322), mode="bicubic"),
-    ("amaralibey/bag-of-queries", ""): Form((384, 384), mode="bicubic"),
-    ("serizba/salad", ""): Form((322, 322), in_bytes=True),
-    ("enrico-chiavassa/indoor-vpr", "salad"): Form(multiple_px=14),
-    ("enrico-chiavassa/indoor-vpr", ""): Form(),
-    ("jarvisyjw/mixvpr", ""): Form((320, 320), in_bytes=True),
-    ("lu-feng/cricavpr", ""): Form((224, 224)),
-    ("anyloc/dino", ""): Form(multiple_px=14),
-    ("yxgeee/openibl", ""): Form(mean=CAFFE_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),  # SFRS
+    ("gmberton/megaloc", ""): InputRule(multiple_px=14),  # as the model itself would resize them
+    ("gmberton/cosplace", ""): InputRule(),
+    ("gmberton/eigenplaces", ""): InputRule(),
+    ("amaralibey/bag-of-queries", "dinov2"): InputRule((322, 322), mode="bicubic"),
+    ("amaralibey/bag-of-queries", ""): InputRule((384, 384), mode="bicubic"),
+    ("serizba/salad", ""): InputRule((322, 322), in_bytes=True),
+    ("enrico-chiavassa/indoor-vpr", "salad"): InputRule(multiple_px=14),
+    ("enrico-chiavassa/indoor-vpr", ""): InputRule(),
+    ("jarvisyjw/mixvpr", ""): InputRule((320, 320), in_bytes=True),
+    ("lu-feng/cricavpr", ""): InputRule((224, 224)),
+    ("anyloc/dino", ""): InputRule(multiple_px=14),
+    ("yxgeee/openibl", ""): InputRule(mean=CAFFE_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),  # SFRS
 }
 
 
@@ -86,22 +59,10 @@ BROKEN = {
 
 
 class Source(NamedTuple):
-    """Where a model comes from, and how it is made.
+    """Where a model comes from, how it is made, and what images it takes."""
 
-    Args:
-        place: `owner/name` on GitHub, or a folder.
-        commit: Of the repository; None: a folder.
-        entry: Name of a function in its hubconf.py.
-        args, kwargs: That it is called with.
-        form: Of images.
-    """
-
-    place: str
-    commit: str | None
-    entry: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    form: Form
+    entry: Entry
+    rule: InputRule
 
 
 class HubEncoder:
@@ -132,7 +93,7 @@ class HubEncoder:
         """Make the whole model: RGB uint8 (N, H, W, 3) -> (N, D, 1, 1)."""
         with foreign_code(f"trunk.model = {self.variant}"):
             network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
-        return _OfPixels(network, self.source.form, f"trunk.model = {self.variant}")
+        return _OfPixels(network, self.source.rule, f"trunk.model = {self.variant}")
 
     def trainable(self, split: str) -> nn.Module:
         """Make what passes descriptors on as they are."""
@@ -144,7 +105,7 @@ class HubEncoder:
 
     def size_seen(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Height and width that an image is resized to."""
-        return _size_seen(height_px, width_px, self.source.form)
+        return self.source.rule.size_seen(height_px, width_px)
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """The weights that come with the model."""
@@ -177,104 +138,42 @@ def parse_source(variant: str) -> Source:
     """Read where a model comes from.
 
     Args:
-        variant: `owner/name@commit:entry(args)` or `folder:entry(args)`, each with `@HxW` after it
-            if images are to be resized to another size than `KNOWN` has. Arguments are numbers,
-            texts with or without quotation marks, True, False and None.
+        variant: As `parse_entry` reads it, each form with `@HxW` after it if images are to be
+            resized to another size than `KNOWN` has.
 
     Raises:
         ValueError: If it has another form, or a repository no commit or one known to be wrong.
     """
-    found = FORM.fullmatch(variant)
-    if found is None:
-        raise ValueError(f"trunk.model = {variant}: expected {EXAMPLE}")
-    remote = REMOTE.fullmatch(found["place"])
-    place, commit = (remote["repo"], remote["commit"]) if remote else (found["place"], None)
-    if remote is None and not Path(place, "hubconf.py").is_file():
-        raise ValueError(
-            f"trunk.model = {variant}: there is no file {Path(place, 'hubconf.py')}; a repository "
-            "of GitHub is named with the 40 hexadecimal digits of a commit, so that its code "
-            f"stays the same: expected {EXAMPLE}"
-        )
+    setting, sized = f"trunk.model = {variant}", SIZED.fullmatch(variant)
+    entry = parse_entry(sized["call"] if sized else "", setting=setting, example=EXAMPLE)
+    repository = entry.place.lower()
     for (repo, digits), (problem, right) in BROKEN.items():
-        if commit is not None and place.lower() == repo and commit.lower().startswith(digits):
-            raise ValueError(f"trunk.model = {variant}: this commit {problem}: take {right}")
-    args, kwargs = _parse_arguments(found["args"] or "", variant)
-    form = next(
-        (form for (repo, word), form in KNOWN.items() if repo == place.lower() and word in variant),
-        Form(),
+        if entry.commit is not None and repository == repo and entry.commit.startswith(digits):
+            raise ValueError(f"{setting}: this commit {problem}: take {right}")
+    rule = next(
+        (rule for (repo, word), rule in KNOWN.items() if repo == repository and word in variant),
+        InputRule(),
     )
-    if found["size"]:
-        height, width = (int(side) for side in found["size"][1:].split("x"))
-        form = form._replace(size_px=(height, width))
-    if form.size_px is not None and min(form.size_px) < 1:
-        raise ValueError(f"trunk.model = {variant}: expected a size of at least 1x1 pixels")
-    return Source(place, commit, found["entry"], args, kwargs, form)
-
-
-def _parse_arguments(text: str, variant: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    try:
-        call = ast.parse(f"entry({text})", mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-            raise ValueError("more than one call")
-        kwargs = {str(word.arg): _value(word.value) for word in call.keywords if word.arg}
-        if len(kwargs) < len(call.keywords):
-            raise ValueError("two of one name, or **")
-        return tuple(_value(node) for node in call.args), kwargs
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"trunk.model = {variant}: expected arguments such as (backbone=ResNet18, dim=256), "
-            f"found ({text}): {error}"
-        ) from None
-
-
-def _value(node: ast.expr) -> object:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+    if sized and sized["size"]:
+        height, width = (int(side) for side in sized["size"][1:].split("x"))
+        rule = rule._replace(size_px=(height, width))
+    if rule.size_px is not None and min(rule.size_px) < 1:
+        raise ValueError(f"{setting}: expected a size of at least 1x1 pixels")
+    return Source(entry, rule)
 
 
 class _OfPixels(Adopted):
     """A model that sees images."""
 
-    def __init__(self, network: nn.Module, form: Form, subject: str) -> None:
+    def __init__(self, network: nn.Module, rule: InputRule, subject: str) -> None:
         super().__init__(network, subject)
-        self.form = form
+        self.rule = rule
 
     def run(self, pixels: Tensor) -> Tensor:
         """Descriptors (N, D, 1, 1) of RGB (N, H, W, 3), uint8, in the weights' precision."""
-        form = self.form
-        if form.in_bytes:
-            pixels = _resize_bytes(pixels, form)
-        images = _resize(normalise(pixels, form.mean, form.std), form)
+        images = self.rule.images(pixels)
         precision = next((t.dtype for t in self.parameters()), torch.float32)
         return _describe(self.network, images.to(precision))
-
-
-def _size_seen(height: int, width: int, form: Form) -> tuple[int, int]:
-    """Height and width that images are resized to."""
-    if form.size_px:
-        return form.size_px
-    multiple = form.multiple_px
-    return max(1, round(height / multiple)) * multiple, max(1, round(width / multiple)) * multiple
-
-
-def _resize(images: Tensor, form: Form) -> Tensor:
-    """Images (N, 3, H, W) of the size that a model takes."""
-    height, width = images.shape[2:]
-    size = _size_seen(height, width, form)
-    if size == (height, width):
-        return images
-    return functional.interpolate(images, size, mode=form.mode, antialias=True)
-
-
-def _resize_bytes(pixels: Tensor, form: Form) -> Tensor:
-    """RGB (N, H, W, 3), uint8, of the size that a model takes, as Pillow resizes it.
-
-    torch has Pillow's algorithm for bytes on a CPU; 1 in 400 differs by one level.
-    """
-    height, width = pixels.shape[1:3]
-    size = _size_seen(height, width, form)
-    bytes_first = pixels.cpu().permute(0, 3, 1, 2)  # (N, 3, H, W)
-    resized = functional.interpolate(bytes_first, size, mode="bilinear", antialias=True)
-    return resized.permute(0, 2, 3, 1).to(pixels.device)
 
 
 def _describe(network: nn.Module, images: Tensor) -> Tensor:
@@ -292,71 +191,26 @@ def _describe(network: nn.Module, images: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _load(variant: str) -> nn.Module:
-    """The model with its weights, on the CPU.
+    """The model with its weights, on the CPU; see `run_entry`.
 
     Raises:
-        ValueError: If foreign code is not allowed, or the entry does not make a model.
-        OSError: If the code or its weights are not on this machine and cannot be downloaded.
+        ValueError: If the entry does not make a model.
     """
-    source = parse_source(variant)
-    code = f"{source.place}{f'@{source.commit}' if source.commit else ''}/hubconf.py"
-    if os.environ.get(ALLOW) != "1":
-        raise ValueError(
-            f"trunk.model = {variant}: this would run foreign code, {code}, with all of your "
-            f"rights: read it, and set the environment variable {ALLOW}=1 if you trust it"
-        )
-    print(f"running foreign code: {code}, {source.entry}", file=sys.stderr)
-    with foreign_code(f"trunk.model = {variant}: {code}"):
-        network = _load_anew(source, code, variant)
+    setting = f"trunk.model = {variant}"
+    network = run_entry(parse_source(variant).entry, setting=setting)
     network = network.module if isinstance(network, nn.DataParallel) else network
     if not isinstance(network, nn.Module):
-        raise ValueError(
-            f"trunk.model = {variant}: expected a torch.nn.Module, found {type(network).__name__}"
-        )
+        raise ValueError(f"{setting}: expected a torch.nn.Module, found {type(network).__name__}")
     return network.eval().requires_grad_(False).cpu()  # DataParallel and some entries take a GPU
-
-
-def _load_anew(source: Source, code: str, variant: str) -> object:
-    try:
-        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            return _call(source)
-    except EOFError:
-        raise ValueError(
-            f"trunk.model = {variant}: {code} loads another repository by torch.hub, which asks "
-            f"whether you trust it: run it once by hand, or add the repository as owner_name to "
-            f"{Path(torch.hub.get_dir()) / 'trusted_list'}"
-        ) from None
-    except OSError as error:
-        raise OSError(
-            f"trunk.model = {variant}: its code or weights could not be downloaded ({error}). On "
-            f"a machine with access load it once, and copy the folder {torch.hub.get_dir()} from "
-            "there to here; or put a copy of the repository into a folder and name that in place "
-            "of the repository and commit"
-        ) from error
-
-
-def _call(source: Source) -> object:
-    """Call the entry.
-
-    torch.hub looks a commit up among the branches' last ones only, so that its check against
-    forks is skipped: whoever names a commit has looked it up in the repository.
-    """
-    load: Callable[..., object] = torch.hub.load
-    if source.commit is None:
-        load = partial(load, source.place, source.entry, source="local")
-    else:
-        place = f"{source.place}:{source.commit}"
-        load = partial(load, place, source.entry, trust_repo=True, skip_validation=True)
-    return load(*source.args, **source.kwargs)
 
 
 @lru_cache(maxsize=2)
 def _measure(variant: str) -> tuple[int, int]:
     """Dimensions of the descriptor, and values held for each pixel, by one black image."""
-    network, form = _load(variant), parse_source(variant).form
+    network, rule = _load(variant), parse_source(variant).rule
     with torch.device("cpu"), foreign_code(f"trunk.model = {variant}"):
-        images = _resize(torch.zeros(1, 3, PROBE_PX, PROBE_PX), form)
+        images = rule.images(torch.zeros(1, PROBE_PX, PROBE_PX, 3, dtype=torch.uint8))
         made, values = run_measured(
-            network, lambda: _describe(network, images), num_pixels=PROBE_PX**2
+            network, lambda: _describe(network, images), num_pixels=images[0, 0].numel()
         )
     return made.shape[1], values

@@ -74,3 +74,17 @@ def mcnemar_p_value(num_gained: int, num_lost: int) -> float:
     """
     flips = num_gained + num_lost
     return float(binomtest(num_gained, flips, 0.5).pvalue) if flips else 1.0
+
+
+def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p-values of several comparisons, so that any false alarm is as rare as p says.
+
+    Holm's step-down method (Scandinavian Journal of Statistics 1979), which needs no independence:
+    the smallest of m values counts m times, the next m - 1 times, and none less than one before it.
+    """
+    order = np.argsort(p_values, kind="stable")
+    times = np.arange(len(order), 0, -1)
+    stepped = np.maximum.accumulate(times * np.asarray(p_values, dtype=np.float64)[order])
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(stepped, 1)
+    return [float(value) for value in adjusted]

@@ -54,10 +54,15 @@ def save_curves(
 
     `ranks` are those of the first positives, from 1, shape (num_queries,). `top1` and `query` are
     eastings and northings in metres, shape (num_queries, 2), of the first predictions and of the
-    queries.
+    queries; where they are unknown (NaN), curves have no rows.
     """
     folder.mkdir()
-    recall_curve(ranks, depth=depth).to_csv(folder / "recall.csv", index=False)
-    radius_curve(top1, query, radius_m=radii_m).to_csv(folder / "radius.csv", index=False)
-    error_curve(metres_between(top1, query)).to_csv(folder / "errors.csv", index=False)
-    precision_recall.to_csv(folder / "precision_recall.csv", index=False)
+    metres = metres_between(top1, query)
+    curves = {
+        "recall": recall_curve(ranks, depth=depth),
+        "radius": radius_curve(top1, query, radius_m=radii_m),
+        "errors": error_curve(metres), "precision_recall": precision_recall,
+    }  # fmt: skip
+    num_rows = 0 if np.isnan(metres).any() else None
+    for name, curve in curves.items():
+        curve[:num_rows].to_csv(folder / f"{name}.csv", index=False)

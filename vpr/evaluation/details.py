@@ -16,6 +16,8 @@ from vpr.evaluation.params import By
 RECALL = re.compile(r"(sequence_)?recall@(\d+)(?:_(block_bootstrap|wilson_if_independent))?")
 ALSO_COMPARED = ("num_queries", "top1_metres_median")
 CALIBRATED = "accept_calibrated"
+ANSWERABLE = "_answerable"  # ends the name of a recall over the queries that have a positive
+NUM_WITHOUT = "num_queries_without_positives"
 NUM_NEGATIVES, NUM_NEEDED = "num_negatives", "num_negatives_needed"
 LIMITS: dict[By, str] = {"distance": "accept_max_distance", "inliers": "accept_max_log10_nfa"}
 

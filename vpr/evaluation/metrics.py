@@ -14,9 +14,18 @@ from vpr.evaluation.acceptance import (
     precision_recall,
     recall_at_precision,
 )
-from vpr.evaluation.details import CALIBRATED, LIMITS, NUM_NEEDED, NUM_NEGATIVES
+from vpr.evaluation.details import (
+    ANSWERABLE,
+    CALIBRATED,
+    LIMITS,
+    NUM_NEEDED,
+    NUM_NEGATIVES,
+    NUM_WITHOUT,
+)
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
+from vpr.places.headings import SAME_WAY_DEG, keep_same_way
+from vpr.places.index import ImageIndex
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
@@ -48,7 +57,7 @@ def summarise_recall(
         hits = ranks <= n
         metrics[f"recall@{n}"] = recall
         if answerable.any() and not answerable.all():
-            metrics[f"recall@{n}_answerable"] = recall_of_ranks(ranks[answerable], [n])[n]
+            metrics[f"recall@{n}{ANSWERABLE}"] = recall_of_ranks(ranks[answerable], [n])[n]
         metrics[f"recall@{n}_wilson_if_independent"] = list(
             wilson_interval(hits, confidence=confidence)
         )
@@ -59,7 +68,7 @@ def summarise_recall(
             )
         )  # fmt: skip
     metrics["num_queries"] = len(ranks)
-    metrics["num_queries_without_positives"] = int(np.count_nonzero(~answerable))
+    metrics[NUM_WITHOUT] = int(np.count_nonzero(~answerable))
     return metrics
 
 
@@ -113,6 +122,61 @@ def describe_reranking(
     return metrics
 
 
+def summarise_without(
+    ranks: NDArray[np.int64], copies: Sequence[int], *, ns: Sequence[int]
+) -> Metrics:
+    """Summarise recall over the queries that are no copies of database photos.
+
+    Args:
+        ranks: Rank of each query's first positive, from 1.
+        copies: Queries left out.
+        ns: Depths N to report.
+
+    Returns:
+        `without_copies_recall@N`; empty if there are no copies, or nothing else.
+    """
+    rest = np.delete(ranks, copies)
+    if not copies or not len(rest):
+        return {}
+    return {f"without_copies_recall@{n}": of for n, of in recall_of_ranks(rest, ns).items()}
+
+
+def summarise_same_way(
+    predictions: NDArray[np.int64],
+    positives: csr_array,
+    database: ImageIndex,
+    query: ImageIndex,
+    *,
+    ns: Sequence[int],
+) -> Metrics:
+    """Summarise recall where only positives count that look the same way as the query.
+
+    Args:
+        predictions: Database indices, best first, shape (num_queries, depth).
+        positives: Query x database; stored entries are the positives.
+        database: Index of the database.
+        query: Index of the queries.
+        ns: Depths N to report.
+
+    Returns:
+        `same_way_recall@N` over the queries that have such a positive, and their number; empty if
+        no heading is known on one of the sides.
+    """
+    if database.heading is None or query.heading is None:
+        return {}
+    alike = keep_same_way(
+        positives, query.heading, database.heading, max_deg=SAME_WAY_DEG, keep_unknown=False
+    )
+    answerable = np.diff(alike.indptr) > 0
+    metrics: Metrics = {"same_way_num_queries": int(answerable.sum())}
+    if answerable.any():
+        ranks = first_correct_ranks(predictions, alike)[answerable]
+        metrics |= {
+            f"same_way_recall@{n}": share for n, share in recall_of_ranks(ranks, ns).items()
+        }
+    return metrics
+
+
 def name_sequence_metrics(metrics: Metrics) -> Metrics:
     """Give recall by sequences and its intervals names of their own, as `sequence_recall@1`.
 
@@ -127,6 +191,14 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
         "top1_metres_median": float(np.median(top1_metres)),
         "top1_metres_p90": float(np.quantile(top1_metres, 0.9)),
     }
+
+
+def summarise_unlabelled(decided: Acceptance) -> Metrics:
+    """Summarise a run whose queries or database have no positions: nothing is right or wrong."""
+    nothing = np.zeros(len(decided.is_negative), dtype=np.bool_)
+    kept = {CALIBRATED, NUM_NEGATIVES, NUM_NEEDED, "num_accepted", *LIMITS.values()}
+    metrics = summarise_acceptance(decided, nothing).items()
+    return {"num_queries": len(nothing)} | {name: of for name, of in metrics if name in kept}
 
 
 def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:

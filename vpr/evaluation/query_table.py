@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpr.evaluation.recall import NEVER, first_correct_ranks
+from vpr.places.headings import turns_between
 from vpr.places.index import ImageIndex
 from vpr.places.radius import metres_between
 from vpr.reranking.verified_pairs import Evidence
@@ -36,7 +37,9 @@ def tabulate_queries(
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
-        num_positives,accepted`, and `top1_inliers,top1_log10_nfa` where predictions were verified.
+        num_positives,accepted`, `top1_turn_deg` where headings are known (the angle between the
+        photos, empty if one is unknown), and `top1_inliers,top1_log10_nfa` where predictions were
+        verified.
         The rank counts from 1 and is empty if no prediction is right; `accepted` is empty if
         acceptance is not calibrated; the ratio is that of the first prediction's
         distance and the smallest of the others' (above 1 where re-ranking put it before a nearer
@@ -62,6 +65,9 @@ def tabulate_queries(
             "accepted": accepted,
         }
     )
+    if database.heading is not None and query.heading is not None:
+        turns = turns_between(query.heading, database.heading[top1])
+        table = table.assign(top1_turn_deg=turns.round(1))
     if evidence is None:
         return table
     return table.assign(top1_inliers=evidence.inliers, top1_log10_nfa=evidence.log10_nfa)

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vpr.runtime.foreign_code import foreign_code
+
 Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
 
 REGISTRIES = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
-
-
-@contextmanager
-def foreign_code(subject: str) -> Iterator[None]:
-    """Report in one sentence what a library raises: assertions, missing keys and whatever else.
-
-    Args:
-        subject: What the message begins with, such as `trunk.model = resnet18`.
-
-    Raises:
-        ValueError: If anything is raised but what a disk, a network or memory are the cause of.
-    """
-    try:
-        yield
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
-        words = (str(error).strip() or type(error).__name__).split("\n")[0]
-        is_told = isinstance(error, ValueError) and words.startswith(subject)
-        kind = "" if isinstance(error, ValueError) else f" ({type(error).__name__})"
-        raise ValueError(str(error) if is_told else f"{subject}: {words}{kind}") from error
 
 
 class Adopted(nn.Module):
@@ -65,18 +45,6 @@ class Adopted(nn.Module):
     def run(self, values: Tensor) -> Tensor:
         """Run the network; what its code raises is left as it is."""
         raise NotImplementedError
-
-
-def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
-    """Images (N, 3, H, W), float32, of RGB (N, H, W, 3), uint8.
-
-    Args:
-        pixels: The RGB.
-        mean: Of each channel, in [0, 1].
-        deviation: Of each channel, in [0, 1].
-    """
-    means, deviations = (torch.tensor(v, device=pixels.device) for v in (mean, deviation))
-    return pixels.float().div(255).sub(means).div(deviations).permute(0, 3, 1, 2)
 
 
 def run_measured(

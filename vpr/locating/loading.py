@@ -13,11 +13,13 @@ from vpr.datasets.params import DatasetParams
 from vpr.evaluation.details import Threshold, find_threshold
 from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
+from vpr.images.image_files import list_images
 from vpr.locating.matches import Places, Truth, find_globe
 from vpr.locating.ranking import Ranker
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import load_matcher
+from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.network.describing import load_network
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
@@ -34,10 +36,12 @@ from vpr.run_files import (
     DATABASE_IMAGES,
     DESCRIPTORS,
     DETAILS,
+    FOREIGN,
     INDEX,
     KEPT,
     KEYPOINTS,
     LOCK,
+    MATCHER_WEIGHTS,
     MODEL,
     POSITIVES,
     QUERY,
@@ -131,19 +135,23 @@ def load_reranker(run: Path) -> Reranker | None:
     """Load the re-ranker of a run; None if it does not re-rank.
 
     Raises:
-        ValueError: If the run's keypoints are missing.
+        ValueError: If the run's keypoints are missing, or photos that its matcher sees.
     """
     order = locked_params("order", "rerank", RerankParams, lock=run / LOCK)
-    matcher = load_matcher(order.method)
+    folders = Folders(run / MATCHER_WEIGHTS, run / FOREIGN)
+    matcher = load_matcher(order.method, order.model, folders)
     if matcher is None:
         return None
-    for needed in (KEYPOINTS, KEPT):
+    sees_photos = isinstance(matcher, PhotoMatcher)
+    for needed in (KEYPOINTS, KEPT, *([DATABASE_IMAGES] if sees_photos else [])):
         if not (run / needed).exists():
             raise ValueError(
                 f"{run / needed} is missing: run `dvc repro`, or fetch it with `dvc pull`"
             )
     database = load_keypoints(run / KEYPOINTS)
     database = database.only(load_kept(run / KEPT, num_keypoints=len(database.points)))
+    if sees_photos:
+        database = with_photos(database, list_images(run / DATABASE_IMAGES))
     keypoints = locked_params("keypoints@database", "keypoints", KeypointsParams, lock=run / LOCK)
     inliers = locked_params("inliers", "inliers", InliersParams, lock=run / LOCK)
     return Reranker(matcher, database, keypoints, inliers, order)

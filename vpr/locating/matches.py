@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -28,20 +29,23 @@ class Match:
         rank: Rank from 1, the best.
         image: Index in the database.
         database: Name of the image.
+        easting: Metres, or frames; None if the database's positions are unknown.
+        northing: Likewise.
         latitude: Degrees; None if the data set names no reference system.
         longitude: Degrees; None likewise.
         distance: Euclidean distance of the descriptors, in [0, 2].
-        metres: Distance from the photo; None if the photo is not a query of the set.
-        correct: Whether it is a positive; None if the photo is not a query of the set.
+        metres: Distance from the photo; None if it is not a query of the set, or has no position.
+        correct: Whether it is a positive; None likewise.
         inliers: Matches of local features that one geometry explains; None without re-ranking.
         log10_nfa: log10 of how often chance would give so many; None without re-ranking.
+        heading: Where the database image looks, degrees clockwise from true north; None if unknown.
     """
 
     rank: int
     image: int
     database: str
-    easting: float
-    northing: float
+    easting: float | None
+    northing: float | None
     latitude: float | None
     longitude: float | None
     distance: float
@@ -49,6 +53,7 @@ class Match:
     correct: bool | None
     inliers: int | None
     log10_nfa: float | None
+    heading: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,12 @@ class Truth:
     def judge(
         self, number: int | None, image: int, place: NDArray[np.float64]
     ) -> tuple[float | None, bool | None]:
-        """Metres and correctness of a database image for a query; None for other photos."""
+        """Metres and correctness of a database image for a query; None where they are unknown."""
         if number is None:
             return None, None
         metres = float(metres_between(place, self.query.coordinates[number]))
+        if math.isnan(metres):
+            return None, None
         return round(metres, 3), bool(np.isin(image, positives_of(self.positives, number)))
 
 
@@ -120,7 +127,7 @@ def _identity(path: Path) -> str:
 
 def find_globe(coordinates: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
     """Latitude and longitude of places, (num_places, 2); None if they lie outside their `crs`."""
-    if crs is None:
+    if crs is None or np.isnan(coordinates).any():
         return None
     if lies_nowhere(coordinates, crs):
         print(
@@ -161,12 +168,15 @@ def _match(
     query: int | None,
 ) -> Match:  # fmt: skip
     place = places.database.coordinates[image]
-    east, north = place.tolist()
+    east, north = (None, None) if np.isnan(place).any() else place.tolist()
     latitude, longitude = (
         (None, None) if places.globe is None else places.globe[image].round(7).tolist()
     )
     metres, correct = places.truth.judge(query, image, place)
+    inliers, log10_nfa = evidence or (None, None)
+    headings = places.database.heading
+    heading = None if headings is None or np.isnan(headings[image]) else float(headings[image])
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
-        round(distance, 6), metres, correct, *(evidence or (None, None)),
+        round(distance, 6), metres, correct, inliers, log10_nfa, heading,
     )  # fmt: skip

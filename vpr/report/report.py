@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from vpr.evaluation.details import NUM_NEEDED, NUM_NEGATIVES, find_threshold, list_recalls
+from vpr.evaluation.details import (
+    ANSWERABLE,
+    NUM_NEEDED,
+    NUM_NEGATIVES,
+    find_threshold,
+    list_recalls,
+)
 from vpr.images.image_files import encoded_image, list_images, read_image
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, as_script, load_templates
@@ -109,11 +115,12 @@ def find_worst(metres: NDArray[np.float64], correct: NDArray[np.bool_], *, count
     """Queries whose first prediction is wrong and farthest away, the farthest first.
 
     Args:
-        metres: Distance of the first prediction from the query, shape (num_queries,).
+        metres: Distance of the first prediction from the query, NaN if unknown, shape
+            (num_queries,).
         correct: Whether it is a positive, same shape.
         count: At most so many.
     """
-    wrong = np.flatnonzero(~correct)
+    wrong = np.flatnonzero(~correct & ~np.isnan(metres))
     farthest = wrong[np.argsort(-metres[wrong], kind="stable")]
     return [int(query) for query in farthest[:count]]
 
@@ -128,7 +135,7 @@ def draw_worst(folder: Path, top: Mapping[str, Any], thumbnails: Path, *, count:
         count: At most so many.
     """
     folder.mkdir(parents=True)
-    metres = np.array([row[0] for row in top["metres"]])
+    metres = np.array([row[0] for row in top["metres"]], dtype=np.float64)
     correct = np.array([row[0] for row in top["correct"]])
     for place, query in enumerate(find_worst(metres, correct, count=count)):
         tiles = [Tile(thumbnails / "query" / thumbnail_name(query), f"query {query}", PLAIN)]
@@ -143,15 +150,17 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Collect recall at each depth with its intervals.
 
     Args:
-        metrics: Content of metrics/recall.json.
+        metrics: Content of metrics/recall.json and metrics/details.json.
 
     Returns:
-        For each N in the file `n`, `recall` and `intervals`: words and bounds of each.
+        For each N in the file `n`, `recall`, `answerable` (recall over the queries that have a
+        positive; None if all have one) and `intervals`: words and bounds of each.
     """
     return [
         {
             "n": recall.n,
             "recall": recall.value,
+            "answerable": metrics.get(recall.name + ANSWERABLE),
             "intervals": [
                 (title, recall.intervals[kind])
                 for kind, title in INTERVALS.items()

@@ -31,6 +31,7 @@ class RerankParams:
     """Parameters of re-ranking, in the stage order."""
 
     method: str
+    model: str | None
     top: Annotated[int, Field(ge=1)]
     half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import Matcher
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import PhotoMatcher
 from vpr.matchers.base.threads import count_cores, map_on_cores, one_thread_each
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranking import Stop, rerank
@@ -53,6 +54,8 @@ class Reranker:
         """
         with one_thread_each():  # as in the stage keypoints, for the same bits
             query = detect_points(self.matcher, pixels, max_keypoints=self.keypoints.max_keypoints)
+        if isinstance(self.matcher, PhotoMatcher):
+            query = replace(query, read=partial(np.asarray, pixels))
         depth = min(self.inliers.top, num_ranked)
         candidates, distances = retrieved.indices[0, :depth], retrieved.distances[0, :depth]
         task = Task(query, candidates, distances, list(map(self.database.of, candidates.tolist())))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vpr.console.progress import track
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
+from vpr.matchers.base.photos import PhotoMatcher, in_memory
 from vpr.matchers.base.threads import count_cores, map_on_cores
 from vpr.reranking.false_alarms import chance_of_inlier, log10_false_alarms
 from vpr.reranking.reranking import Stop
@@ -125,8 +126,9 @@ def verify_candidates(
         for number, (images, far) in enumerate(ranked, start=done)
     )
     pairs = ordered_map(
-        make_verifier, (matcher, rules, stop, known), tasks, threads=1, uses_gpu=uses_gpu(matcher)
-    )
+        make_verifier, (matcher, rules, stop, known), tasks, pack=_packed, threads=1,
+        uses_gpu=uses_gpu(matcher),
+    )  # fmt: skip
     start, total = time.monotonic(), len(predictions.indices) - done
     num_verified = 0
     for batch in _batched(track(pairs, total=total, title="verified queries")):
@@ -153,7 +155,8 @@ def make_verifier(
         verify_one = partial(known.look_up, verify_one)
 
     def verify(task: Task) -> VerifiedPairs:
-        return gather_pairs(task, map(partial(verify_one, task.query), task.points), stop=stop)
+        query, points = in_memory(task.query), map(in_memory, task.points)
+        return gather_pairs(task, map(partial(verify_one, query), points), stop=stop)
 
     return partial(map_on_cores, verify, at_once=count_cores(), ahead=2 * count_cores())
 
@@ -163,6 +166,8 @@ def verify_pair(matcher: Matcher, rules: Rules, query: LocalPoints, database: Lo
 
     The likelier of the two images' chances counts, so that NFA is that of either at most.
     """
+    if isinstance(matcher, PhotoMatcher):
+        query, database = matcher.find(query, database)
     inliers, num_matches = matcher.verify(query, database, rules)
     shares = [
         image.points[rows] / np.array(image.size[::-1], np.float64)
@@ -186,7 +191,7 @@ def gather_pairs(task: Task, pairs: Iterable[Pair], *, stop: Stop) -> VerifiedPa
 
     No more pairs are drawn once the rule says that the query's first predictions are settled.
     """
-    most = np.array([min(len(task.query.points), len(image.points)) for image in task.points])
+    most = np.array([min(task.query.most_matches, im.most_matches) for im in task.points])
     matches = np.full((1, len(most)), NOT_VERIFIED)
     inliers, log10_nfa = np.zeros_like(matches), np.zeros(matches.shape)
     places = []
@@ -203,6 +208,11 @@ def _batched(pairs: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:
     upcoming = iter(pairs)
     while batch := list(islice(upcoming, QUERIES_A_PART)):
         yield batch
+
+
+def _packed(task: Task) -> Task:
+    points = list(map(in_memory, task.points))
+    return task._replace(query=in_memory(task.query), points=points)
 
 
 def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:

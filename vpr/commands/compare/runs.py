@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.repository.protocol import Protocol, read_code, read_protocol
-from vpr.repository.recorded_metrics import read_lock
+from vpr.repository.recorded_metrics import Stages, read_lock
 from vpr.repository.revisions import find_revision
 from vpr.run_files import QUERIES, RECALL
 
@@ -35,6 +35,7 @@ class ComparedRun:
         depths: N of the recalls that it reports.
         protocol: Data and settings of the measurement.
         code: Hash of the code that computed it, by path; empty for a bare table.
+        stages: What dvc.lock records of each stage; empty for a bare table.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ComparedRun:
     depths: tuple[int, ...]
     protocol: Protocol
     code: Mapping[str, str]
+    stages: Stages = field(default_factory=dict)
 
 
 def load_run(name: str) -> ComparedRun:
@@ -57,12 +59,13 @@ def load_run(name: str) -> ComparedRun:
         ValueError: If there is no such run, or it has no results, or they are out of date.
         OSError: If there is no such file.
     """
+    stages: Stages
     if name.endswith(".csv"):
         rows = _parse_table(name, Path(name).read_text(encoding="utf-8"))
         ranks = _ranks(name, rows)
         deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
         depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
-        protocol, code = Protocol(_hash_columns(rows), None), {}
+        protocol, code, stages = Protocol(_hash_columns(rows), None), {}, {}
     else:
         revision = find_revision(name)
         stages = read_lock(revision)
@@ -71,8 +74,8 @@ def load_run(name: str) -> ComparedRun:
         recalls = list_recalls(json.loads(revision.read_text(RECALL)))
         depths = tuple(one.n for one in recalls if not one.is_of_sequences)
         protocol, code = read_protocol(stages), read_code(stages)
-        protocol = Protocol({**_hash_columns(rows), **protocol.hashes}, protocol.radius)
-    return ComparedRun(name, [row["path"] for row in rows], ranks, depths, protocol, code)
+        protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
+    return ComparedRun(name, [row["path"] for row in rows], ranks, depths, protocol, code, stages)
 
 
 def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:

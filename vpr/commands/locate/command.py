@@ -72,7 +72,11 @@ def locate(
 
 
 def _check_globe(crs: str | None, places: Places) -> None:
-    if crs is None or lies_nowhere(places.database.coordinates, crs):
+    if (
+        crs is None
+        or not places.database.has_places
+        or lies_nowhere(places.database.coordinates, crs)
+    ):
         raise ValueError(
             "--geojson: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to "
             "the coordinates' reference system, such as EPSG:32633, and run `dvc repro`"

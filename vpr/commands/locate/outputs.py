@@ -15,7 +15,8 @@ from PIL import Image
 
 from vpr.locating.matches import Located, Match
 
-VERIFIED = ("inliers", "log10_nfa")  # of a match, if the run verifies
+# Of a match: the first two if the run verifies, the third if the photo's heading is known.
+OPTIONAL = ("inliers", "log10_nfa", "heading")
 
 
 def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
@@ -82,10 +83,14 @@ def _line(match: Match) -> str:
     known = ""
     if match.correct is not None:
         known = f"  {'right' if match.correct else 'wrong'}, {match.metres:,.1f} m away"
+    looks = "" if match.heading is None else f"  looks {match.heading:.0f}°"
     verified = "" if match.inliers is None else f"{match.inliers:4d} inliers  "
+    place = ""
+    if match.easting is not None:
+        place = f"{match.easting:.1f} E {match.northing:.1f} N{globe}"
     return (
-        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{match.easting:.1f} E "
-        f"{match.northing:.1f} N{globe}  {_shown(match.database)}{known}"
+        f"  {match.rank:2d}  distance {match.distance:.4f}  {verified}{place}{looks}  "
+        f"{_shown(match.database)}{known}"
     )
 
 
@@ -94,7 +99,7 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """Write a list with an object for each photo; matches have `VERIFIED` if they were verified."""
+    """Write a list with an object for each photo; of `OPTIONAL`, matches have what is known."""
     content = [asdict(one) for one in located]
     for one in content:
         one["matches"] = list(map(_without_none, one["matches"]))
@@ -102,18 +107,20 @@ def as_json(located: Sequence[Located]) -> str:
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: of for name, of in values.items() if name not in VERIFIED or of is not None}
+    return {name: of for name, of in values.items() if name not in OPTIONAL or of is not None}
 
 
 def save_csv(path: Path, located: Sequence[Located]) -> None:
-    """Write a row for each match, with the columns `VERIFIED` if matches were verified.
+    """Write a row for each match, with those columns of `OPTIONAL` that a match has.
 
     The others are `query,accepted,rank,database,distance,metres,correct`: `accepted` is empty where
     it is not calibrated, the last two where they are unknown.
     """
     names = ["rank", "database", "distance", "metres", "correct"]
-    if any(match.inliers is not None for one in located for match in one.matches):
-        names += VERIFIED
+    matches = [match for one in located for match in one.matches]
+    names += [
+        name for name in OPTIONAL if any(getattr(match, name) is not None for match in matches)
+    ]
     rows = [
         (one.photo, one.accepted, *(getattr(match, name) for name in names))
         for one in located
@@ -134,7 +141,7 @@ def save_geojson(path: Path, located: Sequence[Located]) -> None:
             "properties": _without_none({
                 "query": one.photo, "rank": match.rank, "database": match.database,
                 "distance": match.distance, "accepted": one.accepted, "inliers": match.inliers,
-                "log10_nfa": match.log10_nfa,
+                "log10_nfa": match.log10_nfa, "heading": match.heading,
             }),
         }
         for one in located

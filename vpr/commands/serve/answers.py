@@ -11,6 +11,7 @@ from vpr.evaluation.details import Threshold
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
 from vpr.locating.matches import Located
+from vpr.places.crs import list_directions
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ class PlacesAnswer:
     Args:
         easting: Metres, or frames.
         northing: Metres, or frames.
+        towards: Where each looks, degrees clockwise from the northing axis; null where unknown,
+            and for all if the set has no headings.
     """
 
     easting: list[float]
     northing: list[float]
+    towards: list[float | None] | None
 
 
 def describe_version(run: Run) -> Version:
@@ -73,8 +77,9 @@ def describe_version(run: Run) -> Version:
 
 def places_of(run: Run) -> PlacesAnswer:
     """List the places, in the database's order."""
-    easting, northing = run.places.database.coordinates.T.tolist()
-    return PlacesAnswer(easting, northing)
+    database = run.places.database
+    easting, northing = database.coordinates.T.tolist()
+    return PlacesAnswer(easting, northing, list_directions(database, run.dataset.crs))
 
 
 def read_picture(run: Run, image: int) -> bytes:

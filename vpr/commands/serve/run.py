@@ -151,6 +151,8 @@ def load_run() -> Run:
     check_run(Path(), with_images=False)
     since, hashes = time.time(), _check_hashes()
     dataset, places = load_places(Path())
+    if not places.database.has_places:
+        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
     whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
     run = Run(
         load_ranker(Path(), whitened), whitened, places, list_images(THUMBNAILS), dataset,
