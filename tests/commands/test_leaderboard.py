@@ -46,7 +46,14 @@ def made(
         },
     }
     return ComparedRun(
-        name, [f"{n}.jpg" for n in range(40)], ranks, (1, 5), Protocol(measured, "25"), {}, stages
+        name,
+        [f"{n}.jpg" for n in range(40)],
+        ranks,
+        (1, 5),
+        None,
+        Protocol(measured, "25"),
+        {},
+        stages,
     )
 
 
