@@ -30,7 +30,7 @@ def foreign(
     """Rank the database for the photos in the folder `evaluate.foreign`.
 
     They are described, searched for and verified by the functions that locate a photo. Without
-    photos `ranked` is empty. `weights` and `code` are the folders of the weights and of the code
+    photos `ranked` has no rankings. `weights` and `code` are the folders of the weights and of the code
     that `rerank.model` may name.
     """
     folder = Path(load_param("evaluate.foreign", str))
@@ -43,7 +43,7 @@ def foreign(
     )
     with built_aside(ranked) as (aside,):
         if not photos:
-            save_foreign(aside, None)
+            save_foreign(aside, photos)
             return
         files = {
             "model": model, "descriptors": database_descriptors, "whitening": whitening,
@@ -75,7 +75,7 @@ def _rank(
         len(ranker.database),
     )
     pairs = [answer.verified for answer in answers if answer.verified is not None]
-    save_foreign(aside, predictions, concatenate_pairs(pairs) if pairs else NOTHING)
+    save_foreign(aside, photos, predictions, concatenate_pairs(pairs) if pairs else NOTHING)
 
 
 if __name__ == "__main__":

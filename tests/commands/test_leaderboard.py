@@ -23,7 +23,7 @@ from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
 from vpr.repository.protocol import LOCKED, Protocol
 
-PARAMS = EvaluateParams((1, 5), (5.0,), 1, 200, 0.95, 0, "distance", 0.01)
+PARAMS = EvaluateParams((1, 5), (5.0,), 1, 200, 0.95, 0, "distance", 0.01, "data/foreign")
 DAY, NIGHT = (
     {thing: f"{thing} by {time}" for thing in LOCKED.values()} for time in ("day", "night")
 )
@@ -46,7 +46,14 @@ def made(
         },
     }
     return ComparedRun(
-        name, [f"{n}.jpg" for n in range(40)], ranks, (1, 5), Protocol(measured, "25"), {}, stages
+        name,
+        [f"{n}.jpg" for n in range(40)],
+        ranks,
+        (1, 5),
+        None,
+        Protocol(measured, "25"),
+        {},
+        stages,
     )
 
 

@@ -76,7 +76,7 @@ def test_evaluation_leaves_recall_out(folder: Path) -> None:
     save_index(folder / "query.csv", truth.query)
     save_notes(folder / "notes.json", [])
     save_radius(folder / "radius.json", 25.0)
-    save_foreign(folder / "foreign", None)
+    save_foreign(folder / "foreign", [])
     evaluate(
         retrieved=folder / "predictions.npz", predictions=folder / "predictions.npz",
         verified=folder / "verified", sequenced=folder / "predictions.npz",

@@ -31,6 +31,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     assert "inliers" not in plain[0]["matches"][0]
     change(pipeline, "method: none", "method: sift")
     set_key(pipeline, "inliers.top", "4")
+    set_key(pipeline, "inliers.stop", "1")
     set_key(pipeline, "rerank.top", "4")
     set_key(pipeline, "inliers.geometry", "homography")  # the photos are small
     change(pipeline, "half_inliers: 20.0", "half_inliers: 0.3")
@@ -39,7 +40,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
 
     ranked = load_predictions(pipeline / "data/reranked.npz")
     verified = load_verified(pipeline / "data/verified")
-    assert 8 <= verified.num_verified < verified.matches.size == 32  # `inliers.stop` is 1
+    assert 8 <= verified.num_verified < verified.matches.size == 32
     assert f"{verified.num_verified} pairs of 8 queries, 0 of them found in the store" in words
     table = pd.read_csv(pipeline / "metrics/queries.csv")
     evidence = verified.of_predictions(ranked)

@@ -130,11 +130,14 @@ def circles_curve(errors_m: NDArray[np.float64], circles_m: NDArray[np.float64])
     stated = ~np.isnan(circles_m)
     held = stated & (errors_m[:, None] <= circles_m)
     counts = stated.sum(axis=0)
-    table = pd.DataFrame(
-        {"level": LEVELS, "share_held": held.sum(axis=0) / counts.clip(1), "num_circles": counts}
-    )
-    kept: pd.DataFrame = table[counts > 0]
-    return kept
+    rows = [
+        (level, float(share), int(count))
+        for level, share, count in zip(
+            LEVELS, held.sum(axis=0) / counts.clip(1), counts, strict=True
+        )
+        if count
+    ]
+    return pd.DataFrame(rows, columns=["level", "share_held", "num_circles"])
 
 
 def save_curves(folder: Path, curves: Mapping[str, pd.DataFrame]) -> None:

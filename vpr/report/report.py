@@ -180,7 +180,8 @@ def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
         metrics: Content of metrics/details.json.
 
     Returns:
-        Whether answers are calibrated, the numbers of negatives, sentences on both questions, and
+        Whether answers are calibrated, the number of queries without a positive, of all negatives
+        and of those needed, sentences on both questions, and
         rows `answer, share of the queries, photos from elsewhere`.
     """
     sentences = []
@@ -195,6 +196,7 @@ def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "calibrated": metrics["accept_calibrated"],
+        "num_unanswerable": metrics["num_negatives"],
         "num_negatives": metrics["num_negatives"] + metrics["num_foreign"],
         "num_needed": metrics["num_negatives_needed"],
         "sentences": sentences,

@@ -165,10 +165,14 @@ def load_verified(folder: Path) -> VerifiedPairs:
 
 
 def save_foreign(
-    folder: Path, ranked: Predictions | None, verified: VerifiedPairs = NOTHING
+    folder: Path,
+    photos: Sequence[Path],
+    ranked: Predictions | None = None,
+    verified: VerifiedPairs = NOTHING,
 ) -> None:
-    """Write the rankings of photos from elsewhere and what verifies them; None: an empty folder."""
+    """Write the rankings of photos from elsewhere and what verifies them, and the photos' names."""
     folder.mkdir()
+    (folder / "photos.txt").write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
     if ranked is not None:
         save_predictions(folder / "predictions.npz", ranked)
         save_verified(folder / "verified", verified)
