@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from vpr.console.entry import run_stage
 
+from vpr.images.image_files import list_images
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import load_matcher, uses_gpu
+from vpr.matchers.base.matcher import Folders, load_matcher, uses_gpu
+from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
+from vpr.reranking.reranking import Stop
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import verify_candidates
+from vpr.reranking.verification import KnownPairs, verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.ordered_map import is_over_cluster
 from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.store import open_store
 
 
 def inliers(
@@ -24,43 +30,57 @@ def inliers(
     database_keypoints: Path,
     query_keypoints: Path,
     kept: Path,
+    database_images: Path,
+    query_images: Path,
+    weights: Path,
+    foreign: Path,
     verified: Path,
 ) -> None:
     """Verify each query against its first predictions, unless re-ranking is off.
 
-    `predictions` is the retrieval; `kept` marks the database keypoints to match. With method none
-    `verified` has no queries.
+    `predictions` is the retrieval; `kept` marks the database keypoints to match. Images are read
+    for matchers that see them; `weights` and `foreign` are the folders of the weights and of the
+    code that `rerank.model` may name. With method none `verified` has no queries.
     """
     params = load_params("inliers", InliersParams)
     method = load_param("rerank.method", str)
-    matcher = load_matcher(method)
+    model = load_param("rerank.model", str | None)  # type: ignore[arg-type] # mypy: no type
+    matcher = load_matcher(method, model, Folders(weights, foreign))
     if matcher is None:
         with built_aside(verified) as (aside,):
             save_verified(aside, NOTHING)
         return
-    inputs = (predictions, database_keypoints, query_keypoints, kept)
-    key = _fingerprint(params, method, inputs, on_gpu=uses_gpu(matcher))
-    ranked = load_retrieval(predictions)
+    ranked, queries = load_retrieval(predictions), load_keypoints(query_keypoints)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
+    inputs = [predictions, database_keypoints, query_keypoints, kept]
+    named = [] if model is None else [weights]  # what the matcher itself is made of
+    if isinstance(matcher, PhotoMatcher):
+        points = with_photos(points, list_images(database_images))
+        queries = with_photos(queries, list_images(query_images))
+        inputs += [database_images, query_images]
+        named = [foreign]
+    stop = Stop(params.stop, load_param("rerank.half_inliers", float))
+    make_key = partial(_fingerprint, method, model, on_gpu=uses_gpu(matcher))
+    key = make_key(params, stop, inputs=[*inputs, *named])
+    store = None if is_over_cluster() else open_store()
+    known = None if store is None else KnownPairs(store, make_key(params.rules, inputs=named))
     with built_aside(verified, key=key) as (aside,):
         pairs = verify_candidates(
-            matcher, ranked, points, load_keypoints(query_keypoints),
-            top=params.top, rules=params.rules, saved=aside.with_name("parts"),
+            matcher, ranked, points, queries,
+            top=params.top, rules=params.rules, stop=stop, known=known,
+            saved=aside.with_name("parts"),
         )  # fmt: skip
         save_verified(aside, pairs)
 
 
-def _fingerprint(
-    params: InliersParams, method: str, inputs: Sequence[Path], *, on_gpu: bool
-) -> str:
+def _fingerprint(*values: object, inputs: Sequence[Path], on_gpu: bool) -> str:
     import torch
 
     from vpr.runtime.resuming import fingerprint
 
-    return fingerprint(
-        params, method, inputs=inputs, device=torch.device("cuda" if on_gpu else "cpu")
-    )
+    device = torch.device("cuda" if on_gpu else "cpu")
+    return fingerprint(*values, inputs=inputs, device=device)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,20 @@ from vpr.console.entry import run_stage
 from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.detection import detect_keypoints
 from vpr.matchers.base.keypoints import save_keypoints
-from vpr.matchers.base.matcher import LocalPoints, load_matcher
+from vpr.matchers.base.matcher import Folders, LocalPoints, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
 
 
-def keypoints(*, images: Path, keypoints: Path) -> None:
-    """Find and describe keypoints; with re-ranking off, write none."""
+def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
+    """Find and describe keypoints; with re-ranking off, write none.
+
+    `weights` is the folder of those that `rerank.model` may name.
+    """
     params = load_params("keypoints", KeypointsParams)
-    matcher = load_matcher(load_param("rerank.method", str))
+    model = load_param("rerank.model", str | None)  # type: ignore[arg-type] # mypy: no type
+    matcher = load_matcher(load_param("rerank.method", str), model, Folders(weights))
     detected: Iterable[LocalPoints] = ()
     if matcher is not None:
         read = partial(read_image, scale_to=params.max_side_px)

@@ -19,6 +19,8 @@ QUERY = Path("data/prepared/query.csv")
 POSITIVES = Path("data/prepared/positives.npz")
 
 WEIGHTS = Path("models/pretrained")  # a folder of starting weights, not an out
+MATCHER_WEIGHTS = Path("models/matchers")  # those that rerank.model may name, not an out
+FOREIGN = Path("models/foreign")  # the code that rerank.model may name, not an out
 MODEL = Path("models/netvlad/model.pt")
 WHITENING = Path("models/whitening.npz")
 
@@ -31,6 +33,7 @@ PREDICTIONS = Path("data/predictions.npz")
 SUBMISSION = Path("data/submission/submit.json")
 
 RECALL = Path("metrics/recall.json")
-DETAILS = Path("metrics/details.json")
 QUERIES = Path("metrics/queries.csv")
+DETAILS = Path("metrics/details.json")
+CALIBRATION = Path("metrics/calibration.json")
 REPORT = Path("metrics/report/index.html")

@@ -24,10 +24,12 @@ from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Rules, Verified, load_matcher
 from vpr.matchers.base.matching import match_mutually
 from vpr.places.positives import load_positives, positives_of
+from vpr.reranking.reranking import Stop
 from vpr.reranking.verification import verify_candidates
 from vpr.retrieval.predictions import load_predictions
 
 TOP = 20  # candidates, as `inliers.top`
+EVERY = Stop(None, 20.0)  # of them is verified
 SIZES: tuple[tuple[int | None, int], ...] = (
     (None, 16), (None, 32), (None, 64), (320, 16), (320, 32), (320, 64), (256, 64),
 )  # fmt: skip
@@ -109,7 +111,8 @@ def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
     for name, (verifier, rules) in kinds.items():
         with tempfile.TemporaryDirectory() as folder:
             pairs = verify_candidates(
-                verifier, retrieved, *points, top=TOP, rules=rules, saved=Path(folder)  # type: ignore[arg-type]
+                verifier, retrieved, *points, top=TOP, rules=rules, stop=EVERY, known=None,  # type: ignore[arg-type]
+                saved=Path(folder),
             )  # fmt: skip
         counts[name] = pairs.inliers
     correct = [

@@ -32,7 +32,7 @@ from vpr.matchers.base.matcher import Matcher, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.places.positives import load_positives
 from vpr.reranking.params import InliersParams, RerankParams
-from vpr.reranking.reranking import rerank
+from vpr.reranking.reranking import Stop, rerank
 from vpr.reranking.verification import verify_candidates
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.parameters import load_params
@@ -72,7 +72,8 @@ def rerank_by(matcher: Matcher) -> tuple[Ranks, float, float]:
         detected = time.perf_counter()
         pairs = verify_candidates(
             matcher, retrieved, database, query,
-            top=params.top, rules=params.rules, saved=Path(made) / "parts",
+            top=params.top, rules=params.rules, stop=Stop(None, order.half_inliers), known=None,
+            saved=Path(made) / "parts",
         )  # fmt: skip
         done = time.perf_counter()
     ranked = rerank(retrieved, pairs, top=order.top, half_inliers=order.half_inliers)

@@ -69,10 +69,12 @@ def _time_query_side(again: Path) -> float:
         **whitened, index=data / "index", predictions=again / "predictions.npz",
         index_recall=again / "index_recall.json",
     )  # fmt: skip
-    keypoints(images=images, keypoints=again / "keypoints")
+    folders = {"weights": Path("models/matchers"), "foreign": Path("models/foreign")}
+    keypoints(images=images, weights=folders["weights"], keypoints=again / "keypoints")
     inliers(
         predictions=again / "predictions.npz", database_keypoints=data / "keypoints" / "database",
         query_keypoints=again / "keypoints", kept=data / "utility" / "kept.npy",
+        database_images=data / "images" / "database", query_images=images, **folders,
         verified=again / "verified",
     )  # fmt: skip
     rerank(

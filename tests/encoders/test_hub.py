@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from tests.support.hub_model import write_hub_model
-from vpr.encoders.hub import ALLOW, KNOWN, make_encoder, parse_source
+from vpr.encoders.hub import KNOWN, make_encoder, parse_source
 from vpr.features.encoder import POOL, check_resizing, count_channels, load_encoder, tensor_shapes
 from vpr.features.input_rules import MEAN, STD
 from vpr.features.model import Model, load_model, save_model
 from vpr.features.trunk import announce_features, load_trunk
+from vpr.runtime.foreign_code import ALLOW
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 
@@ -166,16 +167,16 @@ def test_the_global_generator_is_left_alone(folder: Path) -> None:
 def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
     name = f"gmberton/EigenPlaces@{COMMIT}:get_trained_model(backbone=ResNet18,fc_output_dim=256)"
     source = parse_source(name)
-    assert source[:5] == (
+    assert source.entry == (
         "gmberton/EigenPlaces", COMMIT, "get_trained_model", (),
         {"backbone": "ResNet18", "fc_output_dim": 256},
     )  # fmt: skip
     assert source.rule.size_px is None
     source = parse_source(f"a/b@{COMMIT}:make('x y', -1, 0.5, flag=True, none=None)@64x48")
-    assert source.args == ("x y", -1, 0.5)
-    assert source.kwargs == {"flag": True, "none": None}
+    assert source.entry.args == ("x y", -1, 0.5)
+    assert source.entry.kwargs == {"flag": True, "none": None}
     assert source.rule.size_px == (64, 48)
-    assert parse_source(f"a/b@{COMMIT}:make").args == ()
+    assert parse_source(f"a/b@{COMMIT}:make").entry.args == ()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from tests.support.repositories import change, run, stages_run
@@ -54,7 +55,9 @@ def test_a_set_in_shards_gives_every_out_of_the_same_set_in_files(pipeline: Path
     assert pages_of(pipeline) == pages
 
     change(pipeline, "store: all", "store: 5")  # the rest is streamed from the shards
-    run(pipeline, "dvc", "repro", "-s", "trunk@database", "extract_db")
+    words = run(pipeline, "dvc", "repro", "-s", "trunk@database", "extract_db")
+    assert ", not stored" in words
+    assert len(np.load(pipeline / "data/trunk/database/shapes.npy")) == 5
     name = "data/descriptors/database.npy"
     assert outs_of(pipeline)[name] == expected[name]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from tests.support.repositories import change, run, stages_run
 
 PATCHES = '''
@@ -89,15 +91,28 @@ def undo(pipeline: Path) -> None:
     run(pipeline, "dvc", "checkout")
 
 
-def test_a_new_encoder_is_one_file_and_going_back_runs_no_stage(pipeline: Path) -> None:
+def test_a_new_encoder_is_one_file_trains_by_gem_and_going_back_runs_no_stage(
+    pipeline: Path,
+) -> None:
     (pipeline / "vpr/encoders/patches.py").write_text(PATCHES)
     assert "up to date" in run(pipeline, "dvc", "status")
     change(pipeline, "encoder: vgg16", "encoder: patches")
     change(pipeline, "trainable_from: conv5_1", "trainable_from: mix")
-    ran = stages_run(run(pipeline, "dvc", "repro"))
-    assert {"pretrained", "trunk@database", "trunk@query", "finetune", "search", "report"} <= ran
-    located = run(pipeline, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
+    change(pipeline, "aggregator: netvlad", "aggregator: gem")
+    change(pipeline, "descriptor_dim: null", "descriptor_dim: 16")
+    words = run(pipeline, "dvc", "repro", "evaluate")
+    ran = stages_run(words)
+    assert {"pretrained", "trunk@database", "trunk@query", "finetune", "search"} <= ran
+    assert "-> 16 dimensions" in words and "epoch 1: loss" in words
+    assert np.load(pipeline / "data/descriptors/query.npy").shape == (8, 16)
+    photo = ("data/sample/database/0003.jpg", "--html", "page.html")
+    located = run(pipeline, "python", "-m", "vpr", "locate", *photo)
     assert "1  distance 0.0000" in located and "database/0003.jpg" in located
+    assert "clusters respond" not in (pipeline / "page.html").read_text(encoding="utf-8")
+
+    change(pipeline, "aggregator: gem", "aggregator: none")
+    words = run(pipeline, "dvc", "repro", "finetune", code=255)
+    assert "descriptor_dim = 16: aggregator = none leaves" in words
     undo(pipeline)
     assert stages_run(run(pipeline, "dvc", "repro")) == set()
 
@@ -107,7 +122,7 @@ def test_a_new_matcher_is_one_file_and_going_back_runs_no_stage(pipeline: Path) 
     assert "up to date" in run(pipeline, "dvc", "status")
     change(pipeline, "method: none", "method: colours")
     change(pipeline, "half_inliers: 20.0", "half_inliers: 2.0")
-    ran = stages_run(run(pipeline, "dvc", "repro"))
+    ran = stages_run(run(pipeline, "dvc", "repro", "order"))
     assert {"keypoints@database", "keypoints@query", "inliers", "order"} <= ran
     assert not ran & {"pretrained", "trunk@database", "finetune", "extract_db", "search"}
     undo(pipeline)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +18,27 @@ from PIL import Image, ImageFilter
 from stages.inliers import inliers
 from stages.keypoints import keypoints
 from stages.order import rerank
-from vpr.images.image_files import read_image
+from tests.support.foreign_matcher import write_foreign_matcher
+from tests.support.repositories import require
+from tests.support.transformers_model import write_model
+from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
-from vpr.matchers.base.matcher import LocalPoints, Rules, load_matcher
+from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, load_matcher
 from vpr.matchers.base.matching import find_inliers, match_mutually
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import with_photos
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
 from vpr.reranking.false_alarms import log10_false_alarms
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
-from vpr.reranking.reranking import order_by_inliers
+from vpr.reranking.reranking import Stop, order_by_inliers
 from vpr.reranking.verification import verify_candidates
-from vpr.reranking.verified_pairs import VerifiedPairs, load_verified
+from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.runtime.foreign_code import ALLOW
 from vpr.runtime.parameters import load_params
+from vpr.runtime.store import FOLDER
 
 
 def unit(count: int, dim: int, seed: int) -> np.ndarray:
@@ -73,6 +81,7 @@ def test_a_pattern_that_repeats_matches_nothing_and_a_single_one_has_no_rival() 
     one = unit(1, 8, 0)
     assert match_mutually(one, np.repeat(one, 2, axis=0), ratio=0.9).tolist() == []
     assert match_mutually(one, one, ratio=0.9).tolist() == [[0, 0]]
+    assert match_mutually(np.repeat(one, 2, axis=0), one, ratio=0.9).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(("num_first", "num_second"), [(0, 5), (5, 0), (0, 0)])
@@ -220,6 +229,7 @@ def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
         load_keypoints(tmp_path / "k")
 
 
+WEIGHTS = Path("weights")
 PARAMS = """
 keypoints:
   max_side_px: 400
@@ -229,8 +239,10 @@ inliers:
   ratio: null
   geometry: homography
   tolerance_px: 3.0
+  stop: {stop}
 rerank:
   method: {method}
+  model: {model}
   top: {top}
   half_inliers: 10.0
 """
@@ -255,19 +267,23 @@ def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def set_params(method: str, *, verified: int, top: int) -> None:
-    Path("params.yaml").write_text(PARAMS.format(method=method, verified=verified, top=top))
+def set_params(method: str, *, verified: int, top: int, stop: str = "null") -> None:
+    model = {"foreign": "code:points", "transformers": "glue"}.get(method, "null")
+    text = PARAMS.format(method=method, model=model, verified=verified, top=top, stop=stop)
+    Path("params.yaml").write_text(text)
 
 
-def run_stages(method: str, top: int, out: str) -> Predictions:
-    set_params(method, verified=top, top=top)
+def run_stages(method: str, top: int, out: str, *, stop: str = "null") -> Predictions:
+    set_params(method, verified=top, top=top, stop=stop)
     for side in ("database", "query"):
-        keypoints(images=Path(side), keypoints=Path("keypoints") / side)
+        keypoints(images=Path(side), weights=WEIGHTS, keypoints=Path("keypoints") / side)
     num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
     np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
     inliers(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
         query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), verified=Path("verified"),
+        database_images=Path("database"), query_images=Path("query"), weights=WEIGHTS,
+        foreign=Path("foreign"),
     )  # fmt: skip
     return order_again(out)
 
@@ -346,8 +362,9 @@ def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
     def verify(ranked: Predictions, points: Keypoints, saved: str) -> VerifiedPairs:
         rules = Rules(0.9, "homography", 3.0)
         return verify_candidates(
-            make_matcher(), ranked, database, points, top=4, rules=rules, saved=Path(saved)
-        )
+            make_matcher(), ranked, database, points, top=4, rules=rules, stop=Stop(None, 10.0),
+            known=None, saved=Path(saved),
+        )  # fmt: skip
 
     scores = verify(Predictions(orders, far, 4), query, "all").inliers
     for row in range(3):
@@ -359,16 +376,83 @@ def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
         verify(Predictions(orders, far, 5), query, "other")
 
 
-@pytest.mark.parametrize("method", ["sift", "xfeat"])
-def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(street: Path, method: str) -> None:
-    ranked = run_stages(method, 3, "r.npz")
+def test_the_rule_stops_when_no_other_candidate_can_come_among_the_first() -> None:
+    rng = np.random.default_rng(0)
+    num_left = 0
+    for first in (1, 2, 3):
+        rule = Stop(first, 20.0)
+        for _ in range(100):
+            far = np.sort(rng.uniform(0.8, 1.4, 6)).astype(np.float32)
+            most = rng.integers(0, 300, 6)
+            inliers = (most * rng.choice([0.1, 0.9, 1.0], 6)).astype(np.int64)
+            done = next(n for n in range(1, 7) if rule.settles(far, inliers[:n], most))
+            verified = np.where(np.arange(6) < done, inliers, 0)
+            retrieved = Predictions(np.arange(6)[None], far[None], 6)
+            stopped, full = (
+                order_by_inliers(retrieved, counts[None], half_inliers=20.0).indices[0].tolist()
+                for counts in (verified, inliers)
+            )
+            assert stopped[:first] == full[:first]
+            assert set(stopped[:done]) == set(range(done))  # the others after, as retrieved
+            assert stopped[done:] == list(range(done, 6))
+            num_left += 6 - done
+    assert num_left > 300
+
+
+def test_the_rule_by_hand() -> None:
+    # Cosines 0.5 and 0.42; 60 inliers add 0.75, so 0.83 would be needed: more than 97 inliers.
+    far = np.sqrt(2 - 2 * np.array([0.5, 0.42])).astype(np.float32)
+    rule = Stop(1, 20.0)
+    assert rule.settles(far, np.array([60]), np.array([90, 97]))
+    assert not rule.settles(far, np.array([60]), np.array([90, 98]))
+    assert not rule.settles(far, np.array([59]), np.array([90, 97]))
+    assert not Stop(2, 20.0).settles(far, np.array([60]), np.array([90, 0]))
+    assert Stop(2, 20.0).settles(far, np.array([60, 97]), np.array([90, 97]))
+
+
+def test_candidates_that_cannot_come_first_are_not_verified(street: Path) -> None:
+    found = load_predictions(Path("found.npz"))
+    found.distances[:] = (0.1, 0.2, 0.3, 1.3)  # the last: a cosine of 0.155
+    save_predictions(Path("found.npz"), found)
+    full, stopped = run_stages("sift", 4, "all.npz"), run_stages("sift", 4, "r.npz", stop="1")
+    pairs = load_verified(Path("verified"))
+    assert pairs.matches[:2, 3].tolist() == [NOT_VERIFIED] * 2
+    assert pairs.matches[2].tolist() == [0] + [NOT_VERIFIED] * 3  # a blank query matches nothing
+    assert pairs.num_verified == 3 + 3 + 1
+    assert pairs.evidence_of(0, 1) is None and pairs.of(0, 1).shape == (0, 2, 2)
+    assert stopped.indices.tolist() == full.indices.tolist()
+
+
+@pytest.mark.parametrize(
+    ("method", "stop"),
+    [
+        ("sift", "null"), ("sift", "1"), ("xfeat", "1"), ("foreign", "null"), ("foreign", "1"),
+        ("transformers", "1"),
+    ],
+)  # fmt: skip
+def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(
+    street: Path, method: str, stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ALLOW, "1")
+    write_foreign_matcher(Path("foreign"))
+    if method == "transformers":
+        require(find_spec("transformers"), "pip install -r requirements-transformers.txt")
+        write_model(WEIGHTS / "glue", "superglue")
+    found = load_predictions(Path("found.npz"))
+    found.distances[:] = (0.1, 0.2, 1.1, 1.3)
+    save_predictions(Path("found.npz"), found)
+    ranked = run_stages(method, 3, "r.npz", stop=stop)
     pairs, found = load_verified(Path("verified")), load_predictions(Path("found.npz"))
-    matcher = load_matcher(method)
+    params = load_params("rerank", RerankParams)
+    matcher = load_matcher(method, params.model, Folders(WEIGHTS, Path("foreign")))
     assert matcher is not None
+    database = load_keypoints(Path("keypoints/database"))
+    if method == "foreign":
+        database = with_photos(database, list_images(Path("database")))
     reranker = Reranker(
-        matcher, load_keypoints(Path("keypoints/database")),
+        matcher, database,
         load_params("keypoints", KeypointsParams), load_params("inliers", InliersParams),
-        load_params("rerank", RerankParams),
+        params,
     )  # fmt: skip
     for row in range(3):
         pixels = read_image(Path(f"query/{row:06d}.png"), scale_to=reranker.keypoints.max_side_px)
@@ -388,13 +472,13 @@ def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(street: Path, method
 def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     ranked = run_stages("sift", 4, "r.npz")
     pairs = load_verified(Path("verified"))
-    first = pairs.of_first(ranked)
+    first = pairs.of_predictions(ranked)
     assert first is not None
-    assert first.inliers[2] == first.log10_nfa[2] == 0  # the blank query
-    assert (first.inliers[:2] > 20).all() and (first.log10_nfa[:2] < -20).all()
+    assert (first.inliers[2] == 0).all() and (first.log10_nfa[2] == 0).all()  # the blank query
+    assert (first.inliers[:2, 0] > 20).all() and (first.log10_nfa[:2, 0] < -20).all()
     # The query is the part of image 2 from x = 20 to 190 and from y = 10 to 140 of 200 x 150.
     places = pairs.of(0, 2)
-    assert len(places) == pairs.evidence_for(np.array([2, 2, 2])).inliers[0]
+    assert len(places) == pairs.evidence_for(np.array([[2]] * 3)).inliers[0, 0]
     expected = (places[:, 0] * [170, 130] + [20, 10]) / [200, 150]
     assert np.abs(places[:, 1] - expected).max() < 0.02
     assert pairs.of(0, 99).shape == (0, 2, 2)
@@ -410,9 +494,45 @@ def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     expected = log10_false_alarms("homography", chance=chance, **found)
     assert pairs.log10_nfa[0, rank] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ValueError, match=r"pairs of 3 queries, images for 1"):
-        pairs.evidence_for(np.array([2]))
+        pairs.evidence_for(np.array([[2]]))
     run_stages("none", 4, "r.npz")
     assert load_verified(Path("verified")).of(0, 2).shape == (0, 2, 2)
+
+
+def test_pairs_are_found_again_by_their_content_with_the_same_bytes(
+    street: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verified_bytes() -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in Path("verified").iterdir()}
+
+    run_stages("sift", 3, "r.npz")
+    without = verified_bytes()
+    assert "store" not in capsys.readouterr().err  # the folder is not a DVC repository
+    monkeypatch.delenv("VPR_STORE_GB", raising=False)
+    Path(".dvc").mkdir()
+    for num_found in (0, 9):
+        run_stages("sift", 3, "r.npz")
+        assert f"9 pairs of 3 queries, {num_found} of them found in" in capsys.readouterr().err
+        assert verified_bytes() == without
+    entries = sorted(FOLDER.glob("*/*"))
+    assert len(entries) == 9
+    entries[0].write_bytes(entries[1].read_bytes()[:-1])
+    found = load_predictions(Path("found.npz"))
+    save_predictions(Path("found.npz"), Predictions(found.indices[:, ::-1], found.distances, 4))
+    run_stages("sift", 4, "r.npz")  # another ranking: one pair of each query is new, one damaged
+    assert "12 pairs of 3 queries, 8 of them found in" in capsys.readouterr().err
+    monkeypatch.setenv("VPR_STORE_GB", "0")
+    again = verified_bytes()
+    run_stages("sift", 4, "r.npz")
+    assert "store" not in capsys.readouterr().err and verified_bytes() == again
+    # Of other settings, and of other keypoints, nothing is found.
+    monkeypatch.delenv("VPR_STORE_GB")
+    text = Path("params.yaml").read_text()
+    for old, new in (("tolerance_px: 3.0", "tolerance_px: 2.5"), ("ratio: null", "ratio: 0.9")):
+        monkeypatch.setattr(sys.modules[__name__], "PARAMS", PARAMS.replace(old, new))
+        run_stages("sift", 3, "r.npz")
+        assert "9 pairs of 3 queries, 0 of them found in" in capsys.readouterr().err
+    assert text.count("ratio: null") == 1
 
 
 def test_a_killed_run_resumes_after_the_queries_that_were_verified(
@@ -493,7 +613,7 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
 def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
-    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, xfeat"):
+    with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, .*xfeat"):
         load_matcher("orb")
     with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
         load_matcher("geometric")

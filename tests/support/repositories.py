@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.warm_python import warm_path
+
 ROOT = Path(__file__).resolve().parents[2]
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # which `make test` hands down
 AFTER_SEARCH = {"inliers", "order", "evaluate", "submit", "report"}
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "sample.num_database": "12",
     "sample.num_query": "8",
+    "sample.off_map": "0",
     "sample.spacing_m": "25.0",
     "sample.width_px": "64",
     "sample.height_px": "48",
@@ -44,8 +47,11 @@ def dvc_environment() -> dict[str, str]:
 
 def run(folder: Path, *command: str, code: int = 0) -> str:
     """Run a command in a folder, expect its exit code, and give all that it printed."""
+    environment = dvc_environment()
+    if "VPR_COLD_TESTS" not in environment:
+        environment["PATH"] = f"{warm_path()}:{environment['PATH']}"
     done = subprocess.run(
-        command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     text = done.stdout + done.stderr
     assert done.returncode == code, text
@@ -57,7 +63,7 @@ def copy_repository(folder: Path) -> Path:
     for name in run(ROOT, "git", "ls-files").split("\n"):
         source = ROOT / name
         if source.is_file() and not name.startswith(
-            ("tests/", "metrics/queries", "metrics/rec", "metrics/det")
+            ("tests/", "metrics/queries", "metrics/rec", "metrics/det", "metrics/cal")
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / name)

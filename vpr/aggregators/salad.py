@@ -83,7 +83,7 @@ def transport(scores: Tensor, dust_bin: Tensor) -> Tensor:
     are in units of that mass.
 
     Args:
-        scores: Of clusters for positions, (N, m, n).
+        scores: Scores of clusters at positions, (N, m, n).
         dust_bin: Score of the dustbin for each position.
     """
     batch, num_clusters, num_positions = scores.shape

@@ -1,33 +1,27 @@
 """A published place recognition model whole, by torch.hub: its descriptor is a map of one position.
 
-Its code is foreign and runs with all rights of the user: only with VPR_ALLOW_HUB=1.
+Its code is foreign, see `vpr.runtime.foreign_code`.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
-import os
 import re
-import sys
-from collections.abc import Callable
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vpr.features.encoder import POOL, PREFIX
-from vpr.features.foreign_networks import Adopted, foreign_code, run_measured
+from vpr.features.foreign_networks import Adopted, run_measured
 from vpr.features.input_rules import InputRule
+from vpr.runtime.foreign_code import ALLOW, Entry, foreign_code, parse_entry, run_entry
 
-ALLOW = "VPR_ALLOW_HUB"
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # of the networks that see 0 to 255
 PROBE_PX = 224  # side of the image by which a model is measured that takes any size
 
-FORM = re.compile(r"(?P<place>.+):(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?(?P<size>@\d+x\d+)?")
-REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
+SIZED = re.compile(r"(?P<call>.+?)(?P<size>@\d+x\d+)?")
 EXAMPLE = (
     "owner/name@<40 digits of a commit>:entry(key=value), or a local folder with a hubconf.py, as "
     "/path/to/folder:entry(key=value); see docs/encoders.md"
@@ -65,21 +59,9 @@ BROKEN = {
 
 
 class Source(NamedTuple):
-    """Where a model comes from, and how it is made.
+    """Where a model comes from, how it is made, and what images it takes."""
 
-    Args:
-        place: `owner/name` on GitHub, or a folder.
-        commit: Of the repository; None: a folder.
-        entry: Name of a function in its hubconf.py.
-        args, kwargs: That it is called with.
-        rule: Of images.
-    """
-
-    place: str
-    commit: str | None
-    entry: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    entry: Entry
     rule: InputRule
 
 
@@ -156,58 +138,28 @@ def parse_source(variant: str) -> Source:
     """Read where a model comes from.
 
     Args:
-        variant: `owner/name@commit:entry(args)` or `folder:entry(args)`, each with `@HxW` after it
-            if images are to be resized to another size than `KNOWN` has. Arguments are numbers,
-            texts with or without quotation marks, True, False and None.
+        variant: As `parse_entry` reads it, each form with `@HxW` after it if images are to be
+            resized to another size than `KNOWN` has.
 
     Raises:
         ValueError: If it has another form, or a repository no commit or one known to be wrong.
     """
-    found = FORM.fullmatch(variant)
-    if found is None:
-        raise ValueError(f"trunk.model = {variant}: expected {EXAMPLE}")
-    remote = REMOTE.fullmatch(found["place"])
-    place, commit = (remote["repo"], remote["commit"]) if remote else (found["place"], None)
-    if remote is None and not Path(place, "hubconf.py").is_file():
-        raise ValueError(
-            f"trunk.model = {variant}: there is no file {Path(place, 'hubconf.py')}; a repository "
-            "of GitHub is named with the 40 hexadecimal digits of a commit, so that its code "
-            f"stays the same: expected {EXAMPLE}"
-        )
+    setting, sized = f"trunk.model = {variant}", SIZED.fullmatch(variant)
+    entry = parse_entry(sized["call"] if sized else "", setting=setting, example=EXAMPLE)
+    repository = entry.place.lower()
     for (repo, digits), (problem, right) in BROKEN.items():
-        if commit is not None and place.lower() == repo and commit.lower().startswith(digits):
-            raise ValueError(f"trunk.model = {variant}: this commit {problem}: take {right}")
-    args, kwargs = _parse_arguments(found["args"] or "", variant)
+        if entry.commit is not None and repository == repo and entry.commit.startswith(digits):
+            raise ValueError(f"{setting}: this commit {problem}: take {right}")
     rule = next(
-        (rule for (repo, word), rule in KNOWN.items() if repo == place.lower() and word in variant),
+        (rule for (repo, word), rule in KNOWN.items() if repo == repository and word in variant),
         InputRule(),
     )
-    if found["size"]:
-        height, width = (int(side) for side in found["size"][1:].split("x"))
+    if sized and sized["size"]:
+        height, width = (int(side) for side in sized["size"][1:].split("x"))
         rule = rule._replace(size_px=(height, width))
     if rule.size_px is not None and min(rule.size_px) < 1:
-        raise ValueError(f"trunk.model = {variant}: expected a size of at least 1x1 pixels")
-    return Source(place, commit, found["entry"], args, kwargs, rule)
-
-
-def _parse_arguments(text: str, variant: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    try:
-        call = ast.parse(f"entry({text})", mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-            raise ValueError("more than one call")
-        kwargs = {str(word.arg): _value(word.value) for word in call.keywords if word.arg}
-        if len(kwargs) < len(call.keywords):
-            raise ValueError("two of one name, or **")
-        return tuple(_value(node) for node in call.args), kwargs
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"trunk.model = {variant}: expected arguments such as (backbone=ResNet18, dim=256), "
-            f"found ({text}): {error}"
-        ) from None
-
-
-def _value(node: ast.expr) -> object:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+        raise ValueError(f"{setting}: expected a size of at least 1x1 pixels")
+    return Source(entry, rule)
 
 
 class _OfPixels(Adopted):
@@ -239,62 +191,17 @@ def _describe(network: nn.Module, images: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _load(variant: str) -> nn.Module:
-    """The model with its weights, on the CPU.
+    """The model with its weights, on the CPU; see `run_entry`.
 
     Raises:
-        ValueError: If foreign code is not allowed, or the entry does not make a model.
-        OSError: If the code or its weights are not on this machine and cannot be downloaded.
+        ValueError: If the entry does not make a model.
     """
-    source = parse_source(variant)
-    code = f"{source.place}{f'@{source.commit}' if source.commit else ''}/hubconf.py"
-    if os.environ.get(ALLOW) != "1":
-        raise ValueError(
-            f"trunk.model = {variant}: this would run foreign code, {code}, with all of your "
-            f"rights: read it, and set the environment variable {ALLOW}=1 if you trust it"
-        )
-    print(f"running foreign code: {code}, {source.entry}", file=sys.stderr)
-    with foreign_code(f"trunk.model = {variant}: {code}"):
-        network = _load_anew(source, code, variant)
+    setting = f"trunk.model = {variant}"
+    network = run_entry(parse_source(variant).entry, setting=setting)
     network = network.module if isinstance(network, nn.DataParallel) else network
     if not isinstance(network, nn.Module):
-        raise ValueError(
-            f"trunk.model = {variant}: expected a torch.nn.Module, found {type(network).__name__}"
-        )
+        raise ValueError(f"{setting}: expected a torch.nn.Module, found {type(network).__name__}")
     return network.eval().requires_grad_(False).cpu()  # DataParallel and some entries take a GPU
-
-
-def _load_anew(source: Source, code: str, variant: str) -> object:
-    try:
-        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            return _call(source)
-    except EOFError:
-        raise ValueError(
-            f"trunk.model = {variant}: {code} loads another repository by torch.hub, which asks "
-            f"whether you trust it: run it once by hand, or add the repository as owner_name to "
-            f"{Path(torch.hub.get_dir()) / 'trusted_list'}"
-        ) from None
-    except OSError as error:
-        raise OSError(
-            f"trunk.model = {variant}: its code or weights could not be downloaded ({error}). On "
-            f"a machine with access load it once, and copy the folder {torch.hub.get_dir()} from "
-            "there to here; or put a copy of the repository into a folder and name that in place "
-            "of the repository and commit"
-        ) from error
-
-
-def _call(source: Source) -> object:
-    """Call the entry.
-
-    torch.hub looks a commit up among the branches' last ones only, so that its check against
-    forks is skipped: whoever names a commit has looked it up in the repository.
-    """
-    load: Callable[..., object] = torch.hub.load
-    if source.commit is None:
-        load = partial(load, source.place, source.entry, source="local")
-    else:
-        place = f"{source.place}:{source.commit}"
-        load = partial(load, place, source.entry, trust_repo=True, skip_validation=True)
-    return load(*source.args, **source.kwargs)
 
 
 @lru_cache(maxsize=2)

@@ -152,7 +152,7 @@ def random_weights(seed: int) -> dict[str, Tensor]:
     Normal with deviation sqrt(2 / fan_out), biases zero (He et al., ICCV 2015, equation 10).
 
     Args:
-        seed: Of the draws; the same seed gives the same bits.
+        seed: Seed of the draws; the same seed gives the same bits.
 
     Returns:
         The encoder's 26 tensors by their names in a model.

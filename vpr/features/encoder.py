@@ -67,7 +67,7 @@ class Encoder(Protocol):
 
         Args:
             weights: One of the names in `weights`.
-            seed: Of what is drawn.
+            seed: Seed of the draws.
 
         Returns:
             Every tensor by its name in a model, and in words where they come from.

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vpr.runtime.foreign_code import foreign_code
+
 Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
 
 REGISTRIES = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
-
-
-@contextmanager
-def foreign_code(subject: str) -> Iterator[None]:
-    """Report in one sentence what a library raises: assertions, missing keys and whatever else.
-
-    Args:
-        subject: What the message begins with, such as `trunk.model = resnet18`.
-
-    Raises:
-        ValueError: If anything is raised but what a disk, a network or memory are the cause of.
-    """
-    try:
-        yield
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
-        words = (str(error).strip() or type(error).__name__).split("\n")[0]
-        is_told = isinstance(error, ValueError) and words.startswith(subject)
-        kind = "" if isinstance(error, ValueError) else f" ({type(error).__name__})"
-        raise ValueError(str(error) if is_told else f"{subject}: {words}{kind}") from error
 
 
 class Adopted(nn.Module):

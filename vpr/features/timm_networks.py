@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import did_you_mean
-from vpr.features.foreign_networks import find_chain, foreign_code
+from vpr.features.foreign_networks import find_chain
+from vpr.runtime.foreign_code import foreign_code
 
 Network = Any  # one of timm's, which has no types
 

@@ -105,7 +105,7 @@ def announce_features(
     Args:
         images: The files, as messages name them.
         sizes: Height and width of each as the trunk will see it, in pixels.
-        trunk: What will make the features.
+        trunk: The trunk that will make the features.
         device: Where.
         stored: Whether they go to the disk.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.encoder import BringsAggregator, did_you_mean
-from vpr.features.foreign_networks import foreign_code
+from vpr.runtime.foreign_code import foreign_code
 
 DRAWER = Path(__file__).parents[1] / "aggregators"
 PREFIX = "pool."  # of an aggregator's tensors in a model, as the reference has it

@@ -16,7 +16,7 @@ def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[Rec
     Rows of one recording need not be neighbours: two cameras may alternate.
 
     Args:
-        sequence: For each image the name of its recording; None: all are of one.
+        sequence: Name of each image's recording; None: all belong to one.
         num_images: Number of images.
 
     Returns:

@@ -35,7 +35,7 @@ def chance_of_inlier(geometry: Geometry, size: tuple[int, int], *, tolerance_px:
     fundamental matrix, or of a point with a homography.
 
     Args:
-        geometry: Of the two images.
+        geometry: Geometry between the two images.
         size: Height and width of the image in pixels.
         tolerance_px: Largest distance of an inlier, in pixels.
     """
@@ -56,7 +56,7 @@ def log10_false_alarms(
     k inliers among n random matches, where s matches make a sample.
 
     Args:
-        geometry: What the inliers agree with.
+        geometry: Model that the inliers agree with.
         num_matches: n, the matches before geometry.
         num_inliers: k.
         chance: See `chance_of_inlier`.

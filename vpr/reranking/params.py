@@ -18,6 +18,7 @@ class InliersParams:
     ratio: Annotated[float, Field(gt=0, le=1)] | None
     geometry: Geometry
     tolerance_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    stop: Annotated[int, Field(ge=1)] | None
 
     @property
     def rules(self) -> Rules:
@@ -30,6 +31,7 @@ class RerankParams:
     """Parameters of re-ranking, in the stage order."""
 
     method: str
+    model: str | None
     top: Annotated[int, Field(ge=1)]
     half_inliers: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

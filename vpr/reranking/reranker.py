@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,10 +13,11 @@ from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import Matcher
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import PhotoMatcher
 from vpr.matchers.base.threads import count_cores, map_on_cores, one_thread_each
 from vpr.reranking.params import InliersParams, RerankParams
-from vpr.reranking.reranking import rerank
-from vpr.reranking.verification import gather_pairs, verify_pair
+from vpr.reranking.reranking import Stop, rerank
+from vpr.reranking.verification import Task, gather_pairs, verify_pair
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
 
@@ -52,13 +54,16 @@ class Reranker:
         """
         with one_thread_each():  # as in the stage keypoints, for the same bits
             query = detect_points(self.matcher, pixels, max_keypoints=self.keypoints.max_keypoints)
-        candidates = retrieved.indices[0, : min(self.inliers.top, num_ranked)]
-        pairs = map_on_cores(
-            partial(verify_pair, self.matcher, self.inliers.rules, query),
-            map(self.database.of, candidates.tolist()),
-            at_once=count_cores(),
-        )
-        verified = gather_pairs(candidates, pairs)
+        if isinstance(self.matcher, PhotoMatcher):
+            query = replace(query, read=partial(np.asarray, pixels))
+        depth = min(self.inliers.top, num_ranked)
+        candidates, distances = retrieved.indices[0, :depth], retrieved.distances[0, :depth]
+        task = Task(query, candidates, distances, list(map(self.database.of, candidates.tolist())))
+        stop, cores = Stop(self.inliers.stop, self.order.half_inliers), count_cores()
+        verify = partial(verify_pair, self.matcher, self.inliers.rules, query)
+        # What is under way when the rule stops is lost: not more than one pair per core.
+        with closing(map_on_cores(verify, task.points, at_once=cores, ahead=cores - 1)) as pairs:
+            verified = gather_pairs(task, pairs, stop=stop)
         order = rerank(
             retrieved, verified,
             top=min(self.order.top, num_ranked), half_inliers=self.order.half_inliers,

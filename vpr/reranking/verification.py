@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,9 +18,12 @@ from numpy.typing import NDArray
 from vpr.console.progress import track
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
+from vpr.matchers.base.photos import PhotoMatcher, in_memory
 from vpr.matchers.base.threads import count_cores, map_on_cores
 from vpr.reranking.false_alarms import chance_of_inlier, log10_false_alarms
+from vpr.reranking.reranking import Stop
 from vpr.reranking.verified_pairs import (
+    NOT_VERIFIED,
     WHOLE,
     VerifiedPairs,
     concatenate_pairs,
@@ -27,8 +32,10 @@ from vpr.reranking.verified_pairs import (
 )
 from vpr.retrieval.predictions import Predictions
 from vpr.runtime.ordered_map import ordered_map
+from vpr.runtime.store import Store, content_key
 
 QUERIES_A_PART = 32  # saved together: what a kill costs at most
+HEAD = struct.Struct("<qd")  # of a pair in the store: num_matches, log10_nfa
 
 
 class Pair(NamedTuple):
@@ -47,17 +54,46 @@ class Pair(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A query, and the database images that it is verified against.
+    """A query, and the database images that it is verified against, in the retrieval's order.
 
     Args:
         query: Points of the query.
         candidates: Database indices, shape (num_candidates,).
+        distances: Of the descriptors, same shape.
         points: Points of the candidates.
     """
 
     query: LocalPoints
     candidates: NDArray[np.int64]
+    distances: NDArray[np.float32]
     points: list[LocalPoints]
+
+
+@dataclass(frozen=True)
+class KnownPairs:
+    """Pairs that were verified before, here or in another run.
+
+    Args:
+        store: Store of the repository.
+        key: Hash of what else than the two images' points a pair depends on.
+    """
+
+    store: Store
+    key: str
+
+    def look_up(
+        self, verify: Callable[[LocalPoints, LocalPoints], Pair], query: LocalPoints,
+        database: LocalPoints,
+    ) -> Pair:  # fmt: skip
+        """Find a pair in the store, or verify and keep it."""
+        key = content_key(*(text.encode() for text in (self.key, query.key, database.key)))
+        value = self.store.find(key)
+        if value is not None:
+            head, places = value[: HEAD.size], value[HEAD.size :]
+            return Pair(np.frombuffer(places, np.uint16).reshape(-1, 2, 2), *HEAD.unpack(head))
+        pair = verify(query, database)
+        self.store.keep(key, HEAD.pack(*pair[1:]) + pair.places.tobytes())
+        return pair
 
 
 def verify_candidates(
@@ -68,12 +104,14 @@ def verify_candidates(
     *,
     top: int,
     rules: Rules,
+    stop: Stop,
+    known: KnownPairs | None,
     saved: Path,
 ) -> VerifiedPairs:
     """Find the inliers between each query and its first candidates.
 
-    `top` candidates of each query are verified; of a shorter ranking, all. `saved` is the folder of
-    the parts that were found by an interrupted run and by this one.
+    `top` candidates of each query are verified, or fewer by the rule `stop`; of a shorter ranking,
+    all. `saved` is the folder of the parts that were found by an interrupted run and by this one.
 
     Raises:
         ValueError: If the keypoints are of a different number of images than the predictions.
@@ -82,34 +120,45 @@ def verify_candidates(
     saved.mkdir(parents=True, exist_ok=True)
     parts = [load_part(file) for file in sorted(saved.glob("*.npz"))]
     done = sum(len(part.candidates) for part in parts)
-    candidates = predictions.indices[done:, :top]
+    ranked = zip(predictions.indices[done:, :top], predictions.distances[done:, :top], strict=True)
     tasks = (
-        Task(query.of(done + number), images, [database.of(image) for image in images.tolist()])
-        for number, images in enumerate(candidates)
+        Task(query.of(number), images, far, [database.of(image) for image in images.tolist()])
+        for number, (images, far) in enumerate(ranked, start=done)
     )
     pairs = ordered_map(
-        make_verifier, (matcher, rules), tasks, threads=1, uses_gpu=uses_gpu(matcher)
-    )
-    start = time.monotonic()
-    for batch in _batched(track(pairs, total=len(candidates), title="verified queries")):
+        make_verifier, (matcher, rules, stop, known), tasks, pack=_packed, threads=1,
+        uses_gpu=uses_gpu(matcher),
+    )  # fmt: skip
+    start, total = time.monotonic(), len(predictions.indices) - done
+    num_verified = 0
+    for batch in _batched(track(pairs, total=total, title="verified queries")):
         part = concatenate_pairs(batch)
         save_part(saved / f"{len(parts):06d}.npz", part)
         parts.append(part)
-    rate = candidates.size / (time.monotonic() - start)  # of those that were left
-    print(f"re-ranking: {rate:.0f} pairs per second", file=sys.stderr)
+        num_verified += part.num_verified
+    seconds = time.monotonic() - start
+    found = f", {known.store.num_found} of them found in the store" if known else ""
+    print(
+        f"re-ranking: {num_verified} pairs of {total} queries{found}: "
+        f"{num_verified / seconds:.0f} per second",
+        file=sys.stderr,
+    )
     return concatenate_pairs(parts)
 
 
 def make_verifier(
-    matcher: Matcher, rules: Rules
+    matcher: Matcher, rules: Rules, stop: Stop, known: KnownPairs | None
 ) -> Callable[[Iterable[Task]], Iterator[VerifiedPairs]]:
     """Make a function that verifies query after query."""
+    verify_one = partial(verify_pair, matcher, rules)
+    if known is not None:
+        verify_one = partial(known.look_up, verify_one)
 
     def verify(task: Task) -> VerifiedPairs:
-        verify_one = partial(verify_pair, matcher, rules, task.query)
-        return gather_pairs(task.candidates, map(verify_one, task.points))
+        query, points = in_memory(task.query), map(in_memory, task.points)
+        return gather_pairs(task, map(partial(verify_one, query), points), stop=stop)
 
-    return partial(map_on_cores, verify, at_once=count_cores())
+    return partial(map_on_cores, verify, at_once=count_cores(), ahead=2 * count_cores())
 
 
 def verify_pair(matcher: Matcher, rules: Rules, query: LocalPoints, database: LocalPoints) -> Pair:
@@ -117,6 +166,8 @@ def verify_pair(matcher: Matcher, rules: Rules, query: LocalPoints, database: Lo
 
     The likelier of the two images' chances counts, so that NFA is that of either at most.
     """
+    if isinstance(matcher, PhotoMatcher):
+        query, database = matcher.find(query, database)
     inliers, num_matches = matcher.verify(query, database, rules)
     shares = [
         image.points[rows] / np.array(image.size[::-1], np.float64)
@@ -135,22 +186,33 @@ def verify_pair(matcher: Matcher, rules: Rules, query: LocalPoints, database: Lo
     return Pair(places, num_matches, surprise)
 
 
-def gather_pairs(candidates: NDArray[np.int64], pairs: Iterable[Pair]) -> VerifiedPairs:
-    """Gather what `verify_pair` found for one query and each of its candidates."""
-    kept = list(pairs)
-    return VerifiedPairs(
-        candidates[None],
-        matches=np.array([[pair.num_matches for pair in kept]], dtype=np.int64),
-        inliers=np.array([[len(pair.places) for pair in kept]], dtype=np.int64),
-        log10_nfa=np.array([[pair.log10_nfa for pair in kept]]).round(6),
-        places=np.concatenate([pair.places for pair in kept]),
-    )
+def gather_pairs(task: Task, pairs: Iterable[Pair], *, stop: Stop) -> VerifiedPairs:
+    """Gather what `verify_pair` finds for one query and each of its candidates, in their order.
+
+    No more pairs are drawn once the rule says that the query's first predictions are settled.
+    """
+    most = np.array([min(task.query.most_matches, im.most_matches) for im in task.points])
+    matches = np.full((1, len(most)), NOT_VERIFIED)
+    inliers, log10_nfa = np.zeros_like(matches), np.zeros(matches.shape)
+    places = []
+    for rank, pair in enumerate(pairs):
+        matches[0, rank], inliers[0, rank] = pair.num_matches, len(pair.places)
+        log10_nfa[0, rank] = round(pair.log10_nfa, 6)
+        places.append(pair.places)
+        if stop.settles(task.distances, inliers[0, : rank + 1], most):
+            break
+    return VerifiedPairs(task.candidates[None], matches, inliers, log10_nfa, np.concatenate(places))
 
 
 def _batched(pairs: Iterable[VerifiedPairs]) -> Iterator[list[VerifiedPairs]]:
     upcoming = iter(pairs)
     while batch := list(islice(upcoming, QUERIES_A_PART)):
         yield batch
+
+
+def _packed(task: Task) -> Task:
+    points = list(map(in_memory, task.points))
+    return task._replace(query=in_memory(task.query), points=points)
 
 
 def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:

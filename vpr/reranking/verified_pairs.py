@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.predictions import Predictions
+from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.npz import load_array, load_arrays, write_arrays
 
 WHOLE = 65_535  # a side of an image in the units of places
+NOT_VERIFIED = -1  # in place of a number of matches
 FORMS: dict[str, tuple[int, type[np.generic]]] = {
     "candidates": (2, np.int64), "matches": (2, np.int64), "inliers": (2, np.int64),
     "log10_nfa": (2, np.float64), "places": (3, np.uint16),
@@ -23,10 +24,10 @@ FORMS: dict[str, tuple[int, type[np.generic]]] = {
 
 
 class Evidence(NamedTuple):
-    """What speaks for one database image of each query.
+    """What speaks for database images of each query.
 
     Args:
-        inliers: How many, shape (num_queries,); 0 of a pair that was not verified.
+        inliers: How many, shape (num_queries, depth); 0 of a pair that was not verified.
         log10_nfa: See `VerifiedPairs`, same shape; 0 of a pair that was not verified.
     """
 
@@ -41,7 +42,8 @@ class VerifiedPairs:
     Args:
         candidates: Database indices, in the retrieval's order, shape (num_queries, num_candidates);
             of no queries where nothing was verified.
-        matches: How many matches of local features each has, same shape.
+        matches: How many matches of local features each has, same shape; `NOT_VERIFIED` of a
+            candidate that was not looked at, since it could not come first (`inliers.stop`).
         inliers: Number of inliers of each candidate, same shape.
         log10_nfa: log10 of how often chance would give so many inliers among the matches, same
             shape; at most 0, see `vpr.reranking.false_alarms`.
@@ -72,7 +74,14 @@ class VerifiedPairs:
         if not self.candidates.size or image not in self.candidates[query]:
             return None
         rank = self.candidates[query].tolist().index(image)
+        if self.matches[query, rank] == NOT_VERIFIED:
+            return None
         return int(self.inliers[query, rank]), float(self.log10_nfa[query, rank])
+
+    @property
+    def num_verified(self) -> int:
+        """Count the pairs that were verified."""
+        return int((self.matches != NOT_VERIFIED).sum())
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
@@ -80,10 +89,10 @@ class VerifiedPairs:
         return np.concatenate([[0], np.cumsum(self.inliers.ravel())])
 
     def evidence_for(self, images: NDArray[np.int64]) -> Evidence:
-        """Find the evidence for each query and one database image.
+        """Find the evidence for database images of each query.
 
         Args:
-            images: Database indices, one for each query.
+            images: Database indices, shape (num_queries, depth).
 
         Raises:
             ValueError: If there are more or fewer queries.
@@ -93,12 +102,15 @@ class VerifiedPairs:
                 f"verified pairs of {len(self.candidates)} queries, images for {len(images)}: they "
                 "come from different runs"
             )
-        chosen = self.candidates == images[:, None]
-        return Evidence((chosen * self.inliers).sum(axis=1), (chosen * self.log10_nfa).sum(axis=1))
+        chosen = self.candidates[:, None, :] == images[:, :, None]  # (queries, depth, candidates)
+        return Evidence(
+            np.einsum("qdc,qc->qd", chosen, self.inliers),
+            np.einsum("qdc,qc->qd", chosen, self.log10_nfa),
+        )
 
-    def of_first(self, ranked: Predictions) -> Evidence | None:
-        """Find the evidence for each query's first prediction; None if nothing was verified."""
-        return self.evidence_for(ranked.indices[:, 0]) if self.candidates.size else None
+    def of_predictions(self, ranked: Predictions) -> Evidence | None:
+        """Find the evidence for each prediction; None if nothing was verified."""
+        return self.evidence_for(ranked.indices) if self.candidates.size else None
 
 
 _NONE = np.empty((0, 0), np.int64)
@@ -152,6 +164,27 @@ def load_verified(folder: Path) -> VerifiedPairs:
     return verified
 
 
+def save_foreign(
+    folder: Path, ranked: Predictions | None, verified: VerifiedPairs = NOTHING
+) -> None:
+    """Write the rankings of photos from elsewhere and what verifies them; None: an empty folder."""
+    folder.mkdir()
+    if ranked is not None:
+        save_predictions(folder / "predictions.npz", ranked)
+        save_verified(folder / "verified", verified)
+
+
+def load_foreign(folder: Path) -> tuple[Predictions, VerifiedPairs] | None:
+    """Read what `save_foreign` wrote; None if there are no such photos.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    if not (folder / "predictions.npz").exists():
+        return None
+    return load_predictions(folder / "predictions.npz"), load_verified(folder / "verified")
+
+
 def _check(folder: Path, pairs: VerifiedPairs) -> None:
     total, inliers = int(pairs.inliers.sum()), pairs.inliers
     shapes = {getattr(pairs, name).shape for name, (num_axes, _) in FORMS.items() if num_axes == 2}
@@ -162,7 +195,8 @@ def _check(folder: Path, pairs: VerifiedPairs) -> None:
             f"{inliers.shape} of {total} in all, log10_nfa {pairs.log10_nfa.shape} and places "
             f"{pairs.places.shape}"
         )
-    if (pairs.matches < inliers).any() or not (pairs.log10_nfa <= 0).all():
+    least = np.where(inliers > 0, inliers, NOT_VERIFIED)
+    if (pairs.matches < least).any() or not (pairs.log10_nfa <= 0).all():
         raise ValueError(
             f"{folder}: expected at least as many matches as inliers, and log10_nfa of 0 or less"
         )

@@ -91,4 +91,7 @@ def _sources() -> list[Path]:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    files = (file for file in path.rglob("*") if "__pycache__" not in file.parts)
+    return sorted(file for file in files if file.is_file())

@@ -85,7 +85,7 @@ def group_places(
 
     Args:
         places: Image indices of each place.
-        near: For each image those that must not be in another place of its batch.
+        near: Images, per image, that must not be in another place of its batch.
         places_per_batch: Maximum places of a batch, P.
         rng: Source of randomness.
 

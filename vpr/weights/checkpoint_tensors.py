@@ -41,7 +41,7 @@ def choose_set(
     the teacher's. None of them is taken unasked, nor one under a key that is not known.
 
     Args:
-        content: What the file holds.
+        content: Content of the file.
         maker: The encoder.
         key: Where the tensors are: the keys of nested mappings, joined by dots; None: in the only
             set that there is.
@@ -170,7 +170,7 @@ def find_problems(
     """List all that keeps tensors from being an encoder with NetVLAD.
 
     Args:
-        state: What a file holds, by the reference's names.
+        state: Content of a file, by the reference's names.
         sources: The names in the file, by the reference's.
         maker: The encoder.
 

@@ -35,7 +35,7 @@ class Checkpoint:
         form: Where the weights come from, in words.
         notes: `epoch`, `recalls` (by N, or a list in the file's order), `best_score`, as far as
             the file has them; recalls in the unit of the file.
-        remark: What is uncertain about the model that they are of; "" if nothing is.
+        remark: Uncertainty about the model they belong to; "" if there is none.
     """
 
     encoder: str

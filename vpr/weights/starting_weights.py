@@ -24,7 +24,7 @@ def load_starting_model(
         encoder: The encoder's name.
         variant: Which of its models.
         split: The first layer that trains.
-        seed: Of random weights.
+        seed: Seed of random weights.
 
     Raises:
         ValueError: If a checkpoint is refused, or the encoder knows no such weights, or those on

@@ -144,10 +144,7 @@ def _check_checkpoint() -> Iterator[Finding]:
 
 def _check_places() -> Iterator[Finding]:
     chosen = load_params("dataset", DatasetParams)
-    yield from check_quickly(
-        Path(chosen.dir), chosen.index, crs=chosen.crs,
-        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
-    )  # fmt: skip
+    yield from check_quickly(chosen, load_params("prepare", PrepareParams))
 
 
 def _check_set() -> Iterator[Finding]:
@@ -156,8 +153,7 @@ def _check_set() -> Iterator[Finding]:
     maker = load_encoder(trunk.encoder, trunk.model)
     out_dim = maker.dim if isinstance(maker, BringsAggregator) else tuned.descriptor_dim
     yield from check_set(
-        Path(chosen.dir), chosen.index, crs=chosen.crs,
-        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+        chosen, near=load_params("prepare", PrepareParams),
         epochs=tuned.epochs, scale_to=trunk.scale_to,
         check_disk=partial(
             check_disk, maker=maker,

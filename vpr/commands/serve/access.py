@@ -35,7 +35,7 @@ class Access:
     """Who may ask.
 
     Args:
-        token: That a request must bring; None: none.
+        token: Token that a request must carry; None: no token is asked for.
         hosts: Names that the service goes by; None: any. A page of another name that was made to
             point here (DNS rebinding) is not one of ours.
         origins: Other origins whose pages may ask.
@@ -73,7 +73,7 @@ class _Guard:
     """By hand, since Starlette has nothing for either: a form of another page needs no CORS.
 
     Args:
-        app: What answers.
+        app: The wrapped application.
         origins: Other origins whose pages may ask.
     """
 

@@ -20,9 +20,9 @@ class Limits:
     """Bounds that hold before a photo is decoded.
 
     Args:
-        num_bytes: Of a request's body.
-        num_pixels: Of a photo.
-        num_photos: Of a sequence.
+        num_bytes: Size of a request's body, in bytes.
+        num_pixels: Pixels of a photo.
+        num_photos: Photos of a sequence.
         seconds: For the head of a request to arrive, for its body, and for a photo to be decoded.
         bodies: Bodies that are received at once; half of them from one address.
         queue: Requests that are decoded or waiting at once; further ones are sent away.
@@ -41,7 +41,7 @@ class Refusal(Exception):
 
     Args:
         status: HTTP status.
-        sentence: What was expected, what was found, what to do.
+        sentence: Message: what was expected, what was found, what to do.
         retry_after: Seconds after which the client may ask again; None: never with this request.
     """
 
@@ -66,10 +66,10 @@ class Body:
     """A body that is being received.
 
     Args:
-        address: Of its sender.
+        address: The sender's address.
         clock: Ends the reception.
         since: When it began, by the event loop's clock.
-        num_bytes: What has arrived.
+        num_bytes: Bytes that have arrived.
     """
 
     address: str

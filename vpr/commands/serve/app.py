@@ -53,8 +53,8 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
     """Make the application.
 
     Args:
-        run: That it answers from at first.
-        limits: Of requests.
+        run: The first run to answer from.
+        limits: Limits of requests.
         access: Who may ask.
     """
 

@@ -32,7 +32,7 @@ class Upload:
     """A photo as it was sent.
 
     Args:
-        name: As the client names it, without folders.
+        name: Name given by the client, without folders.
         content: The file.
     """
 
@@ -44,7 +44,7 @@ async def read_uploads(request: Request, body: Body, limits: Limits, *, most: in
     """Read the photos of a body: one as it is, or one or more in a form.
 
     Args:
-        request: Of which nothing was read.
+        request: The request, of which nothing was read.
         body: Counts what arrives.
         limits: How large the body may be.
         most: Photos that are taken.
@@ -103,7 +103,7 @@ class Decoder:
     """One process, replaced when a photo kills it or takes too long.
 
     Args:
-        limits: What a photo may take.
+        limits: Limits of a photo.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -155,7 +155,7 @@ class Decoders:
     hangs its decoder would take all photos with it that are decoded at the time.
 
     Args:
-        limits: What a photo may take.
+        limits: Limits of a photo.
     """
 
     def __init__(self, limits: Limits) -> None:

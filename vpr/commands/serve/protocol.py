@@ -68,7 +68,7 @@ def impatient_protocol(seconds: float) -> type[ImpatientProtocol]:
     """Make the protocol that waits so long, and let this process open so many connections.
 
     Args:
-        seconds: In which a request must begin, or the rest of a refused body arrive.
+        seconds: Time for a request to begin, or for the rest of a refused body to arrive.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

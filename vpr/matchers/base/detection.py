@@ -79,6 +79,6 @@ def make_detector(
     at_once = 1 if uses_gpu(matcher) else min(count_cores(), MOST_AT_ONCE)
 
     def detect_all(images: Iterable[Photo]) -> Iterator[LocalPoints]:
-        yield from map_on_cores(detect, map(read, images), at_once=at_once)
+        yield from map_on_cores(detect, map(read, images), at_once=at_once, ahead=2 * at_once)
 
     return detect_all

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ class Keypoints:
         descriptors: Shape (num_keypoints, dim), as in `LocalPoints`.
         sizes: Height and width of each image, shape (num_images, 2).
         starts: First keypoint of each image, and the end, shape (num_images + 1,).
+        read: Reads an image by its number, see `LocalPoints`.
     """
 
     points: NDArray[np.float32]
     descriptors: NDArray[Any]
     sizes: NDArray[np.int64]
     starts: NDArray[np.int64]
+    read: Callable[[int], NDArray[np.uint8]] | None = None
 
     @property
     def bytes_each(self) -> int:
@@ -41,12 +44,14 @@ class Keypoints:
         """Select the keypoints of one image."""
         rows = slice(int(self.starts[image]), int(self.starts[image + 1]))
         height, width = self.sizes[image].tolist()
-        return LocalPoints(self.points[rows], self.descriptors[rows], (height, width))
+        read = None if self.read is None else partial(self.read, image)
+        return LocalPoints(self.points[rows], self.descriptors[rows], (height, width), read)
 
     def only(self, kept: NDArray[np.bool_]) -> Keypoints:
         """Keep some keypoints of the same images; kept has shape (num_keypoints,)."""
         before = np.concatenate([[0], np.cumsum(kept)])  # (num_keypoints + 1,)
-        return Keypoints(self.points[kept], self.descriptors[kept], self.sizes, before[self.starts])
+        rows = self.points[kept], self.descriptors[kept]
+        return Keypoints(*rows, self.sizes, before[self.starts], self.read)
 
 
 def save_keypoints(folder: Path, images: Iterable[LocalPoints]) -> None:

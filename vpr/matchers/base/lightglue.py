@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vpr.matchers.base.detectors import Detector, load_all_but, read_state
 from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
-from vpr.matchers.base.matching import keep_inliers
+from vpr.matchers.base.matching import keep_inliers, refuse_ratio
 from vpr.matchers.base.package_weights import LIGHTGLUE
 from vpr.runtime.device import find_device
 from vpr.runtime.package_weights import PackageWeights
@@ -58,11 +58,7 @@ class LightGlueMatcher:
         Raises:
             ValueError: If a ratio is asked for.
         """
-        if rules.ratio is not None:
-            raise ValueError(
-                f"inliers.ratio = {rules.ratio:g}: LightGlue has no ratio test: set inliers.ratio: "
-                "null, or a method without lightglue in its name"
-            )
+        refuse_ratio(rules, "LightGlue")
         return keep_inliers(self.match(query, database), query, database, rules)
 
     def _form(self, points: LocalPoints) -> dict[str, Tensor]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -10,8 +12,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.runtime.store import content_key
+
 DRAWER = Path(__file__).parents[1]
 RENAMED = {"geometric": "sift"}
+ANY_NUMBER = 2**31
 Geometry = Literal["fundamental", "homography"]
 
 
@@ -24,11 +29,40 @@ class LocalPoints:
         descriptors: Descriptor of each point, shape (num_points, dim), of any type; an image
             without points has the same type and dim as others.
         size: Height and width of the image as it was read, in pixels.
+        read: Reads the image, RGB of shape (H, W, 3), for a matcher that sees it; None for others.
     """
 
     points: NDArray[np.float32]
     descriptors: NDArray[Any]
     size: tuple[int, int]
+    read: Callable[[], NDArray[np.uint8]] | None = None
+
+    @property
+    def most_matches(self) -> int:
+        """Most matches that the image can have: one for each point, unless the pair finds them."""
+        return len(self.points) if self.read is None else ANY_NUMBER
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the content."""
+        arrays = (self.points, self.descriptors, *([] if self.read is None else [self.read()]))
+        forms = repr((self.size, *((array.shape, array.dtype.str) for array in arrays)))
+        return content_key(forms.encode(), *(array.tobytes() for array in arrays))
+
+
+class Folders(NamedTuple):
+    """Where that is which `rerank.model` names.
+
+    Args:
+        weights: Folder of the library's models; None: there is none.
+        foreign: Folder of foreign code; None: it is not run, which is enough to detect points.
+    """
+
+    weights: Path | None = None
+    foreign: Path | None = None
+
+
+NOWHERE = Folders()
 
 
 class Rules(NamedTuple):
@@ -50,7 +84,8 @@ class Verified(NamedTuple):
     """What verification leaves of the matches of two images.
 
     Args:
-        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2).
+        inliers: Rows of the query's and of the database image's points, shape (num_inliers, 2);
+            a point of either occurs once at most.
         num_matches: Matches before geometry.
     """
 
@@ -81,16 +116,21 @@ def uses_gpu(matcher: Matcher) -> bool:
     return bool(getattr(matcher, "uses_gpu", False))
 
 
-def load_matcher(method: str) -> Matcher | None:
+def load_matcher(
+    method: str, model: str | None = None, folders: Folders = NOWHERE
+) -> Matcher | None:
     """Import a matcher from the drawer.
 
-    `method` is the file's name, the value of `rerank.method`.
+    Args:
+        method: The file's name, the value of `rerank.method`.
+        model: The value of `rerank.model`; None for matchers that need none.
+        folders: Where the model is looked up.
 
     Returns:
         The matcher; None for `none`, which keeps the retrieval as it is.
 
     Raises:
-        ValueError: If there is no such file.
+        ValueError: If there is no such file, or it needs a model, or it takes none.
     """
     methods = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
     if method not in methods:
@@ -100,5 +140,20 @@ def load_matcher(method: str) -> Matcher | None:
             f"are {', '.join(methods)}"
         )
     # By name: networks are slow to import, and most methods need few of them.
-    matcher: Matcher | None = import_module(f"vpr.matchers.{method}").make_matcher()
+    drawer = import_module(f"vpr.matchers.{method}")
+    matcher: Matcher | None
+    if not hasattr(drawer, "make_matcher_of"):
+        if model is not None:
+            raise ValueError(
+                f"rerank.model = {model}: rerank.method = {method} takes no model: set "
+                "rerank.model to null"
+            )
+        matcher = drawer.make_matcher()
+    elif model is None:
+        raise ValueError(
+            f"rerank.model = null: rerank.method = {method} needs {drawer.EXAMPLE}; see "
+            "docs/reranking.md"
+        )
+    else:
+        matcher = drawer.make_matcher_of(model, folders)
     return matcher

@@ -1,4 +1,4 @@
-"""Other aggregators than NetVLAD, and a published model whole, go through the pipeline."""
+"""A published model goes whole through the pipeline."""
 
 from __future__ import annotations
 
@@ -10,35 +10,7 @@ import torch
 from PIL import Image
 
 from tests.support.hub_model import write_hub_model
-from tests.support.repositories import change, copy_repository, run, stages_run
-
-
-def test_gem_trains_and_locates(pipeline: Path) -> None:
-    folder = pipeline
-    change(folder, "aggregator: netvlad", "aggregator: gem")
-    change(folder, "descriptor_dim: null", "descriptor_dim: 16")
-    done = run(folder, "dvc", "repro", "evaluate")
-    assert "trunk@database" not in stages_run(done) and "-> 16 dimensions" in done
-    assert np.load(folder / "data/descriptors/query.npy").shape == (8, 16)
-    page = folder / "page.html"
-    run(
-        folder,
-        "python",
-        "-m",
-        "vpr",
-        "locate",
-        "data/sample/database/0003.jpg",
-        "--html",
-        str(page),
-    )
-    assert "clusters respond" not in page.read_text(encoding="utf-8")
-
-    change(folder, "aggregator: gem", "aggregator: none")
-    assert "descriptor_dim = 16: aggregator = none leaves" in run(
-        folder, "dvc", "repro", "finetune", code=255
-    )
-    change(folder, "descriptor_dim: 16", "descriptor_dim: null")
-    assert "map of 3x4 positions" in run(folder, "dvc", "repro", "finetune", code=255)
+from tests.support.repositories import change, copy_repository, run
 
 
 def mixed_colours(images: Path, dim: int) -> np.ndarray:

@@ -1,0 +1,143 @@
+"""Results that are found again by their content: a folder of bounded size, to delete at any time.
+
+A key is a hash of everything that a value was computed from, so an entry is right for ever or
+damaged, and nothing else depends on whether it is there. Any number of processes share the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
+USUAL_GB = "2"
+FOLDER = Path(".dvc/tmp/vpr")  # of the repository; git and DVC ignore it
+EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp run --temp` works in
+CHECK_BYTES = 16
+
+
+def content_key(*parts: bytes) -> str:
+    """Hash what a value was computed from; 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
+
+
+def open_store() -> Store | None:
+    """Open the store of the repository that is the current folder, or a copy that DVC made of it.
+
+    Returns:
+        The store; None if `VPR_STORE_GB` is 0, or outside a DVC repository.
+
+    Raises:
+        ValueError: If `VPR_STORE_GB` is not a number of 0 or more.
+    """
+    text = os.environ.get(LIMIT, USUAL_GB)
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = -1.0
+    if not 0 <= gigabytes < float("inf"):
+        raise ValueError(f"{LIMIT}={text}: expected a number of gigabytes; 0 is without a store")
+    here = Path.cwd()
+    copies = (folder for folder in here.parents if folder.parts[-3:] == EXPERIMENTS)
+    root = next((folder.parents[2] for folder in copies), here)
+    if gigabytes == 0 or not (root / ".dvc").is_dir():
+        return None
+    return Store(root / FOLDER, max_bytes=int(gigabytes * 1e9))
+
+
+class Store:
+    """Values of any kind by key; those that were not used for longest go first.
+
+    A value that cannot be written is not kept, with one note: the work goes on without it.
+
+    Args:
+        folder: Folder of the entries; it need not exist.
+        max_bytes: Size on the disk that is kept. Other processes may add a tenth each.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        """Look at nothing yet."""
+        self.num_found = 0
+        self._folder, self._max_bytes = folder, max_bytes
+        self._untrimmed = max_bytes  # bytes added since the folder was last looked at
+        self._is_writable = True
+        self._lock = threading.Lock()
+
+    def find(self, key: str) -> bytes | None:
+        """Return the value of a key; None if there is none, or it is damaged."""
+        path = self._path(key)
+        try:
+            entry = path.read_bytes()
+            value = entry[CHECK_BYTES:]
+            if entry[:CHECK_BYTES] != _check(value):
+                return None
+            os.utime(path)  # used now
+        except OSError:
+            return None
+        with self._lock:
+            self.num_found += 1
+        return value
+
+    def keep(self, key: str, value: bytes) -> None:
+        """Keep a value, whole or not at all."""
+        if not self._is_writable or len(value) > self._max_bytes // 10:
+            return
+        path = self._path(key)
+        aside = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(_check(value) + value)
+            size = _size_of(aside.stat())
+            aside.replace(path)
+            self._trim(size)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink()
+            if self._is_writable:
+                print(f"note: results are not kept for later runs: {error}", file=sys.stderr)
+            self._is_writable = False
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / key
+
+    def _trim(self, added: int) -> None:
+        """Remove the oldest entries, once a tenth of the limit was added."""
+        with self._lock:
+            self._untrimmed += added
+            if self._untrimmed <= self._max_bytes // 10:
+                return
+            self._untrimmed = 0
+            entries = sorted(_entries(self._folder))
+            excess = sum(size for _, size, _ in entries) - self._max_bytes * 9 // 10
+            for _, size, path in entries:
+                if excess <= 0:
+                    return
+                path.unlink(missing_ok=True)
+                excess -= size
+
+
+def _check(value: bytes) -> bytes:
+    return hashlib.blake2b(value, digest_size=CHECK_BYTES).digest()
+
+
+def _entries(folder: Path) -> list[tuple[int, int, Path]]:
+    """When each file was last used, its size on the disk, and its path."""
+    entries = []
+    for path in folder.glob("*/*"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # another process removed it
+            continue
+        entries.append((status.st_mtime_ns, _size_of(status), path))
+    return entries
+
+
+def _size_of(status: os.stat_result) -> int:
+    return status.st_blocks * 512  # by POSIX, whatever a block of the file system is
