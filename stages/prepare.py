@@ -7,19 +7,21 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.datasets.checks import check_places, describe_set
-from vpr.datasets.findings import list_notes, require_usable, save_notes
+from vpr.datasets.findings import Finding, Level, list_notes, require_usable, save_notes
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import choose_radius
 from vpr.datasets.image_checks import check_images
 from vpr.datasets.params import DatasetParams
+from vpr.datasets.protocol_checks import follow_protocol
+from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.image_files import list_images
 from vpr.images.params import ThumbnailsParams
 from vpr.images.thumbnails import draw_thumbnails
 from vpr.places.gathering import gather_images
+from vpr.places.headings import keep_same_way
 from vpr.places.index import save_index
 from vpr.places.params import PrepareParams
 from vpr.places.positives import save_positives, save_radius
-from vpr.places.radius import find_positives, find_training_positives
+from vpr.places.radius import find_same_places, find_training_positives
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
 
@@ -47,12 +49,19 @@ def prepare(
         load_params("thumbnails", ThumbnailsParams),
     )
     dataset = Path(chosen.dir)
-    truth = parse_set(dataset, chosen.index)
-    radius_m = choose_radius(truth, load_params("prepare", PrepareParams).radius_m)
-    database_places, query_places = truth.database.coordinates, truth.query.coordinates
-    findings = check_places(truth, radius_m=radius_m, crs=chosen.crs)
+    near = load_params("prepare", PrepareParams)
+    truth, radius_m, _ = follow_protocol(
+        parse_set(dataset, chosen.index), chosen.protocol, asked_m=near.radius_m, crs=chosen.crs
+    )
+    max_deg = near.max_heading_deg
+    findings = check_places(truth, radius_m=radius_m, crs=chosen.crs, max_heading_deg=max_deg)
     require_usable(findings)
-    positive_pairs = find_positives(database_places, query_places, radius_m=radius_m)
+    if chosen.protocol is not None:
+        rules = f"{chosen.protocol}: {PROTOCOLS[chosen.protocol].describe()}"
+        findings.insert(0, Finding("protocol", rules, Level.NOTE))
+    positive_pairs = find_same_places(
+        truth.database, truth.query, radius_m=radius_m, max_heading_deg=max_deg
+    )
     print(describe_set(truth, positive_pairs, radius_m=radius_m, crs=chosen.crs))
     outs = (
         database, query, positives, training_positives, database_images, query_images, radius,
@@ -62,7 +71,9 @@ def prepare(
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
         save_positives(aside[2], positive_pairs)
-        save_positives(aside[3], find_training_positives(database_places, radius_m=radius_m))
+        places, headings = truth.database.coordinates, truth.database.heading
+        training_pairs = find_training_positives(places, radius_m=radius_m)
+        save_positives(aside[3], keep_same_way(training_pairs, headings, headings, max_deg=max_deg))
         facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
         facts += gather_images(dataset, truth.query.paths, aside[5], side="query")
         save_radius(aside[6], radius_m)

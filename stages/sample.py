@@ -19,7 +19,7 @@ def sample(*, out: Path) -> None:
     with built_aside(out) as (aside,):
         database, query = draw_set(
             aside, num_database=params.num_database, num_query=params.num_query,
-            length_m=params.num_database * params.spacing_m,
+            num_off_map=params.off_map, length_m=params.num_database * params.spacing_m,
             size_px=(params.width_px, params.height_px), difficulty=params.difficulty,
             seed=params.seed,
         )  # fmt: skip

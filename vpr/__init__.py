@@ -2,7 +2,11 @@
 
     street = vpr.load_run("folder of a finished run")
     answer = street.locate("photo.jpg")
-    print(answer.accepted, answer.matches[0].easting, answer.matches[0].northing)
+    print(answer.state, answer.probability, answer.position)
+
+or, without a run, from a folder of photos whose positions are known:
+
+    vpr.Map.build("folder of photos", "street.map").locate("photo.jpg")
 
 Each package has one meaning. It imports from itself and from those that its line names, and from
 the modules `run_files` (paths of a run) and `sections` (all parameters). Nothing imports
@@ -18,6 +22,7 @@ repository   what DVC and git recorded                runtime
 images       image files, pixels, small pictures      console runtime
 places       the prepared set: positions, positives   console images runtime
 datasets     foreign forms -> ground truth, and back  images places runtime
+importing    photos and drives -> such a set          console datasets images places runtime
 features     images -> frozen local features          console images runtime
 encoders     one file for each `trunk.encoder`        features runtime
 weights      starting weights, read strictly          features network runtime
@@ -29,9 +34,9 @@ training     epochs of mining and losses              console evaluation feature
 matchers     one file for each `rerank.method`        console images runtime
 reranking    rankings verified by local features      console features matchers network places
                                                       retrieval runtime
-locating     a finished run: photo -> places          datasets evaluation features images matchers
-                                                      network places repository reranking retrieval
-                                                      runtime
+locating     a finished run: photo -> places          datasets evaluation features images importing
+                                                      matchers network places repository reranking
+                                                      retrieval runtime training weights
 report       pages and their templates                evaluation images places reranking retrieval
                                                       runtime
 demo         the drawn street                         console places
@@ -45,6 +50,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vpr.locating.map import Map as Map  # vpr.Map, loaded when it is asked for
     from vpr.locating.run import Run
 
 
@@ -60,3 +66,12 @@ def load_run(folder: str | PathLike[str]) -> Run:
     from vpr.locating.run import load_run as load  # here, since torch is slow to import
 
     return load(Path(folder))
+
+
+def __getattr__(name: str) -> object:
+    """Load `vpr.Map` when it is asked for, since torch is slow to import."""
+    if name != "Map":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vpr.locating.map import Map
+
+    return Map

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(_describe_missing(error))
 
-# Module of each command in vpr/commands/, which holds a function of the command's name.
+# Module of each command in vpr/commands/, which holds a function of the command's name; _ follows a
+# name that is a keyword of Python.
 COMMANDS = {
     "berlin": "berlin.command",
     "checkpoint": "checkpoint",
@@ -30,7 +32,10 @@ COMMANDS = {
     "doctor": "doctor.command",
     "export": "export",
     "gate": "gate",
+    "import": "import_photos",
+    "leaderboard": "leaderboard.command",
     "locate": "locate.command",
+    "reproduce": "reproduce.command",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
@@ -55,7 +60,7 @@ class Commands(TyperGroup):
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         module = import_module(f"vpr.commands.{COMMANDS[cmd_name]}")
-        single.command(cmd_name)(getattr(module, cmd_name))
+        single.command(cmd_name)(getattr(module, cmd_name + "_" * iskeyword(cmd_name)))
         return typer.main.get_command(single)
 
 

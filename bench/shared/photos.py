@@ -18,8 +18,8 @@ SIZE_PX = (640, 480)  # of Berlin's photos
 def draw_photos(folder: Path, *, num_photos: int) -> list[Path]:
     """Photos of 640x480, as the demo set's stage `sample` draws them."""
     draw_set(
-        folder, num_database=num_photos, num_query=2, length_m=max(300.0, 5.0 * num_photos),
-        size_px=SIZE_PX, difficulty=0.2, seed=0,
+        folder, num_database=num_photos, num_query=2, num_off_map=0,
+        length_m=max(300.0, 5.0 * num_photos), size_px=SIZE_PX, difficulty=0.2, seed=0,
     )  # fmt: skip
     return sorted((folder / "database").iterdir())
 

@@ -2,11 +2,13 @@
 
 `python -m bench.speed.encoders` prints the table of docs/experiments/encoders.md: random pixels of
 640x480, batches of four, random weights (on which the time does not depend), the ways taking turns.
-torch.compile needs a C++ compiler; OpenVINO is tried where it is installed.
+torch.compile needs a C++ compiler; OpenVINO is tried where it is installed. With `--transformer` it
+measures MegaLoc's network alone, with an image of 224 pixels beside timm's own forward pass.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -84,8 +86,27 @@ def compiled_runs(pixels: torch.Tensor) -> dict[str, Callable[[], object]]:
     return runs
 
 
-def main() -> None:
+def transformer_runs() -> dict[str, Callable[[], object]]:
+    """MegaLoc's ViT-B/14 with one image of 224 pixels, as the trunk and as timm run it."""
+    import timm
+
+    pixels = torch.randint(0, 256, (1, 224, 224, 3), dtype=torch.uint8)
+    runs: dict[str, Callable[[], object]] = {}
+    for precision in PRECISIONS:
+        part = make_part(load_encoder("megaloc", None), precision=precision, folded=True, last=True)
+        network = timm.create_model("vit_base_patch14_dinov2", dynamic_img_size=True).eval()
+        images = torch.randn(1, 3, 224, 224, dtype=precision)
+        runs[f"megaloc's network, {precision}"] = partial(run_once, part, pixels)
+        forward = network.to(precision).forward_features
+        runs[f"timm's forward_features, {precision}"] = partial(run_once, forward, images)
+    return runs
+
+
+def main(*, transformer: bool) -> None:
     """Measure, and print the table."""
+    if transformer:
+        print_table(transformer_runs(), batch=1)
+        return
     source = torch.Generator().manual_seed(0)
     shape = (BATCH, HEIGHT_PX, WIDTH_PX, 3)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
@@ -96,18 +117,21 @@ def main() -> None:
                 load_encoder(name, None), precision=precision, folded=folded, last=last
             )
             runs[f"{title}, {precision}"] = partial(run_once, part, pixels)
-    compiled = compiled_runs(pixels)
-    runs |= compiled
+    print_table(runs | compiled_runs(pixels), batch=BATCH)
+
+
+def print_table(runs: dict[str, Callable[[], object]], *, batch: int) -> None:
+    """Let ways take turns, and print the seconds of each for an image."""
     for run in runs.values():
         run()
     seconds = interleaved(runs, repeats=5)
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     rows = [
-        [title, *(f"{seconds[f'{title}, {precision}'] / BATCH:.3f}" for precision in PRECISIONS)]
+        [title, *(f"{seconds[f'{title}, {precision}'] / batch:.3f}" for precision in PRECISIONS)]
         for title in dict.fromkeys(name.rsplit(", ", 1)[0] for name in runs)
     ]
     print(markdown.table(["seconds for each image", "float32", "bfloat16"], rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(transformer="--transformer" in sys.argv[1:])

@@ -34,6 +34,7 @@ from vpr.commands.berlin.command import (
 from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
 from vpr.encoders.vgg16 import random_weights
 from vpr.places.index import ImageIndex
+from vpr.repository.revisions import find_revision
 from vpr.runtime import artefacts
 from vpr.weights.checkpoints import parse_checkpoint
 
@@ -103,7 +104,10 @@ def keep_stages(repo: Path, names: Sequence[str]) -> None:
     """Leave only some stages in a repository, and in place of evaluate a known result."""
     stages = yaml.safe_load((repo / "dvc.yaml").read_text())["stages"]
     kept = {name: stages[name] for name in names}
-    (repo / "known.json").write_text('{"recall@1": 0.25, "num_queries": 280}')
+    intervals = {"block_bootstrap": [0.2, 0.3], "wilson_if_independent": [0.1, 0.4]}
+    known = {"recall@1": 0.25, "num_queries": 280}
+    known |= {f"recall@1_{name}": bounds for name, bounds in intervals.items()}
+    (repo / "known.json").write_text(json.dumps(known))
     kept["evaluate"] = {
         "cmd": "cp known.json metrics/recall.json",
         "deps": ["known.json", "data/prepared/query.csv", "models/initial/frozen.pt"],
@@ -127,8 +131,8 @@ def state_of(repo: Path) -> tuple[str, dict[str, bytes]]:
 
 
 CHANGED = [
-    "dir: data/berlin", "index: berlin.mat", f"weights: {NAME}", "precision: float32",
-    "num_clusters: 16", "epochs: 0",
+    "dir: data/berlin", "index: berlin.mat", "protocol: berlin-kudamm", f"weights: {NAME}",
+    "precision: float32", "num_clusters: 16", "epochs: 0",
     "top_k: 20",
 ]  # fmt: skip
 
@@ -159,6 +163,45 @@ def test_one_command_from_zip_then_from_folder_up_to_the_network(
     assert "->" not in done.output
     assert "Running stage" not in capfd.readouterr().out
     assert state_of(repo) == state
+
+
+def test_the_baseline_is_reproduced_as_an_experiment_that_leaves_the_workspace_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    stand_ins: Path, checkpoint: Path,
+) -> None:  # fmt: skip
+    repo = copy_repository(tmp_path / "repo")
+    keep_stages(repo, ["prepare", "pretrained"])
+    (repo / "data/dvc.yaml").unlink()  # the demo, which never ran
+    run(repo, "git", "add", "-A")
+    run(repo, "git", "commit", "-qm", "Nothing ran yet")
+    monkeypatch.chdir(repo)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    given = ("--data", str(stand_ins), "--weights", str(checkpoint))
+    done = CliRunner().invoke(app, ["reproduce", "netvlad", "berlin-kudamm", *given])
+    assert done.exit_code == 0, (done.output, capfd.readouterr())
+    lines = done.output.split("\n")
+    assert "ours        25.00 %  20.00 to 30.00 (block bootstrap), 10.00 to 40.00 (wilson " in (
+        done.output
+    )
+    assert "published   38.21 %  (challenge, 107 of 280 queries)" in lines
+    assert "difference  -13.21 points, outside the interval (block bootstrap)" in lines
+    assert "314 database and 280 query images" in capfd.readouterr().out
+    assert run(repo, "git", "status", "--porcelain") == ""
+    assert "protocol: null" in Path("params.yaml").read_text()
+    kept = yaml.safe_load(find_revision("netvlad-berlin-kudamm").read_text("dvc.lock"))
+    found = kept["stages"]["prepare"]["params"]["params.yaml"]["dataset"]
+    assert found["protocol"] == "berlin-kudamm" and found["dir"] == str(stand_ins)
+
+    run(repo, "dvc", "exp", "apply", "netvlad-berlin-kudamm")
+    assert "\nprotocol berlin-kudamm\n" in CliRunner().invoke(app, ["summary"]).output
+
+    (less := tmp_path / "less").mkdir()
+    truth = parse_dbstruct(stand_ins / "berlin.mat")
+    query = ImageIndex(truth.query.paths[:-1], truth.query.coordinates[:-1])
+    save_dbstruct(less / "berlin.mat", database=truth.database, query=query, radius_m=50)
+    given = ("--data", str(less), "--weights", str(checkpoint))
+    done = CliRunner().invoke(app, ["reproduce", "netvlad", "berlin-kudamm", *given])
+    assert "expected 280 queries, found 279 (1 missing)" in str(done.exception)
 
 
 @pytest.mark.soak

@@ -162,10 +162,10 @@ def test_frame_numbers_with_a_system_are_told_to_need_none(workplace: Path) -> N
 
 def test_what_lies_beside_the_images_is_counted(workplace: Path) -> None:
     table = workplace / "data/mine/database.csv"
-    table.write_text(table.read_text("utf-8").replace("northing", "northing,heading").replace(
+    table.write_text(table.read_text("utf-8").replace("northing", "northing,lens").replace(
         f",{NORTH}", f",{NORTH},90"), "utf-8")  # fmt: skip
     line = doctor(code=1)["listing"]
-    assert line == "NOTE listing: database.csv: heading not used"
+    assert line == "NOTE listing: database.csv: lens not used"
 
 
 def test_prepare_and_the_doctor_say_the_same_of_what_changes_a_number(

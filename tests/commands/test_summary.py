@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.repositories import run, set_key
-from vpr.commands.summary import as_table, summary
+from vpr.commands.summary import as_table, describe_without_positives, summary
 
 
 def metrics(**recalls: float) -> dict[str, object]:
@@ -51,6 +51,19 @@ def test_the_widest_table_fits_a_terminal() -> None:
     table = as_table(ours, metrics(recallat1=0.4, sequence_recallat20=0.9))
     assert "sequence_recall@20" in table
     assert max(map(len, table.split("\n"))) <= 80
+
+
+def test_queries_without_a_positive_are_counted_and_recall_of_the_others_is_shown() -> None:
+    details = {
+        "recall@1_answerable": 0.8, "recall@20_answerable": 1.0, "accept_recall": 0.5,
+        "num_queries_without_positives": 80,
+    }  # fmt: skip
+    words = describe_without_positives(280, details)
+    assert max(map(len, words.split("\n"))) <= 80
+    assert " ".join(words.split()) == (
+        "80 queries have no positive (no database photo within the radius) and count as failures; "
+        "over the other 200: recall@1 0.800, recall@20 1.000"
+    )
 
 
 def test_the_command_names_the_files_and_what_a_changed_lock_means(

@@ -18,7 +18,8 @@ from tests.support.repositories import run
 from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
 from vpr.datasets.export import export_set
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.protocol_checks import follow_protocol
 from vpr.images.image_files import encoded_image, list_images
 from vpr.places.crs import check_crs
 from vpr.places.index import ImageIndex, load_index
@@ -26,8 +27,8 @@ from vpr.places.index import ImageIndex, load_index
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
 QUERY = np.array([[389_001.0, 5_818_003.0], [389_300.0, 5_818_000.0]])
 PARAMS = """
-dataset: {{dir: "{}", index: null, crs: "EPSG:32633"}}
-prepare: {{radius_m: {}}}
+dataset: {{dir: "{}", index: null, crs: "EPSG:32633", protocol: null}}
+prepare: {{radius_m: {}, max_heading_deg: null}}
 thumbnails: {{max_side_px: 16, quality: 50}}
 """
 
@@ -159,12 +160,12 @@ def write_tables(folder: Path, header: str, row: str) -> None:
 
 
 def test_other_columns_are_noted_and_those_that_are_needed_are_strict(tmp_path: Path) -> None:
-    write_tables(tmp_path, "path,heading,northing,easting,time", "{}.jpg,90,5818000,389000,8:00")
+    write_tables(tmp_path, "path,lens,northing,easting,city", "{}.jpg,90,5818000,389000,Ulm")
     truth = parse_set(tmp_path, None)
     assert truth.database.coordinates.tolist() == [[389_000, 5_818_000]]
     assert truth.notes == (
-        "database.csv: heading, time not used",
-        "query.csv: heading, time not used",
+        "database.csv: lens, city not used",
+        "query.csv: lens, city not used",
     )
     for header in (
         "path,heading,northing",
@@ -238,9 +239,9 @@ def test_names_of_the_downloader_are_understood(tmp_path: Path) -> None:
 
 def test_a_form_without_a_radius_asks_for_one(named_set: Path) -> None:
     truth = parse_set(named_set, "database")
-    assert choose_radius(truth, 7.5) == 7.5
+    assert follow_protocol(truth, None, asked_m=7.5).radius_m == 7.5
     with pytest.raises(ValueError, match=r"prepare.radius_m = null, but .* set it in metres"):
-        choose_radius(truth, None)
+        follow_protocol(truth, None, asked_m=None)
 
 
 def make_mat(folder: Path, name: str) -> None:

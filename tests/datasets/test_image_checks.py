@@ -54,9 +54,13 @@ def test_queries_with_the_bytes_of_a_database_photo_are_counted(tmp_path: Path) 
     save(tmp_path / "query/b.png", scene(1))
     save(tmp_path / "query/c.png", scene(3))
     found = checked(tmp_path)["copies"]
-    assert found.level is Level.LOUD and found.numbers == {"photos": 1, "queries": 2}
+    assert found.level is Level.LOUD and found.numbers == {
+        "photos": 1, "queries": 2, "query_rows": [0, 1]
+    }  # fmt: skip
     assert "database image 1 ('database/1.png') = query image 0 ('query/a.png')" in found.words
-    assert "2 queries are copies of database photos, which inflates recall" in found.words
+    assert "2 queries are copies of database photos, which inflates recall by up to 0.67" in (
+        found.words
+    )
     assert checked(tmp_path)["near_copies"].level is Level.FINE  # counted once
 
 
@@ -66,6 +70,19 @@ def test_copies_on_one_side_are_a_note(tmp_path: Path) -> None:
     save(tmp_path / "query/0.png", scene(1))
     found = checked(tmp_path)["copies"]
     assert found.level is Level.NOTE and found.numbers == {"photos": 1, "queries": 0}
+    assert "; 1 within the database side" in found.words
+
+
+def test_a_camera_that_stands_still_is_noted(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"database/{number}.png", scene(number % 2))
+    for number in range(4):
+        save(tmp_path / f"query/{number}.png", scene(2, 9, 200) + 4 * (number > 1))
+    found = checked(tmp_path)["standstill"]
+    assert found.level is Level.NOTE and found.numbers == {
+        "photos": 2
+    }  # three steps, and the light changes in one
+    assert "query image 1" in found.words
 
 
 @pytest.mark.parametrize("change", ["jpeg", "smaller", "colour", "turned back by EXIF"])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.order_checks import check_order
+from vpr.datasets.order_checks import check_order, check_route
 from vpr.places.index import ImageIndex
 
 ROUTE = np.stack([10 * np.arange(60.0), np.zeros(60)], axis=1)
@@ -109,3 +109,36 @@ def test_the_real_sets_follow_their_routes(real_data: Path) -> None:
     ):  # fmt: skip
         truth = parse_set(real_data / name, index)
         assert check_order(truth, radius_m=radius_m).level is Level.FINE, name
+
+
+def route(
+    places: NDArray[np.float64], heading: NDArray[np.float64] | None = None
+) -> dict[str, Finding]:
+    """What is found of a database, and of queries that are ten of its places."""
+    names = [f"d{number:03d}.jpg" for number in range(len(places))]
+    database = ImageIndex(names, places, heading=heading)
+    query = ImageIndex(names[:10], ROUTE[:10])
+    truth = GroundTruth(database, query, None, "by hand")
+    return {found.key: found for found in check_route(truth, radius_m=25)}
+
+
+def test_a_receiver_that_repeats_its_fix_is_noted_and_a_panorama_is_not() -> None:
+    stuck = np.concatenate([ROUTE[:20], np.repeat(ROUTE[20:21], 12, axis=0), ROUTE[21:]])
+    found = route(stuck)["stale_fixes"]
+    assert found.level is Level.NOTE and found.numbers == {"database": 12, "query": 0}
+    assert "1 runs at exactly one position, the longest of 12 from 'd020.jpg'" in found.words
+    views = np.repeat(ROUTE, 24, axis=0)  # as in Pittsburgh, whose names have no heading
+    assert route(views)["stale_fixes"].level is Level.FINE
+    turning = np.where(np.arange(71) < 20, 0, np.arange(71) * 30.0 % 360)
+    assert route(stuck, turning)["stale_fixes"].level is Level.FINE
+
+
+def test_density_and_gaps_are_measured_along_the_route() -> None:
+    holed = np.concatenate([ROUTE[:20], ROUTE[30:]])
+    found = route(holed)["density"]
+    assert found.numbers == {"median_m": 10, "gaps": 1}
+    assert "1 gaps of more than 50 m between neighbouring rows, the longest of 110 m" in found.words
+    again = np.concatenate([holed, ROUTE[18:32]])  # a second pass drives through it
+    assert route(again)["density"].numbers["gaps"] == 0
+    shuffled = holed[np.random.default_rng(0).permutation(50)]
+    assert route(shuffled)["density"].numbers["gaps"] == 0  # rows of no route have none

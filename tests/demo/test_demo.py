@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bench.quality.trivial_descriptors import describe, histogram, thumbnail
 from vpr.demo.drawing import draw_set
-from vpr.encoders.vgg16 import random_weights
 from vpr.evaluation.recall import recall_at
+from vpr.features.encoder import load_encoder
 from vpr.features.extraction import extract_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
@@ -22,12 +22,17 @@ from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import read_yaml
 
-BLANK = {"pool.conv.weight": torch.zeros(16, 512, 1, 1), "pool.centroids": torch.zeros(16, 512)}
+CLUSTERS, CHANNELS = 64, 112
 
 
 def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
-    """Descriptors of the untrained demo: random VGG16, clusters by k-means on the first side."""
-    model = Model("vgg16", None, "conv5_1", random_weights(0) | BLANK)
+    """Descriptors of the default network, clusters by k-means on the first side."""
+    state, _ = load_encoder("efficientnet_lite", "lite0").initial_state("imagenet", 0)
+    blank = {
+        "pool.conv.weight": torch.zeros(CLUSTERS, CHANNELS, 1, 1),
+        "pool.centroids": torch.zeros(CLUSTERS, CHANNELS),
+    }
+    model = Model("efficientnet_lite", "lite0", "pool", state | blank)
     head = load_head(model)
     trunk = load_trunk(model, torch.bfloat16)
     with torch.inference_mode():
@@ -38,17 +43,19 @@ def network(*sides: list[Path]) -> list[NDArray[np.float32]]:
             )])
             for files in sides
         ]  # fmt: skip
-        rows = torch.nn.functional.normalize(maps[0], dim=1).permute(0, 2, 3, 1).reshape(-1, 512)
-        pool = initial_pool(rows.numpy(), num_clusters=16, vlad_version=1, seed=0)
+        rows = torch.nn.functional.normalize(maps[0], dim=1).permute(0, 2, 3, 1)
+        pool = initial_pool(
+            rows.reshape(-1, CHANNELS).numpy(), num_clusters=CLUSTERS, vlad_version=1, seed=0
+        )
         head.load_state_dict(head.state_dict() | pool)
         return [head.pool(each).numpy() for each in maps]
 
 
-def test_the_untrained_network_is_well_above_thumbnail_and_histogram(tmp_path: Path) -> None:
+def test_the_default_network_is_far_above_thumbnail_and_histogram(tmp_path: Path) -> None:
     difficulty = read_yaml(Path("params.yaml"))["sample"]["difficulty"]
     database, query = draw_set(
-        tmp_path / "set", num_database=80, num_query=60, length_m=800, size_px=(256, 192),
-        difficulty=difficulty, seed=0,
+        tmp_path / "set", num_database=80, num_query=60, num_off_map=0, length_m=800,
+        size_px=(256, 192), difficulty=difficulty, seed=0,
     )  # fmt: skip
     sides = [[tmp_path / "set" / name for name in side.paths] for side in (database, query)]
     positives = find_positives(database.coordinates, query.coordinates, radius_m=25)
@@ -61,4 +68,6 @@ def test_the_untrained_network_is_well_above_thumbnail_and_histogram(tmp_path: P
         name: recall_at([1], rank_database(*pair, top_k=1)[0], positives)[1]
         for name, pair in pairs.items()
     }
-    assert recall["network"] > 1.25 * max(recall["thumbnail"], recall["histogram"]), recall
+    # Trivial descriptors find a place or two more than chance (a photo has 5 or 6 positives of 80).
+    assert recall["network"] > 3 * max(recall["thumbnail"], recall["histogram"]), recall
+    assert recall["network"] < 0.9, recall  # a better setting must have room to show

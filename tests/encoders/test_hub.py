@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from tests.support.hub_model import write_hub_model
-from vpr.encoders.hub import KNOWN, MEAN, STD, make_encoder, parse_source
+from vpr.encoders.hub import KNOWN, make_encoder, parse_source
 from vpr.features.encoder import POOL, check_resizing, count_channels, load_encoder, tensor_shapes
+from vpr.features.input_rules import MEAN, STD
 from vpr.features.model import Model, load_model, save_model
 from vpr.features.trunk import announce_features, load_trunk
 from vpr.runtime.foreign_code import ALLOW
@@ -115,10 +116,10 @@ def test_salads_photos_are_resized_as_by_pillow_before_they_are_normalised(
         (
             "colours()@384x384",
             (240, 320),
-            r"of 640x480 pixels to 320x240, and .* to 384x384 itself",
+            r"of 640x480 pixels to 320x240, and .* itself, this one to 384x384",
         ),
         ("colours()@384x384", (480, 640), None),  # as stored
-        ("colours()@240x320", (240, 320), None),  # the model finds nothing to do
+        ("colours()@240x320", (240, 320), r"itself, this one to 320x240"),  # by another kernel
         ("colours()", (240, 320), None),
     ],
 )
@@ -170,11 +171,11 @@ def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
         "gmberton/EigenPlaces", COMMIT, "get_trained_model", (),
         {"backbone": "ResNet18", "fc_output_dim": 256},
     )  # fmt: skip
-    assert source.form.size_px is None
+    assert source.rule.size_px is None
     source = parse_source(f"a/b@{COMMIT}:make('x y', -1, 0.5, flag=True, none=None)@64x48")
     assert source.entry.args == ("x y", -1, 0.5)
     assert source.entry.kwargs == {"flag": True, "none": None}
-    assert source.form.size_px == (64, 48)
+    assert source.rule.size_px == (64, 48)
     assert parse_source(f"a/b@{COMMIT}:make").entry.args == ()
 
 
@@ -192,13 +193,13 @@ def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
 def test_known_models_get_images_of_their_own_size(
     call: str, size: tuple[int, int] | None, multiple: int
 ) -> None:
-    form = parse_source(call.format(COMMIT)).form
-    assert (form.size_px, form.multiple_px) == (size, multiple)
+    rule = parse_source(call.format(COMMIT)).rule
+    assert (rule.size_px, rule.multiple_px) == (size, multiple)
 
 
 def test_sfrs_sees_pixels_of_0_to_255_less_their_mean() -> None:
-    form = parse_source(f"yxgeee/OpenIBL@{COMMIT}:vgg16_netvlad(pretrained=True)").form
-    white = [(1 - mean) / std for mean, std in zip(form.mean, form.std, strict=True)]
+    rule = parse_source(f"yxgeee/OpenIBL@{COMMIT}:vgg16_netvlad(pretrained=True)").rule
+    white = [(1 - mean) / std for mean, std in zip(rule.mean, rule.std, strict=True)]
     assert np.allclose(white, [255 - 123.68, 255 - 116.779, 255 - 103.939])
 
 

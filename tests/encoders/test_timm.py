@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.support.published_readings import dinov2_tokens
 from tests.support.repositories import ROOT
 from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.timm import make_encoder
@@ -184,32 +184,6 @@ def test_prefix_tokens_stand_in_rows_above_the_map() -> None:
     assert maker.map_shape("blocks.3", 45, 99) == (384, 3 + 1, 7)
 
 
-def by_dinov2(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """All tokens of DINOv2's forward pass, positions resampled by loops over a bicubic kernel."""
-
-    def kernel(t: float) -> float:  # Keys' with a = -0.75, as torch's
-        t = abs(t)
-        if t <= 1:
-            return 1.25 * t**3 - 2.25 * t**2 + 1
-        return -0.75 * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
-
-    def matrix(out: int, side: int) -> torch.Tensor:
-        rows = torch.zeros(out, side)
-        for place in range(out):
-            source = (place + 0.5) * side / (out + 0.1) - 0.5
-            for near in range(math.floor(source) - 1, math.floor(source) + 3):
-                rows[place, min(max(near, 0), side - 1)] += kernel(source - near)
-        return rows
-
-    patches = network.patch_embed.proj(images)  # (N, C, H, W)
-    height, width = patches.shape[2:]
-    table = network.pos_embed[0, 1:].reshape(37, 37, -1)
-    grid = torch.einsum("hy,wx,yxc->hwc", matrix(height, 37), matrix(width, 37), table)
-    tokens = patches.flatten(2).transpose(1, 2) + grid.flatten(0, 1)
-    first = (network.cls_token + network.pos_embed[:, :1]).expand(len(images), -1, -1)
-    return network.norm(network.blocks(torch.cat([first, tokens], dim=1)))
-
-
 @pytest.mark.parametrize("split", [POOL, "blocks.6"])
 def test_a_class_token_stays_above_the_map_and_positions_are_dinov2s(
     split: str, pixels: torch.Tensor
@@ -219,7 +193,7 @@ def test_a_class_token_stays_above_the_map_and_positions_are_dinov2s(
     assert state.keys() == random_state(DINO).keys()
     network = timms_own(DINO, state, dynamic_img_size=True)
     with torch.inference_mode():
-        tokens = by_dinov2(network, normalised(pixels[:, 2:72, 4:88], IMAGENET))
+        tokens = network.norm(dinov2_tokens(network, normalised(pixels[:, 2:72, 4:88], IMAGENET)))
         frozen, rest = Model("timm", variant, split, state).parts()
         maps = run_trunk(variant, frozen.tensors, split, pixels)
         assert maps.shape == (2, 384, 1 + 5, 6)

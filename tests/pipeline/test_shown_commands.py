@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.pipeline.test_readme import lines_of
+from tests.support.phone import take_photos
 from tests.support.repositories import ROOT, run
 
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
@@ -34,7 +35,7 @@ RUN = [
     Shown("dvc repro", {}, "Data and pipelines are up to date"),
     Shown("python -m vpr doctor", {}, "OK   parameters"),
     Shown(
-        "python -m vpr locate data/sample/queries/0060.jpg --top 3", {"0060": "0006"},
+        "python -m vpr locate data/sample/queries/0055.jpg --top 3", {"0055": "0006"},
         r"(?s)0006\.jpg: .*1  distance .*2  distance .*3  distance",
     ),
     Shown(
@@ -75,6 +76,10 @@ RUN = [
         {"data/berlin.dvc models/pretrained/*.dvc": "data/NAME.dvc"}, "",
     ),
     Shown('git commit -m "Berlin baseline"', {}, "1 file changed"),
+    Shown(
+        "python -m vpr import ~/Pictures/street --to data/street", {"~/Pictures": ".."},
+        r"(?s)12 database photos and 8 queries, by day: .*next:\n    dvc exp run -S dataset\.dir",
+    ),
     # Experiments; each starts from the last commit.
     Shown("dvc exp run -S search.top_k=10", {"=10": "=4"}, "Running stage 'search'"),
     Shown(
@@ -112,9 +117,18 @@ RUN = [
         "python -m vpr gate HEAD xfeat --min recall@1=0.9 --max-drop recall@1=0.02",
         {"0.9 ": "0 ", "0.02": "1"}, "(?s)ok    recall@1: .*; the minimum.*; the maximum drop is 1",
     ),
+    Shown(
+        "python -m vpr leaderboard --html leaderboard", {},
+        r"(?s)@1 - HEAD.*deeper: search\.top_k=6.*leaderboard/index\.html: written",
+    ),
 ]  # fmt: skip
 # Half a minute each, of what other tests of whole runs cover: `make soak` runs them.
 LONG_RUN = [
+    Shown(
+        "dvc exp run -S dataset.dir=data/street -S dataset.index=database.csv "
+        "-S dataset.crs=EPSG:32633 -S prepare.radius_m=25", {},
+        "12 database and 8 query images over",
+    ),
     Shown(
         "dvc exp run -S trunk.store=100",
         {"store=100": "store=4 -S trunk.trainable_from=pool -S finetune.epochs=0"},
@@ -205,6 +219,8 @@ NOT_HERE = {
     "tar --sort=name --hard-dereference -cf data/packed/database.tar -C data/raw database": (
         "tests/pipeline/test_packed_run.py packs a set"
     ),
+    "python -m vpr reproduce boq:dinov2_12288 msls-val --data /path/to/set "
+    "--weights dinov2_12288.pth": "tests/commands/test_berlin.py reproduces the baseline",
     "make berlin DATA=folder-or-zip CHECKPOINT=pittsburgh_checkpoint.pth.tar": (
         "tests/commands/test_berlin.py"
     ),
@@ -240,6 +256,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, finished_pipeline: Path
     folder = tmp_path_factory.mktemp("shown") / "repo"
     shutil.copytree(finished_pipeline, folder, symlinks=True)
     shutil.copytree(folder / "data/sample", folder.parent / "set")
+    take_photos(folder / "data/sample", folder.parent / "street")
     return folder
 
 

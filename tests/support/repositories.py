@@ -19,6 +19,7 @@ AFTER_SEARCH = {"inliers", "order", "evaluate", "submit", "report"}
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "sample.num_database": "12",
     "sample.num_query": "8",
+    "sample.off_map": "0",
     "sample.spacing_m": "25.0",
     "sample.width_px": "64",
     "sample.height_px": "48",
@@ -62,7 +63,7 @@ def copy_repository(folder: Path) -> Path:
     for name in run(ROOT, "git", "ls-files").split("\n"):
         source = ROOT / name
         if source.is_file() and not name.startswith(
-            ("tests/", "metrics/queries", "metrics/rec", "metrics/det")
+            ("tests/", "metrics/queries", "metrics/rec", "metrics/det", "metrics/cal")
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / name)

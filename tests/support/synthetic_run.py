@@ -13,6 +13,7 @@ from PIL import Image
 
 from stages.report import report
 from tests.support.repositories import ROOT
+from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.query_table import tabulate_queries
 from vpr.images.thumbnails import thumbnail_name
 from vpr.places.index import ImageIndex, save_index
@@ -23,8 +24,11 @@ from vpr.reranking.verified_pairs import VerifiedPairs, save_verified
 from vpr.retrieval.predictions import Predictions, save_predictions
 
 DETAILS = {
-    "average_precision": 0.5, "accept_calibrated": True, "num_negatives": 400,
-    "num_negatives_needed": 299, "accept_max_distance": 0.8,
+    "average_precision": 0.5, "accept_calibrated": True, "num_negatives": 400, "num_foreign": 20,
+    "num_negatives_needed": 299, "accept_max_distance": 0.8, "map_false_acceptance_of": 420,
+    "map_false_acceptance": 0.005, "map_false_acceptance_interval": [0.001, 0.0171],
+    "circles_hold_of": 0, "share_known": 0.75, "share_unsure": 0.25, "share_unknown": 0.0,
+    "foreign_known": 0.0, "foreign_unsure": 0.05, "foreign_unknown": 0.95,
 }  # fmt: skip
 HOSTILE = [
     "<script>document.title='owned'</script>.jpg",
@@ -50,6 +54,7 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     database = ImageIndex(
         [f"db/{number}.jpg" for number in range(num_database)],
         np.stack([389_000 + 5.0 * np.arange(num_database), np.full(num_database, 5.818e6)], axis=1),
+        heading=np.where(np.arange(num_database) % 4, 90.0, np.nan),
     )
     query = ImageIndex(
         list(names), np.stack([389_000 + along, np.full(len(names), 5.818e6 + 3)], axis=1)
@@ -69,9 +74,13 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     save_predictions(folder / "predictions.npz", predictions)
     verified = _verified(indices)
     save_verified(folder / "verified", verified)
+    answers = [
+        Judgement("unsure" if doubtful else "known", 0.9, (0.8, 1.0), at, np.ones(1), 5.0)
+        for doubtful, at in zip(unsure.tolist(), query.coordinates, strict=True)
+    ]
     table = tabulate_queries(
-        predictions, positives, database, query, accepted=~unsure,
-        evidence=verified.of_first(predictions),
+        predictions, positives, database, query, answers=answers,
+        held_out=np.where(unsure, 0.5, 0.9), evidence=verified.of_predictions(predictions),
     )  # fmt: skip
     table.to_csv(folder / "queries.csv", index=False)
     _write_rest(folder)
@@ -109,7 +118,10 @@ def _write_rest(folder: Path) -> None:
     metrics = {"recall@1": 0.67, "recall@1_block_bootstrap": [0.5, 0.8], "num_queries": 9}
     (folder / "recall.json").write_text(json.dumps(metrics))
     words = "3 queries nearly equal <b>a database photo</b>"
-    notes = [{"key": "near_copies", "words": words, "numbers": {"queries": 3}}]
+    notes = [
+        {"key": "protocol", "words": "st-lucia: 1,549 database images", "numbers": {}},
+        {"key": "near_copies", "words": words, "numbers": {"queries": 3}},
+    ]
     (folder / "details.json").write_text(json.dumps(DETAILS | {"notes": notes}))
     for name in ("curves", "model"):
         (folder / name).mkdir()
@@ -120,6 +132,8 @@ def _write_rest(folder: Path) -> None:
             "threshold": [0.5, 0.8], "precision": [1.0, 0.67], "recall": [0.67, 0.67],
             "num_accepted": [6, 9],
         },
+        "curves/risk_coverage.csv": {"coverage": [0.5, 1.0], "risk": [0.0, 0.33]},
+        "curves/map_errors.csv": {"false_rejection": [], "false_acceptance": []},
         "curves/errors.csv": {"top1_metres": [1.0, 500.0], "fraction_of_queries": [0.67, 1.0]},
         "model/loss.csv": {"epoch": [1, 2], "loss": [0.2, 0.1]},
     }  # fmt: skip

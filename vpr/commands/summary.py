@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from vpr.evaluation.details import RecordedRecall, list_recalls
+from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT, RecordedRecall, list_recalls
 from vpr.repository.git import current_commit, differs_from_commit
 from vpr.repository.protocol import Protocol, check_same_protocol, read_protocol
 from vpr.repository.recorded_metrics import read_lock
 from vpr.repository.revisions import WORKSPACE, find_revision
-from vpr.run_files import LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
+from vpr.run_files import DETAILS, LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
 
 FILES = {
     "Report": REPORT,
@@ -30,7 +31,8 @@ def summary() -> None:
     """Print recall with its intervals, next to the last commit's where it differs."""
     here = find_revision(WORKSPACE)
     protocol = read_protocol(read_lock(here))
-    run = _parse(here.read_text(RECALL))
+    run = _parse(here.read_text(RECALL), RECALL)
+    details = _parse(here.read_text(DETAILS), DETAILS)
     committed: Mapping[str, Any] = {}
     note = ""
     if current_commit() is not None:
@@ -39,6 +41,10 @@ def summary() -> None:
         except ValueError as error:
             note = textwrap.fill(f"The last commit is not shown: {error}", width=80)
     print(as_table(run, committed))
+    if protocol.name:
+        print(f"protocol {protocol.name}")
+    if details.get(NUM_WITHOUT):
+        print(describe_without_positives(run["num_queries"], details))
     if note:
         print(f"\n{note}")
     print()
@@ -55,7 +61,7 @@ def _load_committed(protocol: Protocol) -> Mapping[str, Any]:
         return {}
     before = read_protocol(read_lock(last))
     check_same_protocol(before, protocol, names=("the last commit", "this run"))
-    return _parse(last.read_text(RECALL))
+    return _parse(last.read_text(RECALL), RECALL)
 
 
 def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
@@ -67,6 +73,8 @@ def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
     """
     theirs = {one.name: _format(one) for one in list_recalls(committed)}
     ours = {one.name: _format(one) for one in list_recalls(run)}
+    if not ours:
+        return f"{run['num_queries']} queries; recall is left out: positions are unknown"
     differ = any(cell != ours[name] for name, cell in theirs.items() if name in ours)
     width = max(map(len, ["recall@N", *ours]))
     lines = [f"{'recall@N':<{width}}  {'this run':<21}" + ("  last commit" if differ else "")]
@@ -78,16 +86,35 @@ def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def describe_without_positives(num_queries: int, details: Mapping[str, Any]) -> str:
+    """Say how many queries have no positive, and what recall is over the others.
+
+    `details` is the content of metrics/details.json.
+    """
+    without = details[NUM_WITHOUT]
+    recalls = ", ".join(
+        f"{name.removesuffix(ANSWERABLE)} {value:.3f}"
+        for name, value in details.items()
+        if name.startswith("recall@") and name.endswith(ANSWERABLE)
+    )
+    words = (
+        f"{without} queries have no positive (no database photo within the radius) and count as "
+        f"failures; over the other {num_queries - without}: {recalls or 'none'}"
+    )
+    return textwrap.fill(words, width=80, break_on_hyphens=False)
+
+
 def _format(one: RecordedRecall) -> str:
     low, high = one.intervals["block_bootstrap"]
     return f"{one.value:.3f} ({low:.3f}-{high:.3f})"
 
 
-def _parse(text: str) -> Mapping[str, Any]:
+def _parse(text: str, path: Path) -> Mapping[str, Any]:
     try:
         metrics = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"{RECALL}: not readable as JSON: {error}: run `dvc repro`") from None
-    if not isinstance(metrics, dict) or "num_queries" not in metrics:
-        raise ValueError(f"{RECALL}: expected metrics of a run, found {text[:80]!r}")
+        raise ValueError(f"{path}: not readable as JSON: {error}: run `dvc repro`") from None
+    expected = {RECALL: "num_queries", DETAILS: NUM_WITHOUT}[path]
+    if not isinstance(metrics, dict) or expected not in metrics:
+        raise ValueError(f"{path}: expected metrics of a run, found {text[:80]!r}")
     return metrics

@@ -7,17 +7,23 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees, like_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.order_checks import check_order
+from vpr.datasets.order_checks import check_order, check_route
 from vpr.places.crs import parse_metric_crs
+from vpr.places.headings import SAME_WAY_DEG
 from vpr.places.photos import plain_name
-from vpr.places.radius import find_positives
+from vpr.places.radius import find_same_places
+
+FEWEST_HEADINGS = 8  # fewer may all lie in a small range
 
 
-def check_places(truth: GroundTruth, *, radius_m: float, crs: str | None) -> list[Finding]:
+def check_places(
+    truth: GroundTruth, *, radius_m: float, crs: str | None, max_heading_deg: float | None = None
+) -> list[Finding]:
     """Look at a set's coordinates, positives, listing and order; no image is opened.
 
     Of coordinates that are refused no positives are looked for: of degrees taken for metres they
@@ -27,18 +33,54 @@ def check_places(truth: GroundTruth, *, radius_m: float, crs: str | None) -> lis
         truth: Both sides of the set.
         radius_m: Metres within which a database image is a positive.
         crs: `dataset.crs`, or None.
+        max_heading_deg: `prepare.max_heading_deg`, or None.
     """
+    if not truth.has_labels:
+        unknown = " and the ".join(side for side, places in truth.sides() if np.isnan(places).any())
+        words = f"those of the {unknown} images are unknown, so recall is left out"
+        return [Finding("positions", words, Level.LOUD), check_listing(truth)]
     coordinates = check_coordinates(truth, crs)
-    others = [check_listing(truth), check_order(truth, radius_m=radius_m)]
+    others = [
+        check_headings(truth, max_heading_deg), check_listing(truth),
+        check_order(truth, radius_m=radius_m), *check_route(truth, radius_m=radius_m),
+    ]  # fmt: skip
     if coordinates.level is Level.REFUSED:
         return [coordinates, *others]
-    return [coordinates, check_positives(truth, radius_m=radius_m), *others]
+    return [coordinates, check_positives(truth, radius_m, max_heading_deg), *others]
 
 
-def check_positives(truth: GroundTruth, *, radius_m: float) -> Finding:
+def check_headings(truth: GroundTruth, max_deg: float | None) -> Finding:
+    """Check that headings are degrees, and known where positives depend on them."""
+    key, sides = "headings", {"database": truth.database, "query": truth.query}
+    known = {
+        side: np.empty(0) if index.heading is None else index.heading[~np.isnan(index.heading)]
+        for side, index in sides.items()
+    }
+    numbers = {side: len(headings) for side, headings in known.items()}
+    counts = " and ".join(
+        f"{len(known[side])} of {len(index.paths)} {side} images" for side, index in sides.items()
+    )
+    words = f"known of {counts}"
+    if max_deg is not None and not all(numbers.values()):
+        return Finding(
+            key, f"prepare.max_heading_deg = {max_deg:g}, but headings are {words}: set it to null",
+            Level.REFUSED, numbers,
+        )  # fmt: skip
+    doubts = [
+        f"those of the {side} side are within 0 to 2 pi: radians? The column heading has degrees"
+        for side, headings in known.items()
+        if len(headings) >= FEWEST_HEADINGS and headings.max() <= 2 * np.pi and np.ptp(headings) > 1
+    ]
+    if max_deg is not None and sum(numbers.values()) < sum(len(i.paths) for i in sides.values()):
+        doubts.append("of the others position alone tells what is a positive")
+    level = Level.NOTE if doubts else Level.FINE
+    return Finding(key, "; ".join([words, *doubts]), level, numbers)
+
+
+def check_positives(truth: GroundTruth, radius_m: float, max_heading_deg: float | None) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
     key, num_database = "positives", len(truth.database.paths)
-    counts = _count_positives(truth, radius_m)
+    counts = count_positives(truth, radius_m, max_heading_deg)
     without = int(np.count_nonzero(counts == 0))
     numbers = {"queries": len(counts), "queries_without_positives": without}
     if not counts.any():
@@ -48,10 +90,18 @@ def check_positives(truth: GroundTruth, *, radius_m: float) -> Finding:
         )
         return Finding(key, words, Level.REFUSED, numbers)
     words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
-    if without:
+    if truth.query.heading is not None and truth.database.heading is not None:
+        alike = count_positives(truth, radius_m, SAME_WAY_DEG)
         words += (
-            f"; {without} of {len(counts)} queries have none and count as failures: evaluate also "
-            "reports recall without them"
+            f" ({np.count_nonzero(alike)} of {len(alike)} queries have one that looks their way)"
+        )
+    if without:
+        lost, _ = cKDTree(truth.database.coordinates).query(truth.query.coordinates[counts == 0])
+        lost = np.asarray(lost)
+        words += (
+            f"; {without} of {len(counts)} queries have none and count as failures, so recall is "
+            f"at most {1 - without / len(counts):.4g}: evaluate also reports recall without them. "
+            f"Their nearest database image is {lost.min():.0f} to {lost.max():.0f} m away"
         )
         return Finding(key, words, Level.NOTE, numbers)
     if counts.min() < num_database:
@@ -108,23 +158,31 @@ def describe_set(
     Raises:
         ValueError: If the reference system is none of metres.
     """
+    counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
+    if not truth.has_labels:
+        return f"form: {truth.form}\n{counts}; without positions of both sides there is no recall"
     places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
     east, north = np.ptp(places, axis=0)
     line = "" if north else " (a line: frame numbers, or metres along it)"
     system = f" ({parse_metric_crs(crs).name})" if crs else line
-    counts = np.diff(positives.indptr)
+    found = np.diff(positives.indptr)
     return (
         f"form: {truth.form}\n"
-        f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images over "
-        f"{east:.0f} m x {north:.0f} m{system}\n"
-        f"positives per query within {radius_m:g} m: {counts.min()} to {counts.max()}, "
-        f"mean {counts.mean():.2f}; queries without any: {np.count_nonzero(counts == 0)}"
+        f"{counts} over {east:.0f} m x {north:.0f} m{system}\n"
+        f"positives per query within {radius_m:g} m: {found.min()} to {found.max()}, "
+        f"mean {found.mean():.2f}; queries without any: {np.count_nonzero(found == 0)}"
     )
 
 
-def _count_positives(truth: GroundTruth, radius_m: float) -> NDArray[np.int64]:
+def count_positives(
+    truth: GroundTruth, radius_m: float, max_heading_deg: float | None
+) -> NDArray[np.int64]:
     """Count positives of each query, without a search where the radius spans the whole set."""
     database, query = truth.database.coordinates, truth.query.coordinates
-    if np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m:
+    spans_all = np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m
+    if spans_all and max_heading_deg is None:
         return np.full(len(query), len(database))
-    return np.diff(find_positives(database, query, radius_m=radius_m).indptr)
+    found = find_same_places(
+        truth.database, truth.query, radius_m=radius_m, max_heading_deg=max_heading_deg
+    )
+    return np.diff(found.indptr)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.index import ImageIndex, find_other_columns, parse_index
+from vpr.places.index import ImageIndex, find_other_columns, list_columns, parse_index
 
 TABLES = ("database.csv", "query.csv")
+COMPASS = ("magnetic", "compass", "bearing", "azimuth", "yaw", "grid")  # in names of columns
 
 
 def parse_tables(path: Path) -> GroundTruth:
-    """Read `path,easting,northing[,sequence]` of each side; the form has no radius.
+    """Read `path,easting,northing[,sequence][,heading]` of each side; the form has no radius.
 
     Args:
         path: The database's table; the queries' table is in the same folder.
@@ -33,12 +34,7 @@ def parse_tables(path: Path) -> GroundTruth:
 
 def save_table(path: Path, index: ImageIndex) -> None:
     """Write one side as `parse_tables` reads it; coordinates keep every bit."""
-    columns = {"path": index.paths} | dict(
-        zip(("easting", "northing"), index.coordinates.T, strict=True)
-    )
-    if index.sequence is not None:
-        columns["sequence"] = index.sequence
-    pd.DataFrame(columns).to_csv(path, index=False)
+    pd.DataFrame(list_columns(index)).to_csv(path, index=False)
 
 
 def _describe_others(table: Path) -> list[str]:
@@ -46,6 +42,12 @@ def _describe_others(table: Path) -> list[str]:
     others = find_other_columns(table)
     numbers = others.pop("index", [])
     notes = [f"{', '.join(others)} not used"] if others else []
+    compass = [name for name in others if any(word in name.lower() for word in COMPASS)]
+    if compass:
+        notes.append(
+            f"{compass[0]} is not taken for a heading: the column heading counts degrees clockwise "
+            "from true north, which neither a compass nor a map's grid does"
+        )
     if numbers != [str(row) for row in range(len(numbers))]:
         notes.append(
             "the column index does not count 0, 1, 2, ...: it is not used, and rows keep the order "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -70,10 +71,14 @@ def export_set(
 
 def _place_names(source: Path, folder: str, index: ImageIndex) -> list[str]:
     columns = [write_numbers(column) for column in index.coordinates.T]
-    return [
-        f"{folder}/{utm_name(east, north, note=f'{n:06d}', suffix=_suffix(source, name))}"
-        for n, (name, east, north) in enumerate(zip(index.paths, *columns, strict=True))
-    ]
+    headings = [math.nan] * len(index.paths) if index.heading is None else index.heading.tolist()
+    names = (
+        utm_name(east, north, heading=deg, note=f"{n:06d}", suffix=_suffix(source, name))
+        for n, (name, east, north, deg) in enumerate(
+            zip(index.paths, *columns, headings, strict=True)
+        )
+    )
+    return [f"{folder}/{name}" for name in names]
 
 
 def _describe_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Form) -> list[str]:
@@ -88,6 +93,8 @@ def _describe_lost(truth: GroundTruth, names: Sequence[Sequence[str]], *, to: Fo
         )
     if to != "csv" and (truth.database.sequence or truth.query.sequence):
         notes.append(f"NOTE sequence: {to} has no place for it, so recordings run into each other")
+    if to == "dbstruct" and any(side.heading is not None for side in (truth.database, truth.query)):
+        notes.append(f"NOTE heading: {to} has no place for it")
     return notes
 
 

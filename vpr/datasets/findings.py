@@ -27,13 +27,13 @@ class Finding:
         key: Subject of the check, as a JSON key.
         words: Its state, or what to do.
         level: Importance of the finding.
-        numbers: Numbers in the words, by name.
+        numbers: Numbers in the words, by name; and `query_rows`, the queries that they count.
     """
 
     key: str
     words: str
     level: Level = Level.FINE
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float | list[int]] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -69,6 +69,12 @@ def save_notes(path: Path, findings: Iterable[Finding]) -> None:
         if found.level > Level.FINE
     ]
     path.write_text(json.dumps(notes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def list_copies(notes: Iterable[Mapping[str, Any]]) -> list[int]:
+    """List the queries that copy a database photo, or nearly, as notes have them."""
+    rows = {row for note in notes for row in note["numbers"].get("query_rows", ())}
+    return sorted(rows)
 
 
 def load_notes(path: Path) -> list[dict[str, Any]]:

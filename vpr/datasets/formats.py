@@ -11,7 +11,7 @@ from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
 from vpr.datasets.name_lists import LISTS, PARTS, find_files, parse_name_lists
 from vpr.datasets.utm_names import SIDES, find_utm_names, parse_utm_names
-from vpr.places.index import ImageIndex
+from vpr.places.index import FORM, ImageIndex
 from vpr.places.photos import with_slashes
 from vpr.runtime.parameters import suggest
 
@@ -43,7 +43,7 @@ FORMATS = (
         parse_name_lists,
     ),
     Form(
-        f"{' and '.join(TABLES)} with path,easting,northing[,sequence]",
+        f"{' and '.join(TABLES)} with {FORM}",
         lambda folder: find_files(folder, TABLES[0]),
         parse_tables,
         is_one_file=False,

@@ -39,6 +39,11 @@ class GroundTruth:
         yield "database", self.database.coordinates
         yield "query", self.query.coordinates
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether positions of both sides are known, so that recall can be measured."""
+        return self.database.has_places and self.query.has_places
+
 
 def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
     """Check what every format must hold.
@@ -65,30 +70,8 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
         for number, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True)):
             if not name:
                 raise ValueError(f"{source}: {side} image {number} has an empty name")
-            if not np.isfinite(place).all():
+            if not (np.isfinite(place).all() or np.isnan(index.coordinates).all()):
                 raise ValueError(
                     f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
                     "are not finite"
                 )
-
-
-def choose_radius(truth: GroundTruth, asked_m: float | None) -> float:
-    """Choose the radius that positives are found with.
-
-    Args:
-        truth: The set, which may bring a radius of its own.
-        asked_m: The parameter `prepare.radius_m`, which goes first.
-
-    Returns:
-        Metres (or frames).
-
-    Raises:
-        ValueError: If neither tells.
-    """
-    radius_m = asked_m or truth.radius_m
-    if radius_m is None:
-        raise ValueError(
-            f"prepare.radius_m = null, but a set in the form {truth.form} has no radius of its "
-            "own: set it in metres (25 is usual for street photos)"
-        )
-    return radius_m

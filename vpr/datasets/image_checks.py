@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ FEW_LEVELS = 16  # of 256, in a photo of 8 bits: nearly one colour
 NEAR_LEVELS = 2.0  # of 255, root mean square over small grey pictures: JPEG and scaling leave less
 PLAIN_LEVELS = 8.0  # standard deviation of a small picture that shows nothing to compare
 CHUNK = 2**23  # pairs compared at once
+STANDSTILL_SHARE = 0.02  # of all photos: a stop at a light is no reason for a note
 NUM_NAMED = 3  # photos named in one line
 
 
@@ -34,7 +36,15 @@ def check_images(facts: Sequence[ImageFacts]) -> list[Finding]:
         facts: Facts of both sides; photos that do not decode are passed over.
     """
     photos = [(fact, fact.seen) for fact in facts if fact.seen is not None]
-    checks = (_copies, _near_copies, _deep_levels, _white_levels, _plain_photos, _dark_photos)
+    checks = (
+        _copies,
+        _near_copies,
+        _standstill,
+        _deep_levels,
+        _white_levels,
+        _plain_photos,
+        _dark_photos,
+    )
     return [check(photos) for check in checks]
 
 
@@ -47,17 +57,19 @@ def _copies(photos: Sequence[Seen]) -> Finding:
     both = [group for group in twins if {fact.side for fact in group} == {"database", "query"}]
     if not twins:
         return Finding("copies", "no two photos have the same bytes")
-    queries = sum(fact.side == "query" for group in both for fact in group)
+    rows = [fact.number for group in both for fact in group if fact.side == "query"]
+    within = Counter(group[0].side for group in twins if len({fact.side for fact in group}) == 1)
     first = " = ".join(fact.label for fact in (both or twins)[0][:3])
     words = f"{len(twins)} photos occur more than once ({first})"
+    words += "".join(f"; {count} within the {side} side" for side, count in within.items())
     if both:
         words += (
-            f"; {queries} queries are copies of database photos, which inflates recall: a copy is "
-            "found by any model"
+            f"; {len(rows)} queries are copies of database photos, which inflates recall by up to "
+            f"{_share(rows, photos):.2f}: a copy is found by any model"
         )
     return Finding(
         "copies", f"{words}: remove the copies", Level.LOUD if both else Level.NOTE,
-        {"photos": len(twins), "queries": queries},
+        {"photos": len(twins), "queries": len(rows)} | ({"query_rows": rows} if rows else {}),
     )  # fmt: skip
 
 
@@ -80,9 +92,38 @@ def _near_copies(photos: Sequence[Seen]) -> Finding:
     words = (
         f"{len(pairs)} queries and a database photo have {rule} levels (RMS), first "
         f"{query[first][0].label} and {database[nearest][0].label}: recompressed or resized "
-        "copies, or frames of a camera that stands still. This inflates recall: remove the copies"
+        "copies, or frames of a camera that stands still. This inflates recall by up to "
+        f"{_share(pairs, photos):.2f}: look at them, and remove the copies"
     )
-    return Finding(key, words, Level.LOUD, {"queries": len(pairs)})
+    rows = [query[row][0].number for row, _ in pairs]
+    return Finding(key, words, Level.LOUD, {"queries": len(pairs), "query_rows": rows})
+
+
+def _standstill(photos: Sequence[Seen]) -> Finding:
+    """Find photos that look like the one before, as of a camera that stands still."""
+    some = [
+        fact
+        for side in ("database", "query")
+        for (_, before), (fact, seen) in pairwise(one for one in photos if one[0].side == side)
+        if not _is_plain(seen) and _differ(before, seen) < NEAR_LEVELS
+    ]
+    if not some:
+        return Finding("standstill", "no photo looks like the one before it")
+    words = (
+        f"{_listed(some, len(photos))}: they look like the photo before them, as copies do and "
+        "frames of a camera that stands still: they weigh one place more than others"
+    )
+    level = Level.NOTE if len(some) > STANDSTILL_SHARE * len(photos) else Level.FINE
+    return Finding("standstill", words, level, {"photos": len(some)})
+
+
+def _differ(one: Inspection, other: Inspection) -> float:
+    levels = (np.frombuffer(seen.small, np.uint8).astype(np.float32) for seen in (one, other))
+    return float(np.sqrt(np.mean((next(levels) - next(levels)) ** 2)))
+
+
+def _share(rows: Sequence[object], photos: Sequence[Seen]) -> float:
+    return len(rows) / sum(fact.side == "query" for fact, _ in photos)
 
 
 def _find_near(query: NDArray[np.float32], database: NDArray[np.float32]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Whether the rows of a side lie along a route."""
+"""Whether the rows of a side lie along a route, how densely, and whether its fixes are fresh."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.places.index import ImageIndex
 from vpr.places.recordings import find_recordings
 
 FEWEST_ROWS = 8  # fewer show no order
@@ -23,6 +24,7 @@ MOST_JUMPS = 0.25  # of the steps: sets of several drives or of photos by place 
 CAMERA = re.compile(r"(cam|camera|view|lens|sensor)[-_ ]?\d+", re.IGNORECASE)
 # Of names @easting@..., an easting's fraction belongs to the number.
 NUMBERS = re.compile(r"((?:(?<=^@)|(?<=/@))-?\d+\.\d+|\d+)")
+STALE = 6  # photos one after another at exactly one position: more than a stop has by chance
 ASSUMED = "sequences, the interval along the route, folds and validation assume it"
 
 
@@ -58,6 +60,90 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
         Level.NOTE,
         numbers,
     )
+
+
+def check_route(truth: GroundTruth, *, radius_m: float) -> list[Finding]:
+    """Look for positions that were not measured, and measure how densely the database lies."""
+    return [_check_fixes(truth), _check_density(truth.database, radius_m)]
+
+
+def _check_fixes(truth: GroundTruth) -> Finding:
+    """Find runs of photos at exactly one position, as a receiver without a new fix writes them.
+
+    Views of one panorama have one position too, so a run counts only if it is much longer than
+    most, and if its headings do not differ.
+    """
+    key, worst, numbers = "stale_fixes", [], {}
+    for side, index in (("database", truth.database), ("query", truth.query)):
+        runs = _runs_at_one_place(index)
+        least = max(STALE, JUMP * float(np.median([len(run) for run in runs])))
+        stale = [run for run in runs if len(run) >= least]
+        numbers[side] = sum(map(len, stale))
+        if stale:
+            longest = max(stale, key=len)
+            worst.append(
+                f"{numbers[side]} of {len(index.paths)} {side} photos are in {len(stale)} runs at "
+                f"exactly one position, the longest of {len(longest)} from "
+                f"{index.paths[longest[0]]!r}"
+            )
+    if not worst:
+        return Finding(key, "no long run of photos has exactly one position", Level.FINE, numbers)
+    advice = (
+        "a stop, or a receiver that repeated its last fix: where these photos differ, drop them"
+    )
+    return Finding(key, f"{'; '.join(worst)}: {advice}", Level.NOTE, numbers)
+
+
+def _runs_at_one_place(index: ImageIndex) -> list[NDArray[np.int64]]:
+    looks = np.zeros(len(index.paths)) if index.heading is None else np.nan_to_num(index.heading)
+    seen = np.column_stack([index.coordinates, looks])
+    return [
+        run
+        for rows in find_recordings(index.sequence, len(index.paths))
+        for run in np.split(rows, 1 + np.flatnonzero(np.diff(seen[rows], axis=0).any(axis=1)))
+    ]
+
+
+def _check_density(database: ImageIndex, radius_m: float) -> Finding:
+    """Measure how far database photos are apart, and find gaps along its recordings.
+
+    A gap is a step in whose middle no database photo is within the radius.
+    """
+    key, places = "density", np.unique(database.coordinates, axis=0)
+    if len(places) < FEWEST_ROWS:
+        return Finding(key, f"{len(places)} places: too few to say")
+    tree = cKDTree(places)
+    apart = np.asarray(tree.query(places, k=2)[0])[:, 1]
+    words = (
+        f"a database place every {np.median(apart):.3g} m (median to its nearest; 95 % within "
+        f"{np.quantile(apart, 0.95):.3g} m)"
+    )
+    numbers = {"median_m": round(float(np.median(apart)), 3), "gaps": 0}
+    steps = [pair for rows in _routes(database, radius_m) for pair in pairwise(rows.tolist())]
+    if steps:
+        start, end = (database.coordinates[list(ends)] for ends in zip(*steps, strict=True))
+        length = np.hypot(*(end - start).T)
+        middle = np.asarray(tree.query((start + end) / 2)[0])
+        gaps = np.flatnonzero((length > 2 * radius_m) & (middle > radius_m))
+        numbers["gaps"] = len(gaps)
+        if len(gaps):
+            longest = gaps[np.argmax(length[gaps])]
+            words += (
+                f"; {len(gaps)} gaps of more than {2 * radius_m:g} m between neighbouring rows, "
+                f"the longest of {length[longest]:.0f} m after "
+                f"{database.paths[steps[longest][0]]!r}: a query in one has no positive"
+            )
+    return Finding(key, words, Level.FINE, numbers)
+
+
+def _routes(index: ImageIndex, radius_m: float) -> list[NDArray[np.int64]]:
+    """List the recordings whose rows follow a route."""
+    return [
+        rows
+        for rows in find_recordings(index.sequence, len(index.paths))
+        if len(rows) >= FEWEST_ROWS
+        and _count_jumps(index.coordinates[rows], radius_m) <= MOST_JUMPS * len(rows)
+    ]
 
 
 def _count_jumps(places: NDArray[np.float64], radius_m: float) -> int:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from vpr.datasets.protocols import check_name
 
 
 @dataclass(frozen=True)
@@ -12,3 +17,4 @@ class DatasetParams:
     dir: str
     index: str | None
     crs: str | None
+    protocol: Annotated[str, AfterValidator(check_name)] | None

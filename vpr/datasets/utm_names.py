@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.utm_zones import read_zones
 from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, describe_left_out, is_junk
-from vpr.places.index import ImageIndex
+from vpr.places.index import FULL_CIRCLE_DEG, ImageIndex
 
 SIDES = ("database", "queries")
 NUM_FIELDS = 14  # easting, northing, zone, letter, latitude, longitude, panorama, ..., note
+HEADING = 9  # field of the heading, degrees clockwise from true north
 
 
 def parse_utm_names(path: Path) -> GroundTruth:
@@ -67,16 +68,18 @@ def write_numbers(values: NDArray[np.float64]) -> list[str]:
     ]
 
 
-def utm_name(easting: str, northing: str, *, note: str, suffix: str) -> str:
+def utm_name(easting: str, northing: str, *, heading: float, note: str, suffix: str) -> str:
     """Name an image after where it was taken.
 
     Args:
         easting: Easting in metres, as `write_numbers` writes it.
         northing: Likewise.
+        heading: Degrees from true north; NaN: unknown.
         note: Text that makes the name unique, as its last field; an @ in it becomes a dash.
         suffix: `.jpg` or another.
     """
     fields = [easting, northing, *[""] * (NUM_FIELDS - 3)]
+    fields[HEADING - 1] = "" if math.isnan(heading) else f"{heading:g}"
     return f"@{'@'.join(fields)}@{note.replace('@', '-')}@{suffix}"
 
 
@@ -89,8 +92,15 @@ def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
     if not images:
         raise ValueError(f"{folder}: expected images named @easting@northing@...@.jpg")
     others = [file for file in names if not _is_image(file)]
-    note = f"{folder}: left out {describe_left_out(others)}" if others else None
-    return ImageIndex(images, np.array([_place(root / name) for name in images])), note
+    notes = [f"{folder}: left out {describe_left_out(others)}"] if others else []
+    heading = np.array([_heading(name) for name in images])
+    unread = [name for name, deg in zip(images, heading, strict=True) if math.isinf(deg)]
+    if unread:
+        notes.append(f"field {HEADING} of {len(unread)} names is no heading (first {unread[0]!r})")
+    heading[np.isinf(heading)] = np.nan
+    places = np.array([_place(root / name) for name in images])
+    known = None if np.isnan(heading).all() else heading
+    return ImageIndex(images, places, heading=known), "; ".join(notes) or None
 
 
 def _is_image(file: Path) -> bool:
@@ -108,6 +118,16 @@ def _place(file: Path) -> tuple[float, float]:
             f"{file}: expected a name @easting@northing@...@{file.suffix} with metres as numbers"
         )
     return easting, northing
+
+
+def _heading(name: str) -> float:
+    """Read the heading of a name: NaN if it has none, infinite if it is no number of degrees."""
+    field = ([*PurePosixPath(name).name.split("@"), *[""] * HEADING])[HEADING].strip()
+    try:
+        heading = float(field or "nan")
+    except ValueError:
+        return math.inf
+    return math.inf if abs(heading) > FULL_CIRCLE_DEG else heading % FULL_CIRCLE_DEG
 
 
 def find_utm_names(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vpr.console.progress import track
-from vpr.demo.drives import Shot, drive_by_day, drive_months_later, position
+from vpr.demo.drives import MARGIN_M, Shot, drive_by_day, drive_months_later, position
 from vpr.demo.painting import paint
 from vpr.demo.street import Street, build_street
 from vpr.places.index import ImageIndex
@@ -21,6 +21,7 @@ def draw_set(
     *,
     num_database: int,
     num_query: int,
+    num_off_map: int,
     length_m: float,
     size_px: tuple[int, int],
     difficulty: float,
@@ -28,18 +29,21 @@ def draw_set(
 ) -> tuple[ImageIndex, ImageIndex]:
     """Draw both drives as JPEG files below `database/` and `queries/`.
 
+    `num_off_map` of the queries lie off the map: the database has no photo of what they show.
     `size_px` is a photo's width and height; `difficulty`, 0 to 1, is how much the second drive,
     months later, differs.
 
     Returns:
         Indices of the database and of the queries, coordinates in metres.
     """
-    street = build_street(length_m, np.random.default_rng([seed, STREET]))
+    street = build_street(length_m + 2 * MARGIN_M, np.random.default_rng([seed, STREET]))
     by_day = np.random.default_rng([seed, DATABASE])
     later = np.random.default_rng([seed, QUERY])
     shots = drive_by_day(num_database, length_m, by_day)
     database = _take(folder, "database", street, shots, size_px, by_day)
-    shots = drive_months_later(num_query, length_m, difficulty=difficulty, rng=later)
+    shots = drive_months_later(
+        num_query, length_m, num_off_map=num_off_map, difficulty=difficulty, rng=later
+    )
     return database, _take(folder, "queries", street, shots, size_px, later)
 
 

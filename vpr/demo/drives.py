@@ -1,4 +1,8 @@
-"""The demo's drives along the street: where the camera was, in what light and what traffic."""
+"""The demo's drives along the street: where the camera was, in what light and what traffic.
+
+The database's drive covers the middle of the street. The queries' drive, months later, may begin
+before it and end after it: what it sees there lies off the map.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,12 @@ from numpy.typing import NDArray
 from vpr.demo.street import KERB_M, Colour, Road
 
 START_M = 15.0  # of street before the first photo
-REST_M = 105.0  # after the last, so that it shows a street
+VIEW_M = 110.0  # how far ahead things are painted
+REST_M = 105.0  # of street after the last photo, so that it shows a street
+UNSEEN_M = VIEW_M + 10  # from a photo of the map to one that shows nothing of it
+MARGIN_M = 300.0  # of street before and after the part that the database covers
 FOCAL = 0.72  # focal length of the database's camera in image widths
+BLUR = 0.08  # largest blur of the queries in image widths; two thirds of them have none
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Shot:
         yaw: Direction of view relative to the road's, radians, left is positive.
         pitch: Direction of view relative to the horizon, radians, up is positive.
         focal: Focal length in image widths.
+        blur: Standard deviation of the blur of a photo out of focus, in image widths.
     """
 
     along_m: float
@@ -72,6 +81,7 @@ class Shot:
     yaw: float
     pitch: float
     focal: float
+    blur: float
     light: Light
     cars: list[Car]
 
@@ -82,18 +92,19 @@ def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[
     light = Light((0.72, 0.82, 0.93), (1.0, 1.0, 1.0), 1, 0.1, 0.0, 3.0)
     parked = _parked(length_m, 0.06, rng)
     return [
-        Shot(float(s), -1.8 + rng.normal(0, 0.15), rng.normal(0, 0.015), rng.normal(0, 0.01),
-             FOCAL, light, parked + _moving(float(s), 0.06, rng))
-        for s in _spread(steps, length_m)
+        Shot(s, -1.8 + rng.normal(0, 0.15), rng.normal(0, 0.015), rng.normal(0, 0.01),
+             FOCAL, 0.0, light, parked + _moving(s, 0.06, rng))
+        for s in _spread(steps, *_covered(length_m))
     ]  # fmt: skip
 
 
 def drive_months_later(
-    count: int, length_m: float, *, difficulty: float, rng: np.random.Generator
+    count: int, length_m: float, *, num_off_map: int, difficulty: float, rng: np.random.Generator
 ) -> list[Shot]:
     """Draw the queries' drive: another lane, view, camera, speed, light, weather and traffic.
 
-    At difficulty 0 they are as the database's but for chance, at 1 most different.
+    At difficulty 0 they are as the database's but for chance, at 1 most different. `num_off_map` of
+    the photos show nothing that the database shows: half at the drive's beginning, half at its end.
 
     Returns:
         Photos in the order of the drive.
@@ -105,11 +116,19 @@ def drive_months_later(
     pitch, focal = 0.5 * difficulty, FOCAL * (1 + 0.5 * difficulty)  # another camera and mount
     parked = _parked(length_m, 0.05 + 0.1 * difficulty, rng)
     lights = _lights(count, difficulty, rng)
+    enter, leave = num_off_map // 2, count - (num_off_map + 1) // 2
+    first, last = _covered(length_m)
+    along = [
+        *_spread(steps[:enter], START_M, first - UNSEEN_M),
+        *_spread(steps[enter:leave], first, last),
+        *_spread(steps[leave:], last + UNSEEN_M, length_m + 2 * MARGIN_M - REST_M),
+    ]
     return [
-        Shot(float(s), lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.2 * difficulty),
-             pitch + rng.normal(0, 0.15 * difficulty), focal, light,
-             parked + _moving(float(s), 0.06 + 0.2 * difficulty, rng))
-        for s, light in zip(_spread(steps, length_m), lights, strict=True)
+        Shot(s, lane + rng.normal(0, 0.25), yaw + rng.normal(0, 0.2 * difficulty),
+             pitch + rng.normal(0, 0.15 * difficulty), focal,
+             BLUR * difficulty * max(0.0, rng.uniform(-2, 1)), light,
+             parked + _moving(s, 0.06 + 0.2 * difficulty, rng))
+        for s, light in zip(along, lights, strict=True)
     ]  # fmt: skip
 
 
@@ -118,14 +137,23 @@ def position(road: Road, shot: Shot) -> NDArray[np.float64]:
     return road.place(shot.along_m, shot.left_m)
 
 
-def _spread(steps: NDArray[np.float64], length_m: float) -> NDArray[np.float64]:
+def _covered(length_m: float) -> tuple[float, float]:
+    """Where the database's drive begins and ends on the road."""
     if length_m <= START_M + REST_M:
         raise ValueError(
             f"a street of {length_m:g} m (sample.num_database * sample.spacing_m) is too short: "
             f"more than {START_M + REST_M:g} m are needed"
         )
-    along: NDArray[np.float64] = (steps - steps[0]) / (steps[-1] - steps[0])
-    return START_M + along * (length_m - START_M - REST_M)
+    return MARGIN_M + START_M, MARGIN_M + length_m - REST_M
+
+
+def _spread(steps: NDArray[np.float64], start_m: float, end_m: float) -> list[float]:
+    """Positions between two on the road, at distances like those of ascending numbers."""
+    if len(steps) < 2:
+        return [start_m] * len(steps)
+    shares = (steps - steps[0]) / (steps[-1] - steps[0])
+    along: list[float] = (start_m + shares * (end_m - start_m)).tolist()
+    return along
 
 
 def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Light]:
@@ -151,7 +179,7 @@ def _triple(values: NDArray[np.float64]) -> Colour:
 
 
 def _parked(length_m: float, share: float, rng: np.random.Generator) -> list[Car]:
-    spots = np.arange(0, length_m, 6.5)
+    spots = np.arange(0, length_m + 2 * MARGIN_M, 6.5)
     return [
         _car(float(spot), side * (KERB_M - 1.1), rng)
         for side in (1, -1)

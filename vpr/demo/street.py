@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 KERB_M = 5.5  # from the middle of the road to the kerb
 FACADE_M = 9.0  # to the facades
-STOREY_M = 3.2
 STEP_M = 1.0  # between the stored points of the middle line
 
 Colour = tuple[float, float, float]
@@ -29,19 +28,27 @@ class Road:
 
     def place(self, along_m: float, left_m: float) -> NDArray[np.float64]:
         """Easting and northing of a point this far along the road and left of its middle."""
-        grid = np.arange(len(self.points)) * STEP_M
-        middle = [np.interp(along_m, grid, self.points[:, axis]) for axis in (0, 1)]
         heading = self.heading(along_m)
-        return np.array(middle) + left_m * np.array([-np.sin(heading), np.cos(heading)])
+        left = np.array([-np.sin(heading), np.cos(heading)])
+        point: NDArray[np.float64] = self._between(self.points, along_m) + left_m * left
+        return point
 
     def heading(self, along_m: float) -> float:
         """Compute the direction of the road there, radians from east."""
-        return float(np.interp(along_m, np.arange(len(self.points)) * STEP_M, self.headings))
+        return float(self._between(self.headings, along_m))
+
+    def _between(self, values: NDArray[np.float64], along_m: float) -> NDArray[np.float64]:
+        place = min(max(along_m / STEP_M, 0), len(values) - 1.001)
+        before = int(place)
+        between: NDArray[np.float64] = values[before] + (place - before) * (
+            values[before + 1] - values[before]
+        )
+        return between
 
 
 @dataclass(frozen=True)
 class Building:
-    """A facade along the road, and its distinguishing features.
+    """A house of the row along the road, and its style.
 
     Args:
         side: 1 on the left, -1 on the right.
@@ -51,20 +58,26 @@ class Building:
         trim: Colour of frames, door and roof edge.
         shop: Colour of the shop's sign, or None for a house without a shop.
         bays: Windows per row.
-        window: Share of a bay that a window takes, across and up.
-        bands: Horizontal bands of brick or plaster per storey.
+        window: Share of a bay and of a storey that a window takes.
+        seed: Of everything that tells it from a house of the same style.
     """
 
     side: int
     start_m: float
     width_m: float
     storeys: int
+    storey_m: float
     wall: Colour
     trim: Colour
     shop: Colour | None
     bays: int
     window: tuple[float, float]
-    bands: int
+    seed: int
+
+    @property
+    def height_m(self) -> float:
+        """Height of the facade."""
+        return self.storeys * self.storey_m + 0.8
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,7 @@ class Tree:
         along_m: Position along the road.
         crown_m: Radius of the crown; 0 for a lamp.
         green: Colour of the crown, RGB in [0, 1].
+        seed: Of its leaves.
     """
 
     side: int
@@ -83,13 +97,15 @@ class Tree:
     height_m: float
     crown_m: float
     green: Colour
+    seed: int
 
 
 @dataclass(frozen=True)
 class Street:
-    """Everything that stays for years."""
+    """Everything that stays for years; `ground` is the seed of the ground's pictures."""
 
     road: Road
+    ground: int
     buildings: list[Building]
     trees: list[Tree]
 
@@ -98,7 +114,7 @@ def build_street(length_m: float, rng: np.random.Generator) -> Street:
     """Build a street of a length in metres."""
     buildings = [each for side in (1, -1) for each in _row(side, length_m, rng)]
     trees = [each for side in (1, -1) for each in _trees(side, length_m, rng)]
-    return Street(_road(length_m, rng), buildings, trees)
+    return Street(_road(length_m, rng), _seed(rng), buildings, trees)
 
 
 def _road(length_m: float, rng: np.random.Generator) -> Road:
@@ -129,21 +145,34 @@ def _building(side: int, start_m: float, width_m: float, rng: np.random.Generato
     shop = _colour(rng.uniform(0.1, 0.85, 3)) if rng.random() < 0.55 else None
     bays = max(2, round(width_m / float(rng.uniform(1.6, 5.0))))
     window = (float(rng.uniform(0.25, 0.85)), float(rng.uniform(0.3, 0.85)))
-    storeys = int(rng.integers(5, 7))
-    bands = int(rng.choice([0, 1, 2, 4, 6]))
-    return Building(side, start_m, width_m, storeys, wall, trim, shop, bays, window, bands)
+    storeys, storey = int(rng.integers(3, 7)), float(rng.uniform(2.8, 3.8))
+    return Building(
+        side, start_m, width_m, storeys, storey, wall, trim, shop, bays, window, _seed(rng)
+    )
 
 
 def _trees(side: int, length_m: float, rng: np.random.Generator) -> list[Tree]:
     trees = []
     along = float(rng.uniform(0, 15))
     while along < length_m:
-        is_lamp = rng.random() < 0.4
-        crown = 0.0 if is_lamp else float(rng.uniform(1.2, 2.4))
+        is_lamp, is_bush = rng.random() < 0.25, rng.random() < 0.5
+        crown = (
+            0.0 if is_lamp else float(rng.uniform(0.6, 1.2) if is_bush else rng.uniform(1.2, 2.4))
+        )
+        height = float(rng.uniform(1, 2) if crown and is_bush else rng.uniform(5, 8))
         green = _colour(np.array([0.25, 0.4, 0.18]) + rng.normal(0, 0.06, 3))
-        trees.append(Tree(side, along, float(rng.uniform(5, 8)), crown, green))
-        along += float(rng.uniform(9, 26))
+        trees.append(Tree(side, along, height, crown, green, _seed(rng)))
+        along += float(rng.uniform(4, 13))
     return trees
+
+
+def scale(colour: Colour, factor: float) -> Colour:
+    """Make a colour lighter or darker."""
+    return colour[0] * factor, colour[1] * factor, colour[2] * factor
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**32))
 
 
 def _colour(values: NDArray[np.float64]) -> Colour:

@@ -12,14 +12,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vpr.features.encoder import POOL, PREFIX
-from vpr.features.foreign_networks import Adopted, normalise, run_measured
+from vpr.features.foreign_networks import Adopted, run_measured
+from vpr.features.input_rules import InputRule
 from vpr.runtime.foreign_code import ALLOW, Entry, foreign_code, parse_entry, run_entry
 
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
-STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # of the networks that see 0 to 255
 PROBE_PX = 224  # side of the image by which a model is measured that takes any size
 
@@ -30,40 +28,21 @@ EXAMPLE = (
 )
 
 
-class Form(NamedTuple):
-    """What images a model takes.
-
-    Args:
-        size_px: Height and width that they are resized to; None: as they are.
-        multiple_px: What height and width are resized to the nearest multiple of.
-        mode: Interpolation of resizing, with antialiasing.
-        in_bytes: Whether bytes are resized, as by Pillow, bilinear; else normalised pixels.
-        mean, std: That RGB in [0, 1] is normalised by.
-    """
-
-    size_px: tuple[int, int] | None = None
-    multiple_px: int = 1
-    mode: str = "bilinear"
-    in_bytes: bool = False
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
-
-
 # By the repository in small letters and a word of the call: as the authors' own evaluation has it,
 # or VPR-methods-evaluation. Other models get images as they are.
 KNOWN = {
-    ("gmberton/megaloc", ""): Form(multiple_px=14),  # as the model itself would resize them
-    ("gmberton/cosplace", ""): Form(),
-    ("gmberton/eigenplaces", ""): Form(),
-    ("amaralibey/bag-of-queries", "dinov2"): Form((322, 322), mode="bicubic"),
-    ("amaralibey/bag-of-queries", ""): Form((384, 384), mode="bicubic"),
-    ("serizba/salad", ""): Form((322, 322), in_bytes=True),
-    ("enrico-chiavassa/indoor-vpr", "salad"): Form(multiple_px=14),
-    ("enrico-chiavassa/indoor-vpr", ""): Form(),
-    ("jarvisyjw/mixvpr", ""): Form((320, 320), in_bytes=True),
-    ("lu-feng/cricavpr", ""): Form((224, 224)),
-    ("anyloc/dino", ""): Form(multiple_px=14),
-    ("yxgeee/openibl", ""): Form(mean=CAFFE_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),  # SFRS
+    ("gmberton/megaloc", ""): InputRule(multiple_px=14),  # as the model itself would resize them
+    ("gmberton/cosplace", ""): InputRule(),
+    ("gmberton/eigenplaces", ""): InputRule(),
+    ("amaralibey/bag-of-queries", "dinov2"): InputRule((322, 322), mode="bicubic"),
+    ("amaralibey/bag-of-queries", ""): InputRule((384, 384), mode="bicubic"),
+    ("serizba/salad", ""): InputRule((322, 322), in_bytes=True),
+    ("enrico-chiavassa/indoor-vpr", "salad"): InputRule(multiple_px=14),
+    ("enrico-chiavassa/indoor-vpr", ""): InputRule(),
+    ("jarvisyjw/mixvpr", ""): InputRule((320, 320), in_bytes=True),
+    ("lu-feng/cricavpr", ""): InputRule((224, 224)),
+    ("anyloc/dino", ""): InputRule(multiple_px=14),
+    ("yxgeee/openibl", ""): InputRule(mean=CAFFE_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),  # SFRS
 }
 
 
@@ -83,7 +62,7 @@ class Source(NamedTuple):
     """Where a model comes from, how it is made, and what images it takes."""
 
     entry: Entry
-    form: Form
+    rule: InputRule
 
 
 class HubEncoder:
@@ -114,7 +93,7 @@ class HubEncoder:
         """Make the whole model: RGB uint8 (N, H, W, 3) -> (N, D, 1, 1)."""
         with foreign_code(f"trunk.model = {self.variant}"):
             network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
-        return _OfPixels(network, self.source.form, f"trunk.model = {self.variant}")
+        return _OfPixels(network, self.source.rule, f"trunk.model = {self.variant}")
 
     def trainable(self, split: str) -> nn.Module:
         """Make what passes descriptors on as they are."""
@@ -126,7 +105,7 @@ class HubEncoder:
 
     def size_seen(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Height and width that an image is resized to."""
-        return _size_seen(height_px, width_px, self.source.form)
+        return self.source.rule.size_seen(height_px, width_px)
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """The weights that come with the model."""
@@ -171,62 +150,30 @@ def parse_source(variant: str) -> Source:
     for (repo, digits), (problem, right) in BROKEN.items():
         if entry.commit is not None and repository == repo and entry.commit.startswith(digits):
             raise ValueError(f"{setting}: this commit {problem}: take {right}")
-    form = next(
-        (form for (repo, word), form in KNOWN.items() if repo == repository and word in variant),
-        Form(),
+    rule = next(
+        (rule for (repo, word), rule in KNOWN.items() if repo == repository and word in variant),
+        InputRule(),
     )
     if sized and sized["size"]:
         height, width = (int(side) for side in sized["size"][1:].split("x"))
-        form = form._replace(size_px=(height, width))
-    if form.size_px is not None and min(form.size_px) < 1:
+        rule = rule._replace(size_px=(height, width))
+    if rule.size_px is not None and min(rule.size_px) < 1:
         raise ValueError(f"{setting}: expected a size of at least 1x1 pixels")
-    return Source(entry, form)
+    return Source(entry, rule)
 
 
 class _OfPixels(Adopted):
     """A model that sees images."""
 
-    def __init__(self, network: nn.Module, form: Form, subject: str) -> None:
+    def __init__(self, network: nn.Module, rule: InputRule, subject: str) -> None:
         super().__init__(network, subject)
-        self.form = form
+        self.rule = rule
 
     def run(self, pixels: Tensor) -> Tensor:
         """Descriptors (N, D, 1, 1) of RGB (N, H, W, 3), uint8, in the weights' precision."""
-        form = self.form
-        if form.in_bytes:
-            pixels = _resize_bytes(pixels, form)
-        images = _resize(normalise(pixels, form.mean, form.std), form)
+        images = self.rule.images(pixels)
         precision = next((t.dtype for t in self.parameters()), torch.float32)
         return _describe(self.network, images.to(precision))
-
-
-def _size_seen(height: int, width: int, form: Form) -> tuple[int, int]:
-    """Height and width that images are resized to."""
-    if form.size_px:
-        return form.size_px
-    multiple = form.multiple_px
-    return max(1, round(height / multiple)) * multiple, max(1, round(width / multiple)) * multiple
-
-
-def _resize(images: Tensor, form: Form) -> Tensor:
-    """Images (N, 3, H, W) of the size that a model takes."""
-    height, width = images.shape[2:]
-    size = _size_seen(height, width, form)
-    if size == (height, width):
-        return images
-    return functional.interpolate(images, size, mode=form.mode, antialias=True)
-
-
-def _resize_bytes(pixels: Tensor, form: Form) -> Tensor:
-    """RGB (N, H, W, 3), uint8, of the size that a model takes, as Pillow resizes it.
-
-    torch has Pillow's algorithm for bytes on a CPU; 1 in 400 differs by one level.
-    """
-    height, width = pixels.shape[1:3]
-    size = _size_seen(height, width, form)
-    bytes_first = pixels.cpu().permute(0, 3, 1, 2)  # (N, 3, H, W)
-    resized = functional.interpolate(bytes_first, size, mode="bilinear", antialias=True)
-    return resized.permute(0, 2, 3, 1).to(pixels.device)
 
 
 def _describe(network: nn.Module, images: Tensor) -> Tensor:
@@ -260,10 +207,10 @@ def _load(variant: str) -> nn.Module:
 @lru_cache(maxsize=2)
 def _measure(variant: str) -> tuple[int, int]:
     """Dimensions of the descriptor, and values held for each pixel, by one black image."""
-    network, form = _load(variant), parse_source(variant).form
+    network, rule = _load(variant), parse_source(variant).rule
     with torch.device("cpu"), foreign_code(f"trunk.model = {variant}"):
-        images = _resize(torch.zeros(1, 3, PROBE_PX, PROBE_PX), form)
+        images = rule.images(torch.zeros(1, PROBE_PX, PROBE_PX, 3, dtype=torch.uint8))
         made, values = run_measured(
-            network, lambda: _describe(network, images), num_pixels=PROBE_PX**2
+            network, lambda: _describe(network, images), num_pixels=images[0, 0].numel()
         )
     return made.shape[1], values

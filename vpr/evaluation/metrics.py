@@ -1,4 +1,4 @@
-"""The metrics of a run: recall with its uncertainty, errors in metres, known places."""
+"""The metrics of a run: recall with its uncertainty, errors in metres, re-ranking."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.evaluation.acceptance import (
-    Acceptance,
-    average_precision,
-    precision_recall,
-    recall_at_precision,
-)
-from vpr.evaluation.details import CALIBRATED, LIMITS, NUM_NEEDED, NUM_NEGATIVES
+from vpr.evaluation.acceptance import average_precision, precision_recall
+from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
+from vpr.places.headings import SAME_WAY_DEG, keep_same_way
+from vpr.places.index import ImageIndex
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
@@ -48,7 +45,7 @@ def summarise_recall(
         hits = ranks <= n
         metrics[f"recall@{n}"] = recall
         if answerable.any() and not answerable.all():
-            metrics[f"recall@{n}_answerable"] = recall_of_ranks(ranks[answerable], [n])[n]
+            metrics[f"recall@{n}{ANSWERABLE}"] = recall_of_ranks(ranks[answerable], [n])[n]
         metrics[f"recall@{n}_wilson_if_independent"] = list(
             wilson_interval(hits, confidence=confidence)
         )
@@ -59,7 +56,7 @@ def summarise_recall(
             )
         )  # fmt: skip
     metrics["num_queries"] = len(ranks)
-    metrics["num_queries_without_positives"] = int(np.count_nonzero(~answerable))
+    metrics[NUM_WITHOUT] = int(np.count_nonzero(~answerable))
     return metrics
 
 
@@ -77,7 +74,7 @@ def describe_reranking(
         before: The retrieval.
         after: The same predictions re-ranked.
         positives: Query x database; stored entries are the positives.
-        evidence: For the new first predictions; None where re-ranking is off.
+        evidence: For the new predictions; None where re-ranking is off.
         ns: The depths N to report.
 
     Returns:
@@ -103,13 +100,68 @@ def describe_reranking(
     metrics["num_top1_reranked"] = int(np.count_nonzero(changed))
     doubts = {
         "before_reranking": (before, before.distances[:, 0].astype(np.float64)),
-        "by_inliers": (after, evidence.log10_nfa),
+        "by_inliers": (after, evidence.log10_nfa[:, 0]),
     }
     num_answerable = int(np.count_nonzero(np.diff(positives.indptr)))
     for name, (ranked, doubt) in doubts.items():
         correct = first_correct_ranks(ranked.indices, positives) == 1
         curve = precision_recall(doubt, correct, num_answerable=num_answerable)
         metrics[f"average_precision_{name}"] = average_precision(curve)
+    return metrics
+
+
+def summarise_without(
+    ranks: NDArray[np.int64], copies: Sequence[int], *, ns: Sequence[int]
+) -> Metrics:
+    """Summarise recall over the queries that are no copies of database photos.
+
+    Args:
+        ranks: Rank of each query's first positive, from 1.
+        copies: Queries left out.
+        ns: Depths N to report.
+
+    Returns:
+        `without_copies_recall@N`; empty if there are no copies, or nothing else.
+    """
+    rest = np.delete(ranks, copies)
+    if not copies or not len(rest):
+        return {}
+    return {f"without_copies_recall@{n}": of for n, of in recall_of_ranks(rest, ns).items()}
+
+
+def summarise_same_way(
+    predictions: NDArray[np.int64],
+    positives: csr_array,
+    database: ImageIndex,
+    query: ImageIndex,
+    *,
+    ns: Sequence[int],
+) -> Metrics:
+    """Summarise recall where only positives count that look the same way as the query.
+
+    Args:
+        predictions: Database indices, best first, shape (num_queries, depth).
+        positives: Query x database; stored entries are the positives.
+        database: Index of the database.
+        query: Index of the queries.
+        ns: Depths N to report.
+
+    Returns:
+        `same_way_recall@N` over the queries that have such a positive, and their number; empty if
+        no heading is known on one of the sides.
+    """
+    if database.heading is None or query.heading is None:
+        return {}
+    alike = keep_same_way(
+        positives, query.heading, database.heading, max_deg=SAME_WAY_DEG, keep_unknown=False
+    )
+    answerable = np.diff(alike.indptr) > 0
+    metrics: Metrics = {"same_way_num_queries": int(answerable.sum())}
+    if answerable.any():
+        ranks = first_correct_ranks(predictions, alike)[answerable]
+        metrics |= {
+            f"same_way_recall@{n}": share for n, share in recall_of_ranks(ranks, ns).items()
+        }
     return metrics
 
 
@@ -127,33 +179,3 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
         "top1_metres_median": float(np.median(top1_metres)),
         "top1_metres_p90": float(np.quantile(top1_metres, 0.9)),
     }
-
-
-def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
-    """Summarise how well distance, or inliers, separate known from unknown places.
-
-    Returns:
-        Average precision, and recall at 100 % and 99 % precision, of the whole curve, in which any
-        wrong first prediction counts against precision; then whether acceptance is calibrated, the
-        number of negatives (queries without a positive), the number that shows the rate if none of
-        them is accepted, and if acceptance is calibrated, the limit and what it does:
-        `accept_recall` is the share of queries with a positive that are accepted and right,
-        `accept_precision` the share of the accepted that are right.
-    """
-    metrics: Metrics = {
-        "average_precision": average_precision(decided.curve),
-        "recall_at_precision_100": recall_at_precision(decided.curve, 1.0),
-        "recall_at_precision_99": recall_at_precision(decided.curve, 0.99),
-        CALIBRATED: decided.limit is not None,
-        NUM_NEGATIVES: int(decided.is_negative.sum()),
-        NUM_NEEDED: decided.num_needed,
-    }
-    if decided.limit is not None and decided.accepted is not None:
-        num_right = int((decided.accepted & correct).sum())
-        metrics[LIMITS[decided.by]] = decided.limit
-        metrics["num_accepted"] = int(decided.accepted.sum())
-        metrics["num_negatives_accepted"] = int((decided.accepted & decided.is_negative).sum())
-        metrics["accept_recall"] = num_right / max(int((~decided.is_negative).sum()), 1)
-        if metrics["num_accepted"]:  # the precision of nothing is undefined, and NaN is not JSON
-            metrics["accept_precision"] = num_right / int(decided.accepted.sum())
-    return metrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -107,10 +107,44 @@ class Resizes(Protocol):
         """Compute the height and width that it resizes a photo to."""
 
 
+@runtime_checkable
+class BringsAggregator(Protocol):
+    """An encoder whose weights are of a published method, with the aggregator's.
+
+    Args:
+        aggregator: The value that `finetune.aggregator` must have.
+        dim: Values of a descriptor.
+        sizes: Shapes of the tensors that say the aggregator's sizes, by their names in it.
+        published: By a protocol, recall@1 in per cent as published, and where.
+    """
+
+    aggregator: str
+    dim: int
+    sizes: Mapping[str, tuple[int, ...]]
+    published: Mapping[str, tuple[float, str]]
+
+
+def check_aggregator(encoder: Encoder, aggregator: str) -> None:
+    """Refuse another aggregator than the one that an encoder's weights bring.
+
+    Args:
+        encoder: The encoder.
+        aggregator: The value of `finetune.aggregator`.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    if isinstance(encoder, BringsAggregator) and encoder.aggregator != aggregator:
+        raise ValueError(
+            f"finetune.aggregator = {aggregator}, but weights of trunk.encoder bring "
+            f"{encoder.aggregator}: set it to {encoder.aggregator}"
+        )
+
+
 def check_resizing(
     encoder: Encoder, stored_px: tuple[int, int], scaled_px: tuple[int, int]
 ) -> None:
-    """Refuse to scale a photo for an encoder that resizes it again, which costs detail.
+    """Refuse to scale a photo for an encoder that resizes it itself, by a kernel of its own.
 
     Args:
         encoder: The encoder.
@@ -118,17 +152,17 @@ def check_resizing(
         scaled_px: Those that it is scaled to, by `trunk.max_side_px` or `trunk.image_size`.
 
     Raises:
-        ValueError: If the encoder resizes what was scaled.
+        ValueError: If the encoder resizes the photo, or what it is scaled to.
     """
     if not isinstance(encoder, Resizes) or scaled_px == stored_px:
         return
-    height, width = encoder.size_seen(*scaled_px)
-    if (height, width) != scaled_px:
+    height, width = encoder.size_seen(*stored_px)
+    if (height, width) != stored_px or encoder.size_seen(*scaled_px) != scaled_px:
         raise ValueError(
             "trunk.max_side_px or trunk.image_size scales a photo of "
             f"{stored_px[1]}x{stored_px[0]} pixels to {scaled_px[1]}x{scaled_px[0]}, and "
-            f"trunk.model resizes that to {width}x{height} itself: set both to null, so that it "
-            "sees the photo as it is"
+            f"trunk.encoder resizes photos itself, this one to {width}x{height}: set both to "
+            "null, so that it sees the photo as it is"
         )
 
 

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.console.progress import track
-from vpr.features.batches import pixels_per_batch
 from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import batches_of_one_shape
 from vpr.features.trunk import Trunk, announce_features
 from vpr.images.image_files import Photo, encoded_image, path_of
 from vpr.runtime.ordered_map import ordered_map
@@ -75,8 +73,7 @@ def extract_features(
         pixels = torch.from_numpy(np.stack([read(images[0])]))  # a copy: it must be writable
         yield _compute(trunk.to(device), images, pixels, device)
         return
-    area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
-    batches = list(batches_of_one_shape(sizes, max_area=area))
+    batches = list(trunk.batches(sizes, device))
     maps = ordered_map(
         make_extractor, (trunk, read, device),
         ([images[index] for index in batch] for batch in batches),

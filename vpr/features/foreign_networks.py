@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,18 +45,6 @@ class Adopted(nn.Module):
     def run(self, values: Tensor) -> Tensor:
         """Run the network; what its code raises is left as it is."""
         raise NotImplementedError
-
-
-def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
-    """Images (N, 3, H, W), float32, of RGB (N, H, W, 3), uint8.
-
-    Args:
-        pixels: The RGB.
-        mean: Of each channel, in [0, 1].
-        deviation: Of each channel, in [0, 1].
-    """
-    means, deviations = (torch.tensor(v, device=pixels.device) for v in (mean, deviation))
-    return pixels.float().div(255).sub(means).div(deviations).permute(0, 3, 1, 2)
 
 
 def run_measured(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,17 @@ def load_features(folder: Path) -> LocalFeatures:
 
 
 def batches_of_one_shape(
-    shapes: Sequence[tuple[int, int]] | NDArray[np.int64], *, max_area: int
+    shapes: Sequence[tuple[int, int]] | NDArray[np.int64],
+    *,
+    max_area: int,
+    area: Callable[[int, int], int] = operator.mul,
 ) -> Iterator[list[int]]:
     """Split a list of images into runs of neighbours that can be computed as one batch.
 
     Args:
         shapes: Height and width of each image, in pixels or positions.
-        max_area: Largest sum of height * width of a batch; a single image may be larger.
+        max_area: Largest sum of areas of a batch; a single image may be larger.
+        area: Area that an image of a height and width counts as.
 
     Yields:
         Indices of a run, in order.
@@ -113,7 +118,7 @@ def batches_of_one_shape(
     run: list[int] = []
     for index, (height, width) in enumerate(shapes):
         same = run and tuple(shapes[run[0]]) == (height, width)
-        if run and (not same or (len(run) + 1) * int(height) * int(width) > max_area):
+        if run and (not same or (len(run) + 1) * area(int(height), int(width)) > max_area):
             yield run
             run = []
         run.append(index)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from vpr.features.batches import require_memory
+from vpr.features.batches import pixels_per_batch, require_memory
 from vpr.features.encoder import (
     ALL,
     POOL,
@@ -20,6 +20,7 @@ from vpr.features.encoder import (
     make_frozen,
     map_shape,
 )
+from vpr.features.local_features import batches_of_one_shape
 from vpr.features.model import Model
 from vpr.images.image_files import Photo, read_size
 from vpr.runtime.artefacts import require_space
@@ -50,6 +51,20 @@ class Trunk(nn.Module):
     def map_shape(self, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (C, H', W') of what it makes of one image."""
         return map_shape(self.maker, self.split, height_px, width_px)
+
+    def batches(
+        self, sizes: Sequence[tuple[int, int]], device: torch.device
+    ) -> Iterator[list[int]]:
+        """Split images of these heights and widths, in pixels, into runs of one size and batch."""
+        most = pixels_per_batch(device, values_per_pixel=self.maker.values_per_pixel)
+        return batches_of_one_shape(sizes, max_area=most, area=self._area)
+
+    def _area(self, height_px: int, width_px: int) -> int:
+        """Pixels of an image, or of what the encoder enlarges it to."""
+        area = height_px * width_px
+        if isinstance(self.maker, Resizes):
+            return max(area, math.prod(self.maker.size_seen(height_px, width_px)))
+        return area
 
 
 def load_trunk(model: Model, precision: torch.dtype) -> Trunk:

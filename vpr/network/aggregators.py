@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import did_you_mean
+from vpr.features.encoder import BringsAggregator, did_you_mean
 from vpr.runtime.foreign_code import foreign_code
 
 DRAWER = Path(__file__).parents[1] / "aggregators"
@@ -136,6 +136,22 @@ def draw_pool(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         state = load_aggregator(aggregator).draw_aggregator(channels, out_dim).state_dict()
+    return {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
+
+
+def sized_tensors(encoder: BringsAggregator) -> dict[str, Tensor]:
+    """Tensors without values that say the sizes of a published aggregator, by names in a model."""
+    return {
+        f"{PREFIX}{name}": torch.empty(shape, device="meta")
+        for name, shape in encoder.sizes.items()
+    }
+
+
+def draw_published(encoder: BringsAggregator, seed: int) -> dict[str, Tensor]:
+    """Draw a published aggregator's tensors, by their names in a model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = make_pool(encoder.aggregator, sized_tensors(encoder)).state_dict()
     return {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
 
 

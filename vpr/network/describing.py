@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.features.batches import pixels_per_batch, positions_per_batch
+from vpr.features.batches import positions_per_batch
 from vpr.features.extraction import extract_features
 from vpr.features.local_features import (
     LocalFeatures,
@@ -89,10 +89,8 @@ def describe_photos(
     trunk, device = network.trunk, network.device
     sizes = [read_size(photo, scale_to=network.scale_to) for photo in photos]
     announce_features(photos[done:], sizes[done:], trunk, device, stored=False)
-    area = pixels_per_batch(device, values_per_pixel=trunk.maker.values_per_pixel)
     # The trunk's batch that holds the first photo to be done, as a run from the start has it.
-    start = max((run[0] for run in batches_of_one_shape(sizes, max_area=area) if run[0] <= done),
-                default=0)  # fmt: skip
+    start = max((run[0] for run in trunk.batches(sizes, device) if run[0] <= done), default=0)
     read = partial(read_image, scale_to=network.scale_to)
     maps = _one_by_one(extract_features(trunk, photos[start:], sizes[start:], read, device))
     for _ in range(done - start):

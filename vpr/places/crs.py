@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 
+from vpr.places.index import FULL_CIRCLE_DEG, ImageIndex
+
 FROM_ZERO_M = 1e5  # coordinates that start at 0 and are of no place on Earth are smaller
 MARGIN_DEG = 6.0  # sets near a border use the neighbour's zone; a UTM zone is 6 degrees wide
 
@@ -180,3 +182,37 @@ def utm_crs(zone: str) -> CRS:
         zone: Number and hemisphere, as 33N.
     """
     return CRS.from_epsg((32_600 if zone.endswith("N") else 32_700) + int(zone[:-1]))
+
+
+def list_directions(index: ImageIndex, crs: str | None) -> list[float | None] | None:
+    """List where images look on a map of easting and northing, for drawing; None if unknown.
+
+    Args:
+        index: The images.
+        crs: Reference system of their coordinates.
+    """
+    if index.heading is None or not index.has_places:
+        return None
+    towards = grid_headings(index.heading, index.coordinates, crs).round(1).tolist()
+    return [None if np.isnan(deg) else deg for deg in towards]
+
+
+def grid_headings(
+    headings: NDArray[np.float64], coordinates: NDArray[np.float64], crs: str | None
+) -> NDArray[np.float64]:
+    """Convert headings from true north to the northing axis of a map.
+
+    Args:
+        headings: NDArray[np.float64] clockwise from true north, shape (num_images,).
+        coordinates: Easting and northing, shape (num_images, 2).
+        crs: Their reference system; without one, or outside it, headings stay as they are.
+    """
+    if crs is None or lies_nowhere(coordinates, crs):
+        return headings
+    system = parse_crs(crs)
+    latitude, longitude = to_degrees(system, coordinates).T
+    convergence = Proj(system).get_factors(longitude, latitude).meridian_convergence
+    turned: NDArray[np.float64] = (
+        headings - np.where(np.isfinite(convergence), convergence, 0)
+    ) % FULL_CIRCLE_DEG
+    return turned

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
+OPTIONAL = ["sequence", "heading"]
+NO_PLACES = ["path", *OPTIONAL, "time", "accuracy"]  # columns where no position is known
+FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
+FULL_CIRCLE_DEG = 360
 OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -19,17 +26,26 @@ class ImageIndex:
 
     Args:
         paths: Names as the ground truth has them, relative to the set's folder.
-        coordinates: Easting and northing, metres (or frames), shape (num_images, 2).
+        coordinates: Easting and northing, metres (or frames), shape (num_images, 2). All are NaN if
+            positions are unknown.
         sequence: For each image the name of the recording it belongs to, or None.
+        heading: Where each image looks, degrees clockwise from true north in [0, 360), NaN where
+            unknown; None: of none it is known.
     """
 
     paths: list[str]
     coordinates: NDArray[np.float64]
     sequence: list[str] | None = None
+    heading: NDArray[np.float64] | None = None
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the images' positions are known: of all or of none."""
+        return not np.isnan(self.coordinates).any()
 
 
 def save_index(path: Path, index: ImageIndex) -> None:
-    """Write `index,path,easting,northing[,sequence]`; coordinates keep every bit.
+    """Write `index,path[,easting,northing][,sequence][,heading]`; numbers keep every bit.
 
     Raises:
         ValueError: If a name has a carriage return, which not every Python quotes.
@@ -39,49 +55,57 @@ def save_index(path: Path, index: ImageIndex) -> None:
         raise ValueError(
             f"{path}: {broken[0]!r} has a carriage return, which a CSV file cannot hold: rename it"
         )
-    columns = [range(len(index.paths)), index.paths, *index.coordinates.T.tolist()]
-    names = COLUMNS
-    if index.sequence is not None:
-        columns, names = [*columns, index.sequence], [*COLUMNS, "sequence"]
+    columns = list_columns(index)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(names)
-        table.writerows(zip(*columns, strict=True))
+        table.writerow(["index", *columns])
+        table.writerows(zip(range(len(index.paths)), *columns.values(), strict=True))
+
+
+def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
+    """List the columns of a table of images by name; an unknown heading is empty."""
+    columns: dict[str, list[Any]] = {"path": index.paths}
+    if index.has_places:
+        columns |= zip(("easting", "northing"), index.coordinates.T.tolist(), strict=True)
+    if index.sequence is not None:
+        columns["sequence"] = index.sequence
+    if index.heading is not None:
+        columns["heading"] = ["" if math.isnan(deg) else deg for deg in index.heading.tolist()]
+    return columns
 
 
 def parse_index(path: Path) -> ImageIndex:
-    """Read a side of somebody's data set: `path,easting,northing[,sequence]`, in any order.
+    """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading]`.
 
-    Other columns are not used.
+    Columns may have any order; others are not used. A table of `NO_PLACES` alone has no positions.
 
     Raises:
         ValueError: As for `load_index`.
     """
     found, rows = _read_rows(path)
-    missing = [name for name in COLUMNS[1:] if found.count(name) != 1]
+    needed = COLUMNS[1:2] if set(found) <= set(NO_PLACES) else COLUMNS[1:]
+    missing = [name for name in needed if found.count(name) != 1]
     other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
     if other is not None:
         raise ValueError(
             f"{path}: columns are separated by {other!r}: separate them by commas, and write "
             "decimal numbers with a point"
         )
-    if missing or found.count("sequence") > 1:
-        raise ValueError(
-            f"{path}: expected the columns {','.join(COLUMNS[1:])}[,sequence], each once, found "
-            f"{','.join(found)}"
-        )
+    if missing or any(found.count(name) > 1 for name in OPTIONAL):
+        raise ValueError(f"{path}: expected the columns {FORM}, each once, found {','.join(found)}")
     return _to_index(path, _by_column(path, found, rows))
 
 
 def find_other_columns(path: Path) -> dict[str, list[str]]:
-    """Find columns of a user's table that `parse_index` does not use.
+    """Find columns of a user's table that no set has: `parse_index` does not use them.
 
     Raises:
         ValueError: If the file is not a table.
     """
     found, rows = _read_rows(path)
     columns = _by_column(path, found, rows)
-    return {name: columns[name] for name in found if name not in (*COLUMNS[1:], "sequence")}
+    known = {*COLUMNS[1:], *NO_PLACES}
+    return {name: columns[name] for name in found if name not in known}
 
 
 def load_index(path: Path) -> ImageIndex:
@@ -92,10 +116,9 @@ def load_index(path: Path) -> ImageIndex:
             not a finite number; the message names the file, the row and the value.
     """
     found, rows = _read_rows(path)
-    if found not in (COLUMNS, [*COLUMNS, "sequence"]):
-        raise ValueError(
-            f"{path}: expected the columns {','.join(COLUMNS)}[,sequence], found {','.join(found)}"
-        )
+    needed = COLUMNS if COLUMNS[-1] in found else COLUMNS[:2]
+    if found != needed + [name for name in OPTIONAL if name in found]:
+        raise ValueError(f"{path}: expected the columns index,{FORM}, found {','.join(found)}")
     table = _by_column(path, found, rows)
     if table["index"] != [str(number) for number in range(len(table["index"]))]:
         raise ValueError(f"{path}: expected the column index to count 0, 1, 2, ...")
@@ -120,19 +143,40 @@ def _by_column(path: Path, found: list[str], rows: list[list[str]]) -> dict[str,
 
 
 def _to_index(path: Path, table: dict[str, list[str]]) -> ImageIndex:
-    columns = [_numbers(path, name, table[name]) for name in ("easting", "northing")]
-    return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"))
+    if COLUMNS[-1] in table:
+        columns = [_numbers(path, name, table[name]) for name in COLUMNS[2:]]
+    else:
+        columns = [[math.nan] * len(table["path"])] * 2
+    heading = _headings(path, table["heading"]) if "heading" in table else None
+    return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"), heading)
 
 
-def _numbers(path: Path, name: str, column: list[str]) -> NDArray[np.float64]:
-    values = np.empty(len(column))
-    for row, text in enumerate(column):
+def _headings(path: Path, column: list[str]) -> NDArray[np.float64]:
+    known = [row for row, text in enumerate(column) if text.strip()]
+    headings = np.full(len(column), np.nan)
+    headings[known] = _numbers(path, "heading", column, rows=known)
+    wrong = np.flatnonzero(np.abs(headings) > FULL_CIRCLE_DEG)
+    if len(wrong):
+        raise ValueError(
+            f"{path}: row {wrong[0]}, column heading: expected degrees from true north, 0 to 360, "
+            f"or nothing, found {column[wrong[0]]!r}"
+        )
+    return headings % FULL_CIRCLE_DEG
+
+
+def _numbers(
+    path: Path, name: str, column: list[str], *, rows: Sequence[int] | None = None
+) -> list[float]:
+    """Read the numbers of a column, or of some of its rows."""
+    values = []
+    for row in range(len(column)) if rows is None else rows:
         try:
-            values[row] = float(text)
+            value = float(column[row])
         except ValueError:
-            values[row] = np.nan
-        if not np.isfinite(values[row]):
+            value = math.nan
+        if not math.isfinite(value):
             raise ValueError(
-                f"{path}: row {row}, column {name}: expected a finite number, found {text!r}"
+                f"{path}: row {row}, column {name}: expected a finite number, found {column[row]!r}"
             )
+        values.append(value)
     return values

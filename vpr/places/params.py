@@ -13,3 +13,4 @@ class PrepareParams:
     """Parameters of the stage prepare."""
 
     radius_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    max_heading_deg: Annotated[float, Field(gt=0, le=180)] | None

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.places.headings import keep_same_way
+from vpr.places.index import ImageIndex
+
 
 def find_positives(
     database: NDArray[np.float64], query: NDArray[np.float64], *, radius_m: float
@@ -19,8 +22,11 @@ def find_positives(
 
     Returns:
         Shape (num_queries, num_database); a stored entry is a positive, its value the distance
-        in metres, also where that is 0; columns ascend in each row.
+        in metres, also where that is 0; columns ascend in each row. Unknown positions (NaN) are
+        near none.
     """
+    if np.isnan(database).any() or np.isnan(query).any():
+        return csr_array((len(query), len(database)), dtype=np.float64)
     # A common offset of UTM size would cost digits, and with them the edge of the radius.
     origin = database.mean(axis=0).round()
     largest = np.abs(np.concatenate([database, query])).max(axis=0)
@@ -39,6 +45,24 @@ def find_positives(
     kept[unsure] = is_within(query[rows[unsure]], database[images[unsure]], radius_m=radius_m)
     shape = (len(query), len(database))
     return _by_row(rows[kept], images[kept], distances[kept], shape=shape)
+
+
+def find_same_places(
+    database: ImageIndex, query: ImageIndex, *, radius_m: float, max_heading_deg: float | None
+) -> csr_array:
+    """Database images that show a query's place: near it and, if asked, looking its way.
+
+    Args:
+        database: Index of the database.
+        query: Index of the queries.
+        radius_m: The radius in metres.
+        max_heading_deg: `prepare.max_heading_deg`; None: position alone.
+
+    Returns:
+        As `find_positives`.
+    """
+    near = find_positives(database.coordinates, query.coordinates, radius_m=radius_m)
+    return keep_same_way(near, query.heading, database.heading, max_deg=max_heading_deg)
 
 
 def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -> csr_array:

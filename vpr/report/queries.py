@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from vpr.evaluation.query_table import errors_in_metres
-from vpr.places.crs import latitude_longitude
+from vpr.places.crs import latitude_longitude, list_directions
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 from vpr.reranking.verified_pairs import VerifiedPairs
@@ -28,15 +29,19 @@ def describe_places(index: ImageIndex, crs: str | None) -> Columns:
         crs: Reference system of the coordinates; None: no latitude and longitude.
 
     Returns:
-        `path`, `east`, `north` in metres, and `lat`, `lon` in degrees or None.
+        `path`, `east`, `north` in metres, None where unknown, `lat`, `lon` in degrees or None; and
+        where headings are known, `towards` in degrees clockwise from the northing axis.
     """
-    globe = latitude_longitude(index.coordinates, crs) if crs else None
+    globe = latitude_longitude(index.coordinates, crs) if crs and index.has_places else None
+    towards = list_directions(index, crs)
+    east, north = _known(index.coordinates.T.round(2))
     return {
         "path": index.paths,
-        "east": index.coordinates[:, 0].round(2).tolist(),
-        "north": index.coordinates[:, 1].round(2).tolist(),
+        "east": east,
+        "north": north,
         "lat": None if globe is None else globe[:, 0].round(6).tolist(),
         "lon": None if globe is None else globe[:, 1].round(6).tolist(),
+        **({} if towards is None else {"towards": towards}),
     }
 
 
@@ -79,7 +84,7 @@ def describe_predictions(
     ranks = pd.to_numeric(table["first_correct_rank"]).to_numpy(dtype=np.float64)
     columns = {
         "index": shown.tolist(),
-        "metres": errors_in_metres(shown, database, query).round(2).tolist(),
+        "metres": _known(errors_in_metres(shown, database, query).round(2)),
         "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
         "correct": _correct(shown, positives),
         "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
@@ -93,6 +98,12 @@ def describe_predictions(
             for query, images in enumerate(shown.tolist())
         ]
     return columns
+
+
+def _known(numbers: NDArray[np.float64]) -> list[list[float | None]]:
+    """Write numbers for JSON, which has no NaN: None."""
+    rows: list[list[float | None]] = np.where(np.isnan(numbers), None, numbers).tolist()  # type: ignore[call-overload]
+    return rows
 
 
 def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool]]:
@@ -113,15 +124,23 @@ def describe_set(
     database: ImageIndex, query: ImageIndex, positives: csr_array
 ) -> list[tuple[str, str]]:
     """List facts of the data set, as pairs of name and value."""
+    images = [
+        ("Database images", f"{len(database.paths):,}"),
+        ("Query images", f"{len(query.paths):,}"),
+    ]
     places = np.concatenate([database.coordinates, query.coordinates])
+    if np.isnan(places).any():
+        return [*images, ("Positions", "unknown, of a side or both")]
     east, north = np.ptp(places, axis=0)
     counts = np.diff(positives.indptr)
     farthest = positives.data.max() if positives.nnz else 0.0
+    apart = np.asarray(cKDTree(database.coordinates).query(database.coordinates, k=2)[0])[:, 1]
     return [
-        ("Database images", f"{len(database.paths):,}"),
-        ("Query images", f"{len(query.paths):,}"),
+        *images,
         ("Extent", f"{east:,.0f} m east-west, {north:,.0f} m north-south"),
         ("Positives of a query", f"{counts.min()} to {counts.max()}, mean {counts.mean():.2f}"),
         ("Queries without a positive", f"{np.count_nonzero(counts == 0):,}"),
+        ("Largest recall there can be", f"{np.count_nonzero(counts) / len(counts):.1%}"),
         ("Farthest positive", f"{farthest:.1f} m"),
+        ("Spacing of the database", f"{np.median(apart):.3g} m to the nearest image (median)"),
     ]

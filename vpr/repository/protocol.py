@@ -24,10 +24,12 @@ class Protocol:
     Args:
         hashes: Content hash of each thing; a bare table of queries knows fewer of them.
         radius: The value of prepare.radius_m in words; None where it is not known.
+        name: The value of dataset.protocol; None for a set of one's own.
     """
 
     hashes: Mapping[str, str]
     radius: str | None
+    name: str | None = None
 
 
 def read_protocol(stages: Mapping[str, Any]) -> Protocol:
@@ -41,11 +43,12 @@ def read_protocol(stages: Mapping[str, Any]) -> Protocol:
     """
     try:
         outs = stages["prepare"]["outs"]
-        radius_m = stages["prepare"]["params"]["params.yaml"]["prepare"]["radius_m"]
+        params = stages["prepare"]["params"]["params.yaml"]
+        radius_m, name = params["prepare"]["radius_m"], params["dataset"].get("protocol")
     except KeyError as error:
         raise ValueError(f"dvc.lock: has no {error} of a finished run") from None
     hashes = {LOCKED[out["path"]]: out["md5"] for out in outs if out["path"] in LOCKED}
-    return Protocol(hashes, "null" if radius_m is None else f"{radius_m:g}")
+    return Protocol(hashes, "null" if radius_m is None else f"{radius_m:g}", name)
 
 
 def read_code(stages: Mapping[str, Any]) -> dict[str, str]:

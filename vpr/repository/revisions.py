@@ -60,12 +60,48 @@ def find_revision(name: str) -> Revision:
         return Revision(name, {path: file.read() for path, file in content.items() if file})
 
 
-def _find_experiment(name: str) -> str:
+def list_runs() -> list[str]:
+    """List HEAD, the other branches, and the experiments, by names for `find_revision`."""
+    head = _git("rev-parse", "HEAD").decode().strip()
+    lines = _git("for-each-ref", "--format=%(objectname) %(refname:short)", "refs/heads")
+    branches = [line.split(" ", 1) for line in lines.decode().splitlines()]
+    others = [name for commit, name in branches if commit != head]
+    return [*(["HEAD"] if head else []), *others, *list_experiments()]
+
+
+def list_experiments() -> list[str]:
+    """List the experiments by names for `find_revision`: of one name, by their commits."""
+    return [
+        name if len(commits) == 1 else commit[:10]
+        for name, commits in _experiments().items()
+        for commit in commits
+    ]
+
+
+def list_range(words: str) -> list[str]:
+    """List the commits of a range such as `main~5..main`, the oldest first.
+
+    Raises:
+        ValueError: If it names no commit.
+    """
+    commits = _git("rev-list", "--reverse", "--abbrev-commit", words).decode().split()
+    if not commits:
+        raise ValueError(f"{words}: expected a range of commits, found none; see `git log`")
+    return commits
+
+
+def _experiments() -> dict[str, list[str]]:
+    """Find the commits of the experiments of each name."""
     lines = _git("for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode()
     named: dict[str, list[str]] = {}
     for commit, ref in (line.split(" ", 1) for line in lines.splitlines()):
         if len(ref.split("/")) == 5:  # others are DVC's own marks
             named.setdefault(ref.rpartition("/")[2], []).append(commit)
+    return named
+
+
+def _find_experiment(name: str) -> str:
+    named = _experiments()
     commits = named.get(name, [])
     if len(commits) > 1:
         shown = ", ".join(commit[:7] for commit in commits)

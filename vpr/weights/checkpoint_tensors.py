@@ -8,8 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX, Encoder, count_channels, tensor_shapes
-from vpr.network.aggregators import pool_shapes, recognise_aggregator
+from vpr.features.encoder import (
+    PREFIX,
+    BringsAggregator,
+    Encoder,
+    count_channels,
+    tensor_shapes,
+)
+from vpr.network.aggregators import pool_shapes, recognise_aggregator, sized_tensors
 
 # Keys that mean the weights; also deep-visual-geo-localization-benchmark's and DeepSpeed's.
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "module")
@@ -138,6 +144,8 @@ def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str,
         ValueError: If another aggregator than NetVLAD does not fit the encoder.
     """
     shapes, dim = tensor_shapes(maker), count_channels(maker)
+    if isinstance(maker, BringsAggregator):
+        return shapes | pool_shapes(maker.aggregator, sized_tensors(maker), dim)
     kind = recognise_aggregator(state)
     if kind not in ("netvlad", None):
         tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.features.encoder import load_encoder
+from vpr.features.encoder import BringsAggregator, load_encoder
 from vpr.features.model import Model
+from vpr.network.aggregators import draw_published
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
 # Text files in models/pretrained that stand for weights; an encoder knows some of them.
@@ -40,6 +41,9 @@ def load_starting_model(
             )
         state, words = maker.initial_state(path.name, seed)
         aggregator = None
+        if isinstance(maker, BringsAggregator):
+            aggregator = maker.aggregator
+            state |= draw_published(maker, seed)
     else:
         found = parse_checkpoint(path, encoder=encoder, variant=variant)
         variant, state, words = found.variant, found.state, describe_checkpoint(found)

@@ -9,12 +9,15 @@ from pathlib import Path, PurePosixPath
 from vpr.commands.berlin.bundles import Bundle, opened_bundle, read_file
 from vpr.console.progress import track
 from vpr.datasets.dbstruct import parse_dbstruct
+from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.inspection import check_image
 from vpr.places.photos import check_name
 from vpr.runtime.artefacts import built_aside, require_space
 
 GROUND_TRUTH = "berlin.mat"
-NUM_DATABASE, NUM_QUERY = 314, 280
+PROTOCOL = "berlin-kudamm"
+NUM_DATABASE, NUM_QUERY = PROTOCOLS[PROTOCOL].num_database, PROTOCOLS[PROTOCOL].num_query
+PUBLISHED_CORRECT = 107  # of the queries: 38.21 % recall@1 of the challenge's NetVLAD baseline
 
 
 def unpack_set(source: Path, folder: Path) -> bool:

@@ -14,7 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
-from vpr.commands.berlin.challenge import GROUND_TRUTH, NUM_QUERY, unpack_set
+from vpr.commands.berlin.challenge import (
+    GROUND_TRUTH,
+    NUM_QUERY,
+    PROTOCOL,
+    PUBLISHED_CORRECT,
+    unpack_set,
+)
 from vpr.evaluation.details import list_recalls
 from vpr.repository.dvc import run_dvc
 from vpr.repository.parameter_edits import set_params
@@ -23,8 +29,15 @@ from vpr.runtime.artefacts import built_aside, require_space
 from vpr.weights.checkpoints import Checkpoint, describe_checkpoint, parse_checkpoint
 
 SET = Path("data/berlin")
-PUBLISHED_CORRECT = 107  # of the 280: 38.21 % recall@1 of the challenge's NetVLAD baseline
 WHERE = "https://github.com/Nik-V9/HEAPUtil"  # links the checkpoint
+
+# A published model as its authors measure it: whole images, no training, nothing after search.
+PLAIN: dict[str, object] = {
+    "pretrained.sha256": None, "trunk.precision": "float32", "trunk.max_side_px": None,
+    "trunk.image_size": None, "trunk.store": "all", "finetune.descriptor_dim": None,
+    "finetune.epochs": 0, "whiten.dim": 0, "search.top_k": 20, "search.index": "exact",
+    "rerank.method": "none", "rerank.model": None, "sequence.length": 1,
+}  # fmt: skip
 
 NEXT = """To keep this as the baseline:
   git add params.yaml dvc.lock metrics {tracked} && git commit -m "Berlin baseline"
@@ -80,17 +93,14 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
             f"{weights.name}: VGG16 without NetVLAD's clusters, so it is not the baseline's: "
             f"expected pittsburgh_checkpoint.pth.tar, which {WHERE} links"
         )
-    return {
+    return PLAIN | {
         "dataset.dir": folder.as_posix(), "dataset.index": GROUND_TRUTH,
-        "dataset.crs": "EPSG:32633", "prepare.radius_m": None, "pretrained.weights": weights.name,
-        "pretrained.sha256": None, "trunk.encoder": "vgg16", "trunk.model": None,
-        "trunk.trainable_from": "conv5_1", "trunk.precision": "float32", "trunk.max_side_px": None,
-        "trunk.image_size": None, "trunk.store": "all",
-        "finetune.aggregator": "netvlad", "finetune.descriptor_dim": None,
+        "dataset.crs": "EPSG:32633", "dataset.protocol": PROTOCOL, "prepare.radius_m": None,
+        "prepare.max_heading_deg": None,
+        "pretrained.weights": weights.name, "trunk.encoder": "vgg16", "trunk.model": None,
+        "trunk.trainable_from": "conv5_1", "finetune.aggregator": "netvlad",
         "finetune.num_clusters": checkpoint.num_clusters,
-        "finetune.vlad_version": checkpoint.vlad_version, "finetune.epochs": 0, "whiten.dim": 0,
-        "search.top_k": 20, "search.index": "exact", "rerank.method": "none",
-        "rerank.model": None, "sequence.length": 1,
+        "finetune.vlad_version": checkpoint.vlad_version,
     }  # fmt: skip
 
 

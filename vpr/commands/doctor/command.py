@@ -36,7 +36,13 @@ from vpr.commands.doctor.sharing import (
     check_remote,
 )
 from vpr.datasets.params import DatasetParams
-from vpr.features.encoder import check_resizing, find_split, load_encoder
+from vpr.features.encoder import (
+    BringsAggregator,
+    check_aggregator,
+    check_resizing,
+    find_split,
+    load_encoder,
+)
 from vpr.features.params import TrunkParams
 from vpr.images.pixels import scaled_size
 from vpr.network.aggregators import descriptor_width
@@ -106,7 +112,9 @@ def _check_encoder() -> Finding:
     try:
         find_split(trunk.encoder, trunk.model, trunk.trainable_from)
         scaled_px = scaled_size(PHOTO_PX[::-1], 1, trunk.scale_to)
-        check_resizing(load_encoder(trunk.encoder, trunk.model), PHOTO_PX, scaled_px)
+        maker = load_encoder(trunk.encoder, trunk.model)
+        check_resizing(maker, PHOTO_PX, scaled_px)
+        check_aggregator(maker, load_params("finetune", FinetuneParams).aggregator)
     except ValueError as error:
         return Finding("parameters", str(error), ok=False)
     return Finding("parameters", "params.yaml fits every stage", ok=True)
@@ -136,27 +144,25 @@ def _check_checkpoint() -> Iterator[Finding]:
 
 def _check_places() -> Iterator[Finding]:
     chosen = load_params("dataset", DatasetParams)
-    yield from check_quickly(
-        Path(chosen.dir), chosen.index, crs=chosen.crs,
-        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
-    )  # fmt: skip
+    yield from check_quickly(chosen, load_params("prepare", PrepareParams))
 
 
 def _check_set() -> Iterator[Finding]:
     chosen, trunk = load_params("dataset", DatasetParams), load_params("trunk", TrunkParams)
     tuned = load_params("finetune", FinetuneParams)
+    maker = load_encoder(trunk.encoder, trunk.model)
+    out_dim = maker.dim if isinstance(maker, BringsAggregator) else tuned.descriptor_dim
     yield from check_set(
-        Path(chosen.dir), chosen.index, crs=chosen.crs,
-        asked_radius_m=load_params("prepare", PrepareParams).radius_m,
+        chosen, near=load_params("prepare", PrepareParams),
         epochs=tuned.epochs, scale_to=trunk.scale_to,
         check_disk=partial(
-            check_disk, maker=load_encoder(trunk.encoder, trunk.model),
+            check_disk, maker=maker,
             split=find_split(trunk.encoder, trunk.model, trunk.trainable_from),
             precision=getattr(torch, trunk.precision),
             scale_to=trunk.scale_to, store=trunk.store,
             descriptor_width=partial(
                 descriptor_width, tuned.aggregator,
-                num_clusters=tuned.num_clusters, out_dim=tuned.descriptor_dim,
+                num_clusters=tuned.num_clusters, out_dim=out_dim,
             ),
         ),
     )  # fmt: skip

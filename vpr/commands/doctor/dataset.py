@@ -13,12 +13,16 @@ from vpr.datasets import findings
 from vpr.datasets.checks import check_places
 from vpr.datasets.findings import Level
 from vpr.datasets.formats import parse_set
-from vpr.datasets.ground_truth import GroundTruth, choose_radius
+from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.image_checks import check_images
+from vpr.datasets.params import DatasetParams
+from vpr.datasets.protocol_checks import follow_protocol
 from vpr.images.image_files import Photo
 from vpr.images.inspection import Inspection
 from vpr.images.pixels import ScaleTo
 from vpr.places.gathering import ImageFacts, survey_images
+from vpr.places.headings import keep_same_way
+from vpr.places.params import PrepareParams
 from vpr.places.photos import find_photo
 from vpr.places.radius import find_training_positives
 
@@ -36,31 +40,25 @@ TREATMENT = {
 SMALLEST_PX = 16  # VGG16 up to conv5 halves four times
 
 
-def check_quickly(
-    folder: Path, index: str | None, *, crs: str | None, asked_radius_m: float | None
-) -> Iterator[Finding]:
+def check_quickly(chosen: DatasetParams, near: PrepareParams) -> Iterator[Finding]:
     """Run the checks that open no image.
 
     Args:
-        folder: The data set's folder.
-        index: Name of its ground truth, see `find_index`.
-        crs: `dataset.crs`.
-        asked_radius_m: `prepare.radius_m`.
+        chosen: The data set.
+        near: Which database images are positives.
     """
-    read = _read_truth(folder, index, asked_radius_m)
+    read = _read_truth(chosen, near.radius_m)
     if isinstance(read, Finding):
         yield read
         return
     truth, radius_m = read
-    yield from map(_line, check_places(truth, radius_m=radius_m, crs=crs))
+    yield from _check_places(truth, radius_m, chosen.crs, near.max_heading_deg)
 
 
 def check_set(
-    folder: Path,
-    index: str | None,
+    chosen: DatasetParams,
     *,
-    crs: str | None,
-    asked_radius_m: float | None,
+    near: PrepareParams,
     epochs: int,
     scale_to: ScaleTo,
     check_disk: Callable[[Iterable[Photo]], Finding],
@@ -68,10 +66,8 @@ def check_set(
     """Read a data set, open each image, and say what is found.
 
     Args:
-        folder: The data set's folder.
-        index: Name of its ground truth, see `find_index`.
-        crs: `dataset.crs`.
-        asked_radius_m: `prepare.radius_m`.
+        chosen: The data set.
+        near: Which database images are positives.
         epochs: `finetune.epochs`; without training, database images need no positives.
         scale_to: Size that the trunk scales images to.
         check_disk: Whether the disk suffices for a run over these files.
@@ -79,17 +75,20 @@ def check_set(
     Yields:
         One finding after the other; a single one if the ground truth cannot be read.
     """
-    read = _read_truth(folder, index, asked_radius_m)
+    read = _read_truth(chosen, near.radius_m)
     if isinstance(read, Finding):
         yield read
         return
     truth, radius_m = read
+    folder = Path(chosen.dir)
     counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
-    yield Finding("ground truth", f"{counts}, within {radius_m:g} m ({truth.form})", ok=True)
-    places = [_line(found) for found in check_places(truth, radius_m=radius_m, crs=crs)]
+    rules = f"; protocol {chosen.protocol}" if chosen.protocol else ""
+    words = f"{counts}, within {radius_m:g} m ({truth.form}){rules}"
+    yield Finding("ground truth", words, ok=True)
+    places = list(_check_places(truth, radius_m, chosen.crs, near.max_heading_deg))
     yield from places
     if all(found.ok for found in places):  # positives of what are no metres may be all pairs
-        yield check_training_positives(truth, radius_m, epochs)
+        yield check_training_positives(truth, radius_m, epochs, near.max_heading_deg)
     facts = [
         *survey_images(folder, truth.database.paths, side="database"),
         *survey_images(folder, truth.query.paths, side="query"),
@@ -101,9 +100,20 @@ def check_set(
     yield check_disk(find_photo(folder, fact.name) for fact, _ in _seen(facts))
 
 
-def check_training_positives(truth: GroundTruth, radius_m: float, epochs: int) -> Finding:
+def _check_places(
+    truth: GroundTruth, radius_m: float, crs: str | None, max_heading_deg: float | None
+) -> Iterator[Finding]:
+    found = check_places(truth, radius_m=radius_m, crs=crs, max_heading_deg=max_heading_deg)
+    yield from map(_line, found)
+
+
+def check_training_positives(
+    truth: GroundTruth, radius_m: float, epochs: int, max_heading_deg: float | None = None
+) -> Finding:
     """Report database images with no other within the radius: no triplet starts from them."""
-    found = find_training_positives(truth.database.coordinates, radius_m=radius_m)
+    near = find_training_positives(truth.database.coordinates, radius_m=radius_m)
+    headings = truth.database.heading
+    found = keep_same_way(near, headings, headings, max_deg=max_heading_deg)
     lonely = int(np.count_nonzero(np.diff(found.indptr) == 0))
     subject, total = "database images without positives", len(truth.database.paths)
     words = f"{lonely} of {total} within {radius_m:g} m"
@@ -173,12 +183,15 @@ def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
 
 
 def _read_truth(
-    folder: Path, index: str | None, asked_radius_m: float | None
+    chosen: DatasetParams, asked_radius_m: float | None
 ) -> tuple[GroundTruth, float] | Finding:
     """Read the ground truth and the radius, or say why that cannot be."""
     try:
-        truth = parse_set(folder, index)
-        return truth, choose_radius(truth, asked_radius_m)
+        truth, radius_m, _ = follow_protocol(
+            parse_set(Path(chosen.dir), chosen.index), chosen.protocol,
+            asked_m=asked_radius_m, crs=chosen.crs,
+        )  # fmt: skip
+        return truth, radius_m
     except (ValueError, OSError) as error:
         return Finding("ground truth", str(error), ok=False)
 

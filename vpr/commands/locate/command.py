@@ -54,7 +54,7 @@ def locate(
         _check_globe(loaded.dataset.crs, loaded.places)
     images = list_images(run / DATABASE_IMAGES) if show or html else []
     ranked = loaded.rank(files, top=top, with_responses=html is not None)
-    located = loaded.describe(files, ranked)
+    located = loaded.describe(files, ranked, top=top)
     if csv:
         save_csv(csv, located)
     if geojson:
@@ -72,7 +72,11 @@ def locate(
 
 
 def _check_globe(crs: str | None, places: Places) -> None:
-    if crs is None or lies_nowhere(places.database.coordinates, crs):
+    if (
+        crs is None
+        or not places.database.has_places
+        or lies_nowhere(places.database.coordinates, crs)
+    ):
         raise ValueError(
             "--geojson: GeoJSON needs longitude and latitude: set dataset.crs in params.yaml to "
             "the coordinates' reference system, such as EPSG:32633, and run `dvc repro`"

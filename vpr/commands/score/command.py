@@ -18,6 +18,8 @@ from vpr.datasets.checks import check_places
 from vpr.datasets.findings import Level, list_notes, require_usable
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.protocol_checks import follow_protocol
+from vpr.datasets.protocols import PROTOCOLS
 from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
 from vpr.places.radius import find_positives
 from vpr.places.recordings import find_recordings
@@ -36,6 +38,9 @@ def score(
     radius: Annotated[
         float | None, typer.Option(help="Radius of positives in metres. Default: the set's own.")
     ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Published protocol that the truth must fit, as msls-val.")
+    ] = None,
     sequence: Annotated[
         int, typer.Option(min=1, help="Length of a sequence in queries; 1: single queries.")
     ] = 1,
@@ -48,20 +53,29 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="JSON output.")] = False,
 ) -> None:
     """Compute recall of predictions against a ground truth, over both denominators in use."""
-    places = _parse_truth(truth)
-    radius_m = places.radius_m if radius is None else radius
-    if radius_m is None or not 0 < radius_m < math.inf:
+    everything = _parse_truth(truth)
+    radius_m = everything.radius_m if radius is None else radius
+    if protocol is None and (radius_m is None or not 0 < radius_m < math.inf):
         raise ValueError(
-            f"--radius: expected metres above 0, found {radius_m} ({truth}, {places.form}, has "
-            f"{places.radius_m})"
+            f"--radius: expected metres above 0, found {radius_m} ({truth}, {everything.form}, has "
+            f"{everything.radius_m})"
         )
+    places, radius_m, counted = follow_protocol(
+        everything, protocol, asked_m=radius, keys=("--protocol", "--radius")
+    )
     notes = _check_truth(truth, places, radius_m=radius_m)
     _check_velocities(velocity or [], length=sequence)
-    rankings = parse_rankings(predictions, query=places.query.paths, database=places.database.paths)
+    rankings = parse_rankings(
+        predictions, query=everything.query.paths, database=places.database.paths
+    )[counted]
     if predictions.suffix != ".npz":
         notes = [*notes, *find_notes(rankings)]
     single = score_rankings(rankings, places, radius_m=radius_m, ns=_depths(n))
-    text, content = single.as_text(), single.as_json()
+    text = single.as_text()
+    content: dict[str, float | int | str] = {**single.as_json()}
+    if protocol is not None:
+        text = f"protocol {protocol}: {PROTOCOLS[protocol].describe()}\n{text}"
+        content["protocol"] = protocol
     if sequence > 1:
         along = rank_again(
             rankings,

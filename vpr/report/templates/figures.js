@@ -20,8 +20,10 @@ function isRight(query) {
   return REPORT.top.correct[query][0];
 }
 
+const LABELLED = REPORT.top.metres[0][0] !== null; // else nothing is right or wrong
+
 function metres(value) {
-  return `${value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} m`;
+  return value === null ? "" : `${value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} m`;
 }
 
 function position(side, index) {
@@ -31,6 +33,7 @@ function position(side, index) {
 
 function verdict(query) {
   const { rank, accepted, positives } = REPORT.top;
+  if (!LABELLED) return { true: "accepted", false: "not accepted", null: "" }[accepted[query]];
   if (isRight(query)) return accepted[query] === false ? "✓ right, but not accepted" : "✓ right";
   const found = rank[query] ? `first right one at rank ${rank[query]}` : "none right";
   const known = positives[query] ? found : "the database has no such place";
@@ -38,7 +41,7 @@ function verdict(query) {
 }
 
 function verdictElement(query) {
-  const className = `verdict ${isRight(query) ? "right" : "wrong"}`;
+  const className = LABELLED ? `verdict ${isRight(query) ? "right" : "wrong"}` : "verdict";
   return element("span", { className }, verdict(query));
 }
 
@@ -51,8 +54,9 @@ function predictionFigure(query, rank) {
   const { index, metres: far, distance, correct } = REPORT.top;
   const image = index[query][rank];
   const right = correct[query][rank];
-  const caption = `${rank + 1}. ${right ? "✓" : "✗"} ${metres(far[query][rank])}`;
-  return element("figure", { className: right ? "right" : "wrong" }, picture("database", image),
+  const caption = LABELLED ? `${rank + 1}. ${right ? "✓" : "✗"} ${metres(far[query][rank])}` : `${rank + 1}.`;
+  const className = LABELLED ? (right ? "right" : "wrong") : "";
+  return element("figure", { className }, picture("database", image),
     element("figcaption", {}, caption,
       element("span", { className: "path" }, `distance ${distance[query][rank].toFixed(3)}`),
       element("span", { className: "path" }, REPORT.database.path[image])));

@@ -21,16 +21,14 @@ function escaped(text) { // Plotly reads some tags in hover texts
 function hoverText(query) {
   const far = metres(REPORT.top.metres[query][0]);
   const globe = position("query", query);
-  return `Query ${query}: ${escaped(REPORT.query.path[query])}<br>${verdict(query)}, ${far}` +
+  return `Query ${query}: ${escaped(REPORT.query.path[query])}<br>${[verdict(query), far].filter(Boolean).join(", ")}` +
     (globe && `<br>${globe}`);
 }
 
-function pairOf(query) {
+function pairOf(query) { // a query of unknown position is drawn where it was found
   const { database, query: asked } = REPORT;
-  return {
-    x: [asked.east[query], database.east[FIRST[query]]],
-    y: [asked.north[query], database.north[FIRST[query]]],
-  };
+  const [east, north] = [database.east[FIRST[query]], database.north[FIRST[query]]];
+  return { x: [asked.east[query] ?? east, east], y: [asked.north[query] ?? north, north] };
 }
 
 function linesOf(queries, legendgroup, line) {
@@ -41,11 +39,22 @@ function linesOf(queries, legendgroup, line) {
   };
 }
 
-function queriesOf(queries, legendgroup, marker) {
+// A marker's shape: an arrow where an image is known to look somewhere.
+function arrows(side, numbers, symbol) {
+  const { towards } = REPORT[side];
+  if (!towards) return symbol ? { symbol } : {};
+  return {
+    symbol: numbers.map((number) => towards[number] === null ? symbol ?? "circle" : "arrow"),
+    angle: numbers.map((number) => towards[number] ?? 0),
+  };
+}
+
+function queriesOf(queries, legendgroup, { symbol, ...look }) {
+  const marker = { ...look, ...arrows("query", queries, symbol) };
   return {
     legendgroup, name: `${legendgroup} (${queries.length})`, marker, type: POINTS, mode: "markers", customdata: queries,
-    x: queries.map((query) => REPORT.query.east[query]),
-    y: queries.map((query) => REPORT.query.north[query]),
+    x: queries.map((query) => pairOf(query).x[0]),
+    y: queries.map((query) => pairOf(query).y[0]),
     text: queries.map(hoverText), hovertemplate: "%{text}<extra></extra>",
   };
 }
@@ -66,13 +75,15 @@ function traces() {
     name: "database", type: POINTS, mode: "markers",
     x: REPORT.database.east, y: REPORT.database.north,
     text: REPORT.database.path.map(escaped), hovertemplate: "Database: %{text}<extra></extra>",
-    marker: { color: colour("database"), size: 5 },
+    marker: { color: colour("database"), size: REPORT.database.towards ? 8 : 5, ...arrows("database", [...REPORT.database.path.keys()]) },
   };
   return [
     linesOf(wrong, "wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
     linesOf(right, "right", { color: colour("right"), width: 2 }),
     places,
-    queriesOf(wrong, "wrong", { color: colour("wrong"), size: 9, symbol: "x" }),
+    LABELLED
+      ? queriesOf(wrong, "wrong", { color: colour("wrong"), size: 9, symbol: "x" })
+      : queriesOf(wrong, "found here", { color: colour("accent"), size: 8 }),
     queriesOf(right, "right", { color: colour("right"), size: 8 }),
     chosenTrace(),
   ];

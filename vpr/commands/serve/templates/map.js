@@ -32,6 +32,16 @@ function dots(points, unit) {
   return shape("path", { class: "database", d: path, "stroke-width": 6 * unit });
 }
 
+// A short line from each place the way that its photo looks.
+function sights(points, towards, unit) {
+  const path = points.map(([x, y], i) => {
+    if (towards[i] === null) return "";
+    const angle = towards[i] * Math.PI / 180;
+    return `M${x} ${y}l${9 * unit * Math.sin(angle)} ${-9 * unit * Math.cos(angle)}`;
+  }).join("");
+  return shape("path", { class: "database", d: path, "stroke-width": 1.5 * unit });
+}
+
 function mark(rank, [x, y], unit) {
   const size = (rank === 1 ? 13 : 10) * unit;
   return shape("g", {},
@@ -48,5 +58,6 @@ function drawMap(target, places, matches, near, label) {
   const svg = shape("svg", { viewBox: box.join(" "), role: "img", "aria-label": label });
   target.replaceChildren(svg);
   const unit = Math.max(box[2] / svg.clientWidth, box[3] / svg.clientHeight); // metres of a pixel
+  if (places.towards) svg.append(sights(points, places.towards, unit));
   svg.append(dots(points, unit), ...found.map((point, i) => mark(matches[i].rank, point, unit)).reverse());
 }

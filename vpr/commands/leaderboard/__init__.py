@@ -1,0 +1,1 @@
+"""`python -m vpr leaderboard`: recorded runs in one table."""

@@ -1,0 +1,1 @@
+"""`python -m vpr reproduce`: a published method by a published protocol."""

@@ -1,0 +1,44 @@
+"""CosPlace: a ResNet or VGG16 with GeM and a linear layer, 32 to 2,048 values.
+
+Berton, Masone and Caputo, "Rethinking Visual Geo-localization for Large-Scale Applications", CVPR
+2022. Read at github.com/gmberton/CosPlace 33ce8d0 (MIT); weights: `ResNet50_2048_cosplace.pth` and
+alike of its release v1.0. Photos are taken as they are. float32.
+"""
+
+from __future__ import annotations
+
+from vpr.features.input_rules import InputRule
+from vpr.features.published import Method, PublishedEncoder, choose_method
+from vpr.features.timm_networks import Source
+
+# By the network: its last layer in use (VGG16's is conv5_3, without its ReLU), channels, and the
+# values of a descriptor that there are files of.
+NETWORKS = {
+    "resnet50": ("layer4", 2048, (2048, 1024, 512, 256, 128, 64, 32)),
+    "resnet18": ("layer4", 512, (512, 256, 128, 64, 32)),
+    "resnet101": ("layer4", 2048, (2048, 1024, 512, 256, 128, 64, 32)),
+    "resnet152": ("layer4", 2048, (2048, 1024, 512, 256, 128, 64, 32)),
+    "vgg16": ("features.28", 512, (512, 256, 128, 64)),
+}
+AUTHOR = "author, CosPlace issue 13"
+FIGURES = {
+    "resnet101_2048": {
+        "pitts30k-test": (90.4, AUTHOR), "msls-val": (86.6, AUTHOR), "tokyo247": (88.6, AUTHOR),
+    }
+}  # fmt: skip
+METHODS = {
+    f"{network}_{dim}": Method(
+        Source(network, layer), "gem", dim, {"linear.weight": (dim, channels)}, InputRule(),
+        FIGURES.get(f"{network}_{dim}", {}),
+    )
+    for network, (layer, channels, dims) in NETWORKS.items() for dim in dims
+}  # fmt: skip
+
+
+def make_encoder(variant: str | None) -> PublishedEncoder:
+    """Make the encoder, such as `resnet50_2048`.
+
+    Raises:
+        ValueError: If there is no such model.
+    """
+    return choose_method("cosplace", variant, METHODS, licence="MIT")

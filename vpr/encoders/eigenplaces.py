@@ -1,0 +1,41 @@
+"""EigenPlaces: a ResNet or VGG16 with GeM and a linear layer, 128 to 2,048 values.
+
+Berton, Trivigno, Caputo and Masone, "EigenPlaces: Training Viewpoint Robust Models for Visual Place
+Recognition", ICCV 2023. Read at github.com/gmberton/EigenPlaces a2969f7 (MIT); weights:
+`ResNet50_2048_eigenplaces.pth` and alike of its release v1.0. Photos are taken as they are.
+float32.
+"""
+
+from __future__ import annotations
+
+from vpr.features.input_rules import InputRule
+from vpr.features.published import Method, PublishedEncoder, choose_method
+from vpr.features.timm_networks import Source
+
+# By the network: its last layer in use (VGG16's is conv5_3, without its ReLU), channels, and the
+# values of a descriptor that there are files of.
+NETWORKS = {
+    "resnet50": ("layer4", 2048, (2048, 512, 256, 128)),
+    "resnet18": ("layer4", 512, (512, 256)),
+    "resnet101": ("layer4", 2048, (2048, 512, 256, 128)),
+    "vgg16": ("features.28", 512, (512,)),
+}
+FIGURES = {
+    "resnet50_2048": {"pitts30k-test": (92.5, "author, VPR-methods-evaluation, issue 2")}
+}  # fmt: skip
+METHODS = {
+    f"{network}_{dim}": Method(
+        Source(network, layer), "gem", dim, {"linear.weight": (dim, channels)}, InputRule(),
+        FIGURES.get(f"{network}_{dim}", {}),
+    )
+    for network, (layer, channels, dims) in NETWORKS.items() for dim in dims
+}  # fmt: skip
+
+
+def make_encoder(variant: str | None) -> PublishedEncoder:
+    """Make the encoder, such as `resnet50_2048`.
+
+    Raises:
+        ValueError: If there is no such model.
+    """
+    return choose_method("eigenplaces", variant, METHODS, licence="MIT")

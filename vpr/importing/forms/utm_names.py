@@ -1,0 +1,141 @@
+"""Folders of images named `@easting@northing@zone@letter@...@heading@...@`, as of SF-XL.
+
+The pipeline reads `database` and `queries` of one zone as they are. This form also takes sets of
+several zones, the folders of SF-XL, and sets that are still to be split.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from vpr.images.file_kinds import READ_SUFFIXES
+from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
+from vpr.importing.columns import number
+from vpr.importing.plane import to_degrees
+from vpr.importing.planning import safe_name
+
+WORDS = "images named @easting@northing@...@ (SF-XL, the VPR datasets downloader)"
+GIVES_WAY = False
+EAST, NORTH, ZONE, LETTER, LATITUDE, LONGITUDE, HEADING, TIME = 1, 2, 3, 4, 5, 6, 9, 13
+NUM_FIELDS = 15
+FIRST_NORTHERN_BAND = "N"
+SAME_DEG = 0.02  # 2 km: a letter N or S for the hemisphere puts places on the other one
+
+
+def recognises(source: Path) -> bool:
+    """Return whether a folder, or one of its first subfolders, has such a name."""
+    folders = [source, *(path for path in (source / "database", source / "test/database"))]
+    folders += [source / "train"]
+    return any(next(folder.glob("**/@*@*@*"), None) is not None for folder in folders[1:]) or (
+        source.is_dir() and next(source.glob("@*@*@*"), None) is not None
+    )
+
+
+def read(source: Path, asked: Asked) -> Collection:
+    """Read a set; `asked.subset` names one of its folders, as test or queries_v1.
+
+    Photos below folders `database` and `queries...` are of that side.
+    """
+    found = Collection("@easting@northing@ names", crs=asked.crs)
+    files = (file.relative_to(source) for file in source.rglob("@*") if file.is_file())
+    # Names are split twice rather than kept split: SF-XL has 2.8 million.
+    paths = sorted(path for path in files if _is_asked(path, asked.subset))
+    paths = [path for path in paths if _is_read(path, found.left_out)]
+    _require_one_split(source, paths)
+    zones = {_zone(_fields(path)) for path in paths}
+    if None not in zones and asked.crs is None:
+        found.crs = zones.pop() if len(zones) == 1 else DEGREES
+    for path in paths:
+        fields = _fields(path)
+        zone, heading = _zone(fields), number(fields[HEADING])
+        at = number(fields[EAST]), number(fields[NORTH])
+        if zone is not None and found.crs == DEGREES:
+            at = _globe(source, zone, fields, at)
+        found.shots.append(
+            Shot(
+                safe_name(path.parts), source / path, at=at, time=_time(fields[TIME]),
+                heading=heading % 360 if abs(heading) <= 360 else None, side=_side(path),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _fields(path: Path) -> list[str]:
+    return [*path.name.split("@"), *[""] * NUM_FIELDS][:NUM_FIELDS]
+
+
+def _is_read(path: Path, left_out: LeftOut) -> bool:
+    place = [number(field) for field in _fields(path)[EAST : NORTH + 1]]
+    if path.suffix.lower() not in READ_SUFFIXES:
+        left_out.add("of a format that is not read", path)
+    elif not np.isfinite(place).all():
+        left_out.add("without an easting and northing in the name", path)
+    else:
+        return True
+    return False
+
+
+def _require_one_split(source: Path, paths: list[Path]) -> None:
+    for side, start in (("database", "database"), ("query", "quer")):
+        folders = {
+            "/".join(path.parts[: _part(path, start) + 1]) for path in paths if _side(path) == side
+        }
+        if len(folders) > 1:
+            raise ValueError(
+                f"{source}: several folders of one side ({', '.join(sorted(folders))}): name the "
+                "folder of one split, and of several folders of queries one by --subset"
+            )
+
+
+def _is_asked(path: Path, subset: str | None) -> bool:
+    """Return whether a photo is of the subset; a subset of queries leaves the database as it is."""
+    if subset is None or subset in path.parts:
+        return True
+    return subset.startswith("quer") and _side(path) == "database"
+
+
+def _part(path: Path, start: str) -> int:
+    return next((n for n, part in enumerate(path.parts[:-1]) if part.startswith(start)), -1)
+
+
+def _side(path: Path) -> Side | None:
+    if _part(path, "quer") >= 0:
+        return "query"
+    return "database" if "database" in path.parts[:-1] else None
+
+
+def _zone(fields: list[str]) -> str | None:
+    """The reference system of a name's zone and band of latitude; None if it names none."""
+    zone, letter = fields[ZONE], fields[LETTER].upper()
+    if not (zone.isdecimal() and 1 <= int(zone) <= 60 and len(letter) == 1):
+        return None
+    return f"EPSG:{(32_600 if letter >= FIRST_NORTHERN_BAND else 32_700) + int(zone)}"
+
+
+def _globe(
+    source: Path, zone: str, fields: list[str], place: tuple[float, float]
+) -> tuple[float, float]:
+    """Latitude and longitude of a place, which must be those in its name, if it has them."""
+    latitude, longitude = to_degrees(np.array([place]), source=zone)[0].tolist()
+    told = number(fields[LATITUDE]), number(fields[LONGITUDE])
+    if np.isfinite(told).all() and abs(told[0] - latitude) > SAME_DEG:
+        raise ValueError(
+            f"{source}: {'@'.join(fields)!r}: easting and northing lie at latitude {latitude:.4f} "
+            f"in {zone}: give the zone by --crs"
+        )
+    return latitude, longitude
+
+
+def _time(text: str) -> float | None:
+    """Read a timestamp: a year and month, or a day, as SF-XL and Mapillary's images have them."""
+    digits = "".join(letter for letter in text if letter.isdigit())
+    for length, form in ((8, "%Y%m%d"), (6, "%Y%m"), (4, "%Y")):
+        if len(digits) >= length:
+            try:
+                return datetime.strptime(digits[:length], form).replace(tzinfo=UTC).timestamp()
+            except ValueError:
+                continue
+    return None

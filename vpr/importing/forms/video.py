@@ -1,0 +1,106 @@
+"""A film with a GPX track beside it, or with positions inside: frames by distance travelled."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from vpr.importing.clocks import EVERY_S, find_start
+from vpr.importing.collection import Asked, Collection, Shot
+from vpr.importing.films import SUFFIXES, Clock, Frame, measure_motion, read_clock
+from vpr.importing.planning import safe_name
+from vpr.importing.telemetry import read_telemetry
+from vpr.importing.tracks import Track, choose_frames, load_track
+
+WORDS = "a film (.mp4, .mov, ...) with a GPX track or positions inside"
+GIVES_WAY = False
+
+UNPLACED_S = 1.0  # between two frames of a film without positions
+
+
+def recognises(source: Path) -> bool:
+    """Return whether a source is a film, by its name."""
+    return source.is_file() and source.suffix.lower() in SUFFIXES
+
+
+def read(source: Path, asked: Asked) -> Collection:
+    """Choose frames of a film by the distance travelled.
+
+    Raises:
+        ValueError: If it is not a readable film, has no positions, or its clock cannot be told.
+    """
+    found, clock = Collection("a film"), read_clock(source)
+    beside = source.with_suffix(".gpx")
+    path = asked.track or (beside if beside.exists() else None)
+    inside = read_telemetry(source) if path is None and asked.labels else None
+    if path is not None:
+        track = load_track(path)
+        start = _find_start(source, clock, track, asked, found)
+        epoch: float | None = start
+    elif inside is not None:
+        track, epoch = inside
+        start, epoch = asked.clock_offset_s or 0.0, epoch if epoch is not None else clock.start
+    elif not asked.labels:
+        every = np.searchsorted(clock.seconds, np.arange(0, clock.seconds[-1], UNPLACED_S))
+        found.shots = [_shot(source, clock, int(row), None, clock.start) for row in every]
+        return found
+    else:
+        raise ValueError(f"{source}: has no positions inside: --track names a GPX file")
+    rows = choose_frames(track, clock.seconds + start, spacing_m=asked.spacing_m)
+    if not len(rows):
+        raise ValueError(
+            f"{source}: no frame lies within the track ({_date(start + clock.seconds[0])} to "
+            f"{_date(start + clock.seconds[-1])}, the track {_date(track.times[0])} to "
+            f"{_date(track.times[-1])}): is --clock-offset right?"
+        )
+    is_known = ~np.isnan(track.at(clock.seconds + start)[:, 0])
+    if not is_known.all():
+        share = 1 - is_known.mean()
+        found.notes.append(f"{source.name}: {share:.0%} of it is outside the track, or in its gaps")
+    found.notes.append(
+        f"{source.name}: directions of view are those of travel, as of a camera that looks ahead"
+    )
+    found.shots = [_shot(source, clock, int(row), (track, start), epoch) for row in rows]
+    return found
+
+
+def _find_start(source: Path, clock: Clock, track: Track, asked: Asked, found: Collection) -> float:
+    """Find when the film began on the track's clock: as given, else estimated."""
+    if asked.clock_offset_s is not None:
+        if clock.start is None:
+            raise ValueError(f"{source}: does not say when it was taken, so no offset can be added")
+        return clock.start + asked.clock_offset_s
+    try:
+        start = find_start(*measure_motion(source, every_s=EVERY_S), track, told=clock.start)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    words = "" if clock.start is None else f" --clock-offset {start - clock.start:.1f}"
+    found.notes.append(
+        f"{source.name}: by its motion it began at {_date(start)}" + (words and f":{words}")
+    )
+    return start
+
+
+def _shot(
+    source: Path, clock: Clock, row: int, placed: tuple[Track, float] | None, epoch: float | None
+) -> Shot:
+    seconds = float(clock.seconds[row])
+    at = heading = None
+    if placed is not None:
+        track, start = placed
+        latitude, longitude = track.at(np.array([seconds + start]))[0]
+        at, heading = (float(latitude), float(longitude)), track.course(seconds + start)
+    return Shot(
+        safe_name([source.stem, f"{round(seconds * 1000):09d}.jpg"]),
+        Frame(source, int(clock.pts[row])), at,
+        None if epoch is None else epoch + seconds, heading, sequence=source.stem,
+    )  # fmt: skip
+
+
+def _date(time: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{time:.1f} s"

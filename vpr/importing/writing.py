@@ -1,0 +1,130 @@
+"""Writing an import: two tables and their photos, as links where the disk allows them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from vpr.console.progress import track
+from vpr.importing.collection import LeftOut, Made, Shot, Side
+from vpr.importing.planning import Plan, cells
+from vpr.importing.split_map import draw_map
+from vpr.runtime.artefacts import built_aside, replaced_whole
+
+COLUMNS = ("path", "easting", "northing", "sequence", "heading", "time", "accuracy")
+REQUIRED = 3  # columns that a table has in any case, where positions are known
+TABLES: dict[Side, str] = {"database": "database.csv", "query": "query.csv"}
+RECORD, MAP = "import.json", "map.svg"
+VERSION = 1  # of what is written for the same plan
+
+
+def is_current(folder: Path, plan: Plan) -> bool:
+    """Return whether a folder is what this plan would write.
+
+    Raises:
+        ValueError: If the folder is something else than an earlier import.
+    """
+    if not folder.exists():
+        return False
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return bool(record["digest"] == _key(plan))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{folder}: exists and was not made by import (it has no {RECORD}): choose another name"
+        ) from None
+
+
+def write_set(folder: Path, plan: Plan, *, copy: bool = False) -> LeftOut:
+    """Write a plan to a folder, whole or not at all; an interrupted import continues.
+
+    Args:
+        folder: The folder to create, or to replace if an earlier import made it.
+        plan: What to write.
+        copy: Whether to copy photos where a link is possible.
+
+    Returns:
+        Photos that could not be made after all, by reason.
+
+    Raises:
+        ValueError: If nothing is left of a side.
+    """
+    left_out = LeftOut()
+    with built_aside(folder, key=_key(plan)) as (aside,):
+        aside.mkdir(exist_ok=True)
+        total = sum(map(len, plan.sides.values()))
+        shots = (shot for those in plan.sides.values() for shot in those)
+        kept = set(_write_photos(aside, track(shots, total=total, title="photos"), left_out, copy))
+        for side, those in plan.sides.items():
+            rows = [shot for shot in those if shot.name in kept]
+            if not rows:
+                raise ValueError(f"no photo of the {side} side can be read: {left_out.lines()[0]}")
+            has_places = plan.labels or side == "database"
+            has_places &= all(shot.at is not None for shot in rows)
+            _write_table(aside / TABLES[side], rows, has_places=has_places)
+        picture = draw_map(plan.sides)
+        if picture is not None:
+            (aside / MAP).write_text(picture, encoding="utf-8")
+        _write_record(aside / RECORD, plan, left_out)
+    return left_out
+
+
+def _write_photos(
+    folder: Path, shots: Iterable[Shot], left_out: LeftOut, copy: bool
+) -> Iterator[str]:
+    """Write photos that are not there yet, and yield the names of those that are then."""
+    for shot in shots:
+        target = folder / shot.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            try:
+                _write_photo(target, shot.content, copy=copy)
+            except ValueError as error:
+                left_out.add(str(error), shot.name)
+                continue
+        yield shot.name
+
+
+def _write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
+    if not isinstance(content, Path):
+        made = content()
+        with replaced_whole(target) as file:
+            file.write(made)
+        return
+    try:
+        if copy:
+            raise OSError("asked for")
+        os.link(content.resolve(), target)
+    except OSError:  # another disk, or one without links
+        with content.open("rb") as source, replaced_whole(target) as file:
+            shutil.copyfileobj(source, file)
+
+
+def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
+    rows = [cells(shot) for shot in shots]
+    if not has_places:
+        rows = [(row[0], None, None, *row[REQUIRED:]) for row in rows]
+    used = [place for place in range(len(COLUMNS)) if any(row[place] is not None for row in rows)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS[place] for place in used)
+        table.writerows([row[place] for place in used] for row in rows)
+
+
+def _write_record(path: Path, plan: Plan, left_out: LeftOut) -> None:
+    all_left_out = LeftOut()
+    for part in (plan.left_out, left_out):
+        all_left_out.update(part)
+    record = {
+        "digest": _key(plan), "crs": plan.crs, "split": plan.words,
+        "left_out": dict(all_left_out.counts.most_common()), "notes": plan.notes,
+    }  # fmt: skip
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _key(plan: Plan) -> str:
+    return f"{VERSION}-{plan.digest()[:32]}"
