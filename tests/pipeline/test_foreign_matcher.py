@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.foreign_matcher import write_foreign_matcher
-from tests.support.repositories import change, run, set_key, stages_run
+from tests.support.repositories import run, set_key, stages_run
 from tests.support.services import serving
 from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.detection import detect_points
@@ -61,9 +61,9 @@ def test_foreign_points_and_lines_are_as_native_ones_and_an_edit_matches_again_a
     pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_foreign_matcher(pipeline / "models/foreign")
-    change(pipeline, "  method: none", "  method: foreign")
-    change(pipeline, "  model: null # of transformers", "  model: code:points # of transformers")
-    change(pipeline, "half_inliers: 20.0", "half_inliers: 5.0")
+    set_key(pipeline, "rerank.method", "foreign")
+    set_key(pipeline, "rerank.model", "code:points")
+    set_key(pipeline, "rerank.half_inliers", "5.0")
     set_key(pipeline, "inliers.top", str(TOP))
     set_key(pipeline, "rerank.top", str(TOP))
     set_key(pipeline, "inliers.stop", "null")
@@ -82,7 +82,7 @@ def test_foreign_points_and_lines_are_as_native_ones_and_an_edit_matches_again_a
     assert stages_run(run(pipeline, "dvc", "repro", "order")) == {"inliers", "order"}
     assert load_verified(pipeline / "data/verified").matches.sum() < before
 
-    change(pipeline, "code:points", "code:lines")
+    set_key(pipeline, "rerank.model", "code:lines")
     assert "inliers" in stages_run(run(pipeline, "dvc", "repro", "evaluate"))
     assert_verified(pipeline, verify_natively(pipeline, "lines"))
     ranked, pairs = (
