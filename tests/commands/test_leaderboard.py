@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,26 @@ def test_sets_of_one_folder_are_told_apart_by_index_or_number() -> None:
         tables[0]["dataset"] = {"dir": "data/x", "index": "day.mat"}
         tables[1]["dataset"] = {"dir": "data/x", "index": index}
         assert list(rank_runs([one, other], PARAMS, baseline="a").sets) == names
+
+
+def test_bare_tables_compare_with_runs_on_the_same_queries_and_are_never_one_configuration() -> (
+    None
+):
+    names = {"names of the queries": "n"}
+    recorded = replace(made("run", 20), protocol=Protocol({**DAY, **names}, "25"))
+    bare = [
+        replace(recorded, name="a.csv", ranks=np.ones(40, dtype=np.int64), stages={},
+                protocol=Protocol(names, None)),
+        replace(recorded, name="b.csv", stages={}, protocol=Protocol({**names, "x": "y"}, None)),
+        replace(recorded, name="c.csv", stages={}, depths=(5,),
+                protocol=Protocol({"names of the queries": "others"}, None)),
+    ]  # fmt: skip
+    board = rank_runs([recorded, *bare], PARAMS, baseline="run")
+    assert (list(board.sets), board.depth) == (["day", "set"], 5)
+    assert [row.name for row in board.rows] == ["a.csv", "run", "b.csv", "c.csv"]
+    assert board.num_comparisons == 2
+    with pytest.raises(ValueError, match=r"no depth N in common: run reports \(1, 5\); c\.csv"):
+        rank_runs([recorded, replace(bare[2], depths=(20,))], PARAMS, baseline="run")
 
 
 def test_an_unknown_baseline_is_refused() -> None:

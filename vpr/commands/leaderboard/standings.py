@@ -14,7 +14,7 @@ from vpr.commands.compare.runs import ComparedRun
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
-from vpr.repository.protocol import LOCKED, list_code_changes
+from vpr.repository.protocol import list_code_changes
 
 # Parameters that say what is measured and how it is shown, not how places are recognised.
 NOT_OF_METHODS = ("dataset", "prepare", "thumbnails", "sample", "evaluate", "report")
@@ -91,14 +91,15 @@ def rank_runs(runs: Sequence[ComparedRun], params: EvaluateParams, *, baseline: 
         baseline: Name of the run whose configuration the others are compared with.
 
     Raises:
-        ValueError: If no run has that name.
+        ValueError: If no run has that name, or the runs report no depth N in common.
     """
     if baseline not in (names := [run.name for run in runs]):
         raise ValueError(f"--baseline {baseline}: expected one of {', '.join(names)}")
     sets = _name_sets(runs)
     groups = _group(runs, sets)
     base = next(group for group in groups if baseline in [run.name for run in group.values()])
-    rows = [_row(group, base, params) for group in groups]
+    depth = _common_depth(runs)
+    rows = [_row(group, base, params, depth=depth) for group in groups]
     compared = [
         (number, name, entry.paired)
         for number, row in enumerate(rows)
@@ -111,46 +112,53 @@ def rank_runs(runs: Sequence[ComparedRun], params: EvaluateParams, *, baseline: 
         rows[number] = replace(rows[number], entries={**rows[number].entries, name: entry})
     order = list(dict.fromkeys(sets.values()))
     rows.sort(key=lambda row: [_sort_key(row.entries.get(name)) for name in order], reverse=True)
-    return Leaderboard(order, rows, _depths(runs)[0], baseline, len(compared), params.confidence)
+    return Leaderboard(order, rows, depth, baseline, len(compared), params.confidence)
 
 
 def _sort_key(entry: Entry | None) -> list[float]:
     return [] if entry is None else [recall for recall, _ in entry.recalls.values()]
 
 
-def _depths(runs: Sequence[ComparedRun]) -> list[int]:
-    return sorted(set.intersection(*(set(run.depths) for run in runs))) or [1]
+def _common_depth(runs: Sequence[ComparedRun]) -> int:
+    common = set.intersection(*(set(run.depths) for run in runs))
+    if not common:
+        reported = "; ".join(f"{run.name} reports {run.depths}" for run in runs)
+        raise ValueError(f"no depth N in common: {reported}")
+    return min(common)
 
 
-def _measured(run: ComparedRun) -> tuple[str, ...]:
-    """What a run was measured on, by content hash."""
-    return tuple(run.protocol.hashes.get(thing, "") for thing in LOCKED.values())
-
-
-def _name_sets(runs: Sequence[ComparedRun]) -> dict[tuple[str, ...], str]:
-    """Name each data set: by protocol or folder, with the index or a number where needed."""
-    first: dict[tuple[str, ...], ComparedRun] = {}
+def _name_sets(runs: Sequence[ComparedRun]) -> dict[str, str]:
+    """Name each run's data set: by protocol or folder, with index or number where needed."""
+    first: list[ComparedRun] = []
+    place = {}
     for run in runs:
-        first.setdefault(_measured(run), run)
-    plain, full = {}, {}
-    for key, run in first.items():
-        dataset = _params(run).get("dataset", {})
-        folder = PurePosixPath(str(dataset.get("dir", "set"))).name
-        plain[key] = run.protocol.name or folder
-        full[key] = f"{folder}/{PurePosixPath(str(dataset.get('index'))).stem}"
-    for names in (plain, full):
-        if len(set(names.values())) == len(names):
-            return names
-    return {key: f"{name} ({number})" for number, (key, name) in enumerate(plain.items(), start=1)}
+        same = [n for n, other in enumerate(first) if _measured_alike(run, other)]
+        place[run.name] = same[0] if same else len(first)
+        first += [] if same else [run]
+    datasets = [_params(run).get("dataset", {}) for run in first]
+    folders = [PurePosixPath(str(dataset.get("dir", "set"))).name for dataset in datasets]
+    plain = [run.protocol.name or folder for run, folder in zip(first, folders, strict=True)]
+    full = [
+        f"{folder}/{PurePosixPath(str(dataset.get('index'))).stem}"
+        for folder, dataset in zip(folders, datasets, strict=True)
+    ]
+    numbered = [f"{name} ({number})" for number, name in enumerate(plain, start=1)]
+    names = next(names for names in (plain, full, numbered) if len(set(names)) == len(names))
+    return {run: names[number] for run, number in place.items()}
 
 
-def _group(
-    runs: Sequence[ComparedRun], sets: Mapping[tuple[str, ...], str]
-) -> list[dict[str, ComparedRun]]:
+def _measured_alike(a: ComparedRun, b: ComparedRun) -> bool:
+    """Return whether two runs agree in all that both know of what they were measured on."""
+    both = a.protocol.hashes.keys() & b.protocol.hashes.keys()
+    return bool(both) and all(a.protocol.hashes[one] == b.protocol.hashes[one] for one in both)
+
+
+def _group(runs: Sequence[ComparedRun], sets: Mapping[str, str]) -> list[dict[str, ComparedRun]]:
     """Put runs of one configuration on different data sets together."""
     groups: list[tuple[object, dict[str, ComparedRun]]] = []
     for run in runs:
-        key, name = (_method(run), dict(run.code)), sets[_measured(run)]
+        key = (_method(run), dict(run.code)) if run.stages else run.name
+        name = sets[run.name]
         fitting = [group for other, group in groups if other == key and name not in group]
         if fitting:
             fitting[0][name] = run
@@ -160,13 +168,18 @@ def _group(
 
 
 def _row(
-    group: Mapping[str, ComparedRun], base: Mapping[str, ComparedRun], params: EvaluateParams
+    group: Mapping[str, ComparedRun],
+    base: Mapping[str, ComparedRun],
+    params: EvaluateParams,
+    *,
+    depth: int,
 ) -> Row:
     entries = {}
     for name, run in group.items():
         entry = Entry(run, {n: _recall(run, n, params) for n in run.depths})
         if group is not base and name in base:
-            entry = replace(entry, paired=pair_recalls(base[name], run, params)[0])
+            pairs = pair_recalls(base[name], run, params)
+            entry = replace(entry, paired=next(pair for pair in pairs if pair.n == depth))
         entries[name] = entry
     first, basis = next(iter(group.values())), next(iter(base.values()))
     code = list_code_changes(basis.code, first.code)
