@@ -64,7 +64,7 @@ def inliers(
     make_key = partial(_fingerprint, method, model, on_gpu=uses_gpu(matcher))
     key = make_key(params, stop, inputs=[*inputs, *named])
     store = None if is_over_cluster() else open_store()
-    known = store and KnownPairs(store, make_key(params.rules, inputs=named))
+    known = None if store is None else KnownPairs(store, make_key(params.rules, inputs=named))
     with built_aside(verified, key=key) as (aside,):
         pairs = verify_candidates(
             matcher, ranked, points, queries,

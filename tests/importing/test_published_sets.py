@@ -165,9 +165,13 @@ def test_names_of_one_zone_keep_their_metres_and_of_several_become_degrees(tmp_p
     assert {shot.side: shot.heading for shot in found.shots} == {"database": 12.5, "query": None}
     assert found.shots[0].time == 1_525_132_800  # May 2018
     draw(tmp_path / "test/queries_v2" / named(place, "33", "U"))
-    with pytest.raises(ValueError, match=r"queries_v1, queries_v2\): choose by --subset"):
+    with pytest.raises(ValueError, match=r"test/queries_v1, test/queries_v2\): name"):
         read(tmp_path)
     assert len(read(tmp_path, subset="queries_v2").shots) == 2
+    draw(tmp_path / "val/database" / named(place, "33", "U"))
+    with pytest.raises(ValueError, match=r"test/database, val/database\): name"):
+        read(tmp_path, subset="queries_v2")
+    (next((tmp_path / "val/database").iterdir())).unlink()
     over_the_border = Transformer.from_crs(32633, 32632).transform(*place)
     draw(tmp_path / "test/queries_v1" / named(over_the_border, "32", "U", note="m"))
     both = read(tmp_path, subset="queries_v1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import vpr
+from vpr.commands.locate.outputs import as_json, as_text, save_csv, save_geojson
 from vpr.locating.map import Map
 from vpr.network.describing import describe_photos
 from vpr.places.crs import latitude_longitude
@@ -62,6 +65,22 @@ def test_a_photo_of_the_map_is_found_where_it_was_taken(photos: Path, street: Ma
     expected = latitude_longitude(np.array([[389_020.5, 5_818_000.25]]), "EPSG:32633")[0]
     assert (first.latitude, first.longitude) == tuple(expected.round(7))
     assert {match.heading for match in answer.matches} == {0, 10, 20, 30, 40, None}
+
+
+def test_a_known_heading_is_in_every_output_and_an_unknown_one_in_none(
+    photos: Path, street: Map, tmp_path: Path
+) -> None:
+    answer = street.locate(sorted(photos.iterdir())[3], top=NUM_PHOTOS)
+    unknown = next(row for row, match in enumerate(answer.matches) if match.heading is None)
+    lines = as_text(answer).splitlines()[1:]
+    assert "looks 30°" in lines[0] and "looks" not in lines[unknown]
+    matches = json.loads(as_json([answer]))[0]["matches"]
+    assert matches[0]["heading"] == 30 and "heading" not in matches[unknown]
+    save_csv(tmp_path / "a.csv", [answer])
+    assert pd.read_csv(tmp_path / "a.csv")["heading"].isna().sum() == 1
+    save_geojson(tmp_path / "a.json", [answer])
+    points = json.loads((tmp_path / "a.json").read_text())["features"]
+    assert points[0]["properties"]["heading"] == 30
 
 
 def test_its_descriptors_are_those_of_the_network_photo_by_photo(photos: Path, street: Map) -> None:

@@ -96,8 +96,8 @@ def check_positives(truth: GroundTruth, radius_m: float, max_heading_deg: float 
             f" ({np.count_nonzero(alike)} of {len(alike)} queries have one that looks their way)"
         )
     if without:
-        nearest, _ = cKDTree(truth.database.coordinates).query(truth.query.coordinates)
-        lost = nearest[counts == 0]
+        lost, _ = cKDTree(truth.database.coordinates).query(truth.query.coordinates[counts == 0])
+        lost = np.asarray(lost)
         words += (
             f"; {without} of {len(counts)} queries have none and count as failures, so recall is "
             f"at most {1 - without / len(counts):.4g}: evaluate also reports recall without them. "

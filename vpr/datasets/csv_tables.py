@@ -10,7 +10,6 @@ from vpr.datasets.ground_truth import GroundTruth
 from vpr.places.index import ImageIndex, find_other_columns, list_columns, parse_index
 
 TABLES = ("database.csv", "query.csv")
-OF_IMPORT = ("time", "accuracy")  # columns that an import writes for people to read
 COMPASS = ("magnetic", "compass", "bearing", "azimuth", "yaw", "grid")  # in names of columns
 
 
@@ -42,7 +41,6 @@ def _describe_others(table: Path) -> list[str]:
     """Say which columns are not used, and that rows are not sorted by a column index."""
     others = find_other_columns(table)
     numbers = others.pop("index", [])
-    others = {name: values for name, values in others.items() if name not in OF_IMPORT}
     notes = [f"{', '.join(others)} not used"] if others else []
     compass = [name for name in others if any(word in name.lower() for word in COMPASS)]
     if compass:

@@ -52,6 +52,7 @@ def number(text: str) -> float:
 def start_of(year: str, month: str = "1", day: str = "1") -> float | None:
     """Seconds since 1970 of the start of a day in UTC; None if there is no such day."""
     try:
-        return datetime(*(int(float(part)) for part in (year, month, day)), tzinfo=UTC).timestamp()
+        date = (int(float(part)) for part in (year, month, day))
+        return datetime(next(date), next(date), next(date), tzinfo=UTC).timestamp()
     except ValueError:
         return None

@@ -28,7 +28,8 @@ def rotation_of(quaternion: Array) -> Array:
 
 def centres_of(rotation: Array, translation: Array) -> Array:
     """Camera centres -R^T t of poses from world to camera, shapes (n, 3, 3) and (n, 3)."""
-    return -np.einsum("nji,nj->ni", rotation, translation)
+    centres: Array = np.einsum("nji,nj->ni", rotation, translation)
+    return -centres
 
 
 def lay_flat(rotation: Array, centres: Array) -> tuple[Array, Array]:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from vpr.evaluation.details import Threshold
 from vpr.features.encoder import find_split
 from vpr.features.extraction import store_features
 from vpr.features.local_features import LocalFeatures, load_features
@@ -41,7 +40,7 @@ from vpr.training.params import FinetuneParams
 from vpr.weights.params import PretrainedParams
 from vpr.weights.starting_weights import load_starting_model
 
-HOME = Path(__file__).resolve().parents[2]  # of params.yaml and the weights
+CLONE = Path(__file__).resolve().parents[2]
 MODEL, DESCRIPTORS, INDEX, SETTINGS = "model.pt", "database.npy", "database.csv", "map.json"
 TOP_K = 20
 
@@ -59,7 +58,9 @@ class Map:
 
     @classmethod
     def build(cls, photos: str | PathLike[str], to: str | PathLike[str]) -> Map:
-        """Make a map and write it, by the sections trunk, pretrained and finetune of params.yaml.
+        """Make a map and write it, by trunk, pretrained and finetune of params.yaml.
+
+        That of the current folder counts, or if there is none, that of the clone.
 
         Nothing is trained: NetVLAD's clusters are found in the photos, as with
         `finetune.epochs: 0`.
@@ -72,7 +73,8 @@ class Map:
             ValueError: If there are no photos with positions, or one does not decode.
         """
         source, device = Path(photos), find_device()
-        trunk = load_params("trunk", TrunkParams, path=HOME / PARAMS_FILE)
+        home = Path() if PARAMS_FILE.is_file() else CLONE
+        trunk = load_params("trunk", TrunkParams, path=home / PARAMS_FILE)
         precision = getattr(torch, trunk.precision)
         found = find_form(source, None).read(source, Asked())
         placed = place_shots([(None, found)], crs=None, labels=True)
@@ -82,7 +84,7 @@ class Map:
         with TemporaryDirectory() as scratch, built_aside(Path(to)) as (aside,):
             aside.mkdir()
             files = _files_of(shots, Path(scratch) / "photos")
-            model, stored = _start(trunk, files, Path(scratch) / "features", device)
+            model, stored = _start(home, trunk, files, Path(scratch) / "features", device)
             if len(stored.shapes) == len(files):
                 rows = extract_descriptors(load_head(model), stored, range(len(files)), device)
             else:
@@ -134,7 +136,7 @@ class Map:
         files = [Path(photo) for photo in photos]
         top = min(top, len(self.places.database.paths))
         ranked = list(rank_photos(self.ranker, files, top=top, with_responses=False))
-        return locate_ranked(files, ranked, self.places, [None] * len(files))
+        return locate_ranked(files, ranked, self.places, [None] * len(files), top=top)
 
 
 def _files_of(shots: Sequence[Shot], folder: Path) -> list[Photo]:
@@ -152,14 +154,14 @@ def _files_of(shots: Sequence[Shot], folder: Path) -> list[Photo]:
 
 
 def _start(
-    trunk: TrunkParams, files: Sequence[Photo], features: Path, device: torch.device
+    home: Path, trunk: TrunkParams, files: Sequence[Photo], features: Path, device: torch.device
 ) -> tuple[Model, LocalFeatures]:
     """Make the model that a run without training has, and store features, as its stages do."""
-    weights = load_params("pretrained", PretrainedParams, path=HOME / PARAMS_FILE)
-    tuned = load_params("finetune", FinetuneParams, path=HOME / PARAMS_FILE)
+    weights = load_params("pretrained", PretrainedParams, path=home / PARAMS_FILE)
+    tuned = load_params("finetune", FinetuneParams, path=home / PARAMS_FILE)
     split = find_split(trunk.encoder, trunk.model, trunk.trainable_from)
     model, _ = load_starting_model(
-        HOME / WEIGHTS / weights.weights, encoder=trunk.encoder, variant=trunk.model, split=split,
+        home / WEIGHTS / weights.weights, encoder=trunk.encoder, variant=trunk.model, split=split,
         seed=weights.seed,
     )  # fmt: skip
     store_features(
@@ -187,4 +189,4 @@ def _places(index: ImageIndex, crs: str | None) -> Places:
     """The places of a map, which knows no queries, so that nothing is calibrated."""
     nothing = ImageIndex([], np.empty((0, 2)))
     truth = Truth(nothing, csr_array((0, len(index.paths))))
-    return Places(index, find_globe(index.coordinates, crs), Threshold("distance", None), truth)
+    return Places(index, find_globe(index.coordinates, crs), None, truth)

@@ -96,6 +96,7 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
     return PLAIN | {
         "dataset.dir": folder.as_posix(), "dataset.index": GROUND_TRUTH,
         "dataset.crs": "EPSG:32633", "dataset.protocol": PROTOCOL, "prepare.radius_m": None,
+        "prepare.max_heading_deg": None,
         "pretrained.weights": weights.name, "trunk.encoder": "vgg16", "trunk.model": None,
         "trunk.trainable_from": "conv5_1", "finetune.aggregator": "netvlad",
         "finetune.num_clusters": checkpoint.num_clusters,

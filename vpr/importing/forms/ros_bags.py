@@ -115,7 +115,7 @@ def _choose_topic(source: Path, reader: Any, asked: str | None) -> str:  # noqa:
     if asked in topics:
         return str(asked)
     if asked is None and len(topics) == 1:
-        return topics[0]
+        return str(topics[0])
     raise ValueError(
         f"{source}: which topic has the photos? --topic with one of "
         f"{', '.join(topics) or 'none: the bag has no images'}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vpr.images.file_kinds import READ_SUFFIXES
-from vpr.importing.collection import DEGREES, Asked, Collection, Shot, Side
+from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.columns import number
 from vpr.importing.plane import to_degrees
 from vpr.importing.planning import safe_name
@@ -40,38 +40,54 @@ def read(source: Path, asked: Asked) -> Collection:
     Photos below folders `database` and `queries...` are of that side.
     """
     found = Collection("@easting@northing@ names", crs=asked.crs)
-    rows = []
-    for file in sorted(path for path in source.rglob("@*") if path.is_file()):
-        path = file.relative_to(source)
-        fields = [*file.name.split("@"), *[""] * NUM_FIELDS][:NUM_FIELDS]
-        place = number(fields[EAST]), number(fields[NORTH])
-        if not _is_asked(path, asked.subset):
-            continue
-        if file.suffix.lower() not in READ_SUFFIXES:
-            found.left_out.add("of a format that is not read", path)
-        elif not np.isfinite(place).all():
-            found.left_out.add("without an easting and northing in the name", path)
-        else:
-            rows.append((file, path, fields, place))
-    queries = {path.parts[_part(path, "quer")] for _, path, _, _ in rows if _side(path) == "query"}
-    if len(queries) > 1:
-        raise ValueError(
-            f"{source}: several folders of queries ({', '.join(sorted(queries))}): choose by "
-            "--subset"
-        )
-    zones = [_zone(fields) for _, _, fields, _ in rows]
-    if all(zones) and asked.crs is None:
-        found.crs = zones[0] if len(set(zones)) == 1 else DEGREES
-    for zone, (file, path, fields, place) in zip(zones, rows, strict=True):
-        heading = number(fields[HEADING])
-        at = place if zone is None or found.crs != DEGREES else _globe(source, zone, fields, place)
+    files = (file.relative_to(source) for file in source.rglob("@*") if file.is_file())
+    # Names are split twice rather than kept split: SF-XL has 2.8 million.
+    paths = sorted(path for path in files if _is_asked(path, asked.subset))
+    paths = [path for path in paths if _is_read(path, found.left_out)]
+    _require_one_split(source, paths)
+    zones = {_zone(_fields(path)) for path in paths}
+    if None not in zones and asked.crs is None:
+        found.crs = zones.pop() if len(zones) == 1 else DEGREES
+    for path in paths:
+        fields = _fields(path)
+        zone, heading = _zone(fields), number(fields[HEADING])
+        at = number(fields[EAST]), number(fields[NORTH])
+        if zone is not None and found.crs == DEGREES:
+            at = _globe(source, zone, fields, at)
         found.shots.append(
             Shot(
-                safe_name(path.parts), file, at=at, time=_time(fields[TIME]), side=_side(path),
-                heading=heading % 360 if abs(heading) <= 360 else None,
+                safe_name(path.parts), source / path, at=at, time=_time(fields[TIME]),
+                heading=heading % 360 if abs(heading) <= 360 else None, side=_side(path),
             )
         )  # fmt: skip
     return found
+
+
+def _fields(path: Path) -> list[str]:
+    return [*path.name.split("@"), *[""] * NUM_FIELDS][:NUM_FIELDS]
+
+
+def _is_read(path: Path, left_out: LeftOut) -> bool:
+    place = [number(field) for field in _fields(path)[EAST : NORTH + 1]]
+    if path.suffix.lower() not in READ_SUFFIXES:
+        left_out.add("of a format that is not read", path)
+    elif not np.isfinite(place).all():
+        left_out.add("without an easting and northing in the name", path)
+    else:
+        return True
+    return False
+
+
+def _require_one_split(source: Path, paths: list[Path]) -> None:
+    for side, start in (("database", "database"), ("query", "quer")):
+        folders = {
+            "/".join(path.parts[: _part(path, start) + 1]) for path in paths if _side(path) == side
+        }
+        if len(folders) > 1:
+            raise ValueError(
+                f"{source}: several folders of one side ({', '.join(sorted(folders))}): name the "
+                "folder of one split, and of several folders of queries one by --subset"
+            )
 
 
 def _is_asked(path: Path, subset: str | None) -> bool:

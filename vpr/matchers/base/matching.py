@@ -52,7 +52,8 @@ def choose_mutual(likeness: NDArray[np.float32], *, ratio: float) -> NDArray[np.
     others[np.arange(len(rows)), nearest[rows]] = -np.inf
     # Squares of the distances, halved.
     clear = 1 - best[rows] < ratio**2 * (1 - others.max(axis=1))
-    return np.stack([rows, nearest[rows]], axis=1)[clear]
+    kept: NDArray[np.int64] = np.stack([rows, nearest[rows]], axis=1)[clear]
+    return kept
 
 
 def refuse_ratio(rules: Rules, name: str) -> None:
