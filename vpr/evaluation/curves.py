@@ -133,7 +133,7 @@ def circles_curve(errors_m: NDArray[np.float64], circles_m: NDArray[np.float64])
     table = pd.DataFrame(
         {"level": LEVELS, "share_held": held.sum(axis=0) / counts.clip(1), "num_circles": counts}
     )
-    return table[counts > 0]
+    return table.loc[counts > 0]
 
 
 def save_curves(folder: Path, curves: Mapping[str, pd.DataFrame]) -> None:
