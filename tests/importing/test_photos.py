@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -276,6 +277,17 @@ def test_a_useless_sidecar_leaves_its_photo_out(tmp_path: Path, facts: str, reas
     assert read(tmp_path).left_out.counts == {reason: 1}
 
 
+def test_of_two_long_names_with_one_sidecar_only_the_one_it_names_takes_it(tmp_path: Path) -> None:
+    names = [f"{'A' * 47}_{number}.jpg" for number in (1, 2)]
+    for name in names:
+        make_photo(tmp_path / name, make_exif({}))
+    facts = takeout(title=names[1], geoData=PLACE)
+    (tmp_path / f"{'A' * 46}.json").write_text(facts)
+    found = read(tmp_path)
+    assert [Path(shot.name).name for shot in found.shots] == names[1:]
+    assert found.left_out.counts == {"whose sidecar is that of another photo": 1}
+
+
 def test_apple_photos_sidecar_gives_the_place(tmp_path: Path) -> None:
     make_photo(tmp_path / "IMG.jpg", make_exif({}))
     (tmp_path / "IMG.xmp").write_text(
@@ -335,6 +347,20 @@ def test_a_heic_photo_is_placed_and_becomes_a_jpeg(
     with Image.open(tmp_path / "made.jpg") as image:
         assert image.format == "JPEG" and image.size == (64, 48)
         assert image.getpixel((10, 10)) == pytest.approx((254, 0, 0), abs=8)
+
+
+def test_a_heic_photo_is_turned_upright_once(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    exif = make_exif()
+    exif[Base.Orientation] = 6  # the stored top is on the right
+    picture = Image.new("RGB", (64, 48), "red")
+    picture.paste("blue", (0, 0, 64, 10))
+    pillow_heif.from_pillow(picture).save(tmp_path / "a.heic", exif=exif.tobytes())
+    content = only(tmp_path).content
+    assert not isinstance(content, Path)
+    with Image.open(io.BytesIO(content())) as image:
+        assert image.size == (48, 64) and Base.Orientation not in image.getexif()
+        assert image.convert("RGB").getpixel((45, 30)) == pytest.approx((0, 0, 254), abs=12)
 
 
 @pytest.mark.parametrize("damage", ["cut off", "cut in its picture", "a claim of 3.6 gigapixels"])

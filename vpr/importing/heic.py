@@ -9,6 +9,7 @@ away from OpenCV's, together with which it crashed on macOS.
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import resource
@@ -97,7 +98,7 @@ class _Reader:
             words = f"not a readable HEIC photo: it takes more than {SECONDS:g} seconds"
         except (EOFError, OSError):
             pass
-        self._stop()
+        self.stop()
         raise ValueError(words)
 
     def _start(self) -> None:
@@ -110,7 +111,8 @@ class _Reader:
         )  # fmt: skip
         theirs.close()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the process, if it runs."""
         if self.process is not None:
             self.connection.close()
             self.process.kill()
@@ -119,6 +121,7 @@ class _Reader:
 
 
 _READER = _Reader()
+atexit.register(_READER.stop)
 
 
 def _answer(what: bytes, path: bytes) -> bytes:

@@ -111,7 +111,7 @@ def read(source: Path, asked: Asked) -> Collection:
 
 
 def _choose_topic(source: Path, reader: Any, asked: str | None) -> str:  # noqa: ANN401
-    topics = sorted({c.topic for c in reader.connections if c.msgtype in IMAGES})
+    topics = sorted({str(c.topic) for c in reader.connections if c.msgtype in IMAGES})
     if asked in topics:
         return str(asked)
     if asked is None and len(topics) == 1:

@@ -107,7 +107,9 @@ function listen() {
 }
 
 for (const counter of document.querySelectorAll("[data-count]")) {
-  counter.textContent = `(${ALL.filter(FILTERS[counter.dataset.count]).length})`;
+  const isKnown = LABELLED || counter.dataset.count === "all";
+  counter.textContent = isKnown ? `(${ALL.filter(FILTERS[counter.dataset.count]).length})` : "(unknown)";
+  document.querySelector(`[name=filter][value=${counter.dataset.count}]`).disabled = !isKnown;
 }
 if (!CALIBRATED) {
   document.querySelector("[value=accepted-wrong]").disabled = true;

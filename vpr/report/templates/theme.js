@@ -20,6 +20,6 @@ const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
 
 function drawInEveryScheme(draw) {
   draw();
-  document.getElementById("js-plotly-tester").setAttribute("aria-hidden", "true");
+  document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 }
