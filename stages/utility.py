@@ -32,11 +32,17 @@ def utility(
     With keep all, every keypoint is kept and nothing is measured.
     """
     params, stored = load_params("utility", UtilityParams), load_keypoints(keypoints)
-    if params.keep == "all" or load_param("rerank.method", str) == "none":
+    method = load_param("rerank.method", str)
+    if params.keep == "all" or method == "none":
         with built_aside(utility) as (aside,):
             everything = np.ones(len(stored.points), dtype=bool)
             save_utility(aside, everything, None, bytes_each=stored.bytes_each)
         return
+    if not len(stored.points):
+        raise ValueError(
+            f"utility.keep = {params.keep}: with rerank.method = {method} there are no keypoints "
+            "to choose from: set utility.keep to all"
+        )
     # Imported here: torch and scipy are slow to import, and a run without utility needs neither.
     from vpr.places.positives import load_radius
     from vpr.reranking.clusters import choose_keypoints, load_cluster_maps

@@ -19,7 +19,7 @@ from typing import Any
 import vl_convert
 from PIL import Image
 
-QUERY = Path("data/sample/queries/0060.jpg")
+QUERY = Path("data/sample/queries/0055.jpg")
 PICTURE = Path("docs/images/locate.jpg")
 WIDTH, MARGIN, GAP = 1200, 28, 24  # units of the drawing; pixels are SCALE times as many
 SCALE = 1.25

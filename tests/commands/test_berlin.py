@@ -171,6 +171,7 @@ def test_the_baseline_is_reproduced_as_an_experiment_that_leaves_the_workspace_a
 ) -> None:  # fmt: skip
     repo = copy_repository(tmp_path / "repo")
     keep_stages(repo, ["prepare", "pretrained"])
+    (repo / "data/dvc.yaml").unlink()  # the demo, which never ran
     run(repo, "git", "add", "-A")
     run(repo, "git", "commit", "-qm", "Nothing ran yet")
     monkeypatch.chdir(repo)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.support.foreign_matcher import write_foreign_matcher
 from tests.support.pictures import drawn_views
+from tests.support.repositories import ROOT
 from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.matcher import Folders, LocalPoints, Matcher, Rules, load_matcher
 from vpr.reranking.verification import Pair, verify_pair
@@ -131,9 +132,9 @@ def test_a_result_that_is_not_what_it_should_be_names_the_folder_and_the_entry(
         verify(matcher, *drawn_views())
 
 
-@pytest.mark.parametrize("form", ["(0, 2)", "(0, 2, 2)"])
-def test_no_match_is_a_result(folder: Path, form: str) -> None:
-    none = f"(np.empty({form}), np.empty({form}), np.empty(0))"
+@pytest.mark.parametrize("none", ["np.empty((0, 2))", "np.empty((0, 2, 2))", "[]"])
+def test_no_match_is_a_result(folder: Path, none: str) -> None:
+    none = f"({none}, {none}, [])"
     found = verify(load("foreign", f"code:returns({none!r})", folder), *drawn_views())
     assert found.places.shape == (0, 2, 2) and found.num_matches == 0
 
@@ -143,3 +144,14 @@ def test_a_ratio_is_refused(folder: Path) -> None:
     rules = RULES._replace(ratio=0.8)
     with pytest.raises(ValueError, match=r"inliers\.ratio = 0\.8: rerank\.model = code:points has"):
         verify_pair(matcher, rules, *(points_of(matcher, view) for view in drawn_views()))
+
+
+def test_the_documented_matchers_run_as_they_are_shown(folder: Path) -> None:
+    page = (ROOT / "docs/reranking.md").read_text()
+    (folder / "mine").mkdir()
+    code = page.split("```python\n")[1].split("```")[0]
+    (folder / "mine/hubconf.py").write_text(code)
+    verify(load("foreign", "mine:points(weights=None)", folder), *drawn_views())
+    view = drawn_views()[0]
+    lines = verify(load("foreign", "mine:lines", folder), view, view)
+    assert lines.num_matches == len(lines.places) > 20  # both ends of each line of the same photo

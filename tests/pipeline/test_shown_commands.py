@@ -35,7 +35,7 @@ RUN = [
     Shown("dvc repro", {}, "Data and pipelines are up to date"),
     Shown("python -m vpr doctor", {}, "OK   parameters"),
     Shown(
-        "python -m vpr locate data/sample/queries/0060.jpg --top 3", {"0060": "0006"},
+        "python -m vpr locate data/sample/queries/0055.jpg --top 3", {"0055": "0006"},
         r"(?s)0006\.jpg: .*1  distance .*2  distance .*3  distance",
     ),
     Shown(
@@ -176,6 +176,7 @@ NOT_HERE = {
     "pip install .": "changes this environment",
     "pip install -r requirements-ray.txt": "changes this environment",
     "pip install --no-deps -r requirements-matchers.txt": "changes this environment",
+    "pip install -r requirements-transformers.txt": "changes this environment",
     "make serve": SERVED, "python -m vpr serve --port 8080": SERVED,
     "curl -F photo=@photo.jpg http://127.0.0.1:8000/locate": SERVED,
     "curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,13 @@ def test_the_cluster_of_a_position_is_the_one_that_wins_it(reference_map: Path) 
     head = load_head(load_model(Path("model.pt")))
     won = assign_positions(head, load_features(Path("features")), torch.device("cpu"))
     assert [one.tolist() for one in won] == [[[row]] for row in MAPS]
+
+
+def test_without_keypoints_there_is_nothing_to_choose_from(reference_map: Path) -> None:
+    shutil.rmtree("keypoints")
+    save_keypoints(Path("keypoints"), [image_keypoints([], (16, 48))] * 4)
+    with pytest.raises(ValueError, match=r"utility\.keep = place: .* set utility\.keep to all"):
+        kept_by_the_stage("place")
 
 
 def test_a_keypoint_stays_if_its_cluster_is_kept_at_one_of_several_scales(tmp_path: Path) -> None:

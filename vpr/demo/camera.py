@@ -14,6 +14,7 @@ EYE_M = 1.7  # the camera's height
 FINER = 2  # factor by which the photo is painted larger, then scaled down
 
 Point = tuple[float, float]
+Line = tuple[Point, Point]
 Vector = tuple[float, float, float]  # right, up and ahead of the camera, metres
 
 
@@ -36,9 +37,9 @@ class Canvas:
         self._image = Image.new("RGB", (self._width, self._height), pixel(shot.light.sky))
         self._draw = ImageDraw.Draw(self._image)
 
-    def wall(self, start: Point, end: Point, low_m: float, high_m: float, colour: Colour) -> None:
+    def wall(self, line: Line, low_m: float, high_m: float, colour: Colour) -> None:
         """Paint an upright rectangle over a line on the ground."""
-        ends = self._cut(self._seen(start), self._seen(end))
+        ends = self._cut(self._seen(line[0]), self._seen(line[1]))
         if ends is not None:
             (x0, z0), (x1, z1) = ends
             corners = [(x0, low_m, z0), (x1, low_m, z1), (x1, high_m, z1), (x0, high_m, z0)]
@@ -221,12 +222,14 @@ def _frame(
     near_left: Point, near_right: Point, far_right: Point, far_left: Point, apron_m: float
 ) -> tuple[Vector, Vector, Vector]:
     """Corner and sides of the rectangle that takes a part of a curved road, on the ground."""
-    middles = [np.add(near_left, near_right) / 2, np.add(far_left, far_right) / 2]
-    ahead = (middles[1] - middles[0]) / _length(*middles)
+    near = np.add(near_left, near_right) / 2
+    ahead = np.add(far_left, far_right) / 2 - near
+    length = float(np.hypot(*ahead))
+    ahead /= length
     right = np.array([ahead[1], -ahead[0]])
     across = (_length(near_left, near_right) + 2 * apron_m) * right
-    along = (_length(*middles) + 2 * apron_m) * ahead
-    corner = middles[0] - across / 2 - apron_m * ahead
+    along = (length + 2 * apron_m) * ahead
+    corner = near - across / 2 - apron_m * ahead
     return (
         (float(corner[0]), -EYE_M, float(corner[1])),
         (float(across[0]), 0.0, float(across[1])),

@@ -33,7 +33,7 @@ class _Wall:
         self.house = house
         self.rng = rng
         size = round(house.width_m * PX_PER_M), round(house.height_m * PX_PER_M)
-        brick = rng.integers(6, 24), rng.integers(3, 12)
+        brick = int(rng.integers(6, 24)), int(rng.integers(3, 12))
         shades = rng.uniform(0.05, 0.25) * blocks(rng, size, brick)
         self.image = tinted(house.wall, shades, 0.6 * grain(rng, size))
         self._draw = ImageDraw.Draw(self.image)

@@ -26,7 +26,7 @@ def paint(
     canvas.strip(60, -60, (0.45, 0.47, 0.42))
     first = int(shot.along_m // STRETCH_M)
     for number in reversed(range(first, first + int(VIEW_M / STRETCH_M))):
-        near, far = number * STRETCH_M, (number + 1) * STRETCH_M
+        near, far = float(number * STRETCH_M), float((number + 1) * STRETCH_M)
         corners = [(near, FACADE_M), (near, -FACADE_M), (far, -FACADE_M), (far, FACADE_M)]
         canvas.ground(corners, APRON_M, draw_ground(street.ground, number))
     for thing in sorted(_in_view(street, shot), key=lambda thing: -_far_end(thing)):
@@ -62,8 +62,8 @@ def _paint_building(
     canvas.facade(start, end, house.height_m, facade.picture, sunny)
     for x0, x1, low, high in facade.windows:
         if rng.random() < light.lit:
-            ends = [(house.start_m + x, left) for x in (x0, x1)]
-            canvas.wall(*ends, low, high, scale((1.6, 1.35, 0.8), sunny))
+            ends = (house.start_m + x0, left), (house.start_m + x1, left)
+            canvas.wall(ends, low, high, scale((1.6, 1.35, 0.8), sunny))
 
 
 @lru_cache(maxsize=512)
@@ -88,8 +88,8 @@ def _paint_tree(canvas: Canvas, tree: Tree) -> None:
     left = tree.side * (KERB_M + 0.9)
     thick = 0.14 if tree.crown_m else 0.07
     bark = (0.3, 0.24, 0.2) if tree.crown_m else (0.35, 0.36, 0.38)
-    foot = [(tree.along_m, left + side * thick) for side in (-1, 1)]
-    canvas.wall(*foot, 0, tree.height_m - tree.crown_m, bark)
+    foot = (tree.along_m, left - thick), (tree.along_m, left + thick)
+    canvas.wall(foot, 0, tree.height_m - tree.crown_m, bark)
     if tree.crown_m:
         canvas.crown(
             (tree.along_m, left), tree.height_m - 0.6, 1.2 * tree.crown_m, _draw_crown(tree)
@@ -101,13 +101,13 @@ def _paint_tree(canvas: Canvas, tree: Tree) -> None:
 def _paint_car(canvas: Canvas, car: Car) -> None:
     half = car.width_m / 2
     inner = car.left_m - half if car.left_m > canvas.shot.left_m else car.left_m + half
-    rear = [(car.along_m, car.left_m + side * half) for side in (-1, 1)]
-    flank = [(car.along_m + ahead, inner) for ahead in (0, car.length_m)]
+    rear = (car.along_m, car.left_m - half), (car.along_m, car.left_m + half)
+    flank = (car.along_m, inner), (car.along_m + car.length_m, inner)
     for line, shade in ((flank, 0.8), (rear, 1.0)):
-        canvas.wall(*line, 0.25, car.height_m * 0.6, scale(car.paint, shade))
-        canvas.wall(*line, car.height_m * 0.6, car.height_m, scale(car.paint, 0.7))
-        canvas.wall(*line, car.height_m * 0.63, car.height_m * 0.92, (0.15, 0.17, 0.2))
-        canvas.wall(*line, 0, 0.3, (0.08, 0.08, 0.08))
+        canvas.wall(line, 0.25, car.height_m * 0.6, scale(car.paint, shade))
+        canvas.wall(line, car.height_m * 0.6, car.height_m, scale(car.paint, 0.7))
+        canvas.wall(line, car.height_m * 0.63, car.height_m * 0.92, (0.15, 0.17, 0.2))
+        canvas.wall(line, 0, 0.3, (0.08, 0.08, 0.08))
     sixth = car.width_m / 6
     for left in (rear[0][1], rear[1][1] - sixth):
-        canvas.wall((car.along_m, left), (car.along_m, left + sixth), 0.6, 0.8, (0.8, 0.1, 0.1))
+        canvas.wall(((car.along_m, left), (car.along_m, left + sixth)), 0.6, 0.8, (0.8, 0.1, 0.1))

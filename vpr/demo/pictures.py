@@ -23,10 +23,11 @@ class Picture:
 
     def reduced(self, across: float, up: float) -> Image.Image:
         """Reduce both sides by the largest power of two that is at most a factor."""
-        factors = tuple(
+        x, y = (
             1 << min(max(int(factor), 1).bit_length() - 1, side.bit_length() - 1)
             for factor, side in zip((across, up), self.size, strict=True)
         )
+        factors = x, y
         if factors not in self._versions:
             self._versions[factors] = self._versions[1, 1].reduce(factors)
         return self._versions[factors]

@@ -130,8 +130,8 @@ def make_plan(
         unplaced = sum(shot.at is None for shot in those)
         if 0 < unplaced < len(those):
             notes.append(
-                f"{unplaced} of {len(those)} {side} photos have no position, so none of that side "
-                "is written"
+                f"{unplaced} of {len(those)} {side} photos have no position, so none of these is "
+                "written"
             )
         if not those:
             raise ValueError(

@@ -60,6 +60,8 @@ class Foreign(PhotoMatcher):
             if not isinstance(found, tuple | list) or len(found) != 3:
                 raise ValueError(f"match: expected points, points and scores, found {found!r:.80}")
             first, second, scores = (np.asarray(array, np.float32) for array in found)
+            if not first.size and not second.size:  # in whatever shape
+                first = second = np.empty((0, 2), np.float32)
             forms = (2,), (2, 2)  # a point, and a line's two ends
             if first.shape != second.shape or first.shape[1:] not in forms:
                 raise ValueError(
