@@ -1,4 +1,4 @@
-"""Stage evaluate: recall with its uncertainty, and the results of each query."""
+"""Stage evaluate: recall with its uncertainty, the results of each query, and the calibration."""
 
 from __future__ import annotations
 
@@ -8,44 +8,52 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr.datasets.findings import list_copies, load_notes
-from vpr.evaluation.acceptance import decide, doubts_about
-from vpr.evaluation.curves import save_curves
+from vpr.evaluation.acceptance import doubts_about
+from vpr.evaluation.answers import (
+    answer_curves,
+    summarise_answers,
+    summarise_map_question,
+    summarise_place_question,
+)
+from vpr.evaluation.calibration import save_calibration
+from vpr.evaluation.cross_fitting import Sample, calibrate
+from vpr.evaluation.curves import ranking_curves, save_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
     describe_reranking,
     name_sequence_metrics,
-    summarise_acceptance,
     summarise_errors,
     summarise_recall,
     summarise_same_way,
-    summarise_unlabelled,
     summarise_without,
 )
-from vpr.evaluation.params import EvaluateParams
+from vpr.evaluation.params import By, EvaluateParams
 from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
-from vpr.places.positives import load_positives
-from vpr.reranking.verified_pairs import load_verified
+from vpr.places.positives import load_positives, load_radius
+from vpr.reranking.verified_pairs import load_foreign, load_verified
 from vpr.retrieval.predictions import load_predictions, load_retrieval
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
 
 
 def evaluate(
-    *, retrieved: Path, predictions: Path, verified: Path, sequenced: Path, positives: Path,
-    database: Path, query: Path, notes: Path, recall: Path, details: Path, queries: Path,
-    curves: Path,
+    *, retrieved: Path, predictions: Path, verified: Path, sequenced: Path, foreign: Path,
+    positives: Path, database: Path, query: Path, radius: Path, notes: Path, recall: Path,
+    details: Path, queries: Path, curves: Path, calibration: Path,
 ) -> None:  # fmt: skip
     """Compare the predictions with the truth.
 
     `retrieved` has the rankings before re-ranking, `predictions` those of each query by itself and
     `sequenced` those with its neighbours on the route. `verified` has no queries where re-ranking
-    is off; `notes` are copied into the details. Written are `recall` with the main metrics,
-    `details` with all others, `queries` with one row per query and the folder `curves` with one CSV
-    file per curve.
+    is off; `foreign` has the rankings of photos from elsewhere; `notes` are copied into the
+    details. Written are `recall` with the main metrics, `details` with all others, `queries` with
+    one row per query, the folder `curves` with one CSV file per curve, and `calibration`, from
+    which answers about other photos are derived.
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)
@@ -54,22 +62,33 @@ def evaluate(
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     is_labelled = all(index.has_places for index in indices)
     metres = errors_in_metres(ranked.indices, *indices)[:, 0]
-    top1 = indices[0].coordinates[ranked.indices[:, 0]]
-    pairs, correct = load_verified(verified), ranks == 1
-    evidence = pairs.of_first(ranked)
-    decided = decide(
-        doubts_about(params.accept_by, ranked, evidence), correct,
+    pairs, by = load_verified(verified), params.accept_by
+    evidence = pairs.of_predictions(ranked)
+    doubts, places = doubts_about(by, ranked, evidence), indices[0].coordinates[ranked.indices]
+    elsewhere, other_doubts = _load_foreign(foreign, by, depth)
+    sample = Sample(
+        by, doubts, places, indices[1].coordinates, ranks == 1,
         (num_positives == 0) & is_labelled,
-        by=params.accept_by, num_candidates=pairs.candidates.shape[1],
-        rate=params.accept_false_rate, confidence=params.confidence,
+        other_doubts[:, 0], load_radius(radius), pairs.candidates.shape[1],
     )  # fmt: skip
+    rate, confidence = params.accept_false_rate, params.confidence
+    fitted, held = calibrate(
+        sample, rate=rate, confidence=confidence, block_length=params.block_length
+    )
     summary = partial(
-        summarise_recall, num_positives=num_positives, ns=depths, confidence=params.confidence,
+        summarise_recall, num_positives=num_positives, ns=depths, confidence=confidence,
         seed=params.seed, block_length=params.block_length, num_samples=params.num_samples,
     )  # fmt: skip
     found = load_notes(notes)
+    drawn = answer_curves(sample, held)
+    others = fitted.judge(other_doubts, indices[0].coordinates[elsewhere])
+    metrics = summarise_map_question(sample, fitted, rate=rate, confidence=confidence)
     if is_labelled:
-        metrics = summary(ranks) | summarise_errors(metres) | summarise_acceptance(decided, correct)
+        metrics |= summary(ranks) | summarise_errors(metres)
+        metrics |= summarise_place_question(fitted, held, confidence=confidence)
+        metrics |= summarise_answers(
+            sample, held, drawn, [answer.state for answer in others], confidence=confidence
+        )
         metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
@@ -77,13 +96,31 @@ def evaluate(
             along = first_correct_ranks(load_predictions(sequenced).indices, truth)
             metrics |= name_sequence_metrics(summary(along))
     else:
-        metrics = summarise_unlabelled(decided)
-    table = tabulate_queries(ranked, truth, *indices, accepted=decided.accepted, evidence=evidence)
-    with built_aside(recall, details, queries, curves) as aside:
+        metrics["num_queries"] = len(ranks)
+        drawn = {name: curve[:0] for name, curve in drawn.items()}
+    table = tabulate_queries(
+        ranked, truth, *indices, answers=fitted.judge(doubts, places), held_out=held.probability,
+        evidence=evidence,
+    )  # fmt: skip
+    drawn |= ranking_curves(
+        ranks, depth=depth, top1=places[:, 0], query=indices[1].coordinates, radii_m=params.radii_m
+    )
+    with built_aside(recall, details, queries, curves, calibration) as aside:
         save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
-        save_curves(aside[3], ranks=ranks, depth=depth, top1=top1, query=indices[1].coordinates,
-                    radii_m=params.radii_m, precision_recall=decided.curve)  # fmt: skip
+        save_curves(aside[3], drawn)
+        save_calibration(aside[4], fitted)
+
+
+def _load_foreign(
+    folder: Path, by: By, depth: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Load the ranking of each photo from elsewhere, and the doubts about it, as many if any."""
+    ranked = load_foreign(folder)
+    if ranked is None:
+        return np.empty((0, depth), np.int64), np.empty((0, depth))
+    predictions, verified = ranked
+    return predictions.indices, doubts_about(by, predictions, verified.of_predictions(predictions))
 
 
 if __name__ == "__main__":

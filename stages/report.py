@@ -18,7 +18,7 @@ from vpr.report.plots_page import bundled_vega, write_plots_page
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import (
     copy_thumbnails,
-    describe_acceptance,
+    describe_answers,
     draw_utility,
     draw_worst,
     fingerprints,
@@ -58,7 +58,7 @@ def report(
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
         "versions": read_yaml(environment), "num_queries": len(queried.paths),
-        "acceptance": describe_acceptance(metrics),
+        "answers": describe_answers(metrics),
         "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
     }  # fmt: skip
     with bundled_vega() as vega, built_aside(report, plots_page) as (aside, page):

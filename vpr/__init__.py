@@ -2,7 +2,7 @@
 
     street = vpr.load_run("folder of a finished run")
     answer = street.locate("photo.jpg")
-    print(answer.accepted, answer.matches[0].easting, answer.matches[0].northing)
+    print(answer.state, answer.probability, answer.position)
 
 or, without a run, from a folder of photos whose positions are known:
 

@@ -33,6 +33,7 @@ PREDICTIONS = Path("data/predictions.npz")
 SUBMISSION = Path("data/submission/submit.json")
 
 RECALL = Path("metrics/recall.json")
-DETAILS = Path("metrics/details.json")
 QUERIES = Path("metrics/queries.csv")
+DETAILS = Path("metrics/details.json")
+CALIBRATION = Path("metrics/calibration.json")
 REPORT = Path("metrics/report/index.html")

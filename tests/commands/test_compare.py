@@ -14,7 +14,13 @@ from tests.support.repositories import change, run, set_key
 from vpr.commands.compare.command import compare
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import Comparison, as_markdown, as_text
-from vpr.evaluation.comparison import compare_ranks, mcnemar_p_value
+from vpr.evaluation.comparison import (
+    Answers,
+    PairedRisk,
+    compare_ranks,
+    compare_risks,
+    mcnemar_p_value,
+)
 from vpr.evaluation.recall import NEVER
 from vpr.repository.protocol import Protocol, check_same_protocol
 
@@ -48,6 +54,18 @@ def test_the_interval_of_a_paired_difference_is_that_of_its_mean() -> None:
     half = 1.96 * change.std() / np.sqrt(400)  # blocks of one: queries are independent
     expected = (change.mean() - half, change.mean() + half)
     assert found.interval == pytest.approx(expected, abs=0.01)
+
+
+def test_risks_of_two_runs_by_hand() -> None:
+    right = np.array([True, True, False, True])
+    a = Answers(np.array([0.9, 0.8, 0.7, 0.6]), right)  # the wrong one third
+    b = Answers(np.array([0.9, 0.8, 0.1, 0.6]), right)  # last
+    coverage, area = compare_risks(a, b, **BOOTSTRAP)  # type: ignore[arg-type]
+    assert (coverage.value_a, coverage.value_b, coverage.difference) == (0.5, 0.75, 0.25)
+    assert (area.value_a, area.value_b) == pytest.approx(((1 / 3 + 1 / 4) / 4, 1 / 16))
+    assert area.interval[0] <= area.difference <= area.interval[1] <= 0 <= coverage.interval[0]
+    for same in compare_risks(a, a, **BOOTSTRAP):  # type: ignore[arg-type]
+        assert same.difference == 0 and same.interval == (0, 0)
 
 
 def test_other_protocols_are_named() -> None:
@@ -87,11 +105,13 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_names_cannot_break_the_markdown_table() -> None:
     paths = ["a|b.jpg", "`c`.jpg", "<b>.jpg", "d", "e"]
-    runs = [ComparedRun(name, paths, ranks, (1,), Protocol({}, None), {}) for name, ranks in
+    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}) for name, ranks in
             (("A", A), ("B", B))]  # fmt: skip
     recalls = compare_ranks(A, B, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
-    found = Comparison(runs[0], runs[1], ["query list"], recalls, [], 1, 0.95)
+    risks = [PairedRisk("area_under_risk_coverage", 0.45, 0.1, -0.35, (-0.5, -0.2))]
+    found = Comparison(runs[0], runs[1], ["query list"], recalls, risks, [], 1, 0.95)
     lines = as_markdown(found).split("\n")
+    assert "| area under risk | 0.450 | 0.100 | -0.350 | -0.500 to -0.200 |  |  |  |" in lines
     assert "| `` `c`.jpg `` | 3 | 1 | gained at 1 |" in lines
     assert "| ` d ` | 1 | none | lost at 1 |" in lines
     lines = [line.split() for line in as_text(found).split("\n")]
@@ -107,6 +127,9 @@ def test_runs_of_a_repository_compare_by_revision_and_experiment(
     assert {one["p_value"] for one in itself["recall"]} == {1.0}
     assert [one["gained"] + one["lost"] for one in itself["recall"]] == [[], []]  # N = 1, 5
     assert "query images" in itself["same_by_content_hash"]
+    assert [(one["figure"], one["interval"]) for one in itself["risk"]] == [
+        ("coverage_at_risk_1", [0, 0]), ("area_under_risk_coverage", [0, 0]),
+    ]  # fmt: skip
     assert itself["block_length"] == 2  # a third of 8 queries, whatever evaluate.block_length says
 
     queries = pipeline / "metrics/queries.csv"

@@ -21,10 +21,10 @@ from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
-from vpr.commands.locate.outputs import VERDICTS, as_json, as_text, save_csv, save_geojson
+from vpr.commands.locate.outputs import as_json, as_text, save_csv, save_geojson
 from vpr.commands.locate.page import write_page
 from vpr.commands.locate.photos import find_photos
-from vpr.evaluation.details import Threshold
+from vpr.evaluation.calibration import Calibration, State
 from vpr.features import batches
 from vpr.features.params import TrunkParams
 from vpr.locating.loading import load_ranker
@@ -32,6 +32,7 @@ from vpr.locating.matches import (
     Located,
     Match,
     Places,
+    Position,
     Truth,
     find_globe,
     find_queries,
@@ -88,7 +89,7 @@ def test_a_query_is_ranked_as_the_pipeline_ranked_it(
         right = matches.index[matches["correct"]] + 1
         rank = table["first_correct_rank"][number]
         assert right.min() == rank if len(right) else np.isnan(rank)
-        assert photo["accepted"] is None  # every query lies in the map: not calibrated
+        assert photo["state"] is None  # every query lies in the map: not calibrated
 
 
 def test_a_folder_gives_a_page_a_picture_and_tables(
@@ -107,9 +108,9 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
 
     table = pd.read_csv(out / "table.csv")
     assert list(table.columns) == [
-        "query", "accepted", "rank", "database", "distance", "metres", "correct",
+        "query", "state", "probability", "rank", "database", "distance", "metres", "correct",
     ]  # fmt: skip
-    assert table["accepted"].isna().all()
+    assert table["state"].isna().all()
     assert set(table["query"]) == {str(file) for file in album.glob("*.jpg")} | {str(QUERY)}
     assert table["metres"].notna().sum() == 3
     assert (table.groupby("rank")["database"].nunique() == 1).all()  # the same photo each time
@@ -235,13 +236,11 @@ def test_what_is_missing_of_the_run_is_told_before_the_network_runs(
 @pytest.mark.parametrize(
     "content",
     [b"{", b"\xff", b"[]", b"5", b"[" * 100_000,
-     b'{"accept_calibrated": true}',
-     b'{"accept_calibrated": true, "accept_max_distance": "near"}',
-     b'{"accept_calibrated": true, "accept_max_distance": NaN}'],
+     b'{"by": "distance"}'],
 )  # fmt: skip
-def test_damaged_metrics_are_named_before_the_network_runs(copy: Path, content: bytes) -> None:
-    (copy / "metrics/details.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"^metrics/details\.json: damaged: .*git checkout"):
+def test_a_damaged_calibration_is_named_before_the_network_runs(copy: Path, content: bytes) -> None:
+    (copy / "metrics/calibration.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^metrics/calibration\.json: damaged: .*git checkout"):
         locate([QUERY])
 
 
@@ -323,35 +322,46 @@ def test_names_that_no_table_could_hold_are_refused_all_at_once(tmp_path: Path) 
 
 def test_names_cannot_forge_lines_of_the_terminal() -> None:
     match = Match(1, 0, "db\x1b[2K.jpg", 1.0, 2.0, None, None, 0.5, None, None, None, None)
-    told = as_text(Located("a.jpg: accepted\n  1  distance 0.1 카페.jpg", False, [match]))
+    forged = "a.jpg: known place\n  1  distance 0.1 카페.jpg"
+    told = as_text(Located(forged, "unknown", 0.1, (0.0, 0.2), None, [match]))
     assert told.splitlines() == [
-        r"'a.jpg: accepted\n  1  distance 0.1 카페.jpg': not accepted: perhaps an unknown place",
+        r"'a.jpg: known place\n  1  distance 0.1 카페.jpg': unknown: little speaks for a place of "
+        "the map",
         r"   1  distance 0.5000  1.0 E 2.0 N  'db\x1b[2K.jpg'",
     ]
-    assert as_text(Located("카페 1.jpg", True, [])) == "카페 1.jpg: accepted"
+    position = Position(1.0, 2.0, None, None, 7.4)
+    assert as_text(Located("카페 1.jpg", "known", 0.9871, (0.9, 1.0), position, [])) == (
+        "카페 1.jpg: known place, probability 0.987; at 1.0 E 2.0 N, 90 % within 7 m"
+    )
 
 
 def test_each_state_is_said_in_every_output(tmp_path: Path) -> None:
     match = Match(1, 0, "db.jpg", 1.0, 2.0, 52.5, 13.4, 0.5, None, None, 60, -31.5)
-    states = {True: "True", False: "False", None: ""}
-    located = [Located(f"{state}.jpg", state, [match]) for state in states]
+    states: dict[State | None, float | None] = {
+        "known": 0.9, "unsure": 0.5, "unknown": 0.1, None: None,
+    }  # fmt: skip
+    located = [
+        Located(f"{state}.jpg", state, probability, None, None, [match])
+        for state, probability in states.items()
+    ]
     save_csv(tmp_path / "a.csv", located)
     save_geojson(tmp_path / "a.json", located)
     table = pd.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
-    assert table["accepted"].tolist() == list(states.values())
-    assert table["log10_nfa"].tolist() == ["-31.5"] * 3
+    assert table["state"].tolist() == ["known", "unsure", "unknown", ""]
+    assert table["probability"].tolist() == ["0.9", "0.5", "0.1", ""]
+    assert table["log10_nfa"].tolist() == ["-31.5"] * 4
     features = json.loads((tmp_path / "a.json").read_text())["features"]
-    assert [feature["properties"]["accepted"] for feature in features] == list(states)
-    assert [photo["accepted"] for photo in json.loads(as_json(located))] == list(states)
+    assert [feature["properties"]["state"] for feature in features] == list(states)
+    assert [photo["state"] for photo in json.loads(as_json(located))] == list(states)
     said = [as_text(one).splitlines()[0].split(": ", 1)[1] for one in located]
-    assert said == list(VERDICTS.values())
     assert [words.split(",")[0].split(":")[0] for words in said] == [
-        "accepted", "not accepted", "not calibrated",
+        "known place", "unsure", "unknown", "not calibrated",
     ]  # fmt: skip
+    assert ["probability" in words for words in said] == [True, True, False, False]
     entry = {"photo": "", "matches": [""], "verified": [], "clusters": None}
     write_page(tmp_path / "a.html", [entry | {"located": one} for one in located])
-    looks = re.findall(r'class="verdict (\w+)">([✓✗]?)', (tmp_path / "a.html").read_text())
-    assert looks == [("right", "✓"), ("wrong", "✗"), ("undecided", "")]
+    looks = re.findall(r'class="verdict (\w+)">([✓?]?)', (tmp_path / "a.html").read_text())
+    assert looks == [("right", "✓"), ("unsure", "?"), ("unknown", ""), ("undecided", "")]
 
 
 def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:
@@ -440,8 +450,10 @@ def test_frame_numbers_get_no_place_on_earth(
     for coordinates, has_globe in ((frames, False), (streets, True)):
         places = Places(
             ImageIndex(["x", "y", "z"], coordinates), find_globe(coordinates, "EPSG:32633"),
-            Threshold("distance", 1.0), truth,
+            Calibration("distance", 1, 25.0, 0.95, None, None, {"any": 12.5}), truth,
         )  # fmt: skip
-        (found,) = locate_ranked([tmp_path / "a.jpg"], [ranked], places, [None])
+        (found,) = locate_ranked([tmp_path / "a.jpg"], [ranked], places, [None], top=1)
         assert (found.matches[0].latitude is not None) == has_globe
+        assert found.position is not None and found.position.easting == coordinates[2, 0]
+        assert found.position.uncertainty_m == (12.5 if has_globe else None)  # frames: of no metres
         assert ("set dataset.crs to null" in capsys.readouterr().err) != has_globe

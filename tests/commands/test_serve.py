@@ -83,7 +83,8 @@ def locate_here(folder: Path, photos: list[Path]) -> list[Any]:
         found = []
         for photo in photos:
             ranked = list(rank_photos(ranker, [photo], top=5, with_responses=False))
-            (one,) = json.loads(as_json(locate_ranked([photo], ranked, places, [None])))
+            located = locate_ranked([photo], ranked, places, [None], top=5)
+            (one,) = json.loads(as_json(located))
             found.append({**one, "photo": photo.name})
     return found
 
@@ -117,7 +118,11 @@ def test_each_photo_gets_the_answer_of_locate_whether_others_ask_or_not(
     metrics = json.loads((finished_pipeline / "metrics/details.json").read_text())
     assert metrics["accept_calibrated"] is False  # every query lies in the map
     assert raw["threshold"] == {"by": "distance", "limit": None}
-    assert raw["located"][0]["accepted"] is None
+    assert raw["located"][0]["state"] is raw["located"][0]["probability"] is None
+    position = raw["located"][0]["position"]
+    first = raw["located"][0]["matches"][0]  # by distance, the position is that of the first match
+    assert [position["easting"], position["northing"]] == [first["easting"], first["northing"]]
+    assert position["latitude"] == pytest.approx(first["latitude"])
     assert all(value >= 0 for value in raw["timings_ms"].values())
 
 

@@ -76,9 +76,17 @@ def test_a_photo_is_answered_with_words_pictures_and_a_map(
     # A run that is calibrated: green, red, and what the limit is of.
     states = browser.run("[...VERDICTS].map(([state, [name, look]]) => [state, words(name), look])")
     assert states == [
-        [True, words["known"], "right"], [False, words["unknown"], "wrong"],
-        [None, words["undecided"], "undecided"],
+        ["known", words["known"], "right"], ["unsure", words["unsure"], "unsure"],
+        ["unknown", words["unknown"], "unknown"], [None, words["undecided"], "undecided"],
     ]  # fmt: skip
+    place = "{easting: 1.25, northing: 2, uncertainty_m: 7.5}"
+    sure = browser.run(f"positionOf({{state: 'known', probability: 0.9876, position: {place}}})")
+    assert "98.8 %" in sure and "7.5 m" in sure
+    unsaid = browser.run(
+        f"positionOf({{probability: null, position: {place.replace('7.5', 'null')}}})"
+    )
+    assert unsaid.strip().endswith(words["circle_none"])
+    assert browser.run("positionOf({state: 'unknown', position: null})") == ""
     first, threshold = "{inliers: 60, log10_nfa: -31.54}", "{by: 'inliers', limit: -26.4}"
     reason = browser.run(f"reasonOf({first}, {threshold})")
     assert "60" in reason and "-31.5" in reason and "-26.4" in reason

@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from vpr.datasets.dbstruct import parse_dbstruct
+from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.curves import error_curve, radius_curve, recall_curve
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.metrics import (
@@ -125,25 +126,34 @@ def test_the_table_has_a_row_per_query() -> None:
     database = ImageIndex(list("abcde"), np.array([[0.0, 0], [3, 4], [6, 8], [0, 1], [9, 9]]))
     query = ImageIndex(list("wxyz"), np.zeros((4, 2)))
     distances = np.tile(np.array([0.2, 0.4, 0.8], np.float32), (4, 1))
-    accepted = np.array([True, False, True, True])
+    answers = [
+        Judgement("known", 0.9, (0.8, 1.0), np.array([3.0, 4.0]), np.ones(1), 2.0),
+        Judgement("unsure", 0.5, (0.2, 0.8), np.zeros(2), np.ones(1), None),
+        *[Judgement(None, None, None, np.zeros(2), np.ones(1), None)] * 2,
+    ]
     table = tabulate_queries(
         Predictions(RANKING, distances, 5),
         POSITIVES,
         database,
         query,
-        accepted=accepted,
+        answers=answers,
+        held_out=np.array([0.7, 0.5, np.nan, np.nan]),
         evidence=None,
     )
     assert ",".join(table.columns) == (
         "index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,"
-        "num_positives,accepted"
+        "num_positives,accepted,state,probability,held_out_probability,position_metres,"
+        "circle_metres"
     )
     assert table["top1_path"].tolist() == ["c", "d", "a", "a"]
     assert table["top1_metres"].tolist() == [10, 1, 0, 0]
     assert table["distance_ratio"].tolist() == [0.5] * 4
     assert table["num_positives"].tolist() == [1, 1, 1, 0]
-    assert table["accepted"].tolist() == accepted.tolist()
-    assert table.to_csv(index=False).split("\n")[3].startswith("2,y,,a,")  # never right: empty
+    assert table["accepted"].tolist() == [True, False, None, None]
+    rows = table.to_csv(index=False).split("\n")
+    assert rows[1].endswith(",True,known,0.9,0.7,5.0,2.0")
+    assert rows[3].startswith("2,y,,a,")  # never right: empty
+    assert rows[3].endswith(",,,,,0.0,")  # nor calibrated
 
 
 def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
@@ -157,8 +167,9 @@ def test_after_reranking_the_ratio_is_to_the_nearest_other_prediction() -> None:
         POSITIVES,
         database,
         query,
-        accepted=np.ones(4, bool),
-        evidence=Evidence(np.array([9, 0, 3, 1]), np.array([-9.5, 0, -3, -1])),
+        answers=[Judgement(None, None, None, np.zeros(2), np.ones(1), None)] * 4,
+        held_out=np.full(4, np.nan),
+        evidence=Evidence(np.array([[9], [0], [3], [1]]), np.array([[-9.5], [0], [-3], [-1]])),
     )
     assert table["top1_distance"].tolist() == [0.4, 0.2, 0, 0.1]
     assert table["distance_ratio"].tolist() == [2, 0.5, 1, 1]
@@ -170,7 +181,7 @@ def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
     before = RANKING[:, [1, 0, 2]]
     distances = np.tile(np.array([0.1, 0.2, 0.3], np.float32), (4, 1))
     pair = [Predictions(indices, distances, 5) for indices in (before, RANKING)]
-    evidence = Evidence(np.array([9, 0, 0, 0]), np.array([-9.5, 0, 0, 0]))
+    evidence = Evidence(np.array([[9], [0], [0], [0]]), np.array([[-9.5], [0], [0], [0]]))
     found = describe_reranking(*pair, POSITIVES, evidence, ns=[1, 3])
     assert found == {
         "recall@1_before_reranking": 0.0,

@@ -17,13 +17,14 @@ from vpr.datasets.checks import check_places, describe_set
 from vpr.datasets.csv_tables import parse_tables
 from vpr.datasets.findings import Level, save_notes
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
+from vpr.evaluation.calibration import load_calibration
 from vpr.places.index import ImageIndex, load_index, parse_index, save_index
-from vpr.places.positives import load_positives, save_positives
+from vpr.places.positives import load_positives, save_positives, save_radius
 from vpr.places.radius import find_positives
 from vpr.report.pages import as_script
 from vpr.report.queries import describe_places, describe_predictions
 from vpr.report.report import find_worst
-from vpr.reranking.verified_pairs import NOTHING, save_verified
+from vpr.reranking.verified_pairs import NOTHING, save_foreign, save_verified
 from vpr.retrieval.predictions import Predictions, save_predictions
 
 KNOWN = "path,easting,northing\n0.jpg,1,2\n1.jpg,11,2\n2.jpg,21,2\n"
@@ -74,17 +75,21 @@ def test_evaluation_leaves_recall_out(folder: Path) -> None:
     save_index(folder / "database.csv", truth.database)
     save_index(folder / "query.csv", truth.query)
     save_notes(folder / "notes.json", [])
+    save_radius(folder / "radius.json", 25.0)
+    save_foreign(folder / "foreign", None)
     evaluate(
         retrieved=folder / "predictions.npz", predictions=folder / "predictions.npz",
         verified=folder / "verified", sequenced=folder / "predictions.npz",
         positives=folder / "positives.npz", database=folder / "database.csv",
-        query=folder / "query.csv", notes=folder / "notes.json", recall=Path("recall.json"),
-        details=Path("details.json"), queries=Path("queries.csv"), curves=Path("curves"),
+        query=folder / "query.csv", radius=folder / "radius.json", notes=folder / "notes.json",
+        foreign=folder / "foreign", recall=Path("recall.json"), details=Path("details.json"),
+        queries=Path("queries.csv"), curves=Path("curves"), calibration=Path("calibration.json"),
     )  # fmt: skip
     recall = json.loads(Path("recall.json").read_text())
     assert recall == {"num_queries": 2}
     assert as_table(recall, {}) == "2 queries; recall is left out: positions are unknown"
     assert json.loads(Path("details.json").read_text())["accept_calibrated"] is False
+    assert load_calibration(Path("calibration.json")).circles_m["any"] is None
     table = pd.read_csv("queries.csv", dtype=str, keep_default_na=False)
     assert table["first_correct_rank"].tolist() == table["top1_metres"].tolist() == ["", ""]
     assert {len(pd.read_csv(file)) for file in Path("curves").iterdir()} == {0}

@@ -24,11 +24,16 @@ from vpr.sections import SECTIONS, check_sections
 
 TORCH_FREE = (
     "search", "evaluate", "submit", "prepare", "sample", "report", "keypoints", "utility",
-    "inliers", "order", "whiten", "index",
+    "inliers", "order", "whiten", "index", "foreign",
 )  # fmt: skip
 # What a stage uses of these changes no byte of an out: they are not declared.
 UNDECLARED = ("vpr/console/", "vpr/cluster/")
-UNUSED_WHEN_OFF = [("whiten", "sklearn"), ("index", "faiss"), ("utility", "scipy")]
+UNUSED_WHEN_OFF = [
+    ("whiten", "sklearn"),
+    ("index", "faiss"),
+    ("utility", "scipy"),
+    ("evaluate", "sklearn"),
+]
 
 
 def load_stages() -> dict[str, dict[str, Any]]:
@@ -173,10 +178,18 @@ def test_stages_that_open_a_drawer_depend_on_the_file_of_the_parameter() -> None
         "vpr/aggregators/${finetune.aggregator}.py",
     )  # fmt: skip
     opened = {dep: {n for n, s in STAGES.items() if dep in s["deps"]} for dep in templates}
-    networks = {"pretrained", "trunk", "finetune", "extract_db", "extract_query", "utility"}
+    networks = {
+        "pretrained",
+        "trunk",
+        "finetune",
+        "extract_db",
+        "extract_query",
+        "utility",
+        "foreign",
+    }
     assert opened == {
         "vpr/encoders/${trunk.encoder}.py": networks,
-        "vpr/matchers/${rerank.method}.py": {"keypoints", "inliers"},
+        "vpr/matchers/${rerank.method}.py": {"keypoints", "inliers", "foreign"},
         "vpr/aggregators/${finetune.aggregator}.py": networks - {"pretrained", "trunk"},
     }
 

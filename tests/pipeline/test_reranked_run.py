@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import vpr
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run, set_key, stages_run
-from vpr.reranking.verified_pairs import NOT_VERIFIED, load_verified
+from vpr.evaluation.acceptance import limit_of_model
+from vpr.reranking.verified_pairs import NOT_VERIFIED, load_foreign, load_verified
 from vpr.retrieval.predictions import load_predictions
 
 
@@ -37,9 +42,10 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     assert 8 <= verified.num_verified < verified.matches.size == 32  # `inliers.stop` is 1
     assert f"{verified.num_verified} pairs of 8 queries, 0 of them found in the store" in words
     table = pd.read_csv(pipeline / "metrics/queries.csv")
-    first = verified.of_first(ranked)
-    assert first is not None and table["top1_inliers"].tolist() == first.inliers.tolist()
-    assert table["top1_log10_nfa"].tolist() == first.log10_nfa.tolist()
+    evidence = verified.of_predictions(ranked)
+    assert evidence is not None
+    assert table["top1_inliers"].tolist() == evidence.inliers[:, 0].tolist()
+    assert table["top1_log10_nfa"].tolist() == evidence.log10_nfa[:, 0].tolist()
     assert table["accepted"].isna().all()  # by distance, and no query lies outside the map
     assert table["top1_inliers"].max() > 3
     found = locate(pipeline, "--html", "page.html", "--top", "3")
@@ -71,14 +77,39 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
         assert browser.complaints() == []
 
     change(pipeline, "accept_by: distance", "accept_by: inliers")
-    assert stages_run(run(pipeline, "dvc", "repro")) == {"evaluate", "report"}
+    # Photos from elsewhere are ranked and verified as queries: here they are two of them.
+    elsewhere = pipeline / "away"
+    elsewhere.mkdir()
+    for number in (5, 6):
+        shutil.copy(pipeline / f"data/sample/queries/{number:04d}.jpg", elsewhere / f"{number}.jpg")
+    set_key(pipeline, "evaluate.foreign", "away")
+    assert stages_run(run(pipeline, "dvc", "repro", "evaluate")) == {"foreign", "evaluate"}
+    foreign = load_foreign(pipeline / "data/foreign_ranked")
+    assert foreign is not None and foreign[0].indices.tolist() == ranked.indices[5:7].tolist()
+    assert foreign[1].inliers.tolist() == verified.inliers[5:7].tolist()
     details = json.loads((pipeline / "metrics/details.json").read_text())
-    limit = details["accept_max_log10_nfa"]  # of the background model, which needs no negative
-    assert details["accept_calibrated"] and details["num_negatives"] == 0
-    decided = pd.read_csv(pipeline / "metrics/queries.csv")["accepted"].tolist()
-    for photo, accepted in zip(locate(pipeline), decided, strict=True):
-        assert photo["accepted"] is accepted is (photo["matches"][0]["log10_nfa"] <= limit)
-    assert f"log10 NFA of {limit:.4g}" in (pipeline / "metrics/report/index.html").read_text()
+    assert details["accept_calibrated"] and details["num_foreign"] == 2
+    strongest = evidence.log10_nfa[5:7, 0].min()
+    model = limit_of_model(0.01, num_candidates=4)
+    limit = details["accept_max_log10_nfa"]  # of the model, until negatives show that it is lax
+    assert limit == (model if strongest > model else np.nextafter(strongest, -np.inf))
+    # The stage, the command and the API draw the same conclusion from the same photo.
+    table = pd.read_csv(pipeline / "metrics/queries.csv")
+    paths = [pipeline / f"data/sample/queries/{number:04d}.jpg" for number in range(8)]
+    for photo, answer, (_, row) in zip(
+        locate(pipeline), vpr.load_run(pipeline).locate_all(paths, top=1), table.iterrows(),
+        strict=True,
+    ):  # fmt: skip
+        assert photo["state"] == answer.state == row["state"]
+        assert photo["probability"] == answer.probability
+        assert photo["probability"] == pytest.approx(row["probability"], abs=1e-5)
+        position = None if answer.position is None else asdict(answer.position)
+        assert photo["position"] == position
+        assert (row["state"] == "unknown") == (position is None)
+    shutil.copy(pipeline / "data/sample/queries/0001.jpg", elsewhere / "more.jpg")
+    assert "foreign" in run(pipeline, "dvc", "status", "foreign")
+    run(pipeline, "dvc", "repro")
+    assert "Is it this map? Of 3 photos" in (pipeline / "metrics/report/index.html").read_text()
 
     set_key(pipeline, "rerank.top", "2")
     ran = stages_run(run(pipeline, "dvc", "repro", "order"))

@@ -52,9 +52,9 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     assert card.split("\n") == ["recall@1", "67.0 %", "50.0 % to 80.0 % along the route"]
     notes = browser.texts("section[aria-labelledby=headline] .note")
     assert notes[1] == "Protocol st-lucia: 1,549 database images."
-    charts = ["recall", "errors", "precision-recall", "loss"]
+    charts = ["recall", "errors", "precision-recall", "risk-coverage", "loss"]
     assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
-    browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 4")
+    browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 5")
     assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
 
 
@@ -68,9 +68,11 @@ def test_an_overview_of_a_calibrated_run_says_its_limit(browser: Browser, folder
     browser.open(folder / "index.html")
     (section,) = browser.texts("section[aria-labelledby=acceptance]")
     assert section.split("\n") == [
-        "Known or unknown place: calibrated",
-        "A first prediction is accepted up to a distance of 0.8.",
-    ]
+        "Known, unsure or unknown: calibrated",
+        "Is it this map? Of 420 photos from outside it 0.5 % are accepted (0.1 % to 1.7 %).",
+        "answer queries photos from elsewhere", "known 75.0 % 0.0 %",
+        "unsure 25.0 % 5.0 %", "unknown 0.0 % 95.0 %",
+    ]  # fmt: skip
 
 
 def test_a_run_that_is_not_calibrated_calls_no_query_accepted(
@@ -78,15 +80,21 @@ def test_a_run_that_is_not_calibrated_calls_no_query_accepted(
 ) -> None:
     write_run(tmp_path / "run", num_database=20, names=NAMES[:12])
     monkeypatch.chdir(tmp_path / "run")
-    details = {"accept_calibrated": False, "num_negatives": 7, "num_negatives_needed": 299}
+    details = {
+        "accept_calibrated": False, "num_negatives": 7, "num_foreign": 2,
+        "num_negatives_needed": 299,
+    }  # fmt: skip
     Path("details.json").write_text(json.dumps(details | {"notes": []}))
     table = pd.read_csv("queries.csv")
     table.assign(accepted=None).to_csv("queries.csv", index=False)
     report = make_report()
     browser.open(report / "index.html")
     (section,) = browser.texts("section[aria-labelledby=acceptance]")
-    assert section.startswith("Known or unknown place: not calibrated\n")
-    assert "at least 299 queries" in section and "this set has 7" in section
+    assert section.startswith("Known, unsure or unknown: not calibrated\n")
+    assert (
+        "at least 299\nphotos" in section.replace(" photos", "\nphotos")
+        and "this run has 9" in section
+    )
     browser.open(report / "gallery.html")
     assert not any("accepted" in text for text in browser.texts("article h2"))
     assert browser.texts("[data-count=accepted-wrong]") == ["(not calibrated)"]

@@ -472,13 +472,13 @@ def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(
 def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     ranked = run_stages("sift", 4, "r.npz")
     pairs = load_verified(Path("verified"))
-    first = pairs.of_first(ranked)
+    first = pairs.of_predictions(ranked)
     assert first is not None
-    assert first.inliers[2] == first.log10_nfa[2] == 0  # the blank query
-    assert (first.inliers[:2] > 20).all() and (first.log10_nfa[:2] < -20).all()
+    assert (first.inliers[2] == 0).all() and (first.log10_nfa[2] == 0).all()  # the blank query
+    assert (first.inliers[:2, 0] > 20).all() and (first.log10_nfa[:2, 0] < -20).all()
     # The query is the part of image 2 from x = 20 to 190 and from y = 10 to 140 of 200 x 150.
     places = pairs.of(0, 2)
-    assert len(places) == pairs.evidence_for(np.array([2, 2, 2])).inliers[0]
+    assert len(places) == pairs.evidence_for(np.array([[2]] * 3)).inliers[0, 0]
     expected = (places[:, 0] * [170, 130] + [20, 10]) / [200, 150]
     assert np.abs(places[:, 1] - expected).max() < 0.02
     assert pairs.of(0, 99).shape == (0, 2, 2)
@@ -494,7 +494,7 @@ def test_verified_pairs_say_where_the_inliers_are(street: Path) -> None:
     expected = log10_false_alarms("homography", chance=chance, **found)
     assert pairs.log10_nfa[0, rank] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ValueError, match=r"pairs of 3 queries, images for 1"):
-        pairs.evidence_for(np.array([2]))
+        pairs.evidence_for(np.array([[2]]))
     run_stages("none", 4, "r.npz")
     assert load_verified(Path("verified")).of(0, 2).shape == (0, 2, 2)
 

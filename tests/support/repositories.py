@@ -63,7 +63,7 @@ def copy_repository(folder: Path) -> Path:
     for name in run(ROOT, "git", "ls-files").split("\n"):
         source = ROOT / name
         if source.is_file() and not name.startswith(
-            ("tests/", "metrics/queries", "metrics/rec", "metrics/det")
+            ("tests/", "metrics/queries", "metrics/rec", "metrics/det", "metrics/cal")
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / name)

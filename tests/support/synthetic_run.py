@@ -13,6 +13,7 @@ from PIL import Image
 
 from stages.report import report
 from tests.support.repositories import ROOT
+from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.query_table import tabulate_queries
 from vpr.images.thumbnails import thumbnail_name
 from vpr.places.index import ImageIndex, save_index
@@ -23,8 +24,11 @@ from vpr.reranking.verified_pairs import VerifiedPairs, save_verified
 from vpr.retrieval.predictions import Predictions, save_predictions
 
 DETAILS = {
-    "average_precision": 0.5, "accept_calibrated": True, "num_negatives": 400,
-    "num_negatives_needed": 299, "accept_max_distance": 0.8,
+    "average_precision": 0.5, "accept_calibrated": True, "num_negatives": 400, "num_foreign": 20,
+    "num_negatives_needed": 299, "accept_max_distance": 0.8, "map_false_acceptance_of": 420,
+    "map_false_acceptance": 0.005, "map_false_acceptance_interval": [0.001, 0.0171],
+    "circles_hold_of": 0, "share_known": 0.75, "share_unsure": 0.25, "share_unknown": 0.0,
+    "foreign_known": 0.0, "foreign_unsure": 0.05, "foreign_unknown": 0.95,
 }  # fmt: skip
 HOSTILE = [
     "<script>document.title='owned'</script>.jpg",
@@ -70,9 +74,13 @@ def write_run(folder: Path, *, num_database: int, names: Sequence[str], size_px:
     save_predictions(folder / "predictions.npz", predictions)
     verified = _verified(indices)
     save_verified(folder / "verified", verified)
+    answers = [
+        Judgement("unsure" if doubtful else "known", 0.9, (0.8, 1.0), at, np.ones(1), 5.0)
+        for doubtful, at in zip(unsure.tolist(), query.coordinates, strict=True)
+    ]
     table = tabulate_queries(
-        predictions, positives, database, query, accepted=~unsure,
-        evidence=verified.of_first(predictions),
+        predictions, positives, database, query, answers=answers,
+        held_out=np.where(unsure, 0.5, 0.9), evidence=verified.of_predictions(predictions),
     )  # fmt: skip
     table.to_csv(folder / "queries.csv", index=False)
     _write_rest(folder)
@@ -124,6 +132,8 @@ def _write_rest(folder: Path) -> None:
             "threshold": [0.5, 0.8], "precision": [1.0, 0.67], "recall": [0.67, 0.67],
             "num_accepted": [6, 9],
         },
+        "curves/risk_coverage.csv": {"coverage": [0.5, 1.0], "risk": [0.0, 0.33]},
+        "curves/map_errors.csv": {"false_rejection": [], "false_acceptance": []},
         "curves/errors.csv": {"top1_metres": [1.0, 500.0], "fraction_of_queries": [0.67, 1.0]},
         "model/loss.csv": {"epoch": [1, 2], "loss": [0.2, 0.1]},
     }  # fmt: skip

@@ -1,19 +1,18 @@
-"""Known or unknown place: which first predictions to accept, by their distance or inliers.
+"""Is a photo of this map at all: the doubt about its first prediction, and the limit on it.
 
-Either gives a doubt: the smaller, the surer. By distance the doubt is the descriptors' distance, by
-inliers log10 NFA (`vpr.reranking.false_alarms`). The threshold holds a false-acceptance rate: the
-share of photos of places outside the map that are taken for known.
+The smaller the doubt, the surer. By distance it is the descriptors' distance, by inliers log10 NFA
+(`vpr.reranking.false_alarms`). The limit holds a false-acceptance rate: the share of photos of
+places outside the map that are taken for photos of it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from vpr.evaluation.params import By
 from vpr.reranking.verified_pairs import Evidence
@@ -25,42 +24,21 @@ from vpr.retrieval.predictions import Predictions
 DISPERSION = 14.0
 
 
-@dataclass(frozen=True)
-class Acceptance:
-    """Which queries are accepted as known places.
-
-    Args:
-        by: Source of the doubts.
-        limit: The largest doubt that is accepted; None: not calibrated, nothing is decided.
-        accepted: Shape (num_queries,); None without a limit.
-        is_negative: Which queries have no positive, shape (num_queries,).
-        num_needed: Negatives that show the rate if none is accepted.
-        curve: Precision and recall over all thresholds.
-    """
-
-    by: By
-    limit: float | None
-    accepted: NDArray[np.bool_] | None
-    is_negative: NDArray[np.bool_]
-    num_needed: int
-    curve: pd.DataFrame
-
-
 def doubts_about(
     by: By, predictions: Predictions, evidence: Evidence | None
 ) -> NDArray[np.float64]:
-    """Compute the doubt about each first prediction, shape (num_queries,).
+    """Compute the doubt about each prediction, shape (num_queries, depth).
 
     Args:
         by: Source of the doubts.
         predictions: The ranked database of each query.
-        evidence: For the first predictions; None without re-ranking.
+        evidence: For each prediction; None without re-ranking.
 
     Raises:
         ValueError: If doubts are to come from inliers and there are none.
     """
     if by == "distance":
-        return predictions.distances[:, 0].astype(np.float64)
+        return predictions.distances.astype(np.float64)
     if evidence is None:
         raise ValueError(
             "evaluate.accept_by = inliers: none are counted with rerank.method = none: set a "
@@ -113,44 +91,30 @@ def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
     return float(high.max()) if len(high) else 0.0
 
 
-def decide(
-    doubts: NDArray[np.float64],
-    correct: NDArray[np.bool_],
-    is_negative: NDArray[np.bool_],
-    *,
-    by: By,
-    num_candidates: int,
-    rate: float,
-    confidence: float,
-) -> Acceptance:
-    """Accept queries by a limit that holds a false-acceptance rate.
+def find_map_limit(
+    negatives: NDArray[np.float64], *, by: By, num_candidates: int, rate: float, confidence: float
+) -> float | None:
+    """Find the largest doubt that is accepted at a false-acceptance rate; None: not calibrated.
 
-    By distance the limit is fitted on the negatives only, so that what it does to the other queries
-    is out of sample. By inliers it comes from the background model, and negatives make it stricter
-    where they show that the model is too optimistic.
+    Where negatives are enough to show the rate, the limit is fitted on them, so that what it does
+    to the queries of the map is out of sample. Where they are too few there is none by distance; by
+    inliers it comes from the background model, and negatives make it stricter where they show that
+    the model is too optimistic.
 
     Args:
-        doubts: About the first prediction, shape (num_queries,).
-        correct: Whether it is a positive, same shape.
-        is_negative: Which queries have no positive, same shape.
+        negatives: Doubts about the first predictions of photos from outside the map.
         by: Source of the doubts.
         num_candidates: Candidates of a query that are verified; of no meaning by distance.
         rate: The false-acceptance rate asked for.
         confidence: With which negatives must show it.
     """
-    curve = precision_recall(doubts, correct, num_answerable=int((~is_negative).sum()))
-    negatives = doubts[is_negative]
     allowed = most_accepted(len(negatives), rate=rate, confidence=confidence)
-    limit = None
-    if by == "inliers":
-        limit = limit_of_model(rate, num_candidates=num_candidates)
-        if len(negatives):
-            limit = min(limit, limit_of_negatives(negatives, max(allowed, 0)))
-    elif allowed >= 0:
-        limit = limit_of_negatives(negatives, allowed)
-    accepted = None if limit is None else doubts <= limit
-    needed = negatives_needed(rate=rate, confidence=confidence)
-    return Acceptance(by, limit, accepted, is_negative, needed, curve)
+    if allowed >= 0:
+        return limit_of_negatives(negatives, allowed)
+    if by == "distance":
+        return None
+    model = limit_of_model(rate, num_candidates=num_candidates)
+    return min(model, limit_of_negatives(negatives, 0)) if len(negatives) else model
 
 
 def most_accepted(num_negatives: int, *, rate: float, confidence: float) -> int:
@@ -160,8 +124,9 @@ def most_accepted(num_negatives: int, *, rate: float, confidence: float) -> int:
     most `rate`. It also holds for a limit that is put below the next negative: that is a tolerance
     limit free of a distribution (Wilks 1941).
     """
-    # The smallest number whose probability to be reached or undercut is above 1 - confidence.
-    return int(binom.ppf(1 - confidence, num_negatives, rate)) - 1
+    # The number of counts whose probability to be reached or undercut is at most 1 - confidence.
+    below = bdtr(np.arange(num_negatives + 1.0), num_negatives, rate) < 1 - confidence
+    return int(below.sum()) - 1
 
 
 def negatives_needed(*, rate: float, confidence: float) -> int:

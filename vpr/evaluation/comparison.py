@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from vpr.evaluation.uncertainty import block_bootstrap_interval
+from vpr.evaluation.curves import area_under_risk, coverage_at_risk, risk_coverage_curve
+from vpr.evaluation.uncertainty import block_bootstrap_interval, block_bootstrap_samples
+
+RISKS = ("coverage_at_risk_1", "area_under_risk_coverage")
+
+
+class Answers(NamedTuple):
+    """First predictions of a run's queries, in the order of the route.
+
+    Args:
+        probability: That each is right, by a calibration that did not see it, (num_queries,).
+        right: Whether it is, same shape.
+    """
+
+    probability: NDArray[np.float64]
+    right: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,46 @@ def compare_ranks(
             PairedRecall(n, recall_a, recall_b, difference, interval, p_value, gained, lost)
         )
     return compared
+
+
+@dataclass(frozen=True)
+class PairedRisk:
+    """A figure of risk and coverage of two runs, and the difference B - A on the same queries.
+
+    Args:
+        figure: `coverage_at_risk_1` or `area_under_risk_coverage`.
+        interval: Interval of the difference, by the block bootstrap along the route.
+    """
+
+    figure: str
+    value_a: float
+    value_b: float
+    difference: float
+    interval: tuple[float, float]
+
+
+def compare_risks(
+    a: Answers, b: Answers, *, block_length: int, num_samples: int, confidence: float, seed: int
+) -> list[PairedRisk]:
+    """Compare what two runs risk for the queries that they answer, see `risk_coverage_curve`."""
+    differences = np.array(
+        [
+            _risks(b, rows) - _risks(a, rows)
+            for rows in block_bootstrap_samples(
+                len(a.right), block_length=block_length, num_samples=num_samples, seed=seed
+            )
+        ]
+    )
+    tail = (1 - confidence) / 2
+    every = np.arange(len(a.right))
+    bounds = np.quantile(differences, [tail, 1 - tail], axis=0).T.tolist()
+    rows = zip(RISKS, _risks(a, every).tolist(), _risks(b, every).tolist(), bounds, strict=True)
+    return [PairedRisk(name, x, y, y - x, (low, high)) for name, x, y, (low, high) in rows]
+
+
+def _risks(answers: Answers, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    curve = risk_coverage_curve(answers.probability[rows], answers.right[rows])
+    return np.array([coverage_at_risk(curve, 0.01), area_under_risk(curve)])
 
 
 def mcnemar_p_value(num_gained: int, num_lost: int) -> float:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vpr.evaluation.position import LEVELS
 from vpr.evaluation.recall import recall_of_ranks
 from vpr.places.radius import is_within, metres_between
+
+BINS, LEAST_OF_BIN = 10, 5  # of the reliability curve
 
 
 def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
@@ -40,29 +43,125 @@ def error_curve(metres: NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame(columns).drop_duplicates("top1_metres", keep="last")
 
 
-def save_curves(
-    folder: Path,
-    *,
+def error_rates_curve(
+    negatives: NDArray[np.float64], positives: NDArray[np.float64]
+) -> pd.DataFrame:
+    """False acceptance against false rejection over thresholds on a score, high where sure.
+
+    Args:
+        negatives: Scores of what is to be rejected.
+        positives: Scores of what is to be accepted.
+
+    Returns:
+        `threshold,false_acceptance,false_rejection`: a row for each score that occurs, ascending; a
+        threshold accepts scores from itself on. Empty without negatives or positives.
+    """
+    thresholds = np.unique(np.concatenate([negatives, positives]))
+    if not len(negatives) or not len(positives):
+        thresholds = thresholds[:0]
+    below = [np.searchsorted(np.sort(scores), thresholds) for scores in (negatives, positives)]
+    return pd.DataFrame(
+        {
+            "threshold": thresholds,
+            "false_acceptance": 1 - below[0] / max(len(negatives), 1),
+            "false_rejection": below[1] / max(len(positives), 1),
+        }
+    )
+
+
+def risk_coverage_curve(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> pd.DataFrame:
+    """Share of wrong answers among those that are given, over the share that is given.
+
+    Answers are given from the surest on, equally sure ones together (El-Yaniv and Wiener, JMLR
+    2010). Whatever is answered wrong counts, also queries without a positive.
+
+    Returns:
+        `coverage,risk`, coverage ascending; empty where nothing is calibrated (NaN).
+    """
+    if np.isnan(probability).any():
+        probability, right = probability[:0], right[:0]
+    order = np.argsort(-probability, kind="stable")
+    falling = probability[order]
+    last = np.append(np.diff(falling) < 0, True)[: len(order)]  # of each run of equal answers
+    given = np.arange(1, len(order) + 1)[last]
+    wrong = np.cumsum(~right[order])[last]
+    return pd.DataFrame({"coverage": given / max(len(order), 1), "risk": wrong / given})
+
+
+def coverage_at_risk(curve: pd.DataFrame, risk: float) -> float:
+    """Find the largest coverage at which the risk is at most this high; 0 if there is none."""
+    low = curve["coverage"][curve["risk"] <= risk]
+    return float(low.max()) if len(low) else 0.0
+
+
+def area_under_risk(curve: pd.DataFrame) -> float:
+    """Mean risk over all coverages; each step of coverage has the risk at its end."""
+    steps = np.diff(curve["coverage"].to_numpy(), prepend=0.0)
+    return float((steps * curve["risk"].to_numpy()).sum())
+
+
+def reliability_curve(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> pd.DataFrame:
+    """Stated probabilities against what came true, in groups of equally many queries.
+
+    Returns:
+        `probability,share_right,num_queries`: means of each of at most `BINS` groups, ascending;
+        empty where nothing is calibrated (NaN).
+    """
+    order = np.argsort(probability, kind="stable")[: 0 if np.isnan(probability).any() else None]
+    groups = np.array_split(order, min(BINS, max(len(order) // LEAST_OF_BIN, 1)))
+    rows = [
+        (probability[group].mean(), right[group].mean(), len(group))
+        for group in groups
+        if len(group)
+    ]
+    return pd.DataFrame(rows, columns=["probability", "share_right", "num_queries"])
+
+
+def circles_curve(errors_m: NDArray[np.float64], circles_m: NDArray[np.float64]) -> pd.DataFrame:
+    """Share of stated circles that hold the true position, over the level that they are stated at.
+
+    Args:
+        errors_m: From the estimated position to the true one, shape (num_queries,).
+        circles_m: Radii by `LEVELS`, shape (num_queries, num_levels); NaN: none is stated.
+
+    Returns:
+        `level,share_held,num_circles`; a row for each level at which there are circles.
+    """
+    stated = ~np.isnan(circles_m)
+    held = stated & (errors_m[:, None] <= circles_m)
+    counts = stated.sum(axis=0)
+    table = pd.DataFrame(
+        {"level": LEVELS, "share_held": held.sum(axis=0) / counts.clip(1), "num_circles": counts}
+    )
+    return table[counts > 0]
+
+
+def save_curves(folder: Path, curves: Mapping[str, pd.DataFrame]) -> None:
+    """Write curves into a new folder, `NAME.csv` each."""
+    folder.mkdir()
+    for name, curve in curves.items():
+        curve.to_csv(folder / f"{name}.csv", index=False)
+
+
+def ranking_curves(
     ranks: NDArray[np.int64],
+    *,
     depth: int,
     top1: NDArray[np.float64],
     query: NDArray[np.float64],
     radii_m: Sequence[float],
-    precision_recall: pd.DataFrame,
-) -> None:
-    """Write every curve into a new folder, one CSV file each.
+) -> dict[str, pd.DataFrame]:
+    """Compute the curves of a ranking, by name.
 
     `ranks` are those of the first positives, from 1, shape (num_queries,). `top1` and `query` are
     eastings and northings in metres, shape (num_queries, 2), of the first predictions and of the
     queries; where they are unknown (NaN), curves have no rows.
     """
-    folder.mkdir()
     metres = metres_between(top1, query)
     curves = {
         "recall": recall_curve(ranks, depth=depth),
         "radius": radius_curve(top1, query, radius_m=radii_m),
-        "errors": error_curve(metres), "precision_recall": precision_recall,
-    }  # fmt: skip
+        "errors": error_curve(metres),
+    }
     num_rows = 0 if np.isnan(metres).any() else None
-    for name, curve in curves.items():
-        curve[:num_rows].to_csv(folder / f"{name}.csv", index=False)
+    return {name: curve[:num_rows] for name, curve in curves.items()}

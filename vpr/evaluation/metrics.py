@@ -1,4 +1,4 @@
-"""The metrics of a run: recall with its uncertainty, errors in metres, known places."""
+"""The metrics of a run: recall with its uncertainty, errors in metres, re-ranking."""
 
 from __future__ import annotations
 
@@ -8,20 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.evaluation.acceptance import (
-    Acceptance,
-    average_precision,
-    precision_recall,
-    recall_at_precision,
-)
-from vpr.evaluation.details import (
-    ANSWERABLE,
-    CALIBRATED,
-    LIMITS,
-    NUM_NEEDED,
-    NUM_NEGATIVES,
-    NUM_WITHOUT,
-)
+from vpr.evaluation.acceptance import average_precision, precision_recall
+from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
 from vpr.places.headings import SAME_WAY_DEG, keep_same_way
@@ -86,7 +74,7 @@ def describe_reranking(
         before: The retrieval.
         after: The same predictions re-ranked.
         positives: Query x database; stored entries are the positives.
-        evidence: For the new first predictions; None where re-ranking is off.
+        evidence: For the new predictions; None where re-ranking is off.
         ns: The depths N to report.
 
     Returns:
@@ -112,7 +100,7 @@ def describe_reranking(
     metrics["num_top1_reranked"] = int(np.count_nonzero(changed))
     doubts = {
         "before_reranking": (before, before.distances[:, 0].astype(np.float64)),
-        "by_inliers": (after, evidence.log10_nfa),
+        "by_inliers": (after, evidence.log10_nfa[:, 0]),
     }
     num_answerable = int(np.count_nonzero(np.diff(positives.indptr)))
     for name, (ranked, doubt) in doubts.items():
@@ -191,41 +179,3 @@ def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
         "top1_metres_median": float(np.median(top1_metres)),
         "top1_metres_p90": float(np.quantile(top1_metres, 0.9)),
     }
-
-
-def summarise_unlabelled(decided: Acceptance) -> Metrics:
-    """Summarise a run whose queries or database have no positions: nothing is right or wrong."""
-    nothing = np.zeros(len(decided.is_negative), dtype=np.bool_)
-    kept = {CALIBRATED, NUM_NEGATIVES, NUM_NEEDED, "num_accepted", *LIMITS.values()}
-    metrics = summarise_acceptance(decided, nothing).items()
-    return {"num_queries": len(nothing)} | {name: of for name, of in metrics if name in kept}
-
-
-def summarise_acceptance(decided: Acceptance, correct: NDArray[np.bool_]) -> Metrics:
-    """Summarise how well distance, or inliers, separate known from unknown places.
-
-    Returns:
-        Average precision, and recall at 100 % and 99 % precision, of the whole curve, in which any
-        wrong first prediction counts against precision; then whether acceptance is calibrated, the
-        number of negatives (queries without a positive), the number that shows the rate if none of
-        them is accepted, and if acceptance is calibrated, the limit and what it does:
-        `accept_recall` is the share of queries with a positive that are accepted and right,
-        `accept_precision` the share of the accepted that are right.
-    """
-    metrics: Metrics = {
-        "average_precision": average_precision(decided.curve),
-        "recall_at_precision_100": recall_at_precision(decided.curve, 1.0),
-        "recall_at_precision_99": recall_at_precision(decided.curve, 0.99),
-        CALIBRATED: decided.limit is not None,
-        NUM_NEGATIVES: int(decided.is_negative.sum()),
-        NUM_NEEDED: decided.num_needed,
-    }
-    if decided.limit is not None and decided.accepted is not None:
-        num_right = int((decided.accepted & correct).sum())
-        metrics[LIMITS[decided.by]] = decided.limit
-        metrics["num_accepted"] = int(decided.accepted.sum())
-        metrics["num_negatives_accepted"] = int((decided.accepted & decided.is_negative).sum())
-        metrics["accept_recall"] = num_right / max(int((~decided.is_negative).sum()), 1)
-        if metrics["num_accepted"]:  # the precision of nothing is undefined, and NaN is not JSON
-            metrics["accept_precision"] = num_right / int(decided.accepted.sum())
-    return metrics

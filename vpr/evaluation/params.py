@@ -22,3 +22,4 @@ class EvaluateParams:
     seed: Annotated[int, Field(ge=0)]
     accept_by: By
     accept_false_rate: Annotated[float, Field(gt=0, lt=1)]
+    foreign: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.recall import NEVER, first_correct_ranks
 from vpr.places.headings import turns_between
 from vpr.places.index import ImageIndex
@@ -21,7 +24,8 @@ def tabulate_queries(
     database: ImageIndex,
     query: ImageIndex,
     *,
-    accepted: NDArray[np.bool_] | None,
+    answers: Sequence[Judgement],
+    held_out: NDArray[np.float64],
     evidence: Evidence | None,
 ) -> pd.DataFrame:
     """Tabulate the queries, one row each.
@@ -31,19 +35,22 @@ def tabulate_queries(
         positives: Query x database; stored entries are the positives.
         database: Index of the database.
         query: Index of the queries.
-        accepted: Whether each query counts as a known place, shape (num_queries,); None: not
-            calibrated.
-        evidence: For the first predictions; None where none were verified.
+        answers: What is concluded about each query, as about any photo.
+        held_out: Probability that the first prediction is right, by a calibration that did not see
+            the query, shape (num_queries,); NaN: not calibrated.
+        evidence: For each prediction; None where none were verified.
 
     Returns:
         `index,path,first_correct_rank,top1_path,top1_metres,top1_distance,distance_ratio,
-        num_positives,accepted`, `top1_turn_deg` where headings are known (the angle between the
-        photos, empty if one is unknown), and `top1_inliers,top1_log10_nfa` where predictions were
-        verified.
-        The rank counts from 1 and is empty if no prediction is right; `accepted` is empty if
-        acceptance is not calibrated; the ratio is that of the first prediction's
-        distance and the smallest of the others' (above 1 where re-ranking put it before a nearer
-        one), empty at depth 1.
+        num_positives,accepted,state,probability,held_out_probability,position_metres,
+        circle_metres`, `top1_turn_deg` where headings are known (the angle between the photos,
+        empty if one is unknown), and `top1_inliers,top1_log10_nfa` where predictions were verified.
+        The rank counts from 1 and is empty if no prediction is right; the ratio is that of the
+        first prediction's distance and the smallest of the others' (above 1 where re-ranking put it
+        before a nearer one), empty at depth 1. `accepted`, whether the state is known, `state` and
+        `probability` are empty if answers are not calibrated; `position_metres` is the error of the
+        estimated position, `circle_metres` the radius of the circle around it, empty if none is
+        stated.
 
     Raises:
         ValueError: If the inputs disagree on the number of images.
@@ -52,6 +59,8 @@ def tabulate_queries(
     ranks = first_correct_ranks(predictions.indices, positives)
     top1 = predictions.indices[:, 0]
     nearest = predictions.distances[:, 0].astype(np.float64)
+    states = [answer.state for answer in answers]
+    middles = np.array([answer.middle for answer in answers])
     table = pd.DataFrame(
         {
             "index": np.arange(len(query.paths)),
@@ -62,7 +71,12 @@ def tabulate_queries(
             "top1_distance": nearest.round(6),
             "distance_ratio": _ratios(predictions.distances),
             "num_positives": np.diff(positives.indptr),
-            "accepted": accepted,
+            "accepted": [None if state is None else state == "known" for state in states],
+            "state": states,
+            "probability": [answer.probability for answer in answers],
+            "held_out_probability": held_out.round(6),
+            "position_metres": metres_between(middles, query.coordinates).round(3),
+            "circle_metres": np.array([answer.circle_m for answer in answers], float).round(3),
         }
     )
     if database.heading is not None and query.heading is not None:
@@ -70,7 +84,8 @@ def tabulate_queries(
         table = table.assign(top1_turn_deg=turns.round(1))
     if evidence is None:
         return table
-    return table.assign(top1_inliers=evidence.inliers, top1_log10_nfa=evidence.log10_nfa)
+    inliers, log10_nfa = (values[:, 0] for values in evidence)
+    return table.assign(top1_inliers=inliers, top1_log10_nfa=log10_nfa)
 
 
 def errors_in_metres(

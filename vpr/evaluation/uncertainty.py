@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 
 def wilson_interval(hits: NDArray[np.bool_], *, confidence: float) -> tuple[float, float]:
@@ -24,6 +25,14 @@ def wilson_interval(hits: NDArray[np.bool_], *, confidence: float) -> tuple[floa
     reach = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     scale = 1 + z**2 / count
     return max(0.0, (centre - reach) / scale), min(1.0, (centre + reach) / scale)
+
+
+def exact_interval(hits: int, count: int, *, confidence: float) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a fraction (Biometrika 1934), for independent trials."""
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(hits, count - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, count - hits, 1 - tail)) if hits < count else 1.0
+    return low, high
 
 
 def block_bootstrap_interval(
@@ -59,6 +68,21 @@ def block_bootstrap_interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(totals / count, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def block_bootstrap_samples(
+    count: int, *, block_length: int, num_samples: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """Draw samples of queries as `block_bootstrap_interval` does, for what is not a mean.
+
+    Yields:
+        Indices of queries, shape (count,).
+    """
+    length = usable_block_length(block_length, count)
+    rng = np.random.default_rng(seed)
+    for _ in range(num_samples):
+        starts = rng.integers(count, size=-(-count // length))
+        yield ((starts[:, None] + np.arange(length)) % count).ravel()[:count]
 
 
 def usable_block_length(block_length: int, num_queries: int) -> int:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from vpr.evaluation.details import Threshold
 from vpr.features.encoder import find_split
 from vpr.features.extraction import store_features
 from vpr.features.local_features import LocalFeatures, load_features
@@ -137,7 +136,7 @@ class Map:
         files = [Path(photo) for photo in photos]
         top = min(top, len(self.places.database.paths))
         ranked = list(rank_photos(self.ranker, files, top=top, with_responses=False))
-        return locate_ranked(files, ranked, self.places, [None] * len(files))
+        return locate_ranked(files, ranked, self.places, [None] * len(files), top=top)
 
 
 def _files_of(shots: Sequence[Shot], folder: Path) -> list[Photo]:
@@ -190,4 +189,4 @@ def _places(index: ImageIndex, crs: str | None) -> Places:
     """The places of a map, which knows no queries, so that nothing is calibrated."""
     nothing = ImageIndex([], np.empty((0, 2)))
     truth = Truth(nothing, csr_array((0, len(index.paths))))
-    return Places(index, find_globe(index.coordinates, crs), Threshold("distance", None), truth)
+    return Places(index, find_globe(index.coordinates, crs), None, truth)

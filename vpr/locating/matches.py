@@ -7,18 +7,22 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.evaluation.details import Threshold
+from vpr.evaluation.acceptance import doubts_about
+from vpr.evaluation.calibration import Calibration, State
 from vpr.locating.ranking import Ranked
 from vpr.places.crs import latitude_longitude, lies_nowhere
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
 from vpr.places.radius import metres_between
+from vpr.reranking.verified_pairs import NOTHING
+from vpr.retrieval.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -57,17 +61,44 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where a photo was taken, as its matches say.
+
+    Args:
+        latitude: Degrees; None if the data set names no reference system.
+        longitude: Degrees; None likewise.
+        uncertainty_m: Radius of the circle around it that holds the photo's place with a
+            probability of 90 %; None if the data set names no reference system, so that its
+            coordinates may count frames, or if it had too few such queries to tell.
+    """
+
+    easting: float
+    northing: float
+    latitude: float | None
+    longitude: float | None
+    uncertainty_m: float | None
+
+
+@dataclass(frozen=True)
 class Located:
     """A photo with its ranked places.
 
     Args:
-        accepted: Whether the best match is near enough, or has enough inliers, to count as a known
-            place; None: not calibrated.
+        state: Whether the photo shows a known place, one of the map that is unsure, or none of the
+            map; None: not calibrated.
+        probability: That the best match shows the photo's place, if the photo is like the run's
+            queries; None: not calibrated.
+        probability_interval: Of the probability; None likewise.
+        position: Estimated position; None for a photo that is not of the map, or a map without
+            positions.
         matches: Database images, best first.
     """
 
     photo: str
-    accepted: bool | None
+    state: State | None
+    probability: float | None
+    probability_interval: tuple[float, float] | None
+    position: Position | None
     matches: list[Match]
 
 
@@ -103,11 +134,13 @@ class Places:
         database: Index of the database.
         globe: Latitude and longitude in degrees, shape (num_database, 2); None if the set names no
             reference system.
+        calibration: What answers are derived from; None: nothing is concluded.
+        truth: About the set's own queries.
     """
 
     database: ImageIndex
     globe: NDArray[np.float64] | None
-    threshold: Threshold
+    calibration: Calibration | None
     truth: Truth
 
 
@@ -144,10 +177,13 @@ def locate_ranked(
     ranked: Sequence[Ranked],
     places: Places,
     queries: Sequence[int | None],
+    *,
+    top: int,
 ) -> list[Located]:
-    """Add names, coordinates and, where known, the truth to rankings.
+    """Add names, coordinates, a conclusion and, where known, the truth to rankings.
 
-    `queries` has for each photo the number of the query that it is, or None.
+    `queries` has for each photo the number of the query that it is, or None; `top` matches are kept
+    of each ranking, which may be longer.
     """
     located = []
     for photo, ranking, number in zip(photos, ranked, queries, strict=True):
@@ -156,11 +192,36 @@ def locate_ranked(
         )
         matches = [
             _match(rank, places, image, distance, evidence, number)
-            for rank, (image, distance, evidence) in enumerate(rows, start=1)
+            for rank, (image, distance, evidence) in enumerate(islice(rows, top), start=1)
         ]
-        accepted = places.threshold.accepts(float(ranking.distances[0]), matches[0].log10_nfa)
-        located.append(Located(str(photo), accepted, matches))
+        conclusion = _conclude(ranking, places)
+        located.append(Located(str(photo), *conclusion, matches))
     return located
+
+
+def _conclude(
+    ranking: Ranked, places: Places
+) -> tuple[State | None, float | None, tuple[float, float] | None, Position | None]:
+    calibration = places.calibration
+    if calibration is None:
+        return None, None, None, None
+    first = slice(calibration.depth)
+    images, pairs = ranking.indices[first], ranking.verified or NOTHING
+    predictions = Predictions(
+        images[None], ranking.distances[None, first], len(places.database.paths)
+    )
+    doubts = doubts_about(calibration.by, predictions, pairs.of_predictions(predictions))
+    (answer,) = calibration.judge(doubts, places.database.coordinates[images][None])
+    position = None
+    if answer.state != "unknown" and not np.isnan(answer.middle).any():
+        east, north = answer.middle.round(3).tolist()
+        position = Position(east, north, None, None, None)
+        if places.globe is not None:
+            # Over some metres degrees are as good as straight.
+            latitude, longitude = (answer.weights @ places.globe[images]).round(7).tolist()
+            circle = None if answer.circle_m is None else round(answer.circle_m, 1)
+            position = Position(east, north, latitude, longitude, circle)
+    return answer.state, answer.probability, answer.interval, position
 
 
 def _match(

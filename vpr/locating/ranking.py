@@ -1,4 +1,4 @@
-"""From photos to their ranked database images, a batch at a time."""
+"""From photos to their ranked database images: the models and data it takes, and each step."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from vpr.images.image_files import read_image
+from vpr.features.model import load_model
+from vpr.features.params import TrunkParams
+from vpr.images.image_files import list_images, read_image
 from vpr.locating.cluster_responses import cluster_responses
+from vpr.matchers.base.keypoints import load_keypoints
+from vpr.matchers.base.matcher import Folders, load_matcher
+from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.network.aggregators import Clustering
-from vpr.network.describing import Network, describe_photos
+from vpr.network.describing import Network, describe_photos, load_network
+from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
+from vpr.reranking.utility_files import load_kept
 from vpr.reranking.verified_pairs import NOTHING, VerifiedPairs
-from vpr.retrieval.index_files import Search
+from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval.index_files import Search, open_search
+from vpr.retrieval.params import SearchParams
 from vpr.retrieval.predictions import Predictions
-from vpr.retrieval.whitening import Whitening, whiten_rows
+from vpr.retrieval.whitening import Whitening, load_whitening, whiten_rows
+from vpr.runtime.device import find_device
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,8 @@ class Ranked:
     """The ranking of a photo.
 
     Args:
-        indices: Database indices, best first, shape (top,).
-        distances: Euclidean distances, shape (top,).
+        indices: Database indices, best first: as many as the run ranks, or more if asked for.
+        distances: Euclidean distances, same shape.
         verified: Inliers of its candidates; None if the run does not re-rank.
         responses: Responses of NetVLAD's clusters, and shares in the similarity to the first match;
             None unless asked for, or without NetVLAD.
@@ -70,10 +82,72 @@ class Ranker:
         return np.concatenate(list(whiten_rows(descriptors, self.whitening)))
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Parameters that a run ranks its queries with."""
+
+    trunk: TrunkParams
+    search: SearchParams
+    keypoints: KeypointsParams
+    inliers: InliersParams
+    order: RerankParams
+
+
+def make_ranker(
+    settings: Settings,
+    *,
+    model: Path,
+    descriptors: Path,
+    whitening: Path,
+    index: Path,
+    keypoints: Path,
+    kept: Path,
+    images: Path,
+    folders: Folders,
+    whitened: NDArray[np.float32],
+) -> Ranker:
+    """Load what photos are ranked with.
+
+    `whitened` are the rows that are searched, in memory or mapped; `images` is the folder of the
+    database, which only matchers that see photos need. The others are files of a run.
+
+    Raises:
+        ValueError: If a file is missing or damaged.
+    """
+    trunk, search = settings.trunk, settings.search
+    network = load_network(
+        load_model(model), precision=getattr(torch, trunk.precision), scale_to=trunk.scale_to,
+        device=find_device(),
+    )  # fmt: skip
+    return Ranker(
+        network, load_descriptors(descriptors), load_whitening(whitening),
+        open_search(index, search.index, whitened, effort=search.effort), search.top_k,
+        _make_reranker(settings, folders, keypoints=keypoints, kept=kept, images=images),
+    )  # fmt: skip
+
+
+def _make_reranker(
+    settings: Settings, folders: Folders, *, keypoints: Path, kept: Path, images: Path
+) -> Reranker | None:
+    """Load the re-ranker; None if the run does not re-rank."""
+    matcher = load_matcher(settings.order.method, settings.order.model, folders)
+    if matcher is None:
+        return None
+    sees_photos = isinstance(matcher, PhotoMatcher)
+    for needed in (keypoints, kept, *([images] if sees_photos else [])):
+        if not needed.exists():
+            raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+    database = load_keypoints(keypoints)
+    database = database.only(load_kept(kept, num_keypoints=len(database.points)))
+    if sees_photos:
+        database = with_photos(database, list_images(images))
+    return Reranker(matcher, database, settings.keypoints, settings.inliers, settings.order)
+
+
 def rank_photos(
     ranker: Ranker, photos: Sequence[Path], *, top: int, with_responses: bool
 ) -> Iterator[Ranked]:
-    """Rank the database for photos by the steps of the pipeline, keeping `top` matches.
+    """Rank the database for photos by the steps of the pipeline, `top` images at least.
 
     Yields:
         One ranking for each photo, in order.
@@ -96,4 +170,4 @@ def rank_photos(
             if with_responses and isinstance(head.pool, Clustering):
                 maps = features.maps([number]).to(ranker.network.device)
                 responses = cluster_responses(head, maps, database[images[0]])
-            yield Ranked(images[:top], far[:top], verified, responses)
+            yield Ranked(images, far, verified, responses)

@@ -38,7 +38,8 @@ class Run:
             top: Number of matches.
 
         Returns:
-            The ranked database images with their coordinates, and whether the first is accepted.
+            The ranked database images with their coordinates, and what follows from them: a state,
+            a probability and a position.
 
         Raises:
             ValueError: If the photo does not decode, or the database has fewer images than `top`.
@@ -49,7 +50,7 @@ class Run:
     def locate_all(self, photos: Sequence[str | PathLike[str]], *, top: int = 5) -> list[Located]:
         """Find where each of some photos was taken, in their order; see `locate`."""
         files = [Path(photo) for photo in photos]
-        return self.describe(files, self.rank(files, top=top))
+        return self.describe(files, self.rank(files, top=top), top=top)
 
     def rank(
         self, photos: Sequence[Path], *, top: int, with_responses: bool = False
@@ -61,9 +62,11 @@ class Run:
             )
         return list(rank_photos(self.ranker, photos, top=top, with_responses=with_responses))
 
-    def describe(self, photos: Sequence[Path], ranked: Sequence[Ranked]) -> list[Located]:
-        """Add names, coordinates and, for the set's own queries, the truth to a ranking."""
-        return locate_ranked(photos, ranked, self.places, self._query_numbers(photos))
+    def describe(
+        self, photos: Sequence[Path], ranked: Sequence[Ranked], *, top: int
+    ) -> list[Located]:
+        """Add names, coordinates, conclusions and, for the set's own queries, the truth."""
+        return locate_ranked(photos, ranked, self.places, self._query_numbers(photos), top=top)
 
     def _query_numbers(self, photos: Sequence[Path]) -> list[int | None]:
         home = self.folder / self.dataset.dir

@@ -58,6 +58,35 @@ CURVES = {
         "accepted; every wrong one counts against it, also of queries that have a positive. "
         "Recall: accepted and right, of the queries that have a positive. It ends at recall@1.",
     ),
+    "map_errors.csv": Curve(
+        "map-errors", "Is it this map?", "false_rejection", "false_acceptance",
+        "false rejection", "false acceptance",
+        "Each point accepts photos up to one limit. False acceptance: of the photos from outside "
+        "the map. False rejection: of the queries whose first prediction is right.",
+    ),
+    "place_errors.csv": Curve(
+        "place-errors", "Which place of the map?", "false_rejection", "false_acceptance",
+        "false rejection", "false acceptance",
+        "The same for the probability of the first prediction. False acceptance: of the best wrong "
+        "places, where the right one is masked.",
+    ),
+    "risk_coverage.csv": Curve(
+        "risk-coverage", "Risk by coverage", "coverage", "risk",
+        "coverage (share of queries answered)", "risk (share of answers that are wrong)",
+        "The surest queries are answered first. Any wrong first prediction counts.",
+    ),
+    "reliability.csv": Curve(
+        "reliability", "Reliability of the probability", "probability", "share_right",
+        "stated probability", "share that is right",
+        "Groups of equally many queries, calibrated on other blocks of the route. Ideal is the "
+        "diagonal.",
+    ),
+    "circles.csv": Curve(
+        "circles", "Circles that hold the position", "level", "share_held",
+        "stated share", "share that holds",
+        "Circles around the estimated position, calibrated on other blocks of the route. Ideal is "
+        "the diagonal.",
+    ),
     "loss.csv": Curve(
         "loss", "Training loss", "epoch", "loss", "epoch", "mean loss",
         "On the database only; training does not see queries.", is_share=False,

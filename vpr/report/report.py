@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from vpr.evaluation.details import (
-    ANSWERABLE,
-    NUM_NEEDED,
-    NUM_NEGATIVES,
-    find_threshold,
-    list_recalls,
-)
+from vpr.evaluation.details import ANSWERABLE, list_recalls
 from vpr.images.image_files import encoded_image, list_images, read_image
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, as_script, load_templates
@@ -28,6 +22,13 @@ from vpr.runtime.hashing import hash_file
 
 SHARES = 10_000  # of width and height, in which matches.js expects places
 PAGES = ("index.html", "map.html", "gallery.html")
+SENTENCES = {  # of a share, its interval, and the number it is of
+    "map_false_acceptance": "Is it this map? Of {3} photos from outside it {0} are accepted "
+    "({1} to {2}).",
+    "place_false_acceptance": "Which place of it? Of {3} wrong places, each the best where the "
+    "right one is masked, {0} would be known ({1} to {2}).",
+    "circles_hold": "Where? Of {3} stated 90 % circles {0} hold the true position ({1} to {2}).",
+}
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
 
 
@@ -172,19 +173,37 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def describe_acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect what the overview says of known and unknown places.
+def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what the overview says of known, unsure and unknown places.
 
     Args:
         metrics: Content of metrics/details.json.
+
+    Returns:
+        Whether answers are calibrated, the numbers of negatives, sentences on both questions, and
+        rows `answer, share of the queries, photos from elsewhere`.
     """
-    threshold = find_threshold(metrics)
+    sentences = []
+    for name, words in SENTENCES.items():
+        if name in metrics:
+            shares = map(_percent, [metrics[name], *metrics[f"{name}_interval"]])
+            sentences.append(words.format(*shares, metrics[f"{name}_of"]))
+    rows = [
+        (state, _percent(metrics[f"share_{state}"]), _percent(metrics.get(f"foreign_{state}")))
+        for state in ("known", "unsure", "unknown")
+        if f"share_{state}" in metrics
+    ]
     return {
-        "name": {"distance": "a distance of", "inliers": "a log10 NFA of"}[threshold.by],
-        "limit": threshold.limit,
-        "num_negatives": metrics[NUM_NEGATIVES],
-        "num_needed": metrics[NUM_NEEDED],
+        "calibrated": metrics["accept_calibrated"],
+        "num_negatives": metrics["num_negatives"] + metrics["num_foreign"],
+        "num_needed": metrics["num_negatives_needed"],
+        "sentences": sentences,
+        "rows": rows,
     }
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.predictions import Predictions
+from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.npz import load_array, load_arrays, write_arrays
 
@@ -24,10 +24,10 @@ FORMS: dict[str, tuple[int, type[np.generic]]] = {
 
 
 class Evidence(NamedTuple):
-    """What speaks for one database image of each query.
+    """What speaks for database images of each query.
 
     Args:
-        inliers: How many, shape (num_queries,); 0 of a pair that was not verified.
+        inliers: How many, shape (num_queries, depth); 0 of a pair that was not verified.
         log10_nfa: See `VerifiedPairs`, same shape; 0 of a pair that was not verified.
     """
 
@@ -89,10 +89,10 @@ class VerifiedPairs:
         return np.concatenate([[0], np.cumsum(self.inliers.ravel())])
 
     def evidence_for(self, images: NDArray[np.int64]) -> Evidence:
-        """Find the evidence for each query and one database image.
+        """Find the evidence for database images of each query.
 
         Args:
-            images: Database indices, one for each query.
+            images: Database indices, shape (num_queries, depth).
 
         Raises:
             ValueError: If there are more or fewer queries.
@@ -102,12 +102,15 @@ class VerifiedPairs:
                 f"verified pairs of {len(self.candidates)} queries, images for {len(images)}: they "
                 "come from different runs"
             )
-        chosen = self.candidates == images[:, None]
-        return Evidence((chosen * self.inliers).sum(axis=1), (chosen * self.log10_nfa).sum(axis=1))
+        chosen = self.candidates[:, None, :] == images[:, :, None]  # (queries, depth, candidates)
+        return Evidence(
+            np.einsum("qdc,qc->qd", chosen, self.inliers),
+            np.einsum("qdc,qc->qd", chosen, self.log10_nfa),
+        )
 
-    def of_first(self, ranked: Predictions) -> Evidence | None:
-        """Find the evidence for each query's first prediction; None if nothing was verified."""
-        return self.evidence_for(ranked.indices[:, 0]) if self.candidates.size else None
+    def of_predictions(self, ranked: Predictions) -> Evidence | None:
+        """Find the evidence for each prediction; None if nothing was verified."""
+        return self.evidence_for(ranked.indices) if self.candidates.size else None
 
 
 _NONE = np.empty((0, 0), np.int64)
@@ -159,6 +162,27 @@ def load_verified(folder: Path) -> VerifiedPairs:
     verified = VerifiedPairs(*arrays)
     _check(folder, verified)
     return verified
+
+
+def save_foreign(
+    folder: Path, ranked: Predictions | None, verified: VerifiedPairs = NOTHING
+) -> None:
+    """Write the rankings of photos from elsewhere and what verifies them; None: an empty folder."""
+    folder.mkdir()
+    if ranked is not None:
+        save_predictions(folder / "predictions.npz", ranked)
+        save_verified(folder / "verified", verified)
+
+
+def load_foreign(folder: Path) -> tuple[Predictions, VerifiedPairs] | None:
+    """Read what `save_foreign` wrote; None if there are no such photos.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    if not (folder / "predictions.npz").exists():
+        return None
+    return load_predictions(folder / "predictions.npz"), load_verified(folder / "verified")
 
 
 def _check(folder: Path, pairs: VerifiedPairs) -> None:

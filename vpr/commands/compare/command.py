@@ -8,7 +8,7 @@ import typer
 
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import Comparison, as_json, as_markdown, as_text
-from vpr.evaluation.comparison import PairedRecall, compare_ranks
+from vpr.evaluation.comparison import PairedRecall, compare_ranks, compare_risks
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import usable_block_length
 from vpr.repository.protocol import check_same_protocol, list_code_changes
@@ -40,8 +40,14 @@ def compare(
 def _compare(a: ComparedRun, b: ComparedRun) -> Comparison:
     params = load_params("evaluate", EvaluateParams)
     checked = check_same_protocol(a.protocol, b.protocol, names=(a.name, b.name))
+    risks = []
+    if a.answers and b.answers:
+        risks = compare_risks(
+            a.answers, b.answers, block_length=params.block_length, num_samples=params.num_samples,
+            confidence=params.confidence, seed=params.seed,
+        )  # fmt: skip
     return Comparison(
-        a, b, checked, pair_recalls(a, b, params), list_code_changes(a.code, b.code),
+        a, b, checked, pair_recalls(a, b, params), risks, list_code_changes(a.code, b.code),
         usable_block_length(params.block_length, len(a.ranks)), params.confidence,
     )  # fmt: skip
 

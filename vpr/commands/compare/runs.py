@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.evaluation.comparison import Answers
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.repository.protocol import Protocol, read_code, read_protocol
@@ -21,6 +22,7 @@ from vpr.repository.revisions import find_revision
 from vpr.run_files import QUERIES, RECALL
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
+PROBABILITY = "held_out_probability"
 Row = dict[str, str]
 
 
@@ -33,6 +35,7 @@ class ComparedRun:
         paths: Names of the queries, in the order of the route.
         ranks: Rank of the first positive of each, from 1, shape (num_queries,).
         depths: N of the recalls that it reports.
+        answers: Calibrated probabilities; None if the run has none.
         protocol: Data and settings of the measurement.
         code: Hash of the code that computed it, by path; empty for a bare table.
         stages: What dvc.lock records of each stage; empty for a bare table.
@@ -42,6 +45,7 @@ class ComparedRun:
     paths: list[str]
     ranks: NDArray[np.int64]
     depths: tuple[int, ...]
+    answers: Answers | None
     protocol: Protocol
     code: Mapping[str, str]
     stages: Stages = field(default_factory=dict)
@@ -75,7 +79,8 @@ def load_run(name: str) -> ComparedRun:
         depths = tuple(one.n for one in recalls if not one.is_of_sequences)
         protocol, code = read_protocol(stages), read_code(stages)
         protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
-    return ComparedRun(name, [row["path"] for row in rows], ranks, depths, protocol, code, stages)
+    paths, answers = [row["path"] for row in rows], _answers(name, rows, ranks)
+    return ComparedRun(name, paths, ranks, depths, answers, protocol, code, stages)
 
 
 def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:
@@ -114,3 +119,13 @@ def _ranks(name: str, rows: Sequence[Row]) -> NDArray[np.int64]:
         if text:
             ranks[number] = int(text)
     return ranks
+
+
+def _answers(name: str, rows: Sequence[Row], ranks: NDArray[np.int64]) -> Answers | None:
+    texts = [row.get(PROBABILITY, "") for row in rows]
+    if not all(texts):  # not calibrated, or of a version without probabilities
+        return None
+    try:
+        return Answers(np.array(texts, dtype=np.float64), ranks == 1)
+    except ValueError as error:
+        raise ValueError(f"{name}: {PROBABILITY}: expected numbers: {error}") from None

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from vpr.commands.compare.runs import ComparedRun
-from vpr.evaluation.comparison import PairedRecall
+from vpr.evaluation.comparison import PairedRecall, PairedRisk
 from vpr.evaluation.recall import NEVER
 
 HEADER = ("", "A", "B", "B - A", "interval", "McNemar p", "gained", "lost")
+RISK_NAMES = {
+    "coverage_at_risk_1": "coverage at 1 % risk",
+    "area_under_risk_coverage": "area under risk",
+}
 Row = Sequence[str]
 
 
@@ -22,6 +26,7 @@ class Comparison:
     Args:
         checked: Data that both were measured on, by content hash.
         recalls: Recall of both at each N.
+        risks: Risk and coverage of both; empty if one has no calibrated probabilities.
         code_changes: Code that both used, but not in the same version.
         block_length: Queries in a block of the bootstrap, as it was used.
         confidence: Confidence of the intervals.
@@ -31,6 +36,7 @@ class Comparison:
     b: ComparedRun
     checked: Sequence[str]
     recalls: Sequence[PairedRecall]
+    risks: Sequence[PairedRisk]
     code_changes: Sequence[str]
     block_length: int
     confidence: float
@@ -53,6 +59,7 @@ def as_json(found: Comparison) -> str:
         "same_by_content_hash": found.checked, "confidence": found.confidence,
         "block_length": found.block_length, "b": found.b.name,
         "code_differs": found.code_changes, "recall": [asdict(one) for one in found.recalls],
+        "risk": [asdict(one) for one in found.risks],
     }  # fmt: skip
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -92,6 +99,12 @@ def _pair_rows(found: Comparison) -> list[Row]:
             f"recall@{one.n}", f"{one.recall_a:.3f}", f"{one.recall_b:.3f}",
             f"{one.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{one.p_value:.3g}",
             str(len(one.gained)), str(len(one.lost)),
+        ))  # fmt: skip
+    for risk in found.risks:
+        low, high = risk.interval
+        rows.append((
+            RISK_NAMES[risk.figure], f"{risk.value_a:.3f}", f"{risk.value_b:.3f}",
+            f"{risk.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", "", "", "",
         ))  # fmt: skip
     return rows
 

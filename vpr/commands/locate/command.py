@@ -54,7 +54,7 @@ def locate(
         _check_globe(loaded.dataset.crs, loaded.places)
     images = list_images(run / DATABASE_IMAGES) if show or html else []
     ranked = loaded.rank(files, top=top, with_responses=html is not None)
-    located = loaded.describe(files, ranked)
+    located = loaded.describe(files, ranked, top=top)
     if csv:
         save_csv(csv, located)
     if geojson:

@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from vpr.evaluation.calibration import State
 from vpr.locating.matches import Located, Match
 
 # Of a match: the first two if the run verifies, the third if the photo's heading is known.
@@ -65,17 +66,29 @@ def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
     return True
 
 
-VERDICTS = {
-    True: "accepted",
-    False: "not accepted: perhaps an unknown place",
+VERDICTS: dict[State | None, str] = {
+    "known": "known place",
+    "unsure": "unsure: of the map, but which place is unclear",
+    "unknown": "unknown: little speaks for a place of the map",
     None: "not calibrated, see docs/trust.md",
 }
 
 
 def as_text(located: Located) -> str:
     """Lines for a terminal; a name that would move its cursor or break the line is quoted."""
-    verdict = VERDICTS[located.accepted]
-    return "\n".join([f"{_shown(located.photo)}: {verdict}", *map(_line, located.matches)])
+    return "\n".join([f"{_shown(located.photo)}: {verdict(located)}", *map(_line, located.matches)])
+
+
+def verdict(located: Located) -> str:
+    """Put in words what is concluded about a photo."""
+    words = VERDICTS[located.state]
+    if located.probability is not None and located.state != "unknown":
+        words += f", probability {located.probability:.3f}"
+    if (position := located.position) is not None:
+        words += f"; at {position.easting:.1f} E {position.northing:.1f} N"
+        if position.uncertainty_m is not None:
+            words += f", 90 % within {position.uncertainty_m:.0f} m"
+    return words
 
 
 def _line(match: Match) -> str:
@@ -113,8 +126,8 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 def save_csv(path: Path, located: Sequence[Located]) -> None:
     """Write a row for each match, with those columns of `OPTIONAL` that a match has.
 
-    The others are `query,accepted,rank,database,distance,metres,correct`: `accepted` is empty where
-    it is not calibrated, the last two where they are unknown.
+    The others are `query,state,probability,rank,database,distance,metres,correct`: the second and
+    third are empty where they are not calibrated, the last two where they are unknown.
     """
     names = ["rank", "database", "distance", "metres", "correct"]
     matches = [match for one in located for match in one.matches]
@@ -122,13 +135,13 @@ def save_csv(path: Path, located: Sequence[Located]) -> None:
         name for name in OPTIONAL if any(getattr(match, name) is not None for match in matches)
     ]
     rows = [
-        (one.photo, one.accepted, *(getattr(match, name) for name in names))
+        (one.photo, one.state, one.probability, *(getattr(match, name) for name in names))
         for one in located
         for match in one.matches
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["query", "accepted", *names])
+        table.writerow(["query", "state", "probability", *names])
         table.writerows(rows)
 
 
@@ -140,7 +153,7 @@ def save_geojson(path: Path, located: Sequence[Located]) -> None:
             "geometry": {"type": "Point", "coordinates": [match.longitude, match.latitude]},
             "properties": _without_none({
                 "query": one.photo, "rank": match.rank, "database": match.database,
-                "distance": match.distance, "accepted": one.accepted, "inliers": match.inliers,
+                "distance": match.distance, "state": one.state, "inliers": match.inliers,
                 "log10_nfa": match.log10_nfa, "heading": match.heading,
             }),
         }

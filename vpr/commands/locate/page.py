@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
-from vpr.commands.locate.outputs import VERDICTS
+from vpr.commands.locate.outputs import verdict
 from vpr.images.image_files import Photo, read_image
 from vpr.locating.matches import Located
 from vpr.locating.ranking import Ranked
@@ -65,5 +65,5 @@ def write_page(path: Path, photos: Sequence[dict[str, Any]]) -> None:
     """
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     page = load_templates(Path(__file__).parent).get_template("page.html")
-    text = page.render(photos=photos, verdicts=VERDICTS, style=Markup(style))  # noqa: S704 - our own style
+    text = page.render(photos=photos, verdict=verdict, style=Markup(style))  # noqa: S704 - our own style
     path.write_text(text, encoding="utf-8")

@@ -7,11 +7,24 @@ from pathlib import Path
 
 from vpr.commands.serve.admission import Refusal
 from vpr.commands.serve.run import Run
-from vpr.evaluation.details import Threshold
+from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
 from vpr.locating.matches import Located
 from vpr.places.crs import list_directions
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a photo of the map must reach.
+
+    Args:
+        by: Measure of the first match that decides.
+        limit: The largest distance, or log10 NFA of its inliers; null: not calibrated.
+    """
+
+    by: By
+    limit: float | None
 
 
 @dataclass(frozen=True)
@@ -20,7 +33,7 @@ class Answer:
 
     Args:
         located: What `locate --json` writes; `inliers` only where the run re-ranks.
-        threshold: What `accepted` was judged by; `limit` and `accepted` are null if acceptance is
+        threshold: What a photo of the map must reach; `limit` and `state` are null if answers are
             not calibrated.
         timings_ms: Of decoding, and of waiting and ranking.
     """
@@ -73,6 +86,14 @@ def describe_version(run: Run) -> Version:
         {"name": Path(dataset.dir).name, "crs": dataset.crs, "num_places": run.num_places},
         run.hashes,
     )  # fmt: skip
+
+
+def threshold_of(run: Run) -> Threshold:
+    """Find what a photo of the map must reach."""
+    calibration = run.places.calibration
+    if calibration is None or not calibration.decides:
+        return Threshold("distance" if calibration is None else calibration.by, None)
+    return Threshold(calibration.by, calibration.map_limit)
 
 
 def places_of(run: Run) -> PlacesAnswer:

@@ -27,9 +27,9 @@ from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import (
+    CALIBRATION,
     DATABASE,
     DESCRIPTORS,
-    DETAILS,
     INDEX,
     KEPT,
     KEYPOINTS,
@@ -45,7 +45,7 @@ from vpr.training.params import FinetuneParams
 COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
 ANSWERED_FROM = (
     MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, DATABASE,
-    QUERY, POSITIVES, DETAILS, KEYPOINTS, KEPT.parent, THUMBNAILS,
+    QUERY, POSITIVES, CALIBRATION, KEYPOINTS, KEPT.parent, THUMBNAILS,
 )  # fmt: skip
 
 
@@ -121,14 +121,20 @@ class Run:
         distances = find_distances(database, query, indices)
         return [Ranked(*row, None, None) for row in zip(indices, distances, strict=True)]
 
-    def locate(self, names: Sequence[str], ranked: Sequence[Ranked]) -> list[Located]:
+    def locate(
+        self, names: Sequence[str], ranked: Sequence[Ranked], *, top: int, alone: bool
+    ) -> list[Located]:
         """Say what `locate` says; photos that were sent are none of the set's own queries.
 
         Args:
             names: Of the photos.
             ranked: What was ranked for each.
+            top: Matches of each.
+            alone: Whether each was ranked by itself; only for such rankings there is a calibration.
         """
-        located = locate_ranked([Path()] * len(names), ranked, self.places, [None] * len(names))
+        places = self.places if alone else dataclasses.replace(self.places, calibration=None)
+        nobody: list[int | None] = [None] * len(names)
+        located = locate_ranked([Path()] * len(names), ranked, places, nobody, top=top)
         return [
             dataclasses.replace(one, photo=name)
             for one, name in zip(located, names, strict=True)

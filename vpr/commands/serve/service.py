@@ -17,6 +17,7 @@ import numpy as np
 
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Bodies, Limits, Queue, Refusal
+from vpr.commands.serve.answers import threshold_of
 from vpr.commands.serve.decoder import memory_file
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload
 from vpr.commands.serve.run import Run, load_run
@@ -81,10 +82,8 @@ class Service:
         else:
             rows = [await self._of(photo, seconds, run.describe) for photo in uploads]
             ranked = await self._compute(run.rank_in_order, np.concatenate(rows), top, length)
-        located = json.loads(as_json(run.locate([upload.name for upload in uploads], ranked)))
-        if length > 1 and run.places.threshold.by == "inliers":
-            for one in located:  # lines are not verified: there are no inliers to judge by
-                one["accepted"] = None
+        names = [upload.name for upload in uploads]
+        located = json.loads(as_json(run.locate(names, ranked, top=top, alone=length == 1)))
         decoding = sum(seconds)
         timings = {
             "decoding": decoding,
@@ -92,7 +91,7 @@ class Service:
         }
         return {
             "located": located,
-            "threshold": asdict(run.places.threshold),
+            "threshold": asdict(threshold_of(run)),
             "timings_ms": {name: round(1000 * of, 1) for name, of in timings.items()},
         }
 

@@ -3,8 +3,9 @@
 
 const WORDS = JSON.parse(document.getElementById("main").dataset.words);
 const TRIES = 5; // of a service that is busy
-const VERDICTS = new Map([
-  [true, ["known", "right"]], [false, ["unknown", "wrong"]], [null, ["undecided", "undecided"]],
+const VERDICTS = new Map([ // class names of the colours: green, amber, grey
+  ["known", ["known", "right"]], ["unsure", ["unsure", "unsure"]],
+  ["unknown", ["unknown", "unknown"]], [null, ["undecided", "undecided"]],
 ]);
 const at = (id) => document.getElementById(id);
 let token = "", photo = null, places = null, near = true, matches = [], addresses = [], asked = 0;
@@ -71,6 +72,15 @@ function placeOf(match) {
   return { name: match.database, east: round(match.easting), north: round(match.northing) };
 }
 
+function positionOf({ probability, position }) {
+  if (!position) return "";
+  const place = { east: round(position.easting), north: round(position.northing) };
+  const within = position.uncertainty_m === null ? words("circle_none")
+    : words("circle", { metres: round(position.uncertainty_m) });
+  const sure = probability === null ? "" : words("probability", { percent: (100 * probability).toFixed(1) });
+  return `${words("position", place)} ${within} ${sure}`;
+}
+
 function reasonOf(first, threshold) {
   if (threshold.limit === null) return words("by_nothing");
   if (threshold.by === "inliers") {
@@ -110,11 +120,12 @@ async function show(file, { located: [found], threshold }) {
   places ??= await (await ask("places")).json();
   const own = element("figure", {}, element("img", { src: address(file), alt: words("photoAlt") }),
     element("figcaption", {}, words("photo"), line(found.photo)));
-  const [name, look] = VERDICTS.get(found.accepted);
+  const [name, look] = VERDICTS.get(found.state);
   const verdict = words(name);
   at("verdict").textContent = verdict;
   at("verdict").className = `verdict ${look}`;
-  at("reason").textContent = `${words("nearest", placeOf(matches[0]))} ${reasonOf(matches[0], threshold)}`;
+  at("reason").textContent = [positionOf(found), words("nearest", placeOf(matches[0])),
+    reasonOf(matches[0], threshold)].join(" ");
   at("pictures").replaceChildren(own, ...await Promise.all(matches.map(figureOf)));
   at("answer").hidden = false;
   draw();

@@ -1,0 +1,206 @@
+"""Known, unsure or unknown: which place a photo shows, how surely, and how that was calibrated.
+
+Two questions with a threshold each. Is the photo of this map at all? The doubt about its first
+prediction decides (`vpr.evaluation.acceptance`). Which place of the map? That is told by its
+support: how strong the evidence for the first prediction is, and how far it leads the best one
+elsewhere. What support wrong places reach is seen by masking the right ones of each query.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from scipy.special import expit, ndtri
+
+from vpr.evaluation.params import By
+from vpr.evaluation.position import mean_place, weigh_places
+from vpr.places.radius import is_within
+
+State = Literal["known", "unsure", "unknown"]
+APART = 2  # radii between places that are different for sure: the radius, and as much of a margin
+
+
+def find_support(
+    by: By, doubts: NDArray[np.float64], places: NDArray[np.float64], *, radius_m: float
+) -> NDArray[np.float64]:
+    """Measure what speaks for the first prediction of each query.
+
+    Args:
+        by: Source of the doubts.
+        doubts: About each prediction, shape (num_queries, depth); NaN of one that is masked.
+        places: Easting and northing of each, shape (num_queries, depth, 2).
+        radius_m: Within which database images show the same place.
+
+    Returns:
+        Strength, which is minus the doubt, and lead, which is by how much the doubt about the best
+        prediction elsewhere is larger: shape (num_queries, 2). Where all predictions are of one
+        place, the next one counts as no nearer than the last, or as without inliers.
+    """
+    elsewhere = ~is_within(places, places[:, :1], radius_m=APART * radius_m)
+    worst = np.zeros(len(doubts)) if by == "inliers" else np.nanmax(doubts, axis=1)
+    rivals = np.where(elsewhere & ~np.isnan(doubts), doubts, worst[:, None]).min(axis=1)
+    return np.stack([-doubts[:, 0], rivals - doubts[:, 0]], axis=1)
+
+
+@dataclass(frozen=True)
+class PlaceModel:
+    """Probability that the first prediction is right, by its support (Platt's scaling).
+
+    Platt, Probabilistic Outputs for Support Vector Machines, 1999; of two measures instead of one.
+
+    Args:
+        weights: Of the signed roots of strength and lead, and 1: the log odds.
+        covariance: Of the weights, shape (3, 3), by leaving out blocks of the route; of zeros where
+            there are no blocks.
+        least_log_odds: Which wrong places exceed at the false-acceptance rate.
+    """
+
+    weights: list[float]
+    covariance: list[list[float]]
+    least_log_odds: float
+
+    def log_odds(self, support: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log odds of being right, shape (num_queries,)."""
+        odds: NDArray[np.float64] = find_features(support) @ np.array(self.weights)
+        return odds
+
+    def interval(self, support: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
+        """Interval of the probability, shape (num_queries, 2)."""
+        features = find_features(support)
+        spread = np.einsum("qi,ij,qj->q", features, np.array(self.covariance), features)
+        reach = ndtri((1 + confidence) / 2) * np.sqrt(spread.clip(min=0))
+        centre = self.log_odds(support)
+        bounds: NDArray[np.float64] = expit(np.stack([centre - reach, centre + reach], axis=1))
+        return bounds
+
+
+def find_features(support: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Signed roots of strength and lead, and 1: shape (num_queries, 3)."""
+    roots = np.sign(support) * np.sqrt(np.abs(support))
+    return np.column_stack([roots, np.ones(len(roots))])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What answers about photos are derived from; recorded by the stage evaluate.
+
+    Args:
+        by: Source of the doubts.
+        depth: Predictions of a photo that are looked at, at most.
+        radius_m: Within which database images show the same place.
+        confidence: Of the intervals.
+        map_limit: The largest doubt about a photo of this map; None: not calibrated.
+        place: Model of the right place; None: not calibrated, so no place is known.
+        circles_m: Radius of the circle that holds the place of 90 % of the photos, by state, and
+            `any` for photos of the map whose state is not decided; None: too few to tell.
+    """
+
+    by: By
+    depth: int
+    radius_m: float
+    confidence: float
+    map_limit: float | None
+    place: PlaceModel | None
+    circles_m: dict[str, float | None]
+
+    @property
+    def decides(self) -> bool:
+        """Whether photos get a state."""
+        return self.map_limit is not None
+
+    def judge(self, doubts: NDArray[np.float64], places: NDArray[np.float64]) -> list[Judgement]:
+        """Draw the conclusion from the first `depth` predictions of each photo.
+
+        Args:
+            doubts: About each prediction, shape (num_photos, depth).
+            places: Easting and northing of each, shape (num_photos, depth, 2).
+        """
+        weights = weigh_places(self.by, doubts, places, radius_m=self.radius_m)
+        middles = mean_place(weights, places)
+        support = find_support(self.by, doubts, places, radius_m=self.radius_m)
+        if self.map_limit is None or self.place is None:
+            states = (
+                [None] * len(doubts)
+                if self.map_limit is None
+                else find_states(doubts[:, 0], np.full(len(doubts), -np.inf), self.map_limit, 0.0)
+            )
+            return [
+                Judgement(state, None, None, middle, shares, self.circles_m.get(state or "any"))
+                for state, middle, shares in zip(states, middles, weights, strict=True)
+            ]
+        log_odds = self.place.log_odds(support)
+        states = find_states(doubts[:, 0], log_odds, self.map_limit, self.place.least_log_odds)
+        bounds = self.place.interval(support, self.confidence)
+        return [
+            Judgement(
+                state, round(float(expit(odds)), 6), (round(low, 6), round(high, 6)), middle,
+                shares, self.circles_m.get(state),
+            )
+            for state, odds, (low, high), middle, shares in zip(
+                states, log_odds, bounds.tolist(), middles, weights, strict=True
+            )
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is concluded about a photo.
+
+    Args:
+        state: None: not calibrated.
+        probability: That the first prediction is right, of photos like the queries; None: not
+            calibrated.
+        interval: Of the probability; None likewise.
+        middle: Estimated easting and northing, shape (2,).
+        weights: Of the predictions in it, shape (depth,).
+        circle_m: Radius around it that holds the photo's place with a probability of 90 %; None:
+            unknown place, or too few queries of this state.
+    """
+
+    state: State | None
+    probability: float | None
+    interval: tuple[float, float] | None
+    middle: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    circle_m: float | None
+
+
+def find_states(
+    doubts: NDArray[np.float64],
+    log_odds: NDArray[np.float64],
+    map_limit: float,
+    least_log_odds: float,
+) -> list[State]:
+    """Decide for each photo: not of the map, of an unsure place, or of a known one."""
+    return [
+        "unknown" if doubt > map_limit else "known" if odds > least_log_odds else "unsure"
+        for doubt, odds in zip(doubts.tolist(), log_odds.tolist(), strict=True)
+    ]
+
+
+def save_calibration(path: Path, calibration: Calibration) -> None:
+    """Write a calibration as JSON."""
+    path.write_text(json.dumps(asdict(calibration), indent=2, allow_nan=False) + "\n")
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read what `save_calibration` wrote.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        return TypeAdapter(Calibration).validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "the file"
+        raise ValueError(
+            f"{path}: damaged: {place}: {problem['msg']}: restore it with `git checkout`, "
+            "or make it again with `dvc repro`"
+        ) from None
