@@ -180,10 +180,19 @@ def test_names_of_one_zone_keep_their_metres_and_of_several_become_degrees(tmp_p
     assert max(latitudes) - min(latitudes) < 1e-8
 
 
+def test_names_of_zones_far_apart_keep_their_metres(tmp_path: Path) -> None:
+    for side in ("database", "queries"):  # Copenhagen and San Francisco, as the downloader has MSLS
+        draw(tmp_path / side / named((347_000.0, 6_172_000.0), "33", "U", note="day_forward_cph"))
+        draw(tmp_path / side / named((551_000.0, 4_180_000.0), "10", "S", note="day_forward_sf"))
+    found = read(tmp_path)
+    assert found.crs is None and len(found.shots) == 4
+    assert {shot.at for shot in found.shots} == {(347_000.0, 6_172_000.0), (551_000.0, 4_180_000.0)}
+
+
 def test_a_letter_that_means_a_hemisphere_is_refused(tmp_path: Path) -> None:
     # Sao Paulo's S is the southern hemisphere; as a band of latitude it is 32 to 40 degrees north.
     draw(tmp_path / "database" / named((333_000.0, 7_395_000.0), "23", "S", globe="-23.5@-46.6"))
-    draw(tmp_path / "database" / named((389_000.0, 5_818_000.0), "33", "U"))
+    draw(tmp_path / "database" / named((333_500.0, 7_395_000.0), "22", "S"))
     with pytest.raises(ValueError, match="give the zone by --crs"):
         read(tmp_path)
 

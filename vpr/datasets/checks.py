@@ -77,7 +77,9 @@ def check_headings(truth: GroundTruth, max_deg: float | None) -> Finding:
     return Finding(key, "; ".join([words, *doubts]), level, numbers)
 
 
-def check_positives(truth: GroundTruth, radius_m: float, max_heading_deg: float | None) -> Finding:
+def check_positives(
+    truth: GroundTruth, radius_m: float, max_heading_deg: float | None = None
+) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
     key, num_database = "positives", len(truth.database.paths)
     counts = count_positives(truth, radius_m, max_heading_deg)

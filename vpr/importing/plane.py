@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -12,6 +15,7 @@ from vpr.places.crs import parse_metric_crs
 POLES = {1: "EPSG:5041", -1: "EPSG:5042"}  # universal polar stereographic, easting first
 NORTHERNMOST, SOUTHERNMOST = 84, -80  # degrees of latitude that UTM reaches
 ZONE_DEG = 6
+APART_M, APART_DEG = 1e5, 1.0  # places of two zones farther apart are never compared
 FAR_DEG = 12.0  # of longitude from the zone's meridian, where 25 m at latitude 47 count as 25.25
 
 
@@ -77,3 +81,13 @@ def to_degrees(places: NDArray[np.float64], *, source: str) -> NDArray[np.float6
         return places
     transformer = Transformer.from_crs(parse_metric_crs(source), DEGREES, always_xy=True)
     return np.column_stack(transformer.transform(*places.T)[::-1])
+
+
+def find_near(groups: Mapping[str, NDArray[np.float64]], least: float) -> tuple[str, str] | None:
+    """Find two groups of places, each shape (n, 2), whose boxes are nearer than `least`."""
+    boxes = {name: (places.min(axis=0), places.max(axis=0)) for name, places in groups.items()}
+    for one, other in combinations(boxes, 2):
+        (low, high), (other_low, other_high) = boxes[one], boxes[other]
+        if np.maximum(low - other_high, other_low - high).max() < least:
+            return one, other
+    return None

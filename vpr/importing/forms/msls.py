@@ -7,21 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr.importing.collection import Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.columns import number, read_rows, start_of
-from vpr.importing.plane import choose_crs, to_plane
+from vpr.importing.plane import APART_M, choose_crs, find_near, to_plane
 
 WORDS = "Mapillary Street-Level Sequences, or one of its cities"
 GIVES_WAY = False
 RADIUS_M = 25
 SIDES: tuple[Side, Side] = ("database", "query")
-APART_M = 1e5  # cities farther apart in the plane of their zones are never compared
 SAME_M = 1.0
 
 
@@ -52,7 +49,7 @@ def read(source: Path, asked: Asked) -> Collection:
     if len(cities) == 1:
         (found.crs,) = systems.values()
     elif any(systems.values()):
-        _require_apart(source, cities, found.shots)
+        _require_apart(source, found.shots)
         found.notes.append("several cities, each in metres of its own UTM zone: there is no map")
     return found
 
@@ -127,19 +124,15 @@ def _find_system(city: Path) -> str | None:
     return crs
 
 
-def _require_apart(source: Path, cities: dict[str, Path], shots: list[Shot]) -> None:
+def _require_apart(source: Path, shots: list[Shot]) -> None:
     """Refuse cities whose metres, of different zones, could be taken for near each other."""
-    boxes: dict[str, NDArray[np.float64]] = {}
-    for name in cities:
-        places = np.array(
-            [shot.at for shot in shots if shot.at and shot.name.startswith(f"{name}/")]
+    places: dict[str, list[tuple[float, float]]] = {}
+    for shot in shots:
+        if shot.at is not None:
+            places.setdefault(shot.name.partition("/")[0], []).append(shot.at)
+    near = find_near({name: np.array(those) for name, those in places.items()}, APART_M)
+    if near is not None:
+        raise ValueError(
+            f"{source}: {near[0]} and {near[1]} are in different UTM zones, whose metres cannot be "
+            f"compared: import one city at a time, as --subset {near[0]}"
         )
-        if len(places):
-            boxes[name] = np.stack([places.min(axis=0), places.max(axis=0)])
-    for one, other in combinations(boxes, 2):
-        gap = np.maximum(boxes[one][0] - boxes[other][1], boxes[other][0] - boxes[one][1]).max()
-        if gap < APART_M:
-            raise ValueError(
-                f"{source}: {one} and {other} are in different UTM zones, whose metres cannot be "
-                f"compared: import one city at a time, as --subset {one}"
-            )

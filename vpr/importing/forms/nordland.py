@@ -1,7 +1,7 @@
 """Nordland: one railway in four seasons, whose films are aligned frame by frame.
 
 A folder for each season, in which images of one name show one place. A place is the number of its
-frame; how many frames apart still counts differs from protocol to protocol (docs/data.md).
+frame; how many frames apart still counts differs from protocol to protocol (docs/methods.md).
 """
 
 from __future__ import annotations

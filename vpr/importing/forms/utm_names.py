@@ -14,7 +14,7 @@ import numpy as np
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.columns import number
-from vpr.importing.plane import to_degrees
+from vpr.importing.plane import APART_DEG, APART_M, find_near, to_degrees
 from vpr.importing.planning import safe_name
 
 WORDS = "images named @easting@northing@...@ (SF-XL, the VPR datasets downloader)"
@@ -48,6 +48,11 @@ def read(source: Path, asked: Asked) -> Collection:
     zones = {_zone(_fields(path)) for path in paths}
     if None not in zones and asked.crs is None:
         found.crs = zones.pop() if len(zones) == 1 else DEGREES
+        if found.crs == DEGREES and _lie_apart(paths):
+            found.crs = None
+            found.notes.append(
+                "several regions, each in metres of its own UTM zone: there is no map"
+            )
     for path in paths:
         fields = _fields(path)
         zone, heading = _zone(fields), number(fields[HEADING])
@@ -76,6 +81,17 @@ def _is_read(path: Path, left_out: LeftOut) -> bool:
     else:
         return True
     return False
+
+
+def _lie_apart(paths: list[Path]) -> bool:
+    """Return whether zones are too far apart for their metres to be taken for near each other."""
+    places: dict[str, list[tuple[float, float]]] = {}
+    for fields in map(_fields, paths):
+        at = number(fields[EAST]), number(fields[NORTH])
+        places.setdefault(str(_zone(fields)), []).append(at)
+    plane = {zone: np.array(those) for zone, those in places.items()}
+    globe = {zone: to_degrees(those, source=zone) for zone, those in plane.items()}
+    return find_near(plane, APART_M) is None and find_near(globe, APART_DEG) is None
 
 
 def _require_one_split(source: Path, paths: list[Path]) -> None:
