@@ -70,7 +70,7 @@ def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:
     New values are by key, such as {"finetune.epochs": 0}.
     """
     call(clone, "git", "checkout", "-q", "params.yaml")
-    set_params(RETRIEVAL | parameters, path=clone / "params.yaml")
+    set_params({**RETRIEVAL, **parameters}, path=clone / "params.yaml")
 
 
 def call(clone: Path, *command: str) -> None:

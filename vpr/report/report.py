@@ -196,7 +196,7 @@ def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "calibrated": metrics["accept_calibrated"],
-        "num_unanswerable": metrics["num_negatives"],
+        "num_without_positives": metrics["num_negatives"],
         "num_negatives": metrics["num_negatives"] + metrics["num_foreign"],
         "num_needed": metrics["num_negatives_needed"],
         "sentences": sentences,
