@@ -30,8 +30,8 @@ def foreign(
     """Rank the database for the photos in the folder `evaluate.foreign`.
 
     They are described, searched for and verified by the functions that locate a photo. Without
-    photos `ranked` has no rankings. `weights` and `code` are the folders of the weights and of the code
-    that `rerank.model` may name.
+    photos `ranked` has no rankings. `weights` and `code` are the folders of the weights and of the
+    code that `rerank.model` may name.
     """
     folder = Path(load_param("evaluate.foreign", str))
     if not folder.is_dir():
