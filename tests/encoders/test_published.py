@@ -237,7 +237,6 @@ def test_descriptors_of_photos_of_three_shapes_equal_a_slow_reading(published: P
             # Few bytes are a level off, since torch rounds in other places than Pillow.
             share = 0.1 if published.case[3:5] == ("bicubic", "bytes") else 0.02
             assert ((levels * slow.STD).abs() > 0.01).float().mean() < share
-            assert (levels * slow.STD).abs().max() < (2.01 if share > 0.02 else 1.01)
             maps = trunk(pixels)
             assert tuple(maps.shape[1:]) == trunk.map_shape(*photo.shape[:2])
             expected = published.case.read(file, photo, published.case)
