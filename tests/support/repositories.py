@@ -15,7 +15,7 @@ from tests.support.warm_python import warm_path
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # which `make test` hands down
-AFTER_SEARCH = {"inliers", "order", "evaluate", "submit", "report"}
+AFTER_SEARCH = {"foreign", "inliers", "order", "evaluate", "submit", "report"}
 SMALL = {  # a dozen small images, so that a whole run takes seconds
     "sample.num_database": "12",
     "sample.num_query": "8",
