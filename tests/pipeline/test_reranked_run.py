@@ -89,7 +89,7 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     assert foreign[1].inliers.tolist() == verified.inliers[5:7].tolist()
     details = json.loads((pipeline / "metrics/details.json").read_text())
     assert details["accept_calibrated"] and details["num_foreign"] == 2
-    strongest = evidence.log10_nfa[5:7, 0].min()
+    strongest = table["top1_log10_nfa"][5:7].min()
     model = limit_of_model(0.01, num_candidates=4)
     limit = details["accept_max_log10_nfa"]  # of the model, until negatives show that it is lax
     assert limit == (model if strongest > model else np.nextafter(strongest, -np.inf))
