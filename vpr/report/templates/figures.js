@@ -20,7 +20,8 @@ function isRight(query) {
   return REPORT.top.correct[query][0];
 }
 
-const LABELLED = REPORT.top.metres[0][0] !== null; // else nothing is right or wrong
+// Else nothing is right or wrong; the service's page, which shares this file, has no report.
+const LABELLED = typeof REPORT !== "undefined" && REPORT.top.metres[0][0] !== null;
 
 function metres(value) {
   return value === null ? "" : `${value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} m`;
