@@ -53,12 +53,12 @@ def test_a_photo_is_verified_as_the_run_verified_its_queries(pipeline: Path) -> 
     for row, photo in enumerate(found):
         matches = photo["matches"]
         assert [match["image"] for match in matches] == ranked.indices[row, :3].tolist()
-        evidence = [verified.evidence_of(row, match["image"]) for match in matches]
+        pairs = [verified.evidence_of(row, match["image"]) for match in matches]
         told = [
             (match["inliers"], match["log10_nfa"]) if "inliers" in match else None
             for match in matches
         ]
-        assert told == evidence
+        assert told == pairs
     # Of what the run did not verify nothing is said, and the order is the retrieval's.
     for row, photo in enumerate(locate(pipeline, "--top", "9")):
         matches = photo["matches"]
