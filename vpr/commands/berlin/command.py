@@ -37,6 +37,7 @@ PLAIN: dict[str, object] = {
     "trunk.image_size": None, "trunk.store": "all", "finetune.descriptor_dim": None,
     "finetune.epochs": 0, "whiten.dim": 0, "search.top_k": 20, "search.index": "exact",
     "rerank.method": "none", "rerank.model": None, "sequence.length": 1,
+    "evaluate.accept_by": "distance",
 }  # fmt: skip
 
 NEXT = """To keep this as the baseline:

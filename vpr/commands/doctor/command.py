@@ -45,6 +45,7 @@ from vpr.features.encoder import (
 )
 from vpr.features.params import TrunkParams
 from vpr.images.pixels import scaled_size
+from vpr.matchers.base.matcher import load_matcher
 from vpr.network.aggregators import descriptor_width
 from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
@@ -96,6 +97,7 @@ def _findings(*, quick: bool) -> Iterator[Finding]:
         return
     trunk = load_params("trunk", TrunkParams)
     yield Finding("encoder", load_encoder(trunk.encoder, trunk.model).origin, ok=True)
+    yield _check_matcher()
     yield check_torch_gpu()
     yield check_faiss_gpu()
     yield from _check_checkpoint()
@@ -118,6 +120,16 @@ def _check_encoder() -> Finding:
     except ValueError as error:
         return Finding("parameters", str(error), ok=False)
     return Finding("parameters", "params.yaml fits every stage", ok=True)
+
+
+def _check_matcher() -> Finding:
+    method = load_param("rerank.method", str)
+    try:
+        if load_param("rerank.model", str | None) is None:  # type: ignore[arg-type] # mypy: no type
+            load_matcher(method)
+    except (OSError, ValueError) as error:  # no weights; no such matcher
+        return Finding("verification", str(error), ok=False)
+    return Finding("verification", f"by {method}", ok=True)
 
 
 def _check_shared() -> Iterator[Finding]:
