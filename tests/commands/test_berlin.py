@@ -109,9 +109,10 @@ def keep_stages(repo: Path, names: Sequence[str]) -> None:
     known |= {f"recall@1_{name}": bounds for name, bounds in intervals.items()}
     (repo / "known.json").write_text(json.dumps(known))
     kept["evaluate"] = {
-        "cmd": "cp known.json metrics/recall.json",
+        "cmd": "cp known.json metrics/recall.json && cp known.json metrics/details.json",
         "deps": ["known.json", "data/prepared/query.csv", "models/initial/frozen.pt"],
         "metrics": [{"metrics/recall.json": {"cache": False}}],
+        "outs": ["metrics/details.json"],
     }
     (repo / "dvc.yaml").write_text(yaml.safe_dump({"stages": kept}))
 

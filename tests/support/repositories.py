@@ -21,6 +21,7 @@ SMALL = {  # a dozen small images, so that a whole run takes seconds
     "sample.num_query": "8",
     "sample.off_map": "0",
     "sample.spacing_m": "25.0",
+    "sample.difficulty": "0.2",
     "sample.width_px": "64",
     "sample.height_px": "48",
     "search.top_k": "5",
