@@ -77,8 +77,7 @@ def test_the_command_names_the_files_and_what_a_changed_lock_means(
     assert "last commit" not in out
     assert "metrics/report/index.html" in out
 
-    set_key(pipeline, "evaluate.num_samples", "100")
-    set_key(pipeline, "evaluate.seed", "5")
+    set_key(pipeline, "evaluate.confidence", "0.5")
     run(pipeline, "dvc", "repro", "evaluate")
     summary()
     out = capsys.readouterr().out
