@@ -30,8 +30,8 @@ def foreign(
     """Rank the database for the photos in the folder `evaluate.foreign`.
 
     They are described, searched for and verified by the functions that locate a photo. Without
-    photos `ranked` has no rankings. `weights` and `code` are the folders of the weights and of the
-    code that `rerank.model` may name.
+    photos `ranked` has no rankings. `model` is the folder of the trained network, `weights` and
+    `code` those of the weights and of the code that `rerank.model` may name.
     """
     folder = Path(load_param("evaluate.foreign", str))
     if not folder.is_dir():
@@ -46,9 +46,9 @@ def foreign(
             save_foreign(aside, photos)
             return
         files = {
-            "model": model, "descriptors": database_descriptors, "whitening": whitening,
-            "index": index, "keypoints": database_keypoints, "kept": kept,
-            "images": database_images,
+            "model": model / "model.pt", "descriptors": database_descriptors,
+            "whitening": whitening, "index": index, "keypoints": database_keypoints,
+            "kept": kept, "images": database_images,
         }  # fmt: skip
         _rank(aside, photos, files, whitened, Folders(weights, code))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -354,8 +355,10 @@ def make_encoder(variant):
 
 
 def test_a_method_is_one_file_and_its_layers_train(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    # Stages hash the modules that are imported, and this one's file goes.
+    request.addfinalizer(lambda: sys.modules.pop("vpr.encoders.tiny", None))
     (tmp_path / "tiny.py").write_text(TINY)
     monkeypatch.setattr(seam, "DRAWER", tmp_path)
     monkeypatch.setattr(vpr.encoders, "__path__", [str(tmp_path)])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.evaluate import evaluate
-from tests.support.repositories import ROOT
+from tests.support.repositories import ROOT, set_key
 from vpr.commands.summary import as_table
 from vpr.datasets.checks import check_places, describe_set
 from vpr.datasets.csv_tables import parse_tables
@@ -37,6 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "database.csv").write_text(KNOWN)
     (tmp_path / "query.csv").write_text(UNKNOWN)
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    set_key(tmp_path, "rerank.method", "none")
+    set_key(tmp_path, "evaluate.accept_by", "distance")
     return tmp_path
 
 

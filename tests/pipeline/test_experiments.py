@@ -20,7 +20,7 @@ def tried(finished_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("experiments") / "ours"
     shutil.copytree(finished_pipeline, folder, symlinks=True)
     depth = run(folder, "dvc", "exp", "run", "evaluate", "-n", "depth", "-S", "search.top_k=1")
-    assert stages_run(depth) == {"search", "inliers", "order", "evaluate"}
+    assert stages_run(depth) == {"search", "inliers", "order", "foreign", "evaluate"}
     run(folder, "git", "checkout", "-q", "params.yaml", "dvc.lock", "metrics")
     run(folder, "dvc", "exp", "run", "--queue", "evaluate", "-S", "evaluate.seed=1,2")
     run(folder, "dvc", "exp", "run", "--run-all", "-j", "2")
