@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from vl_convert import javascript_bundle
-
 from vpr.report.pages import TEMPLATES
+from vpr.runtime.environment import installed_version
+from vpr.runtime.store import content_key, open_store
 
 VEGA_LITE = "5.20"  # DVC's templates are of version 5
 SLOT = "{vega}"
@@ -17,7 +17,7 @@ SLOT = "{vega}"
 
 @contextmanager
 def bundled_vega() -> Iterator[Future[str]]:
-    """Bundle Vega, Vega-Lite and Vega-Embed, which takes a second, beside other work."""
+    """Bundle Vega, Vega-Lite and Vega-Embed, or find them in the store, beside other work."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(_bundle)
 
@@ -41,4 +41,14 @@ def write_plots_page(path: Path, vega: str, *, template: Path = TEMPLATES / "plo
 
 
 def _bundle() -> str:
-    return str(javascript_bundle(vl_version=VEGA_LITE))  # type: ignore[call-arg] # its stub errs
+    store, version = open_store(), installed_version("vl-convert-python")
+    key = content_key(b"vega", VEGA_LITE.encode(), str(version).encode())
+    kept = store.find(key) if store else None
+    if kept is not None:
+        return kept.decode("utf-8")
+    from vl_convert import javascript_bundle  # takes two seconds with the bundle
+
+    bundle = str(javascript_bundle(vl_version=VEGA_LITE))  # type: ignore[call-arg] # its stub errs
+    if store:
+        store.keep(key, bundle.encode("utf-8"))
+    return bundle

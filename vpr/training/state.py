@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +32,7 @@ class TrainingState:
     """
 
     head: Head
-    optimizer: torch.optim.Optimizer
+    make_optimizer: Callable[[], torch.optim.Optimizer]
     rng: np.random.Generator
     mined: NDArray[np.float32] | None = None
     records: list[Record] = field(default_factory=list)
@@ -43,8 +45,15 @@ class TrainingState:
         optimizer: Literal["sgd", "adamw"] = "sgd",
     ) -> TrainingState:  # fmt: skip
         """Make the state before the first epoch; each epoch sets its own learning rate."""
-        made = make_optimizer(head, momentum=momentum, weight_decay=weight_decay, kind=optimizer)
-        return cls(head, made, np.random.default_rng(seed))
+        make = partial(
+            make_optimizer, head, momentum=momentum, weight_decay=weight_decay, kind=optimizer
+        )
+        return cls(head, make, np.random.default_rng(seed))
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Make it when training begins: torch imports its compiler for it, which takes a second."""
+        return self.make_optimizer()
 
     def note_recall(self, recall: float) -> None:
         """Record the head's current validation recall, and keep the head if it is the best."""
