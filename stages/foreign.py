@@ -23,9 +23,8 @@ from vpr.runtime.parameters import load_param, load_params
 
 
 def foreign(
-    *, model: Path, database_descriptors: Path, whitening: Path, whitened: Path, index: Path,
-    database_keypoints: Path, kept: Path, database_images: Path, weights: Path, code: Path,
-    ranked: Path,
+    *, model: Path, whitening: Path, whitened: Path, index: Path, database_keypoints: Path,
+    kept: Path, weights: Path, code: Path, ranked: Path,
 ) -> None:  # fmt: skip
     """Rank the database for the photos in the folder `evaluate.foreign`.
 
@@ -45,10 +44,10 @@ def foreign(
         if not photos:
             save_foreign(aside, photos)
             return
+        # Responses of clusters, which need the descriptors before whitening, are not asked for.
         files = {
-            "model": model / "model.pt", "descriptors": database_descriptors,
-            "whitening": whitening, "index": index, "keypoints": database_keypoints,
-            "kept": kept, "images": database_images,
+            "model": model / "model.pt", "descriptors": whitened, "whitening": whitening,
+            "index": index, "keypoints": database_keypoints, "kept": kept,
         }  # fmt: skip
         _rank(aside, photos, files, whitened, Folders(weights, code))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-from vpr.images.image_files import list_images
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher, uses_gpu
 from vpr.matchers.base.photos import PhotoMatcher, with_photos
@@ -30,17 +29,15 @@ def inliers(
     database_keypoints: Path,
     query_keypoints: Path,
     kept: Path,
-    database_images: Path,
-    query_images: Path,
     weights: Path,
     foreign: Path,
     verified: Path,
 ) -> None:
     """Verify each query against its first predictions, unless re-ranking is off.
 
-    `predictions` is the retrieval; `kept` marks the database keypoints to match. Images are read
-    for matchers that see them; `weights` and `foreign` are the folders of the weights and of the
-    code that `rerank.model` may name. With method none `verified` has no queries.
+    `predictions` is the retrieval; `kept` marks the database keypoints to match; `weights` and
+    `foreign` are the folders of the weights and of the code that `rerank.model` may name. With
+    method none `verified` has no queries.
     """
     params = load_params("inliers", InliersParams)
     method = load_param("rerank.method", str)
@@ -56,9 +53,8 @@ def inliers(
     inputs = [predictions, database_keypoints, query_keypoints, kept]
     named = [] if model is None else [weights]  # what the matcher itself is made of
     if isinstance(matcher, PhotoMatcher):
-        points = with_photos(points, list_images(database_images))
-        queries = with_photos(queries, list_images(query_images))
-        inputs += [database_images, query_images]
+        points = with_photos(points, database_keypoints)
+        queries = with_photos(queries, query_keypoints)
         named = [foreign]
     stop = Stop(params.stop, load_param("rerank.half_inliers", float))
     make_key = partial(_fingerprint, method, model, on_gpu=uses_gpu(matcher))

@@ -13,14 +13,16 @@ from vpr.matchers.base.detection import detect_keypoints
 from vpr.matchers.base.keypoints import save_keypoints
 from vpr.matchers.base.matcher import Folders, LocalPoints, load_matcher
 from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import PhotoMatcher, save_photos
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
 
 
 def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
-    """Find and describe keypoints; with re-ranking off, write none.
+    """Find and describe keypoints, or keep the photos for a matcher that sees them.
 
-    `weights` is the folder of those that `rerank.model` may name.
+    With re-ranking off nothing is written; `weights` is the folder of those that `rerank.model` may
+    name.
     """
     params = load_params("keypoints", KeypointsParams)
     model = load_param("rerank.model", str | None)  # type: ignore[arg-type] # mypy: no type
@@ -33,6 +35,8 @@ def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
         )
     with built_aside(keypoints) as (aside,):
         save_keypoints(aside, detected)
+        if isinstance(matcher, PhotoMatcher):
+            save_photos(aside, images)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def test_another_depth_in_a_clone_without_data_fetches_what_search_and_its_follo
     output = run(theirs, "dvc", "repro", "--pull", "--allow-missing")
     assert stages_run(output) == {"search"} | AFTER_SEARCH
     assert (theirs / "data/whitened/database.npy").exists()
-    for unread in ("data/sample", "data/trunk"):
+    for unread in ("data/sample", "data/images", "data/trunk", "data/descriptors"):
         assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
 
 

@@ -21,7 +21,7 @@ from stages.order import rerank
 from tests.support.foreign_matcher import write_foreign_matcher
 from tests.support.repositories import require
 from tests.support.transformers_model import write_model
-from vpr.images.image_files import list_images, read_image
+from vpr.images.image_files import read_image
 from vpr.matchers.base.keypoints import Keypoints, load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, load_matcher
 from vpr.matchers.base.matching import find_inliers, match_mutually
@@ -282,7 +282,7 @@ def run_stages(method: str, top: int, out: str, *, stop: str = "null") -> Predic
     inliers(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
         query_keypoints=Path("keypoints/query"), kept=Path("kept.npy"), verified=Path("verified"),
-        database_images=Path("database"), query_images=Path("query"), weights=WEIGHTS,
+        weights=WEIGHTS,
         foreign=Path("foreign"),
     )  # fmt: skip
     return order_again(out)
@@ -448,7 +448,7 @@ def test_a_photo_is_re_ranked_as_the_stages_re_rank_a_query(
     assert matcher is not None
     database = load_keypoints(Path("keypoints/database"))
     if method == "foreign":
-        database = with_photos(database, list_images(Path("database")))
+        database = with_photos(database, Path("keypoints/database"))
     reranker = Reranker(
         matcher, database,
         load_params("keypoints", KeypointsParams), load_params("inliers", InliersParams),

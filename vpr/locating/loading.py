@@ -100,6 +100,5 @@ def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
     return make_ranker(
         settings, model=run / MODEL, descriptors=run / DESCRIPTORS, whitening=run / WHITENING,
         index=run / INDEX, keypoints=run / KEYPOINTS, kept=run / KEPT,
-        images=run / DATABASE_IMAGES, folders=Folders(run / MATCHER_WEIGHTS, run / FOREIGN),
-        whitened=whitened,
+        folders=Folders(run / MATCHER_WEIGHTS, run / FOREIGN), whitened=whitened,
     )  # fmt: skip

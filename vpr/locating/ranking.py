@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
-from vpr.images.image_files import list_images, read_image
+from vpr.images.image_files import read_image
 from vpr.locating.cluster_responses import cluster_responses
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher
@@ -102,14 +102,12 @@ def make_ranker(
     index: Path,
     keypoints: Path,
     kept: Path,
-    images: Path,
     folders: Folders,
     whitened: NDArray[np.float32],
 ) -> Ranker:
     """Load what photos are ranked with.
 
-    `whitened` are the rows that are searched, in memory or mapped; `images` is the folder of the
-    database, which only matchers that see photos need. The others are files of a run.
+    `whitened` are the rows that are searched, in memory or mapped; the others are files of a run.
 
     Raises:
         ValueError: If a file is missing or damaged.
@@ -122,25 +120,24 @@ def make_ranker(
     return Ranker(
         network, load_descriptors(descriptors), load_whitening(whitening),
         open_search(index, search.index, whitened, effort=search.effort), search.top_k,
-        _make_reranker(settings, folders, keypoints=keypoints, kept=kept, images=images),
+        _make_reranker(settings, folders, keypoints=keypoints, kept=kept),
     )  # fmt: skip
 
 
 def _make_reranker(
-    settings: Settings, folders: Folders, *, keypoints: Path, kept: Path, images: Path
+    settings: Settings, folders: Folders, *, keypoints: Path, kept: Path
 ) -> Reranker | None:
     """Load the re-ranker; None if the run does not re-rank."""
     matcher = load_matcher(settings.order.method, settings.order.model, folders)
     if matcher is None:
         return None
-    sees_photos = isinstance(matcher, PhotoMatcher)
-    for needed in (keypoints, kept, *([images] if sees_photos else [])):
+    for needed in (keypoints, kept):
         if not needed.exists():
             raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
     database = load_keypoints(keypoints)
     database = database.only(load_kept(kept, num_keypoints=len(database.points)))
-    if sees_photos:
-        database = with_photos(database, list_images(images))
+    if isinstance(matcher, PhotoMatcher):
+        database = with_photos(database, keypoints)
     return Reranker(matcher, database, settings.keypoints, settings.inliers, settings.order)
 
 

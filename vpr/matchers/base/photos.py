@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.images.image_files import Photo, read_image
+from vpr.images.image_files import Photo, list_images, read_image
 from vpr.matchers.base.detection import is_blank
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, refuse_ratio
 
 Pixels = NDArray[np.uint8]  # RGB, (H, W, 3)
+PHOTOS = "photos"  # in a folder of keypoints, so that only those who match photos need them
 
 
 class PhotoMatcher(ABC):
@@ -66,9 +69,20 @@ def in_memory(image: LocalPoints) -> LocalPoints:
     return image if image.read is None else replace(image, read=partial(np.asarray, image.read()))
 
 
-def with_photos(keypoints: Keypoints, photos: Sequence[Photo]) -> Keypoints:
-    """Add the photos of some keypoints, to be read at the size at which these were found."""
-    return replace(keypoints, read=partial(_read, photos, keypoints.sizes))
+def save_photos(folder: Path, images: Path) -> None:
+    """Add the photos to a folder of keypoints; DVC's cache has their bytes already."""
+    shutil.copytree(images, folder / PHOTOS)
+
+
+def with_photos(keypoints: Keypoints, folder: Path) -> Keypoints:
+    """Add the photos that `save_photos` wrote, to be read at the size the keypoints were found at.
+
+    Raises:
+        ValueError: If the folder of keypoints has none.
+    """
+    if not (folder / PHOTOS).is_dir():
+        raise ValueError(f"{folder / PHOTOS} is missing: make it by `dvc repro`")
+    return replace(keypoints, read=partial(_read, list_images(folder / PHOTOS), keypoints.sizes))
 
 
 def _read(photos: Sequence[Photo], sizes: NDArray[np.int64], number: int) -> Pixels:
