@@ -33,7 +33,7 @@ ALONG: dict[str, object] = {"sequence.length": 11}
 
 # Name of a row, its parameters, and the row that it differs from in one thing.
 ROWS: tuple[tuple[str, dict[str, object], int | None], ...] = (
-    ("EfficientNet-Lite0 at 320 px, 64 clusters (the default)", {}, None),
+    ("EfficientNet-Lite0 at 320 px, 64 clusters (the default but for re-ranking)", {}, None),
     ("1, photos at their own size", {"trunk.max_side_px": None}, 1),
     ("1, 16 clusters", {"finetune.num_clusters": 16}, 1),
     ("1, whitened to 64 dimensions", WHITENED, 1),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from stages.trunk import trunk
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.places.positives import load_positives
 from vpr.retrieval.predictions import load_predictions
+from vpr.runtime.store import LIMIT
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def measure(clone: Path, parameters: dict[str, object]) -> Measured:
         if parameters.get("rerank.method", "none") != "none":
             sizes = json.loads(Path("data/utility/metrics.json").read_text())
             stored += sizes["keypoint_bytes"] - sizes["keypoint_bytes_saved"]
-        seconds = _time_query_side(Path("bench-again"))
+        with mock.patch.dict(os.environ, {LIMIT: "0"}):  # pairs are verified, not found again
+            seconds = _time_query_side(Path("bench-again"))
     return Measured(ranks, seconds / len(ranks), stored / len(descriptors))
 
 
@@ -74,8 +78,7 @@ def _time_query_side(again: Path) -> float:
     inliers(
         predictions=again / "predictions.npz", database_keypoints=data / "keypoints" / "database",
         query_keypoints=again / "keypoints", kept=data / "utility" / "kept.npy",
-        database_images=data / "images" / "database", query_images=images, **folders,
-        verified=again / "verified",
+        **folders, verified=again / "verified",
     )  # fmt: skip
     rerank(
         predictions=again / "predictions.npz", verified=again / "verified",
