@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from pyproj import Transformer
 
+from vpr.commands.import_photos import next_command
 from vpr.datasets.csv_tables import parse_tables
 from vpr.importing.collection import Collection, Shot, Side
 from vpr.importing.plane import choose_crs, to_plane
@@ -221,3 +224,15 @@ def test_a_pause_of_half_an_hour_ends_a_drive(tmp_path: Path) -> None:
 )
 def test_names_have_what_every_system_can_hold(parts: list[str], name: str) -> None:
     assert safe_name(parts) == name
+
+
+def test_the_next_command_is_right_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    plan = plan_of(*street(tmp_path, 0), *street(tmp_path, 1))
+    folder = Path("data/내 photos, it's 2")
+    dvc, exp, run, *words = shlex.split(next_command(folder, plan))
+    assert (dvc, exp, run, *words[::2]) == ("dvc", "exp", "run", *["-S"] * 4)
+    read = OverridesParser.create().parse_overrides(words[1::2])
+    assert {one.key_or_group: one.value() for one in read} == {
+        "dataset.dir": folder.as_posix(), "dataset.index": "database.csv",
+        "dataset.crs": "EPSG:32633", "prepare.radius_m": 25,
+    }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
 from vpr.importing.planning import Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
+from vpr.repository.dvc import as_override
 from vpr.repository.parameter_edits import set_params
 
 USUAL_RADIUS_M = 25
@@ -99,8 +101,7 @@ def choose_params(folder: Path, plan: Plan) -> dict[str, object]:
 def next_command(folder: Path, plan: Plan) -> str:
     """Write the command that runs the pipeline on the new set."""
     values = choose_params(folder, plan).items()
-    keys = [f"-S {key}={'null' if value is None else value}" for key, value in values]
-    return f"dvc exp run {' '.join(keys)}"
+    return f"dvc exp run {' '.join(f'-S {quote(as_override(*pair))}' for pair in values)}"
 
 
 def _parse_columns(texts: list[str] | tuple[()]) -> dict[str, str]:

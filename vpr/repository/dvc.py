@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 DVC = (sys.executable, "-m", "dvc")  # of this Python, whatever PATH says
+PLAIN = re.compile(r"(?!(null|true|false|none|nan|inf)$)[A-Za-z][\w./-]*(:\w+)?", re.IGNORECASE)
 
 
 def ask_dvc(*arguments: str) -> str:
@@ -30,6 +33,17 @@ def run_dvc(*arguments: str) -> bool:
     """Run a dvc command, with its output on the terminal; return whether it succeeded."""
     print(f"$ dvc {' '.join(arguments)}", flush=True)
     return subprocess.run([*DVC, *arguments], check=False).returncode == 0
+
+
+def as_override(key: str, value: object) -> str:
+    """Write a parameter as `dvc exp run -S` reads it (Hydra's grammar), whatever signs it has."""
+    if not isinstance(value, str):
+        return f"{key}={json.dumps(value)}"
+    if PLAIN.fullmatch(value):
+        return f"{key}={value}"
+    # A backslash counts as itself, but for those before a quotation mark.
+    quoted = re.sub(r"(\\*)('|$)", lambda sign: 2 * sign[1] + ("\\'" if sign[2] else ""), value)
+    return f"{key}='{quoted}'"
 
 
 def find_cache() -> Path:

@@ -27,7 +27,7 @@ from vpr.datasets.formats import find_index, parse_set
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS, check_name
 from vpr.evaluation.details import RecordedRecall, list_recalls
-from vpr.repository.dvc import run_dvc
+from vpr.repository.dvc import as_override, run_dvc
 from vpr.repository.git import current_commit
 from vpr.repository.revisions import find_revision, list_experiments
 from vpr.run_files import RECALL, WEIGHTS
@@ -69,7 +69,7 @@ def reproduce(
         raise ValueError("an experiment starts from a commit: run `git commit` first")
     copy_checkpoint(weights, target)
     name = _free_name("-".join(filter(None, (one.method, one.model, protocol))))
-    words = [word for key, value in params.items() for word in ("-S", _override(key, value))]
+    words = [word for key, value in params.items() for word in ("-S", as_override(key, value))]
     if not run_dvc("exp", "run", "--temp", "-n", name, "-C", target.as_posix(), *words):
         sys.exit(1)
     metrics = json.loads(find_revision(name).read_text(RECALL))
@@ -145,11 +145,3 @@ def _free_name(name: str) -> str:
     taken = set(list_experiments())
     names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
     return next(free for free in names if free not in taken)
-
-
-def _override(key: str, value: object) -> str:
-    """Write a value as `dvc exp run -S` reads it, whatever signs it has."""
-    if isinstance(value, str):
-        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{key}='{quoted}'"
-    return f"{key}={json.dumps(value)}"
