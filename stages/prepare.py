@@ -50,10 +50,11 @@ def prepare(
     )
     dataset = Path(chosen.dir)
     near = load_params("prepare", PrepareParams)
-    truth, radius_m, _ = follow_protocol(
-        parse_set(dataset, chosen.index), chosen.protocol, asked_m=near.radius_m, crs=chosen.crs
-    )
     max_deg = near.max_heading_deg
+    truth, radius_m, _ = follow_protocol(
+        parse_set(dataset, chosen.index), chosen.protocol, asked_m=near.radius_m, crs=chosen.crs,
+        max_heading_deg=max_deg,
+    )  # fmt: skip
     findings = check_places(truth, radius_m=radius_m, crs=chosen.crs, max_heading_deg=max_deg)
     require_usable(findings)
     if chosen.protocol is not None:

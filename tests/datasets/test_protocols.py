@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +164,12 @@ def test_score_refuses_a_set_with_one_image_less(pitts: Path, tmp_path: Path) ->
 def test_only_queries_with_a_positive_count_where_the_protocol_says_so(tmp_path: Path) -> None:
     database = line(18_871, step=60)
     query = database[:747] + np.where(np.arange(747) % 110 == 0, 1e7, 0)[:, None]  # 7 lie apart
-    truth = GroundTruth(index_of(database), index_of(query), 25, "by hand")
+    queries = replace(index_of(query), heading=np.arange(747.0) % 360)
+    truth = GroundTruth(index_of(database), queries, 25, "by hand")
     kept = follow_protocol(truth, "msls-val", asked_m=None)
     assert len(kept.truth.query.paths) == 740
+    assert kept.truth.query.heading is not None
+    assert kept.truth.query.heading[[0, 108, 109]].tolist() == [1, 109, 111]  # 0 and 110 are out
     assert kept.truth.query.paths[:2] == ["1.jpg", "2.jpg"]
     assert kept.truth.query.coordinates[0].tolist() == [60, 0]
     again = follow_protocol(kept.truth, "msls-val", asked_m=None)  # the list of 740 is it too
@@ -183,6 +187,12 @@ def test_only_queries_with_a_positive_count_where_the_protocol_says_so(tmp_path:
     near = GroundTruth(index_of(database), index_of(database[:747]), 25, "by hand")
     with pytest.raises(ValueError, match="expected 740 queries with a positive, found 747"):
         follow_protocol(near, "msls-val", asked_m=None)
+
+
+def test_a_protocol_counts_positions_and_refuses_a_limit_of_headings() -> None:
+    places = index_of(line(200, step=1))
+    with pytest.raises(ValueError, match=r"prepare\.max_heading_deg = 45, .* set it to null"):
+        follow(places, places, "gardens-point", max_heading_deg=45.0)
 
 
 def test_frames_counted_in_another_unit_are_refused() -> None:

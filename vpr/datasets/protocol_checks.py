@@ -35,6 +35,7 @@ def follow_protocol(
     *,
     asked_m: float | None,
     crs: str | None = None,
+    max_heading_deg: float | None = None,
     keys: tuple[str, str] = ("dataset.protocol", "prepare.radius_m"),
 ) -> Followed:
     """Choose radius and queries by a protocol, or without one by the parameter and the set.
@@ -46,6 +47,7 @@ def follow_protocol(
         name: A key of `PROTOCOLS`, or None.
         asked_m: The radius that the user asks for, which goes before the set's own.
         crs: `dataset.crs`.
+        max_heading_deg: `prepare.max_heading_deg`.
         keys: What messages call protocol and radius.
 
     Raises:
@@ -60,6 +62,11 @@ def follow_protocol(
         raise ValueError(
             f"{keys[1]} = {asked_m:g}, but {start} has a radius of {protocol.radius:g}: leave out "
             "one of them"
+        )
+    if max_heading_deg is not None:
+        raise ValueError(
+            f"prepare.max_heading_deg = {max_heading_deg:g}, but {start} counts positions alone: "
+            "set it to null"
         )
     if crs is not None and protocol.frames is not None:
         raise ValueError(f"dataset.crs = {crs}, but {start} counts frames: set it to null")
@@ -128,5 +135,9 @@ def _wrong_positives(counts: NDArray[np.int64], protocol: NamedProtocol) -> Iter
 
 def _keep(index: ImageIndex, kept: NDArray[np.bool_]) -> ImageIndex:
     rows = np.flatnonzero(kept).tolist()
-    sequence = None if index.sequence is None else [index.sequence[row] for row in rows]
-    return ImageIndex([index.paths[row] for row in rows], index.coordinates[kept], sequence)
+    return ImageIndex(
+        [index.paths[row] for row in rows],
+        index.coordinates[kept],
+        None if index.sequence is None else [index.sequence[row] for row in rows],
+        None if index.heading is None else index.heading[kept],
+    )

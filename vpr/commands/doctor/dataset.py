@@ -47,7 +47,7 @@ def check_quickly(chosen: DatasetParams, near: PrepareParams) -> Iterator[Findin
         chosen: The data set.
         near: Which database images are positives.
     """
-    read = _read_truth(chosen, near.radius_m)
+    read = _read_truth(chosen, near)
     if isinstance(read, Finding):
         yield read
         return
@@ -75,7 +75,7 @@ def check_set(
     Yields:
         One finding after the other; a single one if the ground truth cannot be read.
     """
-    read = _read_truth(chosen, near.radius_m)
+    read = _read_truth(chosen, near)
     if isinstance(read, Finding):
         yield read
         return
@@ -182,14 +182,12 @@ def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
     return Finding("pixel formats", "; ".join(words) or "all upright RGB", ok=True)
 
 
-def _read_truth(
-    chosen: DatasetParams, asked_radius_m: float | None
-) -> tuple[GroundTruth, float] | Finding:
+def _read_truth(chosen: DatasetParams, near: PrepareParams) -> tuple[GroundTruth, float] | Finding:
     """Read the ground truth and the radius, or say why that cannot be."""
     try:
         truth, radius_m, _ = follow_protocol(
             parse_set(Path(chosen.dir), chosen.index), chosen.protocol,
-            asked_m=asked_radius_m, crs=chosen.crs,
+            asked_m=near.radius_m, crs=chosen.crs, max_heading_deg=near.max_heading_deg,
         )  # fmt: skip
         return truth, radius_m
     except (ValueError, OSError) as error:
