@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import Geod
 
 from vpr.importing.exif import parse_moment
 
-EARTH_M = 6_371_008.8
+GLOBE = Geod(ellps="WGS84")
 MOST_GAP_S = 20.0  # between two points; nothing is known of a longer one
 LEAST_SPEED = 1.0  # metres per second from which a direction of travel means something
 COURSE_S = 1.0  # before and after, between which the direction is measured
@@ -61,7 +61,7 @@ class Track:
     def travelled(self, times: Floats) -> Floats:
         """Interpolate the metres travelled since the first point."""
         one, other = self.places[:-1], self.places[1:]
-        steps = np.hypot(*(other - one).T) if self.is_local else metres_between(one, other)
+        steps = np.hypot(*(other - one).T) if self.is_local else _apart(one, other)
         total = np.concatenate([[0.0], np.cumsum(steps)])
         return np.asarray(np.interp(times, self.times, total), dtype=np.float64)
 
@@ -76,11 +76,10 @@ class Track:
             return None
         ends = np.clip([time - COURSE_S, time + COURSE_S], self.times[0], self.times[-1])
         (north, east), (later_north, later_east) = self.at(ends)
-        away = (later_east - east + 180) % 360 - 180
-        metres = np.radians([later_north - north, away * math.cos(math.radians(north))]) * EARTH_M
-        if not np.hypot(*metres) > LEAST_SPEED * (ends[1] - ends[0]):
+        azimuth, _, metres = GLOBE.inv(east, north, later_east, later_north)
+        if not metres > LEAST_SPEED * (ends[1] - ends[0]):  # nor where a place is unknown
             return None
-        return math.degrees(math.atan2(metres[1], metres[0])) % 360
+        return float(azimuth % 360)
 
 
 def choose_frames(track: Track, times: Floats, *, spacing_m: float) -> NDArray[np.int64]:
@@ -99,12 +98,10 @@ def choose_frames(track: Track, times: Floats, *, spacing_m: float) -> NDArray[n
     return rows[np.flatnonzero(np.diff(steps, prepend=-1.0) > 0)]
 
 
-def metres_between(one: Floats, other: Floats) -> Floats:
+def _apart(one: Floats, other: Floats) -> Floats:
     """Distance on the ground between pairs of latitude and longitude, shape (num_pairs,)."""
-    mean = np.radians(one[:, 0] + other[:, 0]) / 2
-    north, east = np.radians(other - one).T
-    east = (east + np.pi) % (2 * np.pi) - np.pi
-    return np.asarray(np.hypot(north, east * np.cos(mean)) * EARTH_M, dtype=np.float64)
+    _, _, metres = GLOBE.inv(*one.T[::-1], *other.T[::-1])
+    return np.asarray(metres, dtype=np.float64)
 
 
 def make_track(
