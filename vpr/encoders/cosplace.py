@@ -7,13 +7,9 @@ alike of its release v1.0. Photos are taken as they are. float32.
 
 from __future__ import annotations
 
-from vpr.features.input_rules import InputRule
-from vpr.features.published import Method, PublishedEncoder, choose_method
-from vpr.features.timm_networks import Source
+from vpr.features.published import PublishedEncoder, choose_method, gem_methods
 
-# By the network: its last layer in use (VGG16's is conv5_3, without its ReLU), channels, and the
-# values of a descriptor that there are files of.
-NETWORKS = {
+NETWORKS = {  # VGG16's last layer is conv5_3, without its ReLU
     "resnet50": ("layer4", 2048, (2048, 1024, 512, 256, 128, 64, 32)),
     "resnet18": ("layer4", 512, (512, 256, 128, 64, 32)),
     "resnet101": ("layer4", 2048, (2048, 1024, 512, 256, 128, 64, 32)),
@@ -26,13 +22,7 @@ FIGURES = {
         "pitts30k-test": (90.4, AUTHOR), "msls-val": (86.6, AUTHOR), "tokyo247": (88.6, AUTHOR),
     }
 }  # fmt: skip
-METHODS = {
-    f"{network}_{dim}": Method(
-        Source(network, layer), "gem", dim, {"linear.weight": (dim, channels)}, InputRule(),
-        FIGURES.get(f"{network}_{dim}", {}),
-    )
-    for network, (layer, channels, dims) in NETWORKS.items() for dim in dims
-}  # fmt: skip
+METHODS = gem_methods(NETWORKS, FIGURES)
 
 
 def make_encoder(variant: str | None) -> PublishedEncoder:

@@ -8,13 +8,9 @@ float32.
 
 from __future__ import annotations
 
-from vpr.features.input_rules import InputRule
-from vpr.features.published import Method, PublishedEncoder, choose_method
-from vpr.features.timm_networks import Source
+from vpr.features.published import PublishedEncoder, choose_method, gem_methods
 
-# By the network: its last layer in use (VGG16's is conv5_3, without its ReLU), channels, and the
-# values of a descriptor that there are files of.
-NETWORKS = {
+NETWORKS = {  # VGG16's last layer is conv5_3, without its ReLU
     "resnet50": ("layer4", 2048, (2048, 512, 256, 128)),
     "resnet18": ("layer4", 512, (512, 256)),
     "resnet101": ("layer4", 2048, (2048, 512, 256, 128)),
@@ -23,13 +19,7 @@ NETWORKS = {
 FIGURES = {
     "resnet50_2048": {"pitts30k-test": (92.5, "author, VPR-methods-evaluation, issue 2")}
 }  # fmt: skip
-METHODS = {
-    f"{network}_{dim}": Method(
-        Source(network, layer), "gem", dim, {"linear.weight": (dim, channels)}, InputRule(),
-        FIGURES.get(f"{network}_{dim}", {}),
-    )
-    for network, (layer, channels, dims) in NETWORKS.items() for dim in dims
-}  # fmt: skip
+METHODS = gem_methods(NETWORKS, FIGURES)
 
 
 def make_encoder(variant: str | None) -> PublishedEncoder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from vpr.features.encoder import choose_variant
@@ -34,6 +34,25 @@ class Method(NamedTuple):
     sizes: Shapes
     rule: InputRule
     published: Figures
+
+
+def gem_methods(
+    networks: Mapping[str, tuple[str, int, Sequence[int]]], figures: Mapping[str, Figures]
+) -> dict[str, Method]:
+    """Describe networks with GeM and a linear layer, on photos as they are: CosPlace, EigenPlaces.
+
+    Args:
+        networks: By timm's name: the last layer in use, its channels, and the values of a
+            descriptor that there are files of.
+        figures: By the model, such as `resnet50_2048`.
+    """
+    return {
+        (name := f"{network}_{dim}"): Method(
+            Source(network, layer), "gem", dim, {"linear.weight": (dim, channels)}, InputRule(),
+            figures.get(name, {}),
+        )
+        for network, (layer, channels, dims) in networks.items() for dim in dims
+    }  # fmt: skip
 
 
 class PublishedEncoder(NetworkOfTimm):
