@@ -121,31 +121,26 @@ class Calibration:
             doubts: About each prediction, shape (num_photos, depth).
             places: Easting and northing of each, shape (num_photos, depth, 2).
         """
+        count, place = len(doubts), self.place
+        states: list[State | None] = [None] * count
+        chances: list[tuple[float | None, tuple[float, float] | None]] = [(None, None)] * count
+        if self.map_limit is not None:
+            support = find_support(self.by, doubts, places, radius_m=self.radius_m)
+            log_odds = np.full(count, -np.inf) if place is None else place.log_odds(support)
+            least = 0.0 if place is None else place.least_log_odds
+            states = [*find_states(doubts[:, 0], log_odds, self.map_limit, least)]
+            if place is not None:
+                bounds = place.interval(support, self.confidence).round(6).tolist()
+                odds = expit(log_odds).round(6).tolist()
+                chances = [
+                    (one, (low, high)) for one, (low, high) in zip(odds, bounds, strict=True)
+                ]
         weights = weigh_places(self.by, doubts, places, radius_m=self.radius_m)
         middles = mean_place(weights, places)
-        support = find_support(self.by, doubts, places, radius_m=self.radius_m)
-        if self.map_limit is None or self.place is None:
-            states = (
-                [None] * len(doubts)
-                if self.map_limit is None
-                else find_states(doubts[:, 0], np.full(len(doubts), -np.inf), self.map_limit, 0.0)
-            )
-            return [
-                Judgement(state, None, None, middle, shares, self.circles_m.get(state or "any"))
-                for state, middle, shares in zip(states, middles, weights, strict=True)
-            ]
-        log_odds = self.place.log_odds(support)
-        states = find_states(doubts[:, 0], log_odds, self.map_limit, self.place.least_log_odds)
-        bounds = self.place.interval(support, self.confidence)
         return [
-            Judgement(
-                state, round(float(expit(odds)), 6), (round(low, 6), round(high, 6)), middle,
-                shares, self.circles_m.get(state),
-            )
-            for state, odds, (low, high), middle, shares in zip(
-                states, log_odds, bounds.tolist(), middles, weights, strict=True
-            )
-        ]  # fmt: skip
+            Judgement(state, *chance, middle, shares, self.circles_m.get(state or "any"))
+            for state, chance, middle, shares in zip(states, chances, middles, weights, strict=True)
+        ]
 
 
 @dataclass(frozen=True)

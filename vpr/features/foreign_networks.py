@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it
 REGISTRIES = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
 
 
-class Adopted(nn.Module):
+class Adopted(nn.Module, ABC):
     """A module whose tensors have a network's own names: the registries are the network's own.
 
     Args:
@@ -42,9 +43,9 @@ class Adopted(nn.Module):
         with foreign_code(self.subject):
             return self.run(values)
 
+    @abstractmethod
     def run(self, values: Tensor) -> Tensor:
         """Run the network; what its code raises is left as it is."""
-        raise NotImplementedError
 
 
 def run_measured(

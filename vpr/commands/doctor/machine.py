@@ -20,6 +20,7 @@ from vpr.runtime.artefacts import SCRATCH, running_outs
 from vpr.runtime.environment import ENV_FILE, installed_version
 from vpr.runtime.parameters import read_yaml
 
+OLDEST_PYTHON = (3, 11)
 FLOAT_BYTES = 4
 NUM_WRITTEN = {"networks": 2, "descriptors": 2}  # at the start and trained; plain and whitened
 
@@ -99,9 +100,6 @@ def check_runs(root: Path) -> Finding:
         advice = "`dvc repro` resumes from it or removes it"
         return Finding("runs", f"{words}: {advice}", ok=True, is_note=True)
     return Finding("runs", "none running, none interrupted", ok=True)
-
-
-OLDEST_PYTHON = (3, 11)
 
 
 def check_python() -> Finding:
