@@ -102,7 +102,7 @@ def draw_map(top: int, query: str, match: dict[str, Any]) -> tuple[str, int]:
         dots(database, DATABASE, 3.4) + dots(queries, OTHERS, 2.4) + keys
         + f'<circle cx="{here_x:.1f}" cy="{here_y:.1f}" r="5" fill="{OTHERS}" stroke="{INK}"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="15" fill="none" stroke="{FOUND}" stroke-width="4"/>'
-        f'<text x="{x + 24:.1f}" y="{y - 14:.1f}" fill="{FOUND}" font-size="20" '
+        f'<text x="{x:.1f}" y="{y - 70:.1f}" fill="{FOUND}" font-size="20" text-anchor="middle" '
         f'font-weight="bold">found: {match["easting"]:.0f} E {match["northing"]:.0f} N'
         f'<tspan dx="10" font-weight="normal">{match["metres"]:.1f} m from the query</tspan></text>'
         f'<path d="M{MARGIN + 8} {bottom} h{bar:.1f} m0 -5 v10 m-{bar:.1f} -10 v10" '
