@@ -20,6 +20,7 @@ from vpr.images.image_files import (
     read_size,
 )
 from vpr.images.inspection import check_image, inspect_image
+from vpr.images.numbered import NumberedImages
 from vpr.images.shards import list_members, write_shards
 from vpr.places.gathering import gather_images
 
@@ -120,6 +121,30 @@ def test_an_image_is_named_by_shard_and_member(tmp_path: Path) -> None:
         read_image(images[1], scale_to=None)  # and it does not read on into the next
     with pytest.raises(ValueError, match=r"image 1: .*000000\.tar/000001\.jpg: not a readable"):
         gather_images(tmp_path, ["000000.jpg", "000001.jpg"], tmp_path / "out", side="query")
+
+
+def test_an_image_by_its_number_is_found_in_its_shard_alone(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        listed, numbered = list_images(folder), NumberedImages(folder)
+        assert len(numbered) == len(listed)
+        assert [numbered[number] for number in range(len(listed))] == listed
+        with pytest.raises(IndexError):
+            numbered[len(listed)]
+    first, *_, last = sorted(folders[1].iterdir())
+    first.write_bytes(b"damaged")
+    numbered = NumberedImages(folders[1])
+    assert numbered[len(KINDS) - 1].shard == last  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match=r"000000\.tar: not a tar file"):
+        numbered[0]
+
+
+def test_a_missing_shard_is_named_by_the_first_image_that_is_missing(
+    folders: tuple[Path, Path],
+) -> None:
+    _, second, third, *_ = sorted(folders[1].iterdir())
+    second.unlink()
+    with pytest.raises(ValueError, match=f"expected an image {second.stem} .*{third.name}"):
+        NumberedImages(folders[1])[0]
 
 
 def test_a_gap_or_a_damaged_shard_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -69,13 +69,22 @@ def list_images(folder: Path) -> list[Photo]:
     images: list[Photo] = []
     for name in sorted(names, key=lambda name: (len(Path(name).stem), name)):  # past 999999 too
         images += list_members(folder / name) if name.endswith(SUFFIX) else [folder / name]
-    for number, image in enumerate(images):
+    require_numbered(folder, images, start=0)
+    return images
+
+
+def require_numbered(folder: Path, images: Sequence[Photo], *, start: int) -> None:
+    """Check that the names of images count on from a number, and that there is an image.
+
+    Raises:
+        ValueError: If they do not; it names the first that does not.
+    """
+    for number, image in enumerate(images, start):
         if path_of(image).stem != f"{number:06d}":
             found = path_of(image).relative_to(folder)
             raise ValueError(f"{folder}: expected an image {number:06d}, found {found}")
     if not images:
         raise ValueError(f"{folder}: holds no images")
-    return images
 
 
 def read_size(file: Photo, *, scale_to: ScaleTo) -> tuple[int, int]:

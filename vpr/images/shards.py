@@ -117,7 +117,7 @@ def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     while one is not None:
         shard = (folder / one[0]).with_suffix(SUFFIX)
         with shard.open("wb") as file, _new_archive(file) as archive:
-            while one is not None and file.tell() < SHARD_BYTES:
+            while one is not None and archive.offset < SHARD_BYTES:  # tell() writes its buffer
                 entry = tarfile.TarInfo(one[0])
                 entry.size = len(one[1])
                 archive.addfile(entry, io.BytesIO(one[1]))

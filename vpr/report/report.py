@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
 from vpr.evaluation.details import ANSWERABLE, list_recalls
-from vpr.images.image_files import encoded_image, list_images, read_image
+from vpr.images.image_files import encoded_image, read_image
+from vpr.images.numbered import NumberedImages
 from vpr.images.thumbnails import thumbnail_name
 from vpr.report.pages import TEMPLATES, as_script, load_templates
 from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, overlay
@@ -57,7 +58,7 @@ def copy_thumbnails(source: Path, images: Iterable[int], folder: Path) -> None:
         folder: The folder to create.
     """
     folder.mkdir(parents=True)
-    pictures = list_images(source)
+    pictures = NumberedImages(source)
     for image in images:
         content = encoded_image(pictures[image]).content
         (folder / thumbnail_name(image)).write_bytes(content)
@@ -101,7 +102,7 @@ def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -
     if count == 0 or not is_measured(utility):
         return []
     folder.mkdir(parents=True)
-    pictures = list_images(thumbnails)
+    pictures = NumberedImages(thumbnails)
     num_images = len(pictures)
     spread = np.linspace(0, num_images - 1, min(count, num_images)).round().astype(int)
     shown: list[int] = np.unique(spread).tolist()

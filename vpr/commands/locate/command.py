@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from vpr.commands.locate.outputs import (
 )
 from vpr.commands.locate.page import describe_photo, write_page
 from vpr.commands.locate.photos import find_photos
-from vpr.images.image_files import Photo, list_images
+from vpr.images.numbered import NumberedImages
 from vpr.locating.loading import check_run
 from vpr.locating.matches import Located, Places
 from vpr.locating.run import load_run
@@ -52,7 +51,7 @@ def locate(
     loaded = load_run(run)
     if geojson:
         _check_globe(loaded.dataset.crs, loaded.places)
-    images = list_images(run / DATABASE_IMAGES) if show or html else []
+    images = NumberedImages(run / DATABASE_IMAGES)
     ranked = loaded.rank(files, top=top, with_responses=html is not None)
     located = loaded.describe(files, ranked, top=top)
     if csv:
@@ -83,7 +82,7 @@ def _check_globe(crs: str | None, places: Places) -> None:
         )
 
 
-def _row(located: Located, images: Sequence[Photo]) -> list[Tile]:
+def _row(located: Located, images: NumberedImages) -> list[Tile]:
     photo = Tile(Path(located.photo), "the photo", PLAIN)
     matches = (
         Tile(images[match.image], f"{match.rank}: distance {match.distance:.3f}",

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from vpr.commands.locate.outputs import verdict
-from vpr.images.image_files import Photo, read_image
+from vpr.images.image_files import read_image
+from vpr.images.numbered import NumberedImages
 from vpr.locating.matches import Located
 from vpr.locating.ranking import Ranked
 from vpr.report.pages import TEMPLATES, load_templates
@@ -22,7 +23,7 @@ PHOTO_PX, MATCH_PX, CLUSTER_PX = 480, 240, 160  # longer sides of the page's pic
 def describe_photo(
     located: Located,
     ranked: Ranked,
-    images: Sequence[Photo],
+    images: NumberedImages,
 ) -> dict[str, Any]:
     """Collect what the page shows of a photo, pictures included.
 

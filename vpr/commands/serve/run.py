@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
-from vpr.images.image_files import Photo, list_images
+from vpr.images.numbered import NumberedImages
 from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
@@ -73,7 +73,7 @@ class Run:
     ranker: Ranker
     whitened: NDArray[np.float32]
     places: Places
-    pictures: Sequence[Photo]
+    pictures: NumberedImages
     dataset: DatasetParams
     trunk: TrunkParams
     sequence: SequenceParams
@@ -161,7 +161,7 @@ def load_run() -> Run:
         raise ValueError("the positions of this run's database are unknown: serve cannot say where")
     whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
     run = Run(
-        load_ranker(Path(), whitened), whitened, places, list_images(THUMBNAILS), dataset,
+        load_ranker(Path(), whitened), whitened, places, NumberedImages(THUMBNAILS), dataset,
         locked_params("trunk@database", "trunk", TrunkParams),
         locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
