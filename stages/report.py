@@ -9,9 +9,11 @@ from vpr.console.entry import run_stage
 
 import pandas as pd
 
+from vpr.evaluation.params import By
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
+from vpr.report.defaults import list_changes, load_defaults
 from vpr.report.pages import write_script
 from vpr.report.params import ReportParams
 from vpr.report.plots_page import bundled_vega, write_plots_page
@@ -19,8 +21,10 @@ from vpr.report.queries import describe_places, describe_predictions, describe_s
 from vpr.report.report import (
     copy_thumbnails,
     describe_answers,
+    describe_scores,
     draw_utility,
     draw_worst,
+    find_worst,
     fingerprints,
     headline,
     other_metrics,
@@ -45,18 +49,23 @@ def report(
     where re-ranking is off. Utility is drawn if it was measured, curves as far as they exist.
     """
     shown = load_params("report", ReportParams)
+    by = load_param("evaluate.accept_by", By)  # type: ignore[arg-type] # mypy: no type
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
     ranked, truth = load_predictions(predictions), load_positives(positives)
     places, queried = load_index(database), load_index(query)
     table = pd.read_csv(queries, dtype=str, keep_default_na=False, encoding="utf-8")
     pairs = load_verified(verified)
-    first = describe_predictions(ranked, pairs, truth, places, queried, table, depth=shown.depth)
+    first = describe_predictions(
+        ranked, pairs, truth, places, queried, table, depth=shown.depth, by=by
+    )
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
     facts = {
         "headline": headline(metrics), "notes": metrics.get("notes", []),
         "metrics": other_metrics(metrics),
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
+        "changes": list_changes(load_defaults(), read_yaml(params)),
+        "scores": describe_scores(metrics, by), "worst": find_worst(first, count=shown.num_worst),
         "versions": read_yaml(environment), "num_queries": len(queried.paths),
         "answers": describe_answers(metrics),
         "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
@@ -73,7 +82,7 @@ def report(
         used = {image for images in first["index"] for image in images}
         copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
         copy_thumbnails(query_thumbnails, range(len(queried.paths)), aside / "thumbnails" / "query")
-        draw_worst(aside / "worst", first, aside / "thumbnails", count=shown.num_worst)
+        draw_worst(aside / "worst", facts["worst"], first, aside / "thumbnails")
         write_plots_page(page, vega.result())
 
 

@@ -97,14 +97,15 @@ def test_evaluation_leaves_recall_out(folder: Path) -> None:
     assert {len(pd.read_csv(file)) for file in Path("curves").iterdir()} == {0}
     first = describe_predictions(
         ranked, NOTHING, load_positives(folder / "positives.npz"), truth.database, truth.query,
-        table, depth=2,
+        table, depth=2, by="distance",
     )  # fmt: skip
     assert first["metres"] == [[None, None], [None, None]]
     as_script([first, describe_places(truth.query, "EPSG:32633")])  # raises at NaN
 
 
 def test_no_query_is_the_worst_where_no_error_is_known() -> None:
-    assert find_worst(np.array([np.nan, 3.0, np.nan]), np.zeros(3, bool), count=3) == [1]
+    top = {"metres": [[None], [3.0], [None]], "correct": [[False]] * 3, "positives": [0, 1, 0]}
+    assert find_worst(top, count=3) == [1]
 
 
 def test_one_unknown_place_among_known_ones_is_still_an_error() -> None:

@@ -12,11 +12,14 @@ import pytest
 from PIL import Image
 
 from tests.support.browsing import Browser, chromium
+from tests.support.repositories import ROOT
 from tests.support.synthetic_run import HOSTILE, make_report, write_run
 from vpr.places.crs import latitude_longitude
 from vpr.report.charts import collect_charts
+from vpr.report.defaults import DEFAULTS
 from vpr.report.pages import as_script, load_templates
 from vpr.report.report import find_worst, headline
+from vpr.runtime.parameters import read_yaml
 
 NAMES = [f"drive/{number:03d}.jpg" for number in range(113)] + HOSTILE
 NUM_WRONG = 40  # of 120 queries every third is answered wrong
@@ -52,10 +55,102 @@ def test_the_overview_shows_recall_its_interval_and_every_curve(
     assert card.split("\n") == ["recall@1", "67.0 %", "50.0 % to 80.0 % along the route"]
     notes = browser.texts("section[aria-labelledby=headline] .note")
     assert notes[1] == "Protocol st-lucia: 1,549 database images."
-    charts = ["recall", "errors", "precision-recall", "risk-coverage", "loss"]
+    charts = ["scores", "recall", "errors", "precision-recall", "risk-coverage", "loss"]
     assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
     browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 5")
+    assert browser.run("document.querySelector('#recall').layout.yaxis.range") == pytest.approx(
+        [0.665, 0.705]  # not from 0
+    )
     assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
+
+
+def click_at(browser: Browser, element: str) -> None:
+    """Click the middle of an element as a mouse does, whatever lies over it."""
+    box = f"{element}.getBoundingClientRect()"
+    browser.run(f"{element}.scrollIntoView({{block: 'center'}})")
+    x, y = browser.run(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({box})")
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
+        browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+
+
+def test_the_overview_pictures_the_worst_queries_and_leads_to_them(
+    browser: Browser, folder: Path
+) -> None:
+    browser.open(folder / "index.html")
+    assert len(browser.texts(".failures li")) == 8
+    metres = browser.run(
+        "ALL_WRONG = REPORT.top.metres.filter((_, i) => !isRight(i)).map(m => m[0])"
+    )
+    assert browser.texts(".failures li")[0].split("\n")[0].endswith(f"{max(metres):.1f} m away")
+    query = browser.run("WORST[0]")
+    browser.click(".failures a")
+    browser.wait(f"document.activeElement.querySelector('h2')?.id === 'query-{query}'")
+
+
+def test_right_and_wrong_scores_are_drawn_with_the_threshold(
+    browser: Browser, folder: Path
+) -> None:
+    browser.open(folder / "index.html")
+    browser.wait("document.querySelectorAll('#scores .bars .point').length > 0")
+    drawn = "document.querySelector('#scores')"
+    names = browser.run(f"{drawn}.data.map(trace => trace.name)")
+    assert names == ["right (80)", f"wrong ({NUM_WRONG})", "no place of the map (0)"]
+    assert browser.run(f"{drawn}.layout.shapes.map(line => line.x0)") == [0.8]  # in DETAILS
+    assert browser.run("COUNTS.map(counts => counts.reduce((a, b) => a + b))") == [80, NUM_WRONG, 0]
+    # Right ones have a distance of 0.5, wrong ones of 0.8; a bar holds its upper end.
+    assert browser.run("[BINS.ends[0], BINS.ends.at(-1)]") == [0.5, 0.8]
+    bars = "document.querySelectorAll('#scores .trace.bars')[1].querySelectorAll('.point path')"
+    click_at(browser, f"[...{bars}].at(-1)")
+    browser.wait("location.pathname.endsWith('gallery.html')")
+    assert browser.texts("#status") == [f"{NUM_WRONG} of 120 queries, page 1 of 1"]
+    assert all("✗ wrong" in text for text in browser.texts("article h2"))
+    browser.click("#all")
+    browser.wait("document.querySelector('#asked').hidden")
+    assert browser.texts("#status") == ["120 of 120 queries, page 1 of 3"]
+
+
+@pytest.mark.parametrize(
+    ("chart", "words", "count"),
+    [
+        ("recall", "without a right prediction among the first 1", NUM_WRONG),
+        ("errors", "whose first prediction is more than 1 m away", 120),
+        ("precision-recall", "whose first prediction has a score of at most 0.5", 80),
+    ],
+)
+def test_a_point_leads_to_its_queries(
+    browser: Browser, folder: Path, chart: str, words: str, count: int
+) -> None:
+    browser.open(folder / "index.html")
+    browser.wait(f"document.querySelectorAll('#{chart} .point').length === 2")
+    click_at(browser, f"document.querySelector('#{chart} .point')")
+    browser.wait("document.querySelector('#asked-words')")
+    assert browser.texts("#asked-words") == [f"Only queries {words}."]
+    assert browser.texts("#status")[0].startswith(f"{count} of 120 queries")
+    browser.open(folder / "index.html")
+    link = browser.run(
+        f"document.querySelector('#{chart}-title').parentElement.querySelector('a').hash"
+    )
+    browser.open(folder / "gallery.html", link)  # of the table, for keys and screen readers
+    assert browser.texts("#asked-words") == [f"Only queries {words}."]
+
+
+def test_only_parameters_off_the_default_are_open(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    (section,) = browser.texts("section[aria-labelledby=params]")
+    assert section.split("\n") == [
+        "Parameters", "not the default value default", "evaluate.accept_by distance inliers",
+        "All parameters",
+    ]  # fmt: skip
+    browser.click("section[aria-labelledby=params] summary")
+    assert "batch_triplets" in browser.texts("section[aria-labelledby=params]")[0]
+
+
+def test_the_defaults_are_the_projects_parameters() -> None:
+    values = read_yaml(ROOT / "params.yaml")
+    lines = [f"  {json.dumps(name)}: {json.dumps(section)}" for name, section in values.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    assert DEFAULTS.read_text() == text, f"write this to {DEFAULTS}:\n{text}"
 
 
 def test_what_changes_the_numbers_stands_below_them(browser: Browser, folder: Path) -> None:
@@ -185,14 +280,8 @@ def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
     marker = browser.run("document.querySelector('#map').data[2].marker")
     assert marker["symbol"][:5] == ["circle", "arrow", "arrow", "arrow", "circle"]
     assert marker["angle"][:2] == [0, 91.3]
-    place = browser.run(  # of the fifth right query in the window
-        "(({x, y, width, height}) => [x + width / 2, y + height / 2])(document"
-        ".querySelectorAll('#map .trace')[4].querySelectorAll('path.point')[4]"
-        ".getBoundingClientRect())"
-    )
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        event = {"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1}
-        browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+    fifth = "document.querySelectorAll('#map .trace')[4].querySelectorAll('path.point')[4]"
+    click_at(browser, fifth)  # of the right queries in the window
     browser.wait("document.querySelector('#chosen').textContent === 'Query 6: drive/006.jpg'")
     browser.click("#next-wrong")
     assert browser.texts("#chosen") == ["Query 8: drive/008.jpg"]
@@ -200,6 +289,12 @@ def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
     assert browser.texts("#chosen") == ["Query 3: drive/003.jpg"]
     assert browser.load_images() == []
     assert browser.run("document.images.length") == 2
+    browser.run("showPlace(79)")
+    link = browser.run("document.querySelector('#details a').hash")
+    browser.open(folder / "gallery.html", link)
+    count = browser.run("REPORT.top.index.filter(row => row[0] === 79).length")
+    assert browser.texts("#status") == [f"{count} of 120 queries, page 1 of 1"]
+    assert browser.texts("#asked-words") == ["Only queries whose first prediction is db/79.jpg."]
 
 
 def test_hostile_names_are_only_text(browser: Browser, folder: Path) -> None:
@@ -294,7 +389,7 @@ def test_the_pages_data_is_what_the_run_predicted(folder: Path) -> None:
     assert data["query"]["path"] == NAMES
     assert data["top"]["correct"][0] == [True, True, True, False, False]  # 3, 5, 10, 15 m away
     assert data["top"]["index"][1] == [1, 2, 3, 4, 5]
-    assert data["top"]["metres"][0] == [3.0, 5.83, 10.44, 15.3, 20.22]  # sqrt(3^2 + (5 k)^2)
+    assert data["top"]["metres"][0] == [3.0, 5.831, 10.44, 15.297, 20.224]  # sqrt(3^2 + (5 k)^2)
     assert data["top"]["margin"][0] == 0.01
 
 
@@ -336,8 +431,9 @@ def test_headline_takes_each_depth_with_its_intervals() -> None:
 
 
 def test_the_worst_queries_are_wrong_and_far() -> None:
-    metres, correct = np.array([5.0, 900.0, 30.0, 70.0]), np.array([True, True, False, False])
-    assert find_worst(metres, correct, count=3) == [3, 2]
+    top = {"metres": [[5.0], [900.0], [30.0], [70.0], [500.0]], "positives": [1, 1, 2, 1, 0],
+           "correct": [[True], [True], [False], [False], [False]]}  # fmt: skip
+    assert find_worst(top, count=4) == [3, 2, 4]  # the last has no positive
 
 
 def test_a_curve_that_lacks_its_column_is_refused(tmp_path: Path) -> None:

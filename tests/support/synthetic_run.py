@@ -113,8 +113,10 @@ def _write_utility(folder: Path, num_images: int) -> None:
 
 
 def _write_rest(folder: Path) -> None:
-    for name in ("params.yaml", "env.yaml"):
-        (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / "env.yaml").write_bytes((ROOT / "env.yaml").read_bytes())
+    params = (ROOT / "params.yaml").read_text()
+    assert "accept_by: inliers" in params
+    (folder / "params.yaml").write_text(params.replace("accept_by: inliers", "accept_by: distance"))
     metrics = {"recall@1": 0.67, "recall@1_block_bootstrap": [0.5, 0.8], "num_queries": 9}
     (folder / "recall.json").write_text(json.dumps(metrics))
     words = "3 queries nearly equal <b>a database photo</b>"

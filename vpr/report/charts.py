@@ -24,7 +24,13 @@ class Curve:
         x_title: Words for the horizontal axis, with its unit.
         y_title: Words for the vertical axis.
         note: How to read it.
-        is_share: Whether the vertical axis runs from 0 to 1.
+        is_share: Whether the vertical axis ends at 1.
+        is_log: Whether the horizontal axis is logarithmic.
+        is_corner: Whether the horizontal axis ends where the curve, which falls, is flat.
+        diagonal: Whether the ideal is the diagonal.
+        leads_to: Queries of a point, as the gallery's address asks for them: `{}` is the value of
+            `leads_by`; empty: a point leads nowhere.
+        leads_by: Column of the value; empty: `x`.
     """
 
     name: str
@@ -35,57 +41,70 @@ class Curve:
     y_title: str
     note: str
     is_share: bool = True
+    is_log: bool = False
+    is_corner: bool = False
+    diagonal: bool = False
+    leads_to: str = ""
+    leads_by: str = ""
 
 
 CURVES = {
     "recall.csv": Curve(
         "recall", "Recall at N", "n", "recall", "N (predictions looked at)", "recall@N",
-        "A query counts as answered at N if one of its first N predictions is a positive.",
+        "A query counts as answered at N if one of its first N predictions is a positive. A point "
+        "leads to the queries that are not.", leads_to="rank={}..",
     ),
     "radius.csv": Curve(
         "radius", "Recall by radius", "radius_m", "recall@1", "radius (m)", "recall@1",
-        "How recall@1 would change if a prediction counted as right within another distance.",
+        "How recall@1 would change if a prediction counted as right within another distance. A "
+        "point leads to the queries whose first prediction is farther away.",
+        leads_to="metres={}..",
     ),
     "errors.csv": Curve(
         "errors", "Error of the first prediction", "top1_metres", "fraction_of_queries",
         "distance from the query (m)", "fraction of queries",
-        "The share of queries whose first prediction is at most that far away.",
+        "The share of queries whose first prediction is at most that far away, on a logarithmic "
+        "axis that begins at 0.1 m. A point leads to the queries that are farther.",
+        is_log=True, leads_to="metres={}..",
     ),
     "precision_recall.csv": Curve(
         "precision-recall", "Known or unknown place", "recall", "precision",
         "recall", "precision",
         "Each point accepts the first predictions up to one limit. Precision: right, of the "
         "accepted; every wrong one counts against it, also of queries that have a positive. "
-        "Recall: accepted and right, of the queries that have a positive. It ends at recall@1.",
+        "Recall: accepted and right, of the queries that have a positive. It ends at recall@1. A "
+        "point leads to the queries that it accepts.", leads_to="score=..{}", leads_by="threshold",
     ),
     "map_errors.csv": Curve(
         "map-errors", "Is it this map?", "false_rejection", "false_acceptance",
         "false rejection", "false acceptance",
         "Each point accepts photos up to one limit. False acceptance: of the photos from outside "
         "the map. False rejection: of the queries whose first prediction is right.",
+        is_corner=True,
     ),
     "place_errors.csv": Curve(
         "place-errors", "Which place of the map?", "false_rejection", "false_acceptance",
         "false rejection", "false acceptance",
         "The same for the probability of the first prediction. False acceptance: of the best wrong "
-        "places, where the right one is masked.",
+        "places, where the right one is masked.", is_corner=True,
     ),
     "risk_coverage.csv": Curve(
         "risk-coverage", "Risk by coverage", "coverage", "risk",
-        "coverage (share of queries answered)", "risk (share of answers that are wrong)",
-        "The surest queries are answered first. Any wrong first prediction counts.",
+        "coverage", "risk",
+        "The surest queries are answered first. Coverage: the share that is answered. Risk: the "
+        "share of the answers that are wrong; any wrong first prediction counts.",
     ),
     "reliability.csv": Curve(
         "reliability", "Reliability of the probability", "probability", "share_right",
         "stated probability", "share that is right",
         "Groups of equally many queries, calibrated on other blocks of the route. Ideal is the "
-        "diagonal.",
+        "diagonal.", diagonal=True,
     ),
     "circles.csv": Curve(
         "circles", "Circles that hold the position", "level", "share_held",
         "stated share", "share that holds",
         "Circles around the estimated position, calibrated on other blocks of the route. Ideal is "
-        "the diagonal.",
+        "the diagonal.", diagonal=True,
     ),
     "loss.csv": Curve(
         "loss", "Training loss", "epoch", "loss", "epoch", "mean loss",
@@ -101,9 +120,9 @@ def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
         files: CSV files; the name says which curve.
 
     Returns:
-        For each the fields of `Curve`, with lists of numbers for `x` and `y`, and the rows of a
-        table `rows` (at most 25, evenly spread). A curve without rows (an untrained model has no
-        loss) is left out.
+        For each the fields of `Curve`, with lists of numbers for `x`, `y` and, where points lead
+        somewhere, `leads_by`, and the rows of a table `rows` (at most 25, evenly spread) with the
+        address of each. A curve without rows (an untrained model has no loss) is left out.
 
     Raises:
         ValueError: If a file lacks its columns or holds anything but numbers.
@@ -112,23 +131,26 @@ def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
     charts = []
     for name, curve in CURVES.items():
         if name in by_name and len(points := _read(by_name[name], curve)):
-            charts.append(asdict(curve) | _listed(points))
+            charts.append(asdict(curve) | _listed(points, curve.leads_to))
     return charts
 
 
 def _read(file: Path, curve: Curve) -> pd.DataFrame:
+    """Read a curve's columns: horizontal, vertical, and the value that leads to queries."""
     table = pd.read_csv(file)
-    missing = {curve.x, curve.y} - set(table.columns)
+    names = [curve.x, curve.y, curve.leads_by or curve.x]
+    missing = set(names) - set(table.columns)
     if missing:
         raise ValueError(f"{file}: column {missing.pop()!r} is missing in {list(table.columns)}")
     try:
-        return table[[curve.x, curve.y]].astype(float).dropna()
+        return table[names].astype(float).dropna()
     except ValueError as error:
         raise ValueError(f"{file}: expected numbers: {error}") from None
 
 
-def _listed(points: pd.DataFrame) -> dict[str, Any]:
-    x, y = (points[name].tolist() for name in points)
+def _listed(points: pd.DataFrame, leads_to: str) -> dict[str, Any]:
+    x, y, by = ([float(f"{of:.6g}") for of in column] for column in points.to_numpy().T.tolist())
     step = max(1, -(-len(x) // TABLE_ROWS))
     kept = sorted({*range(0, len(x), step), len(x) - 1})
-    return {"x": x, "y": y, "rows": [(x[row], y[row]) for row in kept]}
+    rows = [(x[row], y[row], leads_to.format(f"{by[row]:g}")) for row in kept]
+    return {"x": x, "y": y, "leads_by": by if leads_to else [], "rows": rows}

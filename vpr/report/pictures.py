@@ -41,7 +41,12 @@ def data_address(image: Image.Image) -> str:
     """Write an image as an address that holds it, so that a page is a single file."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_address(buffer.getvalue())
+
+
+def jpeg_address(content: bytes) -> str:
+    """Write the bytes of a JPEG file as an address that holds them."""
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode()
 
 
 def draw_matches(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from vpr.evaluation.params import By
 from vpr.evaluation.query_table import errors_in_metres
 from vpr.places.crs import latitude_longitude, list_directions
 from vpr.places.index import ImageIndex
@@ -19,6 +20,8 @@ from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
 
 Columns = Mapping[str, Any]
+# Column of the doubt about a first prediction in the table of the queries.
+SCORES: Mapping[By, str] = {"distance": "top1_distance", "inliers": "top1_log10_nfa"}
 
 
 def describe_places(index: ImageIndex, crs: str | None) -> Columns:
@@ -54,6 +57,7 @@ def describe_predictions(
     table: pd.DataFrame,
     *,
     depth: int,
+    by: By,
 ) -> Columns:
     """Collect the first predictions of each query, and how right and how sure they are.
 
@@ -63,14 +67,16 @@ def describe_predictions(
         positives: Query x database; stored entries are the positives.
         database: Index of the database.
         query: Index of the queries.
-        table: A row per query, with the columns `first_correct_rank` and `accepted`, as text.
+        table: Table of the queries, as text.
         depth: Predictions shown; the ranking may be shorter.
+        by: Source of the doubt about a first prediction.
 
     Returns:
         A list over queries for each column; `index`, `metres`, `distance` and `correct` hold a list
         of at most depth values for each query. `margin` is how much farther the nearest other
         prediction is than the first (below 0 where re-ranking put it before a nearer one), None at
-        depth 1. `inliers` is there if predictions were verified, None of those that were not.
+        depth 1. `score` is the doubt about the first prediction. `inliers` is there if predictions
+        were verified, None of those that were not.
 
     Raises:
         ValueError: If the inputs disagree on the number of queries.
@@ -84,12 +90,13 @@ def describe_predictions(
     ranks = pd.to_numeric(table["first_correct_rank"]).to_numpy(dtype=np.float64)
     columns = {
         "index": shown.tolist(),
-        "metres": _known(errors_in_metres(shown, database, query).round(2)),
+        "metres": _known(errors_in_metres(shown, database, query).round(3)),
         "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
         "correct": _correct(shown, positives),
         "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
         "accepted": [{"True": True, "False": False}.get(text) for text in table["accepted"]],
         "positives": np.diff(positives.indptr).tolist(),
+        "score": pd.to_numeric(table[SCORES[by]]).tolist(),
         "margin": _margins(predictions.distances),
     }
     if verified.candidates.size:

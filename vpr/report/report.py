@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
+from vpr.evaluation.answers import LIMITS
 from vpr.evaluation.details import ANSWERABLE, list_recalls
+from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, read_image
 from vpr.images.numbered import NumberedImages
 from vpr.images.thumbnails import thumbnail_name
@@ -29,6 +30,10 @@ SENTENCES = {  # of a share, its interval, and the number it is of
     "place_false_acceptance": "Which place of it? Of {3} wrong places, each the best where the "
     "right one is masked, {0} would be known ({1} to {2}).",
     "circles_hold": "Where? Of {3} stated 90 % circles {0} hold the true position ({1} to {2}).",
+}
+SCORE_TITLES: Mapping[By, str] = {
+    "distance": "distance of the descriptors",
+    "inliers": "log10 NFA",
 }
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
 
@@ -113,39 +118,52 @@ def draw_utility(folder: Path, utility: Path, thumbnails: Path, *, count: int) -
     return shown
 
 
-def find_worst(metres: NDArray[np.float64], correct: NDArray[np.bool_], *, count: int) -> list[int]:
+def find_worst(top: Mapping[str, Any], *, count: int) -> list[int]:
     """Queries whose first prediction is wrong and farthest away, the farthest first.
 
+    Those without a positive, which no prediction could have answered, come after the others.
+
     Args:
-        metres: Distance of the first prediction from the query, NaN if unknown, shape
-            (num_queries,).
-        correct: Whether it is a positive, same shape.
+        top: Columns `metres`, `correct` and `positives` over queries, as the report's.
         count: At most so many.
     """
+    metres = np.array([row[0] for row in top["metres"]], dtype=np.float64)
+    correct = np.array([row[0] for row in top["correct"]])
     wrong = np.flatnonzero(~correct & ~np.isnan(metres))
-    farthest = wrong[np.argsort(-metres[wrong], kind="stable")]
-    return [int(query) for query in farthest[:count]]
+    order = np.lexsort((-metres[wrong], np.array(top["positives"])[wrong] == 0))
+    worst: list[int] = wrong[order[:count]].tolist()
+    return worst
 
 
-def draw_worst(folder: Path, top: Mapping[str, Any], thumbnails: Path, *, count: int) -> None:
+def draw_worst(
+    folder: Path, worst: Sequence[int], top: Mapping[str, Any], thumbnails: Path
+) -> None:
     """Write a picture of each of the worst queries: `00_query_17.jpg`, the worst first.
 
     Args:
         folder: The folder to create.
+        worst: The queries.
         top: Columns `index`, `metres`, `distance` and `correct` over queries, as the report's.
         thumbnails: Folder of both sides' pictures, `query` and `database`.
-        count: At most so many.
     """
     folder.mkdir(parents=True)
-    metres = np.array([row[0] for row in top["metres"]], dtype=np.float64)
-    correct = np.array([row[0] for row in top["correct"]])
-    for place, query in enumerate(find_worst(metres, correct, count=count)):
+    for place, query in enumerate(worst):
         tiles = [Tile(thumbnails / "query" / thumbnail_name(query), f"query {query}", PLAIN)]
         columns = (top[name][query] for name in ("index", "metres", "distance", "correct"))
         for rank, (image, far, distance, right) in enumerate(zip(*columns, strict=True), start=1):
             file = thumbnails / "database" / thumbnail_name(image)
             tiles.append(Tile(file, f"{rank}: {far:,.1f} m, {distance:.3f}", colour_of(right)))
         draw_sheet([tiles]).save(folder / f"{place:02d}_query_{query}.jpg", quality=85)
+
+
+def describe_scores(metrics: Mapping[str, Any], by: By) -> dict[str, Any]:
+    """Collect what the overview says of the doubts about first predictions: their name and limit.
+
+    Args:
+        metrics: Content of metrics/details.json.
+        by: Source of the doubts.
+    """
+    return {"title": SCORE_TITLES[by], "limit": metrics.get(LIMITS[by])}
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -15,8 +15,19 @@ const ORDERS = {
   error: (a, b) => REPORT.top.metres[b][0] - REPORT.top.metres[a][0] || a - b,
   margin: (a, b) => REPORT.top.margin[a] - REPORT.top.margin[b] || a - b,
 };
+// What an address may ask for, as `rank=5..`: above the lower end, up to the upper one.
+const ASKED = {
+  rank: { of: (query) => REPORT.top.rank[query], words: ([low]) => `without a right prediction among the first ${low}` },
+  metres: { of: (query) => REPORT.top.metres[query][0], words: ([low]) => `whose first prediction is more than ${low} m away` },
+  score: {
+    of: (query) => REPORT.top.score[query],
+    words: ([low, high]) => `whose first prediction has a score ${low === "" ? "" : `above ${low} and `}of at most ${high}`,
+  },
+  image: { of: (query) => REPORT.top.index[query][0], words: ([, high]) => `whose first prediction is ${REPORT.database.path[high]}` },
+};
 const at = (id) => document.getElementById(id);
 const CALIBRATED = !REPORT.top.accepted.includes(null);
+let asked = null; // {column, ends}, as the address asks
 let shown = ALL; // queries that pass the filter, in order
 let current = -1; // place in `shown` of the query with the focus
 let page = 0;
@@ -64,11 +75,18 @@ function goTo(place) {
   at("queries").children[place - page * PER_PAGE].focus();
 }
 
+function isAsked(query) {
+  if (asked === null) return true;
+  const value = Number((ASKED[asked.column].of(query) ?? Infinity).toPrecision(6)); // the digits of the charts' values
+  const [low, high] = asked.ends;
+  return !(low !== "" && value <= Number(low)) && !(high !== "" && value > Number(high));
+}
+
 function update() {
   const filter = FILTERS[new FormData(at("controls")).get("filter")];
   const name = at("name").value.trim().toLowerCase();
   const named = (query) => REPORT.query.path[query].toLowerCase().includes(name);
-  shown = ALL.filter((query) => filter(query) && named(query)).sort(ORDERS[at("sort").value]);
+  shown = ALL.filter((query) => filter(query) && named(query) && isAsked(query)).sort(ORDERS[at("sort").value]);
   current = -1;
   showPage(0);
 }
@@ -88,11 +106,14 @@ function onKey(event) {
 }
 
 function openFromAddress() {
-  const found = /^#query=(\d+)$/.exec(location.hash);
-  if (!found || Number(found[1]) >= COUNT) return;
-  at("controls").reset();
+  const [, column, low, high] = /^#(\w+)=(.*?)\.\.(.*)$/.exec(location.hash) ?? [];
+  asked = Object.hasOwn(ASKED, column ?? "") ? { column, ends: [low, high] } : null;
+  at("asked").hidden = asked === null;
+  if (asked) at("asked-words").textContent = `Only queries ${ASKED[column].words(asked.ends)}.`;
+  const query = Number(/^#query=(\d+)$/.exec(location.hash)?.[1] ?? COUNT);
+  if (query < COUNT) at("controls").reset();
   update();
-  goTo(shown.indexOf(Number(found[1])));
+  if (query < COUNT) goTo(shown.indexOf(query));
 }
 
 function listen() {
@@ -102,6 +123,7 @@ function listen() {
   at("next").addEventListener("click", () => goTo(current + 1));
   at("previous-page").addEventListener("click", () => turnPage(-1));
   at("next-page").addEventListener("click", () => turnPage(1));
+  at("all").addEventListener("click", () => { location.hash = ""; });
   document.addEventListener("keydown", onKey);
   window.addEventListener("hashchange", openFromAddress);
 }
@@ -116,6 +138,5 @@ if (!CALIBRATED) {
   document.querySelector("[data-count=accepted-wrong]").textContent = "(not calibrated)";
 }
 at("sort").querySelector("[value=margin]").disabled = REPORT.top.margin === null;
-update();
 listen();
 openFromAddress();

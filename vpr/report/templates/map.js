@@ -75,6 +75,7 @@ function traces() {
     name: "database", type: POINTS, mode: "markers",
     x: REPORT.database.east, y: REPORT.database.north,
     text: REPORT.database.path.map(escaped), hovertemplate: "Database: %{text}<extra></extra>",
+    customdata: REPORT.database.path.map((_, image) => ({ image })),
     marker: { color: colour("database"), size: REPORT.database.towards ? 8 : 5, ...arrows("database", [...REPORT.database.path.keys()]) },
   };
   return [
@@ -111,6 +112,16 @@ function choose(query) {
   Plotly.restyle("map", { x: [trace.x], y: [trace.y] }, [CHOSEN]);
 }
 
+// A place of the database: its photo, and the queries that were found there.
+function showPlace(image) {
+  const found = FIRST.filter((first) => first === image).length;
+  document.getElementById("chosen").textContent = REPORT.database.path[image];
+  const link = element("a", { href: `gallery.html#image=${image - 1}..${image}` },
+    `${found} ${found === 1 ? "query" : "queries"} found here`);
+  const photo = element("figure", {}, picture("database", image), element("figcaption", {}, position("database", image)));
+  document.getElementById("details").replaceChildren(photo, element("p", {}, found ? link : "No query was found here."));
+}
+
 function nextWrong() {
   for (let step = 1; step <= COUNT; step += 1) {
     const query = ((chosen ?? -1) + step) % COUNT;
@@ -120,7 +131,9 @@ function nextWrong() {
 
 function listen() {
   document.getElementById("map").on("plotly_click", ({ points }) => {
-    if (Number.isInteger(points[0].customdata)) choose(points[0].customdata);
+    const { customdata } = points[0];
+    if (Number.isInteger(customdata)) choose(customdata);
+    else if (customdata) showPlace(customdata.image);
   });
   document.getElementById("choose").addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("previous").addEventListener("click", () => choose((chosen ?? COUNT) - 1));

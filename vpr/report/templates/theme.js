@@ -12,7 +12,7 @@ function layoutOf(extra) {
     font: { color: colour("text"), family: "system-ui, sans-serif", size: 13 },
     hoverlabel: { bgcolor: colour("page"), font: { color: colour("text") }, align: "left" },
     margin: { l: 55, r: 15, t: 10, b: 45 },
-    ...extra, xaxis: { ...axis, ...extra.xaxis }, yaxis: { ...axis, ...extra.yaxis },
+    ...extra, xaxis: { ...axis, ...extra.xaxis }, yaxis: { automargin: true, ...axis, ...extra.yaxis },
   };
 }
 
@@ -22,4 +22,11 @@ function drawInEveryScheme(draw) {
   draw();
   document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
+
+// A click on a point of a chart opens the gallery with the queries that `asked` names.
+function leadOnClick(id, asked) {
+  const chart = document.getElementById(id);
+  chart.classList.add("leads");
+  chart.on("plotly_click", ({ points }) => { location.href = `gallery.html#${asked(points[0])}`; });
 }

@@ -1,0 +1,31 @@
+"""Parameters that differ: of a run from the defaults, or of two runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DEFAULTS = Path(__file__).with_suffix(".json")  # values of the project's params.yaml
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+def load_defaults() -> Sections:
+    """Load the values that the project comes with, by section and name."""
+    defaults: Sections = json.loads(DEFAULTS.read_bytes())
+    return defaults
+
+
+def list_changes(a: Sections, b: Sections) -> list[tuple[str, Any, Any]]:
+    """List parameters that differ: `section.name` and both values.
+
+    What only one of them has, such as a parameter that is newer than a run, is left out.
+    """
+    return [
+        (f"{section}.{name}", values[name], value)
+        for section, values in a.items()
+        for name, value in b.get(section, {}).items()
+        if name in values and values[name] != value
+    ]
