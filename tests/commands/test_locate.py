@@ -21,6 +21,7 @@ from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
 from vpr.commands.locate.command import locate
+from vpr.commands.locate.map import describe_map
 from vpr.commands.locate.outputs import as_json, as_text, save_csv, save_geojson
 from vpr.commands.locate.page import write_page
 from vpr.commands.locate.photos import find_photos
@@ -129,6 +130,12 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
             str(QUERY)
         ]
         assert browser.run("document.scripts.length") == 0
+        names = "[...document.querySelector('section').children].map(part => part.className || part.tagName)"
+        assert browser.run(names)[:4] == ["H2", "verdict undecided", "places", "row"]
+        assert not browser.run("document.querySelector('details').open")
+        assert browser.texts(".places .match")[:3] == ["3", "2", "1"]
+        browser.resize(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") <= 390
         assert browser.run("document.title") == "Where was this photo taken?"
         assert browser.complaints() == []
     with Image.open(out / "sheet.png") as sheet:
@@ -358,10 +365,32 @@ def test_each_state_is_said_in_every_output(tmp_path: Path) -> None:
         "known place", "unsure", "unknown", "not calibrated",
     ]  # fmt: skip
     assert ["probability" in words for words in said] == [True, True, False, False]
-    entry = {"photo": "", "matches": [""], "verified": [], "clusters": None}
+    entry = {"photo": "", "map": None, "matches": [""], "verified": [], "clusters": None}
     write_page(tmp_path / "a.html", [entry | {"located": one} for one in located])
     looks = re.findall(r'class="verdict (\w+)">([✓?]?)', (tmp_path / "a.html").read_text())
     assert looks == [("right", "✓"), ("unsure", "?"), ("unknown", ""), ("undecided", "")]
+
+
+def test_the_map_holds_the_matches_and_the_circle_around_the_position() -> None:
+    coordinates = np.stack([400_000 + 10.0 * np.arange(300), np.full(300, 5e6)], axis=1)
+    database = ImageIndex([f"{n}.jpg" for n in range(300)], coordinates)
+    truth = Truth(database, csr_array((300, 300)))
+    places = Places(database, np.zeros((300, 2)), None, truth)
+    matches = [
+        Match(rank, image, f"{image}.jpg", *coordinates[image], None, None, 0.5, None, None, 9, -9.0)
+        for rank, image in enumerate((10, 20), start=1)
+    ]  # fmt: skip
+    position = Position(400_090.0, 5e6 + 4, None, None, 30.0)
+    drawn = describe_map(Located("a.jpg", "known", 0.9, None, position, matches), places)
+    assert drawn is not None
+    assert drawn["matches"] == [(1, 0, 0), (2, 100, 0)]
+    assert (drawn["position"], drawn["circle"]) == ([-10, -4], 30)  # north is up: y is negative
+    left, top, width, height = drawn["box"]
+    assert left < -40 and left + width > 100  # the circle's edge and the second match
+    assert top < -34 and top + height > 26
+    assert drawn["scale"] == 20
+    assert [0, 0] in drawn["dots"] and [2000, 0] not in drawn["dots"]
+    assert describe_map(Located("a.jpg", None, None, None, None, []), places) is None
 
 
 def test_the_command_ends_with_one_line_where_nothing_has_run(home: Path, tmp_path: Path) -> None:
