@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.browsing import chromium
 from tests.support.repositories import change, run, set_key
 from vpr.commands.compare.command import compare
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import Comparison, as_markdown, as_text
+from vpr.commands.report.command import report
+from vpr.commands.report.page import write_page
 from vpr.evaluation.comparison import (
     Answers,
     PairedRisk,
@@ -103,10 +106,11 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         load_run(str(tmp_path / "a.csv"))
 
 
-def test_names_cannot_break_the_markdown_table() -> None:
+def test_names_cannot_break_the_tables(tmp_path: Path) -> None:
     paths = ["a|b.jpg", "`c`.jpg", "<b>.jpg", "d", "e"]
-    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}) for name, ranks in
-            (("A", A), ("B", B))]  # fmt: skip
+    rows = [{"path": path} for path in paths]
+    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}, {}, rows)
+            for name, ranks in (("A", A), ("B", B))]  # fmt: skip
     recalls = compare_ranks(A, B, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
     risks = [PairedRisk("area_under_risk_coverage", 0.45, 0.1, -0.35, (-0.5, -0.2))]
     found = Comparison(runs[0], runs[1], ["query list"], recalls, risks, [], 1, 0.95)
@@ -114,13 +118,19 @@ def test_names_cannot_break_the_markdown_table() -> None:
     assert "| area under risk | 0.450 | 0.100 | -0.350 | -0.500 to -0.200 |  |  |  |" in lines
     assert "| `` `c`.jpg `` | 3 | 1 | gained at 1 |" in lines
     assert "| ` d ` | 1 | none | lost at 1 |" in lines
+    write_page(tmp_path / "page.html", found)
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;b&gt;.jpg" in page and "<b>.jpg" not in page
+    assert "▼ B is worse" not in page  # less area under risk is better
+    assert "Unknown: a table of queries records none." in page
     lines = [line.split() for line in as_text(found).split("\n")]
     assert ["`c`.jpg", "3", "1", "gained", "at", "1"] in lines
 
 
 def test_runs_of_a_repository_compare_by_revision_and_experiment(
-    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.chdir(pipeline)
     compare(["HEAD", "HEAD"], json=True)
     itself = json.loads(capsys.readouterr().out)
@@ -145,6 +155,25 @@ def test_runs_of_a_repository_compare_by_revision_and_experiment(
     assert flipped["difference"] == pytest.approx((-1 if was == "1" else 1) / 8)
     compare(["HEAD", "metrics/queries.csv"], md=True)
     assert "Flipped queries: 0" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    report([str(pipeline), str(pipeline / "metrics/queries.csv")], html=Path("same.html"))
+    monkeypatch.chdir(pipeline)
+    report(["main", "flipped"], html=tmp_path / "page.html")
+    with chromium() as browser:
+        browser.open(tmp_path / "page.html")
+        assert browser.texts("h1") == ["flipped (B) against main (A)"]
+        assert browser.texts(".changed h3") == ["Query 3: queries/0003.jpg"]
+        assert browser.texts(".changed figure")[1:] == [
+            text for text in browser.texts(".changed figure")[1:] if text[:3] in ("A: ", "B: ")
+        ]
+        assert browser.run("document.images.length") == 3
+        assert browser.load_images() == []
+        assert browser.complaints() == []
+        browser.resize(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        browser.open(tmp_path / "same.html")
+        assert "no clear difference" in browser.texts(".card")[0]
+        assert browser.run("document.images.length") == 0
     with pytest.raises(ValueError, match=r"fliped: neither .* experiment; did you mean flipped\?"):
         compare(["HEAD", "fliped"])
     for runs in (["HEAD"], ["HEAD", "flipped", "workspace"]):

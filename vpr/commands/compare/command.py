@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -20,7 +21,8 @@ def compare(
         list[str],
         typer.Argument(
             metavar="A B",
-            help="Two runs: git revisions, experiments, `workspace`, or queries.csv files.",
+            help="Two runs: git revisions, experiments, `workspace`, folders of finished runs, or "
+            "queries.csv files.",
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="JSON output.")] = False,
@@ -29,15 +31,29 @@ def compare(
     """Compare the recall of two runs query by query."""
     if json and md:
         raise ValueError("--json and --md: choose one of them")
+    found = compare_runs(*load_two(runs))
+    print(as_json(found) if json else as_markdown(found) if md else as_text(found))
+
+
+def load_two(runs: Sequence[str]) -> list[ComparedRun]:
+    """Load two runs.
+
+    Raises:
+        ValueError: If the names are not two, or one of them has no results.
+    """
     if len(runs) != 2:
         raise ValueError(
             f"expected two runs, found {', '.join(runs)}: `python -m vpr leaderboard` ranks several"
         )
-    found = _compare(*map(load_run, runs))
-    print(as_json(found) if json else as_markdown(found) if md else as_text(found))
+    return [load_run(name) for name in runs]
 
 
-def _compare(a: ComparedRun, b: ComparedRun) -> Comparison:
+def compare_runs(a: ComparedRun, b: ComparedRun) -> Comparison:
+    """Compare two runs.
+
+    Raises:
+        ValueError: If they were measured differently or report no depth N in common.
+    """
     params = load_params("evaluate", EvaluateParams)
     checked = check_same_protocol(a.protocol, b.protocol, names=(a.name, b.name))
     risks = []

@@ -7,8 +7,10 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,8 @@ from vpr.evaluation.details import list_recalls
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.repository.protocol import Protocol, read_code, read_protocol
 from vpr.repository.recorded_metrics import Stages, read_lock
-from vpr.repository.revisions import find_revision
-from vpr.run_files import QUERIES, RECALL
+from vpr.repository.revisions import WORKSPACE, find_revision
+from vpr.run_files import LOCK, QUERIES, RECALL
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
 PROBABILITY = "held_out_probability"
@@ -39,6 +41,8 @@ class ComparedRun:
         protocol: Data and settings of the measurement.
         code: Hash of the code that computed it, by path; empty for a bare table.
         stages: What dvc.lock records of each stage; empty for a bare table.
+        rows: Its table of queries.
+        folder: Folder of its repository.
     """
 
     name: str
@@ -49,20 +53,26 @@ class ComparedRun:
     protocol: Protocol
     code: Mapping[str, str]
     stages: Stages = field(default_factory=dict)
+    rows: Sequence[Row] = ()
+    folder: Path = Path()
 
 
 def load_run(name: str) -> ComparedRun:
-    """Load a run of the repository in the current folder, or a bare table of queries.
+    """Load a run of the repository in the current folder or in another one, or a bare table.
 
     A bare table does not say how deep the ranking was, so its depths end at the deepest rank in it.
 
     Args:
-        name: A git revision, the name of an experiment, `workspace`, or a queries.csv.
+        name: A git revision, the name of an experiment, `workspace`, the folder of a finished run,
+            or a queries.csv.
 
     Raises:
         ValueError: If there is no such run, or it has no results, or they are out of date.
         OSError: If there is no such file.
     """
+    if (Path(name) / LOCK).is_file():
+        with chdir(name):
+            return replace(load_run(WORKSPACE), name=name, folder=Path(name))
     stages: Stages
     if name.endswith(".csv"):
         rows = _parse_table(name, Path(name).read_text(encoding="utf-8"))
@@ -80,7 +90,23 @@ def load_run(name: str) -> ComparedRun:
         protocol, code = read_protocol(stages), read_code(stages)
         protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
     paths, answers = [row["path"] for row in rows], _answers(name, rows, ranks)
-    return ComparedRun(name, paths, ranks, depths, answers, protocol, code, stages)
+    return ComparedRun(name, paths, ranks, depths, answers, protocol, code, stages, rows)
+
+
+def recorded_params(run: ComparedRun) -> dict[str, dict[str, Any]]:
+    """Collect the recorded parameters of a run by section and name."""
+    found: dict[str, dict[str, Any]] = {}
+    for stage in run.stages.values():
+        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+            section, _, name = key.partition(".")
+            found.setdefault(section, {}).update({name: value} if name else value)
+    return found
+
+
+def recorded_hashes(run: ComparedRun) -> dict[str, str]:
+    """Collect the recorded hash of each out of a run, by path."""
+    outs = (out for stage in run.stages.values() for out in stage.get("outs", []))
+    return {out["path"]: out["md5"] for out in outs}
 
 
 def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:

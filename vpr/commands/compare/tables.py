@@ -78,17 +78,22 @@ def _write(
         changed = ", ".join(found.code_changes)
         lines.append(f"Code of {found.b.name} is not that of {found.a.name}: {changed}")
     lines += ["", *table(_pair_rows(found)), ""]
-    lines.append(
-        f"Interval: {found.confidence:.0%}, of B - A, blocks of {found.block_length} "
-        "neighbouring queries drawn along the route."
-    )
-    lines += ["McNemar: exact, if each query flips independently.", ""]
-    flips = _flips(found)
+    lines += [*explain(found), ""]
+    flips = list_flips(found)
     lines.append(f"Flipped queries: {len(flips)}")
     if flips:
         rows = [(quote(path), *rest) for path, *rest in flips]
         lines += ["", *table([("query", "rank in A", "rank in B", "change"), *rows])]
     return "\n".join(lines)
+
+
+def explain(found: Comparison) -> list[str]:
+    """Say what the interval and the p-value are."""
+    return [
+        f"Interval: {found.confidence:.0%}, of B - A, blocks of {found.block_length} "
+        "neighbouring queries drawn along the route.",
+        "McNemar: exact, if each query flips independently.",
+    ]
 
 
 def _pair_rows(found: Comparison) -> list[Row]:
@@ -109,7 +114,8 @@ def _pair_rows(found: Comparison) -> list[Row]:
     return rows
 
 
-def _flips(found: Comparison) -> list[tuple[str, str, str, str]]:
+def list_flips(found: Comparison) -> list[tuple[str, str, str, str]]:
+    """List the queries that only one run answers at some N: name, both ranks, and the change."""
     changes: dict[int, dict[str, list[str]]] = {}
     for one in found.recalls:
         for kind, queries in (("gained", one.gained), ("lost", one.lost)):
@@ -118,12 +124,13 @@ def _flips(found: Comparison) -> list[tuple[str, str, str, str]]:
     rows = []
     for query, kinds in sorted(changes.items()):
         change = "; ".join(f"{kind} at {', '.join(ns)}" for kind, ns in kinds.items())
-        ranks = [_rank(run, query) for run in (found.a, found.b)]
+        ranks = [rank_in_words(run, query) for run in (found.a, found.b)]
         rows.append((found.a.paths[query], ranks[0], ranks[1], change))
     return rows
 
 
-def _rank(run: ComparedRun, query: int) -> str:
+def rank_in_words(run: ComparedRun, query: int) -> str:
+    """Rank of a query's first positive, or `none`."""
     rank = int(run.ranks[query])
     return "none" if rank == NEVER else str(rank)
 

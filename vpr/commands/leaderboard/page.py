@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from vpr.commands.compare.runs import ComparedRun, recorded_hashes
 from vpr.commands.leaderboard.standings import Entry, Leaderboard, Row
 from vpr.commands.leaderboard.tables import (
     explain,
@@ -22,7 +23,6 @@ from vpr.commands.leaderboard.tables import (
 )
 from vpr.report.pages import TEMPLATES, load_templates
 from vpr.repository.dvc import find_cache
-from vpr.repository.recorded_metrics import Stages
 from vpr.repository.recorded_outs import is_whole, stored_at
 from vpr.run_files import DETAILS, QUERIES, RECALL, REPORT
 
@@ -68,7 +68,7 @@ def write_page(folder: Path, board: Leaderboard) -> int:
     links = {}
     for number, (_, entry) in enumerate(entries):
         place = f"{REPORTS}/{number:02d}"
-        if _copy_report(entry.run.stages, cache, folder / place, copied):
+        if _copy_report(entry.run, cache, folder / place, copied):
             links[entry.run.name] = f"{place}/{REPORT.name}"
     style = (TEMPLATES / "style.css").read_text() + (HERE / "leaderboard.css").read_text()
     script = (HERE / "leaderboard.js").read_text()
@@ -135,17 +135,17 @@ def _difference_cells(entry: Entry | None, level: float) -> list[Cell]:
     return [Cell(difference, change, verdict=verdict), Cell(p_value, entry.p_value)]
 
 
-def _copy_report(stages: Stages, cache: Path, target: Path, copied: dict[str, Path]) -> bool:
+def _copy_report(run: ComparedRun, cache: Path, target: Path, copied: dict[str, Path]) -> bool:
     """Copy a run's report from the cache, if it is there whole and of this run's results.
 
     Args:
-        stages: What the run's dvc.lock records.
+        run: The run.
         cache: DVC's cache.
         target: The folder to create.
         copied: Files copied so far by their hash, which are linked instead of copied again.
     """
-    made = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-    read = {dep["path"]: dep["md5"] for dep in stages.get("report", {}).get("deps", [])}
+    made = recorded_hashes(run)
+    read = {dep["path"]: dep["md5"] for dep in run.stages.get("report", {}).get("deps", [])}
     results = [str(path) for path in (RECALL, DETAILS, QUERIES)]
     md5 = made.get(REPORT.parent.as_posix())
     if md5 is None or any(read.get(path) != made.get(path) for path in results):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vpr.commands.compare.command import pair_recalls
-from vpr.commands.compare.runs import ComparedRun
+from vpr.commands.compare.runs import ComparedRun, recorded_params
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
@@ -135,7 +135,7 @@ def _name_sets(runs: Sequence[ComparedRun]) -> dict[str, str]:
         same = [n for n, other in enumerate(first) if _measured_alike(run, other)]
         place[run.name] = same[0] if same else len(first)
         first += [] if same else [run]
-    datasets = [_params(run).get("dataset", {}) for run in first]
+    datasets = [recorded_params(run).get("dataset", {}) for run in first]
     folders = [PurePosixPath(str(dataset.get("dir", "set"))).name for dataset in datasets]
     plain = [run.protocol.name or folder for run, folder in zip(first, folders, strict=True)]
     full = [
@@ -199,21 +199,11 @@ def _recall(run: ComparedRun, n: int, params: EvaluateParams) -> tuple[float, In
     )  # fmt: skip
 
 
-def _params(run: ComparedRun) -> dict[str, dict[str, Any]]:
-    """Collect the recorded parameters of a run by section and name."""
-    found: dict[str, dict[str, Any]] = {}
-    for stage in run.stages.values():
-        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
-            section, _, name = key.partition(".")
-            found.setdefault(section, {}).update({name: value} if name else value)
-    return found
-
-
 def _method(run: ComparedRun) -> dict[str, Any]:
     """List the parameters that say how places are recognised, by section and name."""
     return {
         f"{section}.{name}": value
-        for section, values in _params(run).items()
+        for section, values in recorded_params(run).items()
         if section not in NOT_OF_METHODS
         for name, value in values.items()
     }

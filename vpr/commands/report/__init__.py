@@ -1,0 +1,1 @@
+"""`python -m vpr report A B`: two runs side by side."""

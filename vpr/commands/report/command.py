@@ -1,0 +1,27 @@
+"""`python -m vpr report A B`: two runs side by side, on a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpr.commands.compare.command import compare_runs, load_two
+from vpr.commands.report.page import write_page
+
+
+def report(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B",
+            help="Two runs: git revisions, experiments, `workspace`, folders of finished runs, or "
+            "queries.csv files.",
+        ),
+    ],
+    html: Annotated[Path, typer.Option(help="Page to write.")] = Path("comparison.html"),
+) -> None:
+    """Put two runs side by side on an offline page: recall, changed queries, parameters."""
+    write_page(html, compare_runs(*load_two(runs)))
+    print(f"{html}: written")
