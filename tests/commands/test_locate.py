@@ -130,8 +130,8 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
             str(QUERY)
         ]
         assert browser.run("document.scripts.length") == 0
-        names = "[...document.querySelector('section').children].map(part => part.className || part.tagName)"
-        assert browser.run(names)[:4] == ["H2", "verdict undecided", "places", "row"]
+        parts = browser.run("[...document.querySelector('section').children].map(e => e.className)")
+        assert parts[1:4] == ["verdict undecided", "places", "row"]
         assert not browser.run("document.querySelector('details').open")
         assert browser.texts(".places .match")[:3] == ["3", "2", "1"]
         browser.resize(390, 844)
@@ -377,9 +377,9 @@ def test_the_map_holds_the_matches_and_the_circle_around_the_position() -> None:
     truth = Truth(database, csr_array((300, 300)))
     places = Places(database, np.zeros((300, 2)), None, truth)
     matches = [
-        Match(rank, image, f"{image}.jpg", *coordinates[image], None, None, 0.5, None, None, 9, -9.0)
-        for rank, image in enumerate((10, 20), start=1)
-    ]  # fmt: skip
+        Match(rank, at, f"{at}.jpg", *coordinates[at], None, None, 0.5, None, None, 9, -9.0)
+        for rank, at in enumerate((10, 20), start=1)
+    ]
     position = Position(400_090.0, 5e6 + 4, None, None, 30.0)
     drawn = describe_map(Located("a.jpg", "known", 0.9, None, position, matches), places)
     assert drawn is not None
