@@ -31,9 +31,9 @@ SENTENCES = {  # of a share, its interval, and the number it is of
     "right one is masked, {0} would be known ({1} to {2}).",
     "circles_hold": "Where? Of {3} stated 90 % circles {0} hold the true position ({1} to {2}).",
 }
-SCORE_TITLES: Mapping[By, str] = {
-    "distance": "distance of the descriptors",
-    "inliers": "log10 NFA",
+SCORES: Mapping[By, tuple[str, str]] = {  # title of the axis, and what it means
+    "distance": ("distance", "the distance of the descriptors"),
+    "inliers": ("log10 NFA", "how often chance would give so many inliers, as log10"),
 }
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
 
@@ -157,13 +157,14 @@ def draw_worst(
 
 
 def describe_scores(metrics: Mapping[str, Any], by: By) -> dict[str, Any]:
-    """Collect what the overview says of the doubts about first predictions: their name and limit.
+    """Collect what the overview says of the doubts about first predictions, and their limit.
 
     Args:
         metrics: Content of metrics/details.json.
         by: Source of the doubts.
     """
-    return {"title": SCORE_TITLES[by], "limit": metrics.get(LIMITS[by])}
+    title, meaning = SCORES[by]
+    return {"title": title, "meaning": meaning, "limit": metrics.get(LIMITS[by])}
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
