@@ -36,7 +36,9 @@ def locate(
     show: Annotated[
         Path | None, typer.Option(help="Picture of the matches, a file to write.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Page with heat maps, a file to write.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Page with a map and heat maps, a file to write.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Table of the matches, a file to write.")] = None,
     geojson: Annotated[
         Path | None, typer.Option(help="Positions of the matches, a file to write.")
