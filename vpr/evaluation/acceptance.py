@@ -22,6 +22,8 @@ from vpr.retrieval.predictions import Predictions
 # at like heights. So log10 of the probability falls more slowly than log10 NFA, by this factor on
 # photos of other places, see docs/experiments/unknown_places.md.
 DISPERSION = 14.0
+# Names of the limit in metrics/details.json.
+LIMITS: dict[By, str] = {"distance": "accept_max_distance", "inliers": "accept_max_log10_nfa"}
 
 
 def doubts_about(

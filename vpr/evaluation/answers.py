@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from vpr.evaluation.acceptance import (
+    LIMITS,
     average_precision,
     negatives_needed,
     precision_recall,
@@ -26,11 +27,9 @@ from vpr.evaluation.curves import (
     risk_coverage_curve,
 )
 from vpr.evaluation.metrics import Metrics
-from vpr.evaluation.params import By
 from vpr.evaluation.position import LEVEL, LEVELS
 from vpr.evaluation.uncertainty import exact_interval
 
-LIMITS: dict[By, str] = {"distance": "accept_max_distance", "inliers": "accept_max_log10_nfa"}
 STATES: tuple[State, ...] = ("known", "unsure", "unknown")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from plotly.offline import get_plotlyjs
 
-from vpr.evaluation.answers import LIMITS
+from vpr.evaluation.acceptance import LIMITS
 from vpr.evaluation.details import ANSWERABLE, list_recalls
 from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, read_image
