@@ -15,7 +15,7 @@ from vpr.features.encoder import POOL, check_resizing, count_channels, load_enco
 from vpr.features.input_rules import MEAN, STD
 from vpr.features.model import Model, load_model, save_model
 from vpr.features.trunk import announce_features, load_trunk
-from vpr.runtime.foreign_code import ALLOW
+from vpr.runtime.external_code import ALLOW
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model
 

@@ -24,7 +24,7 @@ from vpr.reranking.verified_pairs import (
     load_verified,
 )
 from vpr.retrieval.predictions import load_predictions
-from vpr.runtime.foreign_code import ALLOW
+from vpr.runtime.external_code import ALLOW
 
 TOP = 3
 

@@ -36,7 +36,7 @@ from vpr.reranking.reranking import Stop, order_by_inliers
 from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
-from vpr.runtime.foreign_code import ALLOW
+from vpr.runtime.external_code import ALLOW
 from vpr.runtime.parameters import load_params
 from vpr.runtime.store import FOLDER
 

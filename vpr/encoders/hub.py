@@ -1,6 +1,6 @@
 """A published place recognition model whole, by torch.hub: its descriptor is a map of one position.
 
-Its code is foreign, see `vpr.runtime.foreign_code`.
+Its code is external, see `vpr.runtime.external_code`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.encoder import POOL, PREFIX
-from vpr.features.foreign_networks import Adopted, run_measured
+from vpr.features.external_networks import Adopted, run_measured
 from vpr.features.input_rules import InputRule
-from vpr.runtime.foreign_code import ALLOW, Entry, foreign_code, parse_entry, run_entry
+from vpr.runtime.external_code import ALLOW, Entry, external_code, parse_entry, run_entry
 
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # of the networks that see 0 to 255
 PROBE_PX = 224  # side of the image by which a model is measured that takes any size
@@ -77,7 +77,7 @@ class HubEncoder:
     num_scales = 1
 
     def __init__(self, variant: str) -> None:
-        """Read the name; no foreign code runs before something of the model is asked for."""
+        """Read the name; no external code runs before something of the model is asked for."""
         self.variant, self.source = variant, parse_source(variant)
         self.origin = (
             f"{variant} by torch.hub: foreign code and weights, under licences of their own; they "
@@ -91,7 +91,7 @@ class HubEncoder:
 
     def frozen(self, split: str) -> nn.Module:
         """Make the whole model: RGB uint8 (N, H, W, 3) -> (N, D, 1, 1)."""
-        with foreign_code(f"trunk.model = {self.variant}"):
+        with external_code(f"trunk.model = {self.variant}"):
             network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
         return _OfPixels(network, self.source.rule, f"trunk.model = {self.variant}")
 
@@ -208,7 +208,7 @@ def _load(variant: str) -> nn.Module:
 def _measure(variant: str) -> tuple[int, int]:
     """Dimensions of the descriptor, and values held for each pixel, by one black image."""
     network, rule = _load(variant), parse_source(variant).rule
-    with torch.device("cpu"), foreign_code(f"trunk.model = {variant}"):
+    with torch.device("cpu"), external_code(f"trunk.model = {variant}"):
         images = rule.images(torch.zeros(1, PROBE_PX, PROBE_PX, 3, dtype=torch.uint8))
         made, values = run_measured(
             network, lambda: _describe(network, images), num_pixels=images[0, 0].numel()

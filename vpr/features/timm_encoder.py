@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import ALL, POOL, PREFIX, draw_state
-from vpr.features.foreign_networks import Adopted, keep_layers, run_measured
+from vpr.features.external_networks import Adopted, keep_layers, run_measured
 from vpr.features.input_rules import InputRule
 from vpr.features.timm_networks import Source, find_plan, make_network, meta_network
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import did_you_mean
-from vpr.features.foreign_networks import find_chain
-from vpr.runtime.foreign_code import foreign_code
+from vpr.features.external_networks import find_chain
+from vpr.runtime.external_code import external_code
 
 Network = Any  # one of timm's, which has no types
 
@@ -84,7 +84,7 @@ def create(source: Source, *, pretrained: bool = False) -> Network:
         raise ValueError(f"{subject}: timm {timm.__version__} has no such model{words}")
     for settings in ANY_SIZE:
         try:
-            with foreign_code(subject):
+            with external_code(subject):
                 return timm.create_model(name, pretrained=pretrained, **settings).eval()
         except ValueError as error:  # perhaps the model has no such setting
             if not any(key in str(error.__cause__) for key in settings):
@@ -199,7 +199,7 @@ def find_plan(source: Source) -> Plan:
         splits = {block: number for number, block in enumerate(blocks) if number}
         plan = plan._replace(kind="tokens", layers=(*blocks, "norm"), splits=splits)
     else:
-        with foreign_code(source.subject):
+        with external_code(source.subject):
             norm, chain = _find_chain(network, images)
         splits = _find_splits(network, chain, infos)
         kind = "chain" if chain else "whole"

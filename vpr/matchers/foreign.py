@@ -1,6 +1,6 @@
 """A matcher by the user's own code: correspondences of points, or of lines by their ends.
 
-The code is foreign, see `vpr.runtime.foreign_code`; docs/reranking.md shows what it looks like.
+The code is external, see `vpr.runtime.external_code`; docs/reranking.md shows what it looks like.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vpr.matchers.base.matcher import Folders
 from vpr.matchers.base.photos import PhotoMatcher, Pixels
 from vpr.runtime.device import find_device
-from vpr.runtime.foreign_code import foreign_code, parse_entry, run_entry
+from vpr.runtime.external_code import external_code, parse_entry, run_entry
 
 EXAMPLE = (
     "the name of a folder of models/foreign and a function of its hubconf.py, as "
@@ -55,7 +55,7 @@ class Foreign(PhotoMatcher):
         Raises:
             ValueError: If the code raises anything, or its result is not what it should be.
         """
-        with self._turn, foreign_code(self.name):
+        with self._turn, external_code(self.name):
             found = self._matcher.match(query.copy(), database.copy())  # type: ignore[union-attr]
             if not isinstance(found, tuple | list) or len(found) != 3:
                 raise ValueError(f"match: expected points, points and scores, found {found!r:.80}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, refuse_ratio
 from vpr.runtime.device import find_device
-from vpr.runtime.foreign_code import foreign_code
+from vpr.runtime.external_code import external_code
 
 EXAMPLE = (
     "a folder of models/matchers with config.json, model.safetensors and preprocessor_config.json, "
@@ -126,7 +126,7 @@ def make_matcher_of(model: str, folders: Folders) -> Glue:
         name, source["local_files_only"] = str(folders.weights / name), True
     transformers.utils.logging.disable_progress_bar()
     try:
-        with foreign_code(setting):
+        with external_code(setting):
             config = transformers.AutoConfig.from_pretrained(name, **source)
             _check_kind(config, setting, transformers.__version__)
             processor = transformers.AutoImageProcessor.from_pretrained(name, **source)

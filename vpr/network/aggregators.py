@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vpr.features.encoder import BringsAggregator, did_you_mean
-from vpr.runtime.foreign_code import foreign_code
+from vpr.runtime.external_code import external_code
 
 DRAWER = Path(__file__).parents[1] / "aggregators"
 PREFIX = "pool."  # of an aggregator's tensors in a model, as the reference has it
@@ -120,7 +120,7 @@ def pool_shapes(
     Raises:
         ValueError: If it cannot take them, or a tensor that says its size is missing.
     """
-    with torch.device("meta"), foreign_code(f"pool: not {aggregator}'s"):  # of strangers' sizes
+    with torch.device("meta"), external_code(f"pool: not {aggregator}'s"):  # of strangers' sizes
         layer = make_pool(aggregator, tensors)
     if layer.channels not in (None, channels):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Foreign code, such as `folder:entry(size=640)`: named, allowed, and run by torch.hub.
+"""External code, such as `folder:entry(size=640)`: named, allowed, and run by torch.hub.
 
 It runs with all rights of the user, so only with VPR_ALLOW_HUB=1.
 """
@@ -23,7 +23,7 @@ REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
 
 
 class Entry(NamedTuple):
-    """Where foreign code is, and how it is called.
+    """Where external code is, and how it is called.
 
     Args:
         place: `owner/name` on GitHub, or a folder.
@@ -98,7 +98,7 @@ def run_entry(entry: Entry, *, setting: str) -> object:
     """Call an entry, and say so; what it makes is on the CPU, and the random state is kept.
 
     Raises:
-        ValueError: If foreign code is not allowed, or what it raises.
+        ValueError: If external code is not allowed, or what it raises.
         OSError: If the code or its weights are not on this machine and cannot be downloaded.
     """
     if os.environ.get(ALLOW) != "1":
@@ -107,7 +107,7 @@ def run_entry(entry: Entry, *, setting: str) -> object:
             f"rights: read it, and set the environment variable {ALLOW}=1 if you trust it"
         )
     print(f"running foreign code: {entry.file}, {entry.name}", file=sys.stderr)
-    with foreign_code(f"{setting}: {entry.file}"):
+    with external_code(f"{setting}: {entry.file}"):
         return _run_anew(entry, setting)
 
 
@@ -146,7 +146,7 @@ def _call(entry: Entry) -> object:
 
 
 @contextmanager
-def foreign_code(subject: str) -> Iterator[None]:
+def external_code(subject: str) -> Iterator[None]:
     """Report in one sentence what a library raises: assertions, missing keys and whatever else.
 
     Args:

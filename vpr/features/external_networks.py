@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vpr.runtime.foreign_code import foreign_code
+from vpr.runtime.external_code import external_code
 
 Key = tuple[int, int]  # of a tensor at one time: its identity, and how often it was written to
 
@@ -40,7 +40,7 @@ class Adopted(nn.Module, ABC):
         Raises:
             ValueError: If its code raises anything.
         """
-        with foreign_code(self.subject):
+        with external_code(self.subject):
             return self.run(values)
 
     @abstractmethod
