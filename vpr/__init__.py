@@ -21,7 +21,7 @@ cluster      work over a Ray cluster                  runtime
 repository   what DVC and git recorded                runtime
 images       image files, pixels, small pictures      console runtime
 places       the prepared set: positions, positives   console images runtime
-datasets     foreign forms -> ground truth, and back  images places runtime
+datasets     public forms -> ground truth, and back   images places runtime
 importing    photos and drives -> such a set          console datasets images places runtime
 features     images -> frozen local features          console images runtime
 encoders     one file for each `trunk.encoder`        features runtime

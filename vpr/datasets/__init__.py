@@ -1,1 +1,1 @@
-"""Data sets in foreign forms, read as a ground truth and written again."""
+"""Data sets in public forms, read as a ground truth and written again."""

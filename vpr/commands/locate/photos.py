@@ -22,10 +22,10 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     for photo in found:
         if not photo.is_file():
             raise ValueError(f"{photo}: there is no such photo or folder")
-    foreign = [repr(str(photo)) for photo in found if not _is_utf8(str(photo))]
-    if foreign:
+    others = [repr(str(photo)) for photo in found if not _is_utf8(str(photo))]
+    if others:
         raise ValueError(
-            f"{', '.join(foreign)}: expected names in UTF-8, in which tables and pages are "
+            f"{', '.join(others)}: expected names in UTF-8, in which tables and pages are "
             "written: rename files whose names contain \\udc80 to \\udcff"
         )
     return found
