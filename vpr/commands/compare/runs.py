@@ -21,7 +21,7 @@ from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.repository.protocol import Protocol, read_code, read_protocol
 from vpr.repository.recorded_metrics import Stages, read_lock
 from vpr.repository.revisions import WORKSPACE, find_revision
-from vpr.run_files import LOCK, QUERIES, RECALL
+from vpr.run_files import QUERIES, RECALL
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
 PROBABILITY = "held_out_probability"
@@ -70,7 +70,7 @@ def load_run(name: str) -> ComparedRun:
         ValueError: If there is no such run, or it has no results, or they are out of date.
         OSError: If there is no such file.
     """
-    if (Path(name) / LOCK).is_file():
+    if name != WORKSPACE and (Path(name) / QUERIES).is_file():
         with chdir(name):
             return replace(load_run(WORKSPACE), name=name, folder=Path(name))
     stages: Stages

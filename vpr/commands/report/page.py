@@ -90,6 +90,6 @@ def _match(name: str, run: ComparedRun, query: int, album: Album | None) -> dict
         "path": top,
         "picture": album and album.show_image(top),
         "is_right": int(run.ranks[query]) == 1,
-        "metres": f"{float(metres):,.1f} m" if metres else "",
+        "metres": f"{metres} m" if metres else "",
         "rank": rank_in_words(run, query),
     }

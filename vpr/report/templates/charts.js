@@ -8,7 +8,7 @@ const DECADES = [0.1, 1, 10, 100, 1000, 10_000, 100_000];
 function rangeOf(values, isShare) {
   const low = values.reduce((least, value) => Math.min(least, value), Infinity);
   const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
-  const margin = Math.max(0.06 * (high - low), isShare ? 0.005 : 1e-9);
+  const margin = Math.max(0.06 * (high - low), 0.005 * (isShare ? 1 : Math.abs(high) || 1));
   return [low < high / 2 ? 0 : low - margin, high + margin];
 }
 
