@@ -49,7 +49,7 @@ def report(
     where re-ranking is off. Utility is drawn if it was measured, curves as far as they exist.
     """
     shown = load_params("report", ReportParams)
-    by = load_param("evaluate.accept_by", By)  # type: ignore[arg-type] # mypy: no type
+    by: By = load_param("evaluate.accept_by", By)  # type: ignore[arg-type] # mypy: no type
     crs = load_param("dataset.crs", str | None)  # type: ignore[arg-type] # mypy: no type
     ranked, truth = load_predictions(predictions), load_positives(positives)
     places, queried = load_index(database), load_index(query)
