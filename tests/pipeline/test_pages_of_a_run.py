@@ -24,6 +24,10 @@ def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
         browser.click("input[value=right]")
         assert len(browser.texts("article")) == round(8 * metrics["recall@1"])
 
+        browser.open(pipeline / "metrics" / "report" / "index.html")
+        assert len(browser.texts(".failures li")) == 8 - round(8 * metrics["recall@1"])
+        assert browser.run("COUNTS.flat().reduce((sum, count) => sum + count)") == 8
+
         browser.open(pipeline / "dvc_plots" / "index.html")
         browser.wait("document.querySelectorAll('.mark-line path').length >= 3")
         titles = browser.run(
