@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vpr.commands.compare.runs import ComparedRun, recorded_hashes
-from vpr.images.image_files import Photo, encoded_image, list_images
+from vpr.images.image_files import encoded_image
+from vpr.images.numbered import NumberedImages
 from vpr.places.index import load_index
 from vpr.report.pictures import jpeg_address
 from vpr.repository.dvc import find_cache
@@ -23,12 +24,14 @@ class Album:
     """Small pictures of both sides.
 
     Args:
-        query: Pictures of the queries, by number.
-        database: Pictures of the database's images, by name.
+        query: Pictures of the queries.
+        database: Pictures of the database's images.
+        numbers: Number of each database image, by name.
     """
 
-    query: Sequence[Photo]
-    database: dict[str, Photo]
+    query: NumberedImages
+    database: NumberedImages
+    numbers: dict[str, int]
 
     def show_query(self, number: int) -> str:
         """Write the picture of a query as an address that holds it."""
@@ -36,8 +39,9 @@ class Album:
 
     def show_image(self, name: str) -> str | None:
         """Write the picture of a database image likewise; None if there is none of that name."""
-        photo = self.database.get(name)
-        return None if photo is None else jpeg_address(encoded_image(photo).content)
+        if name not in self.numbers:
+            return None
+        return jpeg_address(encoded_image(self.database[self.numbers[name]]).content)
 
 
 @contextmanager
@@ -70,7 +74,6 @@ def _find(run: ComparedRun, folder: Path) -> Album | None:
             if not file.is_file():
                 return None
             (side / entry["relpath"]).symlink_to(file)
-        sides.append(list_images(side))
-    database, query = sides
-    paths = load_index(stored[2]).paths
-    return Album(query, dict(zip(paths, database, strict=True)))
+        sides.append(NumberedImages(side))
+    numbers = {name: number for number, name in enumerate(load_index(stored[2]).paths)}
+    return Album(sides[1], sides[0], numbers)
