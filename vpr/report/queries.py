@@ -21,7 +21,7 @@ from vpr.retrieval.predictions import Predictions
 
 Columns = Mapping[str, Any]
 # Column of the doubt about a first prediction in the table of the queries.
-SCORES: Mapping[By, str] = {"distance": "top1_distance", "inliers": "top1_log10_nfa"}
+SCORE_COLUMNS: Mapping[By, str] = {"distance": "top1_distance", "inliers": "top1_log10_nfa"}
 
 
 def describe_places(index: ImageIndex, crs: str | None) -> Columns:
@@ -96,7 +96,7 @@ def describe_predictions(
         "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
         "accepted": [{"True": True, "False": False}.get(text) for text in table["accepted"]],
         "positives": np.diff(positives.indptr).tolist(),
-        "score": pd.to_numeric(table[SCORES[by]]).tolist(),
+        "score": pd.to_numeric(table[SCORE_COLUMNS[by]]).tolist(),
         "margin": _margins(predictions.distances),
     }
     if verified.candidates.size:
