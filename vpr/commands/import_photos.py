@@ -39,7 +39,9 @@ def import_(
         typer.Option(help="Column of a table, as latitude=NAME; may be repeated."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder that a table's paths are in.")] = None,
-    track: Annotated[Path | None, typer.Option(help="GPX track that gives the positions.")] = None,
+    track: Annotated[
+        Path | None, typer.Option(help="GPX track or NMEA log that gives the positions.")
+    ] = None,
     clock_offset: Annotated[
         float | None, typer.Option(help="Seconds from the source's clock to the track's.")
     ] = None,
