@@ -128,6 +128,15 @@ def test_a_folder_gives_a_page_a_picture_and_tables(
         assert browser.texts("h2") == [str(file) for file in sorted(album.glob("*.jpg"))] + [
             str(QUERY)
         ]
+        assert browser.texts(".places text") == [text for _ in range(count) for text in "321"]
+        middles = browser.run(
+            "[...document.querySelectorAll('.places .match, .places path')].map(mark => "
+            "[mark.className.baseVal, mark.getBoundingClientRect().toJSON()])"
+        )
+        street, first = middles[0][1], middles[3][1]  # its match lies in the street
+        assert street["left"] - 15 <= first["x"] <= street["right"] + 15
+        browser.resize(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") == 390
         assert browser.run("document.scripts.length") == 0
         assert browser.run("document.title") == "Where was this photo taken?"
         assert browser.complaints() == []
@@ -358,7 +367,7 @@ def test_each_state_is_said_in_every_output(tmp_path: Path) -> None:
         "known place", "unsure", "unknown", "not calibrated",
     ]  # fmt: skip
     assert ["probability" in words for words in said] == [True, True, False, False]
-    entry = {"photo": "", "matches": [""], "verified": [], "clusters": None}
+    entry = {"map": None, "photo": "", "matches": [""], "verified": [], "clusters": None}
     write_page(tmp_path / "a.html", [entry | {"located": one} for one in located])
     looks = re.findall(r'class="verdict (\w+)">([✓?]?)', (tmp_path / "a.html").read_text())
     assert looks == [("right", "✓"), ("unsure", "?"), ("unknown", ""), ("undecided", "")]

@@ -36,7 +36,9 @@ def locate(
     show: Annotated[
         Path | None, typer.Option(help="Picture of the matches, a file to write.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Page with heat maps, a file to write.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Page with a map and heat maps, a file to write.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Table of the matches, a file to write.")] = None,
     geojson: Annotated[
         Path | None, typer.Option(help="Positions of the matches, a file to write.")
@@ -62,7 +64,7 @@ def locate(
         draw_sheet([_row(one, images) for one in located]).save(show)
     if html:
         pairs = zip(located, ranked, strict=True)
-        shown = [describe_photo(one, row, images) for one, row in pairs]
+        shown = [describe_photo(one, row, images, loaded.places) for one, row in pairs]
         write_page(html, shown)
     # Last, and in whatever letters the terminal has: the files are written by then.
     text = as_json(located) if json else "\n".join(map(as_text, located))

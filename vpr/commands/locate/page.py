@@ -1,4 +1,4 @@
-"""A single page of located photos, with what NetVLAD's clusters respond to in each."""
+"""A single page of located photos: each on the map, and what NetVLAD's clusters respond to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
+from vpr.commands.locate.answer_map import draw_answer
 from vpr.commands.locate.outputs import verdict
 from vpr.images.image_files import read_image
 from vpr.images.numbered import NumberedImages
-from vpr.locating.matches import Located
+from vpr.locating.matches import Located, Places
 from vpr.locating.ranking import Ranked
 from vpr.report.pages import TEMPLATES, load_templates
 from vpr.report.pictures import data_address, draw_matches, overlay
@@ -24,6 +25,7 @@ def describe_photo(
     located: Located,
     ranked: Ranked,
     images: NumberedImages,
+    places: Places,
 ) -> dict[str, Any]:
     """Collect what the page shows of a photo, pictures included.
 
@@ -31,6 +33,7 @@ def describe_photo(
         located: The photo and its matches.
         ranked: Ranking of the photo.
         images: The database's images, by index.
+        places: The database's places.
     """
     photo, middle, small = (
         read_image(Path(located.photo), scale_to=side) for side in (PHOTO_PX, MATCH_PX, CLUSTER_PX)
@@ -50,6 +53,7 @@ def describe_photo(
         }
     return {
         "located": located,
+        "map": draw_answer(located, places),
         "photo": data_address(Image.fromarray(photo)),
         "matches": [data_address(Image.fromarray(picture)) for picture in pictures],
         "verified": verified,
