@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from tests.support.repositories import ROOT, copy_repository, run
 from vpr.__main__ import app
-from vpr.commands.berlin.bundles import MAX_FILE_BYTES, opened_bundle, read_file
+from vpr.importing.bundles import MAX_FILE_BYTES, opened_bundle, read_file
 from vpr.commands.berlin.challenge import unpack_set
 from vpr.commands.berlin.command import (
     baseline_params,

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from vpr.commands.berlin.bundles import Bundle, opened_bundle, read_file
+from vpr.importing.bundles import Bundle, opened_bundle, read_file
 from vpr.console.progress import track
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.datasets.protocols import PROTOCOLS
