@@ -218,13 +218,12 @@ def test_what_of_a_film_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_film_with_positions_inside_needs_no_track(tmp_path: Path) -> None:
-    pytest.importorskip("mapillary_tools")
+def add_camm(plain: Path, path: Path) -> Path:
+    """Add a CAMM track of a drive north at 10 m/s, a point each second."""
     from mapillary_tools import telemetry
     from mapillary_tools.camm import camm_builder, camm_parser
     from mapillary_tools.mp4 import simple_mp4_builder
 
-    plain = draw_film(tmp_path / "plain.mp4", np.arange(0, 6, 0.1), np.zeros(60))
     points = [
         telemetry.CAMMGPSPoint(
             time=float(second), lat=52.5 + second * 10 / METRES_PER_DEGREE, lon=13.3, alt=34.0,
@@ -235,10 +234,16 @@ def test_a_film_with_positions_inside_needs_no_track(tmp_path: Path) -> None:
         for second in range(6)
     ]  # fmt: skip
     info = camm_parser.CAMMInfo(gps=points)
-    with plain.open("rb") as source, (tmp_path / "camm.mp4").open("wb") as target:
+    with plain.open("rb") as source:
         made = simple_mp4_builder.transform_mp4(source, camm_builder.camm_sample_generator2(info))
-        target.write(made.read())
-    found = read(tmp_path / "camm.mp4", spacing_m=5.0)
+        path.write_bytes(made.read())
+    return path
+
+
+def test_a_film_with_positions_inside_needs_no_track(tmp_path: Path) -> None:
+    pytest.importorskip("mapillary_tools")
+    plain = draw_film(tmp_path / "plain.mp4", np.arange(0, 6, 0.1), np.zeros(60))
+    found = read(add_camm(plain, tmp_path / "camm.mp4"), spacing_m=5.0)
     taken = np.array([shot.time for shot in found.shots]) - START
     np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
     assert len(taken) == 11
@@ -348,6 +353,15 @@ def gga(second: float, metres: float, quality: int = 1) -> str:
     return nmea(f"GNGGA,{clock},{place},{quality},09,0.9,34.0,M,45.0,M,,")
 
 
+def add_blackvue(film: Path, lines: Sequence[str]) -> Path:
+    """Add the box of sentences that BlackVue writes, below its box `free`; FFmpeg's is empty."""
+    log = "\r\n".join(lines).encode()
+    box = struct.pack(">I", 8 + len(log)) + b"gps " + log
+    free = struct.pack(">I", 8 + len(box)) + b"free" + box
+    film.write_bytes(film.read_bytes().replace(b"free", b"skip") + free)
+    return film
+
+
 @pytest.mark.parametrize("sentence", [rmc, gga])
 def test_a_blackvues_film_does_not_begin_with_its_first_fix(
     tmp_path: Path, sentence: Callable[[float, float], str]
@@ -358,11 +372,7 @@ def test_a_blackvues_film_does_not_begin_with_its_first_fix(
     lines = [f"[{round((START + 7200 + second) * 1000)}]" for second in range(8)]
     for second, line in enumerate(lines):
         lines[second] = line + (sentence(second, second * 10) if second > 2 else rmc(0, 0, "V"))
-    log = "\r\n".join(lines).encode()
-    box = struct.pack(">I", 8 + len(log)) + b"gps " + log
-    free = struct.pack(">I", 8 + len(box)) + b"free" + box
-    film.write_bytes(film.read_bytes().replace(b"free", b"skip") + free)  # that of FFmpeg is empty
-    found = read(film, spacing_m=5.0)
+    found = read(add_blackvue(film, lines), spacing_m=5.0)
     taken = np.array([shot.time for shot in found.shots]) - START
     np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
     assert len(taken) == 9 and taken[0] == pytest.approx(3, abs=1e-3)

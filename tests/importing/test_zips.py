@@ -54,7 +54,7 @@ def test_a_film_or_table_in_a_zip_is_found_below_its_folders(tmp_path: Path) -> 
             find_form(source, None).read(source, Asked())
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/tmp/out.jpg", "..\\out.jpg"])
+@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/root/out.jpg", "..\\out.jpg"])
 def test_a_path_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
     pack(Path("bad.zip"), {"good.jpg": b"a", name: b"b"})
     refuse("bad.zip: .* leads out of the zip: nothing is unpacked", tmp_path)
