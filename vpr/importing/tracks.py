@@ -134,8 +134,12 @@ def load_track(path: Path) -> Track:
         raise ValueError(f"{path}: expected a track of at most {MOST_BYTES:,} bytes")
     if path.suffix.lower() != ".gpx":
         with path.open(encoding="ascii", errors="replace") as lines:
-            fixes = [fix for fix in parse_nmea(lines, source=path) if fix.time is not None]
-        return make_track((fix[1:] for fix in fixes), source=path)
+            points = [
+                (fix.time, fix.latitude, fix.longitude)
+                for fix in parse_nmea(lines, source=path)
+                if fix.time is not None
+            ]
+        return make_track(points, source=path)
     try:
         return make_track(_points(path), source=path)
     except ElementTree.ParseError as error:
