@@ -19,6 +19,7 @@ from PIL import Image
 
 from vpr.importing.collection import Asked, Collection
 from vpr.importing.drawer import find_form
+from vpr.importing.films import read_clock
 from vpr.importing.tracks import load_track
 
 av = pytest.importorskip("av")
@@ -328,6 +329,7 @@ def test_a_gopros_positions_are_read_once_it_has_a_fix(
     pytest.importorskip("mapillary_tools")
     plain = draw_film(tmp_path / "plain.mp4", np.arange(0, 6, 0.1), np.zeros(60), start=START - 60)
     packets = [packet(second, 3 if second > 1 else 0) for second in range(6)]
+    packets[3] = packets[3].replace(b"261002", b"26??02")  # a GPSU that is no date
     found = read(add_gpmf(plain, tmp_path / "GX010001.mp4", packets), spacing_m=5.0)
     taken = np.array([shot.time for shot in found.shots]) - START  # the satellites' time
     np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
@@ -388,6 +390,43 @@ def test_an_nmea_log_beside_a_film_is_its_track(tmp_path: Path) -> None:
     taken = np.array([shot.time for shot in found.shots]) - START
     np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
     assert len(taken) == 12
+
+
+def test_a_gpx_track_drops_points_without_zone_or_off_the_globe(tmp_path: Path) -> None:
+    rows = [
+        (53, 13, "2026-10-02T10:00:02Z"), (95, 13, "2026-10-02T10:00:01Z"),
+        (52, 13, "2026-10-02T12:00:00+02:00"), (10, 13, "2026-10-02T10:00:01"),
+        (0, 0, "2026-10-02T10:00:01Z"), (53, 13, "2026-10-02T10:00:02Z"), ("x", 13, ""),
+    ]  # fmt: skip
+    points = "".join(
+        f'<trkpt lat="{lat}" lon="{lon}"><time>{time}</time></trkpt>' for lat, lon, time in rows
+    )
+    (tmp_path / "a.gpx").write_text(f"<gpx><trk><trkseg>{points}</trkseg></trk></gpx>")
+    track = load_track(tmp_path / "a.gpx")
+    np.testing.assert_array_equal(track.times - START, [0, 2])
+    np.testing.assert_array_equal(track.at(track.times[:1] + 1), [[52.5, 13]])  # interpolated
+
+
+def test_a_gpx_track_that_is_an_entity_bomb_is_refused(tmp_path: Path) -> None:
+    entities = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(12))
+    (tmp_path / "a.gpx").write_text(
+        f'<!DOCTYPE gpx [<!ENTITY a0 "aaaaaaaaaa">{entities}]><gpx><trk>&a12;</trk></gpx>'
+    )
+    with pytest.raises(ValueError, match=r"a\.gpx: not a readable GPX track"):
+        load_track(tmp_path / "a.gpx")
+
+
+def test_a_phones_own_date_goes_before_the_one_that_lacks_a_zone(tmp_path: Path) -> None:
+    film = tmp_path / "a.mov"
+    with av.open(str(film), "w", options={"movflags": "use_metadata_tags"}) as made:
+        made.metadata["creation_time"] = "2026-10-02T12:00:00Z"  # local, whatever the Z says
+        made.metadata["com.apple.quicktime.creationdate"] = "2026-10-02T12:00:00+0200"
+        stream = made.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        pixels = np.zeros((48, 64, 3), np.uint8)
+        made.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        made.mux(stream.encode())
+    assert read_clock(film).start == START
 
 
 @pytest.mark.parametrize(

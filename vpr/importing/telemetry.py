@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,9 +42,8 @@ def read_telemetry(film: Path) -> tuple[Track, float | None] | None:
         points = [*(info.gps or ()), *(getattr(info, "mini_gps", None) or ())] if info else []
         points = [point for point in points if _is_fixed(point)]
         if len(points) > 1:
-            starts = {epoch: epoch - point.time for point, epoch in reversed([*_epochs(points)])}
             track = make_track(((p.time, p.lat, p.lon) for p in points), source=film)
-            return track, float(np.median([*starts.values()])) if starts else None
+            return track, _find_start(list(_epochs(points)))
     log = _try(lambda file: parse_mp4_data_first(file, [b"free", b"gps "]), film)
     return _read_blackvue(log.decode("ascii", errors="replace"), film) if log else None
 
@@ -79,11 +79,20 @@ def _is_fixed(point: Any) -> bool:  # noqa: ANN401 - mapillary_tools is optional
     return is_fixed and (dilution is None or dilution < WORST_DILUTION)
 
 
-def _epochs(points: list[Any]) -> Iterator[tuple[Any, float]]:
-    """Yield points with their time since 1970, a GoPro's of the first in each of its packets.
+def _find_start(epochs: list[tuple[Any, float]]) -> float | None:
+    """Find when a film began, from points and their times since 1970; None if there are none.
 
-    CAMM gives the GPS's own seconds.
+    A GoPro up to the HERO10 tells the time of the first point of each packet, and the library gives
+    it to all of the packet; those without a time get one that is up to a packet late.
     """
+    first = {epoch: epoch - point.time for point, epoch in reversed(epochs)}
+    counts = Counter(epoch for _, epoch in epochs)
+    starts = [start for epoch, start in first.items() if counts[epoch] > 1] or [*first.values()]
+    return float(np.median(starts)) if starts else None
+
+
+def _epochs(points: list[Any]) -> Iterator[tuple[Any, float]]:
+    """Yield points with their time since 1970; CAMM gives the GPS's own seconds."""
     for point in points:
         epoch = getattr(point, "epoch_time", None)
         if epoch:
