@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,10 +25,29 @@ from vpr.run_files import FOREIGN, MATCHER_WEIGHTS
 from vpr.runtime.parameters import load_params
 
 KEYPOINTS = "keypoints"
-SECTIONS = {
-    "keypoints": KeypointsParams, "inliers": InliersParams, "rerank": RerankParams,
-    "evaluate": EvaluateParams,
-}  # fmt: skip
+
+
+class Sections(NamedTuple):
+    """Sections of parameters, each under its name in params.yaml."""
+
+    keypoints: KeypointsParams
+    inliers: InliersParams
+    rerank: RerankParams
+    evaluate: EvaluateParams
+
+
+def load_sections(params: Path) -> Sections:
+    """Load them from a params.yaml, or from the settings of a map.
+
+    Raises:
+        ValueError: If one is missing or refused.
+    """
+    return Sections(
+        load_params("keypoints", KeypointsParams, path=params),
+        load_params("inliers", InliersParams, path=params),
+        load_params("rerank", RerankParams, path=params),
+        load_params("evaluate", EvaluateParams, path=params),
+    )
 
 
 def find_keypoints(folder: Path, files: Sequence[Photo], *, params: Path) -> dict[str, Any]:
@@ -45,9 +64,8 @@ def find_keypoints(folder: Path, files: Sequence[Photo], *, params: Path) -> dic
     Raises:
         ValueError: If a section is refused, or the matcher sees photos, which a map does not keep.
     """
-    found = {name: load_params(name, kind, path=params) for name, kind in SECTIONS.items()}
-    points, order = found["keypoints"], found["rerank"]
-    home = params.parent
+    found = load_sections(params)
+    order, home = found.rerank, params.parent
     matcher = load_matcher(
         order.method, order.model, Folders(home / MATCHER_WEIGHTS, home / FOREIGN)
     )
@@ -57,10 +75,11 @@ def find_keypoints(folder: Path, files: Sequence[Photo], *, params: Path) -> dic
             "choose one that matches keypoints, as xfeat, or none"
         )
     if matcher is not None:
-        read = partial(read_image, scale_to=points.max_side_px)
-        detected = detect_keypoints(matcher, files, read, max_keypoints=points.max_keypoints)
+        read = partial(read_image, scale_to=found.keypoints.max_side_px)
+        most = found.keypoints.max_keypoints
+        detected = detect_keypoints(matcher, files, read, max_keypoints=most)
         save_keypoints(folder / KEYPOINTS, detected)
-    return {name: asdict(section) for name, section in found.items()}
+    return {name: asdict(section) for name, section in found._asdict().items()}
 
 
 def load_verification(
@@ -81,9 +100,7 @@ def load_verification(
     Returns:
         Both None if photos are not verified.
     """
-    points, inliers, order, evaluate = (
-        load_params(name, kind, path=settings) for name, kind in SECTIONS.items()
-    )
+    points, inliers, order, evaluate = load_sections(settings)
     matcher = load_matcher(order.method, order.model, Folders(MATCHER_WEIGHTS, FOREIGN))
     if matcher is None:
         return None, None
