@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from vpr.locating.matches import Located, Places
 
@@ -47,7 +48,7 @@ def draw_answer(located: Located, places: Places) -> Markup | None:
     )
 
 
-def _mark(rank: int, place: np.ndarray, unit: float) -> str:
+def _mark(rank: int, place: NDArray[np.float64], unit: float) -> str:
     x, y = place.round(2).tolist()
     size = (11 if rank == 1 else 8) * unit
     return (
