@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 from tests.support.repositories import ROOT, copy_repository, run
 from vpr.__main__ import app
-from vpr.commands.berlin.bundles import MAX_FILE_BYTES, opened_bundle, read_file
 from vpr.commands.berlin.challenge import unpack_set
 from vpr.commands.berlin.command import (
     baseline_params,
@@ -33,6 +32,7 @@ from vpr.commands.berlin.command import (
 )
 from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
 from vpr.encoders.vgg16 import random_weights
+from vpr.importing.bundles import MAX_FILE_BYTES, opened_bundle, read_file
 from vpr.places.index import ImageIndex
 from vpr.repository.revisions import find_revision
 from vpr.runtime import artefacts

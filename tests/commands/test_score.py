@@ -131,6 +131,31 @@ def test_truth_in_another_form_than_mat(tmp_path: Path) -> None:
     assert "--radius: expected metres above 0, found None" in message
 
 
+def test_database_images_that_look_elsewhere_are_no_positives(tmp_path: Path) -> None:
+    headings = {"database.csv": [0, 90, 180, 350], "query.csv": [20, 10, 0]}
+    for (name, looks), side in zip(headings.items(), (DATABASE, QUERY), strict=True):
+        rows = [
+            f"{path},{x},{y},{heading}"
+            for path, (x, y), heading in zip(side.paths, side.coordinates, looks, strict=True)
+        ]
+        (tmp_path / name).write_text("\n".join(["path,easting,northing,heading", *rows]) + "\n")
+    apart = np.hypot(*(QUERY.coordinates[:, None] - DATABASE.coordinates).transpose(2, 0, 1))
+    turns = np.abs(np.subtract.outer(headings["query.csv"], headings["database.csv"]))
+    file = write(tmp_path / "a.json", {"predictions": RANKING})
+    for most in (180, 45, 20):
+        positive = (apart <= 5) & (np.minimum(turns, 360 - turns) <= most)
+        right = np.mean([positive[query, first] for query, (first, *_) in enumerate(RANKING)])
+        found = score_of(file, tmp_path, "--radius", 5, "--max-heading", most, "--n", "1")
+        assert found["recall@1"] == pytest.approx(right)
+        assert found["num_queries_answerable"] == positive.any(axis=1).sum()
+    (tmp_path / "query.csv").write_text(
+        (tmp_path / "query.csv").read_text().replace("heading", "yaw")
+    )
+    asked = ["--predictions", file, "--truth", tmp_path, "--radius", 5, "--max-heading", 45]
+    assert "has no headings of its query images" in ask(*asked, code=1)
+    assert "msls-val counts positions alone" in ask(*asked, "--protocol", "msls-val", code=1)
+
+
 def name_lists(tmp_path: Path) -> Path:
     """The same places under names that a person gives: Korean, a folder, a space."""
     database = ImageIndex([f"db/거리 {letter}.jpg" for letter in "abcd"], DATABASE.coordinates)

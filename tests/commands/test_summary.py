@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.repositories import run, set_key
 from vpr.commands.summary import as_table, describe_without_positives, summary
@@ -98,6 +99,12 @@ def test_a_last_commit_of_another_protocol_is_not_shown_and_stale_metrics_are_re
     out = " ".join(capsys.readouterr().out.split())
     assert "this run last commit" not in out
     assert "The last commit is not shown: the last commit and this run were measured" in out
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    for out in lock["stages"]["prepare"]["outs"]:
+        out["md5"] = "0" * 32 + ".dir" * out["md5"].endswith(".dir")
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    summary()
+    assert "The last commit is not shown: it ran on another data set" in capsys.readouterr().out
     Path("metrics/recall.json").write_text("{")
     with pytest.raises(ValueError, match=r"out of date.*metrics/recall\.json"):
         summary()

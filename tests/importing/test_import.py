@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from PIL.ExifTags import GPS
 from pyproj import Transformer
 
-from vpr.commands.import_photos import next_command
+from tests.importing.test_photos import make_exif, make_photo
+from tests.support.repositories import ROOT
+from vpr.commands.import_photos import import_, next_command
 from vpr.datasets.csv_tables import parse_tables
 from vpr.importing.collection import Collection, Shot, Side
 from vpr.importing.plane import choose_crs, to_plane
@@ -122,6 +130,45 @@ def test_an_interrupted_import_leaves_nothing_half_and_continues(
     write_set(Path("data/set"), plan_of(*shots))
     assert len(made.read_text().split()) == 20 == len(set(made.read_text().split()))
     assert len(parse_tables(Path("data/set/query.csv").with_name("database.csv")).query.paths) == 10
+    assert not list(Path(".scratch").iterdir())
+
+
+def test_an_import_that_is_killed_continues_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(200):
+        gps = {
+            GPS.GPSLatitudeRef: "N", GPS.GPSLatitude: (52.5 + number * 1e-4,),
+            GPS.GPSLongitudeRef: "E", GPS.GPSLongitude: (13.3,),
+        }  # fmt: skip
+        make_photo(tmp_path / f"in/{number}.jpg", make_exif(gps, {}))
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "vpr", "import", "in", "--to", "data/own", "--copy"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while len(list(Path(".scratch").rglob("*.jpg"))) < 20:
+        assert killed.poll() is None and time.monotonic() < deadline
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not Path("data").exists()
+    half = {path: path.stat().st_mtime_ns for path in Path(".scratch").rglob("*.jpg")}
+    assert 20 <= len(half) < 200
+    import_(Path("data/own"), [Path("in")], copy=True)
+    kept = [Path("data/own", *path.parts[5:]) for path in half]
+    assert [path.stat().st_mtime_ns for path in kept] == list(half.values())  # not made again
+    import_(Path("data/whole"), [Path("in")], copy=True)
+    files = {
+        name: {
+            path.relative_to(f"data/{name}"): path.read_bytes()
+            for path in Path("data", name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("own", "whole")
+    }
+    assert files["own"] == files["whole"] and len(files["own"]) == 204
     assert not list(Path(".scratch").iterdir())
 
 

@@ -197,12 +197,14 @@ def test_a_letter_that_means_a_hemisphere_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def save_mat(file: Path, database: list[str], query: list[str], place: tuple[float, float]) -> None:
+def save_mat(file: Path, database: list[str], query: list[str], places: object) -> None:
+    """Write a set's `.mat` file; `places` are one easting and northing for all, or one of each."""
+    utm = np.atleast_2d(np.array(places, dtype=float))
     fields = {
         "whichSet": "test", "dbImageFns": np.array([[name] for name in database], dtype=object),
-        "utmDb": np.tile(np.array(place)[:, None], len(database)),
+        "utmDb": np.broadcast_to(utm, (len(database), 2)).T,
         "qImageFns": np.array([[name] for name in query], dtype=object),
-        "utmQ": np.tile(np.array(place)[:, None], len(query)),
+        "utmQ": np.broadcast_to(utm, (len(query), 2)).T,
         "numImages": float(len(database)), "numQueries": float(len(query)),
         "posDistThr": 25.0, "posDistSqThr": 625.0,
     }  # fmt: skip

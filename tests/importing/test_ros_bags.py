@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,15 @@ def test_photos_are_chosen_by_distance_and_placed_by_the_sensors_clock(
         assert not isinstance(shot.content, Path)
         assert shot.content() == jpeg(5 * number)
         assert shot.name.endswith(".jpg")
+
+
+def test_an_older_bag_that_does_not_define_its_types_is_read(tmp_path: Path) -> None:
+    path = write_drive(Bag(tmp_path, "sqlite3"))
+    (database,) = path.glob("*.db3")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DELETE FROM message_definitions")
+        connection.commit()
+    assert len(read(path, spacing_m=5.0).shots) == 7
 
 
 def test_raw_images_become_jpegs_of_their_colours(tmp_path: Path) -> None:

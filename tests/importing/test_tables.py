@@ -152,6 +152,28 @@ def test_the_points_of_a_geojson_file_are_read(table: Callable[..., Collection])
     assert found.left_out.counts == {"features that are not points with properties": 2}
 
 
+def test_names_that_look_like_numbers_or_nothing_stay_as_they_are(
+    table: Callable[..., Collection], tmp_path: Path
+) -> None:
+    found = table("path,lat,lon,sequence\n0.jpg,52,13,0012\n1.jpg,52,13,NA\n2.jpg,52,13,1e3\n")
+    assert [shot.sequence for shot in found.shots] == ["0012", "NA", "1e3"]
+
+
+@pytest.mark.parametrize("count", [10_000, pytest.param(10**6, marks=pytest.mark.soak)])
+def test_of_many_lines_those_with_errors_are_left_out(
+    table: Callable[..., Collection], count: int
+) -> None:
+    lines = [f"{row % 3}.jpg,{52 + row * 1e-7:.7f},13" for row in range(count)]
+    lines[5], lines[count // 2], lines[-1] = "0.jpg,52", "0.jpg,north,13", '"0.jpg,52,13'
+    found = table("path,lat,lon\n" + "\n".join(lines) + "\n")
+    assert len(found.shots) == count - 3
+    assert found.shots[-1].at == (round(52 + (count - 2) * 1e-7, 7), 13)
+    assert found.left_out.counts == {
+        "lines with too many or too few fields": 2, "with a position that is not a number": 1,
+    }  # fmt: skip
+    assert found.left_out.first["lines with too many or too few fields"] == "line 7"
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, '{"features": 1}'])
 def test_other_json_is_refused(table: Callable[..., Collection], text: str) -> None:
     with pytest.raises(ValueError, match="not a readable FeatureCollection"):

@@ -1,11 +1,14 @@
-"""Films with a GPX track beside them or positions inside, drawn here: a texture that moves."""
+"""Films with a track beside them or positions inside, drawn here: a texture that moves."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import cv2
@@ -16,6 +19,8 @@ from PIL import Image
 
 from vpr.importing.collection import Asked, Collection
 from vpr.importing.drawer import find_form
+from vpr.importing.films import read_clock
+from vpr.importing.tracks import load_track
 
 av = pytest.importorskip("av")
 
@@ -214,13 +219,12 @@ def test_what_of_a_film_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_film_with_positions_inside_needs_no_track(tmp_path: Path) -> None:
-    pytest.importorskip("mapillary_tools")
+def add_camm(plain: Path, path: Path) -> Path:
+    """Add a CAMM track of a drive north at 10 m/s, a point each second."""
     from mapillary_tools import telemetry
     from mapillary_tools.camm import camm_builder, camm_parser
     from mapillary_tools.mp4 import simple_mp4_builder
 
-    plain = draw_film(tmp_path / "plain.mp4", np.arange(0, 6, 0.1), np.zeros(60))
     points = [
         telemetry.CAMMGPSPoint(
             time=float(second), lat=52.5 + second * 10 / METRES_PER_DEGREE, lon=13.3, alt=34.0,
@@ -231,12 +235,211 @@ def test_a_film_with_positions_inside_needs_no_track(tmp_path: Path) -> None:
         for second in range(6)
     ]  # fmt: skip
     info = camm_parser.CAMMInfo(gps=points)
-    with plain.open("rb") as source, (tmp_path / "camm.mp4").open("wb") as target:
+    with plain.open("rb") as source:
         made = simple_mp4_builder.transform_mp4(source, camm_builder.camm_sample_generator2(info))
-        target.write(made.read())
-    found = read(tmp_path / "camm.mp4", spacing_m=5.0)
+        path.write_bytes(made.read())
+    return path
+
+
+def test_a_film_with_positions_inside_needs_no_track(tmp_path: Path) -> None:
+    pytest.importorskip("mapillary_tools")
+    plain = draw_film(tmp_path / "plain.mp4", np.arange(0, 6, 0.1), np.zeros(60))
+    found = read(add_camm(plain, tmp_path / "camm.mp4"), spacing_m=5.0)
     taken = np.array([shot.time for shot in found.shots]) - START
     np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
     assert len(taken) == 11
     with pytest.raises(ValueError, match="has no positions inside: --track"):
         read(plain)
+
+
+def klv(key: str, kind: str, size: int, content: bytes) -> bytes:
+    """An entry of GoPro's GPMF: key, type, size of a structure, how many, content, padding."""
+    head = key.encode() + kind.encode() + struct.pack(">BH", size, len(content) // size)
+    return head + content + bytes(-len(content) % 4)
+
+
+def gps5(second: int, fix: int) -> bytes:
+    """The packet of a second, of a drive north at 10 m/s; 18 fixes in it, or rubbish unfixed."""
+    rows = []
+    for part in range(18):
+        metres = (second + part / 18) * 10 if fix else 5e6
+        latitude = round((52.5 + metres / METRES_PER_DEGREE) * 1e7)
+        rows.append(struct.pack(">5i", latitude, 133_000_000, 34_000, 10_000, 1000))
+    clock = datetime.fromtimestamp(START + second, UTC).strftime("%y%m%d%H%M%S.000")
+    scale = struct.pack(">5i", 10**7, 10**7, 1000, 1000, 100)
+    stream = (
+        klv("GPSF", "L", 4, struct.pack(">I", fix)) + klv("GPSU", "U", 16, clock.encode())
+        + klv("GPSP", "S", 2, struct.pack(">H", 150 if fix else 9999))
+        + klv("SCAL", "l", 4, scale) + klv("GPS5", "l", 20, b"".join(rows))
+    )  # fmt: skip
+    device = klv("DVID", "L", 4, struct.pack(">I", 1)) + klv("DVNM", "c", 11, b"Hero8 Black")
+    return klv("DEVC", "\0", 1, device + klv("STRM", "\0", 1, stream))
+
+
+def gps9(second: int, fix: int) -> bytes:
+    """The same as cameras from the HERO11 on write it, each fix with its time."""
+    rows = []
+    for part in range(10):
+        moment = START + second + part / 10
+        metres = (second + part / 10) * 10 if fix else 5e6
+        days, rest = divmod(moment - datetime(2000, 1, 1, tzinfo=UTC).timestamp(), 86_400)
+        latitude = round((52.5 + metres / METRES_PER_DEGREE) * 1e7)
+        rows.append(
+            struct.pack(">7i2H", latitude, 133_000_000, 34_000, 10_000, 1000, int(days),
+                        round(rest * 1000), 150, fix)
+        )  # fmt: skip
+    scale = struct.pack(">9i", 10**7, 10**7, 1000, 1000, 100, 1, 1000, 100, 1)
+    stream = (
+        klv("TYPE", "c", 1, b"lllllllSS") + klv("SCAL", "l", 4, scale)
+        + klv("GPS9", "?", 32, b"".join(rows))
+    )  # fmt: skip
+    device = klv("DVID", "L", 4, struct.pack(">I", 1))
+    return klv("DEVC", "\0", 1, device + klv("STRM", "\0", 1, stream))
+
+
+def add_gpmf(plain: Path, path: Path, packets: Sequence[bytes]) -> Path:
+    """Add a track `gpmd` with a packet for each second, as GoPro writes it."""
+    from mapillary_tools.camm import camm_builder
+    from mapillary_tools.mp4 import mp4_sample_parser, simple_mp4_builder
+
+    samples = [
+        mp4_sample_parser.RawSample(
+            description_idx=1, offset=0, size=len(packet), timedelta=1000, composition_offset=0,
+            is_sync=True,
+        )
+        for packet in packets
+    ]  # fmt: skip
+
+    def add(_: object, boxes: list[dict[str, object]]) -> Iterator[io.BytesIO]:
+        track = camm_builder.create_camm_trak(samples, 1000)
+        table = track["data"][1]["data"][2]["data"][1]
+        table["data"] = table["data"].replace(b"camm", b"gpmd")
+        boxes.append(track)
+        return map(io.BytesIO, packets)
+
+    with plain.open("rb") as source:
+        path.write_bytes(simple_mp4_builder.transform_mp4(source, add).read())
+    return path
+
+
+@pytest.mark.parametrize("packet", [gps5, gps9])
+def test_a_gopros_positions_are_read_once_it_has_a_fix(
+    tmp_path: Path, packet: Callable[[int, int], bytes]
+) -> None:
+    pytest.importorskip("mapillary_tools")
+    plain = draw_film(tmp_path / "plain.mp4", np.arange(0, 6, 0.1), np.zeros(60), start=START - 60)
+    packets = [packet(second, 3 if second > 1 else 0) for second in range(6)]
+    packets[3] = packets[3].replace(b"261002", b"26??02")  # a GPSU that is no date
+    found = read(add_gpmf(plain, tmp_path / "GX010001.mp4", packets), spacing_m=5.0)
+    taken = np.array([shot.time for shot in found.shots]) - START  # the satellites' time
+    np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
+    assert len(taken) == 8 and taken[0] == pytest.approx(2, abs=1e-3)
+
+
+def nmea(sentence: str) -> str:
+    return f"${sentence}*{reduce(xor, sentence.encode()):02X}"
+
+
+def rmc(second: float, metres: float, status: str = "A", *, date: str = "021026") -> str:
+    """A sentence with five decimals of a minute: 1.9 cm."""
+    minutes = 30 + metres / METRES_PER_DEGREE * 60
+    clock = datetime.fromtimestamp(START + second, UTC).strftime("%H%M%S.%f")[:9]
+    place = f"52{minutes:08.5f},N,01318.00000,E" if status == "A" else ",,,"
+    return nmea(f"GNRMC,{clock},{status},{place},19.4,0.0,{date},,,A,V")
+
+
+def gga(second: float, metres: float, quality: int = 1) -> str:
+    minutes = 30 + metres / METRES_PER_DEGREE * 60
+    clock = datetime.fromtimestamp(START + second, UTC).strftime("%H%M%S.%f")[:9]
+    place = f"52{minutes:08.5f},N,01318.00000,E"
+    return nmea(f"GNGGA,{clock},{place},{quality},09,0.9,34.0,M,45.0,M,,")
+
+
+def add_blackvue(film: Path, lines: Sequence[str]) -> Path:
+    """Add the box of sentences that BlackVue writes, below its box `free`; FFmpeg's is empty."""
+    log = "\r\n".join(lines).encode()
+    box = struct.pack(">I", 8 + len(log)) + b"gps " + log
+    free = struct.pack(">I", 8 + len(box)) + b"free" + box
+    film.write_bytes(film.read_bytes().replace(b"free", b"skip") + free)
+    return film
+
+
+@pytest.mark.parametrize("sentence", [rmc, gga])
+def test_a_blackvues_film_does_not_begin_with_its_first_fix(
+    tmp_path: Path, sentence: Callable[[float, float], str]
+) -> None:
+    """The camera's clock is two hours ahead; there is a fix from the third second on."""
+    pytest.importorskip("mapillary_tools")
+    film = draw_film(tmp_path / "front.mp4", np.arange(0, 8, 0.1), np.zeros(80))
+    lines = [f"[{round((START + 7200 + second) * 1000)}]" for second in range(8)]
+    for second, line in enumerate(lines):
+        lines[second] = line + (sentence(second, second * 10) if second > 2 else rmc(0, 0, "V"))
+    found = read(add_blackvue(film, lines), spacing_m=5.0)
+    taken = np.array([shot.time for shot in found.shots]) - START
+    np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
+    assert len(taken) == 9 and taken[0] == pytest.approx(3, abs=1e-3)
+
+
+def test_an_nmea_log_beside_a_film_is_its_track(tmp_path: Path) -> None:
+    film = draw_film(tmp_path / "drive.mp4", np.arange(0, 6, 0.1), np.zeros(60))
+    lines = [rmc(-1, 0, "V"), "$GNRMC,rubbish", rmc(2, 900)[:-2] + "00", gga(3, 900, 0)]
+    for second in range(7):
+        lines += [rmc(second, second * 10), gga(second, 900)]
+    (tmp_path / "drive.nmea").write_text("\n".join(lines), encoding="ascii")
+    found = read(film, clock_offset_s=0.0, spacing_m=5.0)
+    taken = np.array([shot.time for shot in found.shots]) - START
+    np.testing.assert_allclose(metres_of(found), taken * 10, atol=0.1)
+    assert len(taken) == 12
+
+
+def test_a_gpx_track_drops_points_without_zone_or_off_the_globe(tmp_path: Path) -> None:
+    rows = [
+        (53, 13, "2026-10-02T10:00:02Z"), (95, 13, "2026-10-02T10:00:01Z"),
+        (52, 13, "2026-10-02T12:00:00+02:00"), (10, 13, "2026-10-02T10:00:01"),
+        (0, 0, "2026-10-02T10:00:01Z"), (53, 13, "2026-10-02T10:00:02Z"), ("x", 13, ""),
+    ]  # fmt: skip
+    points = "".join(
+        f'<trkpt lat="{lat}" lon="{lon}"><time>{time}</time></trkpt>' for lat, lon, time in rows
+    )
+    (tmp_path / "a.gpx").write_text(f"<gpx><trk><trkseg>{points}</trkseg></trk></gpx>")
+    track = load_track(tmp_path / "a.gpx")
+    np.testing.assert_array_equal(track.times - START, [0, 2])
+    np.testing.assert_array_equal(track.at(track.times[:1] + 1), [[52.5, 13]])  # interpolated
+
+
+def test_a_gpx_track_that_is_an_entity_bomb_is_refused(tmp_path: Path) -> None:
+    entities = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(12))
+    (tmp_path / "a.gpx").write_text(
+        f'<!DOCTYPE gpx [<!ENTITY a0 "aaaaaaaaaa">{entities}]><gpx><trk>&a12;</trk></gpx>'
+    )
+    with pytest.raises(ValueError, match=r"a\.gpx: not a readable GPX track"):
+        load_track(tmp_path / "a.gpx")
+
+
+def test_a_phones_own_date_goes_before_the_one_that_lacks_a_zone(tmp_path: Path) -> None:
+    film = tmp_path / "a.mov"
+    with av.open(str(film), "w", options={"movflags": "use_metadata_tags"}) as made:
+        made.metadata["creation_time"] = "2026-10-02T12:00:00Z"  # local, whatever the Z says
+        made.metadata["com.apple.quicktime.creationdate"] = "2026-10-02T12:00:00+0200"
+        stream = made.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        pixels = np.zeros((48, 64, 3), np.uint8)
+        made.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        made.mux(stream.encode())
+    assert read_clock(film).start == START
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([gga(0, 0), gga(1, 10)], "expected a track of at least two points with times in UTC"),
+        ([rmc(0, 0, date="160299")], r"is dated 1999-02-16: its receiver's count of weeks"),
+        (["\udcff\0", "no sentence"], "expected a track"),
+    ],
+)
+def test_a_log_without_right_times_is_refused(tmp_path: Path, lines: list[str], words: str) -> None:
+    log = tmp_path / "drive.nmea"
+    log.write_text("\n".join(lines), encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match=words) as error:
+        load_track(log)
+    assert str(log) in str(error.value) and "\n" not in str(error.value)

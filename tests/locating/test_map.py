@@ -67,6 +67,22 @@ def test_a_photo_of_the_map_is_found_where_it_was_taken(photos: Path, street: Ma
     assert {match.heading for match in answer.matches} == {0, 10, 20, 30, 40, None}
 
 
+def test_photos_are_verified_and_those_of_elsewhere_are_unknown(
+    photos: Path, street: Map, tmp_path: Path
+) -> None:
+    files = sorted(photos.iterdir())
+    blocks = np.random.default_rng(1).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    elsewhere = tmp_path / "elsewhere.png"
+    Image.fromarray(np.kron(blocks, np.ones((12, 12, 1), dtype=np.uint8))).save(elsewhere)
+    own, other = street.locate_all([files[2], elsewhere])
+    assert (own.state, other.state) == ("unsure", "unknown")  # no queries tell what is known
+    assert own.probability is None and other.position is None
+    assert own.position is not None and own.position.uncertainty_m is None
+    assert own.position.easting == pytest.approx(389_020.5, abs=1)
+    assert (own.matches[0].inliers or 0) > 50 > (other.matches[0].inliers or 0)
+    assert as_text(own).splitlines()[0].endswith("389020.5 E 5818000.2 N")
+
+
 def test_a_known_heading_is_in_every_output_and_an_unknown_one_in_none(
     photos: Path, street: Map, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -10,18 +11,18 @@ import typer
 
 from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
-from vpr.importing.planning import Plan, make_plan
+from vpr.importing.planning import USUAL_RADIUS_M, Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
+from vpr.importing.zips import unpacked
 from vpr.repository.dvc import as_override
 from vpr.repository.parameter_edits import set_params
-
-USUAL_RADIUS_M = 25
 
 
 def import_(
     to: Annotated[Path, typer.Option(help="Folder to create, as data/NAME.")],
     sources: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders, split into both sides.")
+        list[Path] | None,
+        typer.Argument(help="Files, folders or .zip, split into both sides."),
     ] = None,
     database: Annotated[
         list[Path] | None, typer.Option(help="Source of the database; may be repeated.")
@@ -39,7 +40,9 @@ def import_(
         typer.Option(help="Column of a table, as latitude=NAME; may be repeated."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder that a table's paths are in.")] = None,
-    track: Annotated[Path | None, typer.Option(help="GPX track that gives the positions.")] = None,
+    track: Annotated[
+        Path | None, typer.Option(help="GPX track or NMEA log that gives the positions.")
+    ] = None,
     clock_offset: Annotated[
         float | None, typer.Option(help="Seconds from the source's clock to the track's.")
     ] = None,
@@ -62,27 +65,32 @@ def import_(
     given += [("query", source) for source in queries or ()]
     if not given:
         words = "; ".join(one.WORDS for one in list_forms().values())
-        raise ValueError(f"name a SOURCE, or --database and --queries. Read are: {words}")
+        raise ValueError(
+            f"name a SOURCE, or --database and --queries. Read are, also in a .zip: {words}"
+        )
     asked = Asked(
         track=track, clock_offset_s=clock_offset, spacing_m=spacing, crs=crs,
         columns=_parse_columns(column or ()), images=images, topic=topic, subset=subset,
         declination_deg=declination, crops=crops,
         labels=not no_labels,
     )  # fmt: skip
-    parts: list[tuple[Side | None, Collection]] = []
-    for side, source in given:
-        found = find_form(source, form).read(source, asked)
-        parts.append((side, found))
-        print(f"{source}: {found.form}, {len(found.shots)} photos")
-    plan = make_plan(parts, crs=None if crs == "none" else crs, labels=not no_labels)
-    _print_plan(plan)
-    if dry_run:
-        print(f"{to}: not written (--dry-run)")
-    elif is_current(to, plan):
-        print(f"{to}: up to date")
-    else:
-        _print_left_out(write_set(to, plan, copy=copy))
-        print(f"{to}: written" + (f", with a map of both sides, {MAP}" if plan.has_places else ""))
+    with ExitStack() as opened:
+        parts: list[tuple[Side | None, Collection]] = []
+        for side, source in given:
+            folder = opened.enter_context(unpacked(source))
+            found = find_form(folder, form).read(folder, asked)
+            parts.append((side, found))
+            print(f"{source}: {found.form}, {len(found.shots)} photos")
+        plan = make_plan(parts, crs=None if crs == "none" else crs, labels=not no_labels)
+        _print_plan(plan)
+        if dry_run:
+            print(f"{to}: not written (--dry-run)")
+        elif is_current(to, plan):
+            print(f"{to}: up to date")
+        else:
+            _print_left_out(write_set(to, plan, copy=copy))
+            drawn = f", with a map of both sides, {MAP}" if plan.has_places else ""
+            print(f"{to}: written{drawn}")
     if use and not dry_run:
         for change in set_params(choose_params(to, plan)):
             print(f"params.yaml: {change}")

@@ -60,6 +60,8 @@ def _load_committed(protocol: Protocol) -> Mapping[str, Any]:
     if not last.has(RECALL):
         return {}
     before = read_protocol(read_lock(last))
+    if not before.hashes.items() & protocol.hashes.items():
+        raise ValueError("it ran on another data set")
     check_same_protocol(before, protocol, names=("the last commit", "this run"))
     return _parse(last.read_text(RECALL), RECALL)
 

@@ -119,7 +119,7 @@ class Asked:
     """What the command line says about how sources are to be read.
 
     Args:
-        track: A track that gives the positions, as a .gpx file.
+        track: A track that gives the positions, as a .gpx file or a log of NMEA sentences.
         clock_offset_s: Seconds to add to the source's clock to get that of the track; None:
             estimated.
         spacing_m: Metres between two frames of a video.

@@ -18,6 +18,7 @@ from vpr.importing.splitting import split
 
 DEGREES_PER_HOUR = 15
 PHOTOS = "photos"  # folder of the images in the set
+USUAL_RADIUS_M = 25  # of positives, where a set has none of its own
 
 
 @dataclass(frozen=True)

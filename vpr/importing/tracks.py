@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from pyproj import Geod
 
 from vpr.importing.exif import parse_moment
+from vpr.importing.nmea import parse_nmea
 
 GLOBE = Geod(ellps="WGS84")
 MOST_GAP_S = 20.0  # between two points; nothing is known of a longer one
 LEAST_SPEED = 1.0  # metres per second from which a direction of travel means something
 COURSE_S = 1.0  # before and after, between which the direction is measured
 ROUNDING_M = 1e-3  # of tracks, which are written in decimals
-MOST_BYTES = 2**29  # of a .gpx file
+MOST_BYTES = 2**29  # of a file
+SUFFIXES = (".gpx", ".nmea")
 
 Floats = NDArray[np.float64]
 
@@ -123,13 +125,21 @@ def make_track(
 
 
 def load_track(path: Path) -> Track:
-    """Read a .gpx file.
+    """Read a .gpx file, or as every other is, a log of NMEA sentences.
 
     Raises:
         ValueError: If it is damaged, or has no points with a time.
     """
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path}: expected a track of at most {MOST_BYTES:,} bytes")
+    if path.suffix.lower() != ".gpx":
+        with path.open(encoding="ascii", errors="replace") as lines:
+            points = [
+                (fix.time, fix.latitude, fix.longitude)
+                for fix in parse_nmea(lines, source=path)
+                if fix.time is not None
+            ]
+        return make_track(points, source=path)
     try:
         return make_track(_points(path), source=path)
     except ElementTree.ParseError as error:

@@ -23,7 +23,9 @@ from vpr.features.trunk import load_trunk
 from vpr.images.image_files import Photo, read_image, read_size
 from vpr.importing.collection import Asked, Shot
 from vpr.importing.drawer import find_form
-from vpr.importing.planning import place_shots
+from vpr.importing.planning import USUAL_RADIUS_M, place_shots
+from vpr.importing.zips import unpacked
+from vpr.locating.map_verification import find_keypoints, load_verification
 from vpr.locating.matches import Located, Places, Truth, find_globe, locate_ranked
 from vpr.locating.ranking import Ranker, rank_photos
 from vpr.network.describing import describe_photos, load_network
@@ -49,8 +51,8 @@ TOP_K = 20
 class Map:
     """Photos whose places are known, loaded once to locate any number of others.
 
-    It knows no queries, so it says which photos are most alike, and not whether to believe it:
-    that takes a run.
+    It knows no queries, so it verifies matches and says whether a photo is of the map, but not how
+    probable its place is: that takes a run.
     """
 
     places: Places
@@ -58,7 +60,7 @@ class Map:
 
     @classmethod
     def build(cls, photos: str | PathLike[str], to: str | PathLike[str]) -> Map:
-        """Make a map and write it, by trunk, pretrained and finetune of params.yaml.
+        """Make a map and write it, by params.yaml: its sections but whiten, search and sequence.
 
         That of the current folder counts, or if there is none, that of the clone.
 
@@ -66,7 +68,7 @@ class Map:
         `finetune.epochs: 0`.
 
         Args:
-            photos: What `python -m vpr import` reads, such as a folder of geotagged photos.
+            photos: What `python -m vpr import` reads, such as a folder or .zip of geotagged photos.
             to: Folder to create or replace.
 
         Raises:
@@ -76,12 +78,16 @@ class Map:
         home = Path() if PARAMS_FILE.is_file() else CLONE
         trunk = load_params("trunk", TrunkParams, path=home / PARAMS_FILE)
         precision = getattr(torch, trunk.precision)
-        found = find_form(source, None).read(source, Asked())
-        placed = place_shots([(None, found)], crs=None, labels=True)
-        for line in placed.left_out.lines():
-            print(f"left out: {line}")
-        shots = [shot for shot in placed.shots if shot.side != "query"]
-        with TemporaryDirectory() as scratch, built_aside(Path(to)) as (aside,):
+        with (
+            unpacked(source) as folder,
+            TemporaryDirectory() as scratch,
+            built_aside(Path(to)) as (aside,),
+        ):
+            found = find_form(folder, None).read(folder, Asked())
+            placed = place_shots([(None, found)], crs=None, labels=True)
+            for line in placed.left_out.lines():
+                print(f"left out: {line}")
+            shots = [shot for shot in placed.shots if shot.side != "query"]
             aside.mkdir()
             files = _files_of(shots, Path(scratch) / "photos")
             model, stored = _start(home, trunk, files, Path(scratch) / "features", device)
@@ -95,7 +101,11 @@ class Map:
             save_descriptors(aside / DESCRIPTORS, rows, num_images=len(files))
             save_model(aside / MODEL, model)
             save_index(aside / INDEX, _index_of(shots))
-            settings = {"crs": placed.crs, "trunk": asdict(trunk)}
+            sections = find_keypoints(aside, files, params=home / PARAMS_FILE)
+            settings = {
+                "crs": placed.crs, "radius_m": found.radius_m or USUAL_RADIUS_M,
+                "trunk": asdict(trunk), **sections,
+            }  # fmt: skip
             (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
         return cls.load(to)
 
@@ -119,8 +129,14 @@ class Map:
         database, index = load_descriptors(home / DESCRIPTORS), load_index(home / INDEX)
         search = partial(rank_shards, database)
         top_k = min(TOP_K, len(database))
-        places = _places(index, read_yaml(home / SETTINGS).get("crs"))
-        return cls(places, Ranker(network, database, None, search, top_k, None))
+        settings = read_yaml(home / SETTINGS)
+        reranker, calibration = load_verification(
+            home, home / SETTINGS, top_k=top_k, radius_m=settings.get("radius_m", USUAL_RADIUS_M)
+        )
+        nothing = Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, len(index.paths))))
+        globe = find_globe(index.coordinates, settings["crs"])
+        places = Places(index, globe, calibration, nothing)
+        return cls(places, Ranker(network, database, None, search, top_k, reranker))
 
     def locate(self, photo: str | PathLike[str], *, top: int = 5) -> Located:
         """Find where a photo was taken; a map of fewer photos than `top` gives them all.
@@ -183,10 +199,3 @@ def _index_of(shots: Sequence[Shot]) -> ImageIndex:
     known = None if np.isnan(headings).all() else headings % 360
     return ImageIndex([shot.name for shot in shots], np.array([shot.at for shot in shots]),
                       heading=known)  # fmt: skip
-
-
-def _places(index: ImageIndex, crs: str | None) -> Places:
-    """The places of a map, which knows no queries, so that nothing is calibrated."""
-    nothing = ImageIndex([], np.empty((0, 2)))
-    truth = Truth(nothing, csr_array((0, len(index.paths))))
-    return Places(index, find_globe(index.coordinates, crs), None, truth)

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from vpr.commands.berlin.bundles import Bundle, opened_bundle, read_file
 from vpr.console.progress import track
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.inspection import check_image
+from vpr.importing.bundles import Bundle, opened_bundle, read_file
 from vpr.places.photos import check_name
 from vpr.runtime.artefacts import built_aside, require_space
 

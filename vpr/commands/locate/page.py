@@ -1,4 +1,4 @@
-"""A single page of located photos, with what NetVLAD's clusters respond to in each."""
+"""A single page of located photos: each on the map, and what NetVLAD's clusters respond to."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from vpr.commands.score.rankings import find_notes, parse_rankings
 from vpr.datasets.checks import check_places
@@ -21,7 +22,7 @@ from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS
 from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
-from vpr.places.radius import find_positives
+from vpr.places.radius import find_same_places
 from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import rank_again
@@ -37,6 +38,10 @@ def score(
     n: Annotated[str | None, typer.Option(help="Depths N, such as 1,5,10,20.")] = None,
     radius: Annotated[
         float | None, typer.Option(help="Radius of positives in metres. Default: the set's own.")
+    ] = None,
+    max_heading: Annotated[
+        float | None,
+        typer.Option(min=0, max=180, help="Largest angle between headings of positives, degrees."),
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="Published protocol that the truth must fit, as msls-val.")
@@ -60,17 +65,22 @@ def score(
             f"--radius: expected metres above 0, found {radius_m} ({truth}, {everything.form}, has "
             f"{everything.radius_m})"
         )
+    if max_heading is not None:
+        _check_headings(truth, everything, protocol)
     places, radius_m, counted = follow_protocol(
         everything, protocol, asked_m=radius, keys=("--protocol", "--radius")
     )
-    notes = _check_truth(truth, places, radius_m=radius_m)
+    notes = _check_truth(truth, places, radius_m=radius_m, max_heading_deg=max_heading)
     _check_velocities(velocity or [], length=sequence)
     rankings = parse_rankings(
         predictions, query=everything.query.paths, database=places.database.paths
     )[counted]
     if predictions.suffix != ".npz":
         notes = [*notes, *find_notes(rankings)]
-    single = score_rankings(rankings, places, radius_m=radius_m, ns=_depths(n))
+    positives = find_same_places(
+        places.database, places.query, radius_m=radius_m, max_heading_deg=max_heading
+    )
+    single = score_rankings(rankings, positives, radius_m=radius_m, ns=_depths(n))
     text = single.as_text()
     content: dict[str, float | int | str] = {**single.as_json()}
     if protocol is not None:
@@ -84,7 +94,7 @@ def score(
             length=sequence,
             velocities=velocity or load_params("sequence", SequenceParams).velocities,
         )  # fmt: skip
-        again = score_rankings(along, places, radius_m=radius_m, ns=_depths(n))
+        again = score_rankings(along, positives, radius_m=radius_m, ns=_depths(n))
         text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
         text += again.table()
         content |= again.recalls_by_name("sequence_")
@@ -151,14 +161,14 @@ class Score:
 
 
 def score_rankings(
-    rankings: NDArray[np.int64], truth: GroundTruth, *, radius_m: float, ns: Sequence[int] | None
+    rankings: NDArray[np.int64], positives: csr_array, *, radius_m: float, ns: Sequence[int] | None
 ) -> Score:
     """Compute recall of rankings.
 
     Args:
         rankings: Database indices, best first, shape (num_queries, depth); -1: no candidate.
-        truth: Positions of both sides.
-        radius_m: A database image this near to a query is a positive, the edge included.
+        positives: Query x database; stored entries are the positives.
+        radius_m: The radius that they were found with, the edge included.
         ns: The depths N; None: those of 1, 5, 10 and 20 that the rankings reach.
 
     Raises:
@@ -169,15 +179,12 @@ def score_rankings(
     too_deep = [n for n in chosen if not 1 <= n <= depth]
     if too_deep:
         raise ValueError(f"recall@N for N = {too_deep}: expected 1 to {depth}, the rankings' depth")
-    positives = find_positives(
-        truth.database.coordinates, truth.query.coordinates, radius_m=radius_m
-    )
     ranks = first_correct_ranks(rankings, positives)
     answerable = np.diff(positives.indptr) > 0
     return Score(
         recall_of_ranks(ranks, chosen),
         recall_of_ranks(ranks[answerable], chosen) if answerable.any() else {},
-        len(ranks), int(answerable.sum()), len(truth.database.paths), radius_m,
+        len(ranks), int(answerable.sum()), positives.shape[1], radius_m,
     )  # fmt: skip
 
 
@@ -191,8 +198,18 @@ def _parse_truth(truth: Path) -> GroundTruth:
         raise ValueError(f"--truth {truth}: {error}") from None
 
 
-def _check_truth(truth: Path, places: GroundTruth, *, radius_m: float) -> list[str]:
-    findings = check_places(places, radius_m=radius_m, crs=None)
+def _check_headings(truth: Path, places: GroundTruth, protocol: str | None) -> None:
+    if protocol is not None:
+        raise ValueError(f"--max-heading: --protocol {protocol} counts positions alone")
+    for side, index in (("database", places.database), ("query", places.query)):
+        if index.heading is None or np.isnan(index.heading).all():
+            raise ValueError(f"--max-heading: {truth} has no headings of its {side} images")
+
+
+def _check_truth(
+    truth: Path, places: GroundTruth, *, radius_m: float, max_heading_deg: float | None
+) -> list[str]:
+    findings = check_places(places, radius_m=radius_m, crs=None, max_heading_deg=max_heading_deg)
     try:
         require_usable(findings)
     except ValueError as error:

@@ -21,12 +21,13 @@ from vpr.importing.heic import HeicPhoto, content_of, describe_missing, read_hei
 from vpr.importing.panoramas import crop_shots, find_pose
 from vpr.importing.planning import safe_name
 from vpr.importing.sidecars import Names, load_overrides, read_beside
+from vpr.importing.tracks import SUFFIXES as TRACK_SUFFIXES
 from vpr.importing.tracks import Track, load_track
 
 WORDS = "a folder of photos"
 GIVES_WAY = True
 
-SILENT = {".json", ".xmp", ".aae", ".gpx"}  # beside photos
+SILENT = {".json", ".xmp", ".aae", *TRACK_SUFFIXES}  # beside photos
 STALE_S = 60.0  # photos at the very same place for longer: did the camera or only the fix stay?
 
 

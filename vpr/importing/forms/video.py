@@ -1,4 +1,4 @@
-"""A film with a GPX track beside it, or with positions inside: frames by distance travelled."""
+"""A film with a track beside it, or with positions inside: frames by distance travelled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.films import SUFFIXES, Clock, Frame, measure_motion, read_clock
 from vpr.importing.planning import safe_name
 from vpr.importing.telemetry import read_telemetry
+from vpr.importing.tracks import SUFFIXES as TRACK_SUFFIXES
 from vpr.importing.tracks import Track, choose_frames, load_track
 
-WORDS = "a film (.mp4, .mov, ...) with a GPX track or positions inside"
+WORDS = "a film (.mp4, .mov, ...) with a GPX or NMEA track, or positions inside"
 GIVES_WAY = False
 
 UNPLACED_S = 1.0  # between two frames of a film without positions
@@ -32,8 +33,8 @@ def read(source: Path, asked: Asked) -> Collection:
         ValueError: If it is not a readable film, has no positions, or its clock cannot be told.
     """
     found, clock = Collection("a film"), read_clock(source)
-    beside = source.with_suffix(".gpx")
-    path = asked.track or (beside if beside.exists() else None)
+    beside = (source.with_suffix(suffix) for suffix in TRACK_SUFFIXES)
+    path = asked.track or next((path for path in beside if path.exists()), None)
     inside = read_telemetry(source) if path is None and asked.labels else None
     if path is not None:
         track = load_track(path)
@@ -47,7 +48,7 @@ def read(source: Path, asked: Asked) -> Collection:
         found.shots = [_shot(source, clock, int(row), None, clock.start) for row in every]
         return found
     else:
-        raise ValueError(f"{source}: has no positions inside: --track names a GPX file")
+        raise ValueError(f"{source}: has no positions inside: --track names a GPX or NMEA file")
     rows = choose_frames(track, clock.seconds + start, spacing_m=asked.spacing_m)
     if not len(rows):
         raise ValueError(

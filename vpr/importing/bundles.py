@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -110,6 +111,8 @@ def _entries_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipIn
             raise ValueError(
                 f"{path}: {entry.filename!r} leads out of the zip: nothing is unpacked"
             )
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise ValueError(f"{path}: {entry.filename!r} is a link: nothing is unpacked")
         is_folder = entry.filename.endswith(("/", "\\"))
         if not is_folder and name.parts and not is_junk(name):
             entries[name.as_posix()] = entry
