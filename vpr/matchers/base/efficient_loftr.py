@@ -39,7 +39,7 @@ class EfficientLoFTR(PhotoMatcher):
     def match(
         self, query: Pixels, database: Pixels
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Find corresponding points; those of the query are centres of pixels as it is resized."""
+        """Find points of both photos that correspond, x and y in pixels, (num_matches, 2) each."""
         photos = self._processor(
             [query.copy(), database.copy()], return_tensors="pt", input_data_format="channels_last"
         )["pixel_values"].to(self._device)
@@ -82,9 +82,9 @@ def match_cells(
 
     Args:
         maps: Shape (2, C, h, w).
-        threshold: Confidence that a match is above.
-        temperature: That cosines, up to the maps' scale, are divided by.
-        border: Cells at the edges of a map, which match nothing.
+        threshold: Least confidence of a match, exclusive.
+        temperature: Divisor of the products of features.
+        border: Number of cells at each edge of a map that match nothing.
         softmax: Whether confidence is the product of the softmax in both directions.
 
     Returns:
@@ -108,17 +108,17 @@ def match_cells(
 def refine_matches(
     first: Tensor, second: Tensor, *, num_exact: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Find the pixels of matched cells that match best, and of the second to less than a pixel.
+    """Find the two pixels in matched cells that match best, the second to a fraction of a pixel.
 
     Args:
         first: Features of each pixel of the cells of one photo, shape (num_matches, side**2, C).
-        second: Of the other, with a pixel around, shape (num_matches, (side + 2)**2, C).
-        num_exact: Channels, the last, that tell less than a pixel.
-        temperature: That their products are divided by.
+        second: The same of the other, with a margin of a pixel, (num_matches, (side + 2)**2, C).
+        num_exact: Number of last channels, which are used for the fraction alone.
+        temperature: Divisor of the products of these channels.
 
     Returns:
-        x and y in pixels from the cell's corner, from whose centre the maps are offset by half a
-        cell, shape (num_matches, 2) each.
+        x and y in pixels from the cell's position, which is the number of its column and row times
+        `side`, shape (num_matches, 2) each. Pixel k of a window is k - (side - 1) / 2 away from it.
     """
     side, channels = math.isqrt(first.shape[1]), first.shape[2]
     parts = (windows.split([channels - num_exact, num_exact], dim=2) for windows in (first, second))
@@ -132,7 +132,8 @@ def refine_matches(
     place, row, column = torch.unravel_index(best, confidence.shape[1:])
     numbers, around = (torch.arange(n, device=best.device) for n in (len(best), 3))
     around = around - 1
-    # The authors, in training too, do not count the pixel around: it is one up and one left.
+    # As in the authors' code, in training too, the margin is not counted: so the 3 x 3 products are
+    # centred one pixel up and left of the best one.
     near = exact[
         numbers[:, None, None], place[:, None, None],
         row[:, None, None] + around[:, None], column[:, None, None] + around,
