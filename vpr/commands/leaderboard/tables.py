@@ -55,6 +55,7 @@ def as_csv(board: Leaderboard) -> str:
         "p_mcnemar", "p_holm", "descriptor_bytes", "seconds_per_query", "changes",
     ])  # fmt: skip
     for row in board.rows:
+        seconds = row.seconds
         for name, entry in row.entries.items():
             recalls = [(one[0], *one[1]) if (one := entry.recalls.get(n)) else (None,) * 3
                        for n in depths]  # fmt: skip
@@ -65,8 +66,9 @@ def as_csv(board: Leaderboard) -> str:
             table.writerow([
                 entry.run.name, name, len(entry.run.ranks),
                 *(value for one in recalls for value in one),
-                *compared, row.descriptor_bytes, row.seconds, "; ".join(row.changes),
+                *compared, row.descriptor_bytes, seconds, "; ".join(row.changes),
             ])  # fmt: skip
+            seconds = None  # those of the row's first run
     return file.getvalue().rstrip("\n")
 
 
@@ -112,7 +114,8 @@ def explain(board: Leaderboard) -> list[str]:
         "Wilson's. Bytes: of a descriptor in float32.",
         f"p: exact McNemar test at recall@{board.depth} against {board.baseline}, adjusted by Holm "
         f"for {board.num_comparisons} comparisons.",
-        f"Seconds: from a photo to its answer, mean of {board.num_timed} queries, on this machine."
+        f"Seconds: from a photo to its answer, mean of {board.num_timed} queries of a row's first "
+        "run, on this machine."
         if board.num_timed
         else "Seconds a query are not recorded; `--time 20` measures them.",
     ]
