@@ -121,10 +121,9 @@ def refine_matches(
         `side`, shape (num_matches, 2) each. Pixel k of a window is k - (side - 1) / 2 away from it.
     """
     side, channels = math.isqrt(first.shape[1]), first.shape[2]
-    parts = (windows.split([channels - num_exact, num_exact], dim=2) for windows in (first, second))
     rough, exact = (
-        (one @ other.transpose(1, 2)).unflatten(2, (side + 2, side + 2))
-        for one, other in zip(*parts, strict=True)
+        (first[..., part] @ second[..., part].transpose(1, 2)).unflatten(2, (side + 2, side + 2))
+        for part in (slice(-num_exact), slice(-num_exact, None))
     )  # (num_matches, side**2, side + 2, side + 2) each
     likeness = rough.flatten(2) / channels
     confidence = (likeness.softmax(1) * likeness.softmax(2)).view_as(rough)[..., 1:-1, 1:-1]
