@@ -51,11 +51,10 @@ def inliers(
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points.points)))
     inputs = [predictions, database_keypoints, query_keypoints, kept]
-    named = [] if model is None else [weights]  # what the matcher itself is made of
+    named = [] if model is None else [weights, foreign]  # what the matcher itself is made of
     if isinstance(matcher, PhotoMatcher):
         points = with_photos(points, database_keypoints)
         queries = with_photos(queries, query_keypoints)
-        named = [foreign]
     stop = Stop(params.stop, load_param("rerank.half_inliers", float))
     make_key = partial(_fingerprint, method, model, on_gpu=uses_gpu(matcher))
     key = make_key(params, stop, inputs=[*inputs, *named])

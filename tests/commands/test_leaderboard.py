@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -293,7 +294,18 @@ def test_recorded_experiments_branches_and_commits_become_rows(
     browser.click(".board a")
     assert browser.texts("h1") == ["Overview"]
 
+    assert "Seconds a query are not recorded" in told
+    timed = ask("HEAD", "--time", "2", "--html", "board")
+    assert "mean of 2 queries" in timed
+    assert "s a query" in timed.split("\n")[0]
+    browser.open(pipeline / "board/index.html")
+    heads = browser.texts("thead th")
+    seconds = browser.texts("tbody tr:first-child td")[heads.index("s a query") - 1]
+    assert 0.0005 < float(seconds) < 60
     assert "@1 - deep" in ask("--experiments", "--baseline", "deep")
     assert len(ask("HEAD~1..HEAD", "deep", "--format", "csv").split("\n")) == 4
     assert "metrics are out of date" in ask("HEAD", "stale")
     assert "neither a revision" in ask("HEAD", "depe")
+    shutil.rmtree(pipeline / ".dvc/cache/files/md5")
+    told = ask("HEAD", "--time", "1")
+    assert "Not timed: HEAD: --time: models/netvlad/model.pt is missing" in told

@@ -3,7 +3,8 @@
 Ali-bey, Chaib-draa and Giguère, "GSV-Cities: Toward Appropriate Supervised Visual Place
 Recognition", Neurocomputing 2022. Read at github.com/amaralibey/gsv-cities 77ffffc (no licence
 stated); weights: `resnet50_ConvAP_2048_2x2.ckpt` (8,192 values) and alike, by the links of its
-README. Bytes are resized to 320 x 320 as Pillow does, bilinear, for 4,096 values bicubic. float32.
+README. Bytes are resized to 320 x 320 by Pillow, since the authors' transform sees photos, not
+tensors: bilinear, for 4,096 values bicubic. float32.
 """
 
 from __future__ import annotations

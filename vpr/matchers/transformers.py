@@ -1,8 +1,9 @@
-"""SuperPoint's keypoints matched by SuperGlue or LightGlue, by the library transformers.
+"""Networks of the library transformers: SuperPoint with SuperGlue or LightGlue, and EfficientLoFTR.
 
 DeTone et al., SuperPoint, CVPR Workshops 2018; Sarlin et al., SuperGlue, CVPR 2020; Lindenberger et
 al., LightGlue, ICCV 2023. The published weights of SuperPoint and SuperGlue, with which LightGlue's
-come too, are under Magic Leap's licence: for non-commercial research only.
+come too, are under Magic Leap's licence: for non-commercial research only. Those of EfficientLoFTR
+are under Apache-2.0.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vpr.matchers.base.efficient_loftr import EfficientLoFTR
 from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, refuse_ratio
 from vpr.runtime.device import find_device
@@ -23,8 +25,10 @@ EXAMPLE = (
     "a folder of models/matchers with config.json, model.safetensors and preprocessor_config.json, "
     "or an id of Hugging Face, as magic-leap-community/superglue_outdoor"
 )
-KINDS = {"superglue": "SuperGlue", "lightglue": "LightGlue"}
+KINDS = {"superglue": "SuperGlue", "lightglue": "LightGlue"}  # with SuperPoint
+LOFTR = "efficientloftr"
 LICENCE = "as published under Magic Leap's licence: for non-commercial research only"
+LOFTR_LICENCE = "as published by zju-community/efficientloftr under Apache-2.0"
 
 
 class Glue:
@@ -100,7 +104,7 @@ class Glue:
         return keep_inliers(self.match(query, database), query, database, rules)
 
 
-def make_matcher_of(model: str, folders: Folders) -> Glue:
+def make_matcher_of(model: str, folders: Folders) -> Glue | EfficientLoFTR:
     """Load a matcher of the library, and say under which licence its weights are.
 
     Args:
@@ -109,7 +113,7 @@ def make_matcher_of(model: str, folders: Folders) -> Glue:
         folders: Where the folder is.
 
     Raises:
-        ValueError: If it is none of `KINDS`, or weights are missing or left over.
+        ValueError: If it is another kind of model, or weights are missing or left over.
         OSError: If the library is not installed, or the model not found.
     """
     setting = f"rerank.model = {model}"
@@ -128,7 +132,7 @@ def make_matcher_of(model: str, folders: Folders) -> Glue:
     try:
         with external_code(setting):
             config = transformers.AutoConfig.from_pretrained(name, **source)
-            _check_kind(config, setting, transformers.__version__)
+            _check_kind(config, setting)
             processor = transformers.AutoImageProcessor.from_pretrained(name, **source)
             network, report = transformers.AutoModelForKeypointMatching.from_pretrained(
                 name, config=config, use_safetensors=True, output_loading_info=True,
@@ -139,19 +143,19 @@ def make_matcher_of(model: str, folders: Folders) -> Glue:
     wrong = {kind: sorted(names) for kind, names in report.items() if names}
     if wrong:
         raise ValueError(f"{setting}: the weights do not fit: {wrong!r:.300}")
+    network = network.eval().requires_grad_(False)
+    if config.model_type == LOFTR:
+        print(f"{setting}: {EfficientLoFTR.name}'s weights, {LOFTR_LICENCE}", file=sys.stderr)
+        return EfficientLoFTR(network, processor)
     print(f"{setting}: {KINDS[config.model_type]}'s weights, {LICENCE}", file=sys.stderr)
-    return Glue(network.eval().requires_grad_(False), processor)
+    return Glue(network, processor)
 
 
-def _check_kind(config: Any, setting: str, version: str) -> None:  # noqa: ANN401
-    if config.model_type == "efficientloftr":
-        raise ValueError(
-            f"{setting}: transformers {version} lists EfficientLoFTR's matches in another order "
-            "for each photo: use its authors' code by rerank.method = foreign"
-        )
+def _check_kind(config: Any, setting: str) -> None:  # noqa: ANN401
     detector = getattr(getattr(config, "keypoint_detector_config", None), "model_type", None)
-    if config.model_type not in KINDS or detector != "superpoint":
+    has_points = config.model_type in KINDS and detector == "superpoint"
+    if config.model_type != LOFTR and not has_points:
         raise ValueError(
-            f"{setting}: expected SuperPoint with {' or '.join(KINDS)}, found a "
+            f"{setting}: expected SuperPoint with {' or '.join(KINDS)}, or {LOFTR}, found a "
             f"{config.model_type} with detector {detector}"
         )

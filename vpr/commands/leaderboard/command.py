@@ -12,8 +12,9 @@ import typer
 
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.leaderboard.page import INDEX, write_page
-from vpr.commands.leaderboard.standings import rank_runs
+from vpr.commands.leaderboard.standings import Leaderboard, Row, rank_runs
 from vpr.commands.leaderboard.tables import FORMATS
+from vpr.commands.leaderboard.timing import time_query
 from vpr.evaluation.params import EvaluateParams
 from vpr.repository.revisions import list_experiments, list_range, list_runs
 from vpr.runtime.parameters import load_params
@@ -47,6 +48,9 @@ def leaderboard(
     ] = None,
     format: Annotated[Format, typer.Option(help="Format of the table.")] = Format.TEXT,
     html: Annotated[Path | None, typer.Option(help="Folder for an offline page.")] = None,
+    time: Annotated[
+        int, typer.Option(min=0, help="Queries of each run to time here, with its own code.")
+    ] = 0,
 ) -> None:
     """Rank recorded runs by recall, with intervals and corrected tests against a baseline."""
     named = [run for name in runs or [] for run in _expand(name)]
@@ -58,10 +62,26 @@ def leaderboard(
         loaded, load_params("evaluate", EvaluateParams), baseline=baseline or loaded[0].name
     )
     board = replace(board, left_out=left_out)
+    if time:
+        board = _timed(board, time)
     print(FORMATS[format](board))
     if html is not None:
         count = write_page(html, board)
         print(f"\n{html / INDEX}: written, with {count} reports from DVC's cache")
+
+
+def _timed(board: Leaderboard, count: int) -> Leaderboard:
+    """Add the seconds a query to each row, one run after the other."""
+    rows: list[Row] = []
+    failed: list[str] = []
+    for row in board.rows:
+        run = next(iter(row.entries.values())).run
+        try:
+            rows.append(replace(row, seconds=time_query(run.name, count=count)))
+        except ValueError as error:
+            rows.append(row)
+            failed.append(str(error))
+    return replace(board, rows=rows, num_timed=count, not_timed=failed)
 
 
 def _expand(name: str) -> list[str]:

@@ -16,9 +16,11 @@ from markupsafe import Markup
 from vpr.commands.compare.runs import ComparedRun, recorded_hashes
 from vpr.commands.leaderboard.standings import Entry, Leaderboard, Row
 from vpr.commands.leaderboard.tables import (
+    SECONDS,
     explain,
     format_difference,
     format_recall,
+    format_seconds,
     list_depths,
 )
 from vpr.report.pages import TEMPLATES, load_templates
@@ -93,7 +95,7 @@ def _heads(board: Leaderboard) -> list[str]:
         start = f"{name}: " if len(board.sets) > 1 else ""
         heads += [f"{start}recall@{n}" for n in _shown_depths(board)]
         heads += [f"{start}difference", f"{start}p"]
-    return [*heads, "bytes"]
+    return [*heads, "bytes", *([SECONDS] if board.num_timed else [])]
 
 
 def _shown_depths(board: Leaderboard) -> list[int]:
@@ -109,6 +111,7 @@ def _describe(row: Row, board: Leaderboard, links: Mapping[str, str]) -> dict[st
         cells += _difference_cells(entry, 1 - board.confidence)
     stored = row.descriptor_bytes
     cells.append(Cell("" if stored is None else f"{stored:,}", stored))
+    cells += [Cell(format_seconds(row), row.seconds)] if board.num_timed else []
     names = [entry.run.name for entry in row.entries.values()]
     return {
         "cells": cells, "changes": row.changes,

@@ -49,12 +49,14 @@ class Row:
         entries: Its runs by the name of their data set.
         descriptor_bytes: Bytes of a descriptor in float32; None where it is not recorded.
         changes: Parameters and code that differ from the baseline's.
+        seconds: Mean seconds from a photo to its answer, of its first run; None: not measured.
     """
 
     name: str
     entries: Mapping[str, Entry]
     descriptor_bytes: int | None
     changes: Sequence[str]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Leaderboard:
         num_comparisons: Comparisons that p-values are adjusted for.
         confidence: Confidence of the intervals.
         left_out: Runs that are not shown, each with the reason.
+        num_timed: Queries that seconds are a mean of; 0: not measured.
+        not_timed: Runs whose seconds could not be measured, each with the reason.
     """
 
     sets: Sequence[str]
@@ -78,6 +82,8 @@ class Leaderboard:
     num_comparisons: int
     confidence: float
     left_out: Sequence[str] = field(default_factory=list)
+    num_timed: int = 0
+    not_timed: Sequence[str] = field(default_factory=list)
 
 
 def rank_runs(runs: Sequence[ComparedRun], params: EvaluateParams, *, baseline: str) -> Leaderboard:

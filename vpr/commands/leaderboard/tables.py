@@ -7,8 +7,9 @@ import io
 import re
 
 from vpr.commands.compare.tables import align, pipe
-from vpr.commands.leaderboard.standings import Entry, Leaderboard
+from vpr.commands.leaderboard.standings import Entry, Leaderboard, Row
 
+SECONDS = "s a query"
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -51,9 +52,10 @@ def as_csv(board: Leaderboard) -> str:
     table = csv.writer(file, lineterminator="\n")
     table.writerow([
         "run", "set", "num_queries", *names, "difference", "difference_low", "difference_high",
-        "p_mcnemar", "p_holm", "descriptor_bytes", "changes",
+        "p_mcnemar", "p_holm", "descriptor_bytes", "seconds_per_query", "changes",
     ])  # fmt: skip
     for row in board.rows:
+        seconds = row.seconds
         for name, entry in row.entries.items():
             recalls = [(one[0], *one[1]) if (one := entry.recalls.get(n)) else (None,) * 3
                        for n in depths]  # fmt: skip
@@ -64,8 +66,9 @@ def as_csv(board: Leaderboard) -> str:
             table.writerow([
                 entry.run.name, name, len(entry.run.ranks),
                 *(value for one in recalls for value in one),
-                *compared, row.descriptor_bytes, "; ".join(row.changes),
+                *compared, row.descriptor_bytes, seconds, "; ".join(row.changes),
             ])  # fmt: skip
+            seconds = None  # those of the row's first run
     return file.getvalue().rstrip("\n")
 
 
@@ -93,8 +96,10 @@ def list_cells(board: Leaderboard) -> list[list[str]]:
             entry = row.entries[only]
             cells = [*(format_recall(entry, n) for n in depths), *format_difference(entry)]
         stored = "" if row.descriptor_bytes is None else f"{row.descriptor_bytes:,}"
-        rows.append([row.name, *cells, stored, ", ".join(row.changes)])
-    return [["run", *heads, "bytes", "changes"], *rows]
+        timed = [format_seconds(row)] if board.num_timed else []
+        rows.append([row.name, *cells, stored, *timed, ", ".join(row.changes)])
+    timed = [SECONDS] if board.num_timed else []
+    return [["run", *heads, "bytes", *timed, "changes"], *rows]
 
 
 def explain(board: Leaderboard) -> list[str]:
@@ -109,8 +114,18 @@ def explain(board: Leaderboard) -> list[str]:
         "Wilson's. Bytes: of a descriptor in float32.",
         f"p: exact McNemar test at recall@{board.depth} against {board.baseline}, adjusted by Holm "
         f"for {board.num_comparisons} comparisons.",
+        f"Seconds: from a photo to its answer, mean of {board.num_timed} queries of a row's first "
+        "run, on this machine."
+        if board.num_timed
+        else "Seconds a query are not recorded; `--time 20` measures them.",
     ]
+    lines += [f"Not timed: {reason}" for reason in board.not_timed]
     return [*lines, *(f"Left out: {reason}" for reason in board.left_out)]
+
+
+def format_seconds(row: Row) -> str:
+    """Write the seconds a query, or nothing."""
+    return "" if row.seconds is None else f"{row.seconds:.3f}"
 
 
 def format_recall(entry: Entry, n: int) -> str:
