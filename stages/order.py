@@ -78,12 +78,12 @@ def sequence(
     query_rows = load_descriptors(query_descriptors)
     sides = [_load_side(database, database_rows), _load_side(query, query_rows)]
     (places, database_recordings), (drive, query_recordings) = sides
-    top_k = load_predictions(predictions).indices.shape[1]
+    ranked = load_predictions(predictions).indices
     if params.method == "lines":
         indices = rank_descriptors(
             database_rows, query_rows, query_recordings, database_recordings,
             length=params.length, velocities=params.velocities, reach=params.contrast_reach,
-            top_k=top_k,
+            top_k=ranked.shape[1],
         )  # fmt: skip
     else:
         follower = Follower(
@@ -92,11 +92,11 @@ def sequence(
         )  # fmt: skip
         pairs = load_verified(verified)
         beliefs = follower.follow_all(
-            query_rows, query_recordings, drive.odometry,
+            query_rows, ranked, query_recordings, drive.odometry,
             (pairs.candidates, pairs.log10_nfa) if pairs.candidates.size else None,
             smooth=params.method == "smoother",
         )  # fmt: skip
-        indices = follower.rank(beliefs, query_rows, top_k)
+        indices = follower.rank(beliefs, query_rows, ranked.shape[1])
         save_estimates(estimates, [follower.estimate(belief) for belief in beliefs])
     distances = find_distances(database_rows, query_rows, indices)
     save_predictions(sequenced, Predictions(indices, distances, len(database_rows)))

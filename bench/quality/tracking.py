@@ -31,28 +31,25 @@ from vpr.retrieval.sequences import rank_descriptors
 
 LENGTH, VELOCITIES = 11, [0.6, 0.8, 1.0, 1.2, 1.4, 1.6]  # those of results.md
 NOISE = 0.05  # of simulated odometry, as a share of the metres
-SURE = 0.9  # probability of a place that is called known
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 class Found(NamedTuple):
-    """What a way says about the photos of a drive; what it does not say is NaN.
+    """What a way says about the photos of a drive; the last two may be empty.
 
     Args:
         places: First database image, shape (num_photos,).
         position: Easting and northing, shape (num_photos, 2).
-        probability: Of the place, shape (num_photos,).
-        circle_m: Radius that is to hold 90 %, same shape.
-        off_map: Probability, same shape.
+        circle_m: Radius that is to hold 90 %, shape (num_photos,).
+        states: Of each photo, same shape.
     """
 
     places: Ints
     position: Floats
-    probability: Floats
     circle_m: Floats
-    off_map: Floats
+    states: NDArray[np.str_]
 
 
 class Set:
@@ -71,7 +68,7 @@ class Set:
         self.on_map = np.diff(load_positives(data / "prepared" / "positives.npz").indptr) > 0
         self.radius_m = load_radius(data / "prepared" / "radius.json")
         self.alone = load_predictions(data / "reranked.npz").indices[:, 0]
-        self.retrieved = load_predictions(data / "predictions.npz").indices[:, 0]
+        self.retrieved = load_predictions(data / "predictions.npz").indices
         self.pairs = load_verified(data / "verified")
         self.velocities = velocities
         self.follower = Follower(
@@ -81,7 +78,7 @@ class Set:
 
     def ways(self, drive: Ints) -> Iterator[tuple[str, Found]]:
         """Locate the photos of a drive in every way."""
-        yield "single photo", self._of(self.retrieved[drive])
+        yield "single photo", self._of(self.retrieved[drive, 0])
         yield "single photo, verified", self._of(self.alone[drive])
         rows = self.query[drive]
         lines = rank_descriptors(
@@ -95,18 +92,22 @@ class Set:
         pairs = self.pairs.candidates[drive], self.pairs.log10_nfa[drive]
         for name, verified in (("", None), (", verified", pairs)):
             for words, moved_m in (("", np.full(len(drive), np.nan)), (", odometry", measured)):
-                beliefs = self.follower.follow(rows, moved_m, verified, smooth=False)
+                beliefs = self.follower.follow(
+                    rows, self.retrieved[drive], moved_m, verified, smooth=False
+                )
                 for method, those in (
                     ("filter", beliefs), ("smoother", self.follower.filter.smooth(beliefs)),
                 ):  # fmt: skip
                     said = [self.follower.estimate(belief) for belief in those]
-                    fields = zip(*[(e.place, e.position, e.probability, e.circle_m, e.off_map)
-                                   for e in said], strict=True)  # fmt: skip
+                    fields = zip(
+                        *((e.place, e.position, e.circle_m, e.state) for e in said), strict=True
+                    )
                     yield method + words + name, Found(*map(np.array, fields))
 
     def _of(self, places: Ints) -> Found:
-        nothing = np.full(len(places), np.nan)
-        return Found(places, self.places[places], nothing, nothing, nothing)
+        return Found(
+            places, self.places[places], np.full(len(places), np.nan), np.full(len(places), "")
+        )
 
     def row(self, drive: Ints, found: Found, before: Ints) -> tuple[list[str], Ints]:
         """Describe a way in cells, against the ranks of another; return its ranks, too."""
@@ -119,12 +120,11 @@ class Set:
             compare(before, ranks) if len(before) else "–",
             f"{np.median(metres):.1f}, {metres.mean():.1f}",
         ]
-        if np.isnan(found.off_map).any():
+        if "" in found.states:
             return [*cells, "–", "–", "–"], ranks
-        is_off = found.off_map > 0.5
-        known = found.probability >= SURE
+        is_off, known = found.states == "unknown", found.states == "known"
         held = metres_between(found.position, truth) <= found.circle_m
-        for state in (~is_off & known & on_map, ~is_off & ~known & on_map):
+        for state in (known & on_map, ~known & ~is_off & on_map):
             cells.append(_share(held, state))
         cells.append(f"{_share(is_off, ~on_map)}; {_share(is_off, on_map)}")
         return cells, ranks

@@ -11,7 +11,7 @@ import pytest
 
 from stages.order import sequence
 from vpr.places.index import ImageIndex, save_index
-from vpr.retrieval import filtering
+from vpr.retrieval import filtering, following
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.evidence import learn_contrast
 from vpr.retrieval.filtering import BEND, ENTER, LEAVE, STARTS_OFF, Belief, PlaceFilter
@@ -144,14 +144,22 @@ def see(drive: list[int]) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+def rank(photos: np.ndarray) -> np.ndarray:
+    return rank_database(STREET, photos, top_k=10)[0]
+
+
+@pytest.mark.parametrize("most", [100, 10])
 @pytest.mark.parametrize("name", DRIVES)
 @pytest.mark.parametrize("smooth", [False, True])
-def test_drives_are_followed_through_what_drives_do(name: str, smooth: bool) -> None:
+def test_drives_are_followed_through_what_drives_do(
+    name: str, smooth: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MOST_WHOLE", most)  # all places, or the ten most similar ones
     drive = np.array(DRIVES[name])
     photos = see(DRIVES[name])
     follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
     assert follower.contrast.is_learnt
-    found = follower.follow(photos, np.full(len(drive), np.nan), None, smooth=smooth)
+    found = follower.follow(photos, rank(photos), np.full(len(drive), np.nan), None, smooth=smooth)
     estimates = [follower.estimate(belief) for belief in found]
     on_map = drive >= 0
     metres = np.abs(np.array([of.position[0] for of in estimates]) - 5 * drive)[on_map]
@@ -168,7 +176,7 @@ def test_photos_of_a_stop_with_odometry_say_it_once() -> None:
     wrong = np.tile(STREET[80], (30, 1))  # thirty times the same misleading photo
     photos = np.concatenate([see([*range(10, 30)]), wrong])
     moved_m = np.array([math.nan, *[5.0] * 20, *[0.0] * 29])
-    found = follower.follow(photos, moved_m, None, smooth=False)
+    found = follower.follow(photos, rank(photos), moved_m, None, smooth=False)
     last = [follower.estimate(found[number]) for number in (20, -1)]
     assert last[0].place == last[1].place
     assert last[0].off_map == pytest.approx(last[1].off_map)

@@ -15,6 +15,7 @@ MOST_LEARNT = 500  # places that stand in for queries
 APART = 2  # radii between places that are different for sure
 TRUST = 0.5  # of what is learnt: queries differ from the database in light and season
 FEWEST = 20  # pairs of one place that something can be learnt from
+DEMO, ALIKE = (0.9, -0.55), 0.5  # what the demo's database teaches, for others that teach nothing
 
 # A probability p to be verified so well by chance bets BET * p ** (BET - 1) against chance (Vovk
 # and Wang, E-values, Annals of Statistics 2021). log10 of p falls more slowly than log10 NFA, by
@@ -41,6 +42,7 @@ class Contrast:
         slope: Of the log ratio, per standard deviation of the background.
         intercept: Of the log ratio.
         most: The largest log ratio that so many places can show.
+        alike: Median cosine of the descriptors of neighbouring places.
         is_learnt: Whether the database had pairs to learn from.
     """
 
@@ -48,7 +50,16 @@ class Contrast:
     slope: float
     intercept: float
     most: float
+    alike: float
     is_learnt: bool
+
+    def newness(self, row: Rows, before: Rows) -> float:
+        """Compare how much a photo differs from the one before with how much neighbours do.
+
+        Returns:
+            In [0, 1]; near 0 where the camera stands still.
+        """
+        return float(np.clip((1 - row @ before) / (1 - self.alike), 0, 1))
 
     def of(
         self, query: Rows, database: Rows, verified: tuple[Ints, Floats] | None = None
@@ -87,7 +98,7 @@ def learn_contrast(database: Rows, positions: Floats, *, radius_m: float) -> Con
         radius_m: Within which two photos show the same place.
 
     Returns:
-        Where there are too few pairs of one place, the slope of the demo, which is not learnt.
+        Where there are too few pairs of one place, what the demo's database teaches.
     """
     from scipy.spatial import cKDTree  # both here, since they take a second to import
     from sklearn.linear_model import LogisticRegression
@@ -100,20 +111,26 @@ def learn_contrast(database: Rows, positions: Floats, *, radius_m: float) -> Con
     near = cKDTree(centred).query_ball_point(centred[rows], radius_m)
     same: list[Floats] = []
     other: list[Floats] = []
+    alike = []
     for row, neighbours in zip(rows, near, strict=True):
         is_far = np.linalg.norm(centred[spread] - centred[row], axis=1) > APART * radius_m
         similar = background @ database[row]
         middle, deviation = similar[spread != row].mean(), similar[spread != row].std() + 1e-6
-        others = [place for place in neighbours if place != row]
-        same.append((database[others] @ database[row] - middle) / deviation)
+        others = np.array([place for place in neighbours if place != row], np.int64)
+        near_by = database[others] @ database[row]
+        same.append((near_by - middle) / deviation)
+        if len(others):
+            metres = np.linalg.norm(centred[others] - centred[row], axis=1)
+            alike.append(float(near_by[np.argmin(metres)]))
         other.append((similar[is_far] - middle) / deviation)
     contrasts = [np.concatenate(of) for of in (same, other)]
     most = math.log(len(spread))
     if min(map(len, contrasts)) < FEWEST:
-        return Contrast(background, 1.0, -0.6, most, is_learnt=False)
+        return Contrast(background, *DEMO, most, ALIKE, is_learnt=False)
     is_same = np.arange(sum(map(len, contrasts))) < len(contrasts[0])
     model = LogisticRegression(class_weight="balanced").fit(
         np.concatenate(contrasts)[:, None], is_same
     )
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    return Contrast(background, TRUST * slope, TRUST * intercept, most, is_learnt=True)
+    scaled = TRUST * slope, TRUST * intercept
+    return Contrast(background, *scaled, most, float(np.median(alike)), is_learnt=True)

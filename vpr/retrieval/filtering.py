@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ DRIFT = 0.1  # standard error of measured metres, as a share of them
 FARTHEST = 5.0  # mean steps, or standard errors, to the farthest place that a move reaches
 MOST_STATES = 1000  # places that a belief keeps: with more, the filter is a beam search
 LEVEL = 0.9  # probability that the stated circle is to hold
+SURE = 0.9  # probability of a place from which it is known
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -73,6 +75,13 @@ class Estimate:
     position: Floats
     circle_m: float
     off_map: float
+
+    @property
+    def state(self) -> Literal["known", "unsure", "unknown"]:
+        """Unknown: more probably off the map than on it; known: one place is all but certain."""
+        if self.off_map > 0.5:
+            return "unknown"
+        return "known" if self.probability >= SURE else "unsure"
 
 
 class PlaceFilter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from vpr.retrieval.evidence import Contrast, learn_contrast
 from vpr.retrieval.filtering import Belief, Estimate, PlaceFilter
 
+MOST_WHOLE = 10_000  # places that are all looked at for each photo
 STEP = 2.5  # spacings of the database from one photo of a drive to the next, if nothing tells more
 COLUMNS = ("index", "place", "probability", "easting", "northing", "circle_m", "off_map")
 
@@ -52,9 +54,40 @@ class Follower:
         spacing_m = find_spacing(positions, recordings, radius_m=radius_m)
         self.filter = PlaceFilter(positions, step_m=step_m or STEP * spacing_m, spacing_m=spacing_m)
 
+    def step(
+        self,
+        before: tuple[Belief, NDArray[np.float32]] | None,
+        row: NDArray[np.float32],
+        moved_m: float,
+        verified: tuple[Ints, Floats] | None,
+        candidates: Ints,
+    ) -> Belief:
+        """Follow a drive to its next photo.
+
+        Args:
+            before: Belief about the photo before, and its descriptor; None: the drive begins.
+            row: Descriptor of the photo, shape (dim,).
+            moved_m: Metres moved since the photo before; NaN: unknown, and a photo that hardly
+                differs from the one before was taken at the same place.
+            verified: Places whose geometry was verified and their log10 NFA, shape
+                (num_candidates,) each; None: nothing was verified.
+            candidates: The most similar places, if there are more than 10,000: only at these may
+                the drive enter the map then.
+        """
+        is_small = len(self.database) <= MOST_WHOLE
+        places = np.arange(len(self.database)) if is_small else np.sort(candidates)
+        evidence = self.contrast.of(row, self.database, verified)
+        if before is None:
+            return self.filter.step(None, evidence, places)
+        newness = self.contrast.newness(row, before[1])
+        if math.isnan(moved_m) and newness < 0.5:
+            moved_m = newness * self.filter.spacing_m
+        return self.filter.step(before[0], evidence, places, moved_m)
+
     def follow(
         self,
         query: NDArray[np.float32],
+        ranked: Ints,
         moved_m: Floats,
         verified: tuple[Ints, Floats] | None,
         *,
@@ -64,23 +97,23 @@ class Follower:
 
         Args:
             query: Unit rows in the order of the drive, shape (num_photos, dim).
+            ranked: The most similar places of each, shape (num_photos, depth).
             moved_m: Metres moved before each photo, NaN where unknown, shape (num_photos,).
             verified: Candidates and their log10 NFA, shape (num_photos, num_candidates) each; None:
                 nothing was verified.
             smooth: Whether each belief also knows the photos after it.
         """
         beliefs: list[Belief] = []
-        every = np.arange(len(self.database))
         for number, row in enumerate(query):
             pairs = None if verified is None else (verified[0][number], verified[1][number])
-            evidence = self.contrast.of(row, self.database, pairs)
-            before = beliefs[-1] if beliefs else None
-            beliefs.append(self.filter.step(before, evidence, every, moved_m[number]))
+            before = (beliefs[-1], query[number - 1]) if beliefs else None
+            beliefs.append(self.step(before, row, moved_m[number], pairs, ranked[number]))
         return self.filter.smooth(beliefs) if smooth else beliefs
 
     def follow_all(
         self,
         query: NDArray[np.float32],
+        ranked: Ints,
         drives: Sequence[Ints],
         odometry: Floats | None,
         verified: tuple[Ints, Floats] | None,
@@ -91,6 +124,7 @@ class Follower:
 
         Args:
             query: Unit rows, shape (num_queries, dim).
+            ranked: The most similar places of each, shape (num_queries, depth).
             drives: Queries of each drive, in order; together they are all.
             odometry: Metres travelled, shape (num_queries,); None: unknown.
             verified: As for `follow`, of all queries.
@@ -105,7 +139,7 @@ class Follower:
             if odometry is not None:
                 moved_m[1:] = np.abs(np.diff(odometry[photos]))
             pairs = None if verified is None else (verified[0][photos], verified[1][photos])
-            found = self.follow(query[photos], moved_m, pairs, smooth=smooth)
+            found = self.follow(query[photos], ranked[photos], moved_m, pairs, smooth=smooth)
             beliefs |= zip(photos.tolist(), found, strict=True)
         return [beliefs[photo] for photo in range(len(query))]
 
