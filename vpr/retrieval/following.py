@@ -13,6 +13,7 @@ from vpr.retrieval.evidence import Contrast, learn_contrast
 from vpr.retrieval.filtering import Belief, Estimate, PlaceFilter
 
 MOST_WHOLE = 10_000  # places that are all looked at for each photo
+STANDS = 0.15  # newness of a photo below which the camera stands still
 STEP = 2.5  # spacings of the database from one photo of a drive to the next, if nothing tells more
 COLUMNS = ("index", "place", "probability", "easting", "northing", "circle_m", "off_map")
 
@@ -80,7 +81,7 @@ class Follower:
         if before is None:
             return self.filter.step(None, evidence, places)
         newness = self.contrast.newness(row, before[1])
-        if math.isnan(moved_m) and newness < 0.5:
+        if math.isnan(moved_m) and newness < STANDS:
             moved_m = newness * self.filter.spacing_m
         return self.filter.step(before[0], evidence, places, moved_m)
 
