@@ -39,6 +39,7 @@ COMMANDS = {
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
+    "track": "track.command",
     "verify": "verify",
 }
 ANYWHERE = ("checkpoint", "score")  # commands that read no run of the repository

@@ -119,7 +119,10 @@ class Run:
             velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
         )  # fmt: skip
         distances = find_distances(database, query, indices)
-        return [Ranked(*row, None, None) for row in zip(indices, distances, strict=True)]
+        return [
+            Ranked(images, far, None, None, row)
+            for images, far, row in zip(indices, distances, query, strict=True)
+        ]
 
     def locate(
         self, names: Sequence[str], ranked: Sequence[Ranked], *, top: int, alone: bool
