@@ -35,6 +35,7 @@ COMMANDS = {
     "import": "import_photos",
     "leaderboard": "leaderboard.command",
     "locate": "locate.command",
+    "loops": "loops",
     "reproduce": "reproduce.command",
     "score": "score.command",
     "serve": "serve.command",
