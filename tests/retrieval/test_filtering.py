@@ -72,7 +72,8 @@ def dense(belief: Belief) -> np.ndarray:
 
 
 @pytest.fixture
-def beliefs() -> tuple[PlaceFilter, list[Belief]]:
+def beliefs(monkeypatch: pytest.MonkeyPatch) -> tuple[PlaceFilter, list[Belief]]:
+    monkeypatch.setattr(filtering, "LEAST", 0)  # all of them, however improbable
     follower = PlaceFilter(PLACES + np.array([4e5, 5.8e6]), step_m=10, spacing_m=5)
     found: list[Belief] = []
     for ratios, moved_m in zip(RATIOS, MOVED_M, strict=True):
@@ -105,6 +106,14 @@ def test_an_estimate_by_hand() -> None:
     assert found.position == pytest.approx([1000 + 5 * 0.3 / 0.8, 1000])  # of those near the best
     assert found.circle_m == pytest.approx(200 - 1.875 + 2.5)  # 89 % on the map is not 90 %
     assert found.off_map == 0.1
+
+
+def test_a_belief_names_a_place_however_sure_it_is_to_be_off_the_map() -> None:
+    follower = PlaceFilter(PLACES, step_m=10, spacing_m=5)
+    belief = follower.step(None, lambda at: np.full(len(at), -40.0) + at, np.arange(5))
+    assert belief.places.tolist() == [4]
+    found = follower.estimate(belief, radius_m=6)
+    assert (found.place, found.state) == (4, "unknown")
 
 
 def test_a_beam_keeps_the_most_probable_places(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,13 +73,14 @@ class Contrast:
                 (num_candidates,) each; None: nothing was verified.
 
         Returns:
-            Log likelihood ratios of places, by their indices.
+            Log likelihood ratios of places, by their indices, which ascend.
         """
         others = self.background @ query
         middle, deviation = float(others.mean()), float(others.std()) + 1e-6
 
         def ratios(places: Ints) -> Floats:
-            contrast = (database[places] @ query - middle) / deviation
+            rows = database if len(places) == len(database) else database[places]  # all: no copy
+            contrast = (rows @ query - middle) / deviation
             found: Floats = self.slope * contrast.astype(np.float64) + self.intercept
             if verified is not None:
                 log10_nfa = np.where(places[:, None] == verified[0], verified[1], 0.0).sum(axis=1)

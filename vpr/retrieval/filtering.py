@@ -27,7 +27,8 @@ BEND = (
 )
 DRIFT = 0.1  # standard error of measured metres, as a share of them
 FARTHEST = 5.0  # mean steps, or standard errors, to the farthest place that a move reaches
-MOST_STATES = 1000  # places that a belief keeps: with more, the filter is a beam search
+LEAST = 1e-7  # probability of a place that a belief keeps
+MOST_STATES = 1000  # places that it keeps: with more, the filter is a beam search
 LEVEL = 0.9  # probability that the stated circle is to hold
 SURE = 0.9  # probability of a place from which it is known
 
@@ -122,17 +123,19 @@ class PlaceFilter:
             moved_m: Metres moved since the photo before; NaN: unknown.
 
         Returns:
-            The new belief, exact as long as it has at most 1,000 places and every place is a
-            candidate.
+            The new belief; exact, but for places less probable than 1e-7, as long as it has at most
+            1,000 places and every place is a candidate.
         """
         places, expected, expected_off, moved = self._predict(before, candidates, moved_m)
         weight = (
             1.0 if math.isnan(moved_m) or before is None else min(1.0, moved_m / self.spacing_m)
         )
         found = expected * np.exp(weight * evidence(places))
-        if len(found) > MOST_STATES:
-            kept = np.sort(np.argpartition(-found, MOST_STATES)[:MOST_STATES])
-            places, expected, found = places[kept], expected[kept], found[kept]
+        least = min(LEAST * (found.sum() + expected_off), found.max())  # one place at least
+        kept = np.flatnonzero(found >= least)
+        if len(kept) > MOST_STATES:
+            kept = np.sort(kept[np.argpartition(-found[kept], MOST_STATES)[:MOST_STATES]])
+        places, expected, found = places[kept], expected[kept], found[kept]
         total = found.sum() + expected_off
         return Belief(places, found / total, expected_off / total, expected, expected_off, moved)
 
