@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.shared import markdown
+from vpr.retrieval.filtering import Belief
 from vpr.retrieval.following import MOST_WHOLE, Follower
 
 DIM, PHOTOS, FOUND, ALONG = 256, 100, 100, 1000  # places along a street
 SIZES = (10_000, 1_000_000)
 
 
-def draw_map(count: int, chance: np.random.Generator) -> tuple[NDArray[np.float32], np.ndarray]:
+def draw_map(
+    count: int, chance: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Draw descriptors, of which neighbours share a half, and streets 50 m apart."""
     rows = chance.standard_normal((count, DIM), dtype=np.float32)
     rows[1:] += rows[:-1]
@@ -44,7 +47,8 @@ def measure(count: int) -> list[object]:
     learning = time.perf_counter() - start
     found = chance.integers(0, count, (PHOTOS, FOUND))
     found[:, 0] = street  # what a search would find, and chance's
-    seconds, beliefs = [], []
+    seconds: list[float] = []
+    beliefs: list[Belief] = []
     for number, row in enumerate(photos):
         before = (beliefs[-1], photos[number - 1]) if beliefs else None
         start = time.perf_counter()

@@ -15,22 +15,21 @@ import pytest
 from tests.support.browsing import chromium
 from vpr.commands.track.command import track
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
+from vpr.evaluation.calibration import State
 from vpr.locating.drives import read_drive
+from vpr.locating.matches import Position
 from vpr.locating.tracking import Tracked
 
 GPX = "{http://www.topografix.com/GPX/1/1}"
 
 
-def photo(number: int, state: str = "known", **changed: object) -> Tracked:
-    values = {
-        "photo": f"{number}.jpg", "time": 1.7e9 + number, "state": state, "probability": 0.95,
-        "off_map": 0.01, "database": "d.jpg", "easting": 10.0 * number, "northing": 5.0,
-        "latitude": 52.5 + number / 1e4, "longitude": 13.4, "uncertainty_m": 8.0,
-    }  # fmt: skip
-    return Tracked(**(values | changed))  # type: ignore[arg-type]
+def photo(number: int, state: State = "known", name: str = "") -> Tracked:
+    at = Position(10.0 * number, 5.0, 52.5 + number / 1e4, 13.4, 8.0)
+    place = (None, None) if state == "unknown" else ("d.jpg", at)
+    return Tracked(name or f"{number}.jpg", 1.7e9 + number, state, 0.95, 0.01, *place)
 
 
-PATH = [photo(0), photo(1), photo(2, "unknown"), photo(3, "unsure"), photo(4, photo="<b>&\n")]
+PATH = [photo(0), photo(1), photo(2, "unknown"), photo(3, "unsure"), photo(4, name="<b>&\n")]
 
 
 def test_a_path_is_written_with_its_gaps(tmp_path: Path) -> None:

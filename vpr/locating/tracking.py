@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr.evaluation.calibration import State
 from vpr.locating.loading import check_run, load_places, load_ranker
-from vpr.locating.matches import Places
+from vpr.locating.matches import Places, Position
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.places.crs import latitude_longitude
 from vpr.places.recordings import find_recordings
@@ -34,11 +34,11 @@ class Tracked:
         photo: Its name.
         time: Seconds since 1970; None: unknown.
         state: `unknown`: more probably off the map than on it.
-        probability: That the photo shows the place of `database`, the most probable image.
+        probability: That the photo shows the place of `database`.
         off_map: Probability that it is off the map.
-        easting: Metres, or frames.
-        latitude: Degrees; None if the data set names no reference system.
-        uncertainty_m: Radius of the circle that holds 90 % of the probability on the map.
+        database: Name of the most probable image; None if it is unknown.
+        position: Mean of the places near that, with the circle that holds 90 % of the probability
+            on the map; None likewise.
     """
 
     photo: str
@@ -46,12 +46,8 @@ class Tracked:
     state: State
     probability: float
     off_map: float
-    database: str
-    easting: float
-    northing: float
-    latitude: float | None
-    longitude: float | None
-    uncertainty_m: float
+    database: str | None
+    position: Position | None
 
 
 class Tracker:
@@ -112,16 +108,17 @@ class Tracker:
     def describe(self, belief: Belief, photo: str, time: float | None = None) -> Tracked:
         """Say where a photo was taken."""
         found = self.follower.estimate(belief)
+        chances = round(found.probability, 6), round(found.off_map, 6)
+        if found.state == "unknown":
+            return Tracked(photo, time, found.state, *chances, None, None)
         east, north = found.position.round(3).tolist()
-        latitude = longitude = None
+        position = Position(east, north, None, None, None)
         if self.crs is not None:
-            latitude, longitude = latitude_longitude(found.position[None], self.crs)[0].tolist()
-            latitude, longitude = round(latitude, 7), round(longitude, 7)
-        return Tracked(
-            photo, time, found.state, round(found.probability, 6), round(found.off_map, 6),
-            self.places.database.paths[found.place], east, north, latitude, longitude,
-            round(found.circle_m, 1),
-        )  # fmt: skip
+            latitude, longitude = latitude_longitude(found.position[None], self.crs)[0].round(7)
+            circle_m = round(found.circle_m, 1)
+            position = Position(east, north, float(latitude), float(longitude), circle_m)
+        database = self.places.database.paths[found.place]
+        return Tracked(photo, time, found.state, *chances, database, position)
 
 
 def load_tracker(run: Path, *, step_m: float | None) -> Tracker:

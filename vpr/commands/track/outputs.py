@@ -17,6 +17,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from vpr.locating.matches import Position
 from vpr.locating.tracking import Tracked
 from vpr.report.pages import TEMPLATES, load_templates
 
@@ -34,63 +35,63 @@ def as_text(path: Sequence[Tracked]) -> str:
 
 def _line(of: Tracked) -> str:
     name = of.photo if of.photo.isprintable() else repr(of.photo)
-    if of.state == "unknown":
+    if (at := of.position) is None:
         return f"{name}: unknown: off the map with a probability of {of.off_map:.3f}"
-    globe = "" if of.latitude is None else f"  {of.latitude:.6f}, {of.longitude:.6f}"
+    globe = "" if at.latitude is None else f"  {at.latitude:.6f}, {at.longitude:.6f}"
+    circle = "" if at.uncertainty_m is None else f", 90 % within {at.uncertainty_m:.0f} m"
     return (
-        f"{name}: {of.state}, probability {of.probability:.3f}; at {of.easting:.1f} E "
-        f"{of.northing:.1f} N{globe}, 90 % within {of.uncertainty_m:.0f} m"
+        f"{name}: {of.state}, probability {of.probability:.3f}; at {at.easting:.1f} E "
+        f"{at.northing:.1f} N{globe}{circle}"
     )
 
 
 def save_csv(path: Path, drive: Sequence[Tracked]) -> None:
     """Write a row for each photo; an unknown one has no position."""
-    names = [field.name for field in fields(Tracked)]
-    hidden = ("database", "easting", "northing", "latitude", "longitude", "uncertainty_m")
+    names = [field.name for form in (Tracked, Position) for field in fields(form)]
+    names.remove("position")
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, names, lineterminator="\n")
         table.writeheader()
         for of in drive:
             row = asdict(of)
-            table.writerow(row | dict.fromkeys(hidden) if of.state == "unknown" else row)
+            table.writerow(row | (row.pop("position") or {}))
 
 
-def stretches(drive: Sequence[Tracked]) -> Iterator[list[Tracked]]:
+def stretches(drive: Sequence[Tracked]) -> Iterator[list[tuple[Tracked, Position]]]:
     """Yield the parts of a drive between those that are unknown."""
-    for is_unknown, part in groupby(drive, lambda of: of.state == "unknown"):
+    for is_unknown, part in groupby(drive, lambda of: of.position is None):
         if not is_unknown:
-            yield list(part)
+            yield [(of, of.position) for of in part if of.position is not None]
 
 
 def save_geojson(path: Path, drive: Sequence[Tracked]) -> None:
-    """Write a point for each photo, and a line for each part that is known (RFC 7946).
+    """Write a line for each part that is known, and a point for each photo (RFC 7946).
 
     The point of an unknown photo has no geometry.
     """
-    points = [
-        {
-            "type": "Feature",
-            "geometry": None if of.state == "unknown" else _geometry("Point", [of]),
-            "properties": {
-                "photo": of.photo, "time": of.time, "state": of.state,
-                "probability": of.probability, "off_map": of.off_map,
-                "uncertainty_m": None if of.state == "unknown" else of.uncertainty_m,
-            },
-        }
-        for of in drive
-    ]  # fmt: skip
     lines = [
-        {"type": "Feature", "geometry": _geometry("LineString", part), "properties": {}}
+        _feature("LineString", [_degrees(at) for _, at in part], {})
         for part in stretches(drive)
         if len(part) > 1
     ]
+    points = [
+        _feature("Point", _degrees(of.position) if of.position else None, {
+            "photo": of.photo, "time": of.time, "state": of.state, "probability": of.probability,
+            "off_map": of.off_map, "uncertainty_m": of.position and of.position.uncertainty_m,
+        })
+        for of in drive
+    ]  # fmt: skip
     content = {"type": "FeatureCollection", "features": lines + points}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def _geometry(kind: str, part: Sequence[Tracked]) -> dict[str, Any]:
-    places = [[of.longitude, of.latitude] for of in part]
-    return {"type": kind, "coordinates": places[0] if kind == "Point" else places}
+def _degrees(at: Position) -> list[float | None]:
+    return [at.longitude, at.latitude]
+
+
+def _feature(kind: str, coordinates: Any, properties: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - any depth of lists
+    geometry = None if coordinates is None else {"type": kind, "coordinates": coordinates}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
 def save_gpx(path: Path, drive: Sequence[Tracked]) -> None:
@@ -99,14 +100,14 @@ def save_gpx(path: Path, drive: Sequence[Tracked]) -> None:
     track = ElementTree.SubElement(root, "trk")
     for part in stretches(drive):
         segment = ElementTree.SubElement(track, "trkseg")
-        for of in part:
-            place = {"lat": f"{of.latitude:.7f}", "lon": f"{of.longitude:.7f}"}
+        for of, at in part:
+            place = {"lat": f"{at.latitude:.7f}", "lon": f"{at.longitude:.7f}"}
             point = ElementTree.SubElement(segment, "trkpt", place)
             if of.time is not None:
                 moment = datetime.fromtimestamp(of.time, UTC).isoformat(timespec="milliseconds")
                 ElementTree.SubElement(point, "time").text = moment.replace("+00:00", "Z")
             words = (
-                f"{of.state}, probability {of.probability:.3f}, 90 % within {of.uncertainty_m} m"
+                f"{of.state}, probability {of.probability:.3f}, 90 % within {at.uncertainty_m} m"
             )
             ElementTree.SubElement(point, "cmt").text = words
     ElementTree.indent(root)
@@ -121,8 +122,9 @@ def write_page(path: Path, drive: Sequence[Tracked], database: NDArray[np.float6
         drive: The photos, in order.
         database: Easting and northing of the database's places, shape (num_places, 2).
     """
-    seen = [of for of in drive if of.state != "unknown"]
-    every = np.concatenate([database, np.array([_place(of) for of in seen]).reshape(-1, 2)])
+    parts = list(stretches(drive))
+    seen = [(at.easting, at.northing) for part in parts for _, at in part]
+    every = np.concatenate([database, np.array(seen).reshape(-1, 2)])
     low, extent = every.min(axis=0), np.maximum(np.ptp(every, axis=0), 1.0)
     scale = (WIDTH_PX - 2 * MARGIN_PX) / extent.max()
     height = round(extent[1] * scale) + 2 * MARGIN_PX
@@ -136,14 +138,13 @@ def write_page(path: Path, drive: Sequence[Tracked], database: NDArray[np.float6
     page = load_templates(Path(__file__).parent).get_template("page.html")
     text = page.render(
         style=Markup(style),  # noqa: S704 - our own style
-        drive=[(of, *pixels(_place(of)), max(2.0, of.uncertainty_m * scale)) for of in drive],
-        lines=[[pixels(_place(of)) for of in part] for part in stretches(drive)],
+        drive=drive, counts=Counter(of.state for of in drive), width=WIDTH_PX, height=height,
+        parts=[
+            [(of, *pixels((at.easting, at.northing)), (at.uncertainty_m or 0.0) * scale)
+             for of, at in part]
+            for part in parts
+        ],
         database=list(map(pixels, database[:: -(-len(database) // MOST_POINTS)])),
-        counts=Counter(of.state for of in drive), width=WIDTH_PX, height=height,
         bar=(bar_m, round(bar_m * scale, 1)),
     )  # fmt: skip
     path.write_text(text, encoding="utf-8")
-
-
-def _place(of: Tracked) -> tuple[float, float]:
-    return of.easting, of.northing
