@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from vpr.console.entry import run_stage
@@ -86,9 +85,12 @@ def sequence(
             top_k=ranked.shape[1],
         )  # fmt: skip
     else:
+        positions, radius_m = places.coordinates, load_radius(radius)
+        if not places.has_places:  # then images count as metres, and a place is three of them
+            numbers = places_on_route(database_recordings, apart=len(places.paths))
+            positions, radius_m = numbers[:, None] * np.array([1.0, 0.0]), 1.0
         follower = Follower(
-            database_rows, _positions(places, database_recordings), database_recordings,
-            radius_m=load_radius(radius), step_m=params.step_m,
+            database_rows, positions, database_recordings, radius_m=radius_m, step_m=params.step_m
         )  # fmt: skip
         pairs = load_verified(verified)
         beliefs = follower.follow_all(
@@ -100,14 +102,6 @@ def sequence(
         save_estimates(estimates, [follower.estimate(belief) for belief in beliefs])
     distances = find_distances(database_rows, query_rows, indices)
     save_predictions(sequenced, Predictions(indices, distances, len(database_rows)))
-
-
-def _positions(places: ImageIndex, recordings: Sequence[Recording]) -> NDArray[np.float64]:
-    """Where database images are; without positions, their number along the recordings."""
-    if places.has_places:
-        return places.coordinates
-    numbers = places_on_route(recordings, apart=len(places.paths))
-    return np.column_stack([numbers, np.zeros(len(numbers))]).astype(np.float64)
 
 
 def _load_side(index: Path, descriptors: NDArray[np.float32]) -> tuple[ImageIndex, list[Recording]]:

@@ -205,18 +205,23 @@ def test_verified_geometry_speaks_for_a_place_and_its_lack_against_all() -> None
     assert (np.delete(seen, 50) < np.delete(plain, 50)).all()
 
 
-@pytest.mark.parametrize("method", ["filter", "smoother"])
+@pytest.mark.parametrize(
+    ("method", "positions"),
+    [("filter", POSITIONS), ("smoother", POSITIONS), ("filter", np.full((100, 2), np.nan))],
+    ids=["filter", "smoother", "without positions"],
+)
 def test_the_stage_follows_each_recording_by_itself(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, positions: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     drive = [*range(10, 40), *range(90, 60, -1)]
     photos = see(drive)
     for name, rows in (("database", STREET), ("query", photos)):
         save_descriptors(Path(f"{name}.npy"), iter([rows]), num_images=len(rows))
-    save_index(Path("database.csv"), ImageIndex([f"{n}.jpg" for n in range(100)], POSITIONS))
+    save_index(Path("database.csv"), ImageIndex([f"{n}.jpg" for n in range(100)], positions))
     names = [f"{n}.jpg" for n in range(60)]
-    recordings, odometry = ["there"] * 30 + ["back"] * 30, 5.0 * np.arange(60)
+    recordings = ["there"] * 30 + ["back"] * 30
+    odometry = (1.0 if np.isnan(positions).all() else 5.0) * np.arange(60)
     nowhere = np.zeros((60, 2))  # coordinates of queries are the truth, and tell nothing
     save_index(Path("query.csv"), ImageIndex(names, nowhere, recordings, None, odometry))
     Path("radius.json").write_text('{"radius_m": 12.0}')

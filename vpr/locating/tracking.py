@@ -112,11 +112,11 @@ class Tracker:
         if found.state == "unknown":
             return Tracked(photo, time, found.state, *chances, None, None)
         east, north = found.position.round(3).tolist()
-        position = Position(east, north, None, None, None)
+        globe: tuple[float | None, ...] = (None, None, None)
         if self.crs is not None:
-            latitude, longitude = latitude_longitude(found.position[None], self.crs)[0].round(7)
-            circle_m = round(found.circle_m, 1)
-            position = Position(east, north, float(latitude), float(longitude), circle_m)
+            degrees = latitude_longitude(found.position[None], self.crs)[0].round(7).tolist()
+            globe = (*degrees, round(found.circle_m, 1))
+        position = Position(east, north, *globe)
         database = self.places.database.paths[found.place]
         return Tracked(photo, time, found.state, *chances, database, position)
 

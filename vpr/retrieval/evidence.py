@@ -59,7 +59,7 @@ class Contrast:
         Returns:
             In [0, 1]; near 0 where the camera stands still.
         """
-        return float(np.clip((1 - row @ before) / (1 - self.alike), 0, 1))
+        return float(np.clip((1 - row @ before) / max(1 - self.alike, 1e-3), 0, 1))
 
     def of(
         self, query: Rows, database: Rows, verified: tuple[Ints, Floats] | None = None
