@@ -92,7 +92,7 @@ def evaluate(
         metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
-        if load_param("sequence.length", int) > 1:
+        if load_param("sequence.method", str) != "lines" or load_param("sequence.length", int) > 1:
             along = first_correct_ranks(load_predictions(sequenced).indices, truth)
             metrics |= name_sequence_metrics(summary(along))
     else:

@@ -35,11 +35,13 @@ COMMANDS = {
     "import": "import_photos",
     "leaderboard": "leaderboard.command",
     "locate": "locate.command",
+    "loops": "loops",
     "report": "report.command",
     "reproduce": "reproduce.command",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
+    "track": "track.command",
     "verify": "verify",
 }
 ANYWHERE = ("checkpoint", "score")  # commands that read no run of the repository

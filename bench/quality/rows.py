@@ -85,8 +85,10 @@ def _time_query_side(again: Path) -> float:
         reranked=again / "reranked.npz",
     )  # fmt: skip
     sequence(
-        predictions=again / "reranked.npz", database_descriptors=whitened["database"],
-        query_descriptors=whitened["query"], database=data / "prepared" / "database.csv",
-        query=data / "prepared" / "query.csv", sequenced=again / "sequenced.npz",
+        predictions=again / "reranked.npz", verified=again / "verified",
+        database_descriptors=whitened["database"], query_descriptors=whitened["query"],
+        database=data / "prepared" / "database.csv", query=data / "prepared" / "query.csv",
+        radius=data / "prepared" / "radius.json", sequenced=again / "sequenced.npz",
+        estimates=again / "estimates.csv",
     )  # fmt: skip
     return time.perf_counter() - start

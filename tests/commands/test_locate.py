@@ -476,7 +476,7 @@ def test_frame_numbers_get_no_place_on_earth(
 ) -> None:
     frames = np.stack([np.arange(3.0), np.zeros(3)], axis=1)
     streets = frames * 10 + [389_000, 5_818_000]
-    ranked = Ranked(np.array([2]), np.array([0.5], np.float32), None, None)
+    ranked = Ranked(np.array([2]), np.array([0.5], np.float32), None, None, np.ones(1, np.float32))
     truth = Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, 3)))
     for coordinates, has_globe in ((frames, False), (streets, True)):
         places = Places(

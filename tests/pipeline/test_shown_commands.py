@@ -103,7 +103,7 @@ RUN = [
         {"16,64": "2"}, r"(?s)Queued experiment.*Queued experiment",
     ),
     Shown("dvc queue status", {}, "(?s)Queued.*Queued"),
-    Shown("dvc exp run -S sequence.length=11", {"11": "3"}, "Running stage 'order'"),
+    Shown("dvc exp run -S sequence.method=smoother", {}, "Running stage 'order'"),
     Shown(
         "dvc exp run -S rerank.method=none -S evaluate.accept_by=distance", {"none": "sift"},
         "Running stage 'order'",
@@ -176,6 +176,10 @@ NOT_HERE = {
     "make soak": LONG, "make bench": LONG, "make bench-quick": LONG,
     "python -m bench.speed.whole_job": LONG, "python -m bench.speed.whole_job --places": LONG,
     "python -m bench.speed.gpu": "needs a GPU",
+    "python -m vpr track drive.mp4 --html path.html --gpx path.gpx --geojson path.geojson "
+    "--csv path.csv": "no film is here: tests/commands/test_track.py follows a folder",
+    "python -m vpr loops drive.mp4 --exclude-m 50 --g2o loops.g2o":
+        "no film is here: tests/commands/test_loops.py closes loops",
     "pip install .": "changes this environment",
     "pip install -r requirements-ray.txt": "changes this environment",
     "pip install --no-deps -r requirements-matchers.txt": "changes this environment",

@@ -200,12 +200,14 @@ def route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 
 def run_stage_with(length: int) -> Predictions:
     Path("params.yaml").write_text(
-        f"sequence: {{length: {length}, velocities: [0.8, 1.0], contrast_reach: null}}\n"
+        f"sequence: {{method: lines, length: {length}, velocities: [0.8, 1.0], "
+        "contrast_reach: null, step_m: null}\n"
     )
     sequence(
-        predictions=Path("alone.npz"), database_descriptors=Path("database.npy"),
-        query_descriptors=Path("query.npy"), database=Path("database.csv"),
-        query=Path("query.csv"), sequenced=Path("along.npz"),
+        predictions=Path("alone.npz"), verified=Path("verified"),
+        database_descriptors=Path("database.npy"), query_descriptors=Path("query.npy"),
+        database=Path("database.csv"), query=Path("query.csv"), radius=Path("radius.json"),
+        sequenced=Path("along.npz"), estimates=Path("estimates.csv"),
     )  # fmt: skip
     return load_predictions(Path("along.npz"))
 

@@ -42,12 +42,14 @@ class Ranked:
         verified: Inliers of its candidates; None if the run does not re-rank.
         responses: Responses of NetVLAD's clusters, and shares in the similarity to the first match;
             None unless asked for, or without NetVLAD.
+        row: Descriptor that was searched for, shape (dim,).
     """
 
     indices: NDArray[np.int64]
     distances: NDArray[np.float32]
     verified: VerifiedPairs | None
     responses: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    row: NDArray[np.float32]
 
     @property
     def evidence(self) -> list[tuple[int, float] | None]:
@@ -156,8 +158,9 @@ def rank_photos(
     head, database = ranker.network.head, ranker.database
     for features, descriptors in describe_photos(ranker.network, photos):
         depth = min(max(top, ranker.top_k), len(database))  # the candidates, and all wanted
-        ranked = ranker.search(ranker.whiten(descriptors), top_k=depth)
-        for number, (images, far) in enumerate(zip(*ranked, strict=True)):
+        rows = ranker.whiten(descriptors)
+        found = ranker.search(rows, top_k=depth)
+        for number, (row, images, far) in enumerate(zip(rows, *found, strict=True)):
             verified, responses = None, None
             if reranker is not None:
                 pixels = read_image(next(files), scale_to=reranker.keypoints.max_side_px)
@@ -167,4 +170,4 @@ def rank_photos(
             if with_responses and isinstance(head.pool, Clustering):
                 maps = features.maps([number]).to(ranker.network.device)
                 responses = cluster_responses(head, maps, database[images[0]])
-            yield Ranked(images, far, verified, responses)
+            yield Ranked(images, far, verified, responses, row)

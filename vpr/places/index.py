@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = ["index", "path", "easting", "northing"]
-OPTIONAL = ["sequence", "heading"]
+OPTIONAL = ["sequence", "heading", "odometry"]
 NO_PLACES = ["path", *OPTIONAL, "time", "accuracy"]  # columns where no position is known
 FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
 FULL_CIRCLE_DEG = 360
@@ -31,12 +31,14 @@ class ImageIndex:
         sequence: For each image the name of the recording it belongs to, or None.
         heading: Where each image looks, degrees clockwise from true north in [0, 360), NaN where
             unknown; None: of none it is known.
+        odometry: Metres travelled since the recording began, or any other zero; None: unknown.
     """
 
     paths: list[str]
     coordinates: NDArray[np.float64]
     sequence: list[str] | None = None
     heading: NDArray[np.float64] | None = None
+    odometry: NDArray[np.float64] | None = None
 
     @property
     def has_places(self) -> bool:
@@ -45,7 +47,7 @@ class ImageIndex:
 
 
 def save_index(path: Path, index: ImageIndex) -> None:
-    """Write `index,path[,easting,northing][,sequence][,heading]`; numbers keep every bit.
+    """Write `index,path[,easting,northing]` and what of `OPTIONAL` is known; numbers keep all bits.
 
     Raises:
         ValueError: If a name has a carriage return, which not every Python quotes.
@@ -71,11 +73,13 @@ def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
         columns["sequence"] = index.sequence
     if index.heading is not None:
         columns["heading"] = ["" if math.isnan(deg) else deg for deg in index.heading.tolist()]
+    if index.odometry is not None:
+        columns["odometry"] = index.odometry.tolist()
     return columns
 
 
 def parse_index(path: Path) -> ImageIndex:
-    """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading]`.
+    """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading][,odometry]`.
 
     Columns may have any order; others are not used. A table of `NO_PLACES` alone has no positions.
 
@@ -148,7 +152,12 @@ def _to_index(path: Path, table: dict[str, list[str]]) -> ImageIndex:
     else:
         columns = [[math.nan] * len(table["path"])] * 2
     heading = _headings(path, table["heading"]) if "heading" in table else None
-    return ImageIndex(table["path"], np.column_stack(columns), table.get("sequence"), heading)
+    odometry = (
+        np.array(_numbers(path, "odometry", table["odometry"])) if "odometry" in table else None
+    )
+    return ImageIndex(
+        table["path"], np.column_stack(columns), table.get("sequence"), heading, odometry
+    )
 
 
 def _headings(path: Path, column: list[str]) -> NDArray[np.float64]:

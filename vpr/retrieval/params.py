@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -40,9 +40,11 @@ class SearchParams:
 class SequenceParams:
     """Parameters of ranking along the route, in the stage order."""
 
+    method: Literal["lines", "filter", "smoother"]
     length: Annotated[int, Field(ge=1)]
     velocities: Annotated[tuple[Annotated[float, Field(ge=-100, le=100)], ...], Field(min_length=1)]
     contrast_reach: Annotated[int, Field(ge=1, le=10**6)] | None
+    step_m: Annotated[float, Field(gt=0, le=10**6)] | None
 
 
 @dataclass(frozen=True)

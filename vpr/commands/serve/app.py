@@ -30,6 +30,7 @@ from vpr.commands.serve.pages import STATIC, documentation, front_page, read_sta
 from vpr.commands.serve.photos import FORM, RAW, read_uploads
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.service import Service
+from vpr.commands.serve.track import add_tracking
 
 SILENT: TelemetryConfig = {
     "tracing": False,
@@ -82,6 +83,7 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
     answers = APIRouter(dependencies=[Depends(require_token(access.token))])
     _add_questions(answers, limits)
     _add_facts(answers)
+    add_tracking(answers, limits)
     app.include_router(answers)
     _add_pages(app)
     return guard(app, access)

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from vpr.images.numbered import NumberedImages
 from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
+from vpr.locating.tracking import Before, Tracker
 from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
 from vpr.repository.git import current_commit
@@ -98,6 +100,18 @@ class Run:
             (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
         return ranked
 
+    @cached_property
+    def tracker(self) -> Tracker:
+        """What drives are followed with; made for the first photo of one."""
+        return Tracker(
+            self.ranker, self.places, self.whitened, crs=self.dataset.crs,
+            step_m=self.sequence.step_m,
+        )  # fmt: skip
+
+    def follow(self, photo: Path, before: Before | None, moved_m: float) -> Before:
+        """Follow a drive to its next photo, see `Tracker.step`."""
+        return self.tracker.step(before, self.rank(photo, 1), moved_m)
+
     def describe(self, photo: Path) -> NDArray[np.float32]:
         """Row that a photo is searched by, shape (1, dim)."""
         with _in_silence():
@@ -119,7 +133,10 @@ class Run:
             velocities=self.sequence.velocities, reach=self.sequence.contrast_reach, top_k=top,
         )  # fmt: skip
         distances = find_distances(database, query, indices)
-        return [Ranked(*row, None, None) for row in zip(indices, distances, strict=True)]
+        return [
+            Ranked(images, far, None, None, row)
+            for images, far, row in zip(indices, distances, query, strict=True)
+        ]
 
     def locate(
         self, names: Sequence[str], ranked: Sequence[Ranked], *, top: int, alone: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from vpr.commands.serve.answers import threshold_of
 from vpr.commands.serve.decoder import memory_file
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload
 from vpr.commands.serve.run import Run, load_run
+from vpr.commands.serve.track import Sessions, TrackAnswer
 
 LOG = logging.getLogger("uvicorn.error")
 P = ParamSpec("P")
@@ -40,6 +42,7 @@ class Service:
         self.run = run
         self.bodies, self.queue = Bodies(limits), Queue(limits)
         self.decoders = Decoders(limits)
+        self.sessions = Sessions()
         # Decoded photos are large: one for each decoder, one that is ranked, one that waits.
         self.decoded = asyncio.Semaphore(NUM_DECODERS + 2)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="network")
@@ -122,3 +125,24 @@ class Service:
     async def _compute(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         call = partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.thread, call)
+
+    async def track(
+        self, upload: Upload, session: str | None, address: str, moved_m: float | None
+    ) -> TrackAnswer:
+        """Follow a drive to its next photo; one that cannot be read leaves it where it was.
+
+        Args:
+            upload: The photo.
+            session: Name of the drive; None: it begins.
+            address: Of the client.
+            moved_m: Metres since the photo before; None: unknown.
+
+        Raises:
+            Refusal: If the photo cannot be read, or the drive not be followed.
+        """
+        run, metres = self.run, math.nan if moved_m is None else moved_m
+        with self.sessions.open(session, address, run.since) as drive:
+            drive.before = await self._of(upload, [], run.follow, drive.before, metres)
+            drive.number += 1
+            tracked = run.tracker.describe(drive.before[0], upload.name)
+            return TrackAnswer(drive.name, drive.number, tracked)

@@ -1,0 +1,252 @@
+"""A drive followed equals the sums of a hidden Markov model, and survives what drives do."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.order import sequence
+from vpr.places.index import ImageIndex, save_index
+from vpr.retrieval import filtering, following
+from vpr.retrieval.descriptors import save_descriptors
+from vpr.retrieval.evidence import learn_contrast
+from vpr.retrieval.filtering import BEND, ENTER, LEAVE, STARTS_OFF, Belief, PlaceFilter
+from vpr.retrieval.following import Follower
+from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.retrieval.ranking import rank_database
+
+PLACES = np.array([[0.0, 0.0], [5.0, 0.0], [10.0, 0.0], [10.0, 5.0], [200.0, 0.0]])
+RATIOS = np.random.default_rng(0).normal(scale=1.5, size=(4, 5))  # log, of four photos
+MOVED_M = [math.nan, math.nan, 6.0, 1.0]  # the last is less than half a spacing: no move
+
+
+def chain(moved_m: float) -> np.ndarray:
+    """Probabilities from each state to each, the last one off the map, by plain loops."""
+    table = np.zeros((6, 6))
+    for i, j in itertools.product(range(5), repeat=2):
+        metres = math.dist(PLACES[i], PLACES[j])
+        if math.isnan(moved_m):
+            table[i, j] = math.exp(-metres / 10) if metres <= 50 else 0
+        else:
+            error = math.hypot(5, 0.1 * moved_m)
+            weight = math.exp(-0.5 * ((metres - moved_m) / error) ** 2)
+            weight = max(weight, BEND) if metres < moved_m else weight
+            table[i, j] = weight if metres <= moved_m + 5 * error else 0
+    table[:5] *= (1 - LEAVE) / table[:5].sum(axis=1, keepdims=True)
+    table[:5, 5] = LEAVE
+    table[5] = [*[ENTER / 5] * 5, 1 - ENTER]
+    return np.eye(6) if moved_m < 2.5 else table
+
+
+def likelihoods(number: int) -> np.ndarray:
+    weight = 0.2 if number == 3 else 1.0  # one metre of five
+    return np.array([*np.exp(weight * RATIOS[number]), 1.0])
+
+
+def joint(path: tuple[int, ...]) -> float:
+    start = [*[(1 - STARTS_OFF) / 5] * 5, STARTS_OFF]
+    chance = start[path[0]] * likelihoods(0)[path[0]]
+    for number in range(1, len(path)):
+        move = chain(MOVED_M[number])[path[number - 1], path[number]]
+        chance *= move * likelihoods(number)[path[number]]
+    return float(chance)
+
+
+def marginal(number: int, num_seen: int) -> np.ndarray:
+    """Sum over every path of the first photos: the definition."""
+    sums = np.zeros(6)
+    for path in itertools.product(range(6), repeat=num_seen):
+        sums[path[number]] += joint(path)
+    return sums / sums.sum()
+
+
+def dense(belief: Belief) -> np.ndarray:
+    found = np.zeros(6)
+    found[belief.places] = belief.probability
+    found[5] = belief.off_map
+    return found
+
+
+@pytest.fixture
+def beliefs(monkeypatch: pytest.MonkeyPatch) -> tuple[PlaceFilter, list[Belief]]:
+    monkeypatch.setattr(filtering, "LEAST", 0)  # all of them, however improbable
+    follower = PlaceFilter(PLACES + np.array([4e5, 5.8e6]), step_m=10, spacing_m=5)
+    found: list[Belief] = []
+    for ratios, moved_m in zip(RATIOS, MOVED_M, strict=True):
+        before = found[-1] if found else None
+        found.append(follower.step(before, lambda at, r=ratios: r[at], np.arange(5), moved_m))
+    return follower, found
+
+
+def test_the_filter_is_the_sum_over_all_paths_so_far(
+    beliefs: tuple[PlaceFilter, list[Belief]],
+) -> None:
+    for number, belief in enumerate(beliefs[1]):
+        np.testing.assert_allclose(dense(belief), marginal(number, number + 1), atol=1e-12)
+
+
+def test_the_smoother_is_the_sum_over_all_paths(beliefs: tuple[PlaceFilter, list[Belief]]) -> None:
+    follower, found = beliefs
+    for number, belief in enumerate(follower.smooth(found)):
+        np.testing.assert_allclose(dense(belief), marginal(number, 4), atol=1e-12)
+    assert follower.smooth([]) == []
+
+
+def test_an_estimate_by_hand() -> None:
+    follower = PlaceFilter(PLACES + 1000, step_m=10, spacing_m=5)
+    share = np.array([0.5, 0.3, 0.0, 0.0, 0.1])
+    belief = Belief(np.arange(5), share, 0.1, share, 0.1, None)
+    found = follower.estimate(belief, radius_m=6)
+    assert found.place == 0
+    assert found.probability == pytest.approx(0.8)
+    assert found.position == pytest.approx([1000 + 5 * 0.3 / 0.8, 1000])  # of those near the best
+    assert found.circle_m == pytest.approx(200 - 1.875 + 2.5)  # 89 % on the map is not 90 %
+    assert found.off_map == 0.1
+
+
+def test_a_belief_names_a_place_however_sure_it_is_to_be_off_the_map() -> None:
+    follower = PlaceFilter(PLACES, step_m=10, spacing_m=5)
+    belief = follower.step(None, lambda at: np.full(len(at), -40.0) + at, np.arange(5))
+    assert belief.places.tolist() == [4]
+    found = follower.estimate(belief, radius_m=6)
+    assert (found.place, found.state) == (4, "unknown")
+
+
+def test_a_beam_keeps_the_most_probable_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filtering, "MOST_STATES", 2)
+    follower = PlaceFilter(PLACES, step_m=10, spacing_m=5)
+    ratios = np.array([0.0, 3.0, 2.0, 1.0, 0.0])
+    first = follower.step(None, lambda at: ratios[at], np.arange(5))
+    assert first.places.tolist() == [1, 2]
+    second = follower.step(first, lambda at: ratios[at], np.array([4]))
+    assert second.places.tolist() == [1, 2]
+    for belief in follower.smooth([first, second]):
+        assert belief.probability.sum() + belief.off_map == pytest.approx(1)
+
+
+def unit(count: int, seed: int, dim: int = 64) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+# A street of 100 photos, 5 m apart, where neighbours look a little alike.
+SMOOTH = np.stack([unit(104, 0)[n : n + 4].sum(axis=0) for n in range(100)])
+STREET = (SMOOTH / np.linalg.norm(SMOOTH, axis=1, keepdims=True)).astype(np.float32)
+POSITIONS = np.column_stack([5.0 * np.arange(100), np.zeros(100)])
+
+DRIVES = {
+    "stops": [*range(10, 40), *[40] * 25, *range(41, 60)],
+    "turns back": [*range(20, 60), *range(59, 10, -1)],
+    "a loop": [*range(30, 60), *range(30, 60), *range(30, 60)],
+    "leaves the map": [*range(10, 40), *[-1] * 20, *range(70, 95)],
+}
+
+
+def see(drive: list[int]) -> np.ndarray:
+    """Noisy photos of places; -1 is nowhere."""
+    rows = np.stack([STREET[at] if at >= 0 else np.zeros(64) for at in drive])
+    rows = rows + 2.0 * unit(len(drive), 7)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def rank(photos: np.ndarray) -> np.ndarray:
+    return rank_database(STREET, photos, top_k=10)[0]
+
+
+@pytest.mark.parametrize("most", [100, 10])
+@pytest.mark.parametrize("name", DRIVES)
+@pytest.mark.parametrize("smooth", [False, True])
+def test_drives_are_followed_through_what_drives_do(
+    name: str, smooth: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MOST_WHOLE", most)  # all places, or the ten most similar ones
+    drive = np.array(DRIVES[name])
+    photos = see(DRIVES[name])
+    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
+    assert follower.contrast.is_learnt
+    found = follower.follow(photos, rank(photos), np.full(len(drive), np.nan), None, smooth=smooth)
+    estimates = [follower.estimate(belief) for belief in found]
+    on_map = drive >= 0
+    metres = np.abs(np.array([of.position[0] for of in estimates]) - 5 * drive)[on_map]
+    alone = np.abs(5.0 * np.argmax(photos @ STREET.T, axis=1) - 5 * drive)[on_map]
+    assert np.mean(metres <= 12) > max(0.95, np.mean(alone <= 12))
+    off_map = np.array([of.off_map for of in estimates])
+    assert np.median(off_map[on_map]) < 0.1
+    if name.startswith("leaves"):
+        assert np.median(off_map[~on_map]) > 0.5
+
+
+def test_photos_of_a_stop_with_odometry_say_it_once() -> None:
+    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
+    wrong = np.tile(STREET[80], (30, 1))  # thirty times the same misleading photo
+    photos = np.concatenate([see([*range(10, 30)]), wrong])
+    moved_m = np.array([math.nan, *[5.0] * 20, *[0.0] * 29])
+    found = follower.follow(photos, rank(photos), moved_m, None, smooth=False)
+    last = [follower.estimate(found[number]) for number in (20, -1)]
+    assert last[0].place == last[1].place
+    assert last[0].off_map == pytest.approx(last[1].off_map)
+
+
+def test_where_no_place_was_seen_twice_nothing_is_learnt() -> None:
+    far = 1000.0 * np.arange(100)[:, None] * [1, 0]
+    assert not learn_contrast(STREET, far, radius_m=10).is_learnt
+
+
+def test_verified_geometry_speaks_for_a_place_and_its_lack_against_all() -> None:
+    contrast = learn_contrast(STREET, POSITIONS, radius_m=12)
+    places = np.arange(100)
+    plain = contrast.of(STREET[3], STREET)(places)
+    seen = contrast.of(STREET[3], STREET, (np.array([50, 60]), np.array([-200.0, 0.0])))(places)
+    assert seen[50] > plain[50]
+    assert (np.delete(seen, 50) < np.delete(plain, 50)).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "positions"),
+    [("filter", POSITIONS), ("smoother", POSITIONS), ("filter", np.full((100, 2), np.nan))],
+    ids=["filter", "smoother", "without positions"],
+)
+def test_the_stage_follows_each_recording_by_itself(
+    method: str, positions: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    drive = [*range(10, 40), *range(90, 60, -1)]
+    photos = see(drive)
+    for name, rows in (("database", STREET), ("query", photos)):
+        save_descriptors(Path(f"{name}.npy"), iter([rows]), num_images=len(rows))
+    save_index(Path("database.csv"), ImageIndex([f"{n}.jpg" for n in range(100)], positions))
+    names = [f"{n}.jpg" for n in range(60)]
+    recordings = ["there"] * 30 + ["back"] * 30
+    odometry = (1.0 if np.isnan(positions).all() else 5.0) * np.arange(60)
+    nowhere = np.zeros((60, 2))  # coordinates of queries are the truth, and tell nothing
+    save_index(Path("query.csv"), ImageIndex(names, nowhere, recordings, None, odometry))
+    Path("radius.json").write_text('{"radius_m": 12.0}')
+    save_predictions(Path("alone.npz"), Predictions(*rank_database(STREET, photos, top_k=5), 100))
+    Path("verified").mkdir()
+    for part, shape, kind in (
+        ("candidates", (0, 0), np.int64), ("matches", (0, 0), np.int64),
+        ("inliers", (0, 0), np.int64), ("log10_nfa", (0, 0), np.float64),
+        ("places", (0, 2, 2), np.uint16),
+    ):  # fmt: skip
+        np.save(f"verified/{part}.npy", np.empty(shape, kind))
+    Path("params.yaml").write_text(
+        f"sequence: {{method: {method}, length: 1, velocities: [1.0], contrast_reach: null, "
+        "step_m: null}\n"
+    )
+    sequence(
+        predictions=Path("alone.npz"), verified=Path("verified"),
+        database_descriptors=Path("database.npy"), query_descriptors=Path("query.npy"),
+        database=Path("database.csv"), query=Path("query.csv"), radius=Path("radius.json"),
+        sequenced=Path("along.npz"), estimates=Path("estimates.csv"),
+    )  # fmt: skip
+    ranked = load_predictions(Path("along.npz")).indices
+    assert ranked.shape == (60, 5)
+    assert np.mean(np.abs(ranked[:, 0] - drive) <= 2) > 0.9
+    table = np.loadtxt("estimates.csv", delimiter=",", skiprows=1)
+    assert table.shape == (60, 7)
+    assert table[:, 1].tolist() == ranked[:, 0].tolist()
+    assert (table[[0, 30], 6] > table[[5, 35], 6]).all()  # each recording begins anew

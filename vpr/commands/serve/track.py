@@ -1,0 +1,175 @@
+"""Drives that are sent photo by photo: sessions, bounded in number, memory and age."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from vpr.commands.serve.admission import RETRY_AFTER, Limits, Refusal
+from vpr.commands.serve.photos import FORM, RAW, read_uploads
+from vpr.locating.tracking import Before, Tracked
+
+if TYPE_CHECKING:
+    from vpr.commands.serve.service import Service  # which imports this module
+
+MOST = 256  # sessions at once, half of them from one address; each has at most 1,000 places
+IDLE_SECONDS = 600.0  # until a session ends by itself
+LONGEST_SECONDS = 86_400.0  # from its first photo to its last
+NAME_BYTES = 16  # of a session's name, which nobody guesses
+
+Session = Annotated[
+    str | None, Query(max_length=64, description="From the answer before; none: a drive begins.")
+]
+Moved = Annotated[
+    float | None,
+    Query(ge=0, le=1e6, allow_inf_nan=False,
+          description="Metres since the photo before, by odometry; none: unknown."),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrackAnswer:
+    """Answer to the next photo of a drive.
+
+    Args:
+        session: What the next request must name.
+        number: Photos of the drive so far.
+        tracked: Where the drive is.
+    """
+
+    session: str
+    number: int
+    tracked: Tracked
+
+
+@dataclass(eq=False)
+class Drive:
+    """A session.
+
+    Args:
+        name: Name that the client was told.
+        address: Of the client.
+        run: When the run was loaded whose places it is about.
+        begun: By the monotonic clock, as `used`.
+        used: When its last photo was answered.
+        number: Photos so far.
+        before: About the last photo.
+        is_busy: Whether a photo is being looked at.
+    """
+
+    name: str
+    address: str
+    run: float
+    begun: float
+    used: float
+    number: int = 0
+    before: Before | None = None
+    is_busy: bool = False
+
+
+class Sessions:
+    """The drives that are being followed.
+
+    They are of one event loop, and nothing in here waits, so that no lock is needed.
+    """
+
+    def __init__(self) -> None:
+        """There are none."""
+        self.drives: dict[str, Drive] = {}
+
+    @contextmanager
+    def open(self, name: str | None, address: str, run: float) -> Iterator[Drive]:
+        """Find a drive, or begin one, for its next photo; a first photo that fails begins none.
+
+        Args:
+            name: Name of the drive; None: it begins.
+            address: Of the client.
+            run: When the run that answers was loaded.
+
+        Raises:
+            Refusal: If there is no such drive, it is busy, its run was replaced, or all are busy.
+        """
+        now = time.monotonic()
+        for drive in list(self.drives.values()):
+            if not drive.is_busy and (
+                now - drive.used > IDLE_SECONDS or now - drive.begun > LONGEST_SECONDS
+            ):
+                del self.drives[drive.name]
+        drive = self._begin(address, run, now) if name is None else self._find(name, run)
+        drive.is_busy = True
+        try:
+            yield drive
+        finally:
+            drive.is_busy, drive.used = False, time.monotonic()
+            if not drive.number:
+                self.drives.pop(drive.name, None)
+
+    def end(self, name: str) -> None:
+        """Forget a drive, if there is one of that name."""
+        self.drives.pop(name, None)
+
+    def _find(self, name: str, run: float) -> Drive:
+        drive = self.drives.get(name)
+        if drive is None:
+            raise Refusal(
+                404, f"session: there is none of this name, or it ended after {IDLE_SECONDS:g} "
+                "seconds without a photo: leave it out to begin another.",
+            )  # fmt: skip
+        if drive.is_busy:
+            raise Refusal(409, "session: its photo before is still being looked at: send one after "
+                          "another.", retry_after=RETRY_AFTER)  # fmt: skip
+        if drive.run != run:
+            del self.drives[name]
+            raise Refusal(410, "session: another run answers now: leave it out to begin another.")
+        return drive
+
+    def _begin(self, address: str, run: float, now: float) -> Drive:
+        """Begin a drive in place of the one longest idle, of the same address if that has half."""
+        crowd = [drive for drive in self.drives.values() if drive.address == address]
+        if len(crowd) < MOST // 2:
+            crowd = list(self.drives.values()) if len(self.drives) >= MOST else []
+        if crowd:
+            idle = [drive for drive in crowd if not drive.is_busy]
+            if not idle:
+                raise Refusal(503, f"{len(crowd)} drives are being followed: ask again later.",
+                              retry_after=RETRY_AFTER)  # fmt: skip
+            del self.drives[min(idle, key=lambda drive: drive.used).name]
+        drive = Drive(secrets.token_urlsafe(NAME_BYTES), address, run, now, now)
+        self.drives[drive.name] = drive
+        return drive
+
+
+def add_tracking(answers: APIRouter, limits: Limits) -> None:
+    """Add the routes of drives; the application's state has the service."""
+    photo = {"schema": {"type": "string", "format": "binary"}}
+    form = {"schema": {"type": "object", "properties": {"photo": photo["schema"]}}}
+    content = {"image/*": photo, RAW: photo, FORM: form}
+
+    @answers.post(
+        "/track", response_model=TrackAnswer, summary="Where is this drive, by its next photo?",
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+        responses={
+            404: {"description": "No such session"}, 409: {"description": "Session busy"},
+            410: {"description": "Another run answers now"}, 503: {"description": "Busy"},
+        },
+    )  # fmt: skip
+    async def track(request: Request, session: Session = None, moved_m: Moved = None) -> Response:
+        service: Service = request.app.state.service
+        service.queue.require_room()
+        address = request.client.host if request.client else ""
+        async with service.bodies.receive(address) as body:
+            (upload,) = await read_uploads(request, body, limits, most=1)
+        async with service.queue.place():
+            answer = await service.track(upload, session, address, moved_m)
+            return JSONResponse(asdict(answer))
+
+    @answers.delete("/track/{session}", status_code=204, summary="End a drive")
+    async def end(request: Request, session: str) -> None:
+        request.app.state.service.sessions.end(session)

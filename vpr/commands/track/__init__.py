@@ -1,0 +1,1 @@
+"""`python -m vpr track`: where a drive went."""

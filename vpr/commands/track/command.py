@@ -1,0 +1,71 @@
+"""`python -m vpr track FILM|FOLDER`: where did this drive go?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from vpr.commands.locate.outputs import check_targets
+from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
+from vpr.console.progress import track as show_progress
+from vpr.locating.drives import read_drive
+from vpr.locating.tracking import load_tracker
+
+
+def track(
+    source: Annotated[Path, typer.Argument(help="Film, or folder of photos in order.")],
+    run: Annotated[Path, typer.Option(help="Folder of the finished run.")] = Path(),
+    step_m: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Mean metres between two photos, in place of the run's."),
+    ] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Each photo by those before it alone, as it drives.")
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Table of the path, a file to write.")] = None,
+    geojson: Annotated[Path | None, typer.Option(help="Path as GeoJSON, a file to write.")] = None,
+    gpx: Annotated[Path | None, typer.Option(help="Path as GPX, a file to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page with the path, a file to write.")] = None,
+) -> None:
+    """Say where a drive went, photo by photo, with its uncertain and its unknown parts."""
+    options = {"--csv": csv, "--geojson": geojson, "--gpx": gpx, "--html": html}
+    check_targets({option: path for option, path in options.items() if path}, sheet_px=(1, 1))
+    tracker = load_tracker(run, step_m=step_m)
+    if (geojson or gpx) and tracker.crs is None:
+        raise ValueError(
+            f"{'--geojson' if geojson else '--gpx'}: needs longitude and latitude: set dataset.crs "
+            "in params.yaml to the coordinates' reference system, such as EPSG:32633, and run "
+            "`dvc repro`"
+        )
+    with TemporaryDirectory() as scratch:
+        photos, left_out = read_drive(source, Path(scratch))
+        for line in left_out.lines():
+            print(f"left out: {line}", file=sys.stderr)
+        followed = tracker.follow([photo.file for photo in photos])
+        beliefs = [
+            belief for belief, _ in show_progress(followed, total=len(photos), title="photos")
+        ]
+    if not causal:
+        beliefs = tracker.follower.filter.smooth(beliefs)
+    if not tracker.follower.contrast.is_learnt:
+        print("note: no place of the database was photographed twice, so probabilities are the "
+              "demo's", file=sys.stderr)  # fmt: skip
+    path = [
+        tracker.describe(belief, photo.name, photo.time)
+        for belief, photo in zip(beliefs, photos, strict=True)
+    ]
+    if csv:
+        save_csv(csv, path)
+    if geojson:
+        save_geojson(geojson, path)
+    if gpx:
+        save_gpx(gpx, path)
+    if html:
+        write_page(html, path, tracker.places.database.coordinates)
+    # Last, and in whatever letters the terminal has: the files are written by then.
+    encoding = sys.stdout.encoding or "utf-8"
+    print(as_text(path).encode(encoding, errors="replace").decode(encoding))

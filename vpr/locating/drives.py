@@ -1,0 +1,64 @@
+"""The photos of a drive, in order: the frames of a film, or a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpr.importing.collection import Asked, LeftOut
+from vpr.importing.films import SUFFIXES
+from vpr.importing.forms import photos, video
+
+
+@dataclass(frozen=True)
+class DrivePhoto:
+    """A photo of a drive.
+
+    Args:
+        name: For people.
+        file: The image file.
+        time: When it was taken, seconds since 1970; None: unknown.
+    """
+
+    name: str
+    file: Path
+    time: float | None
+
+
+def read_drive(source: Path, scratch: Path) -> tuple[list[DrivePhoto], LeftOut]:
+    """Read a film, a frame each second, or a folder of photos by time, or by name without times.
+
+    Args:
+        source: The film or folder.
+        scratch: Folder for frames, which stay there.
+
+    Returns:
+        The photos, and what was left out.
+
+    Raises:
+        ValueError: If it is neither, or no photo is left.
+    """
+    if not source.exists():
+        raise ValueError(f"{source}: there is no such film or folder")
+    if not (source.is_dir() or video.recognises(source)):
+        raise ValueError(f"{source}: expected a film ({', '.join(sorted(SUFFIXES))}) or a folder")
+    form = photos if source.is_dir() else video
+    found = form.read(source, Asked(labels=False, crops=0))
+    left_out, drive = found.left_out, []
+    for number, shot in enumerate(found.shots):
+        file = shot.content
+        if not isinstance(file, Path):
+            try:
+                content = file()
+            except ValueError as error:
+                left_out.add(str(error), shot.name)
+                continue
+            file = scratch / f"{number:06d}{Path(shot.name).suffix}"
+            file.write_bytes(content)
+        drive.append(DrivePhoto(shot.name, file, shot.time))
+    if not drive:
+        raise ValueError(f"{source}: has no photos: {'; '.join(left_out.lines()) or 'it is empty'}")
+    times = [photo.time for photo in drive if photo.time is not None]
+    if len(times) == len(drive):
+        drive.sort(key=lambda photo: (photo.time, photo.name))
+    return drive, left_out
