@@ -14,6 +14,7 @@ from vpr.datasets.params import DatasetParams
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.image_files import list_images
+from vpr.images.known_photos import known_photos
 from vpr.images.params import ThumbnailsParams
 from vpr.images.thumbnails import draw_thumbnails
 from vpr.places.gathering import gather_images
@@ -23,6 +24,8 @@ from vpr.places.params import PrepareParams
 from vpr.places.positives import save_positives, save_radius
 from vpr.places.radius import find_same_places, find_training_positives
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.environment import installed_version
+from vpr.runtime.hashing import hash_work
 from vpr.runtime.parameters import load_params
 
 
@@ -80,10 +83,13 @@ def prepare(
         save_radius(aside[6], radius_m)
         findings += check_images(facts)
         save_notes(aside[7], findings)
+        known = known_photos(
+            lambda: hash_work("thumbnails", small, installed_version("pillow"), inputs=())
+        )
         for images, pictures in zip(aside[4:6], aside[8:], strict=True):
             draw_thumbnails(
                 list_images(images), pictures,
-                max_side_px=small.max_side_px, quality=small.quality,
+                max_side_px=small.max_side_px, quality=small.quality, known=known,
             )  # fmt: skip
     for note in list_notes(findings):
         print(note)
