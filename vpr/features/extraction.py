@@ -57,7 +57,7 @@ def store_features(
             batches = extract_features(trunk, photos, pixels, read, device)
             return chain.from_iterable(map(one_by_one, batches))
 
-        for maps in known.look_up(left, compute, MAP):
+        for maps in known.look_up("local features", left, compute, MAP):
             writer.append(maps)
 
 

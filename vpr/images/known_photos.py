@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from vpr.images.image_files import Photo, encoded_image
 from vpr.runtime.ordered_map import is_over_mixed_cluster, map_ahead
-from vpr.runtime.store import Store, content_key, open_store
+from vpr.runtime.store import Store, content_key, open_store, size_kept
 
 Value = TypeVar("Value")
 
@@ -47,6 +47,7 @@ class KnownPhotos:
 
     def look_up(
         self,
+        what: str,
         photos: Sequence[Photo],
         compute: Callable[[Sequence[int]], Iterator[Value]],
         form: Form[Value],
@@ -57,6 +58,7 @@ class KnownPhotos:
         them each run would push out what the next one needs first.
 
         Args:
+            what: Title of the values, for messages.
             photos: The photos.
             compute: Computes the values of some photos, given their indices, in order.
             form: How values are stored.
@@ -71,7 +73,8 @@ class KnownPhotos:
         keys = list(map_ahead(self._key_of, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
         is_known = [store.has(key) for key in keys]
         if any(is_known):
-            print(f"{sum(is_known)} of {len(keys)} photos were found in the store", file=sys.stderr)
+            found = f"{sum(is_known)} of {len(keys)} photos were found in the store"
+            print(f"{what}: {found}", file=sys.stderr)
         new = [index for index, known in enumerate(is_known) if not known]
         computed = iter(compute(new)) if new else iter(())
         room = store.max_bytes // SHARE
@@ -79,12 +82,12 @@ class KnownPhotos:
             packed = store.find(key) if is_known[index] else None
             if packed is not None:
                 yield form.unpack(packed)
-                room -= len(packed)
+                room -= size_kept(packed)
                 continue
             # One that was there may be damaged, or removed by another process since.
             (value,) = compute([index]) if is_known[index] else (next(computed),)
             packed = form.pack(value)
-            room -= len(packed)
+            room -= size_kept(packed)
             if room >= 0:
                 store.keep(key, packed)
             yield value

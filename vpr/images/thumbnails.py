@@ -50,7 +50,7 @@ def draw_thumbnails(
         )
         return track(drawn, total=len(new), title=f"thumbnails of {folder.name}")
 
-    pictures = known.look_up(images, compute, Form(bytes, bytes))
+    pictures = known.look_up(f"thumbnails of {folder.name}", images, compute, Form(bytes, bytes))
     names = map(thumbnail_name, range(len(images)))
     in_shards = isinstance(images[0], Member)
     write_files(folder, zip(names, pictures, strict=True), in_shards=in_shards)

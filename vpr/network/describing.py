@@ -109,7 +109,7 @@ def describe_unknown(
         for batch in describe_photos(network, [photos[index] for index in new]):
             yield from np.split(batch.descriptors, len(batch.descriptors))
 
-    return known.look_up(photos, compute, ROW)
+    return known.look_up("descriptors", photos, compute, ROW)
 
 
 def _unpack_row(value: bytes) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ USUAL_GB = "2"
 FOLDER = Path(".dvc/tmp/vpr")  # of the repository; git and DVC ignore it
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp run --temp` works in
 CHECK_BYTES = 16
+BLOCK_BYTES = 4096  # of most file systems
 
 
 def content_key(*parts: bytes) -> str:
@@ -48,6 +49,11 @@ def unpack_arrays(value: bytes) -> list[NDArray[Any]]:
     while stream.tell() < len(value):
         arrays.append(np.load(stream))
     return arrays
+
+
+def size_kept(value: bytes) -> int:
+    """Bytes on the disk that a value takes in a store."""
+    return -(-(len(value) + CHECK_BYTES) // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def open_store() -> Store | None:

@@ -75,7 +75,7 @@ def detect_keypoints(
         )  # fmt: skip
         return track(keypoints, total=len(new), title="keypoints")
 
-    return known.look_up(images, compute, POINTS)
+    return known.look_up("keypoints", images, compute, POINTS)
 
 
 def make_detector(
