@@ -8,7 +8,8 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import Folders, load_matcher, matching_key
+from vpr.matchers.base.keys import matching_key
+from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
 from vpr.reranking.reranking import Stop

@@ -12,7 +12,8 @@ from vpr.images.image_files import list_images, read_image
 from vpr.images.known_photos import UNKNOWN, known_photos
 from vpr.matchers.base.detection import detect_keypoints
 from vpr.matchers.base.keypoints import save_keypoints
-from vpr.matchers.base.matcher import Folders, LocalPoints, load_matcher, matching_key
+from vpr.matchers.base.keys import matching_key
+from vpr.matchers.base.matcher import Folders, LocalPoints, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher, save_photos
 from vpr.runtime.artefacts import built_aside

@@ -17,11 +17,12 @@ from torch import Tensor
 from vpr.console.progress import track
 from vpr.features.batches import one_by_one, run_batch
 from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import MAP
+from vpr.features.local_features import LocalFeatures, position_rows, row_starts
 from vpr.features.trunk import Trunk, announce_features
 from vpr.images.image_files import Photo, encoded_image, path_of
-from vpr.images.known_photos import UNKNOWN, KnownPhotos
+from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
 from vpr.runtime.ordered_map import ordered_map
+from vpr.runtime.store import pack_arrays, unpack_arrays
 
 BATCHES_AHEAD = 2  # decoded while one is computed
 
@@ -59,6 +60,18 @@ def store_features(
 
         for maps in known.look_up("local features", left, compute, MAP):
             writer.append(maps)
+
+
+def _pack_map(maps: Tensor) -> bytes:
+    return pack_arrays(position_rows(maps), np.array([maps.shape[2:]], dtype=np.int64))
+
+
+def _unpack_map(value: bytes) -> Tensor:
+    rows, shapes = unpack_arrays(value)
+    return LocalFeatures(rows, shapes, row_starts(shapes)).maps([0])
+
+
+MAP = Form(_pack_map, _unpack_map)  # of one image's feature map, (1, C, H, W)
 
 
 def extract_features(

@@ -13,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.images.known_photos import Form
 from vpr.runtime.npz import load_array
-from vpr.runtime.store import pack_arrays, unpack_arrays
 
 # numpy has no bfloat16: its bits are stored as uint16.
 STORED: dict[torch.dtype, np.dtype[Any]] = {
@@ -76,18 +74,6 @@ def position_rows(maps: Tensor) -> NDArray[Any]:
 def row_starts(shapes: NDArray[np.int64]) -> NDArray[np.int64]:
     """First row of each image, and the end, of maps of shapes (num_images, 2)."""
     return np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
-
-
-def _pack_map(maps: Tensor) -> bytes:
-    return pack_arrays(position_rows(maps), np.array([maps.shape[2:]], dtype=np.int64))
-
-
-def _unpack_map(value: bytes) -> Tensor:
-    rows, shapes = unpack_arrays(value)
-    return LocalFeatures(rows, shapes, row_starts(shapes)).maps([0])
-
-
-MAP = Form(_pack_map, _unpack_map)  # of one image's feature map, (1, C, H, W)
 
 
 def load_features(folder: Path) -> LocalFeatures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -114,16 +114,6 @@ class Matcher(Protocol):
 def uses_gpu(matcher: Matcher) -> bool:
     """Return whether a matcher needs a GPU on every machine; False if it does not say."""
     return bool(getattr(matcher, "uses_gpu", False))
-
-
-def matching_key(matcher: Matcher, *values: object, inputs: Sequence[Path]) -> str:
-    """Hash what a matcher's results depend on, see `vpr.runtime.resuming.fingerprint`."""
-    import torch  # slow, and not every matcher needs it
-
-    from vpr.runtime.resuming import fingerprint
-
-    device = torch.device("cuda" if uses_gpu(matcher) else "cpu")
-    return fingerprint(*values, inputs=inputs, device=device)
 
 
 def load_matcher(
