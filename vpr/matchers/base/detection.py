@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from vpr.console.progress import track
 from vpr.images.image_files import Photo, encoded_image
-from vpr.images.known_photos import UNKNOWN, KnownPhotos
-from vpr.matchers.base.keypoints import POINTS
+from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
 from vpr.matchers.base.matcher import LocalPoints, Matcher, uses_gpu
 from vpr.matchers.base.threads import count_cores, map_on_cores
 from vpr.runtime.ordered_map import ordered_map
+from vpr.runtime.store import pack_arrays, unpack_arrays
 
 # Noise of 8 levels (standard deviation) reaches a contrast of 8; photos by night reach 70 or more.
 BLANK_CONTRAST = 10  # levels of 255
@@ -76,6 +76,18 @@ def detect_keypoints(
         return track(keypoints, total=len(new), title="keypoints")
 
     return known.look_up("keypoints", images, compute, POINTS)
+
+
+def _pack_points(image: LocalPoints) -> bytes:
+    return pack_arrays(image.points, image.descriptors, np.array(image.size))
+
+
+def _unpack_points(value: bytes) -> LocalPoints:
+    points, descriptors, (height, width) = unpack_arrays(value)
+    return LocalPoints(points, descriptors, (int(height), int(width)))
+
+
+POINTS = Form(_pack_points, _unpack_points)  # of one image's keypoints
 
 
 def make_detector(

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.images.known_photos import Form
 from vpr.matchers.base.matcher import LocalPoints
 from vpr.runtime.npz import load_array
-from vpr.runtime.store import pack_arrays, unpack_arrays
 
 TYPES = (np.uint8, np.float16, np.float32)  # of descriptors
 
@@ -54,18 +52,6 @@ class Keypoints:
         before = np.concatenate([[0], np.cumsum(kept)])  # (num_keypoints + 1,)
         rows = self.points[kept], self.descriptors[kept]
         return Keypoints(*rows, self.sizes, before[self.starts], self.read)
-
-
-def _pack_points(image: LocalPoints) -> bytes:
-    return pack_arrays(image.points, image.descriptors, np.array(image.size))
-
-
-def _unpack_points(value: bytes) -> LocalPoints:
-    points, descriptors, (height, width) = unpack_arrays(value)
-    return LocalPoints(points, descriptors, (int(height), int(width)))
-
-
-POINTS = Form(_pack_points, _unpack_points)  # of one image's keypoints
 
 
 def save_keypoints(folder: Path, images: Iterable[LocalPoints]) -> None:
