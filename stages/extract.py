@@ -11,8 +11,9 @@ import torch
 from vpr.features.local_features import load_features
 from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
+from vpr.features.trunk import known_by_trunk
 from vpr.images.image_files import list_images
-from vpr.network.describing import describe_photos, load_network
+from vpr.network.describing import describe_unknown, load_network
 from vpr.network.head import extract_descriptors, load_head
 from vpr.retrieval.descriptors import count_saved, save_descriptors
 from vpr.runtime.artefacts import built_aside
@@ -35,15 +36,16 @@ def extract(*, features: Path, images: Path, model: Path, descriptors: Path) -> 
             save_descriptors(aside, blocks, num_images=len(files))
         return
     params = load_params("trunk", TrunkParams)
+    network = load_network(
+        whole, precision=getattr(torch, params.precision), scale_to=params.scale_to, device=device
+    )
     key = fingerprint(params, inputs=(images, model), device=device)
+    known = known_by_trunk(
+        "descriptors", network.trunk, params.scale_to, inputs=(model,), device=device
+    )
     with built_aside(descriptors, key=key) as (aside,):
-        network = load_network(
-            whole, precision=getattr(torch, params.precision), scale_to=params.scale_to,
-            device=device,
-        )  # fmt: skip
         count = aside.with_name("done")
-        described = describe_photos(network, files, done=count_saved(count))
-        rows = (batch.descriptors for batch in described)
+        rows = describe_unknown(network, files[count_saved(count) :], known)
         save_descriptors(aside, rows, num_images=len(files), count=count)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from vpr.console.entry import run_stage
 
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import Folders, load_matcher, uses_gpu
+from vpr.matchers.base.keys import matching_key
+from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
 from vpr.reranking.reranking import Stop
@@ -56,7 +56,7 @@ def inliers(
         points = with_photos(points, database_keypoints)
         queries = with_photos(queries, query_keypoints)
     stop = Stop(params.stop, load_param("rerank.half_inliers", float))
-    make_key = partial(_fingerprint, method, model, on_gpu=uses_gpu(matcher))
+    make_key = partial(matching_key, matcher, method, model)
     key = make_key(params, stop, inputs=[*inputs, *named])
     store = None if is_over_cluster() else open_store()
     known = None if store is None else KnownPairs(store, make_key(params.rules, inputs=named))
@@ -67,15 +67,6 @@ def inliers(
             saved=aside.with_name("parts"),
         )  # fmt: skip
         save_verified(aside, pairs)
-
-
-def _fingerprint(*values: object, inputs: Sequence[Path], on_gpu: bool) -> str:
-    import torch
-
-    from vpr.runtime.resuming import fingerprint
-
-    device = torch.device("cuda" if on_gpu else "cpu")
-    return fingerprint(*values, inputs=inputs, device=device)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.images.image_files import list_images, read_image
+from vpr.images.known_photos import UNKNOWN, known_photos
 from vpr.matchers.base.detection import detect_keypoints
 from vpr.matchers.base.keypoints import save_keypoints
+from vpr.matchers.base.keys import matching_key
 from vpr.matchers.base.matcher import Folders, LocalPoints, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher, save_photos
@@ -26,13 +28,17 @@ def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
     """
     params = load_params("keypoints", KeypointsParams)
     model = load_param("rerank.model", str | None)  # type: ignore[arg-type] # mypy: no type
-    matcher = load_matcher(load_param("rerank.method", str), model, Folders(weights))
+    method = load_param("rerank.method", str)
+    matcher = load_matcher(method, model, Folders(weights))
     detected: Iterable[LocalPoints] = ()
     if matcher is not None:
         read = partial(read_image, scale_to=params.max_side_px)
+        of_model = [] if model is None else [weights]
+        make_key = partial(matching_key, matcher, method, model, params, inputs=of_model)
         detected = detect_keypoints(
-            matcher, list_images(images), read, max_keypoints=params.max_keypoints
-        )
+            matcher, list_images(images), read, max_keypoints=params.max_keypoints,
+            known=UNKNOWN if isinstance(matcher, PhotoMatcher) else known_photos(make_key),
+        )  # fmt: skip
     with built_aside(keypoints) as (aside,):
         save_keypoints(aside, detected)
         if isinstance(matcher, PhotoMatcher):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from vpr.console.entry import run_stage
@@ -14,6 +15,7 @@ from vpr.datasets.params import DatasetParams
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.image_files import list_images
+from vpr.images.known_photos import known_photos
 from vpr.images.params import ThumbnailsParams
 from vpr.images.thumbnails import draw_thumbnails
 from vpr.places.gathering import gather_images
@@ -23,6 +25,8 @@ from vpr.places.params import PrepareParams
 from vpr.places.positives import save_positives, save_radius
 from vpr.places.radius import find_same_places, find_training_positives
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.environment import installed_version
+from vpr.runtime.hashing import hash_work
 from vpr.runtime.parameters import load_params
 
 
@@ -68,6 +72,9 @@ def prepare(
         database, query, positives, training_positives, database_images, query_images, radius,
         notes, database_thumbnails, query_thumbnails,
     )  # fmt: skip
+    code = partial(hash_work, installed_version("pillow"), installed_version("numpy"), inputs=())
+    inspected = known_photos(partial(code, "inspection"))
+    drawn = known_photos(partial(code, "thumbnail", small))
     with built_aside(*outs) as aside:
         save_index(aside[0], truth.database)
         save_index(aside[1], truth.query)
@@ -75,15 +82,17 @@ def prepare(
         places, headings = truth.database.coordinates, truth.database.heading
         training_pairs = find_training_positives(places, radius_m=radius_m)
         save_positives(aside[3], keep_same_way(training_pairs, headings, headings, max_deg=max_deg))
-        facts = gather_images(dataset, truth.database.paths, aside[4], side="database")
-        facts += gather_images(dataset, truth.query.paths, aside[5], side="query")
+        facts = gather_images(
+            dataset, truth.database.paths, aside[4], side="database", known=inspected
+        )
+        facts += gather_images(dataset, truth.query.paths, aside[5], side="query", known=inspected)
         save_radius(aside[6], radius_m)
         findings += check_images(facts)
         save_notes(aside[7], findings)
         for images, pictures in zip(aside[4:6], aside[8:], strict=True):
             draw_thumbnails(
                 list_images(images), pictures,
-                max_side_px=small.max_side_px, quality=small.quality,
+                max_side_px=small.max_side_px, quality=small.quality, known=drawn,
             )  # fmt: skip
     for note in list_notes(findings):
         print(note)

@@ -12,7 +12,7 @@ import torch
 from vpr.features.extraction import store_features
 from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
-from vpr.features.trunk import load_trunk
+from vpr.features.trunk import known_by_trunk, load_trunk
 from vpr.images.image_files import list_images, read_image, read_size
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
@@ -23,13 +23,16 @@ from vpr.runtime.resuming import fingerprint
 def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     """Compute local features of one side's images, or of the first of them, once per image."""
     params, device = load_params("trunk", TrunkParams), find_device()
+    # Loaded first: the keys cover the code that is imported.
+    network = load_trunk(load_model(frozen), getattr(torch, params.precision))
     key = fingerprint(params, inputs=(images, frozen), device=device)
-    read = partial(read_image, scale_to=params.scale_to)
+    scale_to = params.scale_to
+    known = known_by_trunk("features", network, scale_to, inputs=(frozen,), device=device)
+    read = partial(read_image, scale_to=scale_to)
     with built_aside(features, key=key) as (aside,):
-        network = load_trunk(load_model(frozen), getattr(torch, params.precision))
         store_features(
             aside, network, params.stored(list_images(images)), read,
-            size=partial(read_size, scale_to=params.scale_to), device=device,
+            size=partial(read_size, scale_to=scale_to), device=device, known=known,
         )  # fmt: skip
 
 

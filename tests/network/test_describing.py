@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import stages.extract
 from tests.support.streamed_stage import PIXELS, POSITIONS, make_inputs, run_stages
 from vpr.features import batches
-from vpr.network.describing import Described
+from vpr.images.image_files import Photo
+from vpr.images.known_photos import KnownPhotos
+from vpr.network.describing import Network
 from vpr.retrieval import descriptors
 from vpr.runtime.artefacts import SCRATCH
 
@@ -35,29 +39,30 @@ def test_streaming_gives_the_bytes_of_stored_features(store: int, precision: str
     assert Path("streamed.npy").read_bytes() == Path("stored.npy").read_bytes()
 
 
-@pytest.mark.parametrize("num_blocks", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("num_rows", [0, 5, 12])
 def test_a_killed_stream_resumes_and_gives_the_same_bytes(
-    num_blocks: int, monkeypatch: pytest.MonkeyPatch
+    num_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_stages("straight", 0)
-    whole, begun = stages.extract.describe_photos, []
+    whole, begun = stages.extract.describe_unknown, []
 
-    def broken_off(*args: object, done: int, **options: object) -> Iterator[Described]:
-        begun.append(done)
-        found = whole(*args, done=done, **options)  # type: ignore[arg-type]
-        for number, block in enumerate(found):
-            if len(begun) == 1 and number == num_blocks:
-                raise KeyboardInterrupt
-            yield block
-        if len(begun) == 1:
-            raise KeyboardInterrupt  # all done, not yet in place
+    def broken_off(
+        network: Network, photos: Sequence[Photo], known: KnownPhotos
+    ) -> Iterator[NDArray[np.float32]]:
+        begun.append(12 - len(photos))
+        rows = whole(network, photos, known)
+        if len(begun) > 1:
+            yield from rows
+            return
+        yield from islice(rows, num_rows)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages.extract, "describe_photos", broken_off)
+    monkeypatch.setattr(stages.extract, "describe_unknown", broken_off)
     with pytest.raises(KeyboardInterrupt):
         run_stages("resumed", 0)
     assert not Path("resumed.npy").exists()
     run_stages("resumed", 0)
-    assert begun == [0, [0, 4, 7, 10, 12][num_blocks]]  # the head's batches: 4, 3, 3 and 2
+    assert begun == [0, num_rows]  # 5 is within a batch of trunk and head
     assert Path("resumed.npy").read_bytes() == Path("straight.npy").read_bytes()
     assert list(SCRATCH.iterdir()) == []
 

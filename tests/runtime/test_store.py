@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.repositories import ROOT
-from vpr.runtime.store import FOLDER, Store, content_key, open_store
+from vpr.runtime.store import FOLDER, Store, content_key, open_store, pack_arrays, unpack_arrays
 
 KEYS = [content_key(bytes([number])) for number in range(8)]
 
@@ -76,6 +77,23 @@ def test_a_folder_that_is_deleted_or_cannot_be_written_costs_only_what_it_held(
     assert store.find(KEYS[0]) is None
     store.keep(KEYS[0], b"value")
     assert store.find(KEYS[0]) == b"value"
+
+
+def test_a_disk_with_less_free_than_the_limit_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path, max_bytes=10**18)
+    store.keep(KEYS[0], b"value")
+    assert not store.has(KEYS[0]) and store.find(KEYS[0]) is None
+    assert "GB are free, VPR_STORE_GB is 1e+09" in capsys.readouterr().err
+
+
+def test_arrays_are_unpacked_as_they_were_packed() -> None:
+    arrays = [np.array(3), np.empty((0, 64), np.float16), np.arange(6, dtype=np.uint16)[::2]]
+    found = unpack_arrays(pack_arrays(*arrays))
+    assert [array.dtype for array in found] == [array.dtype for array in arrays]
+    for array, expected in zip(found, arrays, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_two_processes_use_one_folder_at_once(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ from threadpoolctl import threadpool_limits
 
 from vpr.runtime.device import describe_machine, find_device
 from vpr.runtime.environment import ENV_FILE
+from vpr.runtime.ordered_map import MIXED, is_over_mixed_cluster
 from vpr.runtime.parameters import read_yaml
 
-MIXED = "VPR_RAY_MIXED"
 TASKS_PER_SLOT = 2  # running, or done and not yet drawn: this bounds memory
 SECONDS_TO_ANSWER = 9.0
 SECONDS_BETWEEN_LOOKS = 20.0  # for whether any node is left
@@ -66,7 +66,7 @@ def map_over_cluster(
     _connect(address)
     cpus, slots = _share_out(_nodes(), threads, num_gpus)
     packages, device = list(read_yaml(ENV_FILE)), torch.device("cuda" if num_gpus else "cpu")
-    expected = None if _allows_mixed() else describe_machine(packages, device)
+    expected = None if is_over_mixed_cluster() else describe_machine(packages, device)
     # In a list a worker fetches it once, not for each task.
     work = [ray.put((make, shared, threads, packages, device, expected))]
     task = _work_on.options(max_retries=-1, num_cpus=cpus, num_gpus=num_gpus)
@@ -129,7 +129,7 @@ def _share_out(nodes: list[dict[str, Any]], threads: int, num_gpus: int) -> tupl
         for node in able
         if (count := node["Resources"]["CPU"]) < threads
     ]
-    if small and not _allows_mixed():
+    if small and not is_over_mixed_cluster():
         raise ValueError(
             f"a task computes on {threads} threads, as this process does, and needs as many CPUs: "
             f"Ray node {', '.join(small)}. Set OMP_NUM_THREADS to what every node "
@@ -211,7 +211,3 @@ def _check_answers(address: str) -> None:
 
 def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
-
-
-def _allows_mixed() -> bool:
-    return os.environ.get(MIXED) == "1"

@@ -79,6 +79,7 @@ class HubEncoder:
     def __init__(self, variant: str) -> None:
         """Read the name; no external code runs before something of the model is asked for."""
         self.variant, self.source = variant, parse_source(variant)
+        self.is_fixed = self.source.entry.commit is not None
         self.origin = (
             f"{variant} by torch.hub: foreign code and weights, under licences of their own; they "
             f"run with {ALLOW}=1 alone"

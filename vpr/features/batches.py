@@ -1,16 +1,17 @@
 """How many images the network processes together: by their size and a GPU's free memory.
 
-On a CPU the size of a batch depends on the images only, so that a run can be repeated bit by bit:
-oneDNN's last bits differ between batches of one and of several images (seen in conv5 with two
-threads), and free memory is never the same twice. Larger batches gain nothing there. On a GPU they
-do, and a batch is as large as half of the free memory allows: results there agree up to rounding.
+On a CPU each image of a batch goes through the network by itself, so that its bits depend on no
+other: oneDNN's last bits differ between batches of one and of several images (docs/experiments/
+speed.md), and larger ones gain nothing there. On a GPU they do, and a batch is as large as half of
+the free memory allows: results there agree up to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor, nn
 
 from vpr.runtime.device import memory_at_hand
 
@@ -31,6 +32,19 @@ def pixels_per_batch(device: torch.device, *, values_per_pixel: int) -> int:
 def positions_per_batch(device: torch.device) -> int:
     """Largest number of local features that go through the head together."""
     return _fitting(POSITIONS_PER_BATCH, BYTES_PER_POSITION, device)
+
+
+def run_batch(network: nn.Module, batch: Tensor) -> Tensor:
+    """Run a network on images, pixels or features, (N, ...); on a CPU one after the other."""
+    if batch.device.type == "cpu":
+        return torch.cat([network(image) for image in one_by_one(batch)])
+    made: Tensor = network(batch)
+    return made
+
+
+def one_by_one(batch: Tensor) -> Iterator[Tensor]:
+    """Split a batch (N, ...) into batches of one image, (1, ...), in the same memory format."""
+    return (batch[index : index + 1] for index in range(len(batch)))
 
 
 def require_memory(

@@ -124,6 +124,11 @@ class BringsAggregator(Protocol):
     published: Mapping[str, tuple[float, str]]
 
 
+def is_fixed(encoder: Encoder) -> bool:
+    """Return whether its name fixes an encoder's code; True if it does not say."""
+    return bool(getattr(encoder, "is_fixed", True))
+
+
 def check_aggregator(encoder: Encoder, aggregator: str) -> None:
     """Refuse another aggregator than the one that an encoder's weights bring.
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.console.progress import track
+from vpr.features.batches import one_by_one, run_batch
 from vpr.features.feature_writer import FeatureWriter
+from vpr.features.local_features import LocalFeatures, position_rows, row_starts
 from vpr.features.trunk import Trunk, announce_features
 from vpr.images.image_files import Photo, encoded_image, path_of
+from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
 from vpr.runtime.ordered_map import ordered_map
+from vpr.runtime.store import pack_arrays, unpack_arrays
 
 BATCHES_AHEAD = 2  # decoded while one is computed
 
@@ -30,11 +35,12 @@ def store_features(
     *,
     size: Callable[[Photo], tuple[int, int]],
     device: torch.device,
+    known: KnownPhotos = UNKNOWN,
 ) -> None:
     """Compute the features of images, after those that an interrupted run left in the folder.
 
     `read` returns the RGB pixels of a file, (H, W, 3), and `size` their height and width without
-    decoding.
+    decoding. Features that are `known` are not computed.
 
     Raises:
         ValueError: If an image does not decode, or is too small or too large.
@@ -46,8 +52,26 @@ def store_features(
         left = images[writer.num_images :]
         sizes = [size(image) for image in left]
         announce_features(left, sizes, trunk, device)
-        for maps in extract_features(trunk, left, sizes, read, device):
+
+        def compute(new: Sequence[int]) -> Iterator[Tensor]:
+            photos, pixels = [left[index] for index in new], [sizes[index] for index in new]
+            batches = extract_features(trunk, photos, pixels, read, device)
+            return chain.from_iterable(map(one_by_one, batches))
+
+        for maps in known.look_up("local features", left, compute, MAP):
             writer.append(maps)
+
+
+def _pack_map(maps: Tensor) -> bytes:
+    return pack_arrays(position_rows(maps), np.array([maps.shape[2:]], dtype=np.int64))
+
+
+def _unpack_map(value: bytes) -> Tensor:
+    rows, shapes = unpack_arrays(value)
+    return LocalFeatures(rows, shapes, row_starts(shapes)).maps([0])
+
+
+MAP = Form(_pack_map, _unpack_map)  # of one image's feature map, (1, C, H, W)
 
 
 def extract_features(
@@ -97,7 +121,7 @@ def make_extractor(
 
 def _compute(trunk: Trunk, batch: Sequence[Photo], pixels: Tensor, device: torch.device) -> Tensor:
     with torch.inference_mode():
-        maps: Tensor = trunk(pixels.to(device, non_blocking=True))
+        maps = run_batch(trunk, pixels.to(device, non_blocking=True))
         if not bool(torch.isfinite(maps).all()):
             raise ValueError(
                 f"{path_of(batch[0])} or one of the next {len(batch) - 1}: local features "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,14 +18,18 @@ from vpr.features.encoder import (
     Encoder,
     Resizes,
     check_resizing,
+    is_fixed,
     make_frozen,
     map_shape,
 )
 from vpr.features.local_features import batches_of_one_shape
 from vpr.features.model import Model
 from vpr.images.image_files import Photo, read_size
+from vpr.images.known_photos import UNKNOWN, KnownPhotos, known_photos
+from vpr.images.pixels import ScaleTo
 from vpr.runtime.artefacts import require_space
 from vpr.runtime.device import check_precision
+from vpr.runtime.resuming import fingerprint
 
 
 class Trunk(nn.Module):
@@ -90,6 +95,24 @@ def load_trunk(model: Model, precision: torch.dtype) -> Trunk:
     if trunk.split != ALL:
         trunk.maker.fold(trunk.encoder)  # in float32, before the precision is lost
     return trunk.to(precision).to(memory_format=torch.channels_last)
+
+
+def known_by_trunk(
+    what: str, trunk: Trunk, scale_to: ScaleTo, *, inputs: Sequence[Path], device: torch.device
+) -> KnownPhotos:
+    """Open the store for what a trunk makes of photos, or what is made of that.
+
+    Args:
+        what: What is stored.
+        trunk: The trunk, of which all code is imported.
+        scale_to: Size that photos are scaled to, as `read_image` takes it.
+        inputs: Files of the tensors.
+        device: Where the trunk runs.
+    """
+    if not is_fixed(trunk.maker):
+        return UNKNOWN
+    seen = what, str(trunk.precision), scale_to
+    return known_photos(partial(fingerprint, *seen, inputs=inputs, device=device))
 
 
 def announce_features(

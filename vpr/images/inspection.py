@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from vpr.images.image_files import (
     is_large,
     open_photo,
 )
+from vpr.images.known_photos import Form
 from vpr.images.pixels import UPRIGHT, find_orientation, find_white
 
 CHECKED_SIDE_PX = 2048  # that a JPEG too large to be decoded whole is decoded down to
@@ -55,6 +57,17 @@ class Inspection(NamedTuple):
     brightest: int
     levels: tuple[float, float]
     small: bytes
+
+
+def _pack(seen: Inspection) -> bytes:
+    return repr(tuple(seen)).encode()
+
+
+def _unpack(value: bytes) -> Inspection:
+    return Inspection(*ast.literal_eval(value.decode()))
+
+
+INSPECTION = Form(_pack, _unpack)
 
 
 def check_image(file: Photo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +11,7 @@ from PIL import Image
 
 from vpr.console.progress import track
 from vpr.images.image_files import Photo, read_image
+from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
 from vpr.images.shards import Member, write_files
 from vpr.runtime.ordered_map import map_ahead
 
@@ -18,7 +19,12 @@ NUM_THREADS = 4  # decoding and encoding release the interpreter
 
 
 def draw_thumbnails(
-    images: Sequence[Photo], folder: Path, *, max_side_px: int, quality: int
+    images: Sequence[Photo],
+    folder: Path,
+    *,
+    max_side_px: int,
+    quality: int,
+    known: KnownPhotos = UNKNOWN,
 ) -> None:
     """Write a small JPEG of each image, `000000.jpg`, `000001.jpg`, ...
 
@@ -30,14 +36,21 @@ def draw_thumbnails(
         folder: The folder to create.
         max_side_px: Longer side of a picture; smaller images keep their size.
         quality: Quality of the JPEG.
+        known: Pictures that are not drawn again.
 
     Raises:
         ValueError: If an image does not decode; the message names it.
     """
     folder.mkdir(parents=True)
     draw = partial(draw_thumbnail, max_side_px=max_side_px, quality=quality)
-    drawn = map_ahead(draw, images, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
-    pictures = track(drawn, total=len(images), title=f"thumbnails of {folder.name}")
+
+    def compute(new: Sequence[int]) -> Iterator[bytes]:
+        drawn = map_ahead(
+            draw, (images[index] for index in new), threads=NUM_THREADS, ahead=2 * NUM_THREADS
+        )
+        return track(drawn, total=len(new), title=f"thumbnails of {folder.name}")
+
+    pictures = known.look_up(f"thumbnails of {folder.name}", images, compute, Form(bytes, bytes))
     names = map(thumbnail_name, range(len(images)))
     in_shards = isinstance(images[0], Member)
     write_files(folder, zip(names, pictures, strict=True), in_shards=in_shards)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from vpr.features.batches import positions_per_batch
+from vpr.features.batches import one_by_one, positions_per_batch
 from vpr.features.extraction import extract_features
 from vpr.features.local_features import (
     LocalFeatures,
@@ -27,6 +27,7 @@ from vpr.features.local_features import (
 from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.images.image_files import Photo, read_image, read_size
+from vpr.images.known_photos import Form, KnownPhotos
 from vpr.images.pixels import ScaleTo
 from vpr.network.head import Head, extract_descriptors, load_head
 
@@ -69,33 +70,25 @@ def load_network(
     return Network(load_trunk(model, precision), load_head(model), scale_to, device)
 
 
-def describe_photos(
-    network: Network, photos: Sequence[Photo], *, done: int = 0
-) -> Iterator[Described]:
+def describe_photos(network: Network, photos: Sequence[Photo]) -> Iterator[Described]:
     """Describe photos, with the bits that stored local features would give.
 
     Trunk and head each see the batches that they would see in stages of their own, which need not
     be the same: features wait in memory until the head's batch is complete.
 
-    `done` photos were described by an interrupted run, in whole batches of this function, and are
-    skipped.
-
     Yields:
-        Batches of photos in order, from `done` on.
+        Batches of photos in order.
 
     Raises:
         ValueError: If a photo does not decode, or is too small or too large; the message names it.
     """
     trunk, device = network.trunk, network.device
     sizes = [read_size(photo, scale_to=network.scale_to) for photo in photos]
-    announce_features(photos[done:], sizes[done:], trunk, device, stored=False)
-    # The trunk's batch that holds the first photo to be done, as a run from the start has it.
-    start = max((run[0] for run in trunk.batches(sizes, device) if run[0] <= done), default=0)
+    announce_features(photos, sizes, trunk, device, stored=False)
     read = partial(read_image, scale_to=network.scale_to)
-    maps = _one_by_one(extract_features(trunk, photos[start:], sizes[start:], read, device))
-    for _ in range(done - start):
-        next(maps)
-    shapes = np.array([trunk.map_shape(*size)[1:] for size in sizes[done:]], dtype=np.int64)
+    batches = extract_features(trunk, photos, sizes, read, device)
+    maps = chain.from_iterable(map(one_by_one, batches))
+    shapes = np.array([trunk.map_shape(*size)[1:] for size in sizes], dtype=np.int64)
     for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
         rows = np.concatenate([position_rows(next(maps)) for _ in run])
         features = LocalFeatures(rows, shapes[run], row_starts(shapes[run]))
@@ -103,6 +96,24 @@ def describe_photos(
         yield Described(features, descriptors)
 
 
-def _one_by_one(batches: Iterator[Tensor]) -> Iterator[Tensor]:
-    for maps in batches:
-        yield from (maps[index : index + 1] for index in range(len(maps)))
+def describe_unknown(
+    network: Network, photos: Sequence[Photo], known: KnownPhotos
+) -> Iterator[NDArray[np.float32]]:
+    """Describe photos, except those whose descriptors are known.
+
+    Yields:
+        The unit row (1, dim) of each photo, float32, in order.
+    """
+
+    def compute(new: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        for batch in describe_photos(network, [photos[index] for index in new]):
+            yield from np.split(batch.descriptors, len(batch.descriptors))
+
+    return known.look_up("descriptors", photos, compute, ROW)
+
+
+def _unpack_row(value: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(value, dtype=np.float32)[None]
+
+
+ROW = Form(np.ndarray.tobytes, _unpack_row)

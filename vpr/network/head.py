@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vpr.features.batches import positions_per_batch
+from vpr.features.batches import positions_per_batch, run_batch
 from vpr.features.encoder import Encoder, make_trainable
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.features.model import Model
@@ -103,4 +103,4 @@ def extract_descriptors(
     for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
         with torch.inference_mode():
             maps = features.maps([images[position] for position in run]).to(device)
-            yield head(maps).cpu().numpy()
+            yield run_batch(head, maps).cpu().numpy()

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpr.console.progress import track
-from vpr.images.image_files import encoded_image
-from vpr.images.inspection import Inspection, inspect_image
+from vpr.images.image_files import Photo, encoded_image
+from vpr.images.inspection import INSPECTION, Inspection, inspect_image
+from vpr.images.known_photos import UNKNOWN, KnownPhotos
 from vpr.images.shards import Member, write_files
 from vpr.places.photos import find_photo
 from vpr.runtime.ordered_map import map_ahead
@@ -43,7 +44,14 @@ class ImageFacts:
         return f"{self.side} image {self.number} ({self.name!r})"
 
 
-def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) -> list[ImageFacts]:
+def gather_images(
+    root: Path,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    side: str,
+    known: KnownPhotos = UNKNOWN,
+) -> list[ImageFacts]:
     """Check each image, and copy its bytes unchanged to `000000.jpg`, `000001.jpg`, ...
 
     They become files of the folder; of a side whose first image lies in a tar shard, members of
@@ -54,6 +62,7 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
         names: Names of the images relative to it.
         folder: The folder to create.
         side: Database or query, for the messages.
+        known: Facts about images that are not decoded again.
 
     Raises:
         ValueError: If an image is missing, lies outside the folder or does not decode; one message
@@ -69,22 +78,26 @@ def gather_images(root: Path, names: Sequence[str], folder: Path, *, side: str) 
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{side} image {number}: {error}") from None
 
-    def load(number: int) -> tuple[Inspection, bytes]:
+    def find(number: int) -> Photo:
         with named(number):
-            photo = encoded_image(find_photo(root, names[number]))
-            return inspect_image(photo), photo.content
+            return find_photo(root, names[number])
 
-    def files(loaded: Iterable[tuple[Inspection, bytes]]) -> Iterator[tuple[str, bytes]]:
-        for number, (seen, content) in enumerate(loaded):
+    def inspect(number: int) -> Inspection:
+        with named(number):
+            return inspect_image(photos[number])
+
+    def compute(new: Sequence[int]) -> Iterator[Inspection]:
+        seen = map_ahead(inspect, new, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
+        return track(seen, total=len(new), title=f"{side} images")
+
+    def files(inspections: Iterable[Inspection]) -> Iterator[tuple[str, bytes]]:
+        for number, seen in enumerate(inspections):
             facts.append(ImageFacts(side, number, names[number], seen))
-            yield f"{number:06d}{seen.suffix}", content
+            yield f"{number:06d}{seen.suffix}", encoded_image(photos[number]).content
 
-    with named(0):
-        in_shards = isinstance(find_photo(root, names[0]), Member)
-    numbers = range(len(names))
-    loaded = map_ahead(load, numbers, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
-    tracked = track(loaded, total=len(names), title=f"{side} images")
-    write_files(folder, files(tracked), in_shards=in_shards)
+    photos = list(map(find, range(len(names))))
+    inspections = known.look_up(f"{side} images", photos, compute, INSPECTION)
+    write_files(folder, files(inspections), in_shards=isinstance(photos[0], Member))
     return facts
 
 

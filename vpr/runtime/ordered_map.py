@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ADDRESS = "VPR_RAY_ADDRESS"  # not a parameter: results do not depend on it
+MIXED = "VPR_RAY_MIXED"  # 1: machines of the cluster may compute other bits
 
 
 def ordered_map(
@@ -64,6 +65,11 @@ def ordered_map(
 def is_over_cluster() -> bool:
     """Return whether `ordered_map` uses a cluster."""
     return bool(os.environ.get(ADDRESS))
+
+
+def is_over_mixed_cluster() -> bool:
+    """Return whether results may have other bits than those of this machine."""
+    return is_over_cluster() and os.environ.get(MIXED) == "1"
 
 
 def map_ahead(

@@ -7,17 +7,24 @@ damaged, and nothing else depends on whether it is there. Any number of processe
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import shutil
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
 USUAL_GB = "2"
 FOLDER = Path(".dvc/tmp/vpr")  # of the repository; git and DVC ignore it
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp run --temp` works in
 CHECK_BYTES = 16
+BLOCK_BYTES = 4096  # of most file systems
 
 
 def content_key(*parts: bytes) -> str:
@@ -26,6 +33,27 @@ def content_key(*parts: bytes) -> str:
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()
+
+
+def pack_arrays(*arrays: NDArray[Any]) -> bytes:
+    """Pack arrays of any shapes and types into one value."""
+    stream = io.BytesIO()
+    for array in arrays:
+        np.save(stream, array)
+    return stream.getvalue()
+
+
+def unpack_arrays(value: bytes) -> list[NDArray[Any]]:
+    """Give the arrays that `pack_arrays` packed."""
+    stream, arrays = io.BytesIO(value), []
+    while stream.tell() < len(value):
+        arrays.append(np.load(stream))
+    return arrays
+
+
+def size_kept(value: bytes) -> int:
+    """Bytes on the disk that a value takes in a store."""
+    return -(-(len(value) + CHECK_BYTES) // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def open_store() -> Store | None:
@@ -55,7 +83,8 @@ def open_store() -> Store | None:
 class Store:
     """Values of any kind by key; those that were not used for longest go first.
 
-    A value that cannot be written is not kept, with one note: the work goes on without it.
+    A value that cannot be written is not kept, with one note: the work goes on without it. On a
+    disk with less than `max_bytes` free none is, since the outs need the rest.
 
     Args:
         folder: Folder of the entries; it need not exist.
@@ -65,10 +94,15 @@ class Store:
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         """Look at nothing yet."""
         self.num_found = 0
-        self._folder, self._max_bytes = folder, max_bytes
+        self.max_bytes = max_bytes
+        self._folder = folder
         self._untrimmed = max_bytes  # bytes added since the folder was last looked at
         self._is_writable = True
         self._lock = threading.Lock()
+
+    def has(self, key: str) -> bool:
+        """Return whether there is a value of a key, which may be damaged, without reading it."""
+        return self._path(key).is_file()
 
     def find(self, key: str) -> bytes | None:
         """Return the value of a key; None if there is none, or it is damaged."""
@@ -87,12 +121,13 @@ class Store:
 
     def keep(self, key: str, value: bytes) -> None:
         """Keep a value, whole or not at all."""
-        if not self._is_writable or len(value) > self._max_bytes // 10:
+        if not self._is_writable or len(value) > self.max_bytes // 10:
             return
         path = self._path(key)
         aside = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _require_space(path.parent, self.max_bytes)
             aside.write_bytes(_check(value) + value)
             size = _size_of(aside.stat())
             aside.replace(path)
@@ -111,16 +146,22 @@ class Store:
         """Remove the oldest entries, once a tenth of the limit was added."""
         with self._lock:
             self._untrimmed += added
-            if self._untrimmed <= self._max_bytes // 10:
+            if self._untrimmed <= self.max_bytes // 10:
                 return
             self._untrimmed = 0
             entries = sorted(_entries(self._folder))
-            excess = sum(size for _, size, _ in entries) - self._max_bytes * 9 // 10
+            excess = sum(size for _, size, _ in entries) - self.max_bytes * 9 // 10
             for _, size, path in entries:
                 if excess <= 0:
                     return
                 path.unlink(missing_ok=True)
                 excess -= size
+
+
+def _require_space(folder: Path, num_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise OSError(f"{free / 1e9:.3g} GB are free, {LIMIT} is {num_bytes / 1e9:.3g}")
 
 
 def _check(value: bytes) -> bytes:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from vpr.console.progress import track
 from vpr.images.image_files import Photo, encoded_image
+from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
 from vpr.matchers.base.matcher import LocalPoints, Matcher, uses_gpu
 from vpr.matchers.base.threads import count_cores, map_on_cores
 from vpr.runtime.ordered_map import ordered_map
+from vpr.runtime.store import pack_arrays, unpack_arrays
 
 # Noise of 8 levels (standard deviation) reaches a contrast of 8; photos by night reach 70 or more.
 BLANK_CONTRAST = 10  # levels of 255
@@ -56,19 +58,36 @@ def detect_keypoints(
     read: Callable[[Photo], NDArray[np.uint8]],
     *,
     max_keypoints: int,
+    known: KnownPhotos = UNKNOWN,
 ) -> Iterator[LocalPoints]:
     """Find the keypoints of images, here or over a cluster, see `vpr.runtime.ordered_map`.
 
-    `read` returns the RGB pixels of a file, (H, W, 3).
+    `read` returns the RGB pixels of a file, (H, W, 3). Keypoints that are `known` are not computed.
 
     Yields:
         Keypoints of each image, in order.
     """
-    keypoints = ordered_map(
-        make_detector, (matcher, read, max_keypoints), images,
-        pack=encoded_image, threads=1, uses_gpu=uses_gpu(matcher),
-    )  # fmt: skip
-    yield from track(keypoints, total=len(images), title="keypoints")
+
+    def compute(new: Sequence[int]) -> Iterator[LocalPoints]:
+        keypoints = ordered_map(
+            make_detector, (matcher, read, max_keypoints), [images[index] for index in new],
+            pack=encoded_image, threads=1, uses_gpu=uses_gpu(matcher),
+        )  # fmt: skip
+        return track(keypoints, total=len(new), title="keypoints")
+
+    return known.look_up("keypoints", images, compute, POINTS)
+
+
+def _pack_points(image: LocalPoints) -> bytes:
+    return pack_arrays(image.points, image.descriptors, np.array(image.size))
+
+
+def _unpack_points(value: bytes) -> LocalPoints:
+    points, descriptors, (height, width) = unpack_arrays(value)
+    return LocalPoints(points, descriptors, (int(height), int(width)))
+
+
+POINTS = Form(_pack_points, _unpack_points)  # of one image's keypoints
 
 
 def make_detector(

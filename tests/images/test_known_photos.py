@@ -1,0 +1,177 @@
+"""A photo's value is found by its bytes: what a change of the photos sends through the trunk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.repositories import ROOT
+from tests.support.streamed_stage import make_inputs, run_stages
+from vpr.features import extraction
+from vpr.images.known_photos import Form, KnownPhotos
+from vpr.runtime.store import FOLDER, Store
+
+TEXT = Form(str.encode, bytes.decode)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VPR_STORE_GB", "1")
+
+
+def photos() -> list[Path]:
+    return sorted(Path("images").iterdir())
+
+
+def rename_all(files: Sequence[Path]) -> None:
+    """Give files the names that a folder of images has, in their order."""
+    moved = [file.rename(file.with_name(f"{number}.new")) for number, file in enumerate(files)]
+    for number, file in enumerate(moved):
+        file.rename(file.with_name(f"{number:06d}.png"))
+
+
+def draw(file: Path, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+
+
+def add() -> None:
+    draw(Path("images/0000005.png"), 1)  # after 000000 and before 000001, which moves all others
+    rename_all(photos())
+
+
+def remove() -> None:
+    photos()[2].unlink()
+    rename_all(photos())
+
+
+def replace() -> None:
+    draw(photos()[4], 2)
+
+
+def reorder() -> None:
+    rename_all([*photos()[5:], *photos()[4::-1]])
+
+
+CHANGES = {add: 1, remove: 0, replace: 1, reorder: 0}  # photos through the network
+
+
+@pytest.mark.parametrize("stored, changes", [("all", [*CHANGES]), (0, [add, reorder])])
+def test_a_changed_folder_sends_what_is_new_through_the_network_and_gives_a_fresh_runs_bytes(
+    stored: str | int, changes: list[Callable[[], None]], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    make_inputs(tmp_path)
+    counts: list[int] = []
+    whole = extraction._compute
+
+    def counted(trunk: object, batch: Sequence[Path], *rest: object) -> object:
+        counts.append(len(batch))
+        return whole(trunk, batch, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(extraction, "_compute", counted)
+
+    def run(name: str) -> tuple[bytes, bytes, int]:
+        counts.clear()
+        run_stages(name, stored)
+        return (
+            Path("features/features.npy").read_bytes(),
+            Path(f"{name}.npy").read_bytes(),
+            sum(counts),
+        )
+
+    fresh = run("without")
+    assert fresh[2] == 12
+    Path(".dvc").mkdir()
+    assert run("first") == fresh
+    assert run("same") == (*fresh[:2], 0)
+    assert "12 of 12 photos were found in the store" in capsys.readouterr().err
+    for change in changes:  # each renames photos
+        change()
+        found = run(change.__name__)
+        assert found[2] == CHANGES[change], change
+        Path(".dvc").rename("set-aside")
+        assert run("without")[:2] == found[:2], change
+        Path("set-aside").rename(".dvc")
+    shutil.rmtree(FOLDER)
+    assert run("deleted")[:2] == found[:2]
+
+
+def known(max_bytes: int = 10**7) -> KnownPhotos:
+    return KnownPhotos(Store(Path("store"), max_bytes=max_bytes), "key")
+
+
+def write_names(number: int = 6) -> list[Path]:
+    files = [Path(f"{index}.txt") for index in range(number)]
+    for file in files:
+        file.write_text(f"photo {file.stem}" * 100)
+    return files
+
+
+def read(files: list[Path], seen: list[int]) -> Callable[[Sequence[int]], Iterator[str]]:
+    def compute(new: Sequence[int]) -> Iterator[str]:
+        for index in new:
+            seen.append(index)
+            yield files[index].read_text()
+
+    return compute
+
+
+def test_what_is_removed_or_damaged_while_it_is_looked_up_is_computed() -> None:
+    files, seen = write_names(), []
+    expected = [file.read_text() for file in files]
+    assert list(known().look_up("names", files, read(files, seen), TEXT)) == expected
+    assert seen == [0, 1, 2, 3, 4, 5]
+    values = known().look_up("names", files, read(files, seen := []), TEXT)
+    begun = [next(values), next(values)]
+    for number, entry in enumerate(sorted(Path("store").glob("*/*"))):
+        entry.write_bytes(b"damaged") if number % 2 else entry.unlink()
+    assert [*begun, *values] == expected
+    assert seen == [2, 3, 4, 5]
+    assert list(known().look_up("names", files, read(files, seen := []), TEXT)) == expected
+    assert len(seen) == 2  # those that were found before
+
+
+def test_a_list_beyond_its_share_of_the_store_keeps_its_first_values() -> None:
+    files, seen = write_names(), []
+    for _ in range(3):
+        small = known(max_bytes=4 * 3 * 4096)  # a quarter of it is three blocks of a disk
+        seen.clear()
+        assert len(list(small.look_up("names", files, read(files, seen), TEXT))) == 6
+    assert seen == [3, 4, 5]
+
+
+def test_values_are_the_same_after_a_kill_and_beside_another_process() -> None:
+    files, seen = write_names(200), []
+    code = """
+import os, signal, sys
+from pathlib import Path
+from vpr.images.known_photos import Form, KnownPhotos
+from vpr.runtime.store import Store
+files = [Path(f"{index}.txt") for index in range(200)]
+known = KnownPhotos(Store(Path("store"), max_bytes=10**7), "key")
+compute = lambda new: (files[index].read_text() for index in new)
+values = known.look_up("names", files, compute, Form(str.encode, bytes.decode))
+for number, value in enumerate(values):
+    assert value == files[number].read_text()
+    if number == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    words, path = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
+    for stop in ("3", "150"):
+        both = [subprocess.Popen([*words, end], env=path) for end in (stop, "-1")]
+        assert [process.wait() for process in both] == [-signal.SIGKILL, 0]
+    assert list(known().look_up("names", files, read(files, seen), TEXT)) == [
+        file.read_text() for file in files
+    ]
+    assert seen == []

@@ -1,0 +1,110 @@
+"""What was computed for a photo, found again by the photo's bytes: a new photo costs a photo.
+
+Values must not depend on the other photos, nor on the photo's name: then any order and any mix of
+photos, known and new, give the bytes of a run without a store.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from vpr.images.image_files import Photo, encoded_image
+from vpr.runtime.ordered_map import is_over_mixed_cluster, map_ahead
+from vpr.runtime.store import Store, content_key, open_store, size_kept
+
+Value = TypeVar("Value")
+
+NUM_THREADS = 4  # reading and hashing release the interpreter
+SHARE = 4  # the part of the store, 1 / SHARE, that the photos of one list fill at most
+
+
+class Form(NamedTuple, Generic[Value]):
+    """How a photo's value is stored.
+
+    Args:
+        pack: Value -> bytes.
+        unpack: The same bytes -> an equal value.
+    """
+
+    pack: Callable[[Value], bytes]
+    unpack: Callable[[bytes], Value]
+
+
+@dataclass(frozen=True)
+class KnownPhotos:
+    """Values of photos that were computed before, here or in another run.
+
+    Args:
+        store: Store of the repository; None: every value is computed, and none is kept.
+        key: Hash of what else than the photo's bytes a value depends on.
+    """
+
+    store: Store | None
+    key: str
+
+    def look_up(
+        self,
+        what: str,
+        photos: Sequence[Photo],
+        compute: Callable[[Sequence[int]], Iterator[Value]],
+        form: Form[Value],
+    ) -> Iterator[Value]:
+        """Find the values of photos in the store, or compute and keep them.
+
+        A list longer than its share of the store holds keeps its first photos' values: with all of
+        them each run would push out what the next one needs first.
+
+        Args:
+            what: Title of the values, for messages.
+            photos: The photos.
+            compute: Computes the values of some photos, given their indices, in order.
+            form: How values are stored.
+
+        Yields:
+            The value of each photo, in order.
+        """
+        store = self.store
+        if store is None:
+            yield from compute(range(len(photos)))
+            return
+        keys = list(map_ahead(self._key_of, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
+        is_known = [store.has(key) for key in keys]
+        if any(is_known):
+            found = f"{sum(is_known)} of {len(keys)} photos were found in the store"
+            print(f"{what}: {found}", file=sys.stderr)
+        new = [index for index, known in enumerate(is_known) if not known]
+        computed = iter(compute(new)) if new else iter(())
+        room = store.max_bytes // SHARE
+        for index, key in enumerate(keys):
+            packed = store.find(key) if is_known[index] else None
+            if packed is not None:
+                yield form.unpack(packed)
+                room -= size_kept(packed)
+                continue
+            # One that was there may be damaged, or removed by another process since.
+            (value,) = compute([index]) if is_known[index] else (next(computed),)
+            packed = form.pack(value)
+            room -= size_kept(packed)
+            if room >= 0:
+                store.keep(key, packed)
+            yield value
+        next(computed, None)  # to its end
+
+    def _key_of(self, photo: Photo) -> str:
+        return content_key(self.key.encode(), encoded_image(photo).content)
+
+
+UNKNOWN = KnownPhotos(None, "")  # without a store
+
+
+def known_photos(make_key: Callable[[], str]) -> KnownPhotos:
+    """Open the store for the values of photos, unless there is none.
+
+    Args:
+        make_key: Hashes what else than the photo's bytes a value depends on.
+    """
+    store = None if is_over_mixed_cluster() else open_store()
+    return UNKNOWN if store is None else KnownPhotos(store, make_key())
