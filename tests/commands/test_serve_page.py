@@ -53,7 +53,7 @@ def test_a_photo_is_answered_with_words_pictures_and_a_map(
     photo = tmp_path / HOSTILE
     shutil.copyfile(source, photo)
     reply = service.post_form(
-        "/locate", [("a.jpg", source.read_bytes())], Authorization=f"Bearer {TOKEN}"
+        "/v1/locate", [("a.jpg", source.read_bytes())], Authorization=f"Bearer {TOKEN}"
     )
     found = reply.content["located"][0]
     browser.resize(*size)
@@ -161,7 +161,7 @@ def test_the_description_needs_no_script(service: Service, browser: Browser) -> 
     home = f"http://127.0.0.1:{service.port}"
     browser.complaints(home=home)
     browser.visit(f"{home}/docs")
-    assert "POST /locate/sequence" in browser.texts("h2")
+    assert "POST /v1/sequence" in browser.texts("h2")
     assert browser.run("document.scripts.length") == 0
     assert browser.complaints(home=home) == []
 
