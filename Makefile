@@ -10,6 +10,7 @@
 # make bench        the same in full, about 12 minutes
 # make bench-scale  search in 10,000 to 1,000,000 images, extraction of 250 to 1,000, about 15 minutes
 # make table        what each part of the pipeline is worth on each data set -> docs/experiments/results.md
+# make pages        what pages load from npm, by vpr/web/package-lock.json -> vpr/web/leaflet.*
 # make audit        known vulnerabilities of the installed packages, if the registry can tell
 # ENV=active        use the active Python environment instead of .venv (as on Colab)
 
@@ -24,7 +25,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint audit setup
+.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint pages audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -66,6 +67,15 @@ lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+
+# The licence goes into the files; a source map, which a browser would look for, does not.
+pages:
+	npm ci --prefix vpr/web --ignore-scripts --no-audit --no-fund
+	for kind in js css; do \
+	  { echo '/*'; cat vpr/web/node_modules/leaflet/LICENSE; echo '*/'; \
+	    grep -v sourceMappingURL vpr/web/node_modules/leaflet/dist/leaflet.$$kind; } | tr -d '\r' > vpr/web/leaflet.$$kind; \
+	done
+	rm -r vpr/web/node_modules
 
 audit: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) .ci/audit.py

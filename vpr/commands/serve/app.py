@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from vpr.commands.serve.access import Access, guard, require_token
+from vpr.commands.serve.access import Access, Tiles, guard, require_token
 from vpr.commands.serve.admission import Limits, Refusal
 from vpr.commands.serve.answers import (
     Answer,
@@ -85,7 +85,7 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
     _add_questions(answers, limits)
     _add_facts(answers)
     app.include_router(answers)
-    _add_pages(app)
+    _add_pages(app, access.tiles)
     return guard(app, access)
 
 
@@ -136,7 +136,7 @@ def _add_facts(answers: APIRouter) -> None:
         return Response(content, media_type="image/jpeg")
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, tiles: Tiles | None) -> None:
     # These hold nothing of the run, and need no token: the page asks its reader for it.
     @app.get("/healthz", summary="Does it answer?")
     async def healthz() -> dict[str, str]:
@@ -144,7 +144,7 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def front(request: Request, lang: str | None = None) -> HTMLResponse:
-        return HTMLResponse(front_page(lang, request.headers.get("accept-language", "")))
+        return HTMLResponse(front_page(lang, request.headers.get("accept-language", ""), tiles))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vpr.commands.serve.access import Tiles
 from vpr.report import pages as report_pages
+from vpr.web import parts
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHARED = ("style.css", "figures.js")  # with the report
+STYLES = ("style.css", *parts.STYLES, "page.css")
+SCRIPTS = (*parts.SCRIPTS, "ask.js", "photos.js", "answer.js", "page.js")
 STATIC = {
-    "style.css": "text/css", "figures.js": "text/javascript", "page.css": "text/css",
-    "map.js": "text/javascript", "page.js": "text/javascript",
+    **dict.fromkeys(STYLES, "text/css"), **dict.fromkeys(SCRIPTS, "text/javascript"),
 }  # fmt: skip
+FOLDERS = (TEMPLATES, parts.FOLDER, report_pages.TEMPLATES)  # of which the first that has it
 LANGUAGES = {"en": "English", "ko": "한국어"}
 
 
 @cache
 def read_static(name: str) -> str:
-    """Read what pages load: some is the report's, some is ours."""
-    folder = report_pages.TEMPLATES if name in SHARED else TEMPLATES
-    return (folder / name).read_text(encoding="utf-8")
+    """Read what pages load: some is shared with other pages, some is ours."""
+    file = next(folder / name for folder in FOLDERS if (folder / name).is_file())
+    return file.read_text(encoding="utf-8")
 
 
 @cache
@@ -44,19 +48,20 @@ def choose_language(wanted: str | None, accepted: str) -> str:
     return next((name for name in names if name in LANGUAGES), "en")
 
 
-def front_page(wanted: str | None, accepted: str) -> str:
+def front_page(wanted: str | None, accepted: str, tiles: Tiles | None) -> str:
     """Make the page on which a person asks.
 
     Args:
         wanted: Language by its address, or None.
         accepted: The browser's languages.
+        tiles: Drawn below the map; None: nothing is loaded from elsewhere.
     """
     language = choose_language(wanted, accepted)
     template = report_pages.load_templates(TEMPLATES).get_template("page.html")
-    words = load_words()[language]
     return template.render(
-        language=language, languages=LANGUAGES, words=words,
-        words_json=json.dumps(words, ensure_ascii=False),
+        language=language, languages=LANGUAGES, words=load_words()[language], styles=STYLES,
+        scripts=SCRIPTS, words_json=json.dumps(load_words(), ensure_ascii=False),
+        tiles_json=json.dumps(tiles and asdict(tiles)),
     )  # fmt: skip
 
 
