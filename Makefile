@@ -10,7 +10,7 @@
 # make bench        the same in full, about 12 minutes
 # make bench-scale  search in 10,000 to 1,000,000 images, extraction of 250 to 1,000, about 15 minutes
 # make table        what each part of the pipeline is worth on each data set -> docs/experiments/results.md
-# make pages        what pages load from npm, by vpr/web/package-lock.json -> vpr/web/leaflet.*
+# make pages        what pages load from npm, by vpr/web/package-lock.json -> vpr/web
 # make audit        known vulnerabilities of the installed packages, if the registry can tell
 # ENV=active        use the active Python environment instead of .venv (as on Colab)
 
@@ -68,13 +68,13 @@ lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-# The licence goes into the files; a source map, which a browser would look for, does not.
+# Licences go into the files; source maps, which a browser would look for, do not.
 pages:
 	npm ci --prefix vpr/web --ignore-scripts --no-audit --no-fund
-	for kind in js css; do \
-	  { echo '/*'; cat vpr/web/node_modules/leaflet/LICENSE; echo '*/'; \
-	    grep -v sourceMappingURL vpr/web/node_modules/leaflet/dist/leaflet.$$kind; } | tr -d '\r' > vpr/web/leaflet.$$kind; \
-	done
+	cd vpr/web/node_modules; bundle() { \
+	  { echo '/*'; cat $$2; echo '*/'; grep -v sourceMappingURL $$1; } | tr -d '\r' > ../$${1##*/}; }; \
+	bundle leaflet/dist/leaflet.js leaflet/LICENSE; bundle leaflet/dist/leaflet.css leaflet/LICENSE; \
+	bundle protomaps-leaflet/dist/protomaps-leaflet.js '[!@l]*/LICENSE* @mapbox/*/LICENSE*'
 	rm -r vpr/web/node_modules
 
 audit: setup $(STAMP)/requirements-dev.done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageFilter
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browsing import Browser, chromium
+from tests.support.repositories import run
 from tests.support.servers import http_server
 from tests.support.services import Service, serving
 from vpr.commands.serve.pages import choose_language, load_words
@@ -313,6 +315,62 @@ def test_a_background_map_is_loaded_only_from_where_its_owner_says(
             headers = service.ask("GET", "/").headers
             assert f"img-src 'self' blob: data: {tiles};" in headers["content-security-policy"]
             assert headers["referrer-policy"] == "strict-origin"
+
+
+def vector_tile() -> bytes:
+    """A tile of the form MVT whose layer `water` fills its middle with one polygon."""
+    turns = bytes([9, 0x80, 0x10, 0x80, 0x10, 26, 0x80, 0x20, 0, 0, 0x80, 0x20, 0xFF, 0x1F, 0, 15])
+    feature = b"\x18\x03\x22" + bytes([len(turns)]) + turns  # a polygon
+    layer = b"\x0a\x05water\x12" + bytes([len(feature)]) + feature + b"\x28\x80\x20\x78\x02"
+    return b"\x1a" + bytes([len(layer)]) + layer
+
+
+def save_pmtiles(path: Path, tile: bytes) -> None:
+    """Write a PMTiles file, version 3, of the one tile that is the whole world."""
+    directory = bytes([1, 0, 1, len(tile), 1])  # entries, id, run, length, offset + 1
+    parts = [(127, len(directory)), (127 + len(directory), 2), (0, 0)]
+    parts.append((127 + len(directory) + 2, len(tile)))
+    numbers = [number for part in parts for number in part] + [1, 1, 1]
+    box = struct.pack("<4iB2i", -1800000000, -850000000, 1800000000, 850000000, 0, 0, 0)
+    header = b"PMTiles\x03" + struct.pack("<11Q6B", *numbers, 1, 1, 1, 1, 0, 0) + box
+    path.write_bytes(header + directory + b"{}" + tile)
+
+
+def test_a_background_map_of_a_file_is_drawn_and_nothing_leaves_the_service(
+    finished_pipeline: Path, browser: Browser, tmp_path: Path
+) -> None:
+    file = tmp_path / "city.pmtiles"
+    save_pmtiles(file, vector_tile())
+    options = ("--tiles", str(file), "--attribution", "© Owner")
+    with serving(finished_pipeline, tmp_path / "log", *options) as service:
+        home = f"http://127.0.0.1:{service.port}"
+        browser.visit(home)
+        browser.complaints(home="")
+        browser.visit(f"{home}/?lang=en")
+        drawn = (
+            "[...document.querySelectorAll('#map canvas')].some(tile => { const all = "
+            "tile.getContext('2d').getImageData(0, 0, tile.width, tile.height).data; "
+            "return all.some((_, i) => i % 4 === 0 && String(all.slice(i, i + 3)) === '128,222,234'); })"
+        )
+        browser.wait(drawn)  # the water's blue, 80deea
+        assert browser.texts(".leaflet-control-attribution") == ["© Owner"]
+        assert browser.complaints(home=home) == []
+        assert service.ask("GET", "/").headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("tiles", "attribution", "sentence"),
+    [
+        ("https://HOST/{z}/{x}.png", "x", "expected https://HOST/{z}/{x}/{y}.png, or a PMTiles"),
+        ("https://a.b/{z}/{x}/{y}.png", "", "a background map needs both"),
+        ("params.yaml", "x", "expected a PMTiles file, version 3, of vector tiles"),
+    ],
+)
+def test_a_background_map_that_cannot_be_shown_is_refused(
+    finished_pipeline: Path, tiles: str, attribution: str, sentence: str
+) -> None:
+    command = ["python", "-m", "vpr", "serve", "--tiles", tiles, "--attribution", attribution]
+    assert sentence in run(finished_pipeline, *command, code=1)
 
 
 def test_both_languages_have_every_word_with_the_same_slots() -> None:

@@ -43,7 +43,7 @@ const Dots = L.GridLayer.extend({
 });
 
 // places: columns easting, northing, latitude, longitude (null if unknown) and towards (degrees or null).
-// tiles: { url, attribution } or null. Returns the map; `map.marks` is a group to put marks into.
+// tiles: { url, attribution, deepest } or null. Returns the map; `map.marks` is a group to put marks into.
 function makeMap(target, places, tiles, words) {
   const globe = places.latitude !== null;
   const map = L.map(target, {
@@ -53,8 +53,8 @@ function makeMap(target, places, tiles, words) {
   L.control.zoom({ zoomInTitle: words.zoomIn, zoomOutTitle: words.zoomOut }).addTo(map);
   if (globe) L.control.scale({ imperial: false }).addTo(map);
   if (tiles && globe) {
-    L.tileLayer(tiles.url, { maxNativeZoom: 19, maxZoom: 22 }).addTo(map);
-    L.control.attribution({ prefix: false }).addAttribution(tiles.attribution).addTo(map);
+    L.control.attribution({ prefix: false }).addTo(map);
+    backgroundOf(tiles).addTo(map);
   }
   const spots = places.easting.map((easting, row) => spotOf({
     easting, northing: places.northing[row],
@@ -66,6 +66,13 @@ function makeMap(target, places, tiles, words) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dots.redraw());
   map.marks = L.featureGroup().addTo(map);
   return map;
+}
+
+// deepest: the deepest zoom of a PMTiles file, which protomaps-leaflet.js draws; null: tiles of an address.
+function backgroundOf({ url, attribution, deepest }) {
+  if (deepest === null) return L.tileLayer(url, { attribution, maxNativeZoom: 19, maxZoom: 22 });
+  const flavor = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return protomapsL.leafletLayer({ url, attribution, flavor, maxDataZoom: deepest, lang: document.documentElement.lang });
 }
 
 function showSpots(map, spots) {

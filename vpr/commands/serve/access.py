@@ -15,6 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpr.commands.serve.admission import Refusal
+from vpr.commands.serve.background import Background
 
 LINKED = ("/", "/docs", "/openapi.json", "/healthz")  # what other sites may link to
 HEADERS = {
@@ -26,24 +27,6 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """Pictures of a map, from elsewhere.
-
-    Args:
-        url: Address with {z}, {x} and {y}, as https://HOST/{z}/{x}/{y}.png.
-        attribution: Whose they are, in HTML.
-    """
-
-    url: str
-    attribution: str
-
-    @property
-    def origin(self) -> str:
-        """Scheme and host."""
-        return "/".join(self.url.split("/")[:3])
-
-
-@dataclass(frozen=True)
 class Access:
     """Who may ask.
 
@@ -52,23 +35,24 @@ class Access:
         hosts: Names that the service goes by; None: any. A page of another name that was made to
             point here (DNS rebinding) is not one of ours.
         origins: Other origins whose pages may ask.
-        tiles: What the page's map loads from elsewhere; None: nothing.
+        background: Of the page's map; None: it has none.
     """
 
     token: str | None
     hosts: Sequence[str] | None
     origins: Sequence[str]
-    tiles: Tiles | None
+    background: Background | None
 
     @property
     def headers(self) -> dict[str, str]:
         """What binds a browser; servers of tiles want to know which site shows them."""
-        images = "'self' blob: data:" + (f" {self.tiles.origin}" if self.tiles else "")
+        origin = self.background and self.background.origin
+        images = "'self' blob: data:" + (f" {origin}" if origin else "")
         policy = (
             f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        referrer = "strict-origin" if self.tiles else "no-referrer"
+        referrer = "strict-origin" if origin else "no-referrer"
         return HEADERS | {"Content-Security-Policy": policy, "Referrer-Policy": referrer}
 
 

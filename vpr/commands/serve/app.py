@@ -11,13 +11,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from vpr.commands.serve.access import Access, Tiles, guard, require_token
+from vpr.commands.serve.access import Access, guard, require_token
 from vpr.commands.serve.admission import Limits, Refusal
 from vpr.commands.serve.answers import (
     Answer,
@@ -27,6 +27,7 @@ from vpr.commands.serve.answers import (
     places_of,
     read_picture,
 )
+from vpr.commands.serve.background import Background
 from vpr.commands.serve.description import describe_answer, describe_body, describe_refusals
 from vpr.commands.serve.pages import STATIC, documentation, front_page, read_static
 from vpr.commands.serve.photos import read_uploads
@@ -85,7 +86,7 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
     _add_questions(answers, limits)
     _add_facts(answers)
     app.include_router(answers)
-    _add_pages(app, access.tiles)
+    _add_pages(app, access.background)
     return guard(app, access)
 
 
@@ -136,7 +137,7 @@ def _add_facts(answers: APIRouter) -> None:
         return Response(content, media_type="image/jpeg")
 
 
-def _add_pages(app: FastAPI, tiles: Tiles | None) -> None:
+def _add_pages(app: FastAPI, background: Background | None) -> None:
     # These hold nothing of the run, and need no token: the page asks its reader for it.
     @app.get("/healthz", summary="Does it answer?")
     async def healthz() -> dict[str, str]:
@@ -144,11 +145,20 @@ def _add_pages(app: FastAPI, tiles: Tiles | None) -> None:
 
     @app.get("/", include_in_schema=False)
     async def front(request: Request, lang: str | None = None) -> HTMLResponse:
-        return HTMLResponse(front_page(lang, request.headers.get("accept-language", ""), tiles))
+        return HTMLResponse(
+            front_page(lang, request.headers.get("accept-language", ""), background)
+        )
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(documentation(app.openapi()))
+
+    if background is not None and background.file is not None:
+        file = background.file
+
+        @app.get(f"/{background.url}", include_in_schema=False)
+        async def tiles() -> Response:
+            return FileResponse(file)  # or the range of it that is asked for
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from vpr.commands.serve.background import parse_background
+
 TOKEN = "VPR_SERVE_TOKEN"  # noqa: S105 - the variable's name
 LEAST_TOKEN = 16  # letters, so that it is not guessed
 LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
@@ -29,7 +31,7 @@ def serve(
     ] = None,
     tiles: Annotated[
         str | None,
-        typer.Option(help="Address of a background map's tiles, as https://HOST/{z}/{x}/{y}.png."),
+        typer.Option(help="Background map: https://HOST/{z}/{x}/{y}.png, or a PMTiles file."),
     ] = None,
     attribution: Annotated[str, typer.Option(help="Attribution of the tiles, in HTML.")] = "",
     megabytes: Annotated[
@@ -55,7 +57,7 @@ def serve(
     """Answer where photos were taken: http://127.0.0.1:8000 has a page, /docs the rest."""
     token = _check_token(host, os.environ.get(TOKEN), without_token=without_token)
     origins = _check_origins(origin or [])
-    _check_tiles(tiles, attribution)
+    background = parse_background(tiles, attribution)
     if sys.platform != "linux":
         raise ValueError("serve keeps photos in memory files, which only Linux has: run it there")
     try:
@@ -65,14 +67,13 @@ def serve(
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
     with _listen(host, port) as listener:  # before the run is loaded, which takes seconds
-        from vpr.commands.serve.access import Access, Tiles
+        from vpr.commands.serve.access import Access
         from vpr.commands.serve.admission import Limits
         from vpr.commands.serve.app import make_app
         from vpr.commands.serve.protocol import CONNECTIONS, impatient_protocol
         from vpr.commands.serve.run import load_run
 
         limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
-        background = None if tiles is None else Tiles(tiles, attribution)
         hosts = LOOPBACK if token is None and host in LOOPBACK else None
         config = uvicorn.Config(
             make_app(load_run(), limits, Access(token, hosts, origins, background)),
@@ -105,17 +106,6 @@ def _check_origins(origins: list[str]) -> list[str]:
         if not re.fullmatch(r"https?://[^/\s]+", origin):
             raise ValueError(f"--origin {origin}: expected a scheme and a host, as https://HOST")
     return origins
-
-
-def _check_tiles(tiles: str | None, attribution: str) -> None:
-    form = r"https?://[^/\s'\";,{}]+/[^\s]*"
-    slots = ("{z}", "{x}", "{y}")
-    if tiles and not (re.fullmatch(form, tiles) and all(slot in tiles for slot in slots)):
-        raise ValueError(
-            f"--tiles {tiles}: expected an address as https://HOST/{{z}}/{{x}}/{{y}}.png"
-        )
-    if bool(tiles) != bool(attribution):
-        raise ValueError("--tiles and --attribution: a background map needs both")
 
 
 def _check_token(host: str, token: str | None, *, without_token: bool) -> str | None:

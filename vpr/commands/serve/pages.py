@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vpr.commands.serve.access import Tiles
+from vpr.commands.serve.background import Background
 from vpr.report import pages as report_pages
 from vpr.web import parts
 
@@ -17,9 +16,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("style.css", *parts.STYLES, "page.css")
 SCRIPTS = (*parts.SCRIPTS, "ask.js", "photos.js", "answer.js", "page.js")
 STATIC = {
-    **dict.fromkeys(STYLES, "text/css"), **dict.fromkeys(SCRIPTS, "text/javascript"),
-}  # fmt: skip
+    **dict.fromkeys(STYLES, "text/css"),
+    **dict.fromkeys((*SCRIPTS, parts.OF_PMTILES), "text/javascript"),
+}
 FOLDERS = (TEMPLATES, parts.FOLDER, report_pages.TEMPLATES)  # of which the first that has it
+SHOWN = ("url", "attribution", "deepest")  # to the page, of a background
 LANGUAGES = {"en": "English", "ko": "한국어"}
 
 
@@ -48,20 +49,22 @@ def choose_language(wanted: str | None, accepted: str) -> str:
     return next((name for name in names if name in LANGUAGES), "en")
 
 
-def front_page(wanted: str | None, accepted: str, tiles: Tiles | None) -> str:
+def front_page(wanted: str | None, accepted: str, background: Background | None) -> str:
     """Make the page on which a person asks.
 
     Args:
         wanted: Language by its address, or None.
         accepted: The browser's languages.
-        tiles: Drawn below the map; None: nothing is loaded from elsewhere.
+        background: Of the map; None: it has none.
     """
     language = choose_language(wanted, accepted)
     template = report_pages.load_templates(TEMPLATES).get_template("page.html")
+    scripts = SCRIPTS if background is None or background.origin else (parts.OF_PMTILES, *SCRIPTS)
+    tiles = background and {name: getattr(background, name) for name in SHOWN}
     return template.render(
         language=language, languages=LANGUAGES, words=load_words()[language], styles=STYLES,
-        scripts=SCRIPTS, words_json=json.dumps(load_words(), ensure_ascii=False),
-        tiles_json=json.dumps(tiles and asdict(tiles)),
+        scripts=scripts, words_json=json.dumps(load_words(), ensure_ascii=False),
+        tiles_json=json.dumps(tiles),
     )  # fmt: skip
 
 
