@@ -24,7 +24,7 @@ HOSTILE = "<img src=x onerror=alert(1)>&amp; 길.jpg"
 ANSWERED = "!document.getElementById('answer').hidden && document.activeElement.id === 'verdict'"
 GIVE = """((kind, field) => {
   const given = new DataTransfer();
-  given.items.add(state.photos[0].file);
+  given.items.add(state.files[0]);
   const options = { [field]: given, bubbles: true, cancelable: true };
   const Kind = kind === "drop" ? DragEvent : ClipboardEvent;
   document.body.dispatchEvent(new Kind(kind, options));
@@ -258,7 +258,7 @@ def test_large_photos_are_turned_and_scaled_before_they_are_sent_and_others_stay
     picture.filter(ImageFilter.BoxBlur(2)).save(turned, exif=exif)
     send(browser, turned)
     size = "createImageBitmap(blob).then(made => [made.width, made.height])"
-    prepared = "prepare(state.photos[0].file, {}).then(blob => {})"
+    prepared = "prepare(state.files[0], {}).then(blob => {})"
     assert browser.run(prepared.format(200, size)) == [150, 200]
     top = (
         "createImageBitmap(blob).then(made => { const pen = new OffscreenCanvas(150, 200)"
@@ -268,7 +268,7 @@ def test_large_photos_are_turned_and_scaled_before_they_are_sent_and_others_stay
     red, _, blue = browser.run(prepared.format(200, top))
     assert red > 240 and blue < 15
     for longest in ("null", 400, 5000):
-        assert browser.run(prepared.format(longest, "blob === state.photos[0].file"))
+        assert browser.run(prepared.format(longest, "blob === state.files[0]"))
 
 
 def test_the_description_needs_no_script(service: Service, browser: Browser) -> None:

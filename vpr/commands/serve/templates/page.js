@@ -8,7 +8,8 @@ const TOP = 5; // matches
 const at = (id) => document.getElementById(id);
 const state = {
   language: document.documentElement.lang, places: null, map: null,
-  photos: [], // those of the answer: { name, blob, url }
+  files: [], // that were chosen
+  photos: [], // what is sent of them: { name, blob, url }
   answer: null, photo: 0, match: 0, // chosen ones
   lines: false, // whether matching points are shown
   pictures: new Map(), // addresses by image
@@ -24,6 +25,11 @@ function translate() {
   for (const link of document.querySelectorAll("nav [hreflang][lang]")) {
     if (link.lang === state.language) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+  }
+  for (const [side, name] of [["in", "zoomIn"], ["out", "zoomOut"]]) {
+    const button = document.querySelector(`.leaflet-control-zoom-${side}`);
+    button?.setAttribute("title", words(name));
+    button?.setAttribute("aria-label", words(name));
   }
 }
 
@@ -75,7 +81,7 @@ function refuse(error) {
     state.problem = [name in WORDS.en ? name : "problem_other", error.status ? error.message : ""];
   }
   render();
-  if (isForToken && state.photos.length) at("token").focus();
+  if (isForToken && state.files.length) at("token").focus();
 }
 
 async function start() {
@@ -93,16 +99,15 @@ async function locate(files) {
   const isLast = () => number === state.asked; // else other photos were chosen since
   const names = { num: files.length };
   state.photos.forEach(({ url }) => URL.revokeObjectURL(url));
-  Object.assign(state, { photos: [], answer: null, problem: null, photo: 0, match: 0, lines: false });
+  Object.assign(state, { files, photos: [], answer: null, problem: null, photo: 0, match: 0, lines: false });
   try {
-    if (!state.places) state.photos = files, await start();
-    state.photos = [];
+    if (!state.places) await start();
     for (const [count, file] of files.entries()) {
       state.notice = ["preparing", { ...names, number: count + 1 }];
       render();
       const blob = await prepare(file, state.places.longest);
       if (!isLast()) return;
-      state.photos.push({ name: file.name, blob, file, url: URL.createObjectURL(blob) });
+      state.photos.push({ name: file.name, blob, url: URL.createObjectURL(blob) });
       state.waiting = state.photos[0].url;
     }
     const notice = (name) => { if (isLast()) { state.notice = [name]; render(); } };
@@ -194,8 +199,8 @@ function listen() {
   at("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
     useToken(at("token").value);
-    const waiting = state.photos.map((photo) => photo.file ?? photo);
-    waiting.length ? locate(waiting) : start().catch(refuse);
+    if (state.files.length) locate(state.files);
+    else start().catch(refuse);
   });
   for (const link of document.querySelectorAll("nav [hreflang][lang]")) {
     link.addEventListener("click", (event) => { event.preventDefault(); speak(link.lang, link); });
