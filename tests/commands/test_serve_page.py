@@ -326,13 +326,13 @@ def vector_tile() -> bytes:
 
 
 def save_pmtiles(path: Path, tile: bytes) -> None:
-    """Write a PMTiles file, version 3, of the one tile that is the whole world."""
-    directory = bytes([1, 0, 1, len(tile), 1])  # entries, id, run, length, offset + 1
+    """Write a PMTiles file, version 3, in which the five tiles of zooms 0 and 1 are the same."""
+    directory = bytes([1, 0, 5, len(tile), 1])  # entries, id, run, length, offset + 1
     parts = [(127, len(directory)), (127 + len(directory), 2), (0, 0)]
     parts.append((127 + len(directory) + 2, len(tile)))
-    numbers = [number for part in parts for number in part] + [1, 1, 1]
+    numbers = [number for part in parts for number in part] + [5, 1, 1]
     box = struct.pack("<4iB2i", -1800000000, -850000000, 1800000000, 850000000, 0, 0, 0)
-    header = b"PMTiles\x03" + struct.pack("<11Q6B", *numbers, 1, 1, 1, 1, 0, 0) + box
+    header = b"PMTiles\x03" + struct.pack("<11Q6B", *numbers, 1, 1, 1, 1, 0, 1) + box
     path.write_bytes(header + directory + b"{}" + tile)
 
 
@@ -352,6 +352,8 @@ def test_a_background_map_of_a_file_is_drawn_and_nothing_leaves_the_service(
             ".getContext('2d').getImageData(0, 0, tile.width, tile.height).data.buffer)"
             ".includes(0xffeade80))"
         )
+        browser.wait("state.map !== null")
+        browser.run("void state.map.setZoom(3, {animate: false})")
         browser.wait(water)
         assert browser.texts(".leaflet-control-attribution") == ["© Owner"]
         assert browser.complaints(home=home) == []
