@@ -57,7 +57,7 @@ function renderPosition(place) {
   const links = place.latitude === null ? [] : linksOf(place);
   const facing = place.heading === null ? "" : words("facing", { degrees: round(place.heading, 0) });
   at("position").replaceChildren(
-    element("p", { className: "coordinates" }, ...words("position", { place: "\n" }).split("\n").flatMap((part, i) => i ? [text, part] : [part])),
+    element("p", { className: "coordinates" }, `${words("position")} `, text),
     element("p", { className: "note" }, `${error} ${facing}`.trim()),
     element("div", { className: "toolbar" }, copy, ...links),
   );
