@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from PIL import Image, ImageFilter
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browsing import Browser, chromium
-from tests.support.repositories import run
 from tests.support.servers import http_server
 from tests.support.services import Service, serving
+from vpr.commands.serve.background import parse_background
 from vpr.commands.serve.pages import choose_language, load_words
 
 TOKEN = "a secret of the tests"  # noqa: S105
@@ -365,14 +366,16 @@ def test_a_background_map_of_a_file_is_drawn_and_nothing_leaves_the_service(
     [
         ("https://HOST/{z}/{x}.png", "x", "expected https://HOST/{z}/{x}/{y}.png, or a PMTiles"),
         ("https://a.b/{z}/{x}/{y}.png", "", "a background map needs both"),
-        ("params.yaml", "x", "expected a PMTiles file, version 3, of vector tiles"),
+        ("raster.pmtiles", "x", "expected a PMTiles file, version 3, of vector tiles"),
     ],
 )
 def test_a_background_map_that_cannot_be_shown_is_refused(
-    finished_pipeline: Path, tiles: str, attribution: str, sentence: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiles: str, attribution: str, sentence: str
 ) -> None:
-    command = ["python", "-m", "vpr", "serve", "--tiles", tiles, "--attribution", attribution]
-    assert sentence in run(finished_pipeline, *command, code=1)
+    monkeypatch.chdir(tmp_path)
+    Path("raster.pmtiles").write_bytes(b"PMTiles\x03" + bytes(119))
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        parse_background(tiles, attribution)
 
 
 def test_both_languages_have_every_word_with_the_same_slots() -> None:
