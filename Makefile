@@ -10,6 +10,7 @@
 # make bench        the same in full, about 12 minutes
 # make bench-scale  search in 10,000 to 1,000,000 images, extraction of 250 to 1,000, about 15 minutes
 # make table        what each part of the pipeline is worth on each data set -> docs/experiments/results.md
+# make pages        what pages load from npm, by vpr/web/package-lock.json -> vpr/web
 # make audit        known vulnerabilities of the installed packages, if the registry can tell
 # ENV=active        use the active Python environment instead of .venv (as on Colab)
 
@@ -24,7 +25,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint audit setup
+.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint pages audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -66,6 +67,15 @@ lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+
+# Licences go into the files; source maps, which a browser would look for, do not.
+pages:
+	npm ci --prefix vpr/web --ignore-scripts --no-audit --no-fund
+	cd vpr/web/node_modules; bundle() { \
+	  { echo '/*'; cat $$2; echo '*/'; grep -v sourceMappingURL $$1; } | tr -d '\r' > ../$${1##*/}; }; \
+	bundle leaflet/dist/leaflet.js leaflet/LICENSE; bundle leaflet/dist/leaflet.css leaflet/LICENSE; \
+	bundle protomaps-leaflet/dist/protomaps-leaflet.js '[!@l]*/LICENSE* @mapbox/*/LICENSE*'
+	rm -r vpr/web/node_modules
 
 audit: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) .ci/audit.py

@@ -79,7 +79,7 @@ class Client:
 
     def locate(self, photo: bytes) -> list[dict[str, object]] | None:
         """Ask where a photo was taken: the matches; None: the service is busy."""
-        self.connection.request("POST", "/locate", photo, {"Content-Type": "image/jpeg"})
+        self.connection.request("POST", "/v1/locate", photo, {"Content-Type": "image/jpeg"})
         reply = self.connection.getresponse()
         content = json.loads(reply.read())
         if reply.status == 503:
@@ -105,7 +105,9 @@ def slow_senders(port: int, number: int) -> Iterator[None]:
             for key in range(number):
                 if key not in senders:
                     senders[key] = socket.create_connection(("127.0.0.1", port))
-                    senders[key].sendall(b"POST /locate HTTP/1.1\r\nHost: localhost\r\n" + length)
+                    senders[key].sendall(
+                        b"POST /v1/locate HTTP/1.1\r\nHost: localhost\r\n" + length
+                    )
                     senders[key].setblocking(False)
                 try:
                     senders[key].send(b"a")
@@ -169,7 +171,8 @@ def locate_all(files: Sequence[Path]) -> tuple[list[list[dict[str, object]]], fl
     done = subprocess.run([*command, *map(str, files)], capture_output=True, check=True)
     found = [located["matches"] for located in json.loads(done.stdout)]
     for match in (match for matches in found for match in matches):
-        match |= {"metres": None, "correct": None}  # a photo that was sent has no known place
+        del match["metres"], match["correct"]  # a photo that was sent has no known place
+        match["picture"] = f"places/{match['image']}/picture"
     return found, float(np.median(seconds))
 
 

@@ -212,7 +212,7 @@ def test_truth_and_reference_system_are_those_of_the_run_and_not_of_changed_para
     change(pipeline, "crs: EPSG:32633", "crs: EPSG:32632")
     locate([Path("data/other/queries/0003.jpg"), QUERY], top=2, json=True)
     foreign, own = (photo["matches"] for photo in json.loads(capsys.readouterr().out))
-    assert [(match["metres"], match["correct"]) for match in foreign] == [(None, None)] * 2
+    assert not any({"metres", "correct"} & set(match) for match in foreign)
     assert all(match["metres"] is not None for match in own)
     places = np.array([[match["easting"], match["northing"]] for match in own])
     globe = [[match["latitude"], match["longitude"]] for match in own]
@@ -338,7 +338,7 @@ def test_names_cannot_forge_lines_of_the_terminal() -> None:
         "the map",
         r"   1  distance 0.5000  1.0 E 2.0 N  'db\x1b[2K.jpg'",
     ]
-    position = Position(1.0, 2.0, None, None, 7.4)
+    position = Position(1.0, 2.0, None, None, 7.4, None)
     assert as_text(Located("카페 1.jpg", "known", 0.9871, (0.9, 1.0), position, [])) == (
         "카페 1.jpg: known place, probability 0.987; at 1.0 E 2.0 N, 90 % within 7 m"
     )

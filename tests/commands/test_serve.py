@@ -76,7 +76,7 @@ def photos(finished_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def locate_here(folder: Path, photos: list[Path]) -> list[Any]:
-    """What `locate` says of each photo alone at --top 5, with its name for its path."""
+    """What `locate` says of each photo alone at --top 5: with its name, and matches' pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (_, places), ranker = load_places(Path()), load_ranker(Path(), load_descriptors(WHITENED))
@@ -85,8 +85,14 @@ def locate_here(folder: Path, photos: list[Path]) -> list[Any]:
             ranked = list(rank_photos(ranker, [photo], top=5, with_responses=False))
             located = locate_ranked([photo], ranked, places, [None], top=5)
             (one,) = json.loads(as_json(located))
-            found.append({**one, "photo": photo.name})
+            found.append(as_served(one, photo))
     return found
+
+
+def as_served(located: dict[str, Any], photo: Path) -> dict[str, Any]:
+    """What the service makes of an object that `locate --json` writes."""
+    matches = [{**of, "picture": f"places/{of['image']}/picture"} for of in located["matches"]]
+    return {**located, "photo": photo.name, "matches": matches}
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +106,10 @@ def test_each_photo_gets_the_answer_of_locate_whether_others_ask_or_not(
 ) -> None:
     text = run(finished_pipeline, "python", "-m", "vpr", "locate", str(photos[0]), "--json")
     (by_command,) = json.loads(text[text.index("[\n") : text.rindex("]") + 1])
-    assert expected[0] == {**by_command, "photo": photos[0].name}
+    assert expected[0] == as_served(by_command, photos[0])
 
     def ask(photo: Path) -> Any:  # noqa: ANN401
-        reply = service.post_form("/locate", [(photo.name, photo.read_bytes())])
+        reply = service.post_form("/v1/locate", [(photo.name, photo.read_bytes())])
         assert reply.status == 200, reply.body
         return reply.content["located"][0]
 
@@ -112,7 +118,7 @@ def test_each_photo_gets_the_answer_of_locate_whether_others_ask_or_not(
         together = list(pool.map(ask, photos * 2))
     assert together == expected * 2
 
-    raw = service.post("/locate?top=3", photos[0].read_bytes(), "image/whatever").content
+    raw = service.post("/v1/locate?top=3", photos[0].read_bytes(), "image/whatever").content
     assert raw["located"][0] == {**expected[0], "photo": "photo",
                                  "matches": expected[0]["matches"][:3]}  # fmt: skip
     metrics = json.loads((finished_pipeline / "metrics/details.json").read_text())
@@ -141,7 +147,7 @@ def test_photos_that_arrive_together_reach_the_network_one_at_a_time(
     async def ask_at_once() -> list[Any]:
         service = Answering(loaded, Limits(10**7, 10**7, 2, 10.0, 64, 64))
         uploads = [Upload(photo.name, photo.read_bytes()) for photo in photos]
-        asked = (service.locate([upload], top=5, length=1) for upload in uploads)
+        asked = (service.locate([upload], top=5, length=1, pairs=False) for upload in uploads)
         answers = await asyncio.gather(*asked)
         service.stop()
         return [answer["located"][0] for answer in answers]
@@ -162,59 +168,87 @@ def test_photos_in_order_are_ranked_by_lines_as_the_stage_sequence_ranks(
         database, query, [np.arange(8)], [np.arange(12)], length=3, velocities=params.velocities,
         reach=params.contrast_reach, top_k=4,
     )  # fmt: skip
-    found = service.post_form("/locate/sequence?top=4&length=3", form).content["located"]
+    found = service.post_form("/v1/sequence?top=4&length=3", form).content["located"]
     assert [one["photo"] for one in found] == [file.name for file in files]
     assert [[m["image"] for m in one["matches"]] for one in found] == indices.tolist()
     distances = [[match["distance"] for match in one["matches"]] for one in found]
     np.testing.assert_allclose(distances, find_distances(database, query, indices), atol=1e-5)
 
-    alone = [service.post_form("/locate?top=4", [one]).content["located"][0] for one in form]
-    assert service.post_form("/locate/sequence?top=4", form).content["located"] == alone
+    alone = [service.post_form("/v1/locate?top=4", [one]).content["located"][0] for one in form]
+    assert service.post_form("/v1/sequence?top=4", form).content["located"] == alone
 
 
 def test_the_run_is_named_by_its_hashes_and_nothing_tells_where_the_machine_keeps_it(
     finished_pipeline: Path, service: Service
 ) -> None:
-    version = service.ask("GET", "/version").content
+    version = service.ask("GET", "/v1/version").content
     lock = (finished_pipeline / "dvc.lock").read_text()
     assert all(md5 in lock for md5 in version["hashes"].values())
     assert version["commit"] == run(finished_pipeline, "git", "rev-parse", "HEAD").strip()
     assert version["encoder"] == {"name": "vgg16", "model": None}
     assert version["dataset"] == {"name": "sample", "crs": "EPSG:32633", "num_places": 12}
-    places = service.ask("GET", "/places").content
+    places = service.ask("GET", "/v1/places").content
     index = load_index(finished_pipeline / "data/prepared/database.csv")
     assert (
         np.stack([places["easting"], places["northing"]], 1).tolist() == index.coordinates.tolist()
     )
-    picture = service.ask("GET", "/places/3/picture")
+    picture = service.ask("GET", "/v1/places/3/picture")
     assert picture.body == (finished_pipeline / "data/thumbnails/database/000003.jpg").read_bytes()
     for path in (
-        "/version", "/places", "/docs", "/openapi.json", "/", "/nowhere", "/places/12/picture",
-        "/places/x/picture", "/static/..%2fcommand.py",
+        "/v1/version", "/v1/places", "/docs", "/openapi.json", "/", "/nowhere",
+        "/v1/places/12/picture", "/v1/places/x/picture", "/static/..%2fcommand.py",
     ):  # fmt: skip
         body = service.ask("GET", path).body
         assert str(finished_pipeline).encode() not in body and b"/proc" not in body
-    assert service.ask("GET", "/places/12/picture").status == 404
+    assert service.ask("GET", "/v1/places/12/picture").status == 404
     assert service.ask("GET", "/static/..%2fcommand.py").status == 404
 
 
-def test_the_description_opens_offline_and_names_every_question(service: Service) -> None:
+def test_the_description_opens_offline_and_has_every_question_form_and_refusal(
+    service: Service, photos: list[Path]
+) -> None:
     schema = service.ask("GET", "/openapi.json").content
     page = service.ask("GET", "/docs").body.decode()
-    assert "/locate/sequence" in schema["paths"] and "http" not in page.replace("http-equiv", "")
+    assert "/v1/sequence" in schema["paths"] and "http" not in page.replace("http-equiv", "")
     for path, methods in schema["paths"].items():
         for method in methods:
             assert f"{method.upper()} {path}" in page
-    matches = schema["components"]["schemas"]["Match"]["properties"]
-    assert {"rank", "easting", "latitude", "distance", "inliers"} <= set(matches)
+    photo = photos[0].read_bytes()
+    located = schema["paths"]["/v1/locate"]["post"]
+    example = located["responses"]["200"]["content"]["application/json"]["example"]
+    answer = service.post("/v1/locate?pairs=true", photo).content
+    forms = schema["components"]["schemas"]
+    for found in (answer, example):
+        one = found["located"][0]
+        for form, part in {
+            "Answer": found, "LocatedPhoto": one, "Position": one["position"],
+            "Pictured": one["matches"][0], "Threshold": found["threshold"],
+        }.items():  # fmt: skip
+            assert set(part) <= set(forms[form]["properties"]), form
+    (scheme,) = located["security"][0]
+    assert schema["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
+    for method, path, status, headers in (
+        ("post", "/v1/locate", 400, {}), ("post", "/v1/locate", 415, {"Content_Type": "text/html"}),
+        ("post", "/v1/locate?top=99", 422, {}), ("post", "/v1/sequence?top=x", 422, {}),
+        ("post", "/v1/locate", 403, {"Sec_Fetch_Site": "cross-site"}),
+        ("get", "/v1/places/12/picture", 404, {}),
+    ):  # fmt: skip
+        body = photo if "?" in path else b""
+        refused = service.ask(
+            method.upper(), path, body, **{"Content_Type": "image/jpeg"} | headers
+        )
+        route = path.partition("?")[0].replace("/12/", "/{image}/")
+        described = schema["paths"][route][method]["responses"][str(status)]
+        assert refused.status == status and refused.content.keys() == {"error"}
+        assert described["content"]["application/json"]["example"].keys() == {"error"}
 
 
 def test_a_request_that_another_page_makes_is_refused(service: Service) -> None:
-    assert service.ask("GET", "/version", Host="evil.example").status == 400
-    assert service.ask("GET", "/version", Host="localhost:1").status == 200
-    assert service.ask("GET", "/version", Host="[::1]:1").status == 200
+    assert service.ask("GET", "/v1/version", Host="evil.example").status == 400
+    assert service.ask("GET", "/v1/version", Host="localhost:1").status == 200
+    assert service.ask("GET", "/v1/version", Host="[::1]:1").status == 200
     for origin in ("https://evil.example", f"{MAPS}.evil.example", "null"):
-        crossed = service.post("/locate", b"x", Sec_Fetch_Site="cross-site", Origin=origin)
+        crossed = service.post("/v1/locate", b"x", Sec_Fetch_Site="cross-site", Origin=origin)
         assert (crossed.status, set(crossed.content)) == (403, {"error"})
         assert "access-control-allow-origin" not in crossed.headers
 
@@ -222,12 +256,12 @@ def test_a_request_that_another_page_makes_is_refused(service: Service) -> None:
 def test_pages_of_a_listed_origin_may_ask(service: Service, photos: list[Path]) -> None:
     page = {"Origin": MAPS, "Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors"}
     asked = service.ask(
-        "OPTIONS", "/locate", **page, Access_Control_Request_Method="POST",
+        "OPTIONS", "/v1/locate", **page, Access_Control_Request_Method="POST",
         Access_Control_Request_Headers="authorization, content-type",
     )  # fmt: skip
     assert (asked.status, asked.headers["access-control-allow-origin"]) == (200, MAPS)
     assert "authorization" in asked.headers["access-control-allow-headers"].lower()
-    answered = service.post("/locate", photos[0].read_bytes(), **page)
+    answered = service.post("/v1/locate", photos[0].read_bytes(), **page)
     assert (answered.status, answered.headers["access-control-allow-origin"]) == (200, MAPS)
 
 
@@ -258,14 +292,14 @@ def test_behind_a_proxy_under_a_path_everything_is_found(
         for page in ("", "docs"):
             links = re.findall(r'(?:href|src)="([^"#][^"]*)"', ask(page)[1].decode())
             assert {ask(link)[0] for link in links if not link.startswith("data:")} == {200}
-        status, answer = ask("locate?top=3", photo)
-        direct = service.post("/locate?top=3", photo)
+        status, answer = ask("v1/locate?top=3", photo)
+        direct = service.post("/v1/locate?top=3", photo)
         assert (status, json.loads(answer)["located"]) == (200, direct.content["located"])
         (server,) = json.loads(ask("openapi.json")[1])["servers"]
         assert urljoin("/vpr/openapi.json", server["url"]) == "/vpr/"
-        assert ask("locate/")[0] == 404  # no redirect to an address behind the proxy
-        assert ask("locate", bytes(16 * 1024 * 1024 + 1))[0] == 413
-        assert ask("locate", bytes(16_000_000))[0] == 422  # which reaches the service
+        assert ask("v1/locate/")[0] == 404  # no redirect to an address behind the proxy
+        assert ask("v1/locate", bytes(16 * 1024 * 1024 + 1))[0] == 413
+        assert ask("v1/locate", bytes(16_000_000))[0] == 422  # which reaches the service
         assert list((tmp_path / "body").iterdir()) == []  # and no disk on its way
 
 
@@ -296,7 +330,7 @@ def test_one_address_cannot_take_all_connections(service: Service, photos: list[
         assert last.recv(1) == b""  # cut at once: the first, which waits for longer, is not
         first.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert first.recv(4096).startswith(b"HTTP/1.1 200")
-        assert service.post("/locate", photos[0].read_bytes()).status == 200
+        assert service.post("/v1/locate", photos[0].read_bytes()).status == 200
 
 
 def test_another_address_needs_a_token_or_so_many_words(finished_pipeline: Path) -> None:
@@ -311,8 +345,8 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
 ) -> None:
     with serving(pipeline, tmp_path / "log", VPR_SERVE_TOKEN=TOKEN) as service:
         secret = {"Authorization": f"Bearer {TOKEN}"}
-        assert service.ask("GET", "/version").status == 401
-        assert service.ask("GET", "/version", Authorization="Bearer of bad news").status == 401
+        assert service.ask("GET", "/v1/version").status == 401
+        assert service.ask("GET", "/v1/version", Authorization="Bearer of bad news").status == 401
         assert service.ask("GET", "/").status == 200
         before = expected
         model = pipeline / "data/whitened/database.npy"
@@ -336,7 +370,9 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
                 if stop.is_set():
                     return
                 photo = photos[number % len(photos)]
-                reply = service.post_form("/locate", [(photo.name, photo.read_bytes())], **secret)
+                reply = service.post_form(
+                    "/v1/locate", [(photo.name, photo.read_bytes())], **secret
+                )
                 answers.append((number % len(photos), reply.status, reply.content["located"][0]))
 
         clients = [threading.Thread(target=ask_on) for _ in range(4)]
@@ -374,9 +410,9 @@ def test_after_kill_9_the_next_start_answers_right_and_sigterm_lets_what_runs_be
 ) -> None:
     form, files = [(photos[0].name, photos[0].read_bytes())], files_of(shipped)
     with serving(shipped, tmp_path / "log", VPR_COMMIT="of the image") as service:
-        assert service.ask("GET", "/version").content["commit"] == "of the image"
+        assert service.ask("GET", "/v1/version").content["commit"] == "of the image"
         with ThreadPoolExecutor(8) as pool:
-            asked = [pool.submit(service.post_form, "/locate", form) for _ in range(30)]
+            asked = [pool.submit(service.post_form, "/v1/locate", form) for _ in range(30)]
             while not asked[0].done():
                 time.sleep(0.005)
             decoders = psutil.Process(service.process.pid).children()
@@ -385,7 +421,7 @@ def test_after_kill_9_the_next_start_answers_right_and_sigterm_lets_what_runs_be
         assert psutil.wait_procs(decoders, timeout=10)[1] == []  # none outlives it
     with serving(shipped, tmp_path / "log2") as again:
         with ThreadPoolExecutor(12) as pool:
-            asked = [pool.submit(again.post_form, "/locate", form) for _ in range(12)]
+            asked = [pool.submit(again.post_form, "/v1/locate", form) for _ in range(12)]
             while not any(one.done() for one in asked):
                 time.sleep(0.005)
             decoders = psutil.Process(again.process.pid).children()

@@ -131,7 +131,7 @@ def test_three_hundred_hostile_bodies_are_each_refused_in_one_sentence(
     process = psutil.Process(service.process.pid)
 
     def send(body: tuple[bytes, str]) -> Reply:
-        return service.ask("POST", "/locate", body[0], Content_Type=body[1])
+        return service.ask("POST", "/v1/locate", body[0], Content_Type=body[1])
 
     for one in bodies[:40]:
         send(one)
@@ -148,7 +148,7 @@ def test_three_hundred_hostile_bodies_are_each_refused_in_one_sentence(
         assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 600
         assert "/proc" not in sentence and "/tmp" not in sentence and "Traceback" not in sentence  # noqa: S108
     assert answered < 60
-    assert service.post("/locate", photo).status == 200
+    assert service.post("/v1/locate", photo).status == 200
     assert process.num_fds() <= files + 2
     assert process.memory_info().rss < memory + 60e6
     assert "Traceback" not in service.log.read_text()
@@ -158,7 +158,7 @@ def test_names_come_back_as_text_without_folders_and_are_not_logged(
     service: Service, photo: bytes
 ) -> None:
     for name in NAMES:
-        reply = service.post_form("/locate?top=1", [(name, photo)])
+        reply = service.post_form("/v1/locate?top=1", [(name, photo)])
         assert reply.headers["content-type"] == "application/json"
         assert reply.headers["x-content-type-options"] == "nosniff"
         if reply.status == 200:
@@ -172,7 +172,9 @@ def test_names_come_back_as_text_without_folders_and_are_not_logged(
 def test_too_many_are_sent_away(service: Service) -> None:
     large = encoded("PNG", (300, 300))  # takes the network some time
     with ThreadPoolExecutor(12) as pool:
-        replies = list(pool.map(lambda _: service.post("/locate", large, "image/png"), range(12)))
+        replies = list(
+            pool.map(lambda _: service.post("/v1/locate", large, "image/png"), range(12))
+        )
     busy = [reply for reply in replies if reply.status != 200]
     assert {reply.status for reply in busy} == {503} and len(busy) < 12
     assert {reply.headers["retry-after"] for reply in busy} == {"1"}
@@ -181,7 +183,7 @@ def test_too_many_are_sent_away(service: Service) -> None:
 
 def test_slow_senders_keep_nobody_out_and_are_cut(service: Service, photo: bytes) -> None:
     head = (
-        b"POST /locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        b"POST /v1/locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
         b"Content-Length: 9999\r\n\r\n"
     )
     slow = [socket.create_connection(("127.0.0.1", service.port), 20) for _ in range(30)]
@@ -191,14 +193,14 @@ def test_slow_senders_keep_nobody_out_and_are_cut(service: Service, photo: bytes
         "127.0.0.1", service.port, timeout=20, source_address=("127.0.0.2", 0)
     )
     for _ in range(3):  # while half of the places are taken from one address
-        elsewhere.request("POST", "/locate", photo, {"Content-Type": "image/jpeg"})
+        elsewhere.request("POST", "/v1/locate", photo, {"Content-Type": "image/jpeg"})
         reply = elsewhere.getresponse()
         assert reply.status == 200, reply.read()
         reply.read()
     elsewhere.close()
     time.sleep(0.3)  # until even the slow have had their time
     start = time.monotonic()
-    assert [service.post("/locate", photo).status for _ in range(4)] == [200] * 4
+    assert [service.post("/v1/locate", photo).status for _ in range(4)] == [200] * 4
     assert time.monotonic() < start + 2, "they were waited for"
     answers = [client.recv(4096).split()[1] for client in slow]
     assert answers.count(b"408") == 4 and answers.count(b"503") == 26
@@ -209,7 +211,7 @@ def test_slow_senders_keep_nobody_out_and_are_cut(service: Service, photo: bytes
 def test_clients_that_hang_up_and_decoders_that_are_killed_cost_no_one_else_an_answer(
     service: Service, photo: bytes
 ) -> None:
-    head = b"POST /locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+    head = b"POST /v1/locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
     for length in (len(photo), len(photo) + 1):  # while it is answered, and while it is read
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(head + b"Content-Length: %d\r\n\r\n" % length + photo)
@@ -218,7 +220,7 @@ def test_clients_that_hang_up_and_decoders_that_are_killed_cost_no_one_else_an_a
         decoder.kill()
     while any(map(is_alive, decoders)):
         time.sleep(0.01)
-    assert [service.post("/locate", photo).status for _ in range(4)] == [200] * 4
+    assert [service.post("/v1/locate", photo).status for _ in range(4)] == [200] * 4
     assert "Traceback" not in service.log.read_text()
 
 
@@ -235,8 +237,8 @@ def test_a_head_that_never_ends_is_cut_and_others_are_answered_meanwhile(
 ) -> None:
     clients = [socket.create_connection(("127.0.0.1", service.port), 30) for _ in range(50)]
     for client in clients:
-        client.sendall(b"POST /locate HTTP/1.1\r\nHost: localhost\r\nX-A: ")
-    assert service.post("/locate", photo).status == 200
+        client.sendall(b"POST /v1/locate HTTP/1.1\r\nHost: localhost\r\nX-A: ")
+    assert service.post("/v1/locate", photo).status == 200
     late, until = list(clients), time.monotonic() + 20
     while late and time.monotonic() < until:
         time.sleep(0.2)
@@ -259,9 +261,9 @@ def still_open(client: socket.socket) -> bool:
 
 
 def test_a_photo_of_too_many_pixels_or_too_few_is_told_its_size(service: Service) -> None:
-    large = service.post("/locate?top=1", encoded("PNG", (1000, 1001)), "image/png")
+    large = service.post("/v1/locate?top=1", encoded("PNG", (1000, 1001)), "image/png")
     assert (large.status, large.content["error"]) == (
         422, "photo: it has 1000 x 1001 pixels, at most 1,000,000 are taken.",
     )  # fmt: skip
-    small = service.post("/locate", encoded("PNG", (3, 3)), "image/png")
+    small = service.post("/v1/locate", encoded("PNG", (3, 3)), "image/png")
     assert small.status == 422 and "photo: 3x3 pixels are too few" in small.content["error"]

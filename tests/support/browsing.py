@@ -20,6 +20,8 @@ from tests.support.repositories import require_program
 
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 
+PHONES = 600  # pixels; narrower windows are touched, as phones are
+
 
 class Browser:
     """A window of Chromium."""
@@ -38,9 +40,10 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get(address)
 
-    def choose_file(self, selector: str, file: Path) -> None:
-        """Give a file to a field, as its dialogue would."""
-        self.driver.find_element("css selector", selector).send_keys(str(file.resolve()))
+    def choose_file(self, selector: str, *files: Path) -> None:
+        """Give files to a field, as its dialogue would."""
+        names = "\n".join(str(file.resolve()) for file in files)
+        self.driver.find_element("css selector", selector).send_keys(names)
 
     def run(self, script: str) -> Any:  # noqa: ANN401 - whatever the script returns
         """The value of a JavaScript expression."""
@@ -76,6 +79,8 @@ class Browser:
         """Make the page so large, as a phone's is."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        touch = {"enabled": width < PHONES}
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", touch)
 
     def load_images(self) -> list[str]:
         """Load every image of the page, lazy ones too; those that do not show are returned."""

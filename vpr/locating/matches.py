@@ -70,6 +70,8 @@ class Position:
         uncertainty_m: Radius of the circle around it that holds the photo's place with a
             probability of 90 %; None if the data set names no reference system, so that its
             coordinates may count frames, or if it had too few such queries to tell.
+        heading: Where the first match looks, and so about the photo, degrees clockwise from true
+            north; None if unknown.
     """
 
     easting: float
@@ -77,6 +79,7 @@ class Position:
     latitude: float | None
     longitude: float | None
     uncertainty_m: float | None
+    heading: float | None
 
 
 @dataclass(frozen=True)
@@ -215,12 +218,13 @@ def _conclude(
     position = None
     if answer.state != "unknown" and not np.isnan(answer.middle).any():
         east, north = answer.middle.round(3).tolist()
-        position = Position(east, north, None, None, None)
+        heading = _heading(places.database, int(images[0]))
+        position = Position(east, north, None, None, None, heading)
         if places.globe is not None:
             # Over some metres degrees are as good as straight.
             latitude, longitude = (answer.weights @ places.globe[images]).round(7).tolist()
             circle = None if answer.circle_m is None else round(answer.circle_m, 1)
-            position = Position(east, north, latitude, longitude, circle)
+            position = Position(east, north, latitude, longitude, circle, heading)
     return answer.state, answer.probability, answer.interval, position
 
 
@@ -235,9 +239,13 @@ def _match(
     )
     metres, correct = places.truth.judge(query, image, place)
     inliers, log10_nfa = evidence or (None, None)
-    headings = places.database.heading
-    heading = None if headings is None or np.isnan(headings[image]) else float(headings[image])
+    heading = _heading(places.database, image)
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
         round(distance, 6), metres, correct, inliers, log10_nfa, heading,
     )  # fmt: skip
+
+
+def _heading(database: ImageIndex, image: int) -> float | None:
+    headings = database.heading
+    return None if headings is None or np.isnan(headings[image]) else float(headings[image])

@@ -18,6 +18,7 @@ from vpr.locating.matches import Located, Match
 
 # Of a match: the first two if the run verifies, the third if the photo's heading is known.
 OPTIONAL = ("inliers", "log10_nfa", "heading")
+TRUTH = ("metres", "correct")  # of a match of the set's own query
 
 
 def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
@@ -112,7 +113,7 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """Write a list with an object for each photo; of `OPTIONAL`, matches have what is known."""
+    """Write a list with an object for each photo; of `OPTIONAL` and `TRUTH`, what is known."""
     content = [asdict(one) for one in located]
     for one in content:
         one["matches"] = list(map(_without_none, one["matches"]))
@@ -120,7 +121,8 @@ def as_json(located: Sequence[Located]) -> str:
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: of for name, of in values.items() if name not in OPTIONAL or of is not None}
+    left_out = (*OPTIONAL, *TRUTH)
+    return {name: of for name, of in values.items() if name not in left_out or of is not None}
 
 
 def save_csv(path: Path, located: Sequence[Located]) -> None:
@@ -129,7 +131,7 @@ def save_csv(path: Path, located: Sequence[Located]) -> None:
     The others are `query,state,probability,rank,database,distance,metres,correct`: the second and
     third are empty where they are not calibrated, the last two where they are unknown.
     """
-    names = ["rank", "database", "distance", "metres", "correct"]
+    names = ["rank", "database", "distance", *TRUTH]
     matches = [match for one in located for match in one.matches]
     names += [
         name for name in OPTIONAL if any(getattr(match, name) is not None for match in matches)

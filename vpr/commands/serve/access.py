@@ -15,15 +15,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpr.commands.serve.admission import Refusal
+from vpr.commands.serve.background import Background
 
 LINKED = ("/", "/docs", "/openapi.json", "/healthz")  # what other sites may link to
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -39,11 +35,25 @@ class Access:
         hosts: Names that the service goes by; None: any. A page of another name that was made to
             point here (DNS rebinding) is not one of ours.
         origins: Other origins whose pages may ask.
+        background: Of the page's map; None: it has none.
     """
 
     token: str | None
     hosts: Sequence[str] | None
     origins: Sequence[str]
+    background: Background | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What binds a browser; servers of tiles want to know which site shows them."""
+        origin = self.background and self.background.origin
+        images = "'self' blob: data:" + (f" {origin}" if origin else "")
+        policy = (
+            f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; "
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        referrer = "strict-origin" if origin else "no-referrer"
+        return HEADERS | {"Content-Security-Policy": policy, "Referrer-Policy": referrer}
 
 
 def require_token(token: str | None) -> Callable[[Bearer], Awaitable[None]]:
@@ -66,7 +76,7 @@ def guard(app: FastAPI, access: Access) -> ASGIApp:
         )  # fmt: skip
     if access.hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=access.hosts, www_redirect=False)
-    return _Guard(app, access.origins)
+    return _Guard(app, access.origins, access.headers)
 
 
 class _Guard:
@@ -75,16 +85,17 @@ class _Guard:
     Args:
         app: The wrapped application.
         origins: Other origins whose pages may ask.
+        headers: Sent with each answer.
     """
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
-        self.app, self.origins = app, origins
+    def __init__(self, app: ASGIApp, origins: Sequence[str], headers: dict[str, str]) -> None:
+        self.app, self.origins, self.headers = app, origins, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                headers.update(self.headers)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

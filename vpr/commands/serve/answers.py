@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vpr.commands.serve.admission import Refusal
 from vpr.commands.serve.run import Run
 from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
-from vpr.locating.matches import Located
+from vpr.locating.matches import Located, Match
+from vpr.locating.ranking import Ranked
 from vpr.places.crs import list_directions
 
 
@@ -27,18 +29,43 @@ class Threshold:
     limit: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pictured(Match):
+    """A database image that may show the same place as a photo.
+
+    Args:
+        picture: Address of its small picture, relative to that of the request.
+        pairs: Points that verify it, each as x and y in the photo and x and y in the database
+            image, in shares of width and height; only if they were asked for.
+    """
+
+    picture: str
+    pairs: list[tuple[float, float, float, float]] | None = None
+
+
+@dataclass(frozen=True)
+class LocatedPhoto(Located):
+    """A photo with its ranked places."""
+
+    matches: list[Pictured]  # type: ignore[assignment]  # lists are invariant, and nothing adds to it
+
+
 @dataclass(frozen=True)
 class Answer:
     """Answer to photos.
 
     Args:
-        located: What `locate --json` writes; `inliers` only where the run re-ranks.
+        run: Which run answers, as `/v1/version` has it.
+        located: What `locate --json` writes, and a picture of each match. A match has `inliers`
+            and `log10_nfa` only where it was verified, `heading` only where that is known, and
+            `metres` and `correct` never, because a photo that was sent is not a query of the set.
         threshold: What a photo of the map must reach; `limit` and `state` are null if answers are
             not calibrated.
         timings_ms: Of decoding, and of waiting and ranking.
     """
 
-    located: list[Located]
+    run: str
+    located: list[LocatedPhoto]
     threshold: Threshold
     timings_ms: dict[str, float]
 
@@ -48,6 +75,9 @@ class Version:
     """Which run answers.
 
     Args:
+        run: Twelve letters; others if anything that answers are made of has changed.
+        max_side_px: Longer side that photos are scaled down to, in pixels; a client may send them
+            smaller than they are, but not smaller than this. null: photos keep their size.
         commit: Of git; null outside a repository.
         encoder: Name, and which of its models.
         aggregator: What makes descriptors of its features.
@@ -55,6 +85,8 @@ class Version:
         hashes: MD5 by path, as dvc.lock records them.
     """
 
+    run: str
+    max_side_px: int | None
     commit: str | None
     encoder: dict[str, str | None]
     aggregator: str
@@ -67,14 +99,20 @@ class PlacesAnswer:
     """Where the database's images were taken.
 
     Args:
+        run: Which run's.
         easting: Metres, or frames.
         northing: Metres, or frames.
+        latitude: Degrees; null if the data set names no reference system.
+        longitude: Degrees; null likewise.
         towards: Where each looks, degrees clockwise from the northing axis; null where unknown,
             and for all if the set has no headings.
     """
 
+    run: str
     easting: list[float]
     northing: list[float]
+    latitude: list[float] | None
+    longitude: list[float] | None
     towards: list[float | None] | None
 
 
@@ -82,7 +120,8 @@ def describe_version(run: Run) -> Version:
     """Say of which run answers are; where its files lie on this machine is nobody's concern."""
     trunk, dataset = run.trunk, run.dataset
     return Version(
-        run.commit, {"name": trunk.encoder, "model": trunk.model}, run.aggregator,
+        run.id, run.max_side_px, run.commit,
+        {"name": trunk.encoder, "model": trunk.model}, run.aggregator,
         {"name": Path(dataset.dir).name, "crs": dataset.crs, "num_places": run.num_places},
         run.hashes,
     )  # fmt: skip
@@ -100,7 +139,26 @@ def places_of(run: Run) -> PlacesAnswer:
     """List the places, in the database's order."""
     database = run.places.database
     easting, northing = database.coordinates.T.tolist()
-    return PlacesAnswer(easting, northing, list_directions(database, run.dataset.crs))
+    globe = run.places.globe
+    latitude, longitude = (None, None) if globe is None else globe.round(7).T.tolist()
+    towards = list_directions(database, run.dataset.crs)
+    return PlacesAnswer(run.id, easting, northing, latitude, longitude, towards)
+
+
+def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str, Any]:
+    """Add to the matches of a photo where their pictures are, and the points that verify them.
+
+    Args:
+        photo: One object of what `locate --json` writes.
+        ranked: Its ranking.
+        pairs: Whether the points are wanted.
+    """
+    for match in photo["matches"]:
+        match["picture"] = f"places/{match['image']}/picture"
+        if pairs and ranked.verified is not None:
+            points = ranked.verified.of(0, match["image"])
+            match["pairs"] = points.reshape(-1, 4).round(4).tolist()
+    return photo
 
 
 def read_picture(run: Run, image: int) -> bytes:

@@ -7,11 +7,11 @@ import dataclasses
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -21,13 +21,16 @@ from vpr.commands.serve.access import Access, guard, require_token
 from vpr.commands.serve.admission import Limits, Refusal
 from vpr.commands.serve.answers import (
     Answer,
+    PlacesAnswer,
     Version,
     describe_version,
     places_of,
     read_picture,
 )
+from vpr.commands.serve.background import Background
+from vpr.commands.serve.description import describe_answer, describe_body, describe_refusals
 from vpr.commands.serve.pages import STATIC, documentation, front_page, read_static
-from vpr.commands.serve.photos import FORM, RAW, read_uploads
+from vpr.commands.serve.photos import read_uploads
 from vpr.commands.serve.run import Run
 from vpr.commands.serve.service import Service
 from vpr.commands.serve.track import add_tracking
@@ -38,11 +41,11 @@ SILENT: TelemetryConfig = {
     "logs": False,
     "auto_configure": False,
 }
-PHOTO = {"type": "string", "format": "binary"}
-REFUSALS = {400: "No photo", 401: "A token is needed", 408: "Sent too slowly", 413: "Too large",
-            415: "Of another type", 422: "Not a readable photo",
-            503: "Busy: see Retry-After"}  # fmt: skip
+V1 = "/v1"  # what programs ask; a change that breaks them gets another number
 Top = Annotated[int, Query(ge=1, le=100, description="Matches of each photo.")]
+Pairs = Annotated[
+    bool, Query(description="Whether matches list the points that verify them, if any do.")
+]
 Length = Annotated[
     int | None,
     Query(ge=1, le=100, description="Photos on a line (docs/sequence.md); the run's own if left "
@@ -80,68 +83,63 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
         redirect_slashes=False,  # to an address that only the proxy's inside knows
     )  # fmt: skip
     _add_errors(app)
-    answers = APIRouter(dependencies=[Depends(require_token(access.token))])
+    answers = APIRouter(prefix=V1, dependencies=[Depends(require_token(access.token))])
     _add_questions(answers, limits)
     _add_facts(answers)
     add_tracking(answers, limits)
     app.include_router(answers)
-    _add_pages(app)
+    _add_pages(app, access.background)
     return guard(app, access)
 
 
 def _add_questions(answers: APIRouter, limits: Limits) -> None:
-    async def answer(request: Request, *, most: int, top: int, length: int | None) -> Response:
+    async def answer(
+        request: Request, *, most: int, top: int, length: int | None, pairs: bool
+    ) -> Response:
         service: Service = request.app.state.service
         service.queue.require_room()
         async with service.bodies.receive(request.client.host if request.client else "") as body:
             uploads = await read_uploads(request, body, limits, most=most)
         async with service.queue.place():
-            return JSONResponse(await service.locate(uploads, top=top, length=length))
+            found = await service.locate(uploads, top=top, length=length, pairs=pairs)
+            return JSONResponse(found)
 
     @answers.post(
-        "/locate", response_model=Answer, responses=_responses(),
-        openapi_extra=_body(several=False), summary="Where was this photo taken?",
+        "/locate", response_model=Answer, responses=describe_answer(),
+        openapi_extra=describe_body(several=False), summary="Where was this photo taken?",
     )  # fmt: skip
-    async def locate(request: Request, top: Top = 5) -> Response:
-        return await answer(request, most=1, top=top, length=1)
+    async def locate(request: Request, top: Top = 5, pairs: Pairs = False) -> Response:
+        return await answer(request, most=1, top=top, length=1, pairs=pairs)
 
     @answers.post(
-        "/locate/sequence", response_model=Answer, responses=_responses(),
-        openapi_extra=_body(several=True), summary="And these, taken in this order?",
+        "/sequence", response_model=Answer, responses=describe_answer(),
+        openapi_extra=describe_body(several=True), summary="And these, taken in this order?",
     )  # fmt: skip
-    async def locate_sequence(request: Request, top: Top = 5, length: Length = None) -> Response:
-        return await answer(request, most=limits.num_photos, top=top, length=length)
-
-
-def _body(*, several: bool) -> dict[str, Any]:
-    files = {"type": "array", "items": PHOTO} if several else PHOTO
-    form = {"schema": {"type": "object", "properties": {"photo": files}}}
-    raw = {} if several else {"image/*": {"schema": PHOTO}, RAW: {"schema": PHOTO}}
-    return {"requestBody": {"required": True, "content": {FORM: form, **raw}}}
-
-
-def _responses() -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": words} for status, words in REFUSALS.items()}
+    async def locate_sequence(
+        request: Request, top: Top = 5, length: Length = None, pairs: Pairs = False
+    ) -> Response:
+        return await answer(request, most=limits.num_photos, top=top, length=length, pairs=pairs)
 
 
 def _add_facts(answers: APIRouter) -> None:
-    @answers.get("/version", summary="Of which run?")
+    @answers.get("/version", summary="Of which run?", responses=describe_refusals())
     async def version(request: Request) -> Version:
         return describe_version(request.app.state.service.run)
 
-    @answers.get("/places", summary="Where are the database's places?")
+    @answers.get("/places", response_model=PlacesAnswer, responses=describe_refusals(),
+                 summary="Where are the database's places?")  # fmt: skip
     async def places(request: Request) -> Response:
         return JSONResponse(dataclasses.asdict(places_of(request.app.state.service.run)))
 
     @answers.get("/places/{image}/picture", summary="A small picture of one, as JPEG",
-             response_class=Response)  # fmt: skip
+                 response_class=Response, responses=describe_refusals(404, 410, 422))  # fmt: skip
     async def picture(request: Request, image: int) -> Response:
         run: Run = request.app.state.service.run
         content = await asyncio.to_thread(read_picture, run, image)
         return Response(content, media_type="image/jpeg")
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, background: Background | None) -> None:
     # These hold nothing of the run, and need no token: the page asks its reader for it.
     @app.get("/healthz", summary="Does it answer?")
     async def healthz() -> dict[str, str]:
@@ -149,11 +147,20 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def front(request: Request, lang: str | None = None) -> HTMLResponse:
-        return HTMLResponse(front_page(lang, request.headers.get("accept-language", "")))
+        return HTMLResponse(
+            front_page(lang, request.headers.get("accept-language", ""), background)
+        )
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(documentation(app.openapi()))
+
+    if background is not None and background.file is not None:
+        file = background.file
+
+        @app.get(f"/{background.url}", include_in_schema=False)
+        async def tiles() -> Response:
+            return FileResponse(file)  # or the range of it that is asked for
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from vpr.commands.serve.background import parse_background
+
 TOKEN = "VPR_SERVE_TOKEN"  # noqa: S105 - the variable's name
 LEAST_TOKEN = 16  # letters, so that it is not guessed
 LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
@@ -27,6 +29,11 @@ def serve(
         list[str] | None,
         typer.Option(help="Other origin whose pages may ask, as https://HOST; repeatable."),
     ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(help="Background map: https://HOST/{z}/{x}/{y}.png, or a PMTiles file."),
+    ] = None,
+    attribution: Annotated[str, typer.Option(help="Attribution of the tiles, in HTML.")] = "",
     megabytes: Annotated[
         int, typer.Option(min=1, max=256, help="Maximum request size in MB.")
     ] = 16,
@@ -50,6 +57,7 @@ def serve(
     """Answer where photos were taken: http://127.0.0.1:8000 has a page, /docs the rest."""
     token = _check_token(host, os.environ.get(TOKEN), without_token=without_token)
     origins = _check_origins(origin or [])
+    background = parse_background(tiles, attribution)
     if sys.platform != "linux":
         raise ValueError("serve keeps photos in memory files, which only Linux has: run it there")
     try:
@@ -68,7 +76,7 @@ def serve(
         limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
         hosts = LOOPBACK if token is None and host in LOOPBACK else None
         config = uvicorn.Config(
-            make_app(load_run(), limits, Access(token, hosts, origins)),
+            make_app(load_run(), limits, Access(token, hosts, origins, background)),
             http=impatient_protocol(seconds), ws="none", access_log=False, server_header=False,
             proxy_headers=False, limit_concurrency=CONNECTIONS, lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,

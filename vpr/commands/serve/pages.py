@@ -8,22 +8,27 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vpr.commands.serve.background import Background
 from vpr.report import pages as report_pages
+from vpr.web import parts
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHARED = ("style.css", "figures.js")  # with the report
+STYLES = ("style.css", *parts.STYLES, "page.css")
+SCRIPTS = (*parts.SCRIPTS, "ask.js", "photos.js", "answer.js", "page.js")
 STATIC = {
-    "style.css": "text/css", "figures.js": "text/javascript", "page.css": "text/css",
-    "map.js": "text/javascript", "page.js": "text/javascript",
-}  # fmt: skip
+    **dict.fromkeys(STYLES, "text/css"),
+    **dict.fromkeys((*SCRIPTS, parts.OF_PMTILES), "text/javascript"),
+}
+FOLDERS = (TEMPLATES, parts.FOLDER, report_pages.TEMPLATES)  # of which the first that has it
+SHOWN = ("url", "attribution", "deepest")  # to the page, of a background
 LANGUAGES = {"en": "English", "ko": "한국어"}
 
 
 @cache
 def read_static(name: str) -> str:
-    """Read what pages load: some is the report's, some is ours."""
-    folder = report_pages.TEMPLATES if name in SHARED else TEMPLATES
-    return (folder / name).read_text(encoding="utf-8")
+    """Read what pages load: some is shared with other pages, some is ours."""
+    file = next(folder / name for folder in FOLDERS if (folder / name).is_file())
+    return file.read_text(encoding="utf-8")
 
 
 @cache
@@ -44,19 +49,22 @@ def choose_language(wanted: str | None, accepted: str) -> str:
     return next((name for name in names if name in LANGUAGES), "en")
 
 
-def front_page(wanted: str | None, accepted: str) -> str:
+def front_page(wanted: str | None, accepted: str, background: Background | None) -> str:
     """Make the page on which a person asks.
 
     Args:
         wanted: Language by its address, or None.
         accepted: The browser's languages.
+        background: Of the map; None: it has none.
     """
     language = choose_language(wanted, accepted)
     template = report_pages.load_templates(TEMPLATES).get_template("page.html")
-    words = load_words()[language]
+    scripts = SCRIPTS if background is None or background.origin else (parts.OF_PMTILES, *SCRIPTS)
+    tiles = background and {name: getattr(background, name) for name in SHOWN}
     return template.render(
-        language=language, languages=LANGUAGES, words=words,
-        words_json=json.dumps(words, ensure_ascii=False),
+        language=language, languages=LANGUAGES, words=load_words()[language], styles=STYLES,
+        scripts=scripts, words_json=json.dumps(load_words(), ensure_ascii=False),
+        tiles_json=json.dumps(tiles),
     )  # fmt: skip
 
 

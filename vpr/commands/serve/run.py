@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -88,6 +90,24 @@ class Run:
     def num_places(self) -> int:
         """Images of the database."""
         return len(self.places.database.paths)
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve letters that name what answers are made of: files, and parameters of ranking."""
+        reranker = self.ranker.reranker
+        parts = (
+            self.hashes, dataclasses.asdict(self.trunk), dataclasses.asdict(self.sequence),
+            *([repr((reranker.keypoints, reranker.inliers, reranker.order))] if reranker else []),
+        )  # fmt: skip
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def max_side_px(self) -> int | None:
+        """Longer side of the largest image that is looked at; None: photos keep their size."""
+        reranker, size = self.ranker.reranker, self.trunk.image_size
+        sides = [max(size) if size else self.trunk.max_side_px]
+        sides += [] if reranker is None else [reranker.keypoints.max_side_px]
+        return None if None in sides else max(filter(None, sides))
 
     def rank(self, photo: Path, top: int) -> Ranked:
         """Rank the database for a photo as `locate` does.

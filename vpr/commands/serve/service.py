@@ -18,7 +18,7 @@ import numpy as np
 
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Bodies, Limits, Queue, Refusal
-from vpr.commands.serve.answers import threshold_of
+from vpr.commands.serve.answers import complete, threshold_of
 from vpr.commands.serve.decoder import memory_file
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload
 from vpr.commands.serve.run import Run, load_run
@@ -63,7 +63,7 @@ class Service:
                 LOG.error("Answering from the run as before: %s", error)
 
     async def locate(
-        self, uploads: Sequence[Upload], *, top: int, length: int | None
+        self, uploads: Sequence[Upload], *, top: int, length: int | None, pairs: bool
     ) -> dict[str, Any]:
         """Answer as `locate --json` does.
 
@@ -71,6 +71,7 @@ class Service:
             uploads: The photos.
             top: Matches of each.
             length: Photos on a line, 1: each alone; None: as the run has it.
+            pairs: Whether matches list the points that verify them.
 
         Raises:
             Refusal: If a photo cannot be read, or more matches are wanted than there are.
@@ -93,7 +94,10 @@ class Service:
             "waiting_and_ranking": time.monotonic() - start - decoding,
         }
         return {
-            "located": located,
+            "run": run.id,
+            "located": [
+                complete(photo, of, pairs=pairs) for photo, of in zip(located, ranked, strict=True)
+            ],
             "threshold": asdict(threshold_of(run)),
             "timings_ms": {name: round(1000 * of, 1) for name, of in timings.items()},
         }

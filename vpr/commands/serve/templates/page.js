@@ -1,155 +1,211 @@
-// Asks the service where a photo was taken. Names are untrusted: they become text nodes only.
+// The page: what was sent and answered, and what a person does.
 "use strict";
 
-const WORDS = JSON.parse(document.getElementById("main").dataset.words);
-const TRIES = 5; // of a service that is busy
-const VERDICTS = new Map([ // class names of the colours: green, amber, grey
-  ["known", ["known", "right"]], ["unsure", ["unsure", "unsure"]],
-  ["unknown", ["unknown", "unknown"]], [null, ["undecided", "undecided"]],
-]);
+const MAIN = document.getElementById("main");
+const WORDS = JSON.parse(MAIN.dataset.words);
+const TILES = JSON.parse(MAIN.dataset.tiles);
+const TOP = 5; // matches
 const at = (id) => document.getElementById(id);
-let token = "", photo = null, places = null, near = true, matches = [], addresses = [], asked = 0;
+const state = {
+  language: document.documentElement.lang, places: null, map: null,
+  files: [], // that were chosen
+  photos: [], // what is sent of them: { name, blob, url }
+  answer: null, photo: 0, match: 0, // chosen ones
+  lines: false, // whether matching points are shown
+  pictures: new Map(), // addresses by image
+  problem: null, notice: null, waiting: null, // words that are shown: [name, values]
+  asked: 0,
+};
 
-function words(name, values = {}) {
-  return WORDS[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
-}
-
-function ask(path, options = {}) {
-  const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
-  return fetch(path, { ...options, headers });
-}
-
-function address(blob) { // kept until the next answer
-  addresses.push(URL.createObjectURL(blob));
-  return addresses.at(-1);
-}
-
-async function answerOf(file) {
-  for (let turn = 1; ; turn += 1) {
-    const body = new FormData();
-    body.append("photo", file);
-    const reply = await ask("locate", { method: "POST", body });
-    if (reply.status !== 503 || turn === TRIES) return reply;
-    at("status").textContent = words("busy");
-    await new Promise((done) => setTimeout(done, 1000 * Number(reply.headers.get("Retry-After"))));
+function translate() {
+  document.documentElement.lang = state.language;
+  document.title = words("title");
+  for (const found of document.querySelectorAll("[data-word]")) found.textContent = words(found.dataset.word);
+  for (const found of document.querySelectorAll("[data-label]")) found.setAttribute("aria-label", words(found.dataset.label));
+  for (const link of document.querySelectorAll("nav [hreflang][lang]")) {
+    if (link.lang === state.language) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  for (const [side, name] of [["in", "zoomIn"], ["out", "zoomOut"]]) {
+    const button = document.querySelector(`.leaflet-control-zoom-${side}`);
+    button?.setAttribute("title", words(name));
+    button?.setAttribute("aria-label", words(name));
   }
 }
 
-async function locate(file) {
-  const number = asked += 1;
-  photo = file;
-  at("status").textContent = words("sending");
-  let reply;
+function render() {
+  const { answer, places } = state;
+  document.body.classList.toggle("answered", answer !== null);
+  at("status").textContent = state.notice ? words(...state.notice) : "";
+  at("waiting").hidden = state.waiting === null;
+  if (state.waiting) at("preview").src = state.waiting;
+  renderProblem();
+  at("example").hidden = places === null;
+  for (const id of ["answer", "matches"]) at(id).hidden = answer === null;
+  for (const id of ["near", "all"]) at(id).hidden = answer === null;
+  if (answer) renderAnswer(answer);
+  else state.map?.marks.clearLayers();
+  if (!places) return;
+  at("map").setAttribute("aria-label", words("mapLabel", { num: places.easting.length }));
+  at("legend").textContent = words(answer ? "legend" : "legendStart", { num: places.easting.length });
+}
+
+function renderAnswer(answer) {
+  const found = answer.located[state.photo];
+  renderVerdict(found);
+  renderPosition(placeOf(found));
+  renderWalk(answer.located);
+  renderPair(found);
+  renderOthers(found);
+  renderFacts(found, answer);
+  if (state.map) renderMarks(answer);
+}
+
+function renderProblem() {
+  at("problem").hidden = state.problem === null;
+  if (!state.problem) return at("problem").replaceChildren();
+  const [name, sentence] = state.problem;
+  const said = element("details", {}, element("summary", {}, words("service")), element("p", { lang: "en", className: "small" }, sentence));
+  const parts = element("div", {}, words(name), ...(sentence ? [said] : []));
+  at("problem").replaceChildren(element("div", { className: "problem" }, icon("!"), parts));
+}
+
+function refuse(error) {
+  if (!(error instanceof Refused)) throw error;
+  Object.assign(state, { waiting: null, notice: null, answer: null });
+  const isForToken = error.status === 401;
+  at("token-form").hidden = !isForToken;
+  if (isForToken && !at("token").value) Object.assign(state, { problem: null, notice: ["tokenNeeded"] });
+  else {
+    const name = `problem_${error.status === 415 ? 422 : error.status}`;
+    state.problem = [name in WORDS.en ? name : "problem_other", error.status ? error.message : ""];
+  }
+  render();
+  if (isForToken && state.files.length) at("token").focus();
+}
+
+async function start() {
+  state.places = await loadPlaces();
+  at("token-form").hidden = true;
+  at("area").hidden = false;
+  state.map?.remove();
+  state.map = makeMap(at("map"), state.places, TILES, { zoomIn: words("zoomIn"), zoomOut: words("zoomOut") });
+  state.notice = null;
+  render();
+}
+
+async function locate(files) {
+  const number = state.asked += 1;
+  const isLast = () => number === state.asked; // else other photos were chosen since
+  const names = { num: files.length };
+  state.photos.forEach(({ url }) => URL.revokeObjectURL(url));
+  Object.assign(state, { files, photos: [], answer: null, problem: null, photo: 0, match: 0, lines: false });
   try {
-    reply = await answerOf(file);
-    at("token-form").hidden = reply.status !== 401;
-    if (reply.status === 401) return askForToken();
-    const content = await reply.json();
-    if (number !== asked) return; // another photo was chosen since
-    if (!reply.ok) return refuse(words("failed", { reason: content.error }));
-    await show(file, content);
+    if (!state.places) await start();
+    for (const [count, file] of files.entries()) {
+      state.notice = ["preparing", { ...names, number: count + 1 }];
+      render();
+      const blob = await prepare(file, state.places.longest);
+      if (!isLast()) return;
+      state.photos.push({ name: file.name, blob, url: URL.createObjectURL(blob) });
+      state.waiting = state.photos[0].url;
+    }
+    const notice = (name) => { if (isLast()) { state.notice = [name]; render(); } };
+    notice("sending");
+    const top = Math.min(TOP, state.places.easting.length);
+    const answer = await locatePhotos(state.photos, top, () => notice("busy"));
+    if (!isLast()) return;
+    if (answer.run !== state.places.run) await start(); // another run answers by now
+    await loadPictures(answer.located);
+    if (isLast()) show(answer);
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // fetch's, of a service that is gone
-    refuse(words("unreachable"));
+    if (isLast()) refuse(error);
   }
 }
 
-function askForToken() {
-  at("status").textContent = words("tokenNeeded");
-  at("token").focus();
+async function loadPictures(located) {
+  state.pictures.forEach((url) => URL.revokeObjectURL(url));
+  state.pictures.clear();
+  const images = new Set(located.flatMap(({ matches }) => matches.map(({ image }) => image)));
+  await Promise.all([...images].map(async (image) => {
+    const picture = await loadPicture(image).catch(() => null); // replaced since: shown without
+    if (picture) state.pictures.set(image, URL.createObjectURL(picture));
+  }));
 }
 
-function refuse(sentence) {
-  at("answer").hidden = true;
-  at("status").textContent = sentence;
-}
-
-function round(value) {
-  return value.toLocaleString("en", { maximumFractionDigits: 1, useGrouping: false });
-}
-
-function placeOf(match) {
-  return { name: match.database, east: round(match.easting), north: round(match.northing) };
-}
-
-function positionOf({ probability, position }) {
-  if (!position) return "";
-  const place = { east: round(position.easting), north: round(position.northing) };
-  const within = position.uncertainty_m === null ? words("circle_none")
-    : words("circle", { metres: round(position.uncertainty_m) });
-  const sure = probability === null ? "" : words("probability", { percent: (100 * probability).toFixed(1) });
-  return `${words("position", place)} ${within} ${sure}`;
-}
-
-function reasonOf(first, threshold) {
-  if (threshold.limit === null) return words("by_nothing");
-  if (threshold.by === "inliers") {
-    const [limit, chance] = [threshold.limit.toFixed(1), (first.log10_nfa ?? 0).toFixed(1)];
-    return words("by_inliers", { limit, chance, inliers: first.inliers ?? 0 });
-  }
-  const [limit, distance] = [threshold.limit.toFixed(3), first.distance.toFixed(3)];
-  return words("by_distance", { limit, distance });
-}
-
-async function pictureOf(match) {
-  const reply = await ask(`places/${match.image}/picture`);
-  return reply.ok ? address(await reply.blob()) : "data:,";
-}
-
-function line(text) {
-  return element("span", { className: "path" }, text);
-}
-
-async function figureOf(match) {
-  const alt = words("matchAlt", { rank: match.rank, name: match.database });
-  const { east, north } = placeOf(match);
-  const lines = [line(words("distance", { distance: match.distance.toFixed(3) }))];
-  if (match.inliers !== undefined) lines.push(line(words("inliers", { inliers: match.inliers })));
-  lines.push(line(`${east} E ${north} N`));
-  if (match.latitude !== null) {
-    const globe = `${match.latitude.toFixed(6)}, ${match.longitude.toFixed(6)}`;
-    lines.push(element("a", { className: "path", href: `geo:${globe.replace(" ", "")}` }, globe));
-  }
-  return element("figure", {}, element("img", { src: await pictureOf(match), alt }),
-    element("figcaption", {}, `${match.rank}.`, ...lines, line(match.database)));
-}
-
-async function show(file, { located: [found], threshold }) {
-  addresses.splice(0).forEach((old) => URL.revokeObjectURL(old));
-  matches = found.matches;
-  places ??= await (await ask("places")).json();
-  const own = element("figure", {}, element("img", { src: address(file), alt: words("photoAlt") }),
-    element("figcaption", {}, words("photo"), line(found.photo)));
-  const [name, look] = VERDICTS.get(found.state);
-  const verdict = words(name);
-  at("verdict").textContent = verdict;
-  at("verdict").className = `verdict ${look}`;
-  at("reason").textContent = [positionOf(found), words("nearest", placeOf(matches[0])),
-    reasonOf(matches[0], threshold)].join(" ");
-  at("pictures").replaceChildren(own, ...await Promise.all(matches.map(figureOf)));
-  at("answer").hidden = false;
-  draw();
-  at("status").textContent = words("done", { verdict, num: matches.length });
+function show(answer) {
+  Object.assign(state, { answer, waiting: null, problem: null });
+  announce();
+  render();
+  zoomTo(true);
   at("verdict").focus();
 }
 
-function draw() {
-  const label = words("mapLabel", { ...placeOf(matches[0]), num: places.easting.length });
-  drawMap(at("map"), places, matches, near, label);
+function announce() {
+  const { located } = state.answer;
+  const verdict = words(verdictOf(located[0]));
+  const known = located.filter((found) => found.state === "known").length;
+  if (located.length === 1) state.notice = ["done", { verdict, num: located[0].matches.length }];
+  else state.notice = located[0].state === null ? ["walkUndecided", { num: located.length }]
+    : ["walkVerdict", { known, num: located.length }];
+}
+
+function zoomTo(near) {
+  const { located } = state.answer;
+  const found = located.map(placeOf).filter(Boolean);
+  const answered = (found.length ? found : located[state.photo].matches).map(spotOf);
+  showSpots(state.map, near ? answered : state.map.spots);
+}
+
+function choosePhoto(photo) {
+  Object.assign(state, { photo, match: 0 });
+  render();
+  at("walk").children[photo].focus();
+}
+
+function chooseMatch(match) {
+  state.match = match;
+  render();
+  at("others").children[match].focus({ preventScroll: true });
+}
+
+function take(files) {
+  const photos = inOrder(files).filter((file) => !file.type || file.type.startsWith("image/"));
+  if (photos.length) return locate(photos);
+  if (files.length) { state.problem = ["notAPhoto", ""]; render(); }
+}
+
+async function takeExample() {
+  const middle = Math.floor(state.places.easting.length / 2);
+  const picture = await loadPicture(middle).catch(refuse);
+  if (picture) take([new File([picture], `${words("exampleName")}.jpg`, { type: "image/jpeg" })]);
+}
+
+function speak(language, link) {
+  state.language = language;
+  history.replaceState(null, "", link.href);
+  if (state.answer) announce();
+  translate();
+  render();
 }
 
 function listen() {
   for (const id of ["camera", "file"]) {
-    at(id).addEventListener("change", ({ target }) => target.files[0] && locate(target.files[0]));
+    at(id).addEventListener("change", ({ target }) => { take(target.files); target.value = ""; });
   }
-  for (const [id, value] of [["near", true], ["all", false]]) {
-    at(id).addEventListener("click", () => { near = value; draw(); });
-  }
+  at("example").addEventListener("click", takeExample);
+  at("lines").addEventListener("click", () => { state.lines = !state.lines; render(); });
+  for (const [id, near] of [["near", true], ["all", false]]) at(id).addEventListener("click", () => zoomTo(near));
   at("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    token = at("token").value;
-    if (photo) locate(photo);
+    useToken(at("token").value);
+    if (state.files.length) locate(state.files);
+    else start().catch(refuse);
   });
+  for (const link of document.querySelectorAll("nav [hreflang][lang]")) {
+    link.addEventListener("click", (event) => { event.preventDefault(); speak(link.lang, link); });
+  }
+  document.addEventListener("paste", ({ clipboardData }) => take(clipboardData.files));
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     document.body.classList.add("dropping");
@@ -158,8 +214,9 @@ function listen() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    if (event.dataTransfer.files[0]) locate(event.dataTransfer.files[0]);
+    take(event.dataTransfer.files);
   });
 }
 
 listen();
+start().catch(refuse);

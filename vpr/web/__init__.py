@@ -1,0 +1,1 @@
+"""What pages share: a map, and pictures of matching points."""
