@@ -382,7 +382,7 @@ def test_the_map_holds_the_matches_and_the_circle_around_the_position() -> None:
         Match(rank, at, f"{at}.jpg", *coordinates[at], None, None, 0.5, None, None, 9, -9.0)
         for rank, at in enumerate((10, 20), start=1)
     ]
-    position = Position(400_090.0, 5e6 + 4, None, None, 30.0)
+    position = Position(400_090.0, 5e6 + 4, None, None, 30.0, None)
     drawn = describe_map(Located("a.jpg", "known", 0.9, None, position, matches), places)
     assert drawn is not None
     assert drawn["matches"] == [(1, 0, 0), (2, 100, 0)]

@@ -24,7 +24,7 @@ GPX = "{http://www.topografix.com/GPX/1/1}"
 
 
 def photo(number: int, state: State = "known", name: str = "") -> Tracked:
-    at = Position(10.0 * number, 5.0, 52.5 + number / 1e4, 13.4, 8.0)
+    at = Position(10.0 * number, 5.0, 52.5 + number / 1e4, 13.4, 8.0, None)
     place = (None, None) if state == "unknown" else ("d.jpg", at)
     return Tracked(name or f"{number}.jpg", 1.7e9 + number, state, 0.95, 0.01, *place)
 

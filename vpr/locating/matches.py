@@ -218,7 +218,7 @@ def _conclude(
     position = None
     if answer.state != "unknown" and not np.isnan(answer.middle).any():
         east, north = answer.middle.round(3).tolist()
-        heading = _heading(places.database, int(images[0]))
+        heading = heading_at(places.database, int(images[0]))
         position = Position(east, north, None, None, None, heading)
         if places.globe is not None:
             # Over some metres degrees are as good as straight.
@@ -239,13 +239,13 @@ def _match(
     )
     metres, correct = places.truth.judge(query, image, place)
     inliers, log10_nfa = evidence or (None, None)
-    heading = _heading(places.database, image)
+    heading = heading_at(places.database, image)
     return Match(
         rank, image, places.database.paths[image], east, north, latitude, longitude,
         round(distance, 6), metres, correct, inliers, log10_nfa, heading,
     )  # fmt: skip
 
 
-def _heading(database: ImageIndex, image: int) -> float | None:
+def heading_at(database: ImageIndex, image: int) -> float | None:
     headings = database.heading
     return None if headings is None or np.isnan(headings[image]) else float(headings[image])

@@ -116,9 +116,10 @@ class Tracker:
         if self.crs is not None:
             degrees = latitude_longitude(found.position[None], self.crs)[0].round(7).tolist()
             globe = (*degrees, round(found.circle_m, 1))
-        position = Position(east, north, *globe)
-        database = self.places.database.paths[found.place]
-        return Tracked(photo, time, found.state, *chances, database, position)
+        database = self.places.database
+        position = Position(east, north, *globe, heading_at(database, found.place))
+        path = database.paths[found.place]
+        return Tracked(photo, time, found.state, *chances, path, position)
 
 
 def load_tracker(run: Path, *, step_m: float | None) -> Tracker:
