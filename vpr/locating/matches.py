@@ -247,5 +247,6 @@ def _match(
 
 
 def heading_at(database: ImageIndex, image: int) -> float | None:
+    """Where a database image looks, degrees clockwise from true north; None if unknown."""
     headings = database.heading
     return None if headings is None or np.isnan(headings[image]) else float(headings[image])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr.evaluation.calibration import State
 from vpr.locating.loading import check_run, load_places, load_ranker
-from vpr.locating.matches import Places, Position
+from vpr.locating.matches import Places, Position, heading_at
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.places.crs import latitude_longitude
 from vpr.places.recordings import find_recordings
@@ -112,10 +112,10 @@ class Tracker:
         if found.state == "unknown":
             return Tracked(photo, time, found.state, *chances, None, None)
         east, north = found.position.round(3).tolist()
-        globe: tuple[float | None, ...] = (None, None, None)
+        globe: tuple[float | None, float | None, float | None] = (None, None, None)
         if self.crs is not None:
             degrees = latitude_longitude(found.position[None], self.crs)[0].round(7).tolist()
-            globe = (*degrees, round(found.circle_m, 1))
+            globe = (degrees[0], degrees[1], round(found.circle_m, 1))
         database = self.places.database
         position = Position(east, north, *globe, heading_at(database, found.place))
         path = database.paths[found.place]

@@ -122,7 +122,7 @@ def refine_matches(
     """
     side, channels = math.isqrt(first.shape[1]), first.shape[2]
     rough, exact = (
-        (first[..., part] @ second[..., part].transpose(1, 2)).unflatten(2, (side + 2, side + 2))
+        (first[..., part] @ second[..., part].mT).view(-1, side**2, side + 2, side + 2)
         for part in (slice(-num_exact), slice(-num_exact, None))
     )  # (num_matches, side**2, side + 2, side + 2) each
     likeness = rough.flatten(2) / channels
