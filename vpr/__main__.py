@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
 # Module of each command in vpr/commands/, which holds a function of the command's name; _ follows a
 # name that is a keyword of Python.
 COMMANDS = {
+    "add": "amend",
     "berlin": "berlin.command",
     "checkpoint": "checkpoint",
     "compare": "compare.command",
@@ -35,6 +36,7 @@ COMMANDS = {
     "import": "import_photos",
     "leaderboard": "leaderboard.command",
     "locate": "locate.command",
+    "remove": "amend",
     "reproduce": "reproduce.command",
     "score": "score.command",
     "serve": "serve.command",
