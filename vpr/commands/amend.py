@@ -82,7 +82,7 @@ def _amend(side: Side, change_set: Callable[[Table, DatasetParams], Change], don
     _require_own(dataset.dir)
     path = find_table(Path(dataset.dir), dataset.index, side)
     with claimed(path):
-        before, start = _load_recorded(), time.monotonic()
+        start, before = time.monotonic(), _load_recorded()
         change = change_set(read_table(path), dataset)
         for line in change.left_out.lines() if change.left_out else ():
             print(f"left out: {line}")

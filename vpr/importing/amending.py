@@ -90,7 +90,7 @@ def find_table(folder: Path, index: str | None, side: Side) -> Path:
         ValueError: If the set has another form.
     """
     path = find_index(folder, index)
-    if path.name != SET_TABLES[0] or not path.is_file():
+    if path != folder / SET_TABLES[0] or not path.is_file():
         raise ValueError(
             f"dataset.dir = {folder}: add and remove change {' and '.join(SET_TABLES)}, and this "
             f"set has {path.name}: `python -m vpr export data/NAME --to csv` writes it as such "
