@@ -9,6 +9,7 @@ from vpr.console.entry import run_stage
 from vpr.retrieval.index_kinds import EXACT, save_kind
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param
+from vpr.runtime.store import open_store
 
 
 def index(*, database: Path, index: Path) -> None:
@@ -22,7 +23,7 @@ def index(*, database: Path, index: Path) -> None:
         from vpr.retrieval.descriptors import load_descriptors
         from vpr.retrieval.index_files import write_index
 
-        write_index(aside, kind, load_descriptors(database))
+        write_index(aside, kind, load_descriptors(database), store=open_store())
 
 
 if __name__ == "__main__":

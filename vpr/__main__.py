@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
 # Module of each command in vpr/commands/, which holds a function of the command's name; _ follows a
 # name that is a keyword of Python.
 COMMANDS = {
+    "add": "amend",
     "berlin": "berlin.command",
     "checkpoint": "checkpoint",
     "compare": "compare.command",
@@ -36,6 +37,7 @@ COMMANDS = {
     "leaderboard": "leaderboard.command",
     "locate": "locate.command",
     "loops": "loops",
+    "remove": "amend",
     "report": "report.command",
     "reproduce": "reproduce.command",
     "score": "score.command",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import re
 import resource
 import shutil
@@ -33,6 +34,7 @@ from vpr.commands.serve.command import _listen
 from vpr.commands.serve.photos import Upload
 from vpr.commands.serve.protocol import CONNECTIONS
 from vpr.commands.serve.run import load_run
+from vpr.commands.serve.running import find_services
 from vpr.commands.serve.service import Service as Answering
 from vpr.locating.loading import load_places, load_ranker
 from vpr.locating.matches import locate_ranked
@@ -350,7 +352,13 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
         assert service.ask("GET", "/").status == 200
         before = expected
         model = pipeline / "data/whitened/database.npy"
-        content = model.read_bytes()
+        content, state = model.read_bytes(), model.stat()
+        model.write_bytes(content)  # in place, where answers are made from
+        one = photos[0].read_bytes()
+        assert service.post("/locate", one, **secret).status == 500
+        service.wait_for("data/whitened/database.npy: written to in place")
+        os.utime(model, ns=(state.st_atime_ns, state.st_mtime_ns))
+        assert service.post("/locate", one, **secret).status == 200
         model.unlink()
         model.write_bytes(content[:-1] + b"\0")
         service.signal(signal.SIGHUP)
@@ -378,6 +386,7 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
         clients = [threading.Thread(target=ask_on) for _ in range(4)]
         for client in clients:
             client.start()
+        assert find_services(pipeline) == [service.process.pid]
         service.signal(signal.SIGHUP)
         service.wait_for("Answering from the run that was loaded now")
         seen = len(answers)

@@ -169,6 +169,7 @@ OTHER_WORDS = {  # commands that differ from one that is run only in the order o
 SERVED = "tests/commands/test_serve.py asks a service"
 REMOTE = "tests/pipeline/test_remotes.py writes it to a server on this machine"
 CLONES = "tests/pipeline/test_two_clones.py"
+AMENDED = "tests/commands/test_amend.py adds and removes others"
 SETUP = "CI begins with it: .ci/run"
 LONG = "takes minutes to hours"
 NOT_HERE = {
@@ -194,6 +195,8 @@ NOT_HERE = {
     'curl -H "Authorization: Bearer $VPR_SERVE_TOKEN" -F photo=@photo.jpg '
     "http://192.168.0.2:8000/v1/locate": SERVED,
     "curl http://127.0.0.1:8000/v1/version": SERVED,
+    "python -m vpr add ~/Pictures/new": AMENDED,
+    "python -m vpr remove 'photos/IMG_2024*'": AMENDED,
     "kill -HUP PID": SERVED, "kill PID": SERVED,
     "docker build -t vpr --build-arg COMMIT=$(git rev-parse HEAD) .": "needs Docker",
     "docker run -p 8000:8000 -e VPR_SERVE_TOKEN=$(openssl rand -hex 16) vpr": "needs Docker",

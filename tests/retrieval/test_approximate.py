@@ -19,6 +19,7 @@ from vpr.retrieval.params import SearchParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import load_params
+from vpr.runtime.store import Store
 
 KINDS = ("IVF16,Flat", "HNSW16", "IVF16,SQ8", "IVF16,PQ8x4fs", "OPQ8,IVF16,PQ8x4", "PCAR16,Flat",
          "HNSW8,SQ8", "PQ8x4")  # fmt: skip
@@ -82,6 +83,23 @@ def test_an_index_has_the_same_bytes_on_any_number_of_threads(text: str, tmp_pat
     assert one == two
 
 
+@pytest.mark.parametrize("text", ["IVF16,Flat", "OPQ8,IVF16,PQ8x4fs", "HNSW8,SQ8"])
+def test_what_was_trained_serves_until_an_eighth_was_added_and_bytes_are_those_of_a_fresh_index(
+    text: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path, max_bytes=10**9)
+    kind = parse_kind(text, num_rows=800, dim=DIM)
+    rows = street(840)
+    for num_rows, num_found in ((770, 0), (800, 1), (830, 2), (840, 2)):
+        index = build_index(rows[:num_rows], kind, store=store)
+        assert store.num_found == num_found
+        fresh = build_index(rows[:num_rows], kind)
+        assert (faiss.serialize_index(index) == faiss.serialize_index(fresh)).all()
+    store = Store(tmp_path, max_bytes=10**9)
+    build_index(rows[1:801], kind, store=store)  # a row less at the start
+    assert store.num_found == 0
+
+
 def objects_of(index) -> list:  # noqa: ANN001 - faiss has no types
     """Every index inside an index."""
     part = faiss.downcast_index(index)
@@ -116,7 +134,7 @@ def test_codes_are_not_ordered_for_a_search_that_does_not_look_at_their_order(te
     ours, theirs = build(text), faiss.index_factory(DIM, text)
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
-    theirs.train(DATABASE)
+    theirs.train(DATABASE[:768])  # 800 to four binary digits
     theirs.add(DATABASE)
     faiss.omp_set_num_threads(before)
     codes = [faiss.vector_to_array(objects_of(one)[-1].codes) for one in (ours, theirs)]

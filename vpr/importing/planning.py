@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -161,6 +161,13 @@ def safe_name(parts: Iterable[str]) -> str:
     return PurePosixPath(*texts).as_posix()
 
 
+def number_name(name: str) -> Iterator[str]:
+    """Yield a.jpg, a-2.jpg, a-3.jpg, ..."""
+    path = PurePosixPath(name)
+    yield name
+    yield from (f"{path.with_suffix('')}-{n}{path.suffix}" for n in count(2))
+
+
 def _place(
     shots: Sequence[tuple[str | None, Shot]],
     systems: set[str | None],
@@ -217,9 +224,7 @@ def _name_apart(shots: Sequence[Shot], left_out: LeftOut) -> list[Shot]:
             if taken[name].content == shot.content:
                 left_out.add("named twice", shot.name)
                 continue
-            path = PurePosixPath(name)
-            numbers = (f"{path.with_suffix('')}-{n}{path.suffix}" for n in count(2))
-            name = next(name for name in numbers if name not in taken)
+            name = next(name for name in number_name(name) if name not in taken)
         taken[name] = replace(shot, name=name)
     return list(taken.values())
 

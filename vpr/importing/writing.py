@@ -82,14 +82,15 @@ def _write_photos(
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             try:
-                _write_photo(target, shot.content, copy=copy)
+                write_photo(target, shot.content, copy=copy)
             except ValueError as error:
                 left_out.add(str(error), shot.name)
                 continue
         yield shot.name
 
 
-def _write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
+def write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
+    """Write a photo as a link to its file, or as a copy where the disk has no links."""
     if not isinstance(content, Path):
         made = content()
         with replaced_whole(target) as file:

@@ -14,6 +14,7 @@ from vpr.locating.matches import Places, Truth, find_globe
 from vpr.locating.ranking import Ranker, Settings, make_ranker
 from vpr.matchers.base.matcher import Folders
 from vpr.matchers.base.params import KeypointsParams
+from vpr.network.describing import Network
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.repository.locked_run import locked_params
@@ -81,10 +82,13 @@ def load_places(run: Path) -> tuple[DatasetParams, Places]:
     return dataset, Places(database, globe, load_calibration(run / CALIBRATION), truth)
 
 
-def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
+def load_ranker(
+    run: Path, whitened: NDArray[np.float32], *, network: Network | None = None
+) -> Ranker:
     """Load the network and the database that photos are ranked with.
 
-    `whitened` is the content of the run's `WHITENED`, in memory or mapped.
+    `whitened` is the content of the run's `WHITENED`, in memory or mapped; `network` that of the
+    run, if it is loaded already.
 
     Raises:
         ValueError: If a file is missing or damaged.
@@ -98,7 +102,7 @@ def load_ranker(run: Path, whitened: NDArray[np.float32]) -> Ranker:
         locked_params("order", "rerank", RerankParams, lock=lock),
     )
     return make_ranker(
-        settings, model=run / MODEL, descriptors=run / DESCRIPTORS, whitening=run / WHITENING,
-        index=run / INDEX, keypoints=run / KEYPOINTS, kept=run / KEPT,
+        settings, network, model=run / MODEL, descriptors=run / DESCRIPTORS,
+        whitening=run / WHITENING, index=run / INDEX, keypoints=run / KEYPOINTS, kept=run / KEPT,
         folders=Folders(run / MATCHER_WEIGHTS, run / FOREIGN), whitened=whitened,
     )  # fmt: skip

@@ -97,6 +97,8 @@ class Settings:
 
 def make_ranker(
     settings: Settings,
+    network: Network | None = None,
+    /,
     *,
     model: Path,
     descriptors: Path,
@@ -109,16 +111,18 @@ def make_ranker(
 ) -> Ranker:
     """Load what photos are ranked with.
 
-    `whitened` are the rows that are searched, in memory or mapped; the others are files of a run.
+    `whitened` are the rows that are searched, in memory or mapped; `network` that of the model, if
+    it is loaded already; the others are files of a run.
 
     Raises:
         ValueError: If a file is missing or damaged.
     """
     trunk, search = settings.trunk, settings.search
-    network = load_network(
-        load_model(model), precision=getattr(torch, trunk.precision), scale_to=trunk.scale_to,
-        device=find_device(),
-    )  # fmt: skip
+    if network is None:
+        network = load_network(
+            load_model(model), precision=getattr(torch, trunk.precision), scale_to=trunk.scale_to,
+            device=find_device(),
+        )  # fmt: skip
     return Ranker(
         network, load_descriptors(descriptors), load_whitening(whitening),
         open_search(index, search.index, whitened, effort=search.effort), search.top_k,

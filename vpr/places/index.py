@@ -86,7 +86,7 @@ def parse_index(path: Path) -> ImageIndex:
     Raises:
         ValueError: As for `load_index`.
     """
-    found, rows = _read_rows(path)
+    found, rows = read_rows(path)
     needed = COLUMNS[1:2] if set(found) <= set(NO_PLACES) else COLUMNS[1:]
     missing = [name for name in needed if found.count(name) != 1]
     other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
@@ -106,7 +106,7 @@ def find_other_columns(path: Path) -> dict[str, list[str]]:
     Raises:
         ValueError: If the file is not a table.
     """
-    found, rows = _read_rows(path)
+    found, rows = read_rows(path)
     columns = _by_column(path, found, rows)
     known = {*COLUMNS[1:], *NO_PLACES}
     return {name: columns[name] for name in found if name not in known}
@@ -119,7 +119,7 @@ def load_index(path: Path) -> ImageIndex:
         ValueError: If a column is missing, the rows are not numbered 0..n-1 or a coordinate is
             not a finite number; the message names the file, the row and the value.
     """
-    found, rows = _read_rows(path)
+    found, rows = read_rows(path)
     needed = COLUMNS if COLUMNS[-1] in found else COLUMNS[:2]
     if found != needed + [name for name in OPTIONAL if name in found]:
         raise ValueError(f"{path}: expected the columns index,{FORM}, found {','.join(found)}")
@@ -129,8 +129,12 @@ def load_index(path: Path) -> ImageIndex:
     return _to_index(path, table)
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read the names of the columns, and the rows without blank lines."""
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read the names of a table's columns, and its rows without blank lines.
+
+    Raises:
+        ValueError: If the file is not a table in UTF-8.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             found, *rows = csv.reader(file, strict=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from vpr.runtime.parameters import read_yaml
 
 LOCKS = (Path("data/dvc.lock"), Path("dvc.lock"))  # data sets are made first
 DATA = ("data", "models")  # folders in which .dvc files may be
+SETTLED_NS = 10**9  # age of a file from which another change has another time, on any disk
 FOLDER = ".dir"  # ends the hash of a folder, whose object lists its files
 
 
@@ -96,16 +99,43 @@ def is_whole(file: Path, md5: str) -> bool:
     return file.is_file() and hash_file(file) == md5.removesuffix(FOLDER)
 
 
-def hash_out(path: Path) -> str:
+def hash_out(path: Path, hash_one: Callable[[Path], str] = hash_file) -> str:
     """Hash an out as DVC does: a file by its bytes, a folder by the listing of its files.
 
     Args:
         path: The file or folder.
+        hash_one: Hashes a file by MD5.
     """
     if not path.is_dir():
-        return hash_file(path)
-    files = (file for file in path.rglob("*") if file.is_file())
-    return hash_listing({file.relative_to(path).as_posix(): hash_file(file) for file in files})
+        return hash_one(path)
+    hashes: dict[str, str] = {}
+    for folder, _, names in os.walk(path):  # unlike rglob, it asks the disk nothing of each file
+        below = Path(folder).relative_to(path).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        hashes |= {prefix + name: hash_one(Path(folder, name)) for name in names}
+    return hash_listing(hashes)
+
+
+class KnownHashes:
+    """MD5 of files, each read once: DVC too trusts inode, size and time of change.
+
+    Args:
+        before: Hashes of an earlier look at the files; those of files that are gone are forgotten.
+    """
+
+    def __init__(self, before: KnownHashes | None = None) -> None:
+        """Know what is known."""
+        self._before = {} if before is None else before._found
+        self._found: dict[tuple[int, ...], str] = {}
+
+    def hash_file(self, path: Path) -> str:
+        """Hash a file, or remember its hash."""
+        state = path.stat()
+        stamp = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        known = self._found.get(stamp) or self._before.get(stamp) or hash_file(path)
+        if time.time_ns() - state.st_mtime_ns > SETTLED_NS:
+            self._found[stamp] = known
+        return known
 
 
 def hash_listing(hashes: Mapping[str, str]) -> str:

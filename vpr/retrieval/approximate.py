@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +15,23 @@ from numpy.typing import NDArray
 from vpr.retrieval.descriptors import row_blocks
 from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
 from vpr.retrieval.ranking import best, exact_distances, rank_database
+from vpr.runtime.store import Store, content_key
 
 ROWS_PER_CENTROID = 256  # the most that faiss's k-means uses
 BUILD_EF = 64  # nodes kept while images are put into lists; faiss's 16 puts many into wrong ones
 MAX_SAMPLED = 200  # queries by which an index is compared with exact search
 
 
-def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN401 - no types
+def build_index(database: NDArray[np.float32], kind: Kind, *, store: Store | None = None) -> Any:  # noqa: ANN401 - no types
     """Train an index on the database and fill it, on one thread, so that its bytes are repeatable.
 
-    The database, unit rows (num_database, dim), is read block by block.
+    It is trained on the first `count_trained_on` rows. So rows that are added at the end leave what
+    was trained as it was, which the store then has: only filling is left to do.
+
+    Args:
+        database: Unit rows, shape (num_database, dim), read block by block.
+        kind: Kind of the index.
+        store: Where trained indices are kept.
 
     Raises:
         ValueError: If faiss refuses this kind of index.
@@ -35,19 +43,50 @@ def build_index(database: NDArray[np.float32], kind: Kind) -> Any:  # noqa: ANN4
             f"{kind.num_centroids} centroids: at least 39 for each are recommended",
             file=sys.stderr,
         )
-    step = max(1, num_rows // (ROWS_PER_CENTROID * max(kind.num_centroids, 256)))
     with one_thread():
         try:
             index = faiss.index_factory(dim, kind.text, faiss.METRIC_L2)
-            _leave_codes_in_order(_unwrapped(index))
             if not index.is_trained:
-                index.train(np.ascontiguousarray(database[::step]))
+                index = _train(index, database, kind, store)
             _set_coarse_effort(_unwrapped(index), BUILD_EF)
             for rows in row_blocks(database):
                 index.add(np.ascontiguousarray(database[rows]))
         except RuntimeError as error:
             raise refuse(kind, error, num_rows=num_rows, dim=dim) from None
     return index
+
+
+def count_trained_on(num_rows: int, kind: Kind) -> int:
+    """Count the rows that an index is trained on: the first, a number that seldom changes.
+
+    It is the number of rows rounded down to four binary digits, so at least 8 of 9 are seen.
+    """
+    unseen_bits = max(0, num_rows.bit_length() - 4)
+    return max(num_rows >> unseen_bits << unseen_bits, kind.num_centroids)
+
+
+def _train(
+    index: Any,  # noqa: ANN401 - no types
+    database: NDArray[np.float32],
+    kind: Kind,
+    store: Store | None,
+) -> Any:  # noqa: ANN401 - no types
+    """Train an empty index, or find it trained on the same rows."""
+    count = count_trained_on(len(database), kind)
+    step = max(1, count // (ROWS_PER_CENTROID * max(kind.num_centroids, 256)))
+    rows = np.ascontiguousarray(database[:count:step])
+    made_by = f"{faiss.__version__} {kind.text} {rows.shape}"
+    key = content_key(made_by.encode(), hashlib.sha256(rows.data).digest())
+    trained = store.find(key) if store else None
+    again = ", as it was before" if trained else ""
+    print(f"{kind.text}: trained on the first {count:,} of {len(database):,} images{again}")
+    if trained is None:
+        _leave_codes_in_order(_unwrapped(index))
+        index.train(rows)
+        trained = faiss.serialize_index(index).tobytes()
+        if store:
+            store.keep(key, trained)
+    return faiss.deserialize_index(np.frombuffer(trained, np.uint8))  # also if it is new
 
 
 def search_index(

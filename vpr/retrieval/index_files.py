@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vpr.retrieval.approximate import build_index, search_index
 from vpr.retrieval.index_kinds import EXACT, KIND, Effort, parse_kind, save_kind
 from vpr.retrieval.ranking import rank_shards
+from vpr.runtime.store import Store
 
 INDEX = "index.faiss"  # in the folder, unless search is exact
 
@@ -26,10 +27,13 @@ class Search(Protocol):
         """Rank the database for each query, the nearest descriptors first."""
 
 
-def write_index(folder: Path, text: str, database: NDArray[np.float32]) -> None:
+def write_index(
+    folder: Path, text: str, database: NDArray[np.float32], *, store: Store | None = None
+) -> None:
     """Build the index of a database; with exact search the folder only records that.
 
-    `text` is the value of `search.index`; the database has unit rows (num_database, dim).
+    `text` is the value of `search.index`; the database has unit rows (num_database, dim); the store
+    keeps what was trained.
 
     Raises:
         ValueError: If faiss has no such index type, or cannot build it with this few rows.
@@ -38,7 +42,7 @@ def write_index(folder: Path, text: str, database: NDArray[np.float32]) -> None:
     if text != EXACT:
         num_rows, dim = database.shape
         kind = parse_kind(text, num_rows=num_rows, dim=dim)
-        faiss.write_index(build_index(database, kind), str(folder / INDEX))
+        faiss.write_index(build_index(database, kind, store=store), str(folder / INDEX))
 
 
 def open_search(

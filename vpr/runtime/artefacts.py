@@ -35,7 +35,7 @@ def built_aside(*outs: Path, key: str | None = None) -> Iterator[tuple[Path, ...
         OSError: If another process is making these outs.
         ValueError: If the block ended without making one of the outs, or left a file empty.
     """
-    with _claimed(outs[0]) as room:
+    with claimed(outs[0]) as room:
         workshop = room / (key or UNKEYED)
         _clear(room, but=key)
         places = tuple(workshop / str(number) / out.name for number, out in enumerate(outs))
@@ -78,8 +78,12 @@ def running_outs(scratch: Path = SCRATCH) -> dict[str, int]:
 
 
 @contextmanager
-def _claimed(out: Path) -> Iterator[Path]:
-    """Claim the folder of an out in `.scratch`, for one process at a time."""
+def claimed(out: Path) -> Iterator[Path]:
+    """Claim an out, for one process at a time, and yield its folder in `.scratch`.
+
+    Raises:
+        OSError: If another process has it.
+    """
     SCRATCH.mkdir(exist_ok=True)
     room = SCRATCH / out.as_posix().replace("/", ".")
     path = room.with_name(f"{room.name}.lock")

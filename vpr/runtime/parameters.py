@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,12 +97,18 @@ def parse_yaml(text: str, *, source: Path | str) -> dict[str, Any]:
         ValueError: If it cannot be parsed as such; the message names the source and the line.
     """
     try:
-        content = YAML(typ="safe").load(text)
+        content = deepcopy(_load_yaml(text))
     except YAMLError as error:
         raise ValueError(f"{source}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{source}: expected sections with keys, found {content!r}")
     return content
+
+
+@lru_cache(maxsize=8)
+def _load_yaml(text: str) -> object:
+    """Parse a file once for all who read a part of it: dvc.lock takes 0.1 s, params.yaml 0.04 s."""
+    return YAML(typ="safe").load(text)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

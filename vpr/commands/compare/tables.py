@@ -97,14 +97,7 @@ def explain(found: Comparison) -> list[str]:
 
 
 def _pair_rows(found: Comparison) -> list[Row]:
-    rows: list[Row] = [HEADER]
-    for one in found.recalls:
-        low, high = one.interval
-        rows.append((
-            f"recall@{one.n}", f"{one.recall_a:.3f}", f"{one.recall_b:.3f}",
-            f"{one.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{one.p_value:.3g}",
-            str(len(one.gained)), str(len(one.lost)),
-        ))  # fmt: skip
+    rows = [HEADER, *recall_rows(found.recalls)]
     for risk in found.risks:
         low, high = risk.interval
         rows.append((
@@ -112,6 +105,18 @@ def _pair_rows(found: Comparison) -> list[Row]:
             f"{risk.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", "", "", "",
         ))  # fmt: skip
     return rows
+
+
+def recall_rows(recalls: Sequence[PairedRecall]) -> list[Row]:
+    """Rows below `HEADER`, one for each N."""
+    return [
+        (
+            f"recall@{one.n}", f"{one.recall_a:.3f}", f"{one.recall_b:.3f}",
+            f"{one.difference:+.3f}", f"{one.interval[0]:+.3f} to {one.interval[1]:+.3f}",
+            f"{one.p_value:.3g}", str(len(one.gained)), str(len(one.lost)),
+        )
+        for one in recalls
+    ]  # fmt: skip
 
 
 def list_flips(found: Comparison) -> list[tuple[str, str, str, str]]:

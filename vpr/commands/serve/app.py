@@ -73,6 +73,7 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
             task.add_done_callback(tasks.discard)
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, take_over)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         yield
         service.stop()
 

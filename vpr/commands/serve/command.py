@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import sys
 from typing import Annotated
@@ -66,6 +67,7 @@ def serve(
         import uvicorn
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until there is a run to replace
     with _listen(host, port) as listener:  # before the run is loaded, which takes seconds
         from vpr.commands.serve.access import Access
         from vpr.commands.serve.admission import Limits

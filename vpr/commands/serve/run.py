@@ -1,4 +1,4 @@
-"""The run that dvc.lock records, which the service answers from: in memory, checked by hash."""
+"""The run that dvc.lock records, which the service answers from: loaded, checked by hash."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
-from vpr.repository.recorded_outs import hash_out, list_locked
+from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import find_distances, rank_descriptors
@@ -46,11 +48,13 @@ from vpr.run_files import (
 )
 from vpr.training.params import FinetuneParams
 
+NETWORK = MODEL.parent.as_posix()
 COMMIT = "VPR_COMMIT"  # environment variable that names it where git's folder is not, as in Docker
-ANSWERED_FROM = (
+LOADED = (
     MODEL.parent, WHITENING, DESCRIPTORS, WHITENED, INDEX, DATABASE,
-    QUERY, POSITIVES, CALIBRATION, KEYPOINTS, KEPT.parent, THUMBNAILS,
+    QUERY, POSITIVES, CALIBRATION, KEYPOINTS, KEPT.parent,
 )  # fmt: skip
+ANSWERED_FROM = (*LOADED, THUMBNAILS)  # of which each is read when it is asked for
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,6 +76,8 @@ class Run:
         hashes: MD5 of what it was loaded from, by path, as dvc.lock has them.
         commit: Of git; None outside a repository, unless VPR_COMMIT names it.
         since: When it was loaded, seconds since 1970.
+        read: Hashes of the files, so that the next run reads only what changed.
+        mapped: The file that `whitened` is mapped from, open, and its state when it was checked.
     """
 
     ranker: Ranker
@@ -85,6 +91,8 @@ class Run:
     hashes: dict[str, str]
     commit: str | None
     since: float
+    read: KnownHashes
+    mapped: tuple[IO[bytes], tuple[int, int]]
 
     @property
     def num_places(self) -> int:
@@ -116,6 +124,7 @@ class Run:
             photo: The file.
             top: Matches to keep.
         """
+        self._require_unchanged()
         with _in_silence():
             (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
         return ranked
@@ -146,6 +155,7 @@ class Run:
             top: Matches of each.
             length: Photos on a line, at least 2.
         """
+        self._require_unchanged()
         database = self.whitened
         indices = rank_descriptors(
             database, query, find_recordings(None, len(query)),
@@ -157,6 +167,15 @@ class Run:
             Ranked(images, far, None, None, row)
             for images, far, row in zip(indices, distances, query, strict=True)
         ]
+
+    def _require_unchanged(self) -> None:
+        """Refuse to rank by rows that are not those that were checked."""
+        file, checked = self.mapped
+        if _state(file) != checked:
+            raise RuntimeError(
+                f"{WHITENED}: written to in place, while answers are made from it: DVC and stages "
+                "replace files; bring it back with `dvc checkout`, then send SIGHUP"
+            )
 
     def locate(
         self, names: Sequence[str], ranked: Sequence[Ranked], *, top: int, alone: bool
@@ -185,40 +204,67 @@ def _in_silence() -> Iterator[None]:
         yield
 
 
-def load_run() -> Run:
+def load_run(last: Run | None = None) -> Run:
     """Load the run that dvc.lock records, from files that have its hashes.
+
+    Args:
+        last: The run that answers now: files that are as they were are not hashed again, and its
+            network goes on if it is the same.
 
     Raises:
         ValueError: If a file is missing, damaged, or not the recorded one.
     """
     check_run(Path(), with_images=False)
-    since, hashes = time.time(), _check_hashes()
+    since, read = time.time(), KnownHashes(last.read if last else None)
+    hashes = _read_hashes()
+    _check_files(ANSWERED_FROM, hashes, read)
     dataset, places = load_places(Path())
     if not places.database.has_places:
         raise ValueError("the positions of this run's database are unknown: serve cannot say where")
-    whitened = np.array(load_descriptors(WHITENED))  # in memory, whatever becomes of the file
+    trunk = locked_params("trunk@database", "trunk", TrunkParams)
+    network = None
+    if last and last.trunk == trunk and last.hashes[NETWORK] == hashes[NETWORK]:
+        network = last.ranker.network
+    whitened = load_descriptors(WHITENED).view(np.ndarray)
     run = Run(
-        load_ranker(Path(), whitened), whitened, places, NumberedImages(THUMBNAILS), dataset,
-        locked_params("trunk@database", "trunk", TrunkParams),
+        load_ranker(Path(), whitened, network=network), whitened, places,
+        NumberedImages(THUMBNAILS), dataset, trunk,
         locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
-        hashes, os.environ.get(COMMIT) or current_commit(), since,
+        hashes, os.environ.get(COMMIT) or current_commit(), since, read, _open(WHITENED),
     )  # fmt: skip
-    if _check_hashes() != hashes:
+    weakref.finalize(run, run.mapped[0].close)
+    if _read_hashes() != hashes:
         raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")
+    _check_files(LOADED, hashes, read)
     return run
 
 
-def _check_hashes() -> dict[str, str]:
+def _open(path: Path) -> tuple[IO[bytes], tuple[int, int]]:
+    file = path.open("rb")
+    return file, _state(file)
+
+
+def _state(file: IO[bytes]) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
+
+
+def _read_hashes() -> dict[str, str]:
     recorded = {one.path: one.md5 for one in list_locked(Path())}
     for path in ANSWERED_FROM:
         if path not in recorded:
             raise ValueError(f"{path}: dvc.lock does not record it: run `dvc repro`")
+    return {path.as_posix(): recorded[path] for path in ANSWERED_FROM}
+
+
+def _check_files(paths: Sequence[Path], hashes: Mapping[str, str], read: KnownHashes) -> None:
+    for path in paths:
         if not path.exists():
             raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
-        if (found := hash_out(path)) != recorded[path]:
+        recorded, found = hashes[path.as_posix()], hash_out(path, read.hash_file)
+        if found != recorded:
             raise ValueError(
-                f"{path}: expected MD5 {recorded[path]}, which dvc.lock records, found {found}: "
+                f"{path}: expected MD5 {recorded}, which dvc.lock records, found {found}: "
                 "bring the recorded one back with `dvc checkout`, or run `dvc repro`"
             )
-    return {path.as_posix(): recorded[path] for path in ANSWERED_FROM}
