@@ -38,7 +38,7 @@ locating     a finished run: photo -> places          datasets evaluation featur
                                                       matchers network places repository reranking
                                                       retrieval runtime training weights
 report       pages and their templates                evaluation images places reranking retrieval
-                                                      runtime
+                                                      runtime web
 web          what pages share: map, matching points   -
 demo         the drawn street                         console places
 commands     what a person types                      all

@@ -1,125 +1,94 @@
-// The map: places of the database, queries, and a line from each query to its first prediction.
+// The map page: places of the database, queries, and a line from each query to its first prediction.
 "use strict";
 
 const COUNT = REPORT.query.path.length;
 const FIRST = REPORT.top.index.map((row) => row[0]);
-const MANY = 2000; // points above which WebGL draws them, where the browser has it
-const POINTS = pointType();
-const CHOSEN = 5; // number of the trace that marks the chosen query
+const REACH = 12; // pixels from a place of the database at which a click means it
+const KINDS = LABELLED
+  ? [["wrong", "wrong", (query) => !isRight(query)], ["right", "right", isRight]]
+  : [["found here", "accent", () => true]];
+const { database, query: asked } = REPORT;
+const canvas = L.canvas({ tolerance: 4 });
 let chosen = null;
+let map = null;
+let mark = null; // of the chosen query
 
-function pointType() {
-  if (COUNT + REPORT.database.path.length <= MANY) return "scatter";
-  const canvas = document.createElement("canvas");
-  return canvas.getContext("webgl", { failIfMajorPerformanceCaveat: true }) ? "scattergl" : "scatter";
-}
-
-function escaped(text) { // Plotly reads some tags in hover texts
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-
-function hoverText(query) {
-  const far = metres(REPORT.top.metres[query][0]);
-  const globe = position("query", query);
-  return `Query ${query}: ${escaped(REPORT.query.path[query])}<br>${[verdict(query), far].filter(Boolean).join(", ")}` +
-    (globe && `<br>${globe}`);
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
 function pairOf(query) { // a query of unknown position is drawn where it was found
-  const { database, query: asked } = REPORT;
-  const [east, north] = [database.east[FIRST[query]], database.north[FIRST[query]]];
-  return { x: [asked.east[query] ?? east, east], y: [asked.north[query] ?? north, north] };
+  const found = map.spots[FIRST[query]];
+  if (asked.east[query] === null) return [found, found];
+  return [database.lat ? [asked.lat[query], asked.lon[query]] : [asked.north[query], asked.east[query]], found];
 }
 
-function linesOf(queries, legendgroup, line) {
-  const pairs = queries.map(pairOf);
-  return {
-    legendgroup, line, showlegend: false, type: "scatter", mode: "lines", hoverinfo: "skip",
-    x: pairs.flatMap((pair) => [...pair.x, null]), y: pairs.flatMap((pair) => [...pair.y, null]),
-  };
+function words(query) {
+  const far = metres(REPORT.top.metres[query][0]);
+  const lines = [`Query ${query}: ${asked.path[query]}`, [verdict(query), far].filter(Boolean).join(", "), position("query", query)];
+  return element("div", {}, ...lines.filter(Boolean).map((line) => element("div", {}, line)));
 }
 
-// A marker's shape: an arrow where an image is known to look somewhere.
-function arrows(side, numbers, symbol) {
-  const { towards } = REPORT[side];
-  if (!towards) return symbol ? { symbol } : {};
-  return {
-    symbol: numbers.map((number) => towards[number] === null ? symbol ?? "circle" : "arrow"),
-    angle: numbers.map((number) => towards[number] ?? 0),
-  };
-}
-
-function queriesOf(queries, legendgroup, { symbol, ...look }) {
-  const marker = { ...look, ...arrows("query", queries, symbol) };
-  return {
-    legendgroup, name: `${legendgroup} (${queries.length})`, marker, type: POINTS, mode: "markers", customdata: queries,
-    x: queries.map((query) => pairOf(query).x[0]),
-    y: queries.map((query) => pairOf(query).y[0]),
-    text: queries.map(hoverText), hovertemplate: "%{text}<extra></extra>",
-  };
-}
-
-function chosenTrace() {
-  const pair = chosen === null ? { x: [], y: [] } : pairOf(chosen);
-  return {
-    ...pair, showlegend: false, type: "scatter", mode: "lines+markers", hoverinfo: "skip",
-    line: { color: colour("accent"), width: 3 },
-    marker: { size: [17, 13], symbol: ["circle-open", "square-open"], color: colour("accent"), line: { width: 3 } },
-  };
-}
-
-function traces() {
-  const all = [...Array(COUNT).keys()];
-  const [right, wrong] = [all.filter(isRight), all.filter((query) => !isRight(query))];
-  const places = {
-    name: "database", type: POINTS, mode: "markers",
-    x: REPORT.database.east, y: REPORT.database.north,
-    text: REPORT.database.path.map(escaped), hovertemplate: "Database: %{text}<extra></extra>",
-    customdata: REPORT.database.path.map((_, image) => ({ image })),
-    marker: { color: colour("database"), size: REPORT.database.towards ? 8 : 5, ...arrows("database", [...REPORT.database.path.keys()]) },
-  };
-  return [
-    linesOf(wrong, "wrong", { color: colour("wrong"), width: 1, dash: "dot" }),
-    linesOf(right, "right", { color: colour("right"), width: 2 }),
-    places,
-    LABELLED
-      ? queriesOf(wrong, "wrong", { color: colour("wrong"), size: 9, symbol: "x" })
-      : queriesOf(wrong, "found here", { color: colour("accent"), size: 8 }),
-    queriesOf(right, "right", { color: colour("right"), size: 8 }),
-    chosenTrace(),
-  ];
+// Right queries are full and their lines solid; wrong ones are hollow and dashed.
+function drawKind([name, shade, belongs]) {
+  const color = colour(shade);
+  const isWrong = name === "wrong";
+  const queries = [...Array(COUNT).keys()].filter(belongs);
+  const lines = queries.map((query) => L.polyline(pairOf(query), {
+    renderer: canvas, interactive: false, color, weight: isWrong ? 1 : 2, dashArray: isWrong ? "3 4" : null,
+  }));
+  const points = queries.map((query) => L.circleMarker(pairOf(query)[0], {
+    renderer: canvas, bubblingMouseEvents: false, color, radius: 5, weight: 2, fill: true, fillOpacity: isWrong ? 0.15 : 1, query,
+  }).bindTooltip(() => words(query)).on("click", () => choose(query)));
+  return [L.featureGroup([...lines, ...points]), queries.length];
 }
 
 function draw() {
-  const layout = layoutOf({
-    xaxis: { tickformat: "~f", nticks: 6 },
-    yaxis: { tickformat: "~f", scaleanchor: "x", automargin: true },
-    margin: { l: 10, r: 15, t: 40, b: 30 }, hovermode: "closest", dragmode: "pan",
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, uirevision: "kept",
+  map.marks.clearLayers();
+  const legend = KINDS.map((kind) => {
+    const [group, count] = drawKind(kind);
+    group.addTo(map.marks);
+    const box = element("input", { type: "checkbox", checked: true });
+    box.addEventListener("change", () => (box.checked ? group.addTo(map.marks) : map.marks.removeLayer(group)));
+    return element("label", {}, box, " ", element("span", { className: kind[1] }, LABELLED ? (kind[0] === "right" ? "● " : "○ ") : "● "), `${kind[0]} (${count})`);
   });
-  Plotly.react("map", traces(), layout, { ...CONFIG, scrollZoom: true });
+  document.getElementById("legend").replaceChildren(...legend);
+  if (chosen !== null) markChosen();
+}
+
+function markChosen() {
+  mark?.remove();
+  const [from, to] = pairOf(chosen);
+  const style = { renderer: canvas, interactive: false, color: colour("accent"), weight: 3, fill: false };
+  mark = L.featureGroup([L.polyline([from, to], style), L.circleMarker(from, { ...style, radius: 11 }), L.circleMarker(to, { ...style, radius: 7 })]);
+  mark.addTo(map);
+  map.panInside(from, { padding: [30, 30] });
 }
 
 function choose(query) {
   chosen = (query + COUNT) % COUNT;
   document.getElementById("number").value = chosen;
-  document.getElementById("chosen").textContent = `Query ${chosen}: ${REPORT.query.path[chosen]}`;
+  document.getElementById("chosen").textContent = `Query ${chosen}: ${asked.path[chosen]}`;
   const link = element("a", { href: `gallery.html#query=${chosen}` }, "All its predictions in the gallery");
   const pictures = [queryFigure(chosen), predictionFigure(chosen, 0)];
-  const words = element("p", {}, verdictElement(chosen));
-  document.getElementById("details").replaceChildren(words, ...pictures, element("p", {}, link));
-  const trace = chosenTrace();
-  Plotly.restyle("map", { x: [trace.x], y: [trace.y] }, [CHOSEN]);
+  document.getElementById("details").replaceChildren(element("p", {}, verdictElement(chosen)), ...pictures, element("p", {}, link));
+  if (map) markChosen();
 }
 
 // A place of the database: its photo, and the queries that were found there.
 function showPlace(image) {
   const found = FIRST.filter((first) => first === image).length;
-  document.getElementById("chosen").textContent = REPORT.database.path[image];
+  document.getElementById("chosen").textContent = database.path[image];
   const link = element("a", { href: `gallery.html#image=${image - 1}..${image}` },
     `${found} ${found === 1 ? "query" : "queries"} found here`);
   const photo = element("figure", {}, picture("database", image), element("figcaption", {}, position("database", image)));
   document.getElementById("details").replaceChildren(photo, element("p", {}, found ? link : "No query was found here."));
+}
+
+function showNearest({ containerPoint }) {
+  const distances = map.spots.map((spot) => containerPoint.distanceTo(map.latLngToContainerPoint(spot)));
+  const least = distances.reduce((best, distance) => Math.min(best, distance), Infinity);
+  if (least <= REACH) showPlace(distances.indexOf(least));
 }
 
 function nextWrong() {
@@ -130,11 +99,6 @@ function nextWrong() {
 }
 
 function listen() {
-  document.getElementById("map").on("plotly_click", ({ points }) => {
-    const { customdata } = points[0];
-    if (Number.isInteger(customdata)) choose(customdata);
-    else if (customdata) showPlace(customdata.image);
-  });
   document.getElementById("choose").addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("previous").addEventListener("click", () => choose((chosen ?? COUNT) - 1));
   document.getElementById("next").addEventListener("click", () => choose((chosen ?? -1) + 1));
@@ -142,6 +106,7 @@ function listen() {
   document.getElementById("number").addEventListener("change", ({ target }) => {
     if (target.reportValidity() && target.value !== "") choose(Number(target.value));
   });
+  window.addEventListener("hashchange", chooseFromAddress);
 }
 
 function chooseFromAddress() {
@@ -149,7 +114,19 @@ function chooseFromAddress() {
   if (found && Number(found[1]) < COUNT) choose(Number(found[1]));
 }
 
-drawInEveryScheme(draw);
+function start() {
+  if (database.east.includes(null)) {
+    document.getElementById("map").replaceChildren(element("p", { className: "note" }, "The database's positions are unknown."));
+    return;
+  }
+  const places = { easting: database.east, northing: database.north, latitude: database.lat, longitude: database.lon, towards: database.towards };
+  map = makeMap(document.getElementById("map"), places, null, { zoomIn: "Zoom in", zoomOut: "Zoom out" });
+  showSpots(map, [...map.spots, ...asked.path.map((_, query) => pairOf(query)[0])]);
+  map.on("click", showNearest);
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
+
+start();
 listen();
 chooseFromAddress();
-window.addEventListener("hashchange", chooseFromAddress);
