@@ -266,22 +266,23 @@ def test_a_query_has_an_address(browser: Browser, folder: Path) -> None:
     browser.wait("document.querySelector('#chosen')?.textContent.startsWith('Query 101')")
 
 
+def click_on_map(browser: Browser, spot: str) -> None:
+    """Zoom in on a spot of the map and click it."""
+    browser.run(f"map.setView({spot}, map.getMaxZoom() - 2, {{animate: false}}).getZoom()")
+    click_at(browser, "document.querySelector('#map')")
+
+
 def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
     browser: Browser, folder: Path
 ) -> None:
     browser.open(folder / "map.html")
-    browser.wait("document.querySelectorAll('#map .points path').length >= 80 + 120")
-    drawn = browser.run(
-        "document.querySelector('#map').data.map(trace => [trace.legendgroup, trace.x.length])"
-    )
-    assert drawn[:2] == [["wrong", 3 * NUM_WRONG], ["right", 3 * 80]]
-    assert drawn[3:5] == [["wrong", NUM_WRONG], ["right", 80]]
+    browser.wait("document.querySelectorAll('#map canvas').length > 1")  # places and queries
+    assert browser.texts("#legend label") == [f"○ wrong ({NUM_WRONG})", "● right (80)"]
+    drawn = "map.marks.getLayers().map(kind => kind.getLayers().length)"
+    assert browser.run(drawn) == [2 * NUM_WRONG, 2 * 80]  # a line and a point each
     # Every fourth place has no heading; east is 91.3 degrees from grid north, west of 15 E.
-    marker = browser.run("document.querySelector('#map').data[2].marker")
-    assert marker["symbol"][:5] == ["circle", "arrow", "arrow", "arrow", "circle"]
-    assert marker["angle"][:2] == [0, 91.3]
-    fifth = "document.querySelectorAll('#map .trace')[4].querySelectorAll('path.point')[4]"
-    click_at(browser, fifth)  # of the right queries in the window
+    assert browser.run("REPORT.database.towards.slice(0, 2)") == [None, 91.3]
+    click_on_map(browser, "pairOf(6)[0]")  # a right query
     browser.wait("document.querySelector('#chosen').textContent === 'Query 6: drive/006.jpg'")
     browser.click("#next-wrong")
     assert browser.texts("#chosen") == ["Query 8: drive/008.jpg"]
@@ -289,7 +290,10 @@ def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
     assert browser.texts("#chosen") == ["Query 3: drive/003.jpg"]
     assert browser.load_images() == []
     assert browser.run("document.images.length") == 2
-    browser.run("showPlace(79)")
+    click_on_map(browser, "map.spots[79]")
+    browser.wait("document.querySelector('#chosen').textContent === 'db/79.jpg'")
+    browser.click("#legend input")
+    assert browser.run(drawn) == [2 * 80]
     link = browser.run("document.querySelector('#details a').hash")
     browser.open(folder / "gallery.html", link)
     count = browser.run("REPORT.top.index.filter(row => row[0] === 79).length")

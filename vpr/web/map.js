@@ -96,6 +96,7 @@ function placeMark(spot, { heading, uncertainty_m: radius }, title) {
   if (radius !== null) L.circle(spot, { radius, className: "within", interactive: false }).addTo(marks);
   const arrow = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   arrow.setAttribute("viewBox", "-13 -13 26 26");
+  arrow.setAttribute("aria-hidden", "true"); // the marker has a title
   const shapes = heading === null ? ["M-6 0a6 6 0 1 0 12 0a6 6 0 1 0-12 0"] : ["M0-12L8 8L0 4L-8 8Z"];
   for (const d of shapes) {
     const path = document.createElementNS(arrow.namespaceURI, "path");

@@ -50,7 +50,8 @@ function draw() {
     group.addTo(map.marks);
     const box = element("input", { type: "checkbox", checked: true });
     box.addEventListener("change", () => (box.checked ? group.addTo(map.marks) : map.marks.removeLayer(group)));
-    return element("label", {}, box, " ", element("span", { className: kind[1] }, LABELLED ? (kind[0] === "right" ? "● " : "○ ") : "● "), `${kind[0]} (${count})`);
+    const sign = element("span", { className: kind[1] }, kind[0] === "wrong" ? " ○ " : " ● ");
+    return element("label", {}, box, sign, `${kind[0]} (${count})`);
   });
   document.getElementById("legend").replaceChildren(...legend);
   if (chosen !== null) markChosen();
@@ -60,7 +61,8 @@ function markChosen() {
   mark?.remove();
   const [from, to] = pairOf(chosen);
   const style = { renderer: canvas, interactive: false, color: colour("accent"), weight: 3, fill: false };
-  mark = L.featureGroup([L.polyline([from, to], style), L.circleMarker(from, { ...style, radius: 11 }), L.circleMarker(to, { ...style, radius: 7 })]);
+  const looks = { heading: asked.towards?.[chosen] ?? null, uncertainty_m: null };
+  mark = L.featureGroup([L.polyline([from, to], style), L.circleMarker(to, { ...style, radius: 8 }), placeMark(from, looks, `Query ${chosen}`)]);
   mark.addTo(map);
   map.panInside(from, { padding: [30, 30] });
 }
