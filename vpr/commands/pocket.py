@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from vpr.pocket.source import READERS
+from vpr.report.pages import TEMPLATES
+
 Run = Annotated[Path, typer.Option(help="Folder of the finished run.")]
 Dim = Annotated[
     int | None,
@@ -60,6 +63,31 @@ def export_map(
     from vpr.pocket.map_files import write_map
 
     for line in write_map(out, run, precision=precision, dim=dim, false_rate=false_rate):
+        print(line)
+
+
+def export_page(
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    run: Run = Path(),
+    precision: Annotated[
+        Literal["float16", "int8"], typer.Option(help="Type of the stored descriptors.")
+    ] = "float16",
+    dim: Dim = None,
+    false_rate: FalseRate = None,
+    runtime: Annotated[
+        Path | None, typer.Option(help="File of npm's onnxruntime-web. Default: npm fetches it.")
+    ] = None,
+) -> None:
+    """Write a page that locates photos in the browser, also without a network."""
+    _require_onnx("export-page")
+    from vpr.pocket.page import write_page
+
+    static = {"index.html": READERS / "index.html", "static/style.css": TEMPLATES / "style.css"}
+    static |= {f"static/{name}": READERS / name for name in ("ask.js", "page.js")}
+    texts = {name: file.read_text(encoding="utf-8") for name, file in static.items()}
+    for line in write_page(
+        out, run, texts, dim=dim, precision=precision, false_rate=false_rate, runtime=runtime
+    ):
         print(line)
 
 

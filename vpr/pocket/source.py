@@ -19,6 +19,8 @@ from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.whitening import Whitening, fit_whitening, load_whitening
 from vpr.run_files import DESCRIPTORS, LOCK, MODEL, WHITENING
 
+READERS = Path(__file__).parent / "files"  # that exports bring along
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
