@@ -48,7 +48,7 @@ def write_model(
         card = write_card(built, precision=precision)
         for file in (built, card):
             file.replace(out.with_name(file.name))
-    yield f"{out}: {out.stat().st_size / 1e6:.1f} MB, {precision}, run {source.run}"
+    yield f"{out.name}: {out.stat().st_size / 1e6:.1f} MB, {precision}, run {source.run}"
     yield f"in float32 its descriptors are at most {worst:.1g} from the pipeline's"
     if loss:
         yield f"{precision} against the run ({source.trunk.precision}): {loss}"

@@ -53,7 +53,7 @@ async function loadPicture(image) {
 async function locatePhotos(photos, top) {
   const {map} = await (street ??= loadStreet());
   const located = [];
-  for (const photo of photos) located.push(await locate_(photo, top));
+  for (const photo of photos) located.push(await locateOne(photo, top));
   const {calibration, run} = map.meta;
   return {run, threshold: {by: "distance", limit: calibration?.map_limit ?? null}, located};
 }
@@ -66,7 +66,7 @@ async function describe(blob) {
   return descriptor.data;
 }
 
-async function locate_({blob, name}, top) {
+async function locateOne({blob, name}, top) {
   const {map, rank, judge, number} = await street;
   const ranked = rank(map, await describe(blob), Math.max(top, map.meta.calibration?.depth ?? 0));
   const matches = ranked.slice(0, top).map(({index, distance}, place) => {
@@ -78,3 +78,5 @@ async function locate_({blob, name}, top) {
   });
   return {photo: name, ...judge(map, ranked), matches};
 }
+
+navigator.serviceWorker?.register("sw.js");

@@ -1,27 +1,31 @@
-// Keeps the whole folder for use without a network; `FILES` and `VERSION` are written by the export.
-const SHELL = `vpr-${VERSION}`;
+// Keeps the whole folder for use without a network; the export writes VERSION and FILES above.
+const SHELL = `vpr-${VERSION}`, TOGETHER = 50; // files that are fetched at once
 
-self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES.map(
-    (name) => new Request(name, {cache: "reload"})))).then(() => self.skipWaiting()));
-});
-
-self.addEventListener("activate", (event) => {
-  event.waitUntil(caches.keys().then((names) => Promise.all(
-    names.filter((name) => name.startsWith("vpr-") && name !== SHELL).map((name) => caches.delete(name)),
-  )).then(() => self.clients.claim()));
-});
-
+self.addEventListener("install", (event) => event.waitUntil(keep()));
+self.addEventListener("activate", (event) => event.waitUntil(replaceOthers()));
 self.addEventListener("fetch", (event) => {
-  const {request} = event;
-  if (request.method !== "GET" || new URL(request.url).origin !== location.origin) return;
-  event.respondWith(answer(request));
+  const {method, url} = event.request;
+  if (method === "GET" && new URL(url).origin === location.origin) event.respondWith(answer(event.request));
 });
+
+async function keep() {
+  const cache = await caches.open(SHELL);
+  for (let start = 0; start < FILES.length; start += TOGETHER) {
+    const names = FILES.slice(start, start + TOGETHER);
+    await cache.addAll(names.map((name) => new Request(name, {cache: "reload"})));
+  }
+  await self.skipWaiting();
+}
+
+async function replaceOthers() {
+  const names = await caches.keys();
+  await Promise.all(names.filter((name) => name !== SHELL).map((name) => caches.delete(name)));
+  await self.clients.claim();
+}
 
 async function answer(request) {
   const cache = await caches.open(SHELL);
   const reply = await cache.match(request, {ignoreSearch: true}) ?? await fetch(request);
-  if (!reply.ok || reply.type === "opaque") return reply;
   const headers = new Headers(reply.headers); // with these a page may use more than one core
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
