@@ -33,8 +33,8 @@ def run_node(script: str, home: Path, **values: object) -> Any:  # noqa: ANN401 
     head += "".join(f"const {name} = {json.dumps(value)};\n" for name, value in values.items())
     body = f"try {{ {script} }} catch (error) {{ console.log(JSON.stringify(error.message)); }}"
     done = subprocess.run(
-        [str(program), "--input-type=module", "--eval", head + body],
-        capture_output=True, text=True, check=False,
+        [str(program), "--input-type=module", "-"],
+        input=head + body, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,9 @@ TOLERANCE = 1e-4  # Euclidean distance of unit descriptors, of the graph's and t
 CROPS = ((1.0, 1.0), (0.75, 1.0), (1.0, 0.75))  # of height and width: the shapes that are checked
 # Encoders whose graph passed the check with photos of any size, and at one size only.
 ANY_SIZE = (
-    "efficientnet_lite", "xfeat", "vgg16", "cosplace", "eigenplaces",
-    "convolutional models of timm",
+    "efficientnet_lite", "vgg16", "cosplace", "eigenplaces", "convolutional models of timm",
 )  # fmt: skip
-ONE_SIZE = ("mixvpr", "vision transformers of timm")
+ONE_SIZE = ("xfeat (multiples of 32)", "mixvpr", "vision transformers of timm")
 
 
 class Graph(nn.Module):
@@ -114,7 +115,7 @@ def write_graph(
     try:
         graph = Graph(source.network(), source.whitening, size).eval()
         # By tracing: 2 s, where the exporter by torch.export took a minute of one core.
-        with warnings.catch_warnings(), torch.inference_mode(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), torch.inference_mode(), _silenced():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 graph, (pair,), path, dynamo=False,
@@ -136,6 +137,20 @@ def write_graph(
             f"{', '.join(ONE_SIZE)}"
         ) from None
     return worst
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Drop what is printed: where it fails, the exporter prints the whole graph, from C++."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _crops(photo: Photo, network: Network, size: tuple[int, int] | None) -> list[Photo]:
