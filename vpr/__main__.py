@@ -23,8 +23,8 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(_describe_missing(error))
 
-# Module of each command in vpr/commands/, which holds a function of the command's name, with _ for -; _
-# follows a name that is a keyword of Python.
+# Module of each command in vpr/commands/, which holds a function of the command's name, with _
+# for -; _ follows a name that is a keyword of Python.
 COMMANDS = {
     "berlin": "berlin.command",
     "checkpoint": "checkpoint",

@@ -8,9 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from vpr.pocket.source import READERS
-from vpr.report.pages import TEMPLATES
-
 Run = Annotated[Path, typer.Option(help="Folder of the finished run.")]
 Dim = Annotated[
     int | None,
@@ -81,6 +78,8 @@ def export_page(
     """Write a page that locates photos in the browser, also without a network."""
     _require_onnx("export-page")
     from vpr.pocket.page import write_page
+    from vpr.pocket.source import READERS
+    from vpr.report.pages import TEMPLATES
 
     static = {"index.html": READERS / "index.html", "static/style.css": TEMPLATES / "style.css"}
     static |= {f"static/{name}": READERS / name for name in ("ask.js", "page.js")}

@@ -56,10 +56,10 @@ class Graph(nn.Module):
     ) -> None:
         """Put the parts together."""
         super().__init__()
-        self.trunk, self.head = network.trunk.encoder, network.head
-        rule = getattr(self.trunk, "rule", None)
-        if isinstance(rule, InputRule):
-            self.trunk.rule = _AsTheyAre(*_require_unresized(rule, size))
+        trunk: Any = network.trunk.encoder
+        self.trunk, self.head = trunk, network.head
+        if isinstance(rule := getattr(trunk, "rule", None), InputRule):
+            trunk.rule = _AsTheyAre(*_require_unresized(rule, size))
         self.whitening = None if whitening is None else nn.Linear(*whitening.weight.shape[::-1])
         if whitening is not None and self.whitening is not None:
             self.whitening.weight.data = torch.tensor(whitening.weight)

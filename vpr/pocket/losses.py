@@ -18,7 +18,7 @@ from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.whitening import whiten_rows
-from vpr.run_files import DESCRIPTORS, LOCK, POSITIVES, QUERY_IMAGES
+from vpr.run_files import DESCRIPTORS, LOCK, POSITIVES, QUERY_IMAGES, WHITENED
 
 MAX_QUERIES = 500  # evenly spaced, that a graph is compared on
 DEPTHS = (1, 5)
@@ -34,7 +34,7 @@ def rows_of(source: Source, side: str) -> NDArray[np.float32]:
 
 def run_rows(folder: Path, side: str) -> NDArray[np.float32]:
     """Descriptors that the run itself searched, whitened if it whitens: unit rows (N, dim)."""
-    return load_descriptors(folder / "data/whitened" / f"{side}.npy")
+    return load_descriptors((folder / WHITENED).with_name(f"{side}.npy"))
 
 
 def describe_graph_loss(path: Path, source: Source) -> str:
