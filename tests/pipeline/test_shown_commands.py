@@ -167,6 +167,7 @@ OTHER_WORDS = {  # commands that differ from one that is run only in the order o
     "dvc exp run -S trunk.encoder=xfeat -S trunk.model=null -n xfeat",
 }
 SERVED = "tests/commands/test_serve.py asks a service"
+EXPORTED = "tests/pocket does so with other paths"
 REMOTE = "tests/pipeline/test_remotes.py writes it to a server on this machine"
 CLONES = "tests/pipeline/test_two_clones.py"
 AMENDED = "tests/commands/test_amend.py adds and removes others"
@@ -186,6 +187,10 @@ NOT_HERE = {
     "pip install --no-deps -r requirements-matchers.txt": "changes this environment",
     "pip install --no-deps -r requirements-weights.txt": "changes this environment",
     "pip install -r requirements-transformers.txt": "changes this environment",
+    "pip install -r requirements-export.txt": "changes this environment",
+    "python -m vpr export-model street/model.onnx": EXPORTED,
+    "python -m vpr export-map map": EXPORTED, "python -m vpr export-page page": EXPORTED,
+    "python -m http.server -d page": EXPORTED,
     "make serve": SERVED, "python -m vpr serve --port 8080": SERVED,
     "curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/locate": SERVED,
     "curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "

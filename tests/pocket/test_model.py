@@ -1,0 +1,135 @@
+"""The exported network makes the pipeline's descriptors, whatever a photo's shape."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.support.pictures import texture
+from vpr.encoders.dense_rootsift import DIM, make_encoder
+from vpr.features.model import Model
+from vpr.network.describing import describe_photos
+from vpr.pocket.exporting import write_model
+from vpr.pocket.graph import (
+    INPUT,
+    OUTPUT,
+    describe_by_graph,
+    open_session,
+    write_card,
+    write_graph,
+)
+from vpr.pocket.precision import quantise, store_in_float16
+from vpr.pocket.source import Source, load_source
+from vpr.retrieval.whitening import whiten_rows
+from vpr.run_files import MODEL
+
+SHAPES = ((48, 64), (61, 45), (33, 90))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Ten photos of each of three shapes."""
+    folder = tmp_path_factory.mktemp("photos")
+    files = []
+    for number in range(30):
+        height, width = SHAPES[number % 3]
+        files.append(folder / f"{number:06d}.png")
+        Image.fromarray(texture(number)[:height, :width]).save(files[-1])
+    return files
+
+
+@pytest.fixture(scope="module")
+def source(finished_pipeline: Path) -> Source:
+    """The pipeline's network, with a whitening fitted for the export."""
+    return load_source(finished_pipeline, dim=6)
+
+
+@pytest.fixture(scope="module")
+def whole(source: Source, photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its graph in float32."""
+    path = tmp_path_factory.mktemp("graph") / "whole.onnx"
+    assert write_graph(path, source, photos[:1], size=None) < 1e-4
+    return path
+
+
+def test_descriptors_are_the_pipelines_in_three_shapes(
+    source: Source, whole: Path, photos: list[Path]
+) -> None:
+    assert source.whitening is not None
+    plain = np.concatenate([b.descriptors for b in describe_photos(source.network(), photos)])
+    expected = np.concatenate(list(whiten_rows(plain, source.whitening)))
+    found = describe_by_graph(whole, photos, source)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert len({tuple(row.round(3)) for row in found}) == len(photos)  # they differ at all
+    same = np.stack([np.asarray(Image.open(photo)) for photo in photos[::3]])
+    (batch,) = open_session(whole).run([OUTPUT], {INPUT: same})
+    np.testing.assert_allclose(batch, found[::3], atol=1e-4)
+
+
+def test_smaller_graphs_describe_alike_and_keep_their_metadata(
+    source: Source, whole: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    exact = describe_by_graph(whole, photos[:6], source)
+    for precision, share, apart in (("float16", 0.51, 1e-2), ("int8", 0.27, 0.2)):
+        out = Path(shutil.copyfile(whole, tmp_path / f"{precision}.onnx"))
+        if precision == "float16":
+            store_in_float16(out)
+        else:
+            quantise(out, photos[:6], None)
+        assert out.stat().st_size < share * whole.stat().st_size
+        distances = np.linalg.norm(describe_by_graph(out, photos[:6], source) - exact, axis=1)
+        assert 0 < distances.max() < apart
+        meta = open_session(out).get_modelmeta().custom_metadata_map
+        assert meta["run"] == source.run
+        assert json.loads(meta["input"])["max_side_px"] is None
+
+
+def test_an_export_states_its_loss_and_leaves_a_card_of_its_size_and_run(
+    finished_pipeline: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "street.onnx"
+    told = "\n".join(write_model(out, finished_pipeline, precision="float16", dim=None, size=None))
+    assert "recall@1" in told and ", p = " in told
+    assert "first match the same for 8 of 8" in told
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["run"] == load_source(finished_pipeline, dim=None).run
+    assert card["sha256"] == sha256(out.read_bytes()).hexdigest()
+    assert card["precision"] == "float16"
+
+
+def test_a_fixed_size_is_written_down(source: Source, photos: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "street.onnx"
+    write_graph(out, source, photos[:1], size=(40, 56))
+    assert open_session(out).get_inputs()[0].shape == ["n", 40, 56, 3]
+    assert json.loads(write_card(out, precision="float32").read_text())["input"]["graph_size"] == [
+        40, 56
+    ]  # fmt: skip
+
+
+def test_an_encoder_that_cannot_be_exported_is_named_and_leaves_no_file(
+    source: Source, photos: list[Path], tmp_path: Path
+) -> None:
+    state, _ = make_encoder().initial_state("random", 0)
+    pool = {"pool.conv.weight": torch.randn(4, DIM, 1, 1), "pool.centroids": torch.randn(4, DIM)}
+    model = Model("dense_rootsift", None, "pool", {**state, **pool})
+    other = Source(source.folder, model, source.trunk, None, "0" * 16)
+    with pytest.raises(ValueError, match=r"dense_rootsift: cannot be exported.*efficientnet_lite"):
+        write_graph(tmp_path / "g.onnx", other, photos[:1], size=None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_its_model_is_refused_before_anything_is_written(
+    finished_pipeline: Path, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))
+    (broken / MODEL).unlink()
+    with pytest.raises(ValueError, match=r"model\.pt is missing: run `dvc repro`"):
+        next(write_model(tmp_path / "g.onnx", broken, precision="int8", dim=None, size=None))
+    assert not (tmp_path / "g.onnx").exists()

@@ -1,0 +1,146 @@
+"""The exported page locates photos in a real browser, without a network after the first visit."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import made_once
+from tests.support.browsing import Browser, chromium
+from tests.support.node import run_node
+from tests.support.pictures import texture
+from tests.support.repositories import require, require_program
+from tests.support.servers import free_port, listening
+from vpr.commands.pocket import export_page
+from vpr.images.image_files import list_images, path_of
+from vpr.images.pixels import scaled_size
+from vpr.network.describing import describe_photos
+from vpr.pocket.source import READERS, load_source
+from vpr.pocket.web_runtime import PACKAGE, write_runtime
+from vpr.run_files import QUERY_IMAGES
+
+ASK = """
+const done = arguments[arguments.length - 1];
+const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+locatePhotos([{blob: new Blob([bytes]), name: "photo"}], 3).then(done, done);
+"""
+RESIZE = """
+const {resize, scaledSize} = await import(HOME + "pixels.js");
+const told = sizes.map(([width, height]) => resize({data, width: 320, height: 240}, width, height));
+console.log(JSON.stringify({
+  sizes: shapes.map(([width, height, side]) => scaledSize(width, height, side, null)),
+  images: told.map(({data}) => [...data]),
+}));
+"""
+
+
+@pytest.fixture(scope="module")
+def package(shared_folder: Path) -> Path:
+    """The runtime as npm fetches it."""
+    npm = shutil.which("npm")
+    require_program(npm, "npm")
+
+    def fetch(folder: Path) -> None:
+        folder.mkdir()
+        done = subprocess.run(
+            [str(npm), "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, check=False
+        )
+        require(done.returncode == 0, f"npm cannot fetch {PACKAGE}")
+
+    return next(made_once(shared_folder / "npm", fetch).glob("*.tgz"))
+
+
+@pytest.fixture(scope="module")
+def site(finished_pipeline: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the finished pipeline."""
+    out = tmp_path_factory.mktemp("pages") / "내 page"
+    export_page(out, run=finished_pipeline, runtime=package)
+    return out
+
+
+@contextmanager
+def served(folder: Path, log: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", "-b", "127.0.0.1", "-d", str(folder), str(port)]
+    with listening(*command, port=port, log=log):
+        yield f"http://127.0.0.1:{port}/"
+
+
+def status_of(browser: Browser, address: str) -> str:
+    browser.visit(address)
+    browser.wait("document.getElementById('status').textContent")
+    return browser.texts("#status")[0]
+
+
+def test_photos_are_located_without_a_network_as_by_the_pipeline(
+    finished_pipeline: Path, site: Path, tmp_path: Path
+) -> None:
+    source, queries = load_source(finished_pipeline, dim=None), finished_pipeline / QUERY_IMAGES
+    photos = {side: list_images(finished_pipeline / "data/images" / side)
+              for side in ("database", "query")}  # fmt: skip
+    rows = {
+        side: np.concatenate([b.descriptors for b in describe_photos(source.network(), images)])
+        for side, images in photos.items()
+    }
+    distances = np.sqrt(np.maximum(0, 2 - 2 * rows["query"] @ rows["database"].T))
+    with chromium() as browser:
+        with served(site, tmp_path / "log") as home:
+            assert status_of(browser, home) == "This map has 12 places."
+            browser.driver.execute_async_script(
+                "const done = arguments[0]; navigator.serviceWorker.ready.then(() => done());"
+            )
+        assert status_of(browser, home) == "This map has 12 places."  # the server is gone
+        for photo, far in zip(photos["query"], distances, strict=True):
+            sent = base64.b64encode(path_of(photo).read_bytes()).decode()
+            (found,) = browser.driver.execute_async_script(ASK, sent)["located"]
+            assert found["matches"][0]["image"] == far.argmin()
+            assert found["matches"][0]["distance"] == pytest.approx(far.min(), abs=1e-3)
+        browser.choose_file("#file", next(queries.iterdir()))
+        browser.wait("!document.getElementById('answer').hidden")
+        assert "not verified" in browser.texts("#reason")[0]
+        assert browser.load_images() == []
+        assert browser.complaints(home=home) == []
+
+
+def test_damaged_and_mixed_pages_say_so_in_one_sentence(site: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(site, tmp_path / "page"))
+    card = json.loads((site / "model.json").read_text())
+    (broken / "model.json").write_text(json.dumps(card | {"run": "f" * 16}))
+    with chromium() as browser, served(broken, tmp_path / "log") as home:
+        told = status_of(browser, home)
+        assert told == f"model.json: of run {'f' * 16}, the map is of {card['run']}"
+    shutil.copyfile(site / "model.json", broken / "model.json")
+    with (broken / "descriptors.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    with chromium() as browser, served(broken, tmp_path / "log") as home:
+        expected = "descriptors.npy: damaged, or of another map than map.json"
+        assert status_of(browser, home) == expected
+
+
+def test_another_runtime_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.tgz").write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"other\.tgz: expected onnxruntime-web@.*found sha512-"):
+        write_runtime(tmp_path / "ort", tmp_path / "other.tgz")
+    assert not (tmp_path / "ort").exists()
+
+
+def test_photos_are_scaled_as_by_pillow_to_the_last_bit() -> None:
+    pixels, sizes = texture(5), [(200, 150), (77, 240), (320, 51), (400, 300)]
+    shapes = [(400, 300, 320), (1001, 333, 320), (45, 64, 30), (100, 100, None)]
+    told = run_node(RESIZE, READERS, data=pixels.flatten().tolist(), sizes=sizes, shapes=shapes)
+    for (width, height), found in zip(sizes, told["images"], strict=True):
+        scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+        assert np.asarray(scaled).flatten().tolist() == found
+    expected = [[*scaled_size((width, height), 1, side)][::-1] for width, height, side in shapes]
+    assert told["sizes"] == expected

@@ -1,0 +1,105 @@
+"""`python -m vpr export-model`, `export-map` and `export-page`: a run where there is no Python."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Run = Annotated[Path, typer.Option(help="Folder of the finished run.")]
+Dim = Annotated[
+    int | None,
+    typer.Option(min=1, help="Dimensions of a whitening, fitted on the database. Default: none."),
+]
+FalseRate = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, max=1.0,
+        help="Largest share of photos from outside the map that are accepted. Default: the run's.",
+    ),
+]  # fmt: skip
+INSTALL = "`pip install -r requirements-export.txt`"
+
+
+def export_model(
+    out: Annotated[Path, typer.Argument(help="ONNX file to write, with a .json beside it.")],
+    run: Run = Path(),
+    precision: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="Type of the stored weights; with int8 also of the computations."),
+    ] = "float32",
+    dim: Dim = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Height and width of all photos in pixels, as 240x320. Default: any."),
+    ] = None,
+) -> None:
+    """Write the network as one ONNX graph: pixels -> unit descriptor, checked on photos."""
+    _require_onnx("export-model")
+    from vpr.pocket.exporting import write_model
+
+    if out.suffix != ".onnx":
+        raise ValueError(f"{out}: expected a file name that ends with .onnx")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for line in write_model(out, run, precision=precision, dim=dim, size=_parse_size(size)):
+        print(line)
+
+
+def export_map(
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    run: Run = Path(),
+    precision: Annotated[
+        Literal["float16", "int8"], typer.Option(help="Type of the stored descriptors.")
+    ] = "float16",
+    dim: Dim = None,
+    false_rate: FalseRate = None,
+) -> None:
+    """Write descriptors, places, calibration and small pictures in open forms, with readers."""
+    from vpr.pocket.map_files import write_map
+
+    for line in write_map(out, run, precision=precision, dim=dim, false_rate=false_rate):
+        print(line)
+
+
+def export_page(
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    run: Run = Path(),
+    precision: Annotated[
+        Literal["float16", "int8"], typer.Option(help="Type of the stored descriptors.")
+    ] = "float16",
+    dim: Dim = None,
+    false_rate: FalseRate = None,
+    runtime: Annotated[
+        Path | None, typer.Option(help="File of npm's onnxruntime-web. Default: npm fetches it.")
+    ] = None,
+) -> None:
+    """Write a page that locates photos in the browser, also without a network."""
+    _require_onnx("export-page")
+    from vpr.pocket.page import write_page
+    from vpr.pocket.source import READERS
+    from vpr.report.pages import TEMPLATES
+
+    static = {"index.html": READERS / "index.html", "static/style.css": TEMPLATES / "style.css"}
+    static |= {f"static/{name}": READERS / name for name in ("ask.js", "page.js")}
+    texts = {name: file.read_text(encoding="utf-8") for name, file in static.items()}
+    for line in write_page(
+        out, run, texts, dim=dim, precision=precision, false_rate=false_rate, runtime=runtime
+    ):
+        print(line)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise ValueError(f"--size {text}: expected height and width in pixels, such as 240x320")
+    return int(height), int(width)
+
+
+def _require_onnx(command: str) -> None:
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise ValueError(f"{command}: the package {package!r} is not installed: {INSTALL}")

@@ -1,0 +1,174 @@
+"""The map of a run in open forms: descriptors, places, calibration and small pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from vpr.evaluation.calibration import Calibration
+from vpr.evaluation.cross_fitting import Sample, calibrate
+from vpr.evaluation.params import EvaluateParams
+from vpr.evaluation.recall import first_correct_ranks
+from vpr.images.image_files import encoded_image, list_images
+from vpr.images.thumbnails import thumbnail_name
+from vpr.locating.loading import load_places
+from vpr.locating.matches import Places
+from vpr.network.describing import describe_photos
+from vpr.places.index import ImageIndex
+from vpr.pocket.losses import describe_loss, run_rows
+from vpr.pocket.source import READERS, Source, load_source
+from vpr.repository.locked_run import locked_params
+from vpr.retrieval.ranking import rank_database
+from vpr.retrieval.whitening import whiten_rows
+from vpr.run_files import IMAGES, LOCK, THUMBNAILS
+from vpr.runtime.hashing import hash_file
+
+Stored = Literal["float16", "int8"]
+MOST_INT8 = 127
+TOP = 20  # matches that an answer is derived from
+
+
+def write_map(
+    out: Path, run: Path, *, precision: Stored, dim: int | None, false_rate: float | None
+) -> Iterator[str]:
+    """Write a map for networks of `vpr.pocket.exporting`, with readers of it.
+
+    Args:
+        out: Folder to create.
+        run: Folder of a finished run.
+        precision: Type of the stored descriptors.
+        dim: Dimensions of a whitening to fit on the database; None: as the run does.
+        false_rate: False-acceptance rate of answers by distance; None: the run's.
+
+    Yields:
+        What was written and what it costs, in lines to print.
+
+    Raises:
+        ValueError: If the folder exists, or a file of the run is missing or damaged.
+    """
+    if out.exists():
+        raise ValueError(f"{out}: exists already: remove it, or name another folder")
+    source = load_source(run, dim=dim)
+    _, places = load_places(run)
+    exact = {side: _describe(source, side) for side in ("database", "query")}
+    stored, decoded = _encode(exact["database"], precision)
+    after = (decoded, exact["query"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent) as aside:
+        built = Path(aside) / out.name
+        built.mkdir()
+        np.save(built / "descriptors.npy", stored)
+        _write_places(built / "places.csv", places)
+        calibration, num_negatives = _calibrate(run, after, places, false_rate)
+        _copy_thumbnails(run, built / "thumbnails")
+        for reader in ("read_map.py", "map.js", "judge.js"):
+            shutil.copyfile(READERS / reader, built / reader)
+        content = _describe_map(built, source, stored, calibration, num_negatives)
+        (built / "map.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        built.rename(out)
+    count, width = stored.shape
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    yield f"{out.name}: {count:,} photos, {width} values each in {precision}, run {source.run}"
+    yield (
+        f"{size / 1e6:.1f} MB, for each thousand photos {size / count / 1e3:.1f} MB, of which "
+        f"{stored.nbytes / count / 1e3:.3f} MB descriptors"
+    )
+    chosen = np.arange(len(exact["query"]))
+    before = (run_rows(run, "database"), run_rows(run, "query"))
+    yield "against the run: " + describe_loss(run, before, after, chosen)
+    if calibration is None or calibration.map_limit is None:
+        yield (
+            f"answers by distance are not calibrated: {num_negatives} photos from outside the map "
+            "are too few for the rate: see --false-rate"
+        )
+
+
+def _describe(source: Source, side: str) -> NDArray[np.float32]:
+    """Describe a side as an exported network does, in float32: unit rows (N, dim)."""
+    images = list_images(source.folder / IMAGES / side)
+    rows = np.concatenate([b.descriptors for b in describe_photos(source.network(), images)])
+    if source.whitening is None:
+        return rows
+    return np.concatenate(list(whiten_rows(rows, source.whitening)))
+
+
+def _encode(
+    rows: NDArray[np.float32], precision: Stored
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Stored form of unit rows (N, dim), and the unit rows that readers make of it."""
+    stored: NDArray[Any] = rows.astype(np.float16)
+    if precision == "int8":  # in steps of the same size for all, since readers scale rows anyway
+        stored = np.round(rows * (MOST_INT8 / np.abs(rows).max())).astype(np.int8)
+    decoded = stored.astype(np.float32)
+    return stored, decoded / np.linalg.norm(decoded, axis=1, keepdims=True)
+
+
+def _write_places(path: Path, places: Places) -> None:
+    index: ImageIndex = places.database
+    globe = np.full((len(index.paths), 2), np.nan) if places.globe is None else places.globe
+    heading = np.full(len(index.paths), np.nan) if index.heading is None else index.heading
+    columns = np.column_stack([index.coordinates, globe.round(7), heading]).tolist()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["index", "easting", "northing", "latitude", "longitude", "heading", "path"])
+        for number, (numbers, name) in enumerate(zip(columns, index.paths, strict=True)):
+            known = ("" if np.isnan(value) else value for value in numbers)
+            table.writerow([number, *known, name])
+
+
+def _calibrate(
+    run: Path,
+    rows: tuple[NDArray[np.float32], NDArray[np.float32]],
+    places: Places,
+    false_rate: float | None,
+) -> tuple[Calibration | None, int]:
+    """Calibrate answers by distance on the run's queries; with the number of negatives."""
+    params = locked_params("evaluate", "evaluate", EvaluateParams, lock=run / LOCK)
+    query, positives = places.truth.query, places.truth.positives
+    if not (places.database.has_places and query.has_places and places.calibration):
+        return None, 0
+    indices, distances = rank_database(*rows, top_k=min(TOP, len(rows[0])))
+    is_negative = np.diff(positives.indptr) == 0
+    sample = Sample(
+        "distance", distances.astype(np.float64), places.database.coordinates[indices],
+        query.coordinates, first_correct_ranks(indices, positives) == 1, is_negative,
+        np.empty(0), places.calibration.radius_m, indices.shape[1],
+    )  # fmt: skip
+    fitted, _ = calibrate(
+        sample, rate=params.accept_false_rate if false_rate is None else false_rate,
+        confidence=params.confidence, block_length=params.block_length,
+    )  # fmt: skip
+    return fitted, int(is_negative.sum())
+
+
+def _copy_thumbnails(run: Path, folder: Path) -> None:
+    folder.mkdir()
+    for number, picture in enumerate(list_images(run / THUMBNAILS)):
+        (folder / thumbnail_name(number)).write_bytes(encoded_image(picture).content)
+
+
+def _describe_map(
+    folder: Path, source: Source, stored: NDArray[Any], calibration: Calibration | None,
+    num_negatives: int,
+) -> dict[str, Any]:  # fmt: skip
+    count, dim = stored.shape
+    return {
+        "format": "vpr-map", "version": 1, "run": source.run, "count": count, "dim": dim,
+        "dtype": stored.dtype.name, "input": source.input_rule, "verified": False,
+        "calibration": calibration and {
+            **asdict(calibration), "reach": float(ndtri((1 + calibration.confidence) / 2))
+        },
+        "num_negatives": num_negatives,
+        "files": {name: hash_file(folder / name, "sha256")
+                  for name in ("descriptors.npy", "places.csv")},
+    }  # fmt: skip
