@@ -76,10 +76,17 @@ def served(folder: Path, log: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
 
 
-def status_of(browser: Browser, address: str) -> str:
+def map_of(browser: Browser, address: str) -> str:
     browser.visit(address)
-    browser.wait("document.getElementById('status').textContent")
-    return browser.texts("#status")[0]
+    browser.wait("document.getElementById('legend').textContent")
+    return browser.texts("#legend")[0]
+
+
+def problem_of(browser: Browser, address: str) -> str:
+    browser.visit(address)
+    browser.wait("!document.getElementById('problem').hidden")
+    browser.click("#problem summary")
+    return browser.texts("#problem p")[0]
 
 
 def test_photos_are_located_without_a_network_as_by_the_pipeline(
@@ -95,11 +102,11 @@ def test_photos_are_located_without_a_network_as_by_the_pipeline(
     distances = np.sqrt(np.maximum(0, 2 - 2 * rows["query"] @ rows["database"].T))
     with chromium() as browser:
         with served(site, tmp_path / "log") as home:
-            assert status_of(browser, home) == "This map has 12 places."
+            assert "12 places" in map_of(browser, home)
             browser.driver.execute_async_script(
                 "const done = arguments[0]; navigator.serviceWorker.ready.then(() => done());"
             )
-        assert status_of(browser, home) == "This map has 12 places."  # the server is gone
+        assert "12 places" in map_of(browser, home)  # the server is gone
         for photo, far in zip(photos["query"], distances, strict=True):
             sent = base64.b64encode(path_of(photo).read_bytes()).decode()
             (found,) = browser.driver.execute_async_script(ASK, sent)["located"]
@@ -107,9 +114,13 @@ def test_photos_are_located_without_a_network_as_by_the_pipeline(
             assert found["matches"][0]["distance"] == pytest.approx(far.min(), abs=1e-3)
         browser.choose_file("#file", next(queries.iterdir()))
         browser.wait("!document.getElementById('answer').hidden")
-        assert "not verified" in browser.texts("#reason")[0]
+        browser.click("#facts summary")
+        assert "Not verified by matching points" in browser.texts("#reason")[0]
         assert browser.load_images() == []
         assert browser.complaints(home=home) == []
+        map_of(browser, f"{home}?lang=ko")
+        assert browser.texts("h1") == ["이 사진은 어디에서 찍었을까요?"]
+        assert "이 페이지가 아는 장소 12곳" in browser.texts("#legend")[0]
 
 
 def test_damaged_and_mixed_pages_say_so_in_one_sentence(site: Path, tmp_path: Path) -> None:
@@ -117,7 +128,7 @@ def test_damaged_and_mixed_pages_say_so_in_one_sentence(site: Path, tmp_path: Pa
     card = json.loads((site / "model.json").read_text())
     (broken / "model.json").write_text(json.dumps(card | {"run": "f" * 16}))
     with chromium() as browser, served(broken, tmp_path / "log") as home:
-        told = status_of(browser, home)
+        told = problem_of(browser, home)
         assert told == f"model.json: of run {'f' * 16}, the map is of {card['run']}"
     shutil.copyfile(site / "model.json", broken / "model.json")
     with (broken / "descriptors.npy").open("r+b") as file:
@@ -125,7 +136,7 @@ def test_damaged_and_mixed_pages_say_so_in_one_sentence(site: Path, tmp_path: Pa
         file.write(b"\x01")
     with chromium() as browser, served(broken, tmp_path / "log") as home:
         expected = "descriptors.npy: damaged, or of another map than map.json"
-        assert status_of(browser, home) == expected
+        assert problem_of(browser, home) == expected
 
 
 def test_another_runtime_is_refused(tmp_path: Path) -> None:

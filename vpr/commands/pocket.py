@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
@@ -77,13 +78,14 @@ def export_page(
 ) -> None:
     """Write a page that locates photos in the browser, also without a network."""
     _require_onnx("export-page")
+    from vpr.commands.serve.pages import pages_without_service
     from vpr.pocket.page import write_page
     from vpr.pocket.source import READERS
-    from vpr.report.pages import TEMPLATES
 
-    static = {"index.html": READERS / "index.html", "static/style.css": TEMPLATES / "style.css"}
-    static |= {f"static/{name}": READERS / name for name in ("ask.js", "page.js")}
-    texts = {name: file.read_text(encoding="utf-8") for name, file in static.items()}
+    own = json.loads((READERS / "words.json").read_bytes())
+    texts = pages_without_service(own) | {
+        "static/ask.js": (READERS / "ask.js").read_text(encoding="utf-8")
+    }
     for line in write_page(
         out, run, texts, dim=dim, precision=precision, false_rate=false_rate, runtime=runtime
     ):

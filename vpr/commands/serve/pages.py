@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,34 @@ def front_page(wanted: str | None, accepted: str, background: Background | None)
         accepted: The browser's languages.
         background: Of the map; None: it has none.
     """
-    language = choose_language(wanted, accepted)
-    template = report_pages.load_templates(TEMPLATES).get_template("page.html")
     scripts = SCRIPTS if background is None or background.origin else (parts.OF_PMTILES, *SCRIPTS)
-    tiles = background and {name: getattr(background, name) for name in SHOWN}
+    tiles = None
+    if background is not None:
+        tiles = {name: getattr(background, name) for name in SHOWN}
+    return _render(choose_language(wanted, accepted), load_words(), scripts, tiles, has_docs=True)
+
+
+def pages_without_service(own: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Make the files of the same page for a folder, by path; `ask.js` is left to its writer.
+
+    Args:
+        own: Words in place of the service's, by language and name.
+    """
+    words = {language: found | own[language] for language, found in load_words().items()}
+    names = [name for name in (*STYLES, *SCRIPTS) if name != "ask.js"]
+    files = {f"static/{name}": read_static(name) for name in names}
+    return files | {"index.html": _render("en", words, SCRIPTS, None, has_docs=False)}
+
+
+def _render(
+    language: str, words: dict[str, dict[str, str]], scripts: Sequence[str],
+    tiles: dict[str, Any] | None, *, has_docs: bool,
+) -> str:  # fmt: skip
+    template = report_pages.load_templates(TEMPLATES).get_template("page.html")
     return template.render(
-        language=language, languages=LANGUAGES, words=load_words()[language], styles=STYLES,
-        scripts=scripts, words_json=json.dumps(load_words(), ensure_ascii=False),
-        tiles_json=json.dumps(tiles),
+        language=language, languages=LANGUAGES, words=words[language], styles=STYLES,
+        scripts=scripts, words_json=json.dumps(words, ensure_ascii=False),
+        tiles_json=json.dumps(tiles), has_docs=has_docs,
     )  # fmt: skip
 
 

@@ -40,9 +40,9 @@ async function loadPlaces() {
   const {map, number} = await (street ??= loadStreet());
   const column = (name) => map.places.map((place) => number(place[name]));
   return {
-    run: map.meta.run, name: map.places.map((place) => place.path), easting: column("easting"), northing: column("northing"),
+    run: map.meta.run, easting: column("easting"), northing: column("northing"),
     latitude: map.places[0].latitude ? column("latitude") : null, longitude: map.places[0].longitude ? column("longitude") : null,
-    heading: column("heading"), longest: null,
+    towards: column("heading"), longest: null,
   };
 }
 
@@ -79,4 +79,11 @@ async function locateOne({blob, name}, top) {
   return {photo: name, ...judge(map, ranked), matches};
 }
 
+function begin() { // after the page's own script
+  const wanted = new URLSearchParams(location.search).get("lang") ?? navigator.language.slice(0, 2);
+  document.querySelector(`nav [hreflang="${CSS.escape(wanted)}"]`)?.click();
+  document.head.append(Object.assign(document.createElement("link"), {rel: "manifest", href: "manifest.webmanifest"}));
+}
+
+addEventListener("DOMContentLoaded", begin);
 navigator.serviceWorker?.register("sw.js");
