@@ -121,18 +121,19 @@ def refine_matches(
         `side`, shape (num_matches, 2) each. Pixel k of a window is k - (side - 1) / 2 away from it.
     """
     side, channels = math.isqrt(first.shape[1]), first.shape[2]
+    shape = len(first), side**2, side + 2, side + 2
     rough, exact = (
-        (first[..., part] @ second[..., part].mT).view(-1, side**2, side + 2, side + 2)
+        (first[..., part] @ second[..., part].transpose(1, 2)).view(shape)
         for part in (slice(-num_exact), slice(-num_exact, None))
-    )  # (num_matches, side**2, side + 2, side + 2) each
+    )
     likeness = rough.flatten(2) / channels
     confidence = (likeness.softmax(1) * likeness.softmax(2)).view_as(rough)[..., 1:-1, 1:-1]
     best = confidence.flatten(1).argmax(dim=1)
     place, row, column = torch.unravel_index(best, confidence.shape[1:])
     numbers, around = (torch.arange(n, device=best.device) for n in (len(best), 3))
     around = around - 1
-    # As in the authors' code, in training too, the margin is not counted: so the 3 x 3 products are
-    # centred one pixel up and left of the best one.
+    # As in the authors' code the margin is not counted: so the 3 x 3 products are centred one pixel
+    # up and left of the best one.
     near = exact[
         numbers[:, None, None], place[:, None, None],
         row[:, None, None] + around[:, None], column[:, None, None] + around,
