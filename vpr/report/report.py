@@ -21,7 +21,7 @@ from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, overlay
 from vpr.reranking.utility_files import is_measured, load_utility_maps
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.runtime.hashing import hash_file
-from vpr.web import parts
+from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
 SHARES = 10_000  # of width and height, in which matches.js expects places
 PAGES = ("index.html", "map.html", "gallery.html")
@@ -50,7 +50,7 @@ def write_pages(folder: Path, facts: Mapping[str, Any]) -> None:
     for page in PAGES:
         text = environment.get_template(page).render(page=page, **facts)
         (folder / page).write_text(text, encoding="utf-8")
-    shared = [parts.FOLDER / name for name in (*parts.STYLES, *parts.SCRIPTS)]
+    shared = [WEB / name for name in (*SHARED_STYLES, *SHARED_SCRIPTS)]
     for file in sorted([*TEMPLATES.glob("*.css"), *TEMPLATES.glob("*.js"), *shared]):
         shutil.copyfile(file, folder / file.name)
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
-STYLES = ("leaflet.css", "map.css")
-SCRIPTS = ("leaflet.js", "map.js", "pairs.js")
+WEB = Path(__file__).parent
+SHARED_STYLES = ("leaflet.css", "map.css")
+SHARED_SCRIPTS = ("leaflet.js", "map.js", "pairs.js")
 OF_PMTILES = "protomaps-leaflet.js"

@@ -11,16 +11,16 @@ from typing import Any
 
 from vpr.commands.serve.background import Background
 from vpr.report import pages as report_pages
-from vpr.web import parts
+from vpr.web.parts import OF_PMTILES, SHARED_SCRIPTS, SHARED_STYLES, WEB
 
 TEMPLATES = Path(__file__).parent / "templates"
-STYLES = ("style.css", *parts.STYLES, "page.css")
-SCRIPTS = (*parts.SCRIPTS, "ask.js", "photos.js", "answer.js", "page.js")
+STYLES = ("style.css", *SHARED_STYLES, "page.css")
+SCRIPTS = (*SHARED_SCRIPTS, "ask.js", "photos.js", "answer.js", "page.js")
 STATIC = {
     **dict.fromkeys(STYLES, "text/css"),
-    **dict.fromkeys((*SCRIPTS, parts.OF_PMTILES), "text/javascript"),
+    **dict.fromkeys((*SCRIPTS, OF_PMTILES), "text/javascript"),
 }
-FOLDERS = (TEMPLATES, parts.FOLDER, report_pages.TEMPLATES)  # of which the first that has it
+FOLDERS = (TEMPLATES, WEB, report_pages.TEMPLATES)  # of which the first that has it
 SHOWN = ("url", "attribution", "deepest")  # to the page, of a background
 LANGUAGES = {"en": "English", "ko": "한국어"}
 
@@ -58,7 +58,7 @@ def front_page(wanted: str | None, accepted: str, background: Background | None)
         accepted: The browser's languages.
         background: Of the map; None: it has none.
     """
-    scripts = SCRIPTS if background is None or background.origin else (parts.OF_PMTILES, *SCRIPTS)
+    scripts = SCRIPTS if background is None or background.origin else (OF_PMTILES, *SCRIPTS)
     tiles = None
     if background is not None:
         tiles = {name: getattr(background, name) for name in SHOWN}
