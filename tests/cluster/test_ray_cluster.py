@@ -79,7 +79,10 @@ def test_a_stage_gives_the_same_lock_with_nodes_that_have_no_checkout(
     cluster: RayCluster, pipeline: Path
 ) -> None:
     lock = (pipeline / "dvc.lock").read_bytes()
-    output = cluster.run(pipeline, "dvc", "repro", "-s", "-f", "trunk@database")
+    stage = ("dvc", "repro", "-s", "-f", "trunk@database")
+    assert "Ray: up to" not in cluster.run(pipeline, *stage)  # all is found in the store
+    assert (pipeline / "dvc.lock").read_bytes() == lock
+    output = cluster.run(pipeline, *stage, VPR_STORE_GB="0")
     assert "Ray: up to 2 tasks at once on nodes 127.0.0.1, 127.0.0.1" in output
     assert (pipeline / "dvc.lock").read_bytes() == lock
 
