@@ -45,7 +45,7 @@ def utility(
         )
     # Imported here: torch and scipy are slow to import, and a run without utility needs neither.
     from vpr.places.positives import load_radius
-    from vpr.reranking.clusters import choose_keypoints, load_cluster_maps
+    from vpr.reranking.keypoint_clusters import choose_keypoints, load_cluster_maps
     from vpr.reranking.utility import (
         choose_clusters,
         find_low_clusters,

@@ -32,8 +32,8 @@ from vpr.training.epochs import describe_database, train_epoch
 from vpr.training.losses import make_batch_loss, triplet_loss
 from vpr.training.mining import Triplets
 from vpr.training.optimizers import make_optimizer, set_rate
+from vpr.training.place_batches import Batch, draw_places, group_places
 from vpr.training.place_epochs import train_on_places
-from vpr.training.places import Batch, draw_places, group_places
 
 BERLIN = 314  # database images, and as many anchors
 SPACING_M, RADIUS_M = 11.0, 50.0  # of Berlin's database

@@ -16,7 +16,7 @@ from tests.support.slow_layers import (
     linear,
 )
 from vpr.aggregators.boq import BoQ, draw_aggregator, make_aggregator
-from vpr.network.aggregators import descriptor_width
+from vpr.network.aggregator import descriptor_width
 
 DIM, HEADS = 128, 2  # 64 channels of each head
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.slow_layers import Weights, check_unit, images
 from vpr.aggregators.convap import ConvAP, draw_aggregator, make_aggregator
-from vpr.network.aggregators import descriptor_width, draw_pool
+from vpr.network.aggregator import descriptor_width, draw_pool
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 7)])  # of odd sizes cells share a row or column

@@ -9,7 +9,7 @@ import torch
 
 from tests.support.repositories import ROOT
 from vpr.features.model import Model
-from vpr.network.aggregators import descriptor_width, draw_pool, load_aggregator
+from vpr.network.aggregator import descriptor_width, draw_pool, load_aggregator
 from vpr.network.head import load_head
 
 DRAWN = {"gem": None, "convap": 64, "mixvpr": 128, "boq": 2048, "salad": None}

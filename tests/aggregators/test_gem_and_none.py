@@ -9,7 +9,7 @@ import torch
 from vpr.aggregators.gem import GeM
 from vpr.aggregators.none import Whole
 from vpr.features.model import Model
-from vpr.network.aggregators import descriptor_width, draw_pool
+from vpr.network.aggregator import descriptor_width, draw_pool
 from vpr.network.head import load_head
 
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.support.slow_layers import Weights, check_unit, images, layer_norm, linear
 from vpr.aggregators.mixvpr import MixVPR, draw_aggregator, make_aggregator
-from vpr.network.aggregators import descriptor_width
+from vpr.network.aggregator import descriptor_width
 
 
 def test_it_mixes_positions_four_times_then_projects_channels_and_positions() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from tests.support.slow_layers import Array, Weights, check_unit, images, linear
 from vpr.aggregators.salad import SALAD, draw_aggregator, make_aggregator
-from vpr.network.aggregators import descriptor_width
+from vpr.network.aggregator import descriptor_width
 
 CLUSTERS, ITERATIONS = 3, 3
 

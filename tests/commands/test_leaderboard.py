@@ -23,7 +23,7 @@ from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
 from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
-from vpr.repository.protocol import LOCKED, Protocol
+from vpr.repository.measured_on import LOCKED, Protocol
 
 PARAMS = EvaluateParams((1, 5), (5.0,), 1, 200, 0.95, 0, "distance", 0.01, "data/foreign")
 DAY, NIGHT = (

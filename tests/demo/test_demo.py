@@ -16,8 +16,8 @@ from vpr.features.extraction import extract_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import read_image
-from vpr.network.clusters import initial_pool
 from vpr.network.head import load_head
+from vpr.network.initial_clusters import initial_pool
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import read_yaml

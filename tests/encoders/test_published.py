@@ -22,7 +22,7 @@ from vpr.features import encoder as seam
 from vpr.features.encoder import ALL, POOL, check_aggregator, check_resizing, load_encoder
 from vpr.features.published import PublishedEncoder
 from vpr.features.trunk import Trunk, load_trunk
-from vpr.network.aggregators import pool_shapes, sized_tensors
+from vpr.network.aggregator import pool_shapes, sized_tensors
 from vpr.network.head import load_head
 from vpr.weights.checkpoints import parse_checkpoint
 from vpr.weights.starting_weights import load_starting_model

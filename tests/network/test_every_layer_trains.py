@@ -11,7 +11,7 @@ from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, te
 from vpr.features.local_features import LocalFeatures, row_starts
 from vpr.features.model import Model
 from vpr.features.trunk import announce_features, load_trunk
-from vpr.network.aggregators import draw_pool
+from vpr.network.aggregator import draw_pool
 from vpr.network.head import load_head
 from vpr.training.losses import make_batch_loss
 from vpr.training.place_epochs import train_on_places

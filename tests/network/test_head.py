@@ -11,8 +11,8 @@ from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import build_layers, make_encoder, normalise_pixels, random_weights
 from vpr.features.encoder import find_split, tensor_shapes
 from vpr.features.model import Model
-from vpr.network.clusters import initial_pool
 from vpr.network.head import load_head
+from vpr.network.initial_clusters import initial_pool
 
 
 def literal_vlad(

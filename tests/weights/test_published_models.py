@@ -13,7 +13,7 @@ from vpr.features.encoder import POOL
 from vpr.features.local_features import LocalFeatures, position_rows
 from vpr.features.model import load_model, save_model
 from vpr.features.trunk import load_trunk
-from vpr.network.aggregators import draw_pool
+from vpr.network.aggregator import draw_pool
 from vpr.network.head import load_head
 from vpr.network.initial_model import start_model
 from vpr.weights.checkpoints import parse_checkpoint

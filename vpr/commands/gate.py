@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from vpr.repository.dvc import ask_dvc
-from vpr.repository.protocol import check_same_protocol, read_protocol
+from vpr.repository.measured_on import check_same_protocol, read_protocol
 from vpr.repository.recorded_metrics import read_lock
 from vpr.repository.revisions import WORKSPACE, find_revision
 

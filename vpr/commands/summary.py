@@ -10,7 +10,7 @@ from typing import Any
 
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT, RecordedRecall, list_recalls
 from vpr.repository.git import current_commit, differs_from_commit
-from vpr.repository.protocol import Protocol, check_same_protocol, read_protocol
+from vpr.repository.measured_on import Protocol, check_same_protocol, read_protocol
 from vpr.repository.recorded_metrics import read_lock
 from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import DETAILS, LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION

@@ -18,7 +18,7 @@ from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher, with_photos
-from vpr.network.aggregators import Clustering
+from vpr.network.aggregator import Clustering
 from vpr.network.describing import Network, describe_photos, load_network
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker

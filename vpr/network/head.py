@@ -13,7 +13,7 @@ from vpr.features.batches import positions_per_batch, run_batch
 from vpr.features.encoder import Encoder, make_trainable
 from vpr.features.local_features import LocalFeatures, batches_of_one_shape
 from vpr.features.model import Model
-from vpr.network.aggregators import Clustering, make_pool
+from vpr.network.aggregator import Clustering, make_pool
 
 
 class Head(nn.Module):

@@ -10,9 +10,9 @@ from torch import Tensor
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
-from vpr.network.aggregators import descriptor_width, draw_pool, recognise_aggregator
-from vpr.network.clusters import initial_pool, sample_encoded
+from vpr.network.aggregator import descriptor_width, draw_pool, recognise_aggregator
 from vpr.network.head import load_head
+from vpr.network.initial_clusters import initial_pool, sample_encoded
 
 
 def start_model(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vpr.features.model import Model, save_model
-from vpr.network.aggregators import Clustering
+from vpr.network.aggregator import Clustering
 from vpr.training.records import EpochRecord, Record
 from vpr.training.state import TrainingState
 

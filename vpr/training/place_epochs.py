@@ -15,7 +15,7 @@ from vpr.network.head import Head
 from vpr.training.epochs import describe_distinct, require_finite, require_finite_weights
 from vpr.training.losses import BatchLoss, measure_distances
 from vpr.training.optimizers import take_step
-from vpr.training.places import Batch
+from vpr.training.place_batches import Batch
 from vpr.training.records import PlacesRecord
 
 

@@ -14,8 +14,8 @@ from vpr.training.data import TrainingData
 from vpr.training.epochs import describe_database, train_epoch
 from vpr.training.losses import BatchLoss, Loss
 from vpr.training.mining import find_anchors, find_negatives, mine_triplets
+from vpr.training.place_batches import draw_places, find_near, group_places
 from vpr.training.place_epochs import train_on_places
-from vpr.training.places import draw_places, find_near, group_places
 from vpr.training.records import EpochRecord, PlacesRecord, Record
 from vpr.training.state import TrainingState
 

@@ -15,7 +15,7 @@ from vpr.features.encoder import (
     count_channels,
     tensor_shapes,
 )
-from vpr.network.aggregators import pool_shapes, recognise_aggregator, sized_tensors
+from vpr.network.aggregator import pool_shapes, recognise_aggregator, sized_tensors
 
 # Keys that mean the weights; also deep-visual-geo-localization-benchmark's and DeepSpeed's.
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "module")

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from vpr.features.encoder import PREFIX, NamesWeights, load_encoder
-from vpr.network.aggregators import recognise_aggregator
+from vpr.network.aggregator import recognise_aggregator
 from vpr.weights.checkpoint_files import StoredArray, read_checkpoint
 from vpr.weights.checkpoint_tensors import (
     choose_set,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vpr.features.encoder import BringsAggregator, load_encoder
 from vpr.features.model import Model
-from vpr.network.aggregators import draw_published
+from vpr.network.aggregator import draw_published
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
 # Text files in models/pretrained that stand for weights; an encoder knows some of them.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vpr.evaluation.comparison import Answers
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
-from vpr.repository.protocol import Protocol, read_code, read_protocol
+from vpr.repository.measured_on import Protocol, read_code, read_protocol
 from vpr.repository.recorded_metrics import Stages, read_lock
 from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import QUERIES, RECALL

@@ -46,7 +46,7 @@ from vpr.features.encoder import (
 from vpr.features.params import TrunkParams
 from vpr.images.pixels import scaled_size
 from vpr.matchers.base.matcher import load_matcher
-from vpr.network.aggregators import descriptor_width
+from vpr.network.aggregator import descriptor_width
 from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded

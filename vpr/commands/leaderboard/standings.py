@@ -14,7 +14,7 @@ from vpr.commands.compare.runs import ComparedRun, recorded_params
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
-from vpr.repository.protocol import list_code_changes
+from vpr.repository.measured_on import list_code_changes
 
 # Parameters that say what is measured and how it is shown, not how places are recognised.
 NOT_OF_METHODS = ("dataset", "prepare", "thumbnails", "sample", "evaluate", "report")

@@ -72,8 +72,8 @@ def serve(
         from vpr.commands.serve.access import Access
         from vpr.commands.serve.admission import Limits
         from vpr.commands.serve.app import make_app
-        from vpr.commands.serve.protocol import CONNECTIONS, impatient_protocol
         from vpr.commands.serve.run import load_run
+        from vpr.commands.serve.slow_senders import CONNECTIONS, impatient_protocol
 
         limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
         hosts = LOOPBACK if token is None and host in LOOPBACK else None

@@ -17,8 +17,8 @@ from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
 from vpr.training.loop import Schedule, train
 from vpr.training.losses import make_batch_loss
+from vpr.training.place_batches import draw_places, find_near, group_places
 from vpr.training.place_epochs import train_on_places
-from vpr.training.places import draw_places, find_near, group_places
 from vpr.training.recipes import PlacesRecipe
 from vpr.training.state import TrainingState
 
