@@ -25,6 +25,7 @@ from vpr.datasets.dbstruct import save_dbstruct
 from vpr.places.index import ImageIndex, load_index
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.index_files import write_index
+from vpr.runtime.store import FOLDER as STORE
 
 EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
 DATABASE = ["한국어 이름/하나 둘.jpg", "cmyk.jpg", "deep.png"]
@@ -65,7 +66,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def contents() -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    files = (path for path in Path().rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files if not path.is_relative_to(STORE)}
 
 
 def call(stage: Callable[..., None], monkeypatch: pytest.MonkeyPatch, **paths: str) -> int:

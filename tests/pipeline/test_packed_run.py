@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -25,12 +26,12 @@ def outs_of(folder: Path) -> dict[str, Any]:
 
 
 def pages_of(folder: Path) -> dict[Path, bytes]:
-    """The report, whose parameters name the set's folder."""
+    """The report, but for its parameters, which name the set's folder."""
     report = folder / "metrics/report"
     files = (path for path in report.rglob("*") if path.is_file())
+    parameters = re.compile(rb'<section aria-labelledby="params">.*?</section>', re.DOTALL)
     return {
-        path.relative_to(report): path.read_bytes().replace(b"data/packed", b"data/sample")
-        for path in files
+        path.relative_to(report): parameters.sub(b"", path.read_bytes(), count=1) for path in files
     }
 
 

@@ -79,7 +79,8 @@ def _train(
     key = content_key(made_by.encode(), hashlib.sha256(rows.data).digest())
     trained = store.find(key) if store else None
     again = ", as it was before" if trained else ""
-    print(f"{kind.text}: trained on the first {count:,} of {len(database):,} images{again}")
+    words = f"{kind.text}: trained on the first {count:,} of {len(database):,} images{again}"
+    print(words, file=sys.stderr)
     if trained is None:
         _leave_codes_in_order(_unwrapped(index))
         index.train(rows)
