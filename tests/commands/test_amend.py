@@ -5,7 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.support.repositories import run, set_key, stages_run
+
+pytestmark = pytest.mark.long
 
 RECORDED = ("data/street/database.csv", "dvc.lock", "metrics/recall.json", "metrics/queries.csv",
             "data/predictions.npz", "data/prepared/database.csv")  # fmt: skip

@@ -138,6 +138,7 @@ CHANGED = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_one_command_from_zip_then_from_folder_up_to_the_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
     stand_ins: Path, zipped: Path, checkpoint: Path,
@@ -166,6 +167,7 @@ def test_one_command_from_zip_then_from_folder_up_to_the_network(
     assert state_of(repo) == state
 
 
+@pytest.mark.long
 def test_the_baseline_is_reproduced_as_an_experiment_that_leaves_the_workspace_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
     stand_ins: Path, checkpoint: Path,
@@ -304,6 +306,7 @@ def test_a_wrong_zip_is_refused_in_clear_words_and_leaves_nothing(
     assert not (workplace.parent / "evil.txt").exists()
 
 
+@pytest.mark.long
 def test_a_zip_of_windows_has_the_same_files(
     workplace: Path, stand_ins: Path, zipped: Path
 ) -> None:

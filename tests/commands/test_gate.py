@@ -56,6 +56,7 @@ def test_a_limit_that_is_none_is_refused(text: str) -> None:
         parse_limit(text)
 
 
+@pytest.mark.long
 def test_the_command_fails_for_a_drop_and_for_a_metric_that_is_missing(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

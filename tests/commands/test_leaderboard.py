@@ -267,6 +267,7 @@ def ask(*arguments: str) -> str:
     return str(done.exception) if done.exception else done.output
 
 
+@pytest.mark.long
 def test_recorded_experiments_branches_and_commits_become_rows(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, browser: Browser
 ) -> None:

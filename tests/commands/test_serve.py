@@ -414,6 +414,7 @@ def shipped(finished_pipeline: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_after_kill_9_the_next_start_answers_right_and_sigterm_lets_what_runs_be_finished(
     shipped: Path, photos: list[Path], expected: list[Any], tmp_path: Path
 ) -> None:

@@ -338,6 +338,7 @@ def save_pmtiles(path: Path, tile: bytes) -> None:
     path.write_bytes(header + directory + b"{}" + tile)
 
 
+@pytest.mark.long
 def test_a_background_map_of_a_file_is_drawn_and_nothing_leaves_the_service(
     finished_pipeline: Path, browser: Browser, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_the_command_names_the_files_and_what_a_changed_lock_means(
     assert max(map(len, out.split("\n"))) <= 80
 
 
+@pytest.mark.long
 def test_a_last_commit_of_another_protocol_is_not_shown_and_stale_metrics_are_refused(
     wider_pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

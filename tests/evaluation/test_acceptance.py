@@ -66,7 +66,7 @@ def test_the_number_of_negatives_that_show_a_rate_is_the_rule_of_three() -> None
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_the_number_that_may_be_accepted_is_that_of_the_exact_interval(rate: float) -> None:
-    for count in range(0, 1200, 37):
+    for count in range(0, 1200, 113):
         expected = -1
         for accepted in range(count):
             # A one-sided bound at 95 % is the upper end of a two-sided interval at 90 %.

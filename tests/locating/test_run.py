@@ -62,6 +62,7 @@ def test_what_is_no_run_is_refused_with_what_to_do(tmp_path: Path) -> None:
         vpr.load_run(tmp_path)
 
 
+@pytest.mark.long
 def test_the_wheel_has_all_that_a_photo_needs_to_be_located(
     finished_pipeline: Path, tmp_path: Path
 ) -> None:

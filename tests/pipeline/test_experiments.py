@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.repositories import run, stages_run
 
+pytestmark = pytest.mark.long
+
 QUEUED = {"evaluate.seed=1", "evaluate.seed=2"}
 
 

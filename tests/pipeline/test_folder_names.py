@@ -28,6 +28,7 @@ def test_the_pipeline_that_all_tests_share_ran_in_such_a_path(finished_pipeline:
     assert stages_run(run(finished_pipeline, "dvc", "repro", "--dry")) == set()
 
 
+@pytest.mark.long
 def test_make_sets_up_and_runs_in_a_clone_there(home: Path) -> None:
     clone = home.with_name("복제 하나")
     run(home, "git", "clone", "-q", ".", str(clone))

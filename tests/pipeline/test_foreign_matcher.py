@@ -26,6 +26,8 @@ from vpr.reranking.verified_pairs import (
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.external_code import ALLOW
 
+pytestmark = pytest.mark.long
+
 TOP = 3
 
 

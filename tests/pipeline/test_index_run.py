@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.support.repositories import change, run, stages_run
 from vpr.retrieval.predictions import load_predictions
+
+pytestmark = pytest.mark.long
 
 
 def test_an_index_is_built_once_and_locate_searches_by_it(pipeline: Path) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 
 from tests.support.repositories import change, run, stages_run
+
+pytestmark = pytest.mark.long
 
 
 def outs_of(folder: Path) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def test_contract_files_are_there_in_their_form(finished_pipeline: Path) -> None
     assert len(submission["Query"][0]["positive"]) == 5
 
 
+@pytest.mark.long
 def test_another_depth_runs_search_and_what_follows_alone(pipeline: Path) -> None:
     output = run(pipeline, "dvc", "exp", "run", "-S", "search.top_k=3")
     assert stages_run(output) == {"search"} | AFTER_SEARCH
@@ -121,6 +122,7 @@ def test_one_more_query_leaves_the_database_side_untouched(pipeline: Path) -> No
     assert not ran & {"trunk@database", "finetune", "extract_db", "pretrained"}
 
 
+@pytest.mark.long
 def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
     finished_pipeline: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from vpr.evaluation.acceptance import limit_of_model
 from vpr.reranking.verified_pairs import NOT_VERIFIED, load_foreign, load_verified
 from vpr.retrieval.predictions import load_predictions
 
+pytestmark = pytest.mark.long
+
 
 def locate(pipeline: Path, *options: str) -> list[dict]:
     photos = "data/sample/queries"

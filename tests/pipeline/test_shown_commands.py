@@ -76,6 +76,9 @@ RUN = [
         {"data/berlin.dvc models/pretrained/*.dvc": "data/NAME.dvc"}, "",
     ),
     Shown('git commit -m "Berlin baseline"', {}, "1 file changed"),
+]  # fmt: skip
+# Ten seconds and more each; also in their order.
+LONG_RUN = [
     Shown(
         "python -m vpr import ~/Pictures/street --to data/street", {"~/Pictures": ".."},
         r"(?s)12 database photos and 8 queries, by day: .*next:\n    dvc exp run -S dataset\.dir",
@@ -124,9 +127,6 @@ RUN = [
         "python -m vpr leaderboard --html leaderboard", {},
         r"(?s)@1 - HEAD.*deeper: search\.top_k=6.*leaderboard/index\.html: written",
     ),
-]  # fmt: skip
-# Half a minute each, of what other tests of whole runs cover: `make soak` runs them.
-LONG_RUN = [
     Shown(
         "dvc exp run -S dataset.dir=data/street -S dataset.index=database.csv "
         "-S dataset.crs=EPSG:32633 -S prepare.radius_m=25", {},
@@ -278,7 +278,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, finished_pipeline: Path
 
 @pytest.mark.parametrize(
     "shown",
-    [*RUN, *(pytest.param(shown, marks=pytest.mark.soak) for shown in LONG_RUN)],
+    [*RUN, *(pytest.param(shown, marks=pytest.mark.long) for shown in LONG_RUN)],
     ids=lambda shown: shown.command,
 )
 def test_a_command_prints_what_the_page_promises(repository: Path, shown: Shown) -> None:

@@ -41,6 +41,7 @@ def test_a_clone_that_pulled_runs_nothing_and_has_the_same_metrics(
     assert (theirs / model).read_bytes() == (ours / model).read_bytes()
 
 
+@pytest.mark.long
 def test_another_depth_in_a_clone_without_data_fetches_what_search_and_its_followers_read(
     theirs: Path,
 ) -> None:

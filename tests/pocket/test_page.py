@@ -29,6 +29,8 @@ from vpr.pocket.source import READERS, load_source
 from vpr.pocket.web_runtime import PACKAGE, write_runtime
 from vpr.run_files import QUERY_IMAGES
 
+pytestmark = pytest.mark.long
+
 ASK = """
 const done = arguments[arguments.length - 1];
 const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));

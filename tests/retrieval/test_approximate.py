@@ -83,7 +83,9 @@ def test_an_index_has_the_same_bytes_on_any_number_of_threads(text: str, tmp_pat
     assert one == two
 
 
-@pytest.mark.parametrize("text", ["IVF16,Flat", "OPQ8,IVF16,PQ8x4fs", "HNSW8,SQ8"])
+@pytest.mark.parametrize(
+    "text", ["IVF16,Flat", pytest.param("OPQ8,IVF16,PQ8x4fs", marks=pytest.mark.long), "HNSW8,SQ8"]
+)
 def test_what_was_trained_serves_until_an_eighth_was_added_and_bytes_are_those_of_a_fresh_index(
     text: str, tmp_path: Path
 ) -> None:
