@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -41,8 +42,10 @@ from vpr.locating.matches import locate_ranked
 from vpr.locating.ranking import rank_photos
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
+from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
+from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import WHITENED
 
@@ -180,6 +183,38 @@ def test_photos_in_order_are_ranked_by_lines_as_the_stage_sequence_ranks(
     assert service.post_form("/v1/sequence?top=4", form).content["located"] == alone
 
 
+def test_photos_in_order_are_followed_where_the_run_follows_its_queries(
+    finished_pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished_pipeline)
+    files = sorted(Path("data/sample/queries").glob("*.jpg"))
+    loaded = load_run()
+    smoothed = replace(loaded, sequence=replace(loaded.sequence, method="smoother"))
+    uploads = [Upload(file.name, file.read_bytes()) for file in files]
+
+    async def ask() -> list[dict[str, object]]:
+        service = Answering(smoothed, Limits(10**7, 10**7, 20, 10.0, 64, 64))
+        answer = await service.locate(uploads, top=4, length=None, pairs=False)
+        service.stop()
+        return list(answer["located"])
+
+    found = asyncio.run(ask())
+    follower, query = smoothed.tracker.follower, np.load("data/whitened/query.npy")
+    ranked = load_predictions(Path("data/predictions.npz")).indices
+    pairs = load_verified(Path("data/verified"))
+    verified = (pairs.candidates, pairs.log10_nfa) if pairs.candidates.size else None
+    beliefs = follower.follow_all(
+        query, ranked, [np.arange(len(query))], None, verified, smooth=True
+    )
+    indices = follower.rank(beliefs, query, 4)
+    assert [[m["image"] for m in one["matches"]] for one in found] == indices.tolist()
+    for one, belief in zip(found, beliefs, strict=True):
+        estimate = follower.estimate(belief)
+        assert one["state"] == estimate.state
+        assert one["probability"] == pytest.approx(estimate.probability, abs=1e-4)
+        assert (one["position"] is None) == (estimate.state == "unknown")
+
+
 def test_the_run_is_named_by_its_hashes_and_nothing_tells_where_the_machine_keeps_it(
     finished_pipeline: Path, service: Service
 ) -> None:
@@ -234,6 +269,7 @@ def test_the_description_opens_offline_and_has_every_question_form_and_refusal(
         ("post", "/v1/locate?top=99", 422, {}), ("post", "/v1/sequence?top=x", 422, {}),
         ("post", "/v1/locate", 403, {"Sec_Fetch_Site": "cross-site"}),
         ("get", "/v1/places/12/picture", 404, {}),
+        ("post", "/v1/track?session=nobody", 404, {}), ("post", "/v1/track", 400, {}),
     ):  # fmt: skip
         body = photo if "?" in path else b""
         refused = service.ask(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from websocket import (
+    ABNF,
+    WebSocket,
+    WebSocketBadStatusException,
+    WebSocketConnectionClosedException,
+    create_connection,
+)
 
+from tests.support.servers import PATIENCE_S
 from tests.support.services import Service, as_form, serving
 from vpr.commands.serve import track
 from vpr.commands.serve.admission import Refusal
@@ -23,7 +33,8 @@ BEFORE = (Belief(np.arange(1), np.ones(1), 0.0, np.ones(1), 0.0, None), np.ones(
 @pytest.fixture(scope="module")
 def service(finished_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     log = tmp_path_factory.mktemp("service") / "log"
-    with serving(finished_pipeline, log, "--megabytes", "1", "--megapixels", "1") as started:
+    limits = ("--megabytes", "1", "--megapixels", "1", "--seconds", "2", "--bodies", "4")
+    with serving(finished_pipeline, log, *limits) as started:
         yield started
 
 
@@ -84,6 +95,82 @@ def test_three_hundred_hostile_messages_leave_a_session_where_it_was(
         assert list(reply.content) == ["error"]
     assert service.post(f"{where}?session={session}&moved_m=nan", photos[3]).status == 422
     assert service.post(f"{where}?session={session}", photos[3]).content["number"] == 2
+
+
+def connect(service: Service, where: str, **options: Any) -> WebSocket:  # noqa: ANN401
+    address = f"ws://127.0.0.1:{service.port}{where}"
+    return create_connection(address, timeout=PATIENCE_S, **options)
+
+
+def tell(socket: WebSocket, photo: bytes) -> dict[str, Any]:
+    socket.send_binary(photo)
+    answer: dict[str, Any] = json.loads(socket.recv())
+    return answer
+
+
+def test_a_websocket_answers_as_requests_do(
+    service: Service, where: str, photos: list[bytes]
+) -> None:
+    path = where
+    requests = []
+    for photo in photos[2:5]:
+        requests.append(service.post(path, photo).content)
+        path = f"{where}?session={requests[0]['session']}&moved_m=7.5"
+    with closing(connect(service, where, suppress_origin=True)) as socket:
+        answers = [tell(socket, photos[2])]
+        for photo in photos[3:5]:
+            socket.send("7.5")
+            answers.append(tell(socket, photo))
+    assert [one["tracked"] for one in answers] == [one["tracked"] for one in requests]
+    session = f"{where}?session={answers[0]['session']}"
+    with closing(connect(service, session)) as socket:  # the drive goes on where it was
+        assert tell(socket, photos[5])["number"] == 4
+    assert service.post(session, photos[6]).content["number"] == 5
+
+
+def test_hostile_messages_leave_a_websocket_and_its_drive_where_they_were(
+    service: Service, where: str, photos: list[bytes]
+) -> None:
+    source = random.Random(0)  # noqa: S311
+    with closing(connect(service, where)) as socket:
+        first = tell(socket, photos[2])
+        for _ in range(100):
+            text = source.choice(["nan", "-1", "1e9", "", "{}", "9" * 5000, "\0", "길"])
+            body = source.choice([b"", b"no photo", photos[2][:200], b"\xff\xd8" + bytes(999)])
+            if source.random() < 0.5:
+                socket.send(text)
+            else:
+                socket.send_binary(body)
+            refused = json.loads(socket.recv())
+            assert refused.keys() == {"error", "status"}
+            assert refused["status"] in (400, 422), refused
+        socket.ping("x")
+        assert tell(socket, photos[3]) | {"tracked": None} == first | {"number": 2, "tracked": None}
+        socket.send_binary(bytes(1_000_001))
+        code, data = socket.recv_data()
+        assert (code, int.from_bytes(data[:2], "big")) == (ABNF.OPCODE_CLOSE, 1009)
+    assert first["session"] not in service.log.read_text()
+
+
+def test_websockets_are_bounded_in_number_time_and_origin(
+    service: Service, where: str, photos: list[bytes]
+) -> None:
+    with ExitStack() as opened:
+        for _ in range(2):  # half of --bodies
+            opened.enter_context(closing(connect(service, where)))
+        with pytest.raises(WebSocketBadStatusException, match="503"):
+            connect(service, where)
+    with closing(connect(service, where)) as socket:
+        frame = ABNF.create_frame(photos[2], ABNF.OPCODE_BINARY).format()
+        start = time.monotonic()
+        socket.sock.sendall(frame[:100])
+        with pytest.raises((WebSocketConnectionClosedException, ConnectionError)):
+            socket.recv()
+        assert time.monotonic() - start < 2 * PATIENCE_S
+    with pytest.raises(WebSocketBadStatusException, match="403"):
+        connect(service, where, origin="https://evil.example")
+    with pytest.raises(WebSocketBadStatusException, match="400"):
+        connect(service, where, host="evil.example", suppress_origin=True)
 
 
 def test_sessions_are_bounded_in_number_for_one_client_and_for_all() -> None:

@@ -351,7 +351,7 @@ def test_the_matches_of_a_prediction_are_drawn_when_they_are_asked_for(
     assert browser.run(f"[...{buttons}].map(b => [b.textContent, b.disabled])") == [
         ["2 inliers", False], ["0 inliers", True],  # the other three were not verified
     ]  # fmt: skip
-    assert browser.run("document.scripts.length") == 4  # no numbers are loaded yet
+    assert browser.run("document.scripts.length") == 5  # no numbers are loaded yet
     browser.run(f"{buttons}[0].click()")
     browser.wait("document.querySelectorAll('canvas').length === 1")
     assert browser.run("MATCHES[1][0]") == [[0, 0, 5000, 5000], [5000, 5000, 0, 10000]]

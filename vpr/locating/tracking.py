@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vpr.evaluation.calibration import State
 from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Places, Position, heading_at
-from vpr.locating.ranking import Ranked, Ranker, rank_photos
+from vpr.locating.ranking import Ranked, Ranker
 from vpr.places.crs import latitude_longitude
 from vpr.places.recordings import find_recordings
 from vpr.repository.locked_run import locked_params
@@ -98,12 +98,12 @@ class Tracker:
         belief = self.follower.step(before, ranked.row, moved_m, verified, ranked.indices)
         return belief, ranked.row
 
-    def follow(self, photos: Sequence[Path]) -> Iterator[Before]:
-        """Follow the photos of one drive, in order."""
+    def follow(self, drive: Iterable[Ranked]) -> Iterator[Belief]:
+        """Follow the photos of one drive, ranked in order."""
         before: Before | None = None
-        for ranked in rank_photos(self.ranker, photos, top=1, with_responses=False):
+        for ranked in drive:
             before = self.step(before, ranked)
-            yield before
+            yield before[0]
 
     def describe(self, belief: Belief, photo: str, time: float | None = None) -> Tracked:
         """Say where a photo was taken."""

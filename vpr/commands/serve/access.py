@@ -93,18 +93,22 @@ class _Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):  # a websocket's refusal, too
                 headers = MutableHeaders(scope=message)
                 headers.update(self.headers)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         answer = self.app
-        if scope["type"] == "http" and self._is_foreign(Headers(scope=scope), scope["path"]):
+        if scope["type"] != "lifespan" and self._is_foreign(scope, Headers(scope=scope)):
             answer = Refusal(403, "pages of other addresses may not ask this service.").response()
         await answer(scope, receive, send_with_headers)
 
-    def _is_foreign(self, headers: Headers, path: str) -> bool:
-        is_link = headers.get("sec-fetch-mode") == "navigate" and path in LINKED
+    def _is_foreign(self, scope: Scope, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if scope["type"] == "websocket":  # of which a browser tells where its page is from, no more
+            host = (origin or "").partition("://")[2]
+            return origin not in (None, *self.origins) and host != headers.get("host")
+        is_link = headers.get("sec-fetch-mode") == "navigate" and scope["path"] in LINKED
         is_other = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        return is_other and not is_link and headers.get("origin") not in self.origins
+        return is_other and not is_link and origin not in self.origins

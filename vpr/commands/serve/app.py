@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
@@ -29,6 +29,7 @@ from vpr.commands.serve.answers import (
 )
 from vpr.commands.serve.background import Background
 from vpr.commands.serve.description import describe_answer, describe_body, describe_refusals
+from vpr.commands.serve.live import add_live_tracking
 from vpr.commands.serve.pages import STATIC, documentation, front_page, read_static
 from vpr.commands.serve.photos import read_uploads
 from vpr.commands.serve.run import Run
@@ -48,8 +49,8 @@ Pairs = Annotated[
 ]
 Length = Annotated[
     int | None,
-    Query(ge=1, le=100, description="Photos on a line (docs/sequence.md); the run's own if left "
-                                    "out; 1: each photo alone."),
+    Query(ge=1, le=100, description="Photos on a line (docs/sequence.md); 1: each photo alone; if "
+                                    "left out, by the run's own method, which may be a filter."),
 ]  # fmt: skip
 
 
@@ -88,6 +89,7 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
     _add_questions(answers, limits)
     _add_facts(answers)
     add_tracking(answers, limits)
+    add_live_tracking(answers, limits)
     app.include_router(answers)
     _add_pages(app, access.background)
     return guard(app, access)
@@ -173,7 +175,9 @@ def _add_pages(app: FastAPI, background: Background | None) -> None:
 
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Refusal)
-    async def refused(_: Request, error: Refusal) -> Response:
+    async def refused(asked: Request | WebSocket, error: Refusal) -> Response:
+        if isinstance(asked, WebSocket):  # of which Starlette does not send what is returned
+            await asked.send_denial_response(error.response())
         return error.response()
 
     @app.exception_handler(RequestValidationError)

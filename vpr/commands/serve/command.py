@@ -65,6 +65,7 @@ def serve(
         import fastapi  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn
+        import wsproto  # noqa: F401
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until there is a run to replace
@@ -73,13 +74,16 @@ def serve(
         from vpr.commands.serve.admission import Limits
         from vpr.commands.serve.app import make_app
         from vpr.commands.serve.run import load_run
-        from vpr.commands.serve.slow_senders import CONNECTIONS, impatient_protocol
+        from vpr.commands.serve.slow_senders import CONNECTIONS, impatient_protocols
 
         limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
         hosts = LOOPBACK if token is None and host in LOOPBACK else None
+        protocol, sockets = impatient_protocols(seconds)
         config = uvicorn.Config(
             make_app(load_run(), limits, Access(token, hosts, origins, background)),
-            http=impatient_protocol(seconds), ws="none", access_log=False, server_header=False,
+            http=protocol, ws=sockets, ws_max_size=limits.num_bytes, access_log=False,
+            ws_per_message_deflate=False,  # a small message would be a large one
+            server_header=False,
             proxy_headers=False, limit_concurrency=CONNECTIONS, lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )  # fmt: skip

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from vpr.commands.serve.photos import FORM, RAW
 
 PHOTO = {"type": "string", "format": "binary"}
+POSITION = {
+    "easting": 389131.2, "northing": 5818012.1, "latitude": 52.504113, "longitude": 13.367213,
+    "uncertainty_m": 12.4, "heading": 87.0,
+}  # fmt: skip
 ANSWER = {
     "run": "5f0c1d2e3a4b",
     "located": [
         {
             "photo": "photo.jpg", "state": "known", "probability": 0.987,
             "probability_interval": [0.95, 0.997],
-            "position": {
-                "easting": 389131.2, "northing": 5818012.1, "latitude": 52.504113,
-                "longitude": 13.367213, "uncertainty_m": 12.4, "heading": 87.0,
-            },
+            "position": POSITION,
             "matches": [
                 {
                     "rank": 1, "image": 42, "database": "database/0042.jpg", "easting": 389130.8,
@@ -31,7 +34,15 @@ ANSWER = {
     "threshold": {"by": "inliers", "limit": -9.2},
     "timings_ms": {"decoding": 4.1, "waiting_and_ranking": 31.7},
 }  # fmt: skip
-REFUSALS = {
+TRACKED = {
+    "session": "kX3vQ0m8WcYl2b7TzJr5Ng", "number": 17,
+    "tracked": {
+        "photo": "photo.jpg", "time": None, "state": "known", "probability": 0.981,
+        "off_map": 0.004, "database": "database/0042.jpg", "position": POSITION,
+    },
+}  # fmt: skip
+Refusals = Mapping[int, tuple[str, str]]  # by status: what it means, and an example
+REFUSALS: Refusals = {
     400: ("No photo, not a form, or a foreign Host", "the body holds no photo, or an empty one."),
     401: ("A token is needed", "a token is needed: send `Authorization: Bearer TOKEN`."),
     403: ("A page of another origin asked", "pages of other addresses may not ask this service."),
@@ -44,6 +55,15 @@ REFUSALS = {
     500: ("The service failed", "the service failed: its log says where."),
     503: ("Busy: ask again after Retry-After seconds",
           "64 requests are waiting: ask again later."),
+}  # fmt: skip
+OF_SESSIONS: Refusals = {
+    404: ("No such session",
+          "session: there is none of this name, or it ended after 600 seconds without a photo: "
+          "leave it out to begin another."),
+    409: ("Session busy: ask again after Retry-After seconds",
+          "session: its photo before is still being looked at: send one after another."),
+    410: ("Another run answers now",
+          "session: another run answers now: leave it out to begin another."),
 }  # fmt: skip
 OF_ALL = (400, 401, 403, 500)
 OF_PHOTOS = (408, 413, 415, 422, 503)
@@ -64,18 +84,32 @@ def describe_body(*, several: bool) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {FORM: form, **raw}}}
 
 
-def describe_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the refusals that any request may get, and some more."""
+def describe_refusals(
+    *statuses: int, own: Refusals = MappingProxyType({})
+) -> dict[int | str, dict[str, Any]]:
+    """Describe the refusals that any request may get, and some more; `own` are a route's own."""
+    words = {**REFUSALS, **own}
     return {
         status: {
-            "description": REFUSALS[status][0], "model": Error,
-            "content": {"application/json": {"example": {"error": REFUSALS[status][1]}}},
+            "description": words[status][0], "model": Error,
+            "content": {"application/json": {"example": {"error": words[status][1]}}},
         }
-        for status in sorted({*OF_ALL, *statuses})
+        for status in sorted({*OF_ALL, *statuses, *own})
     }  # fmt: skip
 
 
 def describe_answer() -> dict[int | str, dict[str, Any]]:
     """Describe an answer to photos, and the refusals."""
-    example = {"content": {"application/json": {"example": ANSWER}}, "description": "The answer"}
-    return {200: example, **describe_refusals(*OF_PHOTOS)}
+    return _describe(ANSWER, describe_refusals(*OF_PHOTOS))
+
+
+def describe_track() -> dict[int | str, dict[str, Any]]:
+    """Describe an answer to the next photo of a drive, and the refusals."""
+    return _describe(TRACKED, describe_refusals(*OF_PHOTOS, own=OF_SESSIONS))
+
+
+def _describe(
+    example: dict[str, Any], refusals: dict[int | str, dict[str, Any]]
+) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"example": example}}
+    return {200: {"content": content, "description": "The answer"}, **refusals}

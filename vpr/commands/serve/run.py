@@ -147,6 +147,30 @@ class Run:
             (described,) = describe_photos(self.ranker.network, [photo])
         return self.ranker.whiten(described.descriptors)
 
+    def follow_in_order(
+        self, names: Sequence[str], ranked: Sequence[Ranked], top: int
+    ) -> list[Located]:
+        """Locate the photos of one drive as the stage order does, by its filter or smoother."""
+        tracker, follower = self.tracker, self.tracker.follower
+        beliefs = list(tracker.follow(ranked))
+        if self.sequence.method == "smoother":
+            beliefs = follower.filter.smooth(beliefs)
+        rows = np.stack([one.row for one in ranked])
+        indices = follower.rank(beliefs, rows, top)
+        distances = find_distances(self.whitened, rows, indices)
+        along = [
+            dataclasses.replace(one, indices=images, distances=far)
+            for one, images, far in zip(ranked, indices, distances, strict=True)
+        ]
+        located = self.locate(names, along, top=top, alone=False)
+        said = [tracker.describe(belief, "") for belief in beliefs]
+        return [
+            dataclasses.replace(
+                one, state=of.state, probability=of.probability, position=of.position
+            )
+            for one, of in zip(located, said, strict=True)
+        ]
+
     def rank_in_order(self, query: NDArray[np.float32], top: int, length: int) -> list[Ranked]:
         """Rank the database for photos along a route as the stage sequence does.
 

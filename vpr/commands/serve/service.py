@@ -72,7 +72,7 @@ class Service:
         Args:
             uploads: The photos.
             top: Matches of each.
-            length: Photos on a line, 1: each alone; None: as the run has it.
+            length: Photos on a line, 1: each alone; None: as the run orders its queries.
             pairs: Whether matches list the points that verify them.
 
         Raises:
@@ -81,15 +81,20 @@ class Service:
         run, start = self.run, time.monotonic()
         if top > run.num_places:
             raise Refusal(422, f"top = {top}: the database has only {run.num_places} images.")
+        is_followed = length is None and run.sequence.method != "lines"
         length = length or run.sequence.length
+        names = [upload.name for upload in uploads]
         seconds: list[float] = []  # of decoding
-        if length == 1:
+        if is_followed or length == 1:
             ranked = [await self._of(photo, seconds, run.rank, top) for photo in uploads]
         else:
             rows = [await self._of(photo, seconds, run.describe) for photo in uploads]
             ranked = await self._compute(run.rank_in_order, np.concatenate(rows), top, length)
-        names = [upload.name for upload in uploads]
-        located = json.loads(as_json(run.locate(names, ranked, top=top, alone=length == 1)))
+        if is_followed:
+            found = await self._compute(run.follow_in_order, names, ranked, top)
+        else:
+            found = run.locate(names, ranked, top=top, alone=length == 1)
+        located = json.loads(as_json(found))
         decoding = sum(seconds)
         timings = {
             "decoding": decoding,

@@ -1,14 +1,17 @@
-"""HTTP that does not wait for ever for a sender."""
+"""HTTP and websockets that do not wait for ever for a sender."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 from collections import Counter
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
+LOG = logging.getLogger("vpr.websockets")  # of which only warnings are shown
 CONNECTIONS = 2048  # open at once, at most; half of them from one address
 
 
@@ -43,9 +46,17 @@ class ImpatientProtocol(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over; `live` counts those that stay."""
+        super().handle_websocket_upgrade(event)
+        self._forget()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         super().connection_lost(exc)
+        self._forget()
+
+    def _forget(self) -> None:
         self.addresses[self.address] -= 1
         self.addresses += Counter()  # forgets those that have none
         self._stop_watch()
@@ -64,12 +75,48 @@ class ImpatientProtocol(H11Protocol):
             self.late = None
 
 
-def impatient_protocol(seconds: float) -> type[ImpatientProtocol]:
-    """Make the protocol that waits so long, and let this process open so many connections.
+class ImpatientSocket(WSProtocol):
+    """Closes a websocket of which a message does not end."""
+
+    seconds: float
+    late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Say nothing of who asks: uvicorn's log would name addresses and sessions."""
+        super().connection_made(transport)
+        self.logger = LOG
+
+    def data_received(self, data: bytes) -> None:
+        """Look whether a message has begun, or this ends it."""
+        super().data_received(data)
+        has_begun = self.buffer.value is not None and not self.transport.is_closing()
+        if has_begun and self.late is None:
+            self.late = self.loop.call_later(self.seconds, self.transport.abort)
+        elif not has_begun:
+            self._stop_watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        super().connection_lost(exc)
+        self._stop_watch()
+
+    def _stop_watch(self) -> None:
+        if self.late is not None:
+            self.late.cancel()
+            self.late = None
+
+
+def impatient_protocols(seconds: float) -> tuple[type[ImpatientProtocol], type[ImpatientSocket]]:
+    """Make the protocols that wait so long, and let this process open so many connections.
 
     Args:
-        seconds: Time for a request to begin, or for the rest of a refused body to arrive.
+        seconds: Time for a request to begin, for the rest of a refused body to arrive, or for a
+            message of a websocket.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return type("Protocol", (ImpatientProtocol,), {"seconds": seconds, "addresses": Counter()})
+    counted = {"seconds": seconds, "addresses": Counter()}
+    return (
+        type("Protocol", (ImpatientProtocol,), counted),
+        type("Socket", (ImpatientSocket,), {"seconds": seconds}),
+    )

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from vpr.commands.serve.admission import RETRY_AFTER, Limits, Refusal
-from vpr.commands.serve.photos import FORM, RAW, read_uploads
+from vpr.commands.serve.description import describe_body, describe_refusals, describe_track
+from vpr.commands.serve.photos import read_uploads
 from vpr.locating.tracking import Before, Tracked
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MOST = 256  # sessions at once, half of them from one address; each has at most 1,000 places
 IDLE_SECONDS = 600.0  # until a session ends by itself
 LONGEST_SECONDS = 86_400.0  # from its first photo to its last
+MOST_METRES = 1e6  # from one photo to the next
 NAME_BYTES = 16  # of a session's name, which nobody guesses
 
 Session = Annotated[
@@ -29,7 +31,7 @@ Session = Annotated[
 ]
 Moved = Annotated[
     float | None,
-    Query(ge=0, le=1e6, allow_inf_nan=False,
+    Query(ge=0, le=MOST_METRES, allow_inf_nan=False,
           description="Metres since the photo before, by odometry; none: unknown."),
 ]  # fmt: skip
 
@@ -148,17 +150,10 @@ class Sessions:
 
 def add_tracking(answers: APIRouter, limits: Limits) -> None:
     """Add the routes of drives; the application's state has the service."""
-    photo = {"schema": {"type": "string", "format": "binary"}}
-    form = {"schema": {"type": "object", "properties": {"photo": photo["schema"]}}}
-    content = {"image/*": photo, RAW: photo, FORM: form}
 
     @answers.post(
         "/track", response_model=TrackAnswer, summary="Where is this drive, by its next photo?",
-        openapi_extra={"requestBody": {"required": True, "content": content}},
-        responses={
-            404: {"description": "No such session"}, 409: {"description": "Session busy"},
-            410: {"description": "Another run answers now"}, 503: {"description": "Busy"},
-        },
+        openapi_extra=describe_body(several=False), responses=describe_track(),
     )  # fmt: skip
     async def track(request: Request, session: Session = None, moved_m: Moved = None) -> Response:
         service: Service = request.app.state.service
@@ -170,6 +165,7 @@ def add_tracking(answers: APIRouter, limits: Limits) -> None:
             answer = await service.track(upload, session, address, moved_m)
             return JSONResponse(asdict(answer))
 
-    @answers.delete("/track/{session}", status_code=204, summary="End a drive")
+    @answers.delete("/track/{session}", status_code=204, summary="End a drive",
+                    responses=describe_refusals())  # fmt: skip
     async def end(request: Request, session: str) -> None:
         request.app.state.service.sessions.end(session)

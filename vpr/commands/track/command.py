@@ -13,6 +13,7 @@ from vpr.commands.locate.outputs import check_targets
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.console.progress import track as show_progress
 from vpr.locating.drives import read_drive
+from vpr.locating.ranking import rank_photos
 from vpr.locating.tracking import load_tracker
 
 
@@ -45,10 +46,10 @@ def track(
         photos, left_out = read_drive(source, Path(scratch))
         for line in left_out.lines():
             print(f"left out: {line}", file=sys.stderr)
-        followed = tracker.follow([photo.file for photo in photos])
-        beliefs = [
-            belief for belief, _ in show_progress(followed, total=len(photos), title="photos")
-        ]
+        files = [photo.file for photo in photos]
+        ranked = rank_photos(tracker.ranker, files, top=1, with_responses=False)
+        followed = tracker.follow(show_progress(ranked, total=len(photos), title="photos"))
+        beliefs = list(followed)
     if not causal:
         beliefs = tracker.follower.filter.smooth(beliefs)
     if not tracker.follower.contrast.is_learnt:

@@ -22,34 +22,9 @@ async function drawMatches(query, rank) {
       await photo.decode();
       return photo;
     })]);
-  const [left, right] = photos;
-  const canvas = element("canvas", {
-    width: left.naturalWidth + right.naturalWidth,
-    height: Math.max(left.naturalHeight, right.naturalHeight),
-  });
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `Query photo ${REPORT.query.path[query]} beside database photo `
-    + `${REPORT.database.path[image]}, ${places[rank].length} pairs of points joined by lines`);
-  const pen = canvas.getContext("2d");
-  pen.drawImage(left, 0, 0);
-  pen.drawImage(right, left.naturalWidth, 0);
-  for (const [x, y, X, Y] of places[rank]) drawMatch(pen, left, right, [x, y, X, Y].map((part) => part / SHARES));
-  return canvas;
-}
-
-function drawMatch(pen, left, right, [x, y, X, Y]) {
-  const ends = [[x * left.naturalWidth, y * left.naturalHeight],
-    [left.naturalWidth + X * right.naturalWidth, Y * right.naturalHeight]];
-  pen.strokeStyle = `hsl(${288 * x} 90% 55%)`;
-  pen.beginPath();
-  pen.moveTo(...ends[0]);
-  pen.lineTo(...ends[1]);
-  pen.stroke();
-  for (const end of ends) {
-    pen.beginPath();
-    pen.arc(...end, 2, 0, 2 * Math.PI);
-    pen.stroke();
-  }
+  const label = `Query photo ${REPORT.query.path[query]} beside database photo ${REPORT.database.path[image]}, `
+    + `${places[rank].length} pairs of points joined by lines`;
+  return drawPairs(...photos, places[rank].map((ends) => ends.map((part) => part / SHARES)), label);
 }
 
 // A button that shows the matches of a prediction in a place of the card, or takes them away.
