@@ -11,14 +11,16 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from tests.support.browsing import chromium
 from vpr.commands.track.command import track
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.evaluation.calibration import State
 from vpr.locating.drives import read_drive
-from vpr.locating.matches import Position
+from vpr.locating.matches import Places, Position, Truth
 from vpr.locating.tracking import Tracked
+from vpr.places.index import ImageIndex
 
 GPX = "{http://www.topografix.com/GPX/1/1}"
 
@@ -60,15 +62,25 @@ def test_a_path_is_written_with_its_gaps(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_path_and_asks_nobody(tmp_path: Path) -> None:
     page = tmp_path / "p.html"
-    write_page(page, PATH, np.array([[0.0, 0.0], [50.0, 10.0]]))
+    positions = np.array([[0.0, 0.0], [50.0, 10.0]])
+    nothing = Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, 2)))
+    globe = np.array([[52.5, 13.4], [52.501, 13.4]])
+    write_page(page, PATH, Places(ImageIndex(["a.jpg", "b.jpg"], positions), globe, None, nothing))
     assert "<b>" not in page.read_text()
     with chromium() as browser:
         browser.open(page)
         assert browser.driver.title == "Where did this drive go?"
         count = "return document.querySelectorAll(arguments[0]).length"
-        assert browser.driver.execute_script(count, "polyline") == 2
-        assert browser.driver.execute_script(count, "circle.dot") == 4
+        assert browser.driver.execute_script(count, "#map path.walk") == 2
+        assert browser.driver.execute_script(count, "#map path.photo") == 4
+        assert browser.driver.execute_script(count, "#map path.circle") == 4
         assert browser.driver.execute_script(count, "tbody tr") == 5
+        browser.resize(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") == 390
+        click = "dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+        browser.run(f"document.querySelectorAll('#map path.photo')[3].{click}")
+        browser.wait("location.hash === '#photo-4'")
+        assert browser.complaints() == []
 
 
 def test_a_folder_is_followed_by_a_run(

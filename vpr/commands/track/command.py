@@ -66,7 +66,7 @@ def track(
     if gpx:
         save_gpx(gpx, path)
     if html:
-        write_page(html, path, tracker.places.database.coordinates)
+        write_page(html, path, tracker.places)
     # Last, and in whatever letters the terminal has: the files are written by then.
     encoding = sys.stdout.encoding or "utf-8"
     print(as_text(path).encode(encoding, errors="replace").decode(encoding))

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
-from vpr.locating.matches import Position
+from vpr.locating.matches import Places, Position
 from vpr.locating.tracking import Tracked
 from vpr.report.pages import TEMPLATES, load_templates
+from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
-WIDTH_PX, MARGIN_PX = 900, 30
 MOST_POINTS = 3000  # of the database, in the page's map
 GPX = "http://www.topografix.com/GPX/1/1"
 
@@ -114,37 +112,30 @@ def save_gpx(path: Path, drive: Sequence[Tracked]) -> None:
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def write_page(path: Path, drive: Sequence[Tracked], database: NDArray[np.float64]) -> None:
-    """Write a page with the path; it opens from disk and fetches nothing.
+def write_page(path: Path, drive: Sequence[Tracked], places: Places) -> None:
+    """Write a page with the path on the service's map; it opens from disk and fetches nothing.
 
     Args:
         path: The file to write.
         drive: The photos, in order.
-        database: Easting and northing of the database's places, shape (num_places, 2).
+        places: The database's places.
     """
-    parts = list(stretches(drive))
-    seen = [(at.easting, at.northing) for part in parts for _, at in part]
-    every = np.concatenate([database, np.array(seen).reshape(-1, 2)])
-    low, extent = every.min(axis=0), np.maximum(np.ptp(every, axis=0), 1.0)
-    scale = (WIDTH_PX - 2 * MARGIN_PX) / extent.max()
-    height = round(extent[1] * scale) + 2 * MARGIN_PX
-
-    def pixels(place: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-        east, north = (np.asarray(place) - low) * scale
-        return round(float(east) + MARGIN_PX, 1), round(height - MARGIN_PX - float(north), 1)
-
-    bar_m = 10 ** int(np.log10(extent.max() / 2))
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    page = load_templates(Path(__file__).parent).get_template("page.html")
-    text = page.render(
-        style=Markup(style),  # noqa: S704 - our own style
-        drive=drive, counts=Counter(of.state for of in drive), width=WIDTH_PX, height=height,
-        parts=[
-            [(of, *pixels((at.easting, at.northing)), (at.uncertainty_m or 0.0) * scale)
-             for of, at in part]
-            for part in parts
-        ],
-        database=list(map(pixels, database[:: -(-len(database) // MOST_POINTS)])),
-        bar=(bar_m, round(bar_m * scale, 1)),
+    some = slice(None, None, -(-len(places.database.paths) // MOST_POINTS))
+    easting, northing = places.database.coordinates[some].round(2).T.tolist()
+    globe = None if places.globe is None else places.globe[some].round(7).T.tolist()
+    latitude, longitude = (None, None) if globe is None else globe
+    ours = Path(__file__).parent
+    styles = [TEMPLATES / "style.css", *(WEB / name for name in SHARED_STYLES)]
+    scripts = [*(WEB / name for name in SHARED_SCRIPTS), ours / "page.js"]
+    text = load_templates(ours).get_template("page.html").render(
+        drive=drive, counts=Counter(of.state for of in drive), photos=list(map(asdict, drive)),
+        places={
+            "easting": easting, "northing": northing, "latitude": latitude, "longitude": longitude,
+        },
+        styles=map(_read, styles), scripts=map(_read, scripts),
     )  # fmt: skip
     path.write_text(text, encoding="utf-8")
+
+
+def _read(file: Path) -> Markup:
+    return Markup(file.read_text(encoding="utf-8"))  # noqa: S704 - our own styles and scripts
