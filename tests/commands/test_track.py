@@ -11,13 +11,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.sparse import csr_array
 
 from tests.support.browsing import chromium
 from vpr.commands.track.command import track
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.evaluation.calibration import State
-from vpr.locating.drives import read_drive
+from vpr.locating.drives import find_paces, read_drive
 from vpr.locating.matches import Places, Position, Truth
 from vpr.locating.tracking import Tracked
 from vpr.places.index import ImageIndex
@@ -117,3 +118,27 @@ def test_what_is_no_drive_is_refused(tmp_path: Path) -> None:
     text.write_text("x")
     with pytest.raises(ValueError, match=r"notes\.txt: expected a film \("):
         read_drive(text, tmp_path)
+
+
+def test_a_film_is_followed_frame_by_frame(
+    finished_pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    av = pytest.importorskip("av")
+    monkeypatch.chdir(finished_pipeline)
+    film, page = tmp_path / "drive.mp4", tmp_path / "path.html"
+    with av.open(str(film), "w") as container:
+        stream = container.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.bit_rate = 320, 240, 4_000_000
+        for query in np.repeat(range(2, 6), 2):
+            with Image.open(f"data/images/query/{query:06d}.jpg") as photo:
+                frame = av.VideoFrame.from_image(photo.convert("RGB").resize((320, 240)))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    track(film, html=page, causal=True)
+    assert page.read_text().count('<tr id="photo-') == 4  # one each second
+
+
+def test_paces_are_seconds_in_the_usual_ones() -> None:
+    assert find_paces([0.0, 2.0, 4.0, 10.0, 10.0, 9999.0]).tolist() == [1, 1, 1, 3, 0.1, 10]
+    assert find_paces([0.0, None, 4.0]).tolist() == [1, 1, 1]
+    assert find_paces([5.0]).tolist() == find_paces([None]).tolist() == [1]

@@ -31,3 +31,19 @@ def test_a_carriage_return_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValueError, match=r"query\.csv: 'a\\r\.jpg' has a carriage return.*rename"):
         save_index(tmp_path / "query.csv", ImageIndex(side[0], PLACES, side[1]))
+
+
+def test_speed_and_time_are_metres_travelled_in_each_recording(tmp_path: Path) -> None:
+    table = tmp_path / "query.csv"
+    rows = ["a.jpg,x,10,4", "b.jpg,y,0,1", "c.jpg,x,12,6", "d.jpg,y,3,1", "e.jpg,x,12,6"]
+    table.write_text("\n".join(["path,sequence,time,speed", *rows]) + "\n")
+    index = parse_index(table)
+    assert index.odometry is not None
+    assert index.odometry.tolist() == [0, 0, 10, 3, 10]  # of x: 2 s at 4 to 6 m/s; of y: 3 s at 1
+    table.write_text(table.read_text().replace("12,6\nd", "9,6\nd"))
+    with pytest.raises(
+        ValueError, match=r"query.csv: row 2, column time: .* found 9 after a later"
+    ):
+        parse_index(table)
+    table.write_text("path,time,speed,odometry\na.jpg,0,1,5\nb.jpg,1,1,9\n")
+    assert parse_index(table).odometry.tolist() == [5, 9]  # measured metres come first

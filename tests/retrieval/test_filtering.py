@@ -277,3 +277,16 @@ def test_the_stage_follows_each_recording_by_itself(
     assert table.shape == (60, 7)
     assert table[:, 1].tolist() == ranked[:, 0].tolist()
     assert (table[[0, 30], 6] > table[[5, 35], 6]).all()  # each recording begins anew
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_photos_far_apart_are_followed_without_being_told(smooth: bool) -> None:
+    drive = np.arange(2, 98, 12)  # 60 m apart, where 12.5 m are guessed
+    photos = see(drive.tolist())
+    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
+    found = follower.follow(photos, rank(photos), np.full(len(drive), np.nan), None, smooth=smooth)
+    steps = found[-1].steps
+    assert 30 < steps.metres / steps.count < 90
+    estimates = [follower.estimate(belief) for belief in found]
+    assert np.mean([abs(of.place - at) <= 2 for of, at in zip(estimates, drive, strict=True)]) > 0.7
+    assert np.mean([of.state == "unknown" for of in estimates]) < 0.2

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vpr.importing.collection import Asked, LeftOut
 from vpr.importing.films import SUFFIXES
 from vpr.importing.forms import photos, video
+
+PACES = 0.1, 10.0  # cameras write whole seconds, and a pause is no journey
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,21 @@ class DrivePhoto:
     name: str
     file: Path
     time: float | None
+
+
+def find_paces(times: Sequence[float | None]) -> NDArray[np.float64]:
+    """Seconds from photo to photo, in the median ones of the drive.
+
+    Returns:
+        Shape (num_photos,), in `PACES`; 1 for the first photo, and for all if a time is unknown.
+    """
+    paces = np.ones(len(times))
+    if None not in times and len(times) > 1:
+        passed = np.diff(np.array(times, dtype=np.float64))
+        usual = np.median(passed)
+        if usual > 0:
+            paces[1:] = np.clip(passed / usual, *PACES)
+    return paces
 
 
 def read_drive(source: Path, scratch: Path) -> tuple[list[DrivePhoto], LeftOut]:

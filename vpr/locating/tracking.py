@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -84,25 +85,39 @@ class Tracker:
             radius_m=places.calibration.radius_m, step_m=step_m,
         )  # fmt: skip
 
-    def step(self, before: Before | None, ranked: Ranked, moved_m: float = math.nan) -> Before:
+    def step(
+        self,
+        before: Before | None,
+        ranked: Ranked,
+        moved_m: float = math.nan,
+        pace: float = 1.0,
+    ) -> Before:
         """Follow a drive to its next photo.
 
         Args:
             before: What it returned for the photo before; None: the drive begins.
             ranked: Ranking of the photo.
             moved_m: Metres moved since the photo before; NaN: unknown.
+            pace: Seconds since the photo before, in the drive's usual ones.
         """
         pairs, verified = ranked.verified, None
         if pairs is not None:
             verified = pairs.candidates[0], pairs.log10_nfa[0]
-        belief = self.follower.step(before, ranked.row, moved_m, verified, ranked.indices)
+        belief = self.follower.step(before, ranked.row, moved_m, verified, ranked.indices, pace)
         return belief, ranked.row
 
-    def follow(self, drive: Iterable[Ranked]) -> Iterator[Belief]:
-        """Follow the photos of one drive, ranked in order."""
+    def follow(
+        self, drive: Iterable[Ranked], paces: Iterable[float] = repeat(1.0)
+    ) -> Iterator[Belief]:
+        """Follow the photos of one drive, ranked in order.
+
+        Args:
+            drive: The rankings.
+            paces: Seconds before each photo, in the drive's usual ones.
+        """
         before: Before | None = None
-        for ranked in drive:
-            before = self.step(before, ranked)
+        for ranked, pace in zip(drive, paces, strict=False):
+            before = self.step(before, ranked, pace=pace)
             yield before[0]
 
     def describe(self, belief: Belief, photo: str, time: float | None = None) -> Tracked:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.places.recordings import find_recordings
+
 COLUMNS = ["index", "path", "easting", "northing"]
 OPTIONAL = ["sequence", "heading", "odometry"]
-NO_PLACES = ["path", *OPTIONAL, "time", "accuracy"]  # columns where no position is known
+NO_PLACES = ["path", *OPTIONAL, "time", "speed", "accuracy"]  # columns where no position is known
 FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
 FULL_CIRCLE_DEG = 360
 OTHER_SEPARATORS = (";", "\t", "|")
@@ -82,6 +84,7 @@ def parse_index(path: Path) -> ImageIndex:
     """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading][,odometry]`.
 
     Columns may have any order; others are not used. A table of `NO_PLACES` alone has no positions.
+    Without odometry, `time` (seconds) and `speed` (metres per second) give it, if both are there.
 
     Raises:
         ValueError: As for `load_index`.
@@ -97,7 +100,28 @@ def parse_index(path: Path) -> ImageIndex:
         )
     if missing or any(found.count(name) > 1 for name in OPTIONAL):
         raise ValueError(f"{path}: expected the columns {FORM}, each once, found {','.join(found)}")
-    return _to_index(path, _by_column(path, found, rows))
+    table = _by_column(path, found, rows)
+    index = _to_index(path, table)
+    if index.odometry is not None or not {"time", "speed"} <= set(found):
+        return index
+    return replace(index, odometry=_integrate_speed(path, table))
+
+
+def _integrate_speed(path: Path, table: dict[str, list[str]]) -> NDArray[np.float64]:
+    """Metres travelled in each recording, by the trapezoidal rule; from shape (num_images,)."""
+    seconds, speed = (np.array(_numbers(path, name, table[name])) for name in ("time", "speed"))
+    metres = np.zeros(len(seconds))
+    for images in find_recordings(table.get("sequence"), len(seconds)):
+        passed = np.diff(seconds[images])
+        if (passed < 0).any():
+            row = images[1:][passed < 0][0]
+            raise ValueError(
+                f"{path}: row {row}, column time: expected seconds that do not decrease in a "
+                f"recording, found {table['time'][row]} after a later one"
+            )
+        both = speed[images][1:] + speed[images][:-1]
+        metres[images[1:]] = np.cumsum(passed * both / 2)
+    return metres
 
 
 def find_other_columns(path: Path) -> dict[str, list[str]]:

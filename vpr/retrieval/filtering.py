@@ -67,6 +67,10 @@ class Steps:
         found: Floats = (1 + metres / self.metres) ** -(self.count + 1)
         return found
 
+    def at(self, pace: float) -> Steps:
+        """The same in so many times the usual time."""
+        return Steps(self.count, pace * self.metres)
+
     def after(self, probability: Floats, metres: Floats) -> Steps:
         """Learn from one more, by online EM (Cappé and Moulines, JRSS B 2009).
 
@@ -175,6 +179,7 @@ class PlaceFilter:
         evidence: Evidence,
         candidates: Ints,
         moved_m: float = math.nan,
+        pace: float = 1.0,
     ) -> Belief:
         """Follow the drive to the next photo.
 
@@ -184,13 +189,14 @@ class PlaceFilter:
             candidates: Places where the drive may enter the map, ascending, besides those that
                 it may reach from the places of the belief before.
             moved_m: Metres moved since the photo before; NaN: unknown.
+            pace: Seconds since the photo before, in the drive's usual ones.
 
         Returns:
             The new belief; exact, but for places less probable than 1e-7, as long as it has at most
             1,000 places and every place is a candidate.
         """
         steps = self.steps if before is None else before.steps
-        move: Move = steps if math.isnan(moved_m) else moved_m
+        move: Move = steps.at(pace) if math.isnan(moved_m) else moved_m
         if before is None or moved_m < self.spacing_m / 2:  # false for NaN
             move = None
         moves = None if before is None or move is None else self._moves(before.places, move)
@@ -210,7 +216,7 @@ class PlaceFilter:
             gain = np.zeros(len(self.positions))
             gain[places] = found / np.maximum(expected, TINY) / total
             weights = (1 - LEAVE) * before.probability[moves.sources] * moves.shares
-            steps = steps.after(weights * gain[moves.targets], moves.metres)
+            steps = steps.after(weights * gain[moves.targets], moves.metres / pace)
         return Belief(
             places, found / total, expected_off / total, expected, expected_off, move, steps
         )

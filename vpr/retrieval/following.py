@@ -36,8 +36,8 @@ class Follower:
         positions: Easting and northing, shape (num_places, 2).
         recordings: Database images of each recording, in order.
         radius_m: Within which two photos show the same place.
-        step_m: Mean metres from one photo of a drive to the next, where they are not measured;
-            None: 2.5 spacings of the database.
+        step_m: First guess at the mean metres from one photo of a drive to the next, where they are
+            not measured; None: 2.5 spacings of the database.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Follower:
         moved_m: float,
         verified: tuple[Ints, Floats] | None,
         candidates: Ints,
+        pace: float = 1.0,
     ) -> Belief:
         """Follow a drive to its next photo.
 
@@ -74,6 +75,7 @@ class Follower:
                 (num_candidates,) each; None: nothing was verified.
             candidates: The most similar places, if there are more than 10,000: only at these may
                 the drive enter the map then.
+            pace: As for `PlaceFilter.step`.
         """
         is_small = len(self.database) <= MOST_WHOLE
         places = np.arange(len(self.database)) if is_small else np.sort(candidates)
@@ -83,7 +85,7 @@ class Follower:
         newness = self.contrast.newness(row, before[1])
         if math.isnan(moved_m) and newness < STANDS:
             moved_m = newness * self.filter.spacing_m
-        return self.filter.step(before[0], evidence, places, moved_m)
+        return self.filter.step(before[0], evidence, places, moved_m, pace)
 
     def follow(
         self,

@@ -12,7 +12,7 @@ import typer
 from vpr.commands.locate.outputs import check_targets
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.console.progress import track as show_progress
-from vpr.locating.drives import read_drive
+from vpr.locating.drives import find_paces, read_drive
 from vpr.locating.ranking import rank_photos
 from vpr.locating.tracking import load_tracker
 
@@ -48,8 +48,9 @@ def track(
             print(f"left out: {line}", file=sys.stderr)
         files = [photo.file for photo in photos]
         ranked = rank_photos(tracker.ranker, files, top=1, with_responses=False)
-        followed = tracker.follow(show_progress(ranked, total=len(photos), title="photos"))
-        beliefs = list(followed)
+        paces = find_paces([photo.time for photo in photos])
+        shown = show_progress(ranked, total=len(photos), title="photos")
+        beliefs = list(tracker.follow(shown, paces))
     if not causal:
         beliefs = tracker.follower.filter.smooth(beliefs)
     if not tracker.follower.contrast.is_learnt:
