@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from websocket import create_connection
 
 from tests.support.repositories import ROOT, change, run
 from tests.support.services import Service, proxied, serving
@@ -339,6 +340,10 @@ def test_behind_a_proxy_under_a_path_everything_is_found(
         assert ask("v1/locate", bytes(16 * 1024 * 1024 + 1))[0] == 413
         assert ask("v1/locate", bytes(16_000_000))[0] == 422  # which reaches the service
         assert list((tmp_path / "body").iterdir()) == []  # and no disk on its way
+        address = f"wss://localhost:{proxy.port}/vpr/v1/track"
+        with closing(create_connection(address, sslopt={"context": trusted})) as socket:
+            socket.send_binary(photo)
+            assert json.loads(socket.recv())["number"] == 1
 
 
 def test_a_port_in_use_is_said_before_the_run_is_loaded(

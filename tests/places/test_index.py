@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vpr.places.index import ImageIndex, load_index, save_index
+from vpr.places.index import ImageIndex, load_index, parse_index, save_index
 
 PLACES = np.array([[0.1, 1.0], [2.0, 3.0]])
 NAMES = ['a, "b".jpg', "line\nbreak.jpg"]
