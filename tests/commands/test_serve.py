@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from websocket import create_connection
+from websocket import WebSocketBadStatusException, create_connection
 
 from tests.support.repositories import ROOT, change, run
 from tests.support.services import Service, proxied, serving
@@ -390,16 +390,18 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
         secret = {"Authorization": f"Bearer {TOKEN}"}
         assert service.ask("GET", "/v1/version").status == 401
         assert service.ask("GET", "/v1/version", Authorization="Bearer of bad news").status == 401
+        with pytest.raises(WebSocketBadStatusException, match="401"):
+            create_connection(f"ws://127.0.0.1:{service.port}/v1/track")
         assert service.ask("GET", "/").status == 200
         before = expected
         model = pipeline / "data/whitened/database.npy"
         content, state = model.read_bytes(), model.stat()
         model.write_bytes(content)  # in place, where answers are made from
         one = photos[0].read_bytes()
-        assert service.post("/locate", one, **secret).status == 500
+        assert service.post("/v1/locate", one, **secret).status == 500
         service.wait_for("data/whitened/database.npy: written to in place")
         os.utime(model, ns=(state.st_atime_ns, state.st_mtime_ns))
-        assert service.post("/locate", one, **secret).status == 200
+        assert service.post("/v1/locate", one, **secret).status == 200
         model.unlink()
         model.write_bytes(content[:-1] + b"\0")
         service.signal(signal.SIGHUP)

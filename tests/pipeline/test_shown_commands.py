@@ -179,7 +179,7 @@ NOT_HERE = {
     "python -m bench.speed.whole_job": LONG, "python -m bench.speed.whole_job --places": LONG,
     "python -m bench.speed.gpu": "needs a GPU",
     "python -m vpr track drive.mp4 --html path.html --gpx path.gpx --geojson path.geojson "
-    "--csv path.csv": "no film is here: tests/commands/test_track.py follows a folder",
+    "--csv path.csv": "no film is here: tests/commands/test_track.py follows one",
     "python -m vpr loops drive.mp4 --exclude-m 50 --g2o loops.g2o":
         "no film is here: tests/commands/test_loops.py closes loops",
     "pip install .": "changes this environment",
