@@ -27,7 +27,7 @@ BEND = (
 )
 DRIFT = 0.1  # standard error of measured metres, as a share of them
 FARTHEST = 5.0  # standard errors to the farthest place that a measured move reaches
-BEYOND = math.exp(-5.0)  # probability of a longer step than the longest that is looked at
+LONGEST = 5.0  # minus log of the probability of a longer step than the longest that is looked at
 FIRST_STEPS = 2.0  # photos that the mean step is worth, until a drive has shown its own
 LAST_STEPS = 20.0  # photos after which it is forgotten, since speeds change
 LEAST = 1e-7  # probability of a place that a belief keeps
@@ -60,7 +60,7 @@ class Steps:
     @property
     def reach_m(self) -> float:
         """Metres of the longest step that is looked at."""
-        return self.metres * (BEYOND ** (-1 / self.count) - 1)
+        return self.metres * math.expm1(LONGEST / self.count)
 
     def density(self, metres: Floats) -> Floats:
         """Likelihood of steps of so many metres, up to a factor."""
