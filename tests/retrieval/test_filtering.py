@@ -21,7 +21,6 @@ from vpr.retrieval.filtering import (
     STARTS_OFF,
     Belief,
     PlaceFilter,
-    Steps,
 )
 from vpr.retrieval.following import Follower
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
@@ -32,14 +31,13 @@ RATIOS = np.random.default_rng(0).normal(scale=1.5, size=(4, 5))  # log, of four
 MOVED_M = [math.nan, math.nan, 6.0, 1.0]  # the last is less than half a spacing: no move
 
 
-def chain(moved_m: float, steps: Steps) -> np.ndarray:
+def chain(moved_m: float) -> np.ndarray:
     """Probabilities from each state to each, the last one off the map, by plain loops."""
     table = np.zeros((6, 6))
     for i, j in itertools.product(range(5), repeat=2):
         metres = math.dist(PLACES[i], PLACES[j])
         if math.isnan(moved_m):
-            tail = (1 + metres / steps.metres) ** -steps.count  # of Lomax: probability beyond
-            table[i, j] = tail / (steps.metres + metres) if tail >= math.exp(-5) else 0
+            table[i, j] = (1 + metres / 20) ** -3 if metres <= 50 else 0
         else:
             error = math.hypot(5, 0.1 * moved_m)
             weight = math.exp(-0.5 * ((metres - moved_m) / error) ** 2)
@@ -56,20 +54,20 @@ def likelihoods(number: int) -> np.ndarray:
     return np.array([*np.exp(weight * RATIOS[number]), 1.0])
 
 
-def joint(path: tuple[int, ...], steps: list[Steps]) -> float:
+def joint(path: tuple[int, ...]) -> float:
     start = [*[(1 - STARTS_OFF) / 5] * 5, STARTS_OFF]
     chance = start[path[0]] * likelihoods(0)[path[0]]
     for number in range(1, len(path)):
-        move = chain(MOVED_M[number], steps[number - 1])[path[number - 1], path[number]]
+        move = chain(MOVED_M[number])[path[number - 1], path[number]]
         chance *= move * likelihoods(number)[path[number]]
     return float(chance)
 
 
-def marginal(number: int, num_seen: int, steps: list[Steps]) -> np.ndarray:
+def marginal(number: int, num_seen: int) -> np.ndarray:
     """Sum over every path of the first photos: the definition."""
     sums = np.zeros(6)
     for path in itertools.product(range(6), repeat=num_seen):
-        sums[path[number]] += joint(path, steps)
+        sums[path[number]] += joint(path)
     return sums / sums.sum()
 
 
@@ -94,39 +92,21 @@ def beliefs(monkeypatch: pytest.MonkeyPatch) -> tuple[PlaceFilter, list[Belief]]
 def test_the_filter_is_the_sum_over_all_paths_so_far(
     beliefs: tuple[PlaceFilter, list[Belief]],
 ) -> None:
-    steps = [belief.steps for belief in beliefs[1]]
     for number, belief in enumerate(beliefs[1]):
-        np.testing.assert_allclose(dense(belief), marginal(number, number + 1, steps), atol=1e-12)
-
-
-def test_steps_are_learnt_from_the_moves_by_their_probability(
-    beliefs: tuple[PlaceFilter, list[Belief]],
-) -> None:
-    steps = [belief.steps for belief in beliefs[1]]
-    assert steps[0] == Steps(2, 20)
-    count = metres = 0.0
-    for path in itertools.product(range(5), range(5)):  # of the first two photos, on the map
-        chance = joint(path, steps)
-        count += chance
-        metres += chance * math.dist(*PLACES[list(path)])
-    every = sum(joint(path, steps) for path in itertools.product(range(6), repeat=2))
-    assert steps[1].count == pytest.approx(2 + count / every)
-    assert steps[1].metres == pytest.approx(20 + metres / every)
-    assert steps[1] == steps[2] == steps[3]  # measured moves teach nothing of those that are not
+        np.testing.assert_allclose(dense(belief), marginal(number, number + 1), atol=1e-12)
 
 
 def test_the_smoother_is_the_sum_over_all_paths(beliefs: tuple[PlaceFilter, list[Belief]]) -> None:
     follower, found = beliefs
-    steps = [belief.steps for belief in found]
     for number, belief in enumerate(follower.smooth(found)):
-        np.testing.assert_allclose(dense(belief), marginal(number, 4, steps), atol=1e-12)
+        np.testing.assert_allclose(dense(belief), marginal(number, 4), atol=1e-12)
     assert follower.smooth([]) == []
 
 
 def test_an_estimate_by_hand() -> None:
     follower = PlaceFilter(PLACES + 1000, step_m=10, spacing_m=5)
     share = np.array([0.5, 0.3, 0.0, 0.0, 0.1])
-    belief = Belief(np.arange(5), share, 0.1, share, 0.1, None, Steps(2, 20))
+    belief = Belief(np.arange(5), share, 0.1, share, 0.1, None)
     found = follower.estimate(belief, radius_m=6)
     assert found.place == 0
     assert found.probability == pytest.approx(0.8)
@@ -281,12 +261,10 @@ def test_the_stage_follows_each_recording_by_itself(
 
 @pytest.mark.parametrize("smooth", [False, True])
 def test_photos_far_apart_are_followed_without_being_told(smooth: bool) -> None:
-    drive = np.arange(2, 98, 12)  # 60 m apart, where 12.5 m are guessed
+    drive = np.arange(2, 98, 12)  # 60 m apart, where 25 m are guessed
     photos = see(drive.tolist())
     follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
     found = follower.follow(photos, rank(photos), np.full(len(drive), np.nan), None, smooth=smooth)
-    steps = found[-1].steps
-    assert 30 < steps.metres / steps.count < 90
     estimates = [follower.estimate(belief) for belief in found]
     assert np.mean([abs(of.place - at) <= 2 for of, at in zip(estimates, drive, strict=True)]) > 0.7
     assert np.mean([of.state == "unknown" for of in estimates]) < 0.2

@@ -59,7 +59,7 @@ class Tracker:
         places: The database's places.
         whitened: What is searched, shape (num_places, dim), in memory or mapped.
         crs: Reference system of the places; None: of no place on Earth.
-        step_m: Mean metres from one photo to the next; None: 2.5 spacings of the database.
+        step_m: Mean metres from one photo to the next; None: 5 spacings of the database.
 
     Raises:
         ValueError: If the places are not known.

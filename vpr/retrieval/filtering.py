@@ -26,14 +26,11 @@ BEND = (
     0.05  # likelihood of a place nearer than the metres moved: the road bends, or one turned back
 )
 DRIFT = 0.1  # standard error of measured metres, as a share of them
-FARTHEST = 5.0  # standard errors to the farthest place that a measured move reaches
-LONGEST = 5.0  # minus log of the probability of a longer step than the longest that is looked at
-FIRST_STEPS = 2.0  # photos that the mean step is worth, until a drive has shown its own
-LAST_STEPS = 20.0  # photos after which it is forgotten, since speeds change
+FARTHEST = 5.0  # mean steps, or standard errors, to the farthest place that a move reaches
+TAIL = 2.0  # of steps that are not measured: the shape of Lomax's distribution
 LEAST = 1e-7  # probability of a place that a belief keeps
 MOST_STATES = 1000  # places that it keeps: with more, the filter is a beam search
 LEVEL = 0.9  # probability that the stated circle is to hold
-TINY = float(np.finfo(float).tiny)
 SURE = 0.9  # probability of a place from which it is known
 
 Ints = NDArray[np.int64]
@@ -41,65 +38,16 @@ Floats = NDArray[np.float64]
 Evidence = Callable[[Ints], Floats]  # log likelihood ratios of places for a photo
 
 
-@dataclass(frozen=True)
-class Steps:
-    """What a drive has told of the metres from one of its photos to the next.
-
-    Of a length of which only the mean is known, the exponential distribution assumes least. The
-    mean is not known either: its rate has a gamma distribution, the conjugate one, so a step has
-    that of Lomax (Pareto II), of which the tail is long until the drive has shown its steps.
+class Move(NamedTuple):
+    """How far a drive went.
 
     Args:
-        count: Steps seen, and what the first guess is worth; more than 1.
-        metres: Their sum.
+        metres: From one photo to the next, or the mean of that.
+        is_measured: Whether it is not the mean.
     """
 
-    count: float
     metres: float
-
-    @property
-    def reach_m(self) -> float:
-        """Metres of the longest step that is looked at."""
-        return self.metres * math.expm1(LONGEST / self.count)
-
-    def density(self, metres: Floats) -> Floats:
-        """Likelihood of steps of so many metres, up to a factor."""
-        found: Floats = (1 + metres / self.metres) ** -(self.count + 1)
-        return found
-
-    def at(self, pace: float) -> Steps:
-        """The same in so many times the usual time."""
-        return Steps(self.count, pace * self.metres)
-
-    def after(self, probability: Floats, metres: Floats) -> Steps:
-        """Learn from one more, by online EM (Cappé and Moulines, JRSS B 2009).
-
-        Args:
-            probability: Of each move that it may have been; they add up to 1 at most.
-            metres: Of each.
-        """
-        count = self.count + float(probability.sum())
-        kept = min(1.0, LAST_STEPS / count)
-        return Steps(kept * count, kept * (self.metres + float(probability @ metres)))
-
-
-Move = float | Steps | None  # metres, or what is known of them; None: too few to count
-
-
-class Moves(NamedTuple):
-    """Moves that there may be, all of shape (num_moves,).
-
-    Args:
-        sources: Rows of the places that they begin at.
-        targets: Database indices of the places that they lead to.
-        metres: Between both.
-        shares: Probability of each; those from one place add up to 1.
-    """
-
-    sources: Ints
-    targets: Ints
-    metres: Floats
-    shares: Floats
+    is_measured: bool
 
 
 @dataclass(frozen=True)
@@ -112,8 +60,7 @@ class Belief:
         off_map: Probability that it is off the map; all add up to 1.
         expected: Probability of each place before the photo was seen, shape (num_states,).
         expected_off: The same of being off the map.
-        move: From the place of the belief before.
-        steps: Of the drive so far.
+        move: From the place of the belief before; None: too short to count.
     """
 
     places: Ints
@@ -121,8 +68,7 @@ class Belief:
     off_map: float
     expected: Floats
     expected_off: float
-    move: Move
-    steps: Steps
+    move: Move | None
 
 
 @dataclass(frozen=True)
@@ -159,8 +105,10 @@ class PlaceFilter:
 
     Args:
         positions: Easting and northing of the database's places, shape (num_places, 2).
-        step_m: First guess at the mean metres from one photo to the next, where they are not
-            measured.
+        step_m: Mean metres from one photo to the next, where they are not measured. It is a guess:
+            of a length of which only the mean is known, the exponential distribution assumes least,
+            and if that mean is uncertain as a gamma distribution of its rate says, the length has
+            the distribution of Lomax (Pareto II), whose tail is longer.
         spacing_m: Metres between neighbouring places: what a position is worth.
     """
 
@@ -170,7 +118,7 @@ class PlaceFilter:
 
         self.origin = positions.mean(axis=0).round()  # a common offset costs digits
         self.positions = positions - self.origin
-        self.steps, self.spacing_m = Steps(FIRST_STEPS, FIRST_STEPS * step_m), spacing_m
+        self.step_m, self.spacing_m = step_m, spacing_m
         self.tree = cKDTree(self.positions)
 
     def step(
@@ -195,13 +143,12 @@ class PlaceFilter:
             The new belief; exact, but for places less probable than 1e-7, as long as it has at most
             1,000 places and every place is a candidate.
         """
-        steps = self.steps if before is None else before.steps
-        move: Move = steps.at(pace) if math.isnan(moved_m) else moved_m
-        if before is None or moved_m < self.spacing_m / 2:  # false for NaN
+        is_measured = not math.isnan(moved_m)
+        move = Move(moved_m if is_measured else pace * self.step_m, is_measured)
+        stays = is_measured and moved_m < self.spacing_m / 2
+        if before is None or stays:
             move = None
-        moves = None if before is None or move is None else self._moves(before.places, move)
-        places, expected = self._predict(before, candidates, moves)
-        expected_off = 1 - expected.sum() if moves or before is None else before.off_map
+        places, expected, expected_off = self._predict(before, candidates, move)
         weight = (
             1.0 if math.isnan(moved_m) or before is None else min(1.0, moved_m / self.spacing_m)
         )
@@ -212,52 +159,53 @@ class PlaceFilter:
             kept = np.sort(kept[np.argpartition(-found[kept], MOST_STATES)[:MOST_STATES]])
         places, expected, found = places[kept], expected[kept], found[kept]
         total = found.sum() + expected_off
-        if before and moves and isinstance(move, Steps):
-            gain = np.zeros(len(self.positions))
-            gain[places] = found / np.maximum(expected, TINY) / total
-            weights = (1 - LEAVE) * before.probability[moves.sources] * moves.shares
-            steps = steps.after(weights * gain[moves.targets], moves.metres / pace)
-        return Belief(
-            places, found / total, expected_off / total, expected, expected_off, move, steps
-        )
+        return Belief(places, found / total, expected_off / total, expected, expected_off, move)
 
     def _predict(
-        self, before: Belief | None, candidates: Ints, moves: Moves | None
-    ) -> tuple[Ints, Floats]:
-        """Compute where on the map the next photo is to be expected, before it is seen."""
+        self, before: Belief | None, candidates: Ints, move: Move | None
+    ) -> tuple[Ints, Floats, float]:
+        """Compute where the next photo is to be expected, before it is seen."""
         each = 1 / len(self.positions)
         if before is None:
-            return candidates, np.full(len(candidates), (1 - STARTS_OFF) * each)
-        if moves is None:
-            return before.places, before.probability
-        places = np.union1d(moves.targets, candidates)
+            share = (1 - STARTS_OFF) * each
+            expected = np.full(len(candidates), share)
+            return candidates, expected, 1 - expected.sum()
+        if move is None:
+            return before.places, before.probability, before.off_map
+        sources, targets, shares = self._moves(before.places, move)
+        places = np.union1d(targets, candidates)
         expected = np.zeros(len(places))
         np.add.at(
-            expected, np.searchsorted(places, moves.targets),
-            (1 - LEAVE) * before.probability[moves.sources] * moves.shares,
+            expected, np.searchsorted(places, targets),
+            (1 - LEAVE) * before.probability[sources] * shares,
         )  # fmt: skip
-        return places, expected + before.off_map * ENTER * each
+        expected += before.off_map * ENTER * each
+        return places, expected, 1 - expected.sum()
 
-    def _moves(self, places: Ints, move: float | Steps) -> Moves:
-        """Find the places that a move may lead to."""
+    def _moves(self, places: Ints, move: Move) -> tuple[Ints, Ints, Floats]:
+        """Find the places that a move may lead to.
+
+        Returns:
+            Rows of `places`, database indices and probabilities, one of each for each move; the
+            probabilities of a row add up to 1.
+        """
         from scipy.spatial import cKDTree
 
-        if isinstance(move, Steps):
-            reach = move.reach_m
-        else:
-            error = math.hypot(self.spacing_m, DRIFT * move)
-            reach = move + FARTHEST * error
+        error = math.hypot(self.spacing_m, DRIFT * move.metres)
+        reach = FARTHEST * move.metres
+        if move.is_measured:
+            reach = move.metres + FARTHEST * error
         pairs = cKDTree(self.positions[places]).sparse_distance_matrix(
             self.tree, reach, output_type="ndarray"
         )
         sources, metres = pairs["i"], pairs["v"]
-        if isinstance(move, Steps):
-            weights = move.density(metres)
+        if move.is_measured:
+            weights = np.exp(-0.5 * ((metres - move.metres) / error) ** 2)
+            weights = np.where(metres < move.metres, np.maximum(weights, BEND), weights)
         else:
-            weights = np.exp(-0.5 * ((metres - move) / error) ** 2)
-            weights = np.where(metres < move, np.maximum(weights, BEND), weights)
+            weights = (1 + metres / (TAIL * move.metres)) ** -(TAIL + 1)
         sums = np.bincount(sources, weights, minlength=len(places))
-        return Moves(sources, pairs["j"], metres, weights / sums[sources])
+        return sources, pairs["j"], weights / sums[sources]
 
     def smooth(self, beliefs: Sequence[Belief]) -> list[Belief]:
         """Let each belief of a drive also know the photos after it (forward-backward).
@@ -268,16 +216,15 @@ class PlaceFilter:
         smoothed = list(beliefs[-1:])
         for before, after in zip(beliefs[-2::-1], beliefs[:0:-1], strict=True):
             later = smoothed[-1]
-            gain = later.probability / np.maximum(after.expected, TINY)
+            gain = later.probability / np.maximum(after.expected, np.finfo(float).tiny)
             gain_off = later.off_map / after.expected_off
             if after.move is None:
                 probability, off_map = before.probability * gain, before.off_map * gain_off
             else:
-                moves = self._moves(before.places, after.move)
-                rows = np.searchsorted(after.places, moves.targets).clip(max=len(after.places) - 1)
-                is_kept = after.places[rows] == moves.targets
-                shares = np.where(is_kept, moves.shares * gain[rows], 0.0)
-                ahead = np.bincount(moves.sources, shares, minlength=len(before.places))
+                sources, targets, shares = self._moves(before.places, after.move)
+                rows = np.searchsorted(after.places, targets).clip(max=len(after.places) - 1)
+                shares = np.where(after.places[rows] == targets, shares * gain[rows], 0.0)
+                ahead = np.bincount(sources, shares, minlength=len(before.places))
                 probability = before.probability * ((1 - LEAVE) * ahead + LEAVE * gain_off)
                 each = ENTER / len(self.positions)
                 off_map = before.off_map * (each * gain.sum() + (1 - each * len(gain)) * gain_off)

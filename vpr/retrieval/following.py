@@ -14,7 +14,7 @@ from vpr.retrieval.filtering import Belief, Estimate, PlaceFilter
 
 MOST_WHOLE = 10_000  # places that are all looked at for each photo
 STANDS = 0.15  # newness of a photo below which the camera stands still
-STEP = 2.5  # spacings of the database from one photo of a drive to the next, if nothing tells more
+STEP = 5.0  # spacings of the database from one photo of a drive to the next, if nothing tells more
 COLUMNS = ("index", "place", "probability", "easting", "northing", "circle_m", "off_map")
 
 Floats = NDArray[np.float64]
@@ -36,8 +36,8 @@ class Follower:
         positions: Easting and northing, shape (num_places, 2).
         recordings: Database images of each recording, in order.
         radius_m: Within which two photos show the same place.
-        step_m: First guess at the mean metres from one photo of a drive to the next, where they are
-            not measured; None: 2.5 spacings of the database.
+        step_m: Mean metres from one photo of a drive to the next, where they are not measured;
+            None: 5 spacings of the database.
     """
 
     def __init__(
