@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ RATIOS = np.random.default_rng(0).normal(scale=1.5, size=(4, 5))  # log, of four
 MOVED_M = [math.nan, math.nan, 6.0, 1.0]  # the last is less than half a spacing: no move
 
 
+@cache
 def chain(moved_m: float) -> np.ndarray:
     """Probabilities from each state to each, the last one off the map, by plain loops."""
     table = np.zeros((6, 6))
@@ -164,31 +166,40 @@ def rank(photos: np.ndarray) -> np.ndarray:
     return rank_database(STREET, photos, top_k=10)[0]
 
 
+@pytest.fixture(scope="module")
+def follower() -> Follower:
+    return Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
+
+
+def follow(follower: Follower, photos: np.ndarray) -> list[list[Belief]]:
+    """Beliefs of the filter and of the smoother, without odometry or geometry."""
+    unknown = np.full(len(photos), np.nan)
+    found = follower.follow(photos, rank(photos), unknown, None, smooth=False)
+    return [found, follower.filter.smooth(found)]
+
+
 @pytest.mark.parametrize("most", [100, 10])
 @pytest.mark.parametrize("name", DRIVES)
-@pytest.mark.parametrize("smooth", [False, True])
 def test_drives_are_followed_through_what_drives_do(
-    name: str, smooth: bool, most: int, monkeypatch: pytest.MonkeyPatch
+    name: str, most: int, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "MOST_WHOLE", most)  # all places, or the ten most similar ones
     drive = np.array(DRIVES[name])
     photos = see(DRIVES[name])
-    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
     assert follower.contrast.is_learnt
-    found = follower.follow(photos, rank(photos), np.full(len(drive), np.nan), None, smooth=smooth)
-    estimates = [follower.estimate(belief) for belief in found]
     on_map = drive >= 0
-    metres = np.abs(np.array([of.position[0] for of in estimates]) - 5 * drive)[on_map]
     alone = np.abs(5.0 * np.argmax(photos @ STREET.T, axis=1) - 5 * drive)[on_map]
-    assert np.mean(metres <= 12) > max(0.95, np.mean(alone <= 12))
-    off_map = np.array([of.off_map for of in estimates])
-    assert np.median(off_map[on_map]) < 0.1
-    if name.startswith("leaves"):
-        assert np.median(off_map[~on_map]) > 0.5
+    for beliefs in follow(follower, photos):
+        estimates = [follower.estimate(belief) for belief in beliefs]
+        metres = np.abs(np.array([of.position[0] for of in estimates]) - 5 * drive)[on_map]
+        assert np.mean(metres <= 12) > max(0.95, np.mean(alone <= 12))
+        off_map = np.array([of.off_map for of in estimates])
+        assert np.median(off_map[on_map]) < 0.1
+        if name.startswith("leaves"):
+            assert np.median(off_map[~on_map]) > 0.5
 
 
-def test_photos_of_a_stop_with_odometry_say_it_once() -> None:
-    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
+def test_photos_of_a_stop_with_odometry_say_it_once(follower: Follower) -> None:
     wrong = np.tile(STREET[80], (30, 1))  # thirty times the same misleading photo
     photos = np.concatenate([see([*range(10, 30)]), wrong])
     moved_m = np.array([math.nan, *[5.0] * 20, *[0.0] * 29])
@@ -259,12 +270,10 @@ def test_the_stage_follows_each_recording_by_itself(
     assert (table[[0, 30], 6] > table[[5, 35], 6]).all()  # each recording begins anew
 
 
-@pytest.mark.parametrize("smooth", [False, True])
-def test_photos_far_apart_are_followed_without_being_told(smooth: bool) -> None:
+def test_photos_far_apart_are_followed_without_being_told(follower: Follower) -> None:
     drive = np.arange(2, 98, 12)  # 60 m apart, where 25 m are guessed
-    photos = see(drive.tolist())
-    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
-    found = follower.follow(photos, rank(photos), np.full(len(drive), np.nan), None, smooth=smooth)
-    estimates = [follower.estimate(belief) for belief in found]
-    assert np.mean([abs(of.place - at) <= 2 for of, at in zip(estimates, drive, strict=True)]) > 0.7
-    assert np.mean([of.state == "unknown" for of in estimates]) < 0.2
+    for beliefs in follow(follower, see(drive.tolist())):
+        estimates = [follower.estimate(belief) for belief in beliefs]
+        places = np.array([of.place for of in estimates])
+        assert np.mean(np.abs(places - drive) <= 2) > 0.7
+        assert "unknown" not in [of.state for of in estimates]
