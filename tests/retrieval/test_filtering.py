@@ -271,7 +271,7 @@ def test_the_stage_follows_each_recording_by_itself(
 
 
 def test_photos_far_apart_are_followed_without_being_told(follower: Follower) -> None:
-    drive = np.arange(2, 98, 12)  # 60 m apart, where 25 m are guessed
+    drive = np.array([*range(2, 98, 6), *range(97, 1, -6)] * 2)  # 30 m apart, six spacings
     for beliefs in follow(follower, see(drive.tolist())):
         estimates = [follower.estimate(belief) for belief in beliefs]
         places = np.array([of.place for of in estimates])
