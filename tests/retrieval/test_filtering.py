@@ -137,6 +137,21 @@ def test_a_beam_keeps_the_most_probable_places(monkeypatch: pytest.MonkeyPatch) 
         assert belief.probability.sum() + belief.off_map == pytest.approx(1)
 
 
+def test_the_smoother_goes_on_where_a_stop_left_fewer_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(filtering, "LEAST", 0.05)
+    follower = PlaceFilter(PLACES, step_m=10, spacing_m=5)
+    ratios = np.array([1.0, 1.0, 0.0, -9.0, 0.0])
+    first = follower.step(None, lambda at: np.zeros(len(at)), np.arange(5))
+    second = follower.step(first, lambda at: ratios[at], np.arange(5), 2.0)  # no move
+    assert len(second.places) < len(first.places)
+    smoothed, _ = follower.smooth([first, second])
+    same = np.isin(first.places, second.places)
+    assert smoothed.probability[same] == pytest.approx(second.probability)
+    assert (smoothed.probability[~same] == 0).all()
+
+
 def unit(count: int, seed: int, dim: int = 64) -> np.ndarray:
     rows = np.random.default_rng(seed).normal(size=(count, dim))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

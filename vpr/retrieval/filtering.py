@@ -219,11 +219,11 @@ class PlaceFilter:
             gain = later.probability / np.maximum(after.expected, np.finfo(float).tiny)
             gain_off = later.off_map / after.expected_off
             if after.move is None:
-                probability, off_map = before.probability * gain, before.off_map * gain_off
+                probability = before.probability * _at(before.places, after.places, gain)
+                off_map = before.off_map * gain_off
             else:
                 sources, targets, shares = self._moves(before.places, after.move)
-                rows = np.searchsorted(after.places, targets).clip(max=len(after.places) - 1)
-                shares = np.where(after.places[rows] == targets, shares * gain[rows], 0.0)
+                shares = shares * _at(targets, after.places, gain)
                 ahead = np.bincount(sources, shares, minlength=len(before.places))
                 probability = before.probability * ((1 - LEAVE) * ahead + LEAVE * gain_off)
                 each = ENTER / len(self.positions)
@@ -253,3 +253,10 @@ class PlaceFilter:
         return Estimate(
             int(belief.places[best]), float(mass), middle + self.origin, circle_m, belief.off_map
         )
+
+
+def _at(wanted: Ints, places: Ints, values: Floats) -> Floats:
+    """Values of wanted places, 0 of those that a belief did not keep; `places` ascend."""
+    rows = np.searchsorted(places, wanted).clip(max=len(places) - 1)
+    found: Floats = np.where(places[rows] == wanted, values[rows], 0.0)
+    return found
