@@ -144,7 +144,7 @@ class PlaceFilter:
             1,000 places and every place is a candidate.
         """
         is_measured = not math.isnan(moved_m)
-        move = Move(moved_m if is_measured else pace * self.step_m, is_measured)
+        move: Move | None = Move(moved_m if is_measured else pace * self.step_m, is_measured)
         stays = is_measured and moved_m < self.spacing_m / 2
         if before is None or stays:
             move = None
