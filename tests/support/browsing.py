@@ -21,6 +21,7 @@ from tests.support.repositories import require_program
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 
 PHONES = 600  # pixels; narrower windows are touched, as phones are
+POLL_S = 0.02
 
 
 class Browser:
@@ -51,7 +52,9 @@ class Browser:
 
     def wait(self, script: str) -> None:
         """Wait until a JavaScript expression is true."""
-        WebDriverWait(self.driver, 20).until(lambda _: self.run(script), f"never true: {script}")
+        WebDriverWait(self.driver, 20, POLL_S).until(
+            lambda _: self.run(script), f"never true: {script}"
+        )
 
     def press(self, keys: str) -> None:
         """Press keys where the focus is."""
