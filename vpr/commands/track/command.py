@@ -24,14 +24,14 @@ def track(
         typer.Option(min=0.01, help="Mean metres between two photos, in place of the run's."),
     ] = None,
     causal: Annotated[
-        bool, typer.Option("--causal", help="Estimates without later photos, as while driving.")
+        bool, typer.Option("--causal", help="Each photo by those before it alone, as it drives.")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Table of the path, a file to write.")] = None,
     geojson: Annotated[Path | None, typer.Option(help="Path as GeoJSON, a file to write.")] = None,
     gpx: Annotated[Path | None, typer.Option(help="Path as GPX, a file to write.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page with the path, a file to write.")] = None,
 ) -> None:
-    """Find where a drive went, photo by photo, with its uncertain and unknown parts."""
+    """Say where a drive went, photo by photo, with its uncertain and its unknown parts."""
     options = {"--csv": csv, "--geojson": geojson, "--gpx": gpx, "--html": html}
     check_targets({option: path for option, path in options.items() if path}, sheet_px=(1, 1))
     tracker = load_tracker(run, step_m=step_m)
