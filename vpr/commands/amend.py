@@ -43,7 +43,7 @@ def add(
     sources: Annotated[list[Path], typer.Argument(help="Files or folders, as for import.")],
     queries: Queries = False,
     form: Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")] = None,
-    track: Annotated[Path | None, typer.Option(help="GPX track that gives the positions.")] = None,
+    track: Annotated[Path | None, typer.Option(help="GPX or NMEA track with positions.")] = None,
     clock_offset: Annotated[
         float | None, typer.Option(help="Seconds from the source's clock to the track's.")
     ] = None,
@@ -65,7 +65,7 @@ def add(
 
 def remove(
     photos: Annotated[
-        list[str], typer.Argument(help="Names or patterns, as 'photos/2024*', or their files.")
+        list[str], typer.Argument(help="Names in the set, patterns as 'photos/2024*', or files.")
     ],
     queries: Queries = False,
 ) -> None:

@@ -18,14 +18,14 @@ FalseRate = Annotated[
     float | None,
     typer.Option(
         min=0.0, max=1.0,
-        help="Largest share of photos from outside the map that are accepted. Default: the run's.",
+        help="Largest accepted share of photos from outside the map, 0 to 1. Default: the run's.",
     ),
 ]  # fmt: skip
 INSTALL = "`pip install -r requirements-export.txt`"
 
 
 def export_model(
-    out: Annotated[Path, typer.Argument(help="ONNX file to write, with a .json beside it.")],
+    out: Annotated[Path, typer.Argument(help="ONNX file to write, with a .json of the same name.")],
     run: Run = Path(),
     precision: Annotated[
         Literal["float32", "float16", "int8"],

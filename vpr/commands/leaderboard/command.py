@@ -49,7 +49,7 @@ def leaderboard(
     format: Annotated[Format, typer.Option(help="Format of the table.")] = Format.TEXT,
     html: Annotated[Path | None, typer.Option(help="Folder for an offline page.")] = None,
     time: Annotated[
-        int, typer.Option(min=0, help="Queries of each run to time here, with its own code.")
+        int, typer.Option(min=0, help="Number of queries of each run to time, with its own code.")
     ] = 0,
 ) -> None:
     """Rank recorded runs by recall, with intervals and corrected tests against a baseline."""

@@ -22,6 +22,6 @@ def report(
     ],
     html: Annotated[Path, typer.Option(help="Page to write.")] = Path("comparison.html"),
 ) -> None:
-    """Put two runs side by side on an offline page: recall, changed queries, parameters."""
+    """Write an offline page of two runs: recall, changed queries, parameters."""
     write_page(html, compare_runs(*load_two(runs)))
     print(f"{html}: written")

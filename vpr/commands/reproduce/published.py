@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
     Args:
         percent: The value.
-        source: Where it stands.
+        source: Where it was published.
     """
 
     percent: float

@@ -32,7 +32,7 @@ from vpr.runtime.parameters import load_params
 def score(
     predictions: Annotated[
         Path,
-        typer.Option(help="Rankings: our .npz, a submission, other JSON, or pairs of hloc."),
+        typer.Option(help="Rankings: a run's .npz, a submission, other JSON, or hloc's pairs."),
     ],
     truth: Annotated[Path, typer.Option(help="Ground truth: a file in a known form, or a folder.")],
     n: Annotated[str | None, typer.Option(help="Depths N, such as 1,5,10,20.")] = None,
@@ -44,7 +44,7 @@ def score(
         typer.Option(min=0, max=180, help="Largest angle between headings of positives, degrees."),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Published protocol that the truth must fit, as msls-val.")
+        str | None, typer.Option(help="Published protocol that the truth must follow, as msls-val.")
     ] = None,
     sequence: Annotated[
         int, typer.Option(min=1, help="Length of a sequence in queries; 1: single queries.")

@@ -1,4 +1,4 @@
-"""What the service says beside `locate`'s own words: of which run, and where its places are."""
+"""What the service answers besides `locate`'s output: its run, and the places of the map."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Answer:
             `metres` and `correct` never, because a photo that was sent is not a query of the set.
         threshold: What a photo of the map must reach; `limit` and `state` are null if answers are
             not calibrated.
-        timings_ms: Of decoding, and of waiting and ranking.
+        timings_ms: Milliseconds of decoding, and of waiting and ranking.
     """
 
     run: str
@@ -78,7 +78,7 @@ class Version:
         run: Twelve letters; others if anything that answers are made of has changed.
         max_side_px: Longer side that photos are scaled down to, in pixels; a client may send them
             smaller than they are, but not smaller than this. null: photos keep their size.
-        commit: Of git; null outside a repository.
+        commit: Commit of git; null outside a repository.
         encoder: Name, and which of its models.
         aggregator: What makes descriptors of its features.
         dataset: Name of the data set's folder, its reference system and number of places.
@@ -165,7 +165,7 @@ def read_picture(run: Run, image: int) -> bytes:
     """Read the small picture of a place, without metadata, as the report shows it.
 
     Args:
-        run: That answered.
+        run: The run that answered.
         image: Index in the database.
 
     Raises:

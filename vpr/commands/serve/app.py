@@ -116,7 +116,7 @@ def _add_questions(answers: APIRouter, limits: Limits) -> None:
 
     @answers.post(
         "/sequence", response_model=Answer, responses=describe_answer(),
-        openapi_extra=describe_body(several=True), summary="And these, taken in this order?",
+        openapi_extra=describe_body(several=True), summary="Where were photos taken, in order?",
     )  # fmt: skip
     async def locate_sequence(
         request: Request, top: Top = 5, length: Length = None, pairs: Pairs = False
@@ -125,16 +125,16 @@ def _add_questions(answers: APIRouter, limits: Limits) -> None:
 
 
 def _add_facts(answers: APIRouter) -> None:
-    @answers.get("/version", summary="Of which run?", responses=describe_refusals())
+    @answers.get("/version", summary="The run that answers", responses=describe_refusals())
     async def version(request: Request) -> Version:
         return describe_version(request.app.state.service.run)
 
     @answers.get("/places", response_model=PlacesAnswer, responses=describe_refusals(),
-                 summary="Where are the database's places?")  # fmt: skip
+                 summary="Positions of the database's photos")  # fmt: skip
     async def places(request: Request) -> Response:
         return JSONResponse(dataclasses.asdict(places_of(request.app.state.service.run)))
 
-    @answers.get("/places/{image}/picture", summary="A small picture of one, as JPEG",
+    @answers.get("/places/{image}/picture", summary="A small picture of a database photo, as JPEG",
                  response_class=Response, responses=describe_refusals(404, 410, 422))  # fmt: skip
     async def picture(request: Request, image: int) -> Response:
         run: Run = request.app.state.service.run
@@ -144,7 +144,7 @@ def _add_facts(answers: APIRouter) -> None:
 
 def _add_pages(app: FastAPI, background: Background | None) -> None:
     # These hold nothing of the run, and need no token: the page asks its reader for it.
-    @app.get("/healthz", summary="Does it answer?")
+    @app.get("/healthz", summary="Whether the service runs")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 

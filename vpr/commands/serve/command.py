@@ -28,7 +28,7 @@ def serve(
     ] = False,
     origin: Annotated[
         list[str] | None,
-        typer.Option(help="Other origin whose pages may ask, as https://HOST; repeatable."),
+        typer.Option(help="Other origin whose pages may ask, as https://HOST; may be repeated."),
     ] = None,
     tiles: Annotated[
         str | None,
@@ -51,11 +51,9 @@ def serve(
         int,
         typer.Option(min=2, help="Maximum number of uploads at once; half from one address."),
     ] = 64,
-    queue: Annotated[
-        int, typer.Option(min=1, help="Maximum number of uploaded requests that wait.")
-    ] = 64,
+    queue: Annotated[int, typer.Option(min=1, help="Maximum number of waiting requests.")] = 64,
 ) -> None:
-    """Answer where photos were taken: http://127.0.0.1:8000 has a page, /docs the rest."""
+    """Answer over HTTP where photos were taken; / is a page for people, /docs the API."""
     token = _check_token(host, os.environ.get(TOKEN), without_token=without_token)
     origins = _check_origins(origin or [])
     background = parse_background(tiles, attribution)

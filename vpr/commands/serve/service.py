@@ -49,12 +49,12 @@ class Service:
         self.taking_over = asyncio.Lock()
 
     def stop(self) -> None:
-        """Stop them; no request is left by now."""
+        """Stop them, after the last request was answered."""
         self.thread.shutdown()
         self.decoders.stop()
 
     async def take_over(self) -> None:
-        """Load the run that dvc.lock records by now, and answer from it once it is there."""
+        """Load the run that dvc.lock records now, and answer from it once it is loaded."""
         async with self.taking_over:
             start = time.monotonic()
             try:
@@ -145,7 +145,7 @@ class Service:
         Args:
             upload: The photo.
             session: Name of the drive; None: it begins.
-            address: Of the client.
+            address: Address of the client.
             moved_m: Metres since the photo before; None: unknown.
 
         Raises:

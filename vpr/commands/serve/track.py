@@ -41,8 +41,8 @@ class TrackAnswer:
     """Answer to the next photo of a drive.
 
     Args:
-        session: What the next request must name.
-        number: Photos of the drive so far.
+        session: Name of the session, which the next request must have.
+        number: Number of photos of the drive so far.
         tracked: Where the drive is.
     """
 
@@ -56,14 +56,14 @@ class Drive:
     """A session.
 
     Args:
-        name: Name that the client was told.
-        address: Of the client.
-        run: When the run was loaded whose places it is about.
-        begun: By the monotonic clock, as `used`.
-        used: When its last photo was answered.
-        number: Photos so far.
-        before: About the last photo.
-        is_busy: Whether a photo is being looked at.
+        name: Name of the session.
+        address: Address of the client.
+        run: Time at which the run that answers was loaded, seconds since 1970.
+        begun: Time of the first photo, seconds of the monotonic clock.
+        used: Time of the last answer, seconds of the monotonic clock.
+        number: Number of photos so far.
+        before: Belief after the last photo, and its descriptor.
+        is_busy: Whether a photo is being ranked.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Drive:
 class Sessions:
     """The drives that are being followed.
 
-    They are of one event loop, and nothing in here waits, so that no lock is needed.
+    One event loop uses them, and nothing in here waits, so no lock is needed.
     """
 
     def __init__(self) -> None:
-        """There are none."""
+        """Begin without sessions."""
         self.drives: dict[str, Drive] = {}
 
     @contextmanager
@@ -92,8 +92,8 @@ class Sessions:
 
         Args:
             name: Name of the drive; None: it begins.
-            address: Of the client.
-            run: When the run that answers was loaded.
+            address: Address of the client.
+            run: Time at which the run that answers was loaded, seconds since 1970.
 
         Raises:
             Refusal: If there is no such drive, it is busy, its run was replaced, or all are busy.
