@@ -28,6 +28,7 @@ from tests.support.services import serving
 from vpr.datasets.csv_tables import TABLES, save_table
 from vpr.demo.drawing import draw_set
 from vpr.places.index import ImageIndex
+from vpr.runtime.store import USUAL_GB
 
 NUM_PHOTOS, QUICK_PHOTOS, NUM_NEW, NUM_QUERIES = 10_000, 100, 10, 50
 NUM_DRAWN, SIZE_PX, SPACING_M = 50, (256, 192), 5.0
@@ -35,7 +36,6 @@ SETTINGS: dict[str, object] = {
     "dataset.dir": "data/grown", "dataset.index": TABLES[0], "prepare.radius_m": 25,
     "rerank.method": "xfeat", "evaluate.accept_by": "inliers",
 }  # fmt: skip
-STORE_GB = 8.0  # holds the values of 10,000 such photos
 
 
 class Costs(NamedTuple):
@@ -85,7 +85,7 @@ def write_tables(folder: Path, photos: list[Path]) -> None:
 def measure(clone: Path) -> Costs:
     """Measure a `dvc repro`: Linux adds what a process read and wrote to its parent's counts."""
     before, busy = psutil.Process().io_counters(), _children_s()
-    seconds, _, stages = repro(clone, store_gb=STORE_GB)
+    seconds, _, stages = repro(clone, store_gb=float(USUAL_GB))
     after = psutil.Process().io_counters()
     return Costs(
         seconds, _children_s() - busy, after.write_bytes - before.write_bytes,
