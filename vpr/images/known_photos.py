@@ -99,7 +99,8 @@ class KnownPhotos:
             enough = math.ceil(SHARE * num_bytes / 1e9)
             print(
                 f"{what}: the store holds {num_kept} of {len(keys)} photos: {LIMIT}={enough} "
-                "holds all", file=sys.stderr,
+                "holds all",
+                file=sys.stderr,
             )
 
     def _key_of(self, photo: Photo) -> str:
