@@ -68,7 +68,7 @@ bench-quick: setup
 bench-scale: setup
 	$(PYTHON) -m bench.speed.scale
 	$(PYTHON) -m bench.speed.extraction_scale
-	$(PYTHON) -m bench.speed.growth
+	$(PYTHON) -m bench.speed.growth --shards
 
 lint: setup $(STAMP)/requirements-dev.done
 	$(PYTHON) -m ruff check .

@@ -27,6 +27,7 @@ from bench.speed.whole_job import repro
 from tests.support.services import serving
 from vpr.datasets.csv_tables import TABLES, save_table
 from vpr.demo.drawing import draw_set
+from vpr.images.shards import write_shards
 from vpr.places.index import ImageIndex
 from vpr.runtime.store import USUAL_GB
 
@@ -98,8 +99,17 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def grow(clone: Path, num_photos: int) -> tuple[dict[str, Costs], float]:
+def pack(photos: list[Path]) -> None:
+    """Replace photos by tar shards of them."""
+    write_shards(photos[0].parent, ((photo.name, photo.read_bytes()) for photo in photos))
+    for photo in photos:
+        photo.unlink()
+
+
+def grow(clone: Path, num_photos: int, *, shards: bool) -> tuple[dict[str, Costs], float]:
     """Run the pipeline on photos, once more, and on ten more, which a running service then finds.
+
+    With `shards` the photos are in tar shards, the ten more in one of their own.
 
     Returns:
         The costs, and the seconds from the signal to the service until it has answered a new photo.
@@ -108,18 +118,23 @@ def grow(clone: Path, num_photos: int) -> tuple[dict[str, Costs], float]:
     photos = draw_photos(folder / "photos", num_photos + NUM_NEW)
     old, new = photos[:num_photos], photos[num_photos:]
     aside = [photo.rename(clone.parent / photo.name) for photo in new]
+    last = aside[-1].read_bytes()
+    if shards:
+        pack(old)
     write_tables(folder, old)
     set_parameters(clone, SETTINGS)
     costs = {"all": measure(clone), "nothing changed": measure(clone)}
     with serving(clone, clone.parent / "log") as service:
         for photo, place in zip(aside, new, strict=True):
             photo.rename(place)
+        if shards:
+            pack(new)
         write_tables(folder, photos)
         costs[f"{NUM_NEW} more"] = measure(clone)
         start = time.perf_counter()
         service.signal(signal.SIGHUP)
         service.wait_for("Answering from the run that was loaded now")
-        reply = service.post("/v1/locate?top=20", new[-1].read_bytes())
+        reply = service.post("/v1/locate?top=20", last)
         answered = time.perf_counter() - start
     found = [match["image"] for match in reply.content["located"][0]["matches"]]
     assert num_photos + NUM_NEW - 1 in found, found
@@ -131,11 +146,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--photos", type=int, default=NUM_PHOTOS)
+    parser.add_argument("--shards", action="store_true", help="photos in tar shards, not in files")
     asked = parser.parse_args()
     num_photos = QUICK_PHOTOS if asked.quick else asked.photos
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     with temporary_clone(cold=True) as clone:
-        costs, answered = grow(clone, num_photos)
+        costs, answered = grow(clone, num_photos, shards=asked.shards)
     rows = [
         (name, run.seconds, run.cpu_s, run.written / 1e9, run.read / 1e9)
         for name, run in costs.items()
