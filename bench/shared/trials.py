@@ -75,10 +75,14 @@ def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:
 
 def call(clone: Path, *command: str) -> None:
     """Run a command in the clone with this Python's programs; print its output if it fails."""
-    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        command, cwd=clone, env={**os.environ, "PATH": programs}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+        command, cwd=clone, env=environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Environment with this Python's programs and some settings."""
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": programs, **settings}

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,8 +24,16 @@ from bench.shared.alone import watch_memory
 from bench.shared.measuring import interleaved, machine
 from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, train_plain
-from bench.shared.trials import CHALLENGE, CHALLENGE_PLACES, call, set_parameters, temporary_clone
+from bench.shared.trials import (
+    CHALLENGE,
+    CHALLENGE_PLACES,
+    call,
+    environment,
+    set_parameters,
+    temporary_clone,
+)
 from vpr.runtime.device import find_device
+from vpr.runtime.store import LIMIT
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 EPOCHS = 5
@@ -88,22 +94,26 @@ def measure(
     }
 
 
-def repro(clone: Path) -> tuple[float, dict[str, int], dict[str, float]]:
+def repro(clone: Path, *, store_gb: float = 0) -> tuple[float, dict[str, int], dict[str, float]]:
     """Time a `dvc repro` in a clone.
+
+    Without a store, of `store_gb` 0, a stage that runs again computes again.
 
     Returns:
         Its seconds, the peak anonymous memory of each stage in bytes, and the seconds of each
         stage's processes, including Python's start; the rest is DVC's own.
     """
-    programs = Path(sys.executable).parent
     peaks: dict[str, int] = {}
     start = time.perf_counter()
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(
-            [programs / "dvc", "repro"], cwd=clone, env=environment, stdout=output, stderr=output
-        ) as process,
+            ["dvc", "repro"],
+            cwd=clone,
+            env=environment(**{LIMIT: str(store_gb)}),
+            stdout=output,
+            stderr=output,
+        ) as process,  # fmt: skip
     ):
         watched = psutil.Process(process.pid)
         spans: dict[int, tuple[str, float, float]] = {}

@@ -142,13 +142,19 @@ def test_what_is_removed_or_damaged_while_it_is_looked_up_is_computed() -> None:
     assert len(seen) == 2  # those that were found before
 
 
-def test_a_list_beyond_its_share_of_the_store_keeps_its_first_values() -> None:
+def test_a_list_beyond_its_share_of_the_store_keeps_its_first_values_and_says_what_holds_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     files, seen = write_names(), []
     for _ in range(3):
         small = known(max_bytes=4 * 3 * 4096)  # a quarter of it is three blocks of a disk
         seen.clear()
         assert len(list(small.look_up("names", files, read(files, seen), TEXT))) == 6
     assert seen == [3, 4, 5]
+    message = "names: the store holds 3 of 6 photos: VPR_STORE_GB=1 holds all\n"
+    assert capsys.readouterr().err.endswith(message)
+    list(known().look_up("names", files, read(files, seen), TEXT))
+    assert "VPR_STORE_GB" not in capsys.readouterr().err
 
 
 def test_values_are_the_same_after_a_kill_and_beside_another_process() -> None:

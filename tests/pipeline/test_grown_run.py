@@ -16,6 +16,7 @@ STAGES = ("prepare", "trunk@database")
 def test_a_replaced_photo_alone_is_computed_and_outs_are_those_of_a_run_without_a_store(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("VPR_STORE_GB", "1")
     shutil.copytree(pipeline / "data/sample", pipeline / "data/mine")
     photo = sorted((pipeline / "data/mine/database").iterdir())[3]
     with Image.open(photo) as image:

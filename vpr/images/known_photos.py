@@ -6,6 +6,7 @@ photos, known and new, give the bytes of a run without a store.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from vpr.images.image_files import Photo, encoded_image
 from vpr.runtime.ordered_map import is_over_mixed_cluster, map_ahead
-from vpr.runtime.store import Store, content_key, open_store, size_kept
+from vpr.runtime.store import LIMIT, Store, content_key, open_store, size_kept
 
 Value = TypeVar("Value")
 
@@ -77,21 +78,30 @@ class KnownPhotos:
             print(f"{what}: {found}", file=sys.stderr)
         new = [index for index, known in enumerate(is_known) if not known]
         computed = iter(compute(new)) if new else iter(())
-        room = store.max_bytes // SHARE
+        share, num_bytes, num_kept = store.max_bytes // SHARE, 0, 0
         for index, key in enumerate(keys):
             packed = store.find(key) if is_known[index] else None
             if packed is not None:
                 yield form.unpack(packed)
-                room -= size_kept(packed)
+                num_bytes += size_kept(packed)
+                num_kept += 1
                 continue
             # One that was there may be damaged, or removed by another process since.
             (value,) = compute([index]) if is_known[index] else (next(computed),)
             packed = form.pack(value)
-            room -= size_kept(packed)
-            if room >= 0:
+            num_bytes += size_kept(packed)
+            if num_bytes <= share:
                 store.keep(key, packed)
+                num_kept += 1
             yield value
         next(computed, None)  # to its end
+        if num_kept < len(keys):
+            enough = math.ceil(SHARE * num_bytes / 1e9)
+            print(
+                f"{what}: the store holds {num_kept} of {len(keys)} photos: {LIMIT}={enough} "
+                "holds all",
+                file=sys.stderr,
+            )
 
     def _key_of(self, photo: Photo) -> str:
         return content_key(self.key.encode(), encoded_image(photo).content)

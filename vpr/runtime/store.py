@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
-USUAL_GB = "2"
+USUAL_GB = "6"  # holds the values of 10,000 photos with the usual parameters
 FOLDER = Path(".dvc/tmp/vpr")  # of the repository; git and DVC ignore it
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp run --temp` works in
 CHECK_BYTES = 16
