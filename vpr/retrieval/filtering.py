@@ -28,6 +28,7 @@ BEND = (
 DRIFT = 0.1  # standard error of measured metres, as a share of them
 FARTHEST = 5.0  # mean steps, or standard errors, to the farthest place that a move reaches
 LEAST = 1e-7  # probability of a place that a belief keeps
+RARE = 1e-300  # the least probability: long stops would else multiply one to 0, and 0 / 0 is NaN
 MOST_STATES = 1000  # places that it keeps: with more, the filter is a beam search
 LEVEL = 0.9  # probability that the stated circle is to hold
 SURE = 0.9  # probability of a place from which it is known
@@ -47,7 +48,8 @@ class Belief:
         off_map: Probability that it is off the map; all add up to 1.
         expected: Probability of each place before the photo was seen, shape (num_states,).
         expected_off: The same of being off the map.
-        moved_m: Metres moved since the belief before; NaN: unknown; None: too few to count.
+        moved_m: Metres that the drive moved then; NaN: unknown; None: too few so far to count.
+        waiting_m: These metres so far.
     """
 
     places: Ints
@@ -56,6 +58,7 @@ class Belief:
     expected: Floats
     expected_off: float
     moved_m: float | None
+    waiting_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,9 @@ class PlaceFilter:
             The new belief; exact, but for places less probable than 1e-7, as long as it has at most
             1,000 places and every place is a candidate.
         """
-        places, expected, expected_off, moved = self._predict(before, candidates, moved_m)
+        # Small moves add up: a drive of one metre a photo would else never leave its place.
+        total_m = moved_m + (0.0 if before is None else before.waiting_m)
+        places, expected, expected_off, moved = self._predict(before, candidates, total_m)
         weight = (
             1.0 if math.isnan(moved_m) or before is None else min(1.0, moved_m / self.spacing_m)
         )
@@ -137,7 +142,10 @@ class PlaceFilter:
             kept = np.sort(kept[np.argpartition(-found[kept], MOST_STATES)[:MOST_STATES]])
         places, expected, found = places[kept], expected[kept], found[kept]
         total = found.sum() + expected_off
-        return Belief(places, found / total, expected_off / total, expected, expected_off, moved)
+        return Belief(
+            places, np.maximum(found / total, RARE), max(expected_off / total, RARE), expected,
+            expected_off, moved, total_m if moved is None else 0.0,
+        )  # fmt: skip
 
     def _predict(
         self, before: Belief | None, candidates: Ints, moved_m: float
@@ -196,11 +204,11 @@ class PlaceFilter:
             gain = later.probability / np.maximum(after.expected, np.finfo(float).tiny)
             gain_off = later.off_map / after.expected_off
             if after.moved_m is None:
-                probability, off_map = before.probability * gain, before.off_map * gain_off
+                probability = before.probability * _gain_at(before.places, after.places, gain)
+                off_map = before.off_map * gain_off
             else:
                 sources, targets, shares = self._moves(before.places, after.moved_m)
-                rows = np.searchsorted(after.places, targets).clip(max=len(after.places) - 1)
-                shares = np.where(after.places[rows] == targets, shares * gain[rows], 0.0)
+                shares = shares * _gain_at(targets, after.places, gain)
                 ahead = np.bincount(sources, shares, minlength=len(before.places))
                 probability = before.probability * ((1 - LEAVE) * ahead + LEAVE * gain_off)
                 each = ENTER / len(self.positions)
@@ -230,3 +238,10 @@ class PlaceFilter:
         return Estimate(
             int(belief.places[best]), float(mass), middle + self.origin, circle_m, belief.off_map
         )
+
+
+def _gain_at(places: Ints, known: Ints, gain: Floats) -> Floats:
+    """Gain of places, by those of a belief; none of those that it does not keep."""
+    rows = np.searchsorted(known, places).clip(max=len(known) - 1)
+    found: Floats = np.where(known[rows] == places, gain[rows], 0.0)
+    return found
