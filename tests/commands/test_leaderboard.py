@@ -310,3 +310,7 @@ def test_recorded_experiments_branches_and_commits_become_rows(
     shutil.rmtree(pipeline / ".dvc/cache/files/md5")
     told = ask("HEAD", "--time", "1")
     assert "Not timed: HEAD: --time: models/netvlad/model.pt is missing" in told
+    shutil.copytree("metrics", "other/metrics")
+    shutil.copy("dvc.lock", "other")
+    told = ask("other", "--time", "1")  # by the code there, of which there is none
+    assert "Not timed: other: --time: ModuleNotFoundError: No module named 'vpr'" in told
