@@ -42,11 +42,17 @@ def test_photos_come_and_go_with_the_clusters_kept_and_nothing_is_lost_by_a_fail
     assert "trunk@query" not in stages_run(said)
     assert (pipeline / "models/netvlad/model.pt").read_bytes() == kept.read_bytes()
 
+    mine = pipeline / "data/mine"
+    mine.mkdir()
+    (mine / "recorded.jpg").write_bytes(b"another one")
+    run(pipeline, "dvc", "add", "-q", "data/mine")
+    (mine / "not recorded.jpg").write_bytes(b"a photo")
     before = {name: (pipeline / name).read_bytes() for name in RECORDED}
     set_key(pipeline, "search.top_k", "13")
     said = run(pipeline, *vpr, "remove", "photos/*", code=1)
     assert "`dvc repro` failed" in said and "is as before, and so is the run" in said
     assert {name: (pipeline / name).read_bytes() for name in RECORDED} == before
+    assert (mine / "not recorded.jpg").is_file()
     set_key(pipeline, "search.top_k", "5")
 
     said = run(pipeline, *vpr, "remove", "photos/*")

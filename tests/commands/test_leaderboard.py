@@ -21,6 +21,7 @@ from vpr.commands.compare.runs import ComparedRun
 from vpr.commands.leaderboard.page import write_page
 from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
 from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text
+from vpr.commands.leaderboard.timing import time_query
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
 from vpr.repository.measured_on import LOCKED, Protocol
@@ -310,3 +311,8 @@ def test_recorded_experiments_branches_and_commits_become_rows(
     shutil.rmtree(pipeline / ".dvc/cache/files/md5")
     told = ask("HEAD", "--time", "1")
     assert "Not timed: HEAD: --time: models/netvlad/model.pt is missing" in told
+
+
+def test_a_folder_is_timed_by_the_code_in_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--time: ModuleNotFoundError: No module named 'vpr'"):
+        time_query("other", home=tmp_path, count=1)

@@ -109,6 +109,15 @@ def test_a_folder_is_followed_by_a_run(
         assert re.fullmatch(r"known|unsure|unknown", row["state"])
 
 
+def test_photos_without_a_time_are_in_the_order_that_their_names_count(tmp_path: Path) -> None:
+    names = ["drive 2/1.png", "drive 2/2.png", "drive 2/10.png", "drive 10/1.png"]
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    photos, _ = read_drive(tmp_path, tmp_path)
+    assert [photo.file.relative_to(tmp_path).as_posix() for photo in photos] == names
+
+
 def test_what_is_no_drive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no such film or folder"):
         read_drive(tmp_path / "nothing", tmp_path)

@@ -435,6 +435,15 @@ def test_a_phones_own_date_goes_before_the_one_that_lacks_a_zone(tmp_path: Path)
         ([gga(0, 0), gga(1, 10)], "expected a track of at least two points with times in UTC"),
         ([rmc(0, 0, date="160299")], r"is dated 1999-02-16: its receiver's count of weeks"),
         (["\udcff\0", "no sentence"], "expected a track"),
+        # Without a hemisphere, without a longitude, of another kind.
+        (
+            [
+                "$GPRMC,100000,A,5230.0,,01322.0,E,0,0,021026,,",
+                "$GPRMC,100001,A,5230.0,N,,E,0,0,021026,,",
+                "$P9RMC,100002,A,5230.0,N,01322.0,E,0,0,021026,,",
+            ],
+            "expected a track",
+        ),
     ],
 )
 def test_a_log_without_right_times_is_refused(tmp_path: Path, lines: list[str], words: str) -> None:

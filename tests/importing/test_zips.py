@@ -54,6 +54,13 @@ def test_a_film_or_table_in_a_zip_is_found_below_its_folders(tmp_path: Path) -> 
             find_form(source, None).read(source, Asked())
 
 
+def test_names_that_are_one_on_this_disk_are_two_files(tmp_path: Path) -> None:
+    pack(Path("names.zip"), {"a\rb.jpg": b"1", "a_b.jpg": b"2"})
+    with unpacked(Path("names.zip")) as source:
+        found = {path.name: path.read_bytes() for path in source.iterdir()}
+    assert found == {"a_b.jpg": b"1", "a_b-2.jpg": b"2"}
+
+
 @pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/root/out.jpg", "..\\out.jpg"])
 def test_a_path_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
     pack(Path("bad.zip"), {"good.jpg": b"a", name: b"b"})

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -134,6 +135,16 @@ def test_conclusions_in_the_browser_are_the_services_by_distance(tmp_path: Path)
             assert position["uncertainty_m"] == answer.circle_m
         else:
             assert found["position"] is None
+
+    meta["calibration"] |= {"map_limit": None, "circles_m": {}}
+    (found, *_) = run_node(JUDGE, tmp_path, ranked=ranked, meta=meta, places=places)
+    (answer, *_) = replace(calibration, map_limit=None, circles_m={}).judge(
+        distances[:, :6], coordinates[indices[:, :6]]
+    )
+    assert (answer.state, answer.probability, answer.interval, answer.circle_m) == (
+        found["state"], found["probability"], found["probability_interval"],
+        found["position"]["uncertainty_m"],
+    ) == (None, None, None, None)  # fmt: skip
 
 
 def told_by(lines: Iterator[str]) -> str:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -89,6 +90,20 @@ def test_smaller_graphs_describe_alike_and_keep_their_metadata(
         meta = open_session(out).get_modelmeta().custom_metadata_map
         assert meta["run"] == source.run
         assert json.loads(meta["input"])["max_side_px"] is None
+
+
+def test_weights_beyond_16_bits_keep_32(tmp_path: Path) -> None:
+    path, value = tmp_path / "large.onnx", onnx.helper.make_tensor_value_info
+    weights = np.linspace(0, 1e6, 300, dtype=np.float32)
+    node = onnx.helper.make_node("Add", ["x", "weights"], ["y"])
+    ends = [[value(name, onnx.TensorProto.FLOAT, [300])] for name in "xy"]
+    graph = onnx.helper.make_graph(
+        [node], "large", *ends, [onnx.numpy_helper.from_array(weights, "weights")]
+    )
+    onnx.save(onnx.helper.make_model(graph), path)
+    store_in_float16(path)
+    (kept,) = onnx.load(path).graph.initializer
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(kept), weights)
 
 
 def test_an_export_states_its_loss_and_leaves_a_card_of_its_size_and_run(

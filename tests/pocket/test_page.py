@@ -27,7 +27,7 @@ from vpr.images.pixels import scaled_size
 from vpr.network.describing import describe_photos
 from vpr.pocket.source import READERS, load_source
 from vpr.pocket.web_runtime import PACKAGE, write_runtime
-from vpr.run_files import QUERY_IMAGES
+from vpr.run_files import DATABASE, QUERY_IMAGES
 
 pytestmark = pytest.mark.long
 
@@ -139,6 +139,15 @@ def test_damaged_and_mixed_pages_say_so_in_one_sentence(site: Path, tmp_path: Pa
     with chromium() as browser, served(broken, tmp_path / "log") as home:
         expected = "descriptors.npy: damaged, or of another map than map.json"
         assert problem_of(browser, home) == expected
+
+
+def test_a_run_without_positions_has_no_page(pipeline: Path, tmp_path: Path) -> None:
+    table = pipeline / DATABASE
+    rows = [row.split(",")[:2] for row in table.read_text().splitlines()]
+    table.write_text("".join(",".join(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match="the positions of this run's database are unknown"):
+        export_page(tmp_path / "page", run=pipeline)
+    assert not (tmp_path / "page").exists()
 
 
 def test_another_runtime_is_refused(tmp_path: Path) -> None:

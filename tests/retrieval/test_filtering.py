@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -224,9 +225,37 @@ def test_photos_of_a_stop_with_odometry_say_it_once(follower: Follower) -> None:
     assert last[0].off_map == pytest.approx(last[1].off_map)
 
 
+def test_small_moves_add_up() -> None:
+    """Of a film: a photo each metre through a database each five metres."""
+    follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
+    metres = np.arange(50, 120)
+    photos, moved_m = see([*(metres // 5)]), np.array([math.nan, *[1.0] * 69])
+    for smooth in (False, True):
+        found = follower.follow(photos, rank(photos), moved_m, None, smooth=smooth)
+        east = np.array([follower.estimate(belief).position[0] for belief in found])
+        assert np.mean(np.abs(east - metres) <= 12) > 0.9
+
+
+@pytest.mark.parametrize("ratio", [-1.0, 1.0])
+def test_a_long_stop_leaves_numbers(ratio: float) -> None:
+    """A car that waits for an hour, seen by a camera of 30 photos a second."""
+    follower = PlaceFilter(PLACES, step_m=10, spacing_m=5)
+    found = [follower.step(None, lambda at: RATIOS[0][at], np.arange(5))]
+    for _ in range(3000):
+        before = replace(found[-1], waiting_m=0.0)
+        found.append(follower.step(before, lambda at: np.full(len(at), ratio), np.arange(5), 2.0))
+    for belief in (found[-1], *follower.smooth(found)):
+        of = follower.estimate(belief, radius_m=6)
+        assert np.isfinite([of.probability, of.off_map, of.circle_m, *of.position]).all()
+        assert of.state == ("unknown" if ratio < 0 else "unsure")
+
+
 def test_where_no_place_was_seen_twice_nothing_is_learnt() -> None:
     far = 1000.0 * np.arange(100)[:, None] * [1, 0]
     assert not learn_contrast(STREET, far, radius_m=10).is_learnt
+    one = Follower(STREET[:1], POSITIONS[:1], [np.arange(1)], radius_m=12, step_m=None)
+    found = one.follow(STREET[:2], np.zeros((2, 1), int), np.full(2, np.nan), None, smooth=True)
+    assert all(0 < one.estimate(belief).probability < 1 for belief in found)
 
 
 def test_verified_geometry_speaks_for_a_place_and_its_lack_against_all() -> None:

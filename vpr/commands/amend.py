@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,7 @@ from vpr.importing.amending import (
 )
 from vpr.importing.collection import Asked, Side
 from vpr.importing.drawer import find_form
+from vpr.importing.zips import unpacked
 from vpr.repository.dvc import run_dvc
 from vpr.repository.kept_run import read_record, restore_run
 from vpr.repository.recorded_outs import list_locked
@@ -40,7 +42,7 @@ Queries = Annotated[bool, typer.Option("--queries", help="Queries instead of the
 
 
 def add(
-    sources: Annotated[list[Path], typer.Argument(help="Files or folders, as for import.")],
+    sources: Annotated[list[Path], typer.Argument(help="Files, folders or .zip, as for import.")],
     queries: Queries = False,
     form: Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")] = None,
     track: Annotated[Path | None, typer.Option(help="GPX or NMEA track with positions.")] = None,
@@ -56,9 +58,11 @@ def add(
             track=track, clock_offset_s=clock_offset, crs=dataset.crs or "none",
             labels=table.has_places,
         )  # fmt: skip
-        parts = [find_form(source, form).read(source, asked) for source in sources]
-        shots, left_out = place_among(table, parts, crs=dataset.crs)
-        return add_photos(table, shots, left_out, copy=copy)
+        with ExitStack() as opened:
+            folders = [opened.enter_context(unpacked(source)) for source in sources]
+            parts = [find_form(folder, form).read(folder, asked) for folder in folders]
+            shots, left_out = place_among(table, parts, crs=dataset.crs)
+            return add_photos(table, shots, left_out, copy=copy)
 
     _amend("query" if queries else "database", change, "added to")
 
@@ -81,7 +85,7 @@ def _amend(side: Side, change_set: Callable[[Table, DatasetParams], Change], don
     dataset = load_params("dataset", DatasetParams)
     _require_own(dataset.dir)
     path = find_table(Path(dataset.dir), dataset.index, side)
-    with claimed(path):
+    with claimed(path.parent):  # of both sides: the run is one
         start, before = time.monotonic(), _load_recorded()
         change = change_set(read_table(path), dataset)
         for line in change.left_out.lines() if change.left_out else ():
@@ -91,8 +95,9 @@ def _amend(side: Side, change_set: Callable[[Table, DatasetParams], Change], don
         seconds = time.monotonic() - start
         _run(change)
     for process in find_services(Path()):
-        os.kill(process, signal.SIGHUP)
-        print(f"service {process}: told to take this run over")
+        with suppress(ProcessLookupError):  # it ended since
+            os.kill(process, signal.SIGHUP)
+            print(f"service {process}: told to take this run over")
     total = time.monotonic() - start
     print(f"{changed} in {total:.1f} s, {total - seconds:.1f} s of them `dvc repro`")
     if before is not None and change.photos:

@@ -108,7 +108,10 @@ def read_table(path: Path) -> Table:
     columns, rows = read_rows(path)
     short = next((row for row in rows if len(row) != len(columns)), None)
     if columns.count("path") != 1 or short is not None:
-        raise ValueError(f"{path}: expected a column path and as many fields, found {short}")
+        raise ValueError(
+            f"{path}: expected a column path, and as many fields in each row, found "
+            f"{short or columns}"
+        )
     return Table(path, columns, rows)
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 INSTALL = "pip install pynmea2==1.19.0"
-SENTENCE = re.compile(r"(?:\[(\d{1,16})\])?\s*(\$\w\w(?:RMC|GGA),[^\[\r\n]*)")
+SENTENCE = re.compile(r"(?:\[(\d{1,16})\])?\s*(\$(?!P)[A-Z]{2}(?:RMC|GGA),[^\[\r\n]*)")
 FIXED = range(1, 6)  # qualities of a GGA's fix; 0 is none, and 6 to 8 are estimates
+DIRECTIONS = ("NE", "NW", "SE", "SW")
 FIRST_YEAR = 2000  # an earlier date is of a receiver whose count of weeks began again
 
 
@@ -55,6 +56,9 @@ def parse_nmea(lines: Iterable[str], *, source: object) -> Iterator[Fix]:
             is_fixed = sentence.status == "A" if is_dated else sentence.gps_qual in FIXED
             if not is_fixed:  # its numbers may still look like a place
                 continue
+            degrees = sentence.lat, sentence.lon
+            if f"{sentence.lat_dir}{sentence.lon_dir}" not in DIRECTIONS or not all(degrees):
+                continue  # pynmea2 says 0 degrees
             place = sentence.latitude, sentence.longitude
             day = datetime.combine(sentence.datestamp, sentence.timestamp) if is_dated else None
         except (pynmea2.ParseError, ValueError, TypeError):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from vpr.console.progress import track
 from vpr.importing.bundles import Bundle, opened_bundle
-from vpr.importing.planning import safe_name
+from vpr.importing.planning import number_name, safe_name
 from vpr.runtime.artefacts import SCRATCH, require_space
 
 MOST_TIMES, SPARE_BYTES = 50, 2**26  # photos hardly shrink, and a table a few times
@@ -56,7 +56,8 @@ def _unpack(bundle: Bundle, folder: Path, *, size: int, time_ns: int) -> None:
     require_space(Path(), total)
     folder.mkdir(parents=True)
     for name in track(bundle.sizes, total=len(bundle.sizes), title=bundle.source.name):
-        target = folder / safe_name(PurePosixPath(name).parts)
+        names = number_name(safe_name(PurePosixPath(name).parts))
+        target = next(folder / name for name in names if not (folder / name).exists())
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with bundle.open_file(name) as packed, target.open("xb") as file:

@@ -81,5 +81,5 @@ def read_drive(source: Path, scratch: Path) -> tuple[list[DrivePhoto], LeftOut]:
         raise ValueError(f"{source}: has no photos: {'; '.join(left_out.lines()) or 'it is empty'}")
     times = [photo.time for photo in drive if photo.time is not None]
     if len(times) == len(drive):
-        drive.sort(key=lambda photo: (photo.time, photo.name))
+        drive.sort(key=lambda photo: photo.time or 0.0)  # of one time: as they were read
     return drive, left_out

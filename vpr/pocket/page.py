@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vpr.locating.loading import check_run, load_places
 from vpr.pocket.exporting import write_model
 from vpr.pocket.map_files import Stored, write_map
 from vpr.pocket.source import READERS
@@ -43,10 +44,13 @@ def write_page(
         What was written and what it costs, in lines to print.
 
     Raises:
-        ValueError: If the folder exists, or one of its parts cannot be made.
+        ValueError: If the folder exists, the run has no positions, or a part cannot be made.
     """
     if out.exists():
         raise ValueError(f"{out}: exists already: remove it, or name another folder")
+    check_run(run, with_images=True)
+    if not load_places(run)[1].database.has_places:
+        raise ValueError("the positions of this run's database are unknown: no page can say where")
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent) as aside:
         built = Path(aside) / out.name

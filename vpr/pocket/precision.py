@@ -28,6 +28,7 @@ ENCODER = ("/trunk/", "/encoder/")  # how names of its nodes begin
 # With convolutions alone, values pass between them in float: recall@1 of the demo fell by 0.06.
 QUANTISED = ["Add", "Clip", "Conv", "Relu"]
 SMALL = 256  # values of a tensor that stays as it is
+MOST_FLOAT16 = 65_504  # larger ones, as a whitening may have, would be infinite
 
 
 def store_in_float16(path: Path) -> None:
@@ -41,6 +42,8 @@ def store_in_float16(path: Path) -> None:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
             continue
         values, name = numpy_helper.to_array(tensor), tensor.name
+        if np.abs(values).max() > MOST_FLOAT16:
+            continue
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
         widened.append(helper.make_node("Cast", [f"{name}_16"], [name], to=TensorProto.FLOAT))
     nodes = list(model.graph.node)

@@ -20,8 +20,12 @@ def read_record() -> dict[Path, bytes]:
 
 
 def restore_run(record: dict[Path, bytes]) -> bool:
-    """Bring back the run of a record, its outs from DVC's cache; return whether all are back."""
+    """Bring back the run of a record, its outs from DVC's cache; return whether all are back.
+
+    What .dvc files follow stays as it is: a checkout would remove photos that are not recorded yet.
+    """
     for path, content in record.items():
         with replaced_whole(path) as file:
             file.write(content)
-    return run_dvc("checkout", "--force")
+    stages = [str(lock.with_suffix(".yaml")) for lock in LOCKS if lock in record]
+    return not stages or run_dvc("checkout", "--force", *stages)

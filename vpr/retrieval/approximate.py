@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vpr.retrieval.descriptors import row_blocks
 from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
 from vpr.retrieval.ranking import best, exact_distances, rank_database
+from vpr.runtime.hashing import hash_work
 from vpr.runtime.store import Store, content_key
 
 ROWS_PER_CENTROID = 256  # the most that faiss's k-means uses
@@ -75,7 +76,7 @@ def _train(
     count = count_trained_on(len(database), kind)
     step = max(1, count // (ROWS_PER_CENTROID * max(kind.num_centroids, 256)))
     rows = np.ascontiguousarray(database[:count:step])
-    made_by = f"{faiss.__version__} {kind.text} {rows.shape}"
+    made_by = hash_work(faiss.__version__, kind.text, rows.shape, inputs=())
     key = content_key(made_by.encode(), hashlib.sha256(rows.data).digest())
     trained = store.find(key) if store else None
     again = ", as it was before" if trained else ""

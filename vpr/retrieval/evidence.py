@@ -108,6 +108,8 @@ def learn_contrast(database: Rows, positions: Floats, *, radius_m: float) -> Con
     spread = np.unique(np.linspace(0, count - 1, BACKGROUND).round().astype(np.int64))
     rows = spread[:: math.ceil(len(spread) / MOST_LEARNT)]
     background = np.array(database[spread])
+    if count == 1:  # it differs from nothing
+        return Contrast(background, *DEMO, math.log(2), ALIKE, is_learnt=False)
     centred = positions - positions.mean(axis=0)
     near = cKDTree(centred).query_ball_point(centred[rows], radius_m)
     same: list[Floats] = []

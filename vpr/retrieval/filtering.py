@@ -29,6 +29,7 @@ DRIFT = 0.1  # standard error of measured metres, as a share of them
 FARTHEST = 5.0  # mean steps, or standard errors, to the farthest place that a move reaches
 TAIL = 2.0  # of steps that are not measured: the shape of Lomax's distribution
 LEAST = 1e-7  # probability of a place that a belief keeps
+RARE = 1e-300  # the least probability: long stops would else multiply one to 0, and 0 / 0 is NaN
 MOST_STATES = 1000  # places that it keeps: with more, the filter is a beam search
 LEVEL = 0.9  # probability that the stated circle is to hold
 SURE = 0.9  # probability of a place from which it is known
@@ -60,7 +61,8 @@ class Belief:
         off_map: Probability that it is off the map; all add up to 1.
         expected: Probability of each place before the photo was seen, shape (num_states,).
         expected_off: The same of being off the map.
-        move: From the place of the belief before; None: too short to count.
+        move: From the place of the belief before; None: too short so far to count.
+        waiting_m: These metres so far.
     """
 
     places: Ints
@@ -69,6 +71,7 @@ class Belief:
     expected: Floats
     expected_off: float
     move: Move | None
+    waiting_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,10 @@ class PlaceFilter:
             1,000 places and every place is a candidate.
         """
         is_measured = not math.isnan(moved_m)
-        move: Move | None = Move(moved_m if is_measured else pace * self.step_m, is_measured)
-        stays = is_measured and moved_m < self.spacing_m / 2
+        # Small moves add up: a drive of one metre a photo would else never leave its place.
+        total_m = moved_m + (0.0 if before is None else before.waiting_m)
+        move: Move | None = Move(total_m if is_measured else pace * self.step_m, is_measured)
+        stays = is_measured and total_m < self.spacing_m / 2
         if before is None or stays:
             move = None
         places, expected, expected_off = self._predict(before, candidates, move)
@@ -159,7 +164,10 @@ class PlaceFilter:
             kept = np.sort(kept[np.argpartition(-found[kept], MOST_STATES)[:MOST_STATES]])
         places, expected, found = places[kept], expected[kept], found[kept]
         total = found.sum() + expected_off
-        return Belief(places, found / total, expected_off / total, expected, expected_off, move)
+        return Belief(
+            places, np.maximum(found / total, RARE), max(expected_off / total, RARE), expected,
+            expected_off, move, total_m if stays else 0.0,
+        )  # fmt: skip
 
     def _predict(
         self, before: Belief | None, candidates: Ints, move: Move | None
@@ -219,11 +227,11 @@ class PlaceFilter:
             gain = later.probability / np.maximum(after.expected, np.finfo(float).tiny)
             gain_off = later.off_map / after.expected_off
             if after.move is None:
-                probability = before.probability * _at(before.places, after.places, gain)
+                probability = before.probability * _gain_at(before.places, after.places, gain)
                 off_map = before.off_map * gain_off
             else:
                 sources, targets, shares = self._moves(before.places, after.move)
-                shares = shares * _at(targets, after.places, gain)
+                shares = shares * _gain_at(targets, after.places, gain)
                 ahead = np.bincount(sources, shares, minlength=len(before.places))
                 probability = before.probability * ((1 - LEAVE) * ahead + LEAVE * gain_off)
                 each = ENTER / len(self.positions)
@@ -255,8 +263,8 @@ class PlaceFilter:
         )
 
 
-def _at(wanted: Ints, places: Ints, values: Floats) -> Floats:
-    """Values of wanted places, 0 of those that a belief did not keep; `places` ascend."""
-    rows = np.searchsorted(places, wanted).clip(max=len(places) - 1)
-    found: Floats = np.where(places[rows] == wanted, values[rows], 0.0)
+def _gain_at(places: Ints, known: Ints, gain: Floats) -> Floats:
+    """Gain of places, by those of a belief; none of those that it does not keep."""
+    rows = np.searchsorted(known, places).clip(max=len(known) - 1)
+    found: Floats = np.where(known[rows] == places, gain[rows], 0.0)
     return found

@@ -77,7 +77,7 @@ def _timed(board: Leaderboard, count: int) -> Leaderboard:
     for row in board.rows:
         run = next(iter(row.entries.values())).run
         try:
-            rows.append(replace(row, seconds=time_query(run.name, count=count)))
+            rows.append(replace(row, seconds=time_query(run.name, home=run.folder, count=count)))
         except ValueError as error:
             rows.append(row)
             failed.append(str(error))

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from vpr.repository.dvc import find_cache
 from vpr.repository.recorded_outs import list_files, list_locked, stored_at
-from vpr.repository.revisions import find_revision
+from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import QUERY_IMAGES
 
 # The first query is not counted: libraries and memory are set up with it.
 SCRIPT = """
 import sys, time
+sys.path.insert(0, "")  # the code of this folder, whatever Python is told to look into first
 from pathlib import Path
 import vpr
 run = vpr.load_run(".")
@@ -28,14 +29,15 @@ print((time.perf_counter() - start) / len(chosen))
 """
 
 
-def time_query(name: str, *, count: int) -> float:
+def time_query(name: str, *, home: Path, count: int) -> float:
     """Measure the mean time from a photo to its answer, of a run's first queries.
 
     Descriptor, search and verification count; loading the run does not. The run's files are taken
     from git and DVC's cache into a temporary folder, where the code of that revision runs.
 
     Args:
-        name: Name for `find_revision`.
+        name: Name for `find_revision`, or of a folder.
+        home: That folder; the current one for revisions.
         count: Number of queries.
 
     Returns:
@@ -44,9 +46,9 @@ def time_query(name: str, *, count: int) -> float:
     Raises:
         ValueError: If the run does not load there, as when the cache lacks a file.
     """
-    revision = find_revision(name)
+    revision = find_revision(name if home == Path() else WORKSPACE)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path() if revision.files is None else Path(scratch)
+        folder = home if revision.files is None else Path(scratch)
         for path, content in (revision.files or {}).items():
             _place(folder / path).write_bytes(content)
         if revision.files is not None:

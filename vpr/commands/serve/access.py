@@ -71,7 +71,7 @@ def guard(app: FastAPI, access: Access) -> ASGIApp:
     """Let only those ask who may, and send what binds a browser with each answer."""
     if access.origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=access.origins, allow_methods=["GET", "POST"],
+            CORSMiddleware, allow_origins=access.origins, allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"], expose_headers=["Retry-After"],
         )  # fmt: skip
     if access.hosts is not None:

@@ -24,6 +24,5 @@ def _is_service(words: list[bytes]) -> bool:
     """Whether a command line is `python -m vpr serve` or the script's `vpr serve`."""
     if not words[0].rpartition(b"/")[2].startswith(b"python"):
         return False
-    return words[1:4] == [b"-m", b"vpr", b"serve"] or (
-        words[1].rpartition(b"/")[2] == b"vpr" and words[2:3] == [b"serve"]
-    )
+    script = [words[1].rpartition(b"/")[2], *words[2:3]] if words[1:] else []
+    return words[1:4] == [b"-m", b"vpr", b"serve"] or script == [b"vpr", b"serve"]

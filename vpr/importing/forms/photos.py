@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -69,7 +70,7 @@ def read(source: Path, asked: Asked) -> Collection:
     )  # fmt: skip
     left_out, missing = reading.found.left_out, describe_missing()
     for folder, names in _folders(source):
-        for file in sorted(names.values()):
+        for file in sorted(names.values(), key=lambda file: _counted(file.name)):
             name = safe_name([*folder, file.name])
             suffix = file.suffix.lower()
             if suffix in HEIC_SUFFIXES and missing:
@@ -90,6 +91,11 @@ def read(source: Path, asked: Asked) -> Collection:
     return reading.found
 
 
+def _counted(name: str) -> tuple[str | int, ...]:
+    """A name to sort by as people count: 2.jpg before 10.jpg, which photos without a time need."""
+    return *(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)), name
+
+
 def _folders(source: Path) -> Iterator[tuple[tuple[str, ...], Names]]:
     """Yield each folder's path below the source's parent, and its files by name."""
     if source.is_file():
@@ -97,7 +103,7 @@ def _folders(source: Path) -> Iterator[tuple[tuple[str, ...], Names]]:
         return
     root = source.resolve().name
     for path, folders, files in os.walk(source):
-        folders.sort()
+        folders.sort(key=_counted)
         below = Path(path).relative_to(source)
         if not is_junk(below):
             names = {name: Path(path, name) for name in files if not is_junk(Path(name))}

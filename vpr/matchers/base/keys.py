@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vpr.matchers.base.matcher import Matcher, uses_gpu
+from vpr.runtime.environment import installed_version
+
+OPTIONAL = ("transformers",)  # packages of matchers that env.yaml, which is for all, does not name
 
 
 def matching_key(matcher: Matcher, *values: object, inputs: Sequence[Path]) -> str:
@@ -15,4 +18,5 @@ def matching_key(matcher: Matcher, *values: object, inputs: Sequence[Path]) -> s
     from vpr.runtime.resuming import fingerprint
 
     device = torch.device("cuda" if uses_gpu(matcher) else "cpu")
-    return fingerprint(*values, inputs=inputs, device=device)
+    versions = [installed_version(name) for name in OPTIONAL]
+    return fingerprint(*values, versions, inputs=inputs, device=device)

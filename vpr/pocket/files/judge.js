@@ -25,11 +25,12 @@ export function judge({meta, places}, ranked) {
     : distance > calibration.map_limit ? "unknown"
       : odds > (calibration.place?.least_log_odds ?? 0) ? "known" : "unsure";
   const reach = calibration.reach * Math.sqrt(spread);
-  const place = places[index], circle = calibration.circles_m[state ?? "any"];
+  const model = state === null ? null : calibration.place; // what decides nothing says no probability
+  const place = places[index], circle = calibration.circles_m[state ?? "any"] ?? null;
   return {
     state,
-    probability: calibration.place && sigmoid(odds),
-    probability_interval: calibration.place && [sigmoid(odds - reach), sigmoid(odds + reach)],
+    probability: model && sigmoid(odds),
+    probability_interval: model && [sigmoid(odds - reach), sigmoid(odds + reach)],
     position: state === "unknown" ? null : {
       easting: Number(place.easting), northing: Number(place.northing),
       latitude: number(place.latitude), longitude: number(place.longitude),
