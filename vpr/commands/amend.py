@@ -36,7 +36,7 @@ from vpr.repository.revisions import WORKSPACE
 from vpr.runtime.artefacts import claimed
 from vpr.runtime.parameters import load_params
 
-Queries = Annotated[bool, typer.Option("--queries", help="Queries instead of the database.")]
+Queries = Annotated[bool, typer.Option("--queries", help="Change the queries, not the database.")]
 
 
 def add(
