@@ -355,10 +355,10 @@ def test_a_new_run_is_taken_over_without_a_lost_request_and_a_damaged_one_is_not
         content, state = model.read_bytes(), model.stat()
         model.write_bytes(content)  # in place, where answers are made from
         one = photos[0].read_bytes()
-        assert service.post("/locate", one, **secret).status == 500
+        assert service.post("/v1/locate", one, **secret).status == 500
         service.wait_for("data/whitened/database.npy: written to in place")
         os.utime(model, ns=(state.st_atime_ns, state.st_mtime_ns))
-        assert service.post("/locate", one, **secret).status == 200
+        assert service.post("/v1/locate", one, **secret).status == 200
         model.unlink()
         model.write_bytes(content[:-1] + b"\0")
         service.signal(signal.SIGHUP)

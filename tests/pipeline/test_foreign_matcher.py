@@ -95,7 +95,7 @@ def test_foreign_points_and_lines_are_as_native_ones_and_an_edit_matches_again_a
     text = run(pipeline, "python", "-m", "vpr", "locate", photo, "--json")
     (by_command,) = json.loads(text[text.index("[\n") : text.rindex("]") + 1])
     with serving(pipeline, tmp_path / "log") as service:
-        reply = service.post("/locate?top=5", (pipeline / photo).read_bytes())
+        reply = service.post("/v1/locate?top=5", (pipeline / photo).read_bytes())
         assert reply.status == 200, reply.body
         (by_service,) = reply.content["located"]
 
