@@ -37,7 +37,7 @@ def test_photos_come_and_go_with_the_clusters_kept_and_nothing_is_lost_by_a_fail
 
     said = run(pipeline, *vpr, "add", str(tmp_path / "new.csv"))
     assert "recall before is not known: workspace: metrics are out of date" in said
-    assert "1 photos added to the database, which has 13 now" in said
+    assert "1 photo added to the database, which has 13 now" in said
     assert "pool of 4 clusters (vladv1) from the weights" in said
     assert "trunk@query" not in stages_run(said)
     assert (pipeline / "models/netvlad/model.pt").read_bytes() == kept.read_bytes()
@@ -56,7 +56,7 @@ def test_photos_come_and_go_with_the_clusters_kept_and_nothing_is_lost_by_a_fail
     set_key(pipeline, "search.top_k", "5")
 
     said = run(pipeline, *vpr, "remove", "photos/*")
-    assert "1 photos taken out of the database, which has 12 now" in said
+    assert "1 photo taken out of the database, which has 12 now" in said
     assert not {"pretrained", "trunk@query", "extract_query"} & stages_run(said)
     recall = next(line for line in said.splitlines() if line.startswith("recall@1 "))
     assert "The same 8 queries:" in said and recall.split()[3:6] == ["+0.000", "+0.000", "to"]

@@ -334,8 +334,8 @@ def test_names_cannot_forge_lines_of_the_terminal() -> None:
     forged = "a.jpg: known place\n  1  distance 0.1 카페.jpg"
     told = as_text(Located(forged, "unknown", 0.1, (0.0, 0.2), None, [match]))
     assert told.splitlines() == [
-        r"'a.jpg: known place\n  1  distance 0.1 카페.jpg': unknown: little speaks for a place of "
-        "the map",
+        r"'a.jpg: known place\n  1  distance 0.1 카페.jpg': unknown: no place of the map "
+        "matches well enough",
         r"   1  distance 0.5000  1.0 E 2.0 N  'db\x1b[2K.jpg'",
     ]
     position = Position(1.0, 2.0, None, None, 7.4, None)

@@ -197,6 +197,12 @@ def test_a_film_that_was_cut_off_is_refused_in_one_sentence(tmp_path: Path, dama
     assert "\n" not in str(error.value)
 
 
+def test_a_film_without_positions_gives_a_frame_each_second_with_the_last(tmp_path: Path) -> None:
+    film = draw_film(tmp_path / "drive.mp4", np.arange(0, 3.5, 0.5), np.zeros(7))
+    taken = [shot.time - START for shot in read(film, labels=False).shots if shot.time]
+    assert taken == [0, 1, 2, 3]
+
+
 def test_what_of_a_film_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
     times = np.arange(0, 6, 0.1)
     film = draw_film(tmp_path / "drive.mp4", times, times * 5)

@@ -38,7 +38,7 @@ from vpr.repository.revisions import WORKSPACE
 from vpr.runtime.artefacts import claimed
 from vpr.runtime.parameters import load_params
 
-Queries = Annotated[bool, typer.Option("--queries", help="Queries instead of the database.")]
+Queries = Annotated[bool, typer.Option("--queries", help="Change the queries, not the database.")]
 
 
 def add(
@@ -90,7 +90,8 @@ def _amend(side: Side, change_set: Callable[[Table, DatasetParams], Change], don
         change = change_set(read_table(path), dataset)
         for line in change.left_out.lines() if change.left_out else ():
             print(f"left out: {line}")
-        changed = f"{len(change.photos)} photos {done} the {side}"
+        num = len(change.photos)
+        changed = f"{num} {'photo' if num == 1 else 'photos'} {done} the {side}"
         print(f"{changed}, which has {len(read_table(path).rows)} now")
         seconds = time.monotonic() - start
         _run(change)

@@ -39,7 +39,7 @@ def import_(
         list[str] | None,
         typer.Option(help="Column of a table, as latitude=NAME; may be repeated."),
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder that a table's paths are in.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder that holds a table's images.")] = None,
     track: Annotated[
         Path | None, typer.Option(help="GPX track or NMEA log that gives the positions.")
     ] = None,

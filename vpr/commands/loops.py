@@ -23,16 +23,16 @@ TURN_RAD = math.radians(30)  # standard error of the direction of view between p
 
 
 def loops(
-    source: Annotated[Path, typer.Argument(help="Film, or folder of photos in order.")],
+    source: Annotated[Path, typer.Argument(help="Video, or folder of photos in order.")],
     run: Annotated[Path, typer.Option(help="Folder of the finished run.")] = Path(),
     exclude_m: Annotated[
-        float, typer.Option(min=0, help="Metres just driven that are not looked at.")
+        float, typer.Option(min=0, help="Distance just driven in which no loop is sought, metres.")
     ] = 50.0,
     step_m: Annotated[float, typer.Option(min=0.01, help="Mean metres between two photos.")] = 5.0,
-    top: Annotated[int, typer.Option(min=1, help="Earlier photos that are verified.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Number of earlier photos to verify.")] = 5,
     g2o: Annotated[Path | None, typer.Option(help="Edges for g2o, a file to write.")] = None,
 ) -> None:
-    """List the photos of a drive that show a place where it was before, with their inliers."""
+    """List the photos of a drive that show a place it passed before, with their inliers."""
     check_targets({"--g2o": g2o} if g2o else {}, sheet_px=(1, 1))
     check_run(run, with_images=False)
     _, places = load_places(run)

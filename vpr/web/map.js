@@ -4,7 +4,7 @@
 
 const DOT = 3; // pixels, radius of a place
 const SIGHT = 9; // pixels, length of the line the way a place's photo looks
-const CLOSEST = { globe: 17.5, plane: 0 }; // zoom at which a single point is shown
+const CLOSEST = { globe: 19, plane: 0 }; // zoom at which a single point is shown
 
 function spotOf({ latitude, longitude, easting, northing }) {
   return latitude === null ? [northing, easting] : [latitude, longitude];

@@ -69,8 +69,8 @@ def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
 
 VERDICTS: dict[State | None, str] = {
     "known": "known place",
-    "unsure": "unsure: of the map, but which place is unclear",
-    "unknown": "unknown: little speaks for a place of the map",
+    "unsure": "unsure: on the map, but which place is unclear",
+    "unknown": "unknown: no place of the map matches well enough",
     None: "not calibrated, see docs/trust.md",
 }
 

@@ -18,21 +18,21 @@ from vpr.locating.tracking import load_tracker
 
 
 def track(
-    source: Annotated[Path, typer.Argument(help="Film, or folder of photos in order.")],
+    source: Annotated[Path, typer.Argument(help="Video, or folder of photos in order.")],
     run: Annotated[Path, typer.Option(help="Folder of the finished run.")] = Path(),
     step_m: Annotated[
         float | None,
         typer.Option(min=0.01, help="Mean metres between two photos, in place of the run's."),
     ] = None,
     causal: Annotated[
-        bool, typer.Option("--causal", help="Each photo by those before it alone, as it drives.")
+        bool, typer.Option("--causal", help="Live filter: each photo by earlier photos only.")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Table of the path, a file to write.")] = None,
     geojson: Annotated[Path | None, typer.Option(help="Path as GeoJSON, a file to write.")] = None,
     gpx: Annotated[Path | None, typer.Option(help="Path as GPX, a file to write.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page with the path, a file to write.")] = None,
 ) -> None:
-    """Say where a drive went, photo by photo, with its uncertain and its unknown parts."""
+    """Say where a drive went, photo by photo, and which parts are unsure or unknown."""
     options = {"--csv": csv, "--geojson": geojson, "--gpx": gpx, "--html": html}
     check_targets({option: path for option, path in options.items() if path}, sheet_px=(1, 1))
     tracker = load_tracker(run, step_m=step_m)

@@ -44,7 +44,8 @@ def read(source: Path, asked: Asked) -> Collection:
         track, epoch = inside
         start, epoch = asked.clock_offset_s or 0.0, epoch if epoch is not None else clock.start
     elif not asked.labels:
-        every = np.searchsorted(clock.seconds, np.arange(0, clock.seconds[-1], UNPLACED_S))
+        end = np.nextafter(clock.seconds[-1], np.inf)  # the last frame counts
+        every = np.searchsorted(clock.seconds, np.arange(0, end, UNPLACED_S))
         found.shots = [_shot(source, clock, int(row), None, clock.start) for row in every]
         return found
     else:

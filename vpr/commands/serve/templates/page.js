@@ -153,8 +153,16 @@ function announce() {
 function zoomTo(near) {
   const { located } = state.answer;
   const found = located.map(placeOf).filter(Boolean);
-  const answered = (found.length ? found : located[state.photo].matches).map(spotOf);
+  const answered = found.length ? found.flatMap(cornersOf) : located[state.photo].matches.map(spotOf);
   showSpots(state.map, near ? answered : state.map.spots);
+}
+
+// Corners around the circle that holds a place.
+function cornersOf(place) {
+  const spot = L.latLng(spotOf(place));
+  if (place.latitude === null || !place.uncertainty_m) return [spot];
+  const bounds = spot.toBounds(2 * place.uncertainty_m);
+  return [bounds.getSouthWest(), bounds.getNorthEast()];
 }
 
 function choosePhoto(photo) {
