@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 
 from tests.support.pictures import texture
-from vpr.encoders.dense_rootsift import DIM, make_encoder
+from vpr.features.encoder import POOL, BringsAggregator, count_channels, load_encoder
 from vpr.features.model import Model
+from vpr.features.params import TrunkParams
+from vpr.network.aggregators import draw_published
 from vpr.network.describing import describe_photos
 from vpr.pocket.exporting import write_model
 from vpr.pocket.graph import (
@@ -31,18 +33,49 @@ from vpr.retrieval.whitening import whiten_rows
 from vpr.run_files import MODEL
 
 SHAPES = ((48, 64), (61, 45), (33, 90))
+ENCODERS: list[tuple[str, str | None, tuple[int, int] | None]] = [
+    ("efficientnet_lite", "lite0", None), ("efficientnet_lite", "lite2", None),
+    ("vgg16", None, None), ("cosplace", "resnet18_512", None), ("cosplace", "vgg16_512", None),
+    ("eigenplaces", "resnet18_512", None), ("timm", "resnet18", None),
+    ("timm", "mobilenetv3_small_100", None), ("xfeat", None, (64, 96)),
+    ("mixvpr", "resnet50_128", (320, 320)), ("timm", "vit_tiny_patch16_224", (224, 224)),
+]  # fmt: skip
+REFUSED = [
+    ("dense_rootsift", None, (64, 96)), ("convap", None, (64, 96)), ("boq", None, (64, 96)),
+    ("salad", None, (322, 322)), ("megaloc", None, (322, 322)), ("xfeat", None, None),
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Ten photos of each of three shapes."""
-    folder = tmp_path_factory.mktemp("photos")
+def draw_photos(folder: Path, count: int) -> list[Path]:
+    """As many photos of each of three shapes, in turn."""
     files = []
-    for number in range(30):
+    for number in range(count):
         height, width = SHAPES[number % 3]
         files.append(folder / f"{number:06d}.png")
         Image.fromarray(texture(number)[:height, :width]).save(files[-1])
     return files
+
+
+def draw_source(encoder: str, variant: str | None) -> Source:
+    """A run's network of random weights, with its own aggregator, or with NetVLAD."""
+    maker = load_encoder(encoder, variant)
+    state, _ = maker.initial_state("random", 0)
+    if isinstance(maker, BringsAggregator):
+        aggregator, pool = maker.aggregator, draw_published(maker, 0)
+    else:
+        generator, shape = torch.Generator().manual_seed(0), (4, count_channels(maker))
+        weights = torch.randn(2, *shape, generator=generator)
+        aggregator = "netvlad"
+        pool = {"pool.conv.weight": weights[0][:, :, None, None], "pool.centroids": weights[1]}
+    trunk = TrunkParams(encoder, variant, POOL, "float32", None, None, "all")
+    model = Model(encoder, variant, POOL, state | pool, aggregator)
+    return Source(Path(), model, trunk, None, "0" * 16)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Photos of three shapes."""
+    return draw_photos(tmp_path_factory.mktemp("photos"), 15)
 
 
 @pytest.fixture(scope="module")
@@ -114,15 +147,32 @@ def test_a_fixed_size_is_written_down(source: Source, photos: list[Path], tmp_pa
 
 
 def test_an_encoder_that_cannot_be_exported_is_named_and_leaves_no_file(
-    source: Source, photos: list[Path], tmp_path: Path
+    photos: list[Path], tmp_path: Path
 ) -> None:
-    state, _ = make_encoder().initial_state("random", 0)
-    pool = {"pool.conv.weight": torch.randn(4, DIM, 1, 1), "pool.centroids": torch.randn(4, DIM)}
-    model = Model("dense_rootsift", None, "pool", {**state, **pool})
-    other = Source(source.folder, model, source.trunk, None, "0" * 16)
     with pytest.raises(ValueError, match=r"dense_rootsift: cannot be exported.*efficientnet_lite"):
-        write_graph(tmp_path / "g.onnx", other, photos[:1], size=None)
+        write_graph(tmp_path / "g.onnx", draw_source("dense_rootsift", None), photos[:1], size=None)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("encoder", "variant", "size"), ENCODERS)
+def test_a_hundred_photos_of_three_shapes_have_the_pipelines_descriptors(
+    encoder: str, variant: str | None, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    photos = draw_photos(tmp_path, 100)
+    worst = write_graph(tmp_path / "g.onnx", draw_source(encoder, variant), photos, size=size)
+    print(f"{encoder} {variant} {size}: {worst:.2g}")
+    assert worst < 1e-4
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("encoder", "variant", "size"), REFUSED)
+def test_encoders_that_cannot_be_exported_are_refused(
+    encoder: str, variant: str | None, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    photos = draw_photos(tmp_path, 1)
+    with pytest.raises(ValueError, match=f"{encoder}: cannot be exported"):
+        write_graph(tmp_path / "g.onnx", draw_source(encoder, variant), photos, size=size)
 
 
 def test_a_run_without_its_model_is_refused_before_anything_is_written(

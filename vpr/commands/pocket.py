@@ -73,7 +73,7 @@ def export_page(
     dim: Dim = None,
     false_rate: FalseRate = None,
     runtime: Annotated[
-        Path | None, typer.Option(help="File of npm's onnxruntime-web. Default: npm fetches it.")
+        Path | None, typer.Option(help="File of npm's onnxruntime-web. Default: fetched from npm.")
     ] = None,
 ) -> None:
     """Write a page that locates photos in the browser, also without a network."""
