@@ -97,7 +97,7 @@ def write_map(
     if calibration is None or calibration.map_limit is None:
         yield (
             f"answers by distance are not calibrated: {num_negatives} photos from outside the map "
-            "are too few for the rate: see --false-rate"
+            "are too few for the rate: put some into evaluate.foreign, or see --false-rate"
         )
 
 
