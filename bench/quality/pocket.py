@@ -37,8 +37,8 @@ Answers = list[dict[str, Any]]
 
 def locate_by_run(clone: Path) -> Answers:
     """Answers of the command about all queries."""
-    command = [sys.executable, "-m", "vpr", "locate", QUERY_IMAGES, "--json", f"--top={TOP}"]
-    done = subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True)
+    locate = [sys.executable, "-m", "vpr", "locate", str(QUERY_IMAGES), "--json", f"--top={TOP}"]
+    done = subprocess.run(locate, cwd=clone, check=True, capture_output=True, text=True)
     answers: Answers = json.loads(done.stdout)
     return answers
 

@@ -61,7 +61,7 @@ def write_map(
         raise ValueError(f"{out}: exists already: remove it, or name another folder")
     source = load_source(run, dim=dim)
     _, places = load_places(run)
-    photos = {
+    photos: dict[str, Sequence[Photo]] = {
         "database": list_images(run / DATABASE_IMAGES), "query": list_images(run / QUERY_IMAGES),
         "foreign": _find_foreign(run),
     }  # fmt: skip
