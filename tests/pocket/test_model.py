@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from tests.support.pictures import texture
+from vpr.commands.pocket import export_model
 from vpr.features.encoder import POOL, BringsAggregator, count_channels, load_encoder
 from vpr.features.model import Model
 from vpr.features.params import TrunkParams
+from vpr.matchers.base.matcher import load_matcher
 from vpr.network.aggregators import draw_published
 from vpr.network.describing import describe_photos
 from vpr.pocket.exporting import write_model
@@ -41,7 +43,7 @@ ENCODERS: list[tuple[str, str | None, tuple[int, int] | None]] = [
     ("mixvpr", "resnet50_128", (320, 320)), ("timm", "vit_tiny_patch16_224", (224, 224)),
 ]  # fmt: skip
 REFUSED = [
-    ("dense_rootsift", None, (64, 96)), ("convap", None, (64, 96)), ("boq", None, (64, 96)),
+    ("dense_rootsift", None, (64, 96)), ("convap", None, (320, 320)), ("boq", None, (384, 384)),
     ("salad", None, (322, 322)), ("megaloc", None, (322, 322)), ("xfeat", None, None),
 ]  # fmt: skip
 
@@ -173,6 +175,28 @@ def test_encoders_that_cannot_be_exported_are_refused(
     photos = draw_photos(tmp_path, 1)
     with pytest.raises(ValueError, match=f"{encoder}: cannot be exported"):
         write_graph(tmp_path / "g.onnx", draw_source(encoder, variant), photos, size=size)
+
+
+def test_the_detector_finds_the_pipelines_keypoints(
+    finished_pipeline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "detector.onnx"
+    export_model(out, run=finished_pipeline, size="224x320", detector=True)
+    assert "keypoints, the pipeline's on 3 photos" in capsys.readouterr().out
+    pixels = texture(3)[:224]
+    places, rows = open_session(out).run(None, {INPUT: pixels[None]})
+    matcher = load_matcher("xfeat")
+    assert matcher is not None
+    known = matcher.detect(pixels, max_keypoints=1024)
+    found, expected = np.lexsort(places.T), np.lexsort(known.points.T)
+    assert len(places) > 100
+    np.testing.assert_array_equal(places[found], known.points[expected])
+    np.testing.assert_allclose(rows[found], known.descriptors[expected], atol=1e-3)
+    with pytest.raises(ValueError, match="100x320: the detector takes multiples of 32 pixels"):
+        export_model(tmp_path / "b.onnx", run=finished_pipeline, size="100x320", detector=True)
+    with pytest.raises(ValueError, match="--detector needs --size"):
+        export_model(tmp_path / "b.onnx", run=finished_pipeline, detector=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["detector.onnx"]
 
 
 def test_a_run_without_its_model_is_refused_before_anything_is_written(
