@@ -18,7 +18,7 @@ from vpr.features.encoder import POOL, BringsAggregator, count_channels, load_en
 from vpr.features.model import Model
 from vpr.features.params import TrunkParams
 from vpr.matchers.base.matcher import load_matcher
-from vpr.network.aggregators import draw_published
+from vpr.network.aggregator import draw_published
 from vpr.network.describing import describe_photos
 from vpr.pocket.exporting import write_model
 from vpr.pocket.graph import (
