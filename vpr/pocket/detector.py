@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.images.image_files import list_images, read_image
+from vpr.locating.loading import check_run
 from vpr.matchers.base.detectors import read_state
 from vpr.matchers.base.matcher import load_matcher
 from vpr.matchers.base.params import KeypointsParams
@@ -68,10 +69,12 @@ def write_detector(out: Path, run: Path, *, size: tuple[int, int]) -> str:
         size: Height and width of photos in pixels.
 
     Raises:
-        ValueError: If a side is not a multiple of 32, or keypoints differ; no file is left.
+        ValueError: If a side is not a multiple of 32, a file of the run is missing, or keypoints
+            differ; nothing is written then.
     """
     if any(side % MULTIPLE_PX for side in size):
         raise ValueError(f"--size {size[0]}x{size[1]}: the detector takes multiples of 32 pixels")
+    check_run(run, with_images=True)
     params = locked_params("keypoints@database", "keypoints", KeypointsParams, lock=run / LOCK)
     chosen = spread(list_images(run / DATABASE_IMAGES), NUM_CHECKS)
     photos = [read_image(photo, scale_to=size) for photo in chosen]
