@@ -37,8 +37,8 @@ reranking    rankings verified by local features      console features matchers 
 locating     a finished run: photo -> places          datasets evaluation features images importing
                                                       matchers network places repository reranking
                                                       retrieval runtime training weights
-pocket       a run in files that need no Python       evaluation features images locating network
-                                                      places repository retrieval runtime
+pocket       a run in files that need no Python       evaluation features images locating matchers
+                                                      network places repository retrieval runtime
 report       pages and their templates                evaluation images places reranking retrieval
                                                       runtime web
 web          what pages share: map, matching points   -

@@ -30,6 +30,7 @@ INDEX = Path("data/index")
 KEYPOINTS = Path("data/keypoints/database")
 KEPT = Path("data/utility/kept.npy")
 PREDICTIONS = Path("data/predictions.npz")
+FOREIGN_RANKED = Path("data/foreign_ranked")
 SUBMISSION = Path("data/submission/submit.json")
 
 RECALL = Path("metrics/recall.json")

@@ -14,8 +14,12 @@ import torch
 from PIL import Image
 
 from tests.support.pictures import texture
-from vpr.encoders.dense_rootsift import DIM, make_encoder
+from vpr.commands.pocket import export_model
+from vpr.features.encoder import POOL, BringsAggregator, count_channels, load_encoder
 from vpr.features.model import Model
+from vpr.features.params import TrunkParams
+from vpr.matchers.base.matcher import load_matcher
+from vpr.network.aggregator import draw_published
 from vpr.network.describing import describe_photos
 from vpr.pocket.exporting import write_model
 from vpr.pocket.graph import (
@@ -32,18 +36,49 @@ from vpr.retrieval.whitening import whiten_rows
 from vpr.run_files import MODEL
 
 SHAPES = ((48, 64), (61, 45), (33, 90))
+ENCODERS: list[tuple[str, str | None, tuple[int, int] | None]] = [
+    ("efficientnet_lite", "lite0", None), ("efficientnet_lite", "lite2", None),
+    ("vgg16", None, None), ("cosplace", "resnet18_512", None), ("cosplace", "vgg16_512", None),
+    ("eigenplaces", "resnet18_512", None), ("timm", "resnet18", None),
+    ("timm", "mobilenetv3_small_100", None), ("xfeat", None, (64, 96)),
+    ("mixvpr", "resnet50_128", (320, 320)), ("timm", "vit_tiny_patch16_224", (224, 224)),
+]  # fmt: skip
+REFUSED = [
+    ("dense_rootsift", None, (64, 96)), ("convap", None, (320, 320)), ("boq", None, (384, 384)),
+    ("salad", None, (322, 322)), ("megaloc", None, (322, 322)), ("xfeat", None, None),
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Ten photos of each of three shapes."""
-    folder = tmp_path_factory.mktemp("photos")
+def draw_photos(folder: Path, count: int) -> list[Path]:
+    """As many photos of each of three shapes, in turn."""
     files = []
-    for number in range(30):
+    for number in range(count):
         height, width = SHAPES[number % 3]
         files.append(folder / f"{number:06d}.png")
         Image.fromarray(texture(number)[:height, :width]).save(files[-1])
     return files
+
+
+def draw_source(encoder: str, variant: str | None) -> Source:
+    """A run's network of random weights, with its own aggregator, or with NetVLAD."""
+    maker = load_encoder(encoder, variant)
+    state, _ = maker.initial_state("random", 0)
+    if isinstance(maker, BringsAggregator):
+        aggregator, pool = maker.aggregator, draw_published(maker, 0)
+    else:
+        generator, shape = torch.Generator().manual_seed(0), (4, count_channels(maker))
+        weights = torch.randn(2, *shape, generator=generator)
+        aggregator = "netvlad"
+        pool = {"pool.conv.weight": weights[0][:, :, None, None], "pool.centroids": weights[1]}
+    trunk = TrunkParams(encoder, variant, POOL, "float32", None, None, "all")
+    model = Model(encoder, variant, POOL, state | pool, aggregator)
+    return Source(Path(), model, trunk, None, "0" * 16)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Photos of three shapes."""
+    return draw_photos(tmp_path_factory.mktemp("photos"), 15)
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +164,55 @@ def test_a_fixed_size_is_written_down(source: Source, photos: list[Path], tmp_pa
 
 
 def test_an_encoder_that_cannot_be_exported_is_named_and_leaves_no_file(
-    source: Source, photos: list[Path], tmp_path: Path
+    photos: list[Path], tmp_path: Path
 ) -> None:
-    state, _ = make_encoder().initial_state("random", 0)
-    pool = {"pool.conv.weight": torch.randn(4, DIM, 1, 1), "pool.centroids": torch.randn(4, DIM)}
-    model = Model("dense_rootsift", None, "pool", {**state, **pool})
-    other = Source(source.folder, model, source.trunk, None, "0" * 16)
     with pytest.raises(ValueError, match=r"dense_rootsift: cannot be exported.*efficientnet_lite"):
-        write_graph(tmp_path / "g.onnx", other, photos[:1], size=None)
+        write_graph(tmp_path / "g.onnx", draw_source("dense_rootsift", None), photos[:1], size=None)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("encoder", "variant", "size"), ENCODERS)
+def test_a_hundred_photos_of_three_shapes_have_the_pipelines_descriptors(
+    encoder: str, variant: str | None, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    photos = draw_photos(tmp_path, 100)
+    worst = write_graph(tmp_path / "g.onnx", draw_source(encoder, variant), photos, size=size)
+    print(f"{encoder} {variant} {size}: {worst:.2g}")
+    assert worst < 1e-4
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("encoder", "variant", "size"), REFUSED)
+def test_encoders_that_cannot_be_exported_are_refused(
+    encoder: str, variant: str | None, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    photos = draw_photos(tmp_path, 1)
+    with pytest.raises(ValueError, match=f"{encoder}: cannot be exported") as error:
+        write_graph(tmp_path / "g.onnx", draw_source(encoder, variant), photos, size=size)
+    assert "use --size" not in str(error.value)  # this is its size
+
+
+def test_the_detector_finds_the_pipelines_keypoints(
+    finished_pipeline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "detector.onnx"
+    export_model(out, run=finished_pipeline, size="224x320", detector=True)
+    assert "keypoints, the pipeline's on 3 photos" in capsys.readouterr().out
+    pixels = texture(3)[:224]
+    places, rows = open_session(out).run(None, {INPUT: pixels[None]})
+    matcher = load_matcher("xfeat")
+    assert matcher is not None
+    known = matcher.detect(pixels, max_keypoints=1024)
+    found, expected = np.lexsort(places.T), np.lexsort(known.points.T)
+    assert len(places) > 100
+    np.testing.assert_array_equal(places[found], known.points[expected])
+    np.testing.assert_allclose(rows[found], known.descriptors[expected], atol=1e-3)
+    with pytest.raises(ValueError, match="100x320: the detector takes multiples of 32 pixels"):
+        export_model(tmp_path / "b.onnx", run=finished_pipeline, size="100x320", detector=True)
+    with pytest.raises(ValueError, match="--detector needs --size"):
+        export_model(tmp_path / "b.onnx", run=finished_pipeline, detector=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["detector.onnx"]
 
 
 def test_a_run_without_its_model_is_refused_before_anything_is_written(

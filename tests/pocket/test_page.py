@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +13,18 @@ from PIL import Image
 from tests.conftest import made_once
 from tests.support.browsing import Browser, chromium
 from tests.support.node import run_node
+from tests.support.pages import locate_in_page, served
 from tests.support.pictures import texture
-from tests.support.repositories import require, require_program
-from tests.support.servers import free_port, listening
 from vpr.commands.pocket import export_page
 from vpr.images.image_files import list_images, path_of
 from vpr.images.pixels import scaled_size
 from vpr.network.describing import describe_photos
 from vpr.pocket.source import READERS, load_source
-from vpr.pocket.web_runtime import PACKAGE, write_runtime
+from vpr.pocket.web_runtime import fetch_package, write_runtime
 from vpr.run_files import DATABASE, QUERY_IMAGES
 
 pytestmark = pytest.mark.long
 
-ASK = """
-const done = arguments[arguments.length - 1];
-const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
-locatePhotos([{blob: new Blob([bytes]), name: "photo"}], 3).then(done, done);
-"""
 RESIZE = """
 const {resize, scaledSize} = await import(HOME + "pixels.js");
 const told = sizes.map(([width, height]) => resize({data, width: 320, height: 240}, width, height));
@@ -48,16 +37,14 @@ console.log(JSON.stringify({
 
 @pytest.fixture(scope="module")
 def package(shared_folder: Path) -> Path:
-    """The runtime as npm fetches it."""
-    npm = shutil.which("npm")
-    require_program(npm, "npm")
+    """The runtime, from npm's registry."""
 
     def fetch(folder: Path) -> None:
         folder.mkdir()
-        done = subprocess.run(
-            [str(npm), "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, check=False
-        )
-        require(done.returncode == 0, f"npm cannot fetch {PACKAGE}")
+        try:
+            fetch_package(folder)
+        except ValueError as error:
+            pytest.skip(str(error))
 
     return next(made_once(shared_folder / "npm", fetch).glob("*.tgz"))
 
@@ -68,14 +55,6 @@ def site(finished_pipeline: Path, package: Path, tmp_path_factory: pytest.TempPa
     out = tmp_path_factory.mktemp("pages") / "내 page"
     export_page(out, run=finished_pipeline, runtime=package)
     return out
-
-
-@contextmanager
-def served(folder: Path, log: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "http.server", "-b", "127.0.0.1", "-d", str(folder), str(port)]
-    with listening(*command, port=port, log=log):
-        yield f"http://127.0.0.1:{port}/"
 
 
 def map_of(browser: Browser, address: str) -> str:
@@ -110,8 +89,7 @@ def test_photos_are_located_without_a_network_as_by_the_pipeline(
             )
         assert "12 places" in map_of(browser, home)  # the server is gone
         for photo, far in zip(photos["query"], distances, strict=True):
-            sent = base64.b64encode(path_of(photo).read_bytes()).decode()
-            (found,) = browser.driver.execute_async_script(ASK, sent)["located"]
+            found = locate_in_page(browser, path_of(photo))
             assert found["matches"][0]["image"] == far.argmin()
             assert found["matches"][0]["distance"] == pytest.approx(far.min(), abs=1e-3)
         browser.choose_file("#file", next(queries.iterdir()))
@@ -128,17 +106,25 @@ def test_photos_are_located_without_a_network_as_by_the_pipeline(
 def test_damaged_and_mixed_pages_say_so_in_one_sentence(site: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(site, tmp_path / "page"))
     card = json.loads((site / "model.json").read_text())
-    (broken / "model.json").write_text(json.dumps(card | {"run": "f" * 16}))
-    with chromium() as browser, served(broken, tmp_path / "log") as home:
-        told = problem_of(browser, home)
-        assert told == f"model.json: of run {'f' * 16}, the map is of {card['run']}"
-    shutil.copyfile(site / "model.json", broken / "model.json")
-    with (broken / "descriptors.npy").open("r+b") as file:
-        file.seek(-1, 2)
-        file.write(b"\x01")
-    with chromium() as browser, served(broken, tmp_path / "log") as home:
-        expected = "descriptors.npy: damaged, or of another map than map.json"
-        assert problem_of(browser, home) == expected
+    cut = (site / "descriptors.npy").read_bytes()[:-2]
+    cases: list[tuple[str, bytes | None, str]] = [
+        ("model.json", json.dumps(card | {"run": "f" * 16}).encode(),
+         f"model.json: of run {'f' * 16}, the map is of {card['run']}"),
+        ("model.json", json.dumps(card | {"sha256": "0" * 64}).encode(),
+         "model.onnx: missing, damaged, or of another export than model.json"),
+        ("descriptors.npy", cut,
+         "descriptors.npy: missing, damaged, or of another map than map.json"),
+        ("places.csv", None, "places.csv: File not found"),
+    ]  # fmt: skip
+    with chromium() as browser:
+        for name, content, expected in cases:
+            if content is None:
+                (broken / name).unlink()
+            else:
+                (broken / name).write_bytes(content)
+            with served(broken, tmp_path / "log") as home:  # on a port of its own, so no old files
+                assert problem_of(browser, home) == expected
+            shutil.copyfile(site / name, broken / name)
 
 
 def test_a_run_without_positions_has_no_page(pipeline: Path, tmp_path: Path) -> None:
@@ -154,6 +140,16 @@ def test_another_runtime_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.tgz").write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"other\.tgz: expected onnxruntime-web@.*found sha512-"):
         write_runtime(tmp_path / "ort", tmp_path / "other.tgz")
+    assert not (tmp_path / "ort").exists()
+
+
+def test_a_registry_without_the_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path, tmp_path / "log") as home:
+        monkeypatch.setenv("npm_config_registry", home)
+        with pytest.raises(ValueError, match=rf"^{home}onnxruntime-web/-/onnx.*404.*--runtime$"):
+            write_runtime(tmp_path / "ort", None)
     assert not (tmp_path / "ort").exists()
 
 

@@ -36,6 +36,9 @@ def export_model(
         str | None,
         typer.Option(help="Height and width of all photos in pixels, as 240x320. Default: any."),
     ] = None,
+    detector: Annotated[
+        bool, typer.Option("--detector", help="XFeat's keypoint detector in place of the network.")
+    ] = False,
 ) -> None:
     """Write the network as one ONNX graph: pixels -> unit descriptor, checked on photos."""
     _require_onnx("export-model")
@@ -43,8 +46,16 @@ def export_model(
 
     if out.suffix != ".onnx":
         raise ValueError(f"{out}: expected a file name that ends with .onnx")
+    shape = _parse_size(size)
+    if detector and (shape is None or dim is not None or precision != "float32"):
+        raise ValueError("--detector needs --size, and takes neither --dim nor --precision")
     out.parent.mkdir(parents=True, exist_ok=True)
-    for line in write_model(out, run, precision=precision, dim=dim, size=_parse_size(size)):
+    if detector and shape is not None:
+        from vpr.pocket.detector import write_detector
+
+        print(write_detector(out, run, size=shape))
+        return
+    for line in write_model(out, run, precision=precision, dim=dim, size=shape):
         print(line)
 
 
@@ -73,7 +84,7 @@ def export_page(
     dim: Dim = None,
     false_rate: FalseRate = None,
     runtime: Annotated[
-        Path | None, typer.Option(help="File of npm's onnxruntime-web. Default: npm fetches it.")
+        Path | None, typer.Option(help="File of npm's onnxruntime-web. Default: fetched from npm.")
     ] = None,
 ) -> None:
     """Write a page that locates photos in the browser, also without a network."""

@@ -39,11 +39,11 @@ def write_model(
     photos = list_images(run / DATABASE_IMAGES)
     with TemporaryDirectory(dir=out.parent) as aside:
         built = Path(aside) / out.name
-        worst = write_graph(built, source, _spread(photos, NUM_CHECKS), size=size)
+        worst = write_graph(built, source, spread(photos, NUM_CHECKS), size=size)
         if precision == "float16":
             store_in_float16(built)
         if precision == "int8":
-            quantise(built, _spread(photos, NUM_CALIBRATION), source.trunk.scale_to)
+            quantise(built, spread(photos, NUM_CALIBRATION), source.trunk.scale_to)
         loss = "not compared: its photos have other sizes"
         if size is None:
             loss = describe_graph_loss(built, source)
@@ -55,5 +55,6 @@ def write_model(
     yield f"{precision} against the run ({source.trunk.precision}): {loss}"
 
 
-def _spread(photos: list[Photo], count: int) -> list[Photo]:
+def spread(photos: list[Photo], count: int) -> list[Photo]:
+    """Choose so many photos, evenly spaced."""
     return photos[:: max(1, len(photos) // count)][:count]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from vpr.evaluation.calibration import Calibration
 from vpr.evaluation.cross_fitting import Sample, calibrate
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import first_correct_ranks
-from vpr.images.image_files import encoded_image, list_images
+from vpr.images.image_files import Photo, encoded_image, list_images
 from vpr.images.thumbnails import thumbnail_name
 from vpr.locating.loading import load_places
 from vpr.locating.matches import Places
@@ -28,9 +28,10 @@ from vpr.places.index import ImageIndex
 from vpr.pocket.losses import describe_loss, run_rows
 from vpr.pocket.source import READERS, Source, load_source
 from vpr.repository.locked_run import locked_params
+from vpr.retrieval.descriptors import row_blocks, save_descriptors
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.whitening import whiten_rows
-from vpr.run_files import IMAGES, LOCK, THUMBNAILS
+from vpr.run_files import DATABASE_IMAGES, FOREIGN_RANKED, LOCK, QUERY_IMAGES, THUMBNAILS
 from vpr.runtime.hashing import hash_file
 
 Stored = Literal["float16", "int8"]
@@ -60,21 +61,30 @@ def write_map(
         raise ValueError(f"{out}: exists already: remove it, or name another folder")
     source = load_source(run, dim=dim)
     _, places = load_places(run)
-    exact = {side: _describe(source, side) for side in ("database", "query")}
-    stored, decoded = _encode(exact["database"], precision)
-    after = (decoded, exact["query"])
+    photos: dict[str, Sequence[Photo]] = {
+        "database": list_images(run / DATABASE_IMAGES), "query": list_images(run / QUERY_IMAGES),
+        "foreign": _find_foreign(run),
+    }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent) as aside:
-        built = Path(aside) / out.name
+    with TemporaryDirectory(dir=out.parent) as scratch:
+        aside, built = Path(scratch), Path(scratch) / "built"
         built.mkdir()
-        np.save(built / "descriptors.npy", stored)
+        exact = {side: _describe(aside / side, source, photos[side]) for side in photos}
+        stored = store_rows(built / "descriptors.npy", exact["database"], precision)
+        save_descriptors(aside / "decoded", decode_rows(stored), num_images=len(stored))
+        decoded = np.load(aside / "decoded", mmap_mode="r")
         _write_places(built / "places.csv", places)
-        calibration, num_negatives = _calibrate(run, after, places, false_rate)
+        calibration, num_negatives = _calibrate(
+            run, decoded, exact["query"], exact["foreign"], places, false_rate
+        )
         _copy_thumbnails(run, built / "thumbnails")
         for reader in ("read_map.py", "map.js", "judge.js"):
             shutil.copyfile(READERS / reader, built / reader)
         content = _describe_map(built, source, stored, calibration, num_negatives)
         (built / "map.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        before = (run_rows(run, "database"), run_rows(run, "query"))
+        chosen = np.arange(len(exact["query"]))
+        loss = describe_loss(run, before, (decoded, exact["query"]), chosen)
         built.rename(out)
     count, width = stored.shape
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
@@ -83,34 +93,57 @@ def write_map(
         f"{size / 1e6:.1f} MB, for each thousand photos {size / count / 1e3:.1f} MB, of which "
         f"{stored.nbytes / count / 1e3:.3f} MB descriptors"
     )
-    chosen = np.arange(len(exact["query"]))
-    before = (run_rows(run, "database"), run_rows(run, "query"))
-    yield "against the run: " + describe_loss(run, before, after, chosen)
+    yield "against the run: " + loss
     if calibration is None or calibration.map_limit is None:
         yield (
             f"answers by distance are not calibrated: {num_negatives} photos from outside the map "
-            "are too few for the rate: see --false-rate"
+            "are too few for the rate: put some into evaluate.foreign, or see --false-rate"
         )
 
 
-def _describe(source: Source, side: str) -> NDArray[np.float32]:
-    """Describe a side as an exported network does, in float32: unit rows (N, dim)."""
-    images = list_images(source.folder / IMAGES / side)
-    rows = np.concatenate([b.descriptors for b in describe_photos(source.network(), images)])
-    if source.whitening is None:
-        return rows
-    return np.concatenate(list(whiten_rows(rows, source.whitening)))
+def _find_foreign(run: Path) -> list[Path]:
+    """The photos from elsewhere that the run was evaluated with."""
+    names = run / FOREIGN_RANKED / "photos.txt"
+    if not names.is_file():
+        raise ValueError(f"{names} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+    photos = [run / name for name in names.read_text(encoding="utf-8").splitlines()]
+    for photo in photos:
+        if not photo.is_file():
+            raise ValueError(f"{photo}: a photo of evaluate.foreign is missing: put it back")
+    return photos
 
 
-def _encode(
-    rows: NDArray[np.float32], precision: Stored
-) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Stored form of unit rows (N, dim), and the unit rows that readers make of it."""
-    stored: NDArray[Any] = rows.astype(np.float16)
-    if precision == "int8":  # in steps of the same size for all, since readers scale rows anyway
-        stored = np.round(rows * (MOST_INT8 / np.abs(rows).max())).astype(np.int8)
-    decoded = stored.astype(np.float32)
-    return stored, decoded / np.linalg.norm(decoded, axis=1, keepdims=True)
+def _describe(path: Path, source: Source, photos: Sequence[Photo]) -> NDArray[np.float32]:
+    """Describe photos as an exported network does, in float32: unit rows (N, dim), mapped."""
+    if not photos:
+        return np.empty((0, 0), np.float32)
+    blocks = (batch.descriptors for batch in describe_photos(source.network(), photos))
+    if (whitening := source.whitening) is not None:
+        blocks = (rows for block in blocks for rows in whiten_rows(block, whitening))
+    save_descriptors(path, blocks, num_images=len(photos))
+    described: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return described
+
+
+def store_rows(path: Path, rows: NDArray[np.float32], precision: Stored) -> NDArray[Any]:
+    """Write unit rows (N, dim) in their stored form, block by block, and map the file."""
+    factor = 1.0
+    if precision == "int8":  # steps of the same size for all, since readers scale rows anyway
+        factor = MOST_INT8 / max(float(np.abs(rows[block]).max()) for block in row_blocks(rows))
+    stored: NDArray[Any] = np.lib.format.open_memmap(
+        path, mode="w+", dtype=np.dtype(precision), shape=rows.shape
+    )
+    for block in row_blocks(rows):
+        scaled = rows[block] * np.float32(factor)
+        stored[block] = np.round(scaled) if precision == "int8" else scaled
+    return stored
+
+
+def decode_rows(stored: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    """Make the unit rows that readers make of the stored form, block by block."""
+    for block in row_blocks(stored):
+        decoded = stored[block].astype(np.float32)
+        yield decoded / np.linalg.norm(decoded, axis=1, keepdims=True)
 
 
 def _write_places(path: Path, places: Places) -> None:
@@ -127,28 +160,33 @@ def _write_places(path: Path, places: Places) -> None:
 
 
 def _calibrate(
-    run: Path,
-    rows: tuple[NDArray[np.float32], NDArray[np.float32]],
-    places: Places,
-    false_rate: float | None,
-) -> tuple[Calibration | None, int]:
-    """Calibrate answers by distance on the run's queries; with the number of negatives."""
+    run: Path, database: NDArray[np.float32], queries: NDArray[np.float32],
+    foreign: NDArray[np.float32], places: Places, false_rate: float | None,
+) -> tuple[Calibration | None, int]:  # fmt: skip
+    """Calibrate answers by distance on the run's queries and photos from elsewhere.
+
+    Returns:
+        The calibration, and the number of photos from outside the map.
+    """
     params = locked_params("evaluate", "evaluate", EvaluateParams, lock=run / LOCK)
     query, positives = places.truth.query, places.truth.positives
     if not (places.database.has_places and query.has_places and places.calibration):
         return None, 0
-    indices, distances = rank_database(*rows, top_k=min(TOP, len(rows[0])))
+    indices, distances = rank_database(database, queries, top_k=min(TOP, len(database)))
+    away = np.empty(0)
+    if len(foreign):
+        away = rank_database(database, foreign, top_k=1)[1][:, 0].astype(np.float64)
     is_negative = np.diff(positives.indptr) == 0
     sample = Sample(
         "distance", distances.astype(np.float64), places.database.coordinates[indices],
         query.coordinates, first_correct_ranks(indices, positives) == 1, is_negative,
-        np.empty(0), places.calibration.radius_m, indices.shape[1],
+        away, places.calibration.radius_m, indices.shape[1],
     )  # fmt: skip
     fitted, _ = calibrate(
         sample, rate=params.accept_false_rate if false_rate is None else false_rate,
         confidence=params.confidence, block_length=params.block_length,
     )  # fmt: skip
-    return fitted, int(is_negative.sum())
+    return fitted, len(sample.negatives)
 
 
 def _copy_thumbnails(run: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ export async function checkModel(map, card, read) {
   }
   const bytes = await read(model.file);
   if (await sha256(bytes) === model.sha256) return {model, bytes};
-  throw new Error(`${model.file}: damaged, or of another export than ${card}`);
+  throw new Error(`${model.file}: missing, damaged, or of another export than ${card}`);
 }
 
 /** Conclude from the first `calibration.depth` of a ranking; null is what is not calibrated. */

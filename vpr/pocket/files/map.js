@@ -6,11 +6,15 @@ export async function loadMap(read) {
   for (const [name, expected] of Object.entries(meta.files)) {
     bytes[name] = await read(name);
     if (await sha256(bytes[name]) !== expected) {
-      throw new Error(`${name}: damaged, or of another map than map.json`);
+      throw new Error(`${name}: missing, damaged, or of another map than map.json`);
     }
   }
   const places = parseTable(new TextDecoder().decode(bytes["places.csv"]));
-  return {meta, places, rows: unitRows(bytes["descriptors.npy"], meta)};
+  const rows = unitRows(bytes["descriptors.npy"], meta);
+  if (rows.length !== meta.count * meta.dim || places.length !== meta.count) {
+    throw new Error("map.json: count or dim is not that of descriptors.npy and places.csv");
+  }
+  return {meta, places, rows};
 }
 
 /** Rank places for a unit descriptor: [{index, distance}], best first. */

@@ -25,11 +25,18 @@ class StreetMap:
         self.meta: dict[str, Any] = _parse(home / "map.json", "vpr-map")
         for name, expected in self.meta["files"].items():
             if _digest(home / name) != expected:
-                raise ValueError(f"{home / name}: damaged, or of another map than map.json")
+                raise ValueError(
+                    f"{home / name}: missing, damaged, or of another map than map.json"
+                )
         rows = np.load(home / "descriptors.npy").astype(np.float32)
         self.rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         with (home / "places.csv").open(encoding="utf-8", newline="") as file:
             self.places = list(csv.DictReader(file))
+        count, dim = self.meta["count"], self.meta["dim"]
+        if rows.shape != (count, dim) or len(self.places) != count:
+            raise ValueError(
+                f"{home / 'map.json'}: count or dim is not that of descriptors.npy and places.csv"
+            )
 
     def check_model(self, card: str | Path) -> None:
         """Refuse a network of another run, or a damaged one, by the .json beside its file."""
@@ -37,7 +44,7 @@ class StreetMap:
         if found["run"] != self.meta["run"]:
             raise ValueError(f"{card}: of run {found['run']}, the map is of {self.meta['run']}")
         if _digest(Path(card).parent / found["file"]) != found["sha256"]:
-            raise ValueError(f"{found['file']}: damaged, or of another export than {card}")
+            raise ValueError(f"{found['file']}: missing, damaged, or of another export than {card}")
 
     def rank(self, descriptor: NDArray[np.float32], top: int) -> list[tuple[int, float]]:
         """Rank places for a unit descriptor (dim,): index and Euclidean distance, best first."""
