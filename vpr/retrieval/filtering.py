@@ -62,7 +62,7 @@ class Belief:
         expected: Probability of each place before the photo was seen, shape (num_states,).
         expected_off: The same of being off the map.
         move: From the place of the belief before; None: too short so far to count.
-        waiting_m: These metres so far.
+        waiting_m: Metres that were too few to count so far.
     """
 
     places: Ints
@@ -166,7 +166,7 @@ class PlaceFilter:
         total = found.sum() + expected_off
         return Belief(
             places, np.maximum(found / total, RARE), max(expected_off / total, RARE), expected,
-            expected_off, move, total_m if stays else 0.0,
+            expected_off, move, total_m if before is not None and stays else 0.0,
         )  # fmt: skip
 
     def _predict(
