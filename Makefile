@@ -9,7 +9,7 @@
 # make soak         long tests: 2,000 damaged files, then 60 kills of stages
 # make bench-quick  speed and memory against a plain loop, 2 minutes
 # make bench        the same in full, about 12 minutes
-# make bench-scale  search in 10,000 to 1,000,000 images, extraction, ten photos more, about 40 minutes
+# make bench-scale  search in 10,000 to 1,000,000 images, extraction, ten photos more, about 25 minutes
 # make table        what each part of the pipeline is worth on each data set -> docs/experiments/results.md
 # make pages        what pages load from npm, by vpr/web/package-lock.json -> vpr/web
 # make audit        known vulnerabilities of the installed packages, if the registry can tell

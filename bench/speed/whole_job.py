@@ -104,16 +104,13 @@ def repro(clone: Path, *, store_gb: float = 0) -> tuple[float, dict[str, int], d
         stage's processes, including Python's start; the rest is DVC's own.
     """
     peaks: dict[str, int] = {}
+    settings = environment(**{LIMIT: str(store_gb)})
     start = time.perf_counter()
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(
-            ["dvc", "repro"],
-            cwd=clone,
-            env=environment(**{LIMIT: str(store_gb)}),
-            stdout=output,
-            stderr=output,
-        ) as process,  # fmt: skip
+            ["dvc", "repro"], cwd=clone, env=settings, stdout=output, stderr=output
+        ) as process,
     ):
         watched = psutil.Process(process.pid)
         spans: dict[int, tuple[str, float, float]] = {}
