@@ -40,6 +40,12 @@ def test_speed_and_time_are_metres_travelled_in_each_recording(tmp_path: Path) -
     index = parse_index(table)
     assert index.odometry is not None
     assert index.odometry.tolist() == [0, 0, 10, 3, 10]  # of x: 2 s at 4 to 6 m/s; of y: 3 s at 1
+    moments = {f",{n},": f",2024-05-01T10:00:{n:02}.000Z," for n in (0, 3, 10, 12)}
+    for number, moment in moments.items():  # as `import` writes them
+        rows = [row.replace(number, moment) for row in rows]
+    iso = tmp_path / "iso.csv"
+    iso.write_text("\n".join(["path,sequence,time,speed", *rows]) + "\n")
+    assert parse_index(iso).odometry.tolist() == [0, 0, 10, 3, 10]
     table.write_text(table.read_text().replace("12,6\nd", "9,6\nd"))
     with pytest.raises(
         ValueError, match=r"query.csv: row 2, column time: .* found 9 after a later"

@@ -69,7 +69,7 @@ def add(
 
 def remove(
     photos: Annotated[
-        list[str], typer.Argument(help="Names in the set, patterns as 'photos/2024*', or files.")
+        list[str], typer.Argument(help="Names or patterns, as '*/IMG_2024*', or their files.")
     ],
     queries: Queries = False,
 ) -> None:

@@ -99,8 +99,9 @@ def describe_without_positives(num_queries: int, details: Mapping[str, Any]) -> 
         for name, value in details.items()
         if name.startswith("recall@") and name.endswith(ANSWERABLE)
     )
+    have, count = ("query has", "counts") if without == 1 else ("queries have", "count")
     words = (
-        f"{without} queries have no positive (no database photo within the radius) and count as "
+        f"{without} {have} no positive (no database photo within the radius) and {count} as "
         f"failures; over the other {num_queries - without}: {recalls or 'none'}"
     )
     return textwrap.fill(words, width=80, break_on_hyphens=False)

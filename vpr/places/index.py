@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def parse_index(path: Path) -> ImageIndex:
     """Read a side of somebody's data set: `path,easting,northing[,sequence][,heading][,odometry]`.
 
     Columns may have any order; others are not used. A table of `NO_PLACES` alone has no positions.
-    Without odometry, `time` (seconds) and `speed` (metres per second) give it, if both are there.
+    Without odometry, `time` (seconds, or as ISO 8601) and `speed` (metres per second) give it, if
+    both are there.
 
     Raises:
         ValueError: As for `load_index`.
@@ -109,7 +111,9 @@ def parse_index(path: Path) -> ImageIndex:
 
 def _integrate_speed(path: Path, table: dict[str, list[str]]) -> NDArray[np.float64]:
     """Metres travelled in each recording, by the trapezoidal rule; from shape (num_images,)."""
-    seconds, speed = (np.array(_numbers(path, name, table[name])) for name in ("time", "speed"))
+    times = [_seconds(time) for time in table["time"]]
+    seconds = np.array(_numbers(path, "time", times))
+    speed = np.array(_numbers(path, "speed", table["speed"]))
     metres = np.zeros(len(seconds))
     for images in find_recordings(table.get("sequence"), len(seconds)):
         passed = np.diff(seconds[images])
@@ -122,6 +126,17 @@ def _integrate_speed(path: Path, table: dict[str, list[str]]) -> NDArray[np.floa
         both = speed[images][1:] + speed[images][:-1]
         metres[images[1:]] = np.cumsum(passed * both / 2)
     return metres
+
+
+def _seconds(time: str) -> str:
+    """Seconds of a time of ISO 8601, in UTC if it names no zone; other texts, as numbers, remain."""
+    if time.isdecimal():  # 20241129 is a number here
+        return time
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    return str((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def find_other_columns(path: Path) -> dict[str, list[str]]:
