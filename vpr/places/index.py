@@ -129,7 +129,7 @@ def _integrate_speed(path: Path, table: dict[str, list[str]]) -> NDArray[np.floa
 
 
 def _seconds(time: str) -> str:
-    """Seconds of a time of ISO 8601, in UTC if it names no zone; other texts, as numbers, remain."""
+    """Seconds of a time of ISO 8601, in UTC if it names no zone; other texts stay as they are."""
     if time.isdecimal():  # 20241129 is a number here
         return time
     try:
