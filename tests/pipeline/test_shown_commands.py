@@ -201,7 +201,7 @@ NOT_HERE = {
     "http://192.168.0.2:8000/v1/locate": SERVED,
     "curl http://127.0.0.1:8000/v1/version": SERVED,
     "python -m vpr add ~/Pictures/new": AMENDED,
-    "python -m vpr remove 'photos/IMG_2024*'": AMENDED,
+    "python -m vpr remove '*/IMG_2024*'": AMENDED,
     "kill -HUP PID": SERVED, "kill PID": SERVED,
     "docker build -t vpr --build-arg COMMIT=$(git rev-parse HEAD) .": "needs Docker",
     "docker run -p 8000:8000 -e VPR_SERVE_TOKEN=$(openssl rand -hex 16) vpr": "needs Docker",
