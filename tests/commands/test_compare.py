@@ -181,6 +181,7 @@ def test_runs_of_a_repository_compare_by_revision_and_experiment(
             compare(runs)
 
 
+@pytest.mark.long
 def test_other_code_is_named(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

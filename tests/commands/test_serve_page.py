@@ -296,6 +296,7 @@ def test_the_page_works_under_a_path(
         assert [line for line in browser.complaints(home=home) if "401" not in line] == []
 
 
+@pytest.mark.long
 def test_a_background_map_is_loaded_only_from_where_its_owner_says(
     finished_pipeline: Path, browser: Browser, tmp_path: Path
 ) -> None:

@@ -292,6 +292,7 @@ def test_pixels_are_normalised_as_the_file_was_trained_or_doubt_is_told(
     assert re.search(remark, words)
 
 
+@pytest.mark.long
 def test_a_file_named_by_its_tag_gives_the_map_that_the_tagged_name_gives(
     tmp_path: Path, pixels: torch.Tensor
 ) -> None:

@@ -64,6 +64,7 @@ def test_no_name_of_a_set_or_of_weights_is_shell_text(home: Path) -> None:
     assert list(home.rglob("made")) == []
 
 
+@pytest.mark.long
 def test_experiments_aside_need_a_cache_elsewhere(home: Path, tmp_path: Path) -> None:
     assert "'ascii' codec can't encode" in run(home, *ASIDE, code=255)  # if not, DVC is mended
     shutil.copytree(home / ".dvc/cache", tmp_path / "cache", symlinks=True)

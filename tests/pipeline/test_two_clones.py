@@ -53,6 +53,7 @@ def test_another_depth_in_a_clone_without_data_fetches_what_search_and_its_follo
         assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread
 
 
+@pytest.mark.long
 def test_another_learning_rate_in_a_clone_without_data_trains_from_the_stored_features(
     ours: Path, theirs: Path
 ) -> None:
