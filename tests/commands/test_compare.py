@@ -157,6 +157,8 @@ def test_runs_of_a_repository_compare_by_revision_and_experiment(
     assert "Flipped queries: 0" in capsys.readouterr().out
     report([str(pipeline), "metrics/queries.csv"], html=tmp_path / "same.html")
     report(["main", "flipped"], html=tmp_path / "page.html")
+    with pytest.raises(ValueError, match=r"--html .*: there is no folder"):
+        report(["nowhere", "either"], html=tmp_path / "none/page.html")
     with chromium() as browser:
         browser.open(tmp_path / "page.html")
         assert browser.texts("h1") == ["flipped (B) against main (A)"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vpr.commands.compare.command import compare_runs, load_two
+from vpr.commands.locate.outputs import check_targets
 from vpr.commands.report.page import write_page
 
 
@@ -23,5 +24,6 @@ def report(
     html: Annotated[Path, typer.Option(help="Page to write.")] = Path("comparison.html"),
 ) -> None:
     """Write an offline page of two runs: recall, changed queries, parameters."""
+    check_targets({"--html": html}, sheet_px=(1, 1))
     write_page(html, compare_runs(*load_two(runs)))
     print(f"{html}: written")
