@@ -61,7 +61,7 @@ def test_names_that_are_one_on_this_disk_are_two_files(tmp_path: Path) -> None:
     assert found == {"a_b.jpg": b"1", "a_b-2.jpg": b"2"}
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/root/out.jpg", "..\\out.jpg"])
+@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/out.jpg", "..\\out.jpg"])
 def test_a_path_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
     pack(Path("bad.zip"), {"good.jpg": b"a", name: b"b"})
     refuse("bad.zip: .* leads out of the zip: nothing is unpacked", tmp_path)

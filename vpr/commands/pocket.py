@@ -21,6 +21,7 @@ FalseRate = Annotated[
         help="Largest accepted share of photos from outside the map, 0 to 1. Default: the run's.",
     ),
 ]  # fmt: skip
+Stored = Annotated[Literal["float16", "int8"], typer.Option(help="Type of the stored descriptors.")]
 INSTALL = "`pip install -r requirements-export.txt`"
 
 
@@ -62,9 +63,7 @@ def export_model(
 def export_map(
     out: Annotated[Path, typer.Argument(help="Folder to create.")],
     run: Run = Path(),
-    precision: Annotated[
-        Literal["float16", "int8"], typer.Option(help="Type of the stored descriptors.")
-    ] = "float16",
+    precision: Stored = "float16",
     dim: Dim = None,
     false_rate: FalseRate = None,
 ) -> None:
@@ -78,9 +77,7 @@ def export_map(
 def export_page(
     out: Annotated[Path, typer.Argument(help="Folder to create.")],
     run: Run = Path(),
-    precision: Annotated[
-        Literal["float16", "int8"], typer.Option(help="Type of the stored descriptors.")
-    ] = "float16",
+    precision: Stored = "float16",
     dim: Dim = None,
     false_rate: FalseRate = None,
     runtime: Annotated[
