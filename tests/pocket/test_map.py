@@ -174,7 +174,7 @@ def test_a_runs_map_ranks_as_the_run_and_states_its_loss(pipeline: Path, tmp_pat
     source = load_source(pipeline, dim=6)
     elsewhere = make_foreign(pipeline, source)
     out = tmp_path / "map"
-    told = told_by(write_map(out, pipeline, precision="int8", dim=6, false_rate=0.5))
+    told = told_by(write_map(out, source, precision="int8", false_rate=0.5))
     assert "12 photos, 6 values each in int8" in told and "recall@1" in told
     database, query = rows_of(source, "database"), rows_of(source, "query")
     read = StreetMap(out)
@@ -194,10 +194,10 @@ def test_a_runs_map_ranks_as_the_run_and_states_its_loss(pipeline: Path, tmp_pat
     limit = read.meta["calibration"]["map_limit"]
     assert nearest < limit == pytest.approx(next_one, abs=1e-5)
     with pytest.raises(ValueError, match="exists already"):
-        told_by(write_map(out, pipeline, precision="int8", dim=6, false_rate=None))
+        told_by(write_map(out, source, precision="int8", false_rate=None))
     (pipeline / "away/3.png").unlink()
     with pytest.raises(ValueError, match=r"away/3\.png: a photo of evaluate\.foreign is missing"):
-        told_by(write_map(tmp_path / "b", pipeline, precision="int8", dim=6, false_rate=None))
+        told_by(write_map(tmp_path / "b", source, precision="int8", false_rate=None))
     assert not (tmp_path / "b").exists()
 
 

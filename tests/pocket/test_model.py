@@ -145,11 +145,12 @@ def test_an_export_states_its_loss_and_leaves_a_card_of_its_size_and_run(
     finished_pipeline: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "street.onnx"
-    told = "\n".join(write_model(out, finished_pipeline, precision="float16", dim=None, size=None))
+    source = load_source(finished_pipeline, dim=None)
+    told = "\n".join(write_model(out, source, precision="float16", size=None))
     assert "recall@1" in told and ", p = " in told
     assert "first match the same for 8 of 8" in told
     card = json.loads(out.with_suffix(".json").read_text())
-    assert card["run"] == load_source(finished_pipeline, dim=None).run
+    assert card["run"] == source.run
     assert card["sha256"] == sha256(out.read_bytes()).hexdigest()
     assert card["precision"] == "float16"
 
@@ -221,5 +222,5 @@ def test_a_run_without_its_model_is_refused_before_anything_is_written(
     broken = Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))
     (broken / MODEL).unlink()
     with pytest.raises(ValueError, match=r"model\.pt is missing: run `dvc repro`"):
-        next(write_model(tmp_path / "g.onnx", broken, precision="int8", dim=None, size=None))
+        export_model(tmp_path / "g.onnx", run=broken, precision="int8")
     assert not (tmp_path / "g.onnx").exists()

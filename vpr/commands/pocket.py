@@ -44,6 +44,7 @@ def export_model(
     """Write the network as one ONNX graph: pixels -> unit descriptor, checked on photos."""
     _require_onnx("export-model")
     from vpr.pocket.exporting import write_model
+    from vpr.pocket.source import load_source
 
     if out.suffix != ".onnx":
         raise ValueError(f"{out}: expected a file name that ends with .onnx")
@@ -56,7 +57,7 @@ def export_model(
 
         print(write_detector(out, run, size=shape))
         return
-    for line in write_model(out, run, precision=precision, dim=dim, size=shape):
+    for line in write_model(out, load_source(run, dim=dim), precision=precision, size=shape):
         print(line)
 
 
@@ -69,8 +70,10 @@ def export_map(
 ) -> None:
     """Write descriptors, places, calibration and small pictures in open forms, with readers."""
     from vpr.pocket.map_files import write_map
+    from vpr.pocket.source import load_source
 
-    for line in write_map(out, run, precision=precision, dim=dim, false_rate=false_rate):
+    source = load_source(run, dim=dim)
+    for line in write_map(out, source, precision=precision, false_rate=false_rate):
         print(line)
 
 
@@ -88,14 +91,19 @@ def export_page(
     _require_onnx("export-page")
     from vpr.commands.serve.pages import pages_without_service
     from vpr.pocket.page import write_page
-    from vpr.pocket.source import READERS
+    from vpr.pocket.source import READERS, load_source
 
     own = json.loads((READERS / "words.json").read_bytes())
     texts = pages_without_service(own) | {
         "static/ask.js": (READERS / "ask.js").read_text(encoding="utf-8")
     }
     for line in write_page(
-        out, run, texts, dim=dim, precision=precision, false_rate=false_rate, runtime=runtime
+        out,
+        load_source(run, dim=dim),
+        texts,
+        precision=precision,
+        false_rate=false_rate,
+        runtime=runtime,
     ):
         print(line)
 

@@ -10,7 +10,7 @@ from vpr.images.image_files import Photo, list_images
 from vpr.pocket.graph import write_card, write_graph
 from vpr.pocket.losses import describe_graph_loss
 from vpr.pocket.precision import Precision, quantise, store_in_float16
-from vpr.pocket.source import load_source
+from vpr.pocket.source import Source
 from vpr.run_files import DATABASE_IMAGES
 
 NUM_CHECKS = 3  # photos that the graph is checked with, each in several shapes
@@ -18,15 +18,14 @@ NUM_CALIBRATION = 100  # photos that say the range of values for int8
 
 
 def write_model(
-    out: Path, run: Path, *, precision: Precision, dim: int | None, size: tuple[int, int] | None
+    out: Path, source: Source, *, precision: Precision, size: tuple[int, int] | None
 ) -> Iterator[str]:
     """Write a graph and its card beside it, if it makes the pipeline's descriptors.
 
     Args:
         out: File to create or replace; its folder exists.
-        run: Folder of a finished run.
+        source: The run.
         precision: See `vpr.pocket.precision`.
-        dim: Dimensions of a whitening to fit on the database; None: as the run does.
         size: Height and width in pixels of all photos; None: any.
 
     Yields:
@@ -35,8 +34,7 @@ def write_model(
     Raises:
         ValueError: If a file of the run is missing or damaged, or the network cannot be exported.
     """
-    source = load_source(run, dim=dim)
-    photos = list_images(run / DATABASE_IMAGES)
+    photos = list_images(source.folder / DATABASE_IMAGES)
     with TemporaryDirectory(dir=out.parent) as aside:
         built = Path(aside) / out.name
         worst = write_graph(built, source, spread(photos, NUM_CHECKS), size=size)

@@ -23,10 +23,10 @@ from vpr.images.image_files import Photo, encoded_image, list_images
 from vpr.images.thumbnails import thumbnail_name
 from vpr.locating.loading import load_places
 from vpr.locating.matches import Places
-from vpr.network.describing import describe_photos
+from vpr.network.describing import Network, describe_photos
 from vpr.places.index import ImageIndex
 from vpr.pocket.losses import describe_loss, run_rows
-from vpr.pocket.source import READERS, Source, load_source
+from vpr.pocket.source import READERS, Source
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import row_blocks, save_descriptors
 from vpr.retrieval.ranking import rank_database
@@ -40,15 +40,14 @@ TOP = 20  # matches that an answer is derived from
 
 
 def write_map(
-    out: Path, run: Path, *, precision: Stored, dim: int | None, false_rate: float | None
+    out: Path, source: Source, *, precision: Stored, false_rate: float | None
 ) -> Iterator[str]:
     """Write a map for networks of `vpr.pocket.exporting`, with readers of it.
 
     Args:
         out: Folder to create.
-        run: Folder of a finished run.
+        source: The run.
         precision: Type of the stored descriptors.
-        dim: Dimensions of a whitening to fit on the database; None: as the run does.
         false_rate: False-acceptance rate of answers by distance; None: the run's.
 
     Yields:
@@ -59,7 +58,7 @@ def write_map(
     """
     if out.exists():
         raise ValueError(f"{out}: exists already: remove it, or name another folder")
-    source = load_source(run, dim=dim)
+    run, network = source.folder, source.network()
     _, places = load_places(run)
     photos: dict[str, Sequence[Photo]] = {
         "database": list_images(run / DATABASE_IMAGES), "query": list_images(run / QUERY_IMAGES),
@@ -69,7 +68,7 @@ def write_map(
     with TemporaryDirectory(dir=out.parent) as scratch:
         aside, built = Path(scratch), Path(scratch) / "built"
         built.mkdir()
-        exact = {side: _describe(aside / side, source, photos[side]) for side in photos}
+        exact = {side: _describe(aside / side, source, network, photos[side]) for side in photos}
         stored = store_rows(built / "descriptors.npy", exact["database"], precision)
         save_descriptors(aside / "decoded", decode_rows(stored), num_images=len(stored))
         decoded = np.load(aside / "decoded", mmap_mode="r")
@@ -113,11 +112,13 @@ def _find_foreign(run: Path) -> list[Path]:
     return photos
 
 
-def _describe(path: Path, source: Source, photos: Sequence[Photo]) -> NDArray[np.float32]:
+def _describe(
+    path: Path, source: Source, network: Network, photos: Sequence[Photo]
+) -> NDArray[np.float32]:
     """Describe photos as an exported network does, in float32: unit rows (N, dim), mapped."""
     if not photos:
         return np.empty((0, 0), np.float32)
-    blocks = (batch.descriptors for batch in describe_photos(source.network(), photos))
+    blocks = (batch.descriptors for batch in describe_photos(network, photos))
     if (whitening := source.whitening) is not None:
         blocks = (rows for block in blocks for rows in whiten_rows(block, whitening))
     save_descriptors(path, blocks, num_images=len(photos))

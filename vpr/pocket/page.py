@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vpr.locating.loading import check_run, load_places
+from vpr.locating.loading import load_places
 from vpr.pocket.exporting import write_model
 from vpr.pocket.map_files import Stored, write_map
-from vpr.pocket.source import READERS
+from vpr.pocket.source import READERS, Source
 from vpr.pocket.web_runtime import write_runtime
 from vpr.runtime.hashing import hash_file
 
@@ -26,17 +26,16 @@ ICON = (
 
 
 def write_page(
-    out: Path, run: Path, static: Mapping[str, str], *, dim: int | None, precision: Stored,
+    out: Path, source: Source, static: Mapping[str, str], *, precision: Stored,
     false_rate: float | None, runtime: Path | None,
 ) -> Iterator[str]:  # fmt: skip
     """Write the page; the network's weights are stored in 16 bits.
 
     Args:
         out: Folder to create.
-        run: Folder of a finished run.
+        source: The run.
         static: Text of each further file of the page by its path, index.html among them.
-        dim: See `vpr.pocket.map_files`.
-        precision: Likewise.
+        precision: See `vpr.pocket.map_files`.
         false_rate: Likewise.
         runtime: See `vpr.pocket.web_runtime`.
 
@@ -48,14 +47,13 @@ def write_page(
     """
     if out.exists():
         raise ValueError(f"{out}: exists already: remove it, or name another folder")
-    check_run(run, with_images=True)
-    if not load_places(run)[1].database.has_places:
+    if not load_places(source.folder)[1].database.has_places:
         raise ValueError("the positions of this run's database are unknown: no page can say where")
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent) as aside:
         built = Path(aside) / out.name
-        yield from write_map(built, run, precision=precision, dim=dim, false_rate=false_rate)
-        yield from write_model(built / MODEL, run, precision="float16", dim=dim, size=None)
+        yield from write_map(built, source, precision=precision, false_rate=false_rate)
+        yield from write_model(built / MODEL, source, precision="float16", size=None)
         write_runtime(built / "ort", runtime)
         for name in SCRIPTS:
             shutil.copyfile(READERS / name, built / name)
