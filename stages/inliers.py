@@ -49,7 +49,7 @@ def inliers(
         return
     ranked, queries = load_retrieval(predictions), load_keypoints(query_keypoints)
     points = load_keypoints(database_keypoints)
-    points = points.only(load_kept(kept, num_keypoints=len(points.points)))
+    points = points.only(load_kept(kept, num_keypoints=len(points)))
     inputs = [predictions, database_keypoints, query_keypoints, kept]
     named = [] if model is None else [weights, foreign]  # what the matcher itself is made of
     if isinstance(matcher, PhotoMatcher):

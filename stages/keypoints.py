@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +9,10 @@ from vpr.console.entry import run_stage
 
 from vpr.images.image_files import list_images, read_image
 from vpr.images.known_photos import UNKNOWN, known_photos
-from vpr.matchers.base.detection import detect_keypoints
+from vpr.matchers.base.detection import store_keypoints
 from vpr.matchers.base.keypoints import save_keypoints
 from vpr.matchers.base.keys import matching_key
-from vpr.matchers.base.matcher import Folders, LocalPoints, load_matcher
+from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher, save_photos
 from vpr.runtime.artefacts import built_aside
@@ -30,18 +29,20 @@ def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
     model = load_param("rerank.model", str | None)  # type: ignore[arg-type] # mypy: no type
     method = load_param("rerank.method", str)
     matcher = load_matcher(method, model, Folders(weights))
-    detected: Iterable[LocalPoints] = ()
-    if matcher is not None:
-        read = partial(read_image, scale_to=params.max_side_px)
-        of_model = [] if model is None else [weights]
-        make_key = partial(matching_key, matcher, method, model, params, inputs=of_model)
-        detected = detect_keypoints(
-            matcher, list_images(images), read, max_keypoints=params.max_keypoints,
-            known=UNKNOWN if isinstance(matcher, PhotoMatcher) else known_photos(make_key),
+    if matcher is None:
+        with built_aside(keypoints) as (aside,):
+            save_keypoints(aside, ())
+        return
+    of_model = [] if model is None else [weights]
+    make_key = partial(matching_key, matcher, method, model, params)
+    sees_photos = isinstance(matcher, PhotoMatcher)
+    with built_aside(keypoints, key=make_key(inputs=[images, *of_model])) as (aside,):
+        store_keypoints(
+            aside, matcher, list_images(images), partial(read_image, scale_to=params.max_side_px),
+            max_keypoints=params.max_keypoints,
+            known=UNKNOWN if sees_photos else known_photos(partial(make_key, inputs=of_model)),
         )  # fmt: skip
-    with built_aside(keypoints) as (aside,):
-        save_keypoints(aside, detected)
-        if isinstance(matcher, PhotoMatcher):
+        if sees_photos:
             save_photos(aside, images)
 
 

@@ -35,10 +35,10 @@ def utility(
     method = load_param("rerank.method", str)
     if params.keep == "all" or method == "none":
         with built_aside(utility) as (aside,):
-            everything = np.ones(len(stored.points), dtype=bool)
+            everything = np.ones(len(stored), dtype=bool)
             save_utility(aside, everything, None, bytes_each=stored.bytes_each)
         return
-    if not len(stored.points):
+    if len(stored) == 0:
         raise ValueError(
             f"utility.keep = {params.keep}: with rerank.method = {method} there are no keypoints "
             "to choose from: set utility.keep to all"

@@ -20,8 +20,7 @@ from bench.shared.photos import SIZE_PX, draw_photos, random_model
 from bench.shared.plain_loop import PlainNetwork, train_plain
 from bench.speed.extraction import CPU, PRECISIONS
 from vpr.features.extraction import extract_features
-from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import LocalFeatures, load_features
+from vpr.features.local_features import LocalFeatures, load_features, save_features
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import read_image
@@ -106,9 +105,8 @@ def _batches(num_photos: int, rng: np.random.Generator) -> list[Batch]:
 def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
     trunk = load_trunk(model, precision)
     read = partial(read_image, scale_to=None)
-    with FeatureWriter(folder) as writer:
-        for maps in extract_features(trunk, photos, [SIZE_PX[::-1]] * len(photos), read, CPU):
-            writer.append(maps)
+    maps = extract_features(trunk, photos, [SIZE_PX[::-1]] * len(photos), read, CPU)
+    save_features(folder, maps)
     return load_features(folder)
 
 

@@ -19,8 +19,7 @@ from vpr.encoders.vgg16 import make_encoder, random_weights
 from vpr.features import batches, extraction
 from vpr.features.batches import pixels_per_batch, positions_per_batch, require_memory
 from vpr.features.extraction import extract_features
-from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import LocalFeatures, load_features
+from vpr.features.local_features import LocalFeatures, load_features, save_features
 from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
 from vpr.images.image_files import read_image
@@ -73,9 +72,7 @@ def test_local_features_do_not_depend_on_how_many_threads_decode(
 def store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
     trunk = load_trunk(model, precision)
     read = partial(read_image, scale_to=None)
-    with FeatureWriter(folder) as writer:
-        for maps in extract_features(trunk, photos, SIZES, read, CPU):
-            writer.append(maps)
+    save_features(folder, extract_features(trunk, photos, SIZES, read, CPU))
     return load_features(folder)
 
 

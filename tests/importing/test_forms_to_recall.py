@@ -44,7 +44,7 @@ from tests.importing.test_zips import pack
 from tests.support.repositories import ROOT
 from vpr.commands.import_photos import import_
 from vpr.evaluation.recall import recall_at
-from vpr.features.local_features import LocalFeatures
+from vpr.features.local_features import features_of
 from vpr.images.image_files import list_images
 from vpr.importing.drawer import list_forms
 from vpr.network.describing import Network, describe_photos, load_network
@@ -350,7 +350,7 @@ def network() -> Network:
     model, _ = load_starting_model(
         Path("imagenet"), encoder="efficientnet_lite", variant="lite0", split="pool", seed=0
     )
-    none = LocalFeatures(np.empty((0, 112), np.float32), np.empty((0, 2), int), np.zeros(1, int))
+    none = features_of(np.empty((0, 112), np.float32), np.empty((0, 2), int))
     device = torch.device("cpu")
     whole, _ = start_model(
         model, none, aggregator="gem", num_clusters=1, vlad_version=1, descriptor_dim=None, seed=0,

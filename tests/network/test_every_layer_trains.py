@@ -8,7 +8,7 @@ import torch
 
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, tensor_shapes
-from vpr.features.local_features import LocalFeatures, row_starts
+from vpr.features.local_features import features_of
 from vpr.features.model import Model
 from vpr.features.trunk import announce_features, load_trunk
 from vpr.network.aggregator import draw_pool
@@ -61,7 +61,7 @@ def test_descriptors_are_those_of_another_split_and_the_first_layer_has_a_gradie
 def test_a_network_with_dropout_trains_without_chance() -> None:
     shapes = np.full((4, 2), 224)
     rows = np.random.default_rng(0).integers(0, 256, (4 * 224**2, 3)).astype(np.float32)
-    features = LocalFeatures(rows, shapes, row_starts(shapes))
+    features = features_of(rows, shapes)
     batches = [[np.array([0, 1]), np.array([2, 3])]]
     loss = make_batch_loss("triplet", margin=0.9, mined=True)
     heads = [load_head(start("timm", "swin_tiny_patch4_window7_224", ALL)) for _ in range(2)]

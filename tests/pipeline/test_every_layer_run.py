@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from tests.support.repositories import change, run
+from vpr.features.local_features import load_features
 from vpr.features.model import load_model
 
 
@@ -17,7 +17,7 @@ from vpr.features.model import load_model
 def test_the_first_layer_trains_and_a_photo_is_located(pipeline: Path) -> None:
     change(pipeline, "trainable_from: conv5_1", "trainable_from: all")
     run(pipeline, "dvc", "repro", "evaluate")
-    assert np.load(pipeline / "data/trunk/query/shapes.npy").tolist() == [[48, 64]] * 8
+    assert load_features(pipeline / "data/trunk/query").shapes.tolist() == [[48, 64]] * 8
     start = load_model(pipeline / "models/initial/trainable.pt").tensors
     trained = load_model(pipeline / "models/netvlad/model.pt").tensors
     assert not torch.equal(start["encoder.0.weight"], trained["encoder.0.weight"])

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from tests.pipeline.test_declarations import STAGES, names, outs_of
 from tests.support.repositories import AFTER_SEARCH, ROOT, change, run, stages_run
+from vpr.features.local_features import load_features
 
 
 def test_a_finished_run_is_clean_and_a_second_one_does_nothing(pipeline: Path) -> None:
@@ -30,7 +31,7 @@ def test_contract_files_are_there_in_their_form(finished_pipeline: Path) -> None
     database = np.load(finished_pipeline / "data/descriptors/database.npy")
     assert database.shape == (12, 4 * 512)
     assert database.dtype == np.float32
-    shapes = np.load(finished_pipeline / "data/trunk/database/shapes.npy")
+    shapes = load_features(finished_pipeline / "data/trunk/database").shapes
     assert shapes.tolist() == [[3, 4]] * 12
     submission = json.loads((finished_pipeline / "data/submission/submit.json").read_text())
     assert [entry["id"] for entry in submission["Query"]] == list(range(8))
@@ -144,6 +145,7 @@ def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
 
 # Runs a stage without the check of all other sections, of which the folder has none.
 ALONE = """
+from vpr.features.local_features import load_features
 import runpy, sys, types
 sys.modules["vpr.sections"] = types.SimpleNamespace(require_sections=lambda: None)
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

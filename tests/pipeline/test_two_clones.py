@@ -60,7 +60,7 @@ def test_another_learning_rate_in_a_clone_without_data_trains_from_the_stored_fe
     change(theirs, "lr: 0.0001", "lr: 0.001")
     output = run(theirs, "dvc", "repro", "--pull", "--allow-missing", "finetune")
     assert stages_run(output) == {"finetune"}
-    stored = "data/trunk/database/features.npy"
+    stored = "data/trunk/database/features/000000.npy"
     assert (theirs / stored).read_bytes() == (ours / stored).read_bytes()
     for unread in ("data/sample", "data/images", "data/trunk/query"):
         assert not any(path.is_file() for path in (theirs / unread).rglob("*")), unread

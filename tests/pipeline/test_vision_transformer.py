@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.repositories import change, copy_repository, run, stages_run
+from vpr.features.local_features import load_features
 
 DINO = "vit_small_patch14_dinov2.lvd142m"
 
@@ -20,7 +21,7 @@ def test_dinov2_of_random_weights_runs_from_images_to_recall(tmp_path: Path) -> 
     change(folder, "model: null", f"model: {DINO}")
     change(folder, "trainable_from: conv5_1", "trainable_from: blocks.11")
     run(folder, "dvc", "repro", "evaluate")
-    shapes = np.load(folder / "data/trunk/query/shapes.npy")
+    shapes = load_features(folder / "data/trunk/query").shapes
     assert (
         shapes.tolist() == [[3 + 1, 4]] * 8
     )  # patches of 64 x 48 pixels, a row of the class token
@@ -31,7 +32,7 @@ def test_dinov2_of_random_weights_runs_from_images_to_recall(tmp_path: Path) -> 
     located = run(folder, "python", "-m", "vpr", "locate", "data/sample/database/0003.jpg")
     assert "1  distance 0.0000" in located and "database/0003.jpg" in located
 
-    features = folder / "data/trunk/query/features.npy"
+    features = folder / "data/trunk/query/features/000000.npy"
     first = features.read_bytes()
     assert stages_run(run(folder, "dvc", "repro", "-fs", "trunk@query")) == {"trunk@query"}
     assert features.read_bytes() == first

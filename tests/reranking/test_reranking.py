@@ -221,10 +221,10 @@ def test_keypoints_survive_their_files_and_are_checked(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored.of(number).points, image.points)
         np.testing.assert_array_equal(stored.of(number).descriptors, image.descriptors)
         assert stored.of(number).size == image.size
-    np.save(tmp_path / "k/points.npy", np.ones((5, 2), np.float32))
-    with pytest.raises(ValueError, match=r"lists 3 keypoints, points\.npy has 5"):
+    np.save(tmp_path / "k/points/000000.npy", np.ones((5, 2), np.float32))
+    with pytest.raises(ValueError, match=r"images list 3 keypoints, points have 5"):
         load_keypoints(tmp_path / "k")
-    np.save(tmp_path / "k/points.npy", np.ones((3, 2)))
+    np.save(tmp_path / "k/points/000000.npy", np.ones((3, 2)))
     with pytest.raises(ValueError, match="float64"):
         load_keypoints(tmp_path / "k")
 
@@ -277,7 +277,7 @@ def set_params(method: str, *, verified: int, top: int, stop: str = "null") -> N
 def run_stages(method: str, top: int, out: str, *, stop: str = "null") -> Predictions:
     set_params(method, verified=top, top=top, stop=stop)
     find_keypoints()
-    num_keypoints = len(load_keypoints(Path("keypoints/database")).points)
+    num_keypoints = len(load_keypoints(Path("keypoints/database")))
     np.save("kept.npy", np.ones(num_keypoints, dtype=bool))
     inliers(
         predictions=Path("found.npz"), database_keypoints=Path("keypoints/database"),
@@ -373,8 +373,8 @@ def test_the_score_of_a_pair_depends_on_that_pair_alone(street: Path) -> None:
 
     scores = verify(Predictions(orders, far, 4), query, "all").inliers
     for row in range(3):
-        alone = Keypoints(*(getattr(query, name) for name in ("points", "descriptors")),
-                          query.sizes[row : row + 1], query.starts[row : row + 2])  # fmt: skip
+        save_keypoints(Path(f"alone{row}"), [query.of(row)])
+        alone = load_keypoints(Path(f"alone{row}"))
         again = verify(Predictions(orders[row : row + 1, ::-1], far[:1], 4), alone, f"{row}")
         np.testing.assert_array_equal(again.inliers[0, ::-1], scores[row])
     with pytest.raises(ValueError, match=r"predictions have \(3, 5\), keypoints \(3, 4\)"):

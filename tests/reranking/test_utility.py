@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from stages.utility import utility
-from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import load_features
+from vpr.features.local_features import load_features, save_features
 from vpr.features.model import Model, load_model, save_model
 from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import LocalPoints
@@ -198,9 +197,8 @@ def reference_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     on each position.
     """
     monkeypatch.chdir(tmp_path)
-    with FeatureWriter(Path("features")) as writer:
-        for row in MAPS:
-            writer.append(AXES[row].T[None, :, None].to(torch.bfloat16))
+    maps = (AXES[row].T[None, :, None].to(torch.bfloat16) for row in MAPS)
+    save_features(Path("features"), maps)
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
     save_model(Path("model.pt"), Model("vgg16", None, "pool", pool))
     blocks = np.zeros((4, 3, 512), np.float32)
@@ -254,9 +252,8 @@ def test_a_keypoint_stays_if_its_cluster_is_kept_at_one_of_several_scales(tmp_pa
 
 
 def test_stacked_scales_are_told_apart(tmp_path: Path) -> None:
-    with FeatureWriter(tmp_path / "features") as writer:
-        stacked = AXES[[0, 1, 2, 2, 1, 0]].T.reshape(1, 512, 2, 3)  # two scales of 1 x 3 positions
-        writer.append(stacked.to(torch.bfloat16))
+    stacked = AXES[[0, 1, 2, 2, 1, 0]].T.reshape(1, 512, 2, 3)  # two scales of 1 x 3 positions
+    save_features(tmp_path / "features", [stacked.to(torch.bfloat16)])
     pool = {"pool.conv.weight": 50 * AXES[:, :, None, None], "pool.centroids": 0.1 * AXES}
     features = load_features(tmp_path / "features")
     head = load_head(Model("vgg16", None, "pool", pool))

@@ -13,8 +13,7 @@ from scipy.sparse import csr_array
 
 from tests.support.mat_mutations import change_bytes
 from vpr.datasets.name_lists import parse_name_lists
-from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import load_features
+from vpr.features.local_features import load_features, save_features
 from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import LocalPoints
 from vpr.places.positives import load_positives, save_positives
@@ -46,13 +45,12 @@ def name_lists(path: Path) -> None:
 
 
 def features(path: Path) -> None:
-    with FeatureWriter(path.parent) as writer:
-        writer.append(torch.ones(2, 4, 2, 3))
+    save_features(path.parents[1], [torch.ones(2, 4, 2, 3)])
 
 
 def keypoints(path: Path) -> None:
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
-    save_keypoints(path.parent, [LocalPoints(rows, np.zeros((3, 128), np.uint8), (8, 9))])
+    save_keypoints(path.parents[1], [LocalPoints(rows, np.zeros((3, 128), np.uint8), (8, 9))])
 
 
 def kept(path: Path) -> None:
@@ -69,10 +67,10 @@ FILES = {
     "descriptors.npy": (descriptors, load_descriptors),
     "whitening.npz": (whitening, load_whitening),
     "set.npz": (name_lists, parse_name_lists),
-    "trunk/features.npy": (features, lambda path: load_features(path.parent)),
-    "trunk/shapes.npy": (features, lambda path: load_features(path.parent)),
-    "keypoints/points.npy": (keypoints, lambda path: load_keypoints(path.parent)),
-    "keypoints/images.npy": (keypoints, lambda path: load_keypoints(path.parent)),
+    "trunk/features/000000.npy": (features, lambda path: load_features(path.parents[1])),
+    "trunk/shapes/000000.npy": (features, lambda path: load_features(path.parents[1])),
+    "keypoints/points/000000.npy": (keypoints, lambda path: load_keypoints(path.parents[1]).of(0)),
+    "keypoints/images/000000.npy": (keypoints, lambda path: load_keypoints(path.parents[1])),
     "kept.npy": (kept, lambda path: load_kept(path, num_keypoints=3)),
 }
 

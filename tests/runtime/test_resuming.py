@@ -18,8 +18,10 @@ from stages.finetune import finetune
 from stages.trunk import trunk
 from tests.support.repositories import ROOT
 from vpr.encoders.vgg16 import random_weights
-from vpr.features import batches, extraction, feature_writer
+from vpr.features import batches, extraction
+from vpr.features.local_features import load_features, save_features
 from vpr.features.model import Model, save_model
+from vpr.images import known_parts
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
@@ -35,7 +37,7 @@ SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 
 def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
-    monkeypatch.setattr(feature_writer, "SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr(known_parts, "SECONDS_BETWEEN_SAVES", 0)
     write_trunk()
     Path("env.yaml").write_text(f"torch: {torch.__version__.split('+')[0]}\n")
     draw_images()
@@ -91,7 +93,9 @@ def write_trunk(**sizes: int | list[int] | str | None) -> None:
 def test_the_trunk_resizes_every_image_to_the_size_that_is_set() -> None:
     write_trunk(image_size=[32, 48])
     run("features")
-    assert (np.load("features/shapes.npy") == (16, 24)).all()  # stride 2, of either orientation
+    assert (
+        load_features(Path("features")).shapes == (16, 24)
+    ).all()  # stride 2, of either orientation
 
 
 def test_two_sizes_at_once_are_refused() -> None:
@@ -104,6 +108,7 @@ def test_two_sizes_at_once_are_refused() -> None:
 def test_the_trunk_goes_on_and_gives_the_same_bytes(
     num_batches: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(known_parts, "MOST_PHOTOS", 4)
     straight = run("straight")
     interrupt_after(num_batches, monkeypatch)
     assert not Path("resumed").exists()
@@ -115,13 +120,16 @@ def test_the_trunk_goes_on_and_gives_the_same_bytes(
     assert list(SCRATCH.iterdir()) == []
 
 
-def test_rows_behind_the_last_save_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_file_that_a_kill_leaves_does_not_reach_the_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(known_parts, "MOST_PHOTOS", 3)
     straight = run("straight")
     interrupt_after(3, monkeypatch)
-    (features,) = SCRATCH.rglob("features.npy")
-    with features.open("ab") as file:
-        file.write(b"half a row")
+    (first,) = SCRATCH.rglob("features/000000.npy")
+    first.with_name("000003.npy.new").write_bytes(b"half a row")
     assert run("resumed") == straight
+    assert len(straight) == 6
 
 
 def test_other_inputs_or_parameters_start_anew(
@@ -132,7 +140,7 @@ def test_other_inputs_or_parameters_start_anew(
     params.write_text(params.read_text().replace("float32", "bfloat16"))
     run("resumed")
     assert "resuming" not in capsys.readouterr().out
-    assert np.load("resumed/features.npy").dtype == np.uint16
+    assert load_features(Path("resumed")).rows.of(0).dtype == np.uint16
 
 
 def test_the_key_changes_with_everything_that_bits_depend_on() -> None:
@@ -163,8 +171,7 @@ def write_training_data() -> dict[str, Path]:
     save_model(Path("below.pt"), below)
     save_model(Path("above.pt"), above)
     torch.manual_seed(0)
-    with feature_writer.FeatureWriter(Path("features")) as writer:
-        writer.append(torch.randn(12, 512, 3, 4))
+    save_features(Path("features"), [torch.randn(12, 512, 3, 4)])
     names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
              "trainable": "above.pt", "features": "features"}  # fmt: skip
     return {option: Path(name) for option, name in names.items()}

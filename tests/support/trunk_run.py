@@ -12,27 +12,27 @@ from pathlib import Path
 import torch
 
 from vpr.encoders.vgg16 import random_weights
-from vpr.features import batches, extraction, feature_writer
+from vpr.features import batches, extraction
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
+from vpr.images import known_parts
 from vpr.images.image_files import list_images, read_image, read_size
+from vpr.runtime.parts import save_part
 
 SIZE_PX = (48, 64)
 
 
-class ToldWriter(feature_writer.FeatureWriter):
-    """A writer that prints after each batch, and keeps each."""
-
-    def append(self, maps: torch.Tensor) -> None:
-        """Write a batch, and print how many images there are."""
-        super().append(maps)
-        print("stored", self.num_images, flush=True)
+def tell_parts(*args: object, first: int, **options: object) -> list[Path]:
+    """Write a part, and print how many images there are."""
+    files = save_part(*args, first=first, **options)  # type: ignore[arg-type]
+    print("stored", first + known_parts.MOST_PHOTOS, flush=True)
+    return files
 
 
 if __name__ == "__main__":
     batches.PIXELS_PER_BATCH["cpu"] = 2 * SIZE_PX[0] * SIZE_PX[1]  # two images
-    feature_writer.SECONDS_BETWEEN_SAVES = 0.0
-    extraction.FeatureWriter = ToldWriter  # type: ignore[misc]
+    known_parts.MOST_PHOTOS = 2
+    known_parts.save_part = tell_parts  # type: ignore[assignment]
     extraction.store_features(
         Path(sys.argv[2]),
         load_trunk(Model("vgg16", None, "conv5_1", random_weights(0)), torch.bfloat16),

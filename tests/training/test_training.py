@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.vgg16 import make_encoder
-from vpr.features.local_features import LocalFeatures
+from vpr.features.local_features import LocalFeatures, features_of
 from vpr.features.model import load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
@@ -50,8 +50,7 @@ def head() -> Head:
 def make_features(shapes: list[tuple[int, int]]) -> LocalFeatures:
     counts = [height * width for height, width in shapes]
     rows = np.random.default_rng(0).normal(size=(sum(counts), 4)).astype(np.float32)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    return LocalFeatures(rows, np.array(shapes), starts)
+    return features_of(rows, np.array(shapes))
 
 
 FEATURES = make_features([(2, 3), (3, 2), (2, 3), (2, 3), (3, 2), (2, 3)])

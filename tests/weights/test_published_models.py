@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 
 from vpr.features.encoder import POOL
-from vpr.features.local_features import LocalFeatures, position_rows
+from vpr.features.local_features import features_of, position_rows
 from vpr.features.model import load_model, save_model
 from vpr.features.trunk import load_trunk
 from vpr.network.aggregator import draw_pool
@@ -65,9 +66,7 @@ def test_a_published_file_brings_each_tensor_and_its_aggregator(kind: str, tmp_p
     pixels = torch.randint(0, 256, (1, 320, 320, 3), dtype=torch.uint8)
     with torch.inference_mode():
         maps = load_trunk(model, torch.float32)(pixels)
-    height, width = maps.shape[2:]
-    stored = LocalFeatures(position_rows(maps), torch.tensor([[height, width]]).numpy(),
-                           torch.tensor([0, height * width]).numpy())  # fmt: skip
+    stored = features_of(position_rows(maps), np.array([maps.shape[2:]]))
     given = {"num_clusters": 4, "vlad_version": 1, "seed": 0, "device": torch.device("cpu")}
     whole, origin = start_model(model, stored, aggregator=kind, descriptor_dim=None, **given)
     assert origin == f"{kind} from the weights" and whole.tensors.keys() == expected.keys()

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,13 @@ from torch import Tensor
 
 from vpr.console.progress import track
 from vpr.features.batches import one_by_one, run_batch
-from vpr.features.feature_writer import FeatureWriter
-from vpr.features.local_features import LocalFeatures, position_rows, row_starts
+from vpr.features.local_features import NAMES, NO_IMAGES, arrays_of
 from vpr.features.trunk import Trunk, announce_features
 from vpr.images.image_files import Photo, encoded_image, path_of
-from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
+from vpr.images.known_parts import Work, write_parts
+from vpr.images.known_photos import UNKNOWN, KnownPhotos
 from vpr.runtime.ordered_map import ordered_map
-from vpr.runtime.store import pack_arrays, unpack_arrays
+from vpr.runtime.parts import Arrays
 
 BATCHES_AHEAD = 2  # decoded while one is computed
 
@@ -37,41 +36,24 @@ def store_features(
     device: torch.device,
     known: KnownPhotos = UNKNOWN,
 ) -> None:
-    """Compute the features of images, after those that an interrupted run left in the folder.
+    """Compute the features of images, except those that are known or that the folder has already.
 
     `read` returns the RGB pixels of a file, (H, W, 3), and `size` their height and width without
-    decoding. Features that are `known` are not computed.
+    decoding.
 
     Raises:
         ValueError: If an image does not decode, or is too small or too large.
         OSError: If the disk does not hold the features.
     """
-    with FeatureWriter(folder) as writer:
-        if writer.num_images:
-            print(f"resuming after the {writer.num_images} images that were done")
-        left = images[writer.num_images :]
-        sizes = [size(image) for image in left]
-        announce_features(left, sizes, trunk, device)
 
-        def compute(new: Sequence[int]) -> Iterator[Tensor]:
-            photos, pixels = [left[index] for index in new], [sizes[index] for index in new]
-            batches = extract_features(trunk, photos, pixels, read, device)
-            return chain.from_iterable(map(one_by_one, batches))
+    def compute(new: Sequence[int]) -> Iterator[Arrays]:
+        photos = [images[index] for index in new]
+        sizes = [size(photo) for photo in photos]
+        announce_features(photos, sizes, trunk, device)
+        for maps in extract_features(trunk, photos, sizes, read, device):
+            yield from map(arrays_of, one_by_one(maps))
 
-        for maps in known.look_up("local features", left, compute, MAP):
-            writer.append(maps)
-
-
-def _pack_map(maps: Tensor) -> bytes:
-    return pack_arrays(position_rows(maps), np.array([maps.shape[2:]], dtype=np.int64))
-
-
-def _unpack_map(value: bytes) -> Tensor:
-    rows, shapes = unpack_arrays(value)
-    return LocalFeatures(rows, shapes, row_starts(shapes)).maps([0])
-
-
-MAP = Form(_pack_map, _unpack_map)  # of one image's feature map, (1, C, H, W)
+    write_parts(Work("local features", folder, NAMES, NO_IMAGES, compute), images, known)
 
 
 def extract_features(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr.runtime.npz import load_array
+from vpr.features.batches import one_by_one
+from vpr.runtime.parts import Arrays, Rows, load_parts, save_part
 
 # numpy has no bfloat16: its bits are stored as uint16.
 STORED: dict[torch.dtype, np.dtype[Any]] = {
@@ -23,25 +25,26 @@ STORED: dict[torch.dtype, np.dtype[Any]] = {
 }
 
 
+NAMES = ("features", "shapes")  # arrays of a folder: rows of positions, and each map's H and W
+
+NO_IMAGES: Arrays = (np.empty((0, 0), np.float32), np.empty((0, 2), np.int64))
+
+
 @dataclass(frozen=True)
 class LocalFeatures:
     """Local features of a list of images, of any sizes.
 
     Args:
-        rows: Shape (num_positions, C), float32, float16 or uint16 (bfloat16's bits), usually
-            mapped.
+        rows: Rows (H * W, C) of each image, float32, float16 or uint16 (bfloat16's bits).
         shapes: Height and width of each image's map, shape (num_images, 2).
-        starts: First row of each image, and the end, shape (num_images + 1,).
     """
 
-    rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
+    rows: Rows
     shapes: NDArray[np.int64]
-    starts: NDArray[np.int64]
 
     def first(self, num_images: int) -> LocalFeatures:
         """Select the features of the first images."""
-        starts = self.starts[: num_images + 1]
-        return LocalFeatures(self.rows[: starts[-1]], self.shapes[:num_images], starts)
+        return LocalFeatures(self.rows.first(num_images), self.shapes[:num_images])
 
     def maps(self, images: Sequence[int]) -> Tensor:
         """Feature maps of images that have the same shape.
@@ -50,11 +53,15 @@ class LocalFeatures:
             Shape (N, C, H, W) in the type that was stored, in channels_last memory.
         """
         height, width = self.shapes[images[0]]
-        parts = [self.rows[self.starts[image] : self.starts[image + 1]] for image in images]
-        stacked = torch.from_numpy(np.stack(parts))  # (N, H * W, C)
-        if stacked.dtype == torch.uint16:
+        stacked = torch.from_numpy(np.stack([self.rows.of(image) for image in images]))
+        if stacked.dtype == torch.uint16:  # (N, H * W, C)
             stacked = stacked.view(torch.bfloat16)
         return stacked.view(len(images), height, width, -1).permute(0, 3, 1, 2)  # (N, C, H, W)
+
+
+def features_of(rows: NDArray[Any], shapes: NDArray[np.int64]) -> LocalFeatures:
+    """Make local features of rows in memory, (num_positions, C), of maps (num_images, 2)."""
+    return LocalFeatures(Rows([rows], row_starts(shapes)), shapes)
 
 
 def position_rows(maps: Tensor) -> NDArray[Any]:
@@ -76,27 +83,43 @@ def row_starts(shapes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
 
 
+def arrays_of(maps: Tensor) -> Arrays:
+    """List the arrays of one image's map, (1, C, H, W), in the order of `NAMES`."""
+    return [position_rows(maps), np.array([maps.shape[2:]], dtype=np.int64)]
+
+
+def save_features(folder: Path, maps: Iterable[Tensor]) -> None:
+    """Write feature maps, (N, C, H, W) of one size each, to a new folder as one part."""
+    save_part(folder, NAMES, map(arrays_of, chain.from_iterable(map(one_by_one, maps))))
+
+
 def load_features(folder: Path) -> LocalFeatures:
     """Map the features of a folder, without reading them.
 
     Raises:
-        ValueError: If the two files disagree or hold anything but features.
+        ValueError: If its files disagree or hold anything but features.
     """
-    rows = load_array(folder / "features.npy", what="a file of local features", mapped=True)
-    shapes = load_array(folder / "shapes.npy", what="a file of shapes")
-    if rows.ndim != 2 or rows.dtype not in STORED.values():
-        raise ValueError(
-            f"{folder / 'features.npy'}: expected (num_positions, C) of float32, float16 or "
-            f"uint16, found {rows.shape} of {rows.dtype}"
-        )
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.dtype != np.int64 or (shapes < 1).any():
-        raise ValueError(f"{folder / 'shapes.npy'}: expected (num_images, 2) of H, W >= 1")
-    starts = row_starts(shapes)
-    if starts[-1] != len(rows):
-        raise ValueError(
-            f"{folder}: shapes.npy lists {starts[-1]} positions, features.npy has {len(rows)}"
-        )
-    return LocalFeatures(rows, shapes, starts)
+    parts, shape_parts = load_parts(folder, NAMES, what="local features")
+    for rows, shapes in zip(parts, shape_parts, strict=True):
+        if rows.ndim != 2 or rows.dtype not in STORED.values():
+            raise ValueError(
+                f"{folder}: expected (num_positions, C) of float32, float16 or uint16, found "
+                f"{rows.shape} of {rows.dtype}"
+            )
+        if (
+            shapes.ndim != 2
+            or shapes.shape[1] != 2
+            or shapes.dtype != np.int64
+            or (shapes < 1).any()
+        ):
+            raise ValueError(f"{folder}: expected shapes (num_images, 2) of H, W >= 1")
+        if len(rows) != row_starts(shapes)[-1]:
+            raise ValueError(
+                f"{folder}: shapes list {row_starts(shapes)[-1]} positions, features have "
+                f"{len(rows)}"
+            )
+    shapes = np.concatenate(shape_parts)
+    return LocalFeatures(Rows(parts, row_starts(shapes)), shapes)
 
 
 def batches_of_one_shape(

@@ -141,7 +141,7 @@ def _make_reranker(
         if not needed.exists():
             raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
     database = load_keypoints(keypoints)
-    database = database.only(load_kept(kept, num_keypoints=len(database.points)))
+    database = database.only(load_kept(kept, num_keypoints=len(database)))
     if isinstance(matcher, PhotoMatcher):
         database = with_photos(database, keypoints)
     return Reranker(matcher, database, settings.keypoints, settings.inliers, settings.order)

@@ -21,8 +21,8 @@ from vpr.features.extraction import extract_features
 from vpr.features.local_features import (
     LocalFeatures,
     batches_of_one_shape,
+    features_of,
     position_rows,
-    row_starts,
 )
 from vpr.features.model import Model
 from vpr.features.trunk import Trunk, announce_features, load_trunk
@@ -91,7 +91,7 @@ def describe_photos(network: Network, photos: Sequence[Photo]) -> Iterator[Descr
     shapes = np.array([trunk.map_shape(*size)[1:] for size in sizes], dtype=np.int64)
     for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
         rows = np.concatenate([position_rows(next(maps)) for _ in run])
-        features = LocalFeatures(rows, shapes[run], row_starts(shapes[run]))
+        features = features_of(rows, shapes[run])
         (descriptors,) = extract_descriptors(network.head, features, range(len(run)), device)
         yield Described(features, descriptors)
 

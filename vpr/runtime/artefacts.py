@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 SCRATCH = Path(".scratch")
+HALF = ".new"  # end of the name of a file that is being written
 UNKEYED = "building"  # where an out without a key is built
 
 
@@ -58,7 +59,7 @@ def replaced_whole(path: Path) -> Iterator[IO[bytes]]:
 
     If the block fails, the file is removed and the path stays as it was.
     """
-    aside = path.with_name(f"{path.name}.new")
+    aside = path.with_name(f"{path.name}{HALF}")
     try:
         with aside.open("wb") as file:
             yield file

@@ -6,15 +6,17 @@ damaged, and nothing else depends on whether it is there. Any number of processe
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import io
 import os
 import shutil
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ FOLDER = Path(".dvc/tmp/vpr")  # of the repository; git and DVC ignore it
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp run --temp` works in
 CHECK_BYTES = 16
 BLOCK_BYTES = 4096  # of most file systems
+PARTS, LIST = "parts", "list"  # folder of all parts, and the file of each that describes it
+LINKS = ("hardlink", "symlink")  # of DVC's `cache.type`: outs and cache are the same files
 
 
 def content_key(*parts: bytes) -> str:
@@ -56,6 +60,22 @@ def size_kept(value: bytes) -> int:
     return -(-(len(value) + CHECK_BYTES) // BLOCK_BYTES) * BLOCK_BYTES
 
 
+class Part(NamedTuple):
+    """Arrays of neighbouring photos, in files that are perhaps an out's too.
+
+    Args:
+        folder: Folder of the part in the store.
+        digests: Hash of each photo's bytes.
+        counts: Rows of each photo in each file, shape (num_photos, num_files).
+        files: The .npy files, in the order in which they were kept.
+    """
+
+    folder: Path
+    digests: list[bytes]
+    counts: NDArray[np.int64]
+    files: list[Path]
+
+
 def open_store() -> Store | None:
     """Open the store of the repository that is the current folder, or a copy that DVC made of it.
 
@@ -77,7 +97,17 @@ def open_store() -> Store | None:
     root = next((folder.parents[2] for folder in copies), here)
     if gigabytes == 0 or not (root / ".dvc").is_dir():
         return None
-    return Store(root / FOLDER, max_bytes=int(gigabytes * 1e9))
+    return Store(
+        root / FOLDER, max_bytes=int(gigabytes * 1e9), is_shared=_links_outs(root / ".dvc")
+    )
+
+
+def _links_outs(folder: Path) -> bool:
+    """Return whether DVC links outs to its cache, as the repository's own settings say."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read([folder / "config", folder / "config.local"])
+    kinds = settings.get("cache", "type", fallback="").strip("'\" ")
+    return any(kind.strip() in LINKS for kind in kinds.split(","))
 
 
 class Store:
@@ -89,11 +119,13 @@ class Store:
     Args:
         folder: Folder of the entries; it need not exist.
         max_bytes: Size on the disk that is kept. Other processes may add a tenth each.
+        is_shared: Whether files of parts will be those of DVC's cache, which then cost nothing.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int, is_shared: bool = False) -> None:
         """Look at nothing yet."""
         self.num_found = 0
+        self.is_shared = is_shared
         self.max_bytes = max_bytes
         self._folder = folder
         self._untrimmed = max_bytes  # bytes added since the folder was last looked at
@@ -106,41 +138,80 @@ class Store:
 
     def find(self, key: str) -> bytes | None:
         """Return the value of a key; None if there is none, or it is damaged."""
-        path = self._path(key)
-        try:
-            entry = path.read_bytes()
-            value = entry[CHECK_BYTES:]
-            if entry[:CHECK_BYTES] != _check(value):
-                return None
-            os.utime(path)  # used now
-        except OSError:
-            return None
-        with self._lock:
-            self.num_found += 1
+        value = _read(self._path(key))
+        if value is not None:
+            with suppress(OSError):
+                os.utime(self._path(key))  # used now
+            with self._lock:
+                self.num_found += 1
         return value
 
     def keep(self, key: str, value: bytes) -> None:
         """Keep a value, whole or not at all."""
-        if not self._is_writable or len(value) > self.max_bytes // 10:
-            return
-        path = self._path(key)
-        aside = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}")
+        if len(value) <= self.max_bytes // 10:
+            self._keep(self._path(key), value)
+
+    def list_parts(self, key: str) -> list[Part]:
+        """List the parts of a key that are whole and unchanged since they were kept."""
+        parts = []
+        for folder in self._parts(key).glob("*"):
+            value = _read(folder / LIST)
+            if value is None:
+                continue
+            digests, counts, stamps = unpack_arrays(value)
+            files = [folder / f"{number}.npy" for number in range(len(stamps))]
+            with suppress(FileNotFoundError):  # it was deleted now
+                if [_stamp(file) for file in files] == stamps.tolist():
+                    parts.append(Part(folder, [bytes(row) for row in digests], counts, files))
+        return parts
+
+    def keep_part(
+        self, key: str, digests: Sequence[bytes], counts: NDArray[np.int64], files: Sequence[Path]
+    ) -> None:
+        """Keep the files of neighbouring photos' arrays, by links where the disk allows them.
+
+        `digests` and `counts` are those of `Part`, `files` are complete.
+        """
+        folder = self._parts(key) / content_key(*digests)
+        with suppress(FileNotFoundError):  # it was deleted now
+            stamps = []
+            for number, file in enumerate(files):
+                if not self._keep(kept := folder / f"{number}.npy", file):
+                    return
+                stamps.append(_stamp(kept))
+            rows = np.array([list(digest) for digest in digests], np.uint8)
+            self._keep(folder / LIST, pack_arrays(rows, counts, np.array(stamps)))
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / key
+
+    def _parts(self, key: str) -> Path:
+        return self._folder / PARTS / key
+
+    def _keep(self, path: Path, content: bytes | Path) -> bool:
+        """Write a value, or link a file, whole or not at all; return whether it is there."""
+        if not self._is_writable:
+            return False
+        aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _require_space(path.parent, self.max_bytes)
-            aside.write_bytes(_check(value) + value)
+            if isinstance(content, Path):
+                link_file(content, aside)
+            else:
+                _require_space(path.parent, self.max_bytes)
+                aside.write_bytes(_check(content) + content)
             size = _size_of(aside.stat())
             aside.replace(path)
             self._trim(size)
+        except FileNotFoundError:  # the folder was deleted now, by another process or by hand
+            return False
         except OSError as error:
             with suppress(OSError):
                 aside.unlink()
             if self._is_writable:
                 print(f"note: results are not kept for later runs: {error}", file=sys.stderr)
             self._is_writable = False
-
-    def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / key
+        return self._is_writable
 
     def _trim(self, added: int) -> None:
         """Remove the oldest entries, once a tenth of the limit was added."""
@@ -154,7 +225,10 @@ class Store:
             for _, size, path in entries:
                 if excess <= 0:
                     return
-                path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
                 excess -= size
 
 
@@ -168,17 +242,56 @@ def _check(value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=CHECK_BYTES).digest()
 
 
+def _read(path: Path) -> bytes | None:
+    """Read a value; None if there is none, or it is damaged."""
+    try:
+        entry = path.read_bytes()
+    except OSError:
+        return None
+    value = entry[CHECK_BYTES:]
+    return value if entry[:CHECK_BYTES] == _check(value) else None
+
+
+def touch_part(part: Part) -> None:
+    """Note that a part is used now.
+
+    Raises:
+        FileNotFoundError: If it was deleted.
+    """
+    os.utime(part.folder / LIST)
+
+
+def link_file(file: Path, path: Path) -> None:
+    """Give a file a second name, or copy it where the disk has no links."""
+    try:
+        os.link(file, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(file, path)
+
+
+def _stamp(file: Path) -> list[int]:
+    """Return what a change of a file changes, by which DVC recognises files too."""
+    status = file.stat()
+    return [status.st_ino, status.st_mtime_ns, status.st_size]
+
+
 def _entries(folder: Path) -> list[tuple[int, int, Path]]:
-    """When each file was last used, its size on the disk, and its path."""
+    """When each value and each part was last used, its size on the disk, and its path."""
     entries = []
-    for path in folder.glob("*/*"):
-        try:
-            status = path.stat()
-        except FileNotFoundError:  # another process removed it
-            continue
-        entries.append((status.st_mtime_ns, _size_of(status), path))
+    for path in [*folder.glob("[!p]*/*"), *folder.glob(f"{PARTS}/*/*")]:
+        with suppress(FileNotFoundError):  # another process removed it
+            if path.is_dir():
+                inside = [file.stat() for file in path.iterdir()]
+                used = max((status.st_mtime_ns for status in inside), default=0)
+                entries.append((used, sum(map(_size_of, inside)), path))
+            else:
+                status = path.stat()
+                entries.append((status.st_mtime_ns, _size_of(status), path))
     return entries
 
 
 def _size_of(status: os.stat_result) -> int:
-    return status.st_blocks * 512  # by POSIX, whatever a block of the file system is
+    """Bytes on the disk, by POSIX whatever a block is; none if they are another folder's too."""
+    return status.st_blocks * 512 if status.st_nlink == 1 else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from vpr.console.progress import track
 from vpr.images.image_files import Photo, encoded_image
-from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
+from vpr.images.known_parts import Work, write_parts
+from vpr.images.known_photos import KnownPhotos
+from vpr.matchers.base.keypoints import NAMES, NO_IMAGES, arrays_of
 from vpr.matchers.base.matcher import LocalPoints, Matcher, uses_gpu
 from vpr.matchers.base.threads import count_cores, map_on_cores
 from vpr.runtime.ordered_map import ordered_map
-from vpr.runtime.store import pack_arrays, unpack_arrays
+from vpr.runtime.parts import Arrays
 
 # Noise of 8 levels (standard deviation) reaches a contrast of 8; photos by night reach 70 or more.
 BLANK_CONTRAST = 10  # levels of 255
@@ -52,42 +55,44 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
     return int(contrast.max()) < BLANK_CONTRAST
 
 
+def store_keypoints(
+    folder: Path,
+    matcher: Matcher,
+    images: Sequence[Photo],
+    read: Callable[[Photo], NDArray[np.uint8]],
+    *,
+    max_keypoints: int,
+    known: KnownPhotos,
+) -> None:
+    """Write the keypoints of images, computing those that neither store nor folder have."""
+
+    def compute(new: Sequence[int]) -> Iterator[Arrays]:
+        photos = [images[index] for index in new]
+        found = detect_keypoints(matcher, photos, read, max_keypoints=max_keypoints)
+        return map(arrays_of, found)
+
+    write_parts(Work("keypoints", folder, NAMES, NO_IMAGES, compute), images, known)
+
+
 def detect_keypoints(
     matcher: Matcher,
     images: Sequence[Photo],
     read: Callable[[Photo], NDArray[np.uint8]],
     *,
     max_keypoints: int,
-    known: KnownPhotos = UNKNOWN,
 ) -> Iterator[LocalPoints]:
     """Find the keypoints of images, here or over a cluster, see `vpr.runtime.ordered_map`.
 
-    `read` returns the RGB pixels of a file, (H, W, 3). Keypoints that are `known` are not computed.
+    `read` returns the RGB pixels of a file, (H, W, 3).
 
     Yields:
         Keypoints of each image, in order.
     """
-
-    def compute(new: Sequence[int]) -> Iterator[LocalPoints]:
-        keypoints = ordered_map(
-            make_detector, (matcher, read, max_keypoints), [images[index] for index in new],
-            pack=encoded_image, threads=1, uses_gpu=uses_gpu(matcher),
-        )  # fmt: skip
-        return track(keypoints, total=len(new), title="keypoints")
-
-    return known.look_up("keypoints", images, compute, POINTS)
-
-
-def _pack_points(image: LocalPoints) -> bytes:
-    return pack_arrays(image.points, image.descriptors, np.array(image.size))
-
-
-def _unpack_points(value: bytes) -> LocalPoints:
-    points, descriptors, (height, width) = unpack_arrays(value)
-    return LocalPoints(points, descriptors, (int(height), int(width)))
-
-
-POINTS = Form(_pack_points, _unpack_points)  # of one image's keypoints
+    keypoints = ordered_map(
+        make_detector, (matcher, read, max_keypoints), images,
+        pack=encoded_image, threads=1, uses_gpu=uses_gpu(matcher),
+    )  # fmt: skip
+    return track(keypoints, total=len(images), title="keypoints")
 
 
 def make_detector(

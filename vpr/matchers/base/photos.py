@@ -17,6 +17,7 @@ from vpr.matchers.base.detection import is_blank
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, refuse_ratio
+from vpr.runtime.store import link_file
 
 Pixels = NDArray[np.uint8]  # RGB, (H, W, 3)
 PHOTOS = "photos"  # in a folder of keypoints, so that only those who match photos need them
@@ -71,7 +72,12 @@ def in_memory(image: LocalPoints) -> LocalPoints:
 
 def save_photos(folder: Path, images: Path) -> None:
     """Add the photos to a folder of keypoints; DVC's cache has their bytes already."""
-    shutil.copytree(images, folder / PHOTOS)
+    shutil.rmtree(folder / PHOTOS, ignore_errors=True)  # of a run that was killed
+    shutil.copytree(images, folder / PHOTOS, copy_function=_link)
+
+
+def _link(file: str, path: str) -> None:
+    link_file(Path(file), Path(path))
 
 
 def with_photos(keypoints: Keypoints, folder: Path) -> Keypoints:
