@@ -1,0 +1,192 @@
+"""Parts are cut by content, found in the store and linked; what a change of the photos writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.repositories import ROOT
+from vpr.images.known_parts import MOST_PHOTOS, Work, cut_parts, write_parts
+from vpr.images.known_photos import UNKNOWN, KnownPhotos
+from vpr.runtime.parts import Arrays, Rows, load_parts
+from vpr.runtime.store import Store
+
+NAMES = ("letters", "lengths")
+EMPTY: Arrays = (np.empty(0, np.uint8), np.empty((0, 1), np.int64))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def arrays_of(content: bytes) -> Arrays:
+    rows = np.frombuffer(b"" if content.endswith(b"0") else content, np.uint8)
+    return rows, np.array([[len(rows)]])
+
+
+def write_photos(numbers: Sequence[int]) -> list[Path]:
+    files = [Path(f"{number}.txt") for number in numbers]
+    for number, file in zip(numbers, files, strict=True):
+        file.write_text(f"photo {number}" * 90 + str(number))
+    return files
+
+
+def write(
+    folder: str, photos: list[Path], known: KnownPhotos, seen: list[int] | None = None
+) -> dict[str, bytes]:
+    """Write the parts of photos; return the files' bytes."""
+
+    def compute(new: Sequence[int]) -> Iterator[Arrays]:
+        for index in new:
+            if seen is not None:
+                seen.append(index)
+            yield arrays_of(photos[index].read_bytes())
+
+    shutil.rmtree(folder, ignore_errors=True)
+    write_parts(Work("letters", Path(folder), NAMES, EMPTY, compute), photos, known)
+    return {file.relative_to(folder).as_posix(): file.read_bytes()
+            for file in sorted(Path(folder).rglob("*.npy"))}  # fmt: skip
+
+
+def known(*, max_bytes: int = 10**7, is_shared: bool = False) -> KnownPhotos:
+    return KnownPhotos(Store(Path("store"), max_bytes=max_bytes, is_shared=is_shared), "key")
+
+
+def inodes(folder: str) -> set[int]:
+    return {file.stat().st_ino for file in Path(folder).rglob("*.npy")}
+
+
+def test_one_photo_more_or_less_changes_the_parts_beside_it_alone() -> None:
+    digests = [sha256(bytes([n % 251, n // 251])).digest() for n in range(20_000)]
+    parts = cut_parts(digests)
+    assert [index for part in parts for index in part] == list(range(len(digests)))
+    assert 50 < len(digests) / len(parts) < 80
+    assert max(map(len, parts)) <= MOST_PHOTOS
+    whole = {tuple(digests[n] for n in part) for part in parts}
+    for place in (0, 777, 19_999):
+        for changed in ([*digests[:place], sha256(b"new").digest(), *digests[place:]],
+                        digests[:place] + digests[place + 1 :]):  # fmt: skip
+            now = {tuple(changed[n] for n in part) for part in cut_parts(changed)}
+            assert len(now - whole) <= 2
+    same = cut_parts([digests[3]] * 1000)  # photos that are all alike
+    assert [len(part) for part in same] == [256, 256, 256, 232]
+
+
+CHANGES: dict[str, tuple[Callable[[list[int]], list[int]], int]] = {
+    "added": (lambda old: [*old[:40], 900, *old[40:]], 1),
+    "removed": (lambda old: old[:40] + old[41:], 0),
+    "replaced": (lambda old: [*old[:40], 901, *old[41:]], 1),
+    "reordered": (lambda old: [*old[200:], *old[199::-1]], 0),
+    "same": (lambda old: old, 0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_computes_what_is_new_and_gives_a_fresh_runs_bytes(change: str) -> None:
+    apply, num_new = CHANGES[change]
+    numbers = list(range(400))
+    before = write("before", write_photos(numbers), known())
+    photos, seen = write_photos(apply(numbers)), list[int]()
+    found = write("after", photos, known(), seen)
+    assert len(seen) == num_new
+    assert found == write("fresh", photos, UNKNOWN)
+    if change == "same":
+        assert inodes("after") == inodes("before")
+    elif change != "reordered":
+        assert len(inodes("after") - inodes("before")) <= 2 * len(NAMES)  # of some 6 parts
+    assert (found == before) == (change == "same")
+    arrays = load_parts(Path("after"), NAMES, what="letters")
+    rows = Rows(arrays[0], np.concatenate([[0], np.cumsum(np.concatenate(arrays[1]))]))
+    for index, photo in enumerate(photos):  # some have no rows
+        np.testing.assert_array_equal(rows.of(index), arrays_of(photo.read_bytes())[0])
+
+
+def test_parts_that_were_changed_or_deleted_are_computed_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos = write_photos(range(300))
+    fresh = write("fresh", photos, UNKNOWN)
+    assert write("out", photos, known()) == fresh
+    assert write("out", photos, known()) == fresh
+    assert "letters: 300 of 300 photos were found in the store" in capsys.readouterr().err
+    largest = max(Path("out/letters").iterdir(), key=lambda file: file.stat().st_size)
+    with largest.open("r+b") as file:  # in place: the store has the same file
+        file.write(b"damage")
+    seen: list[int] = []
+    assert write("out", photos, known(), seen) == fresh
+    assert 0 < len(seen) < 300
+    again: list[int] = []
+    assert write("out", photos, known(), again) == fresh
+    assert again == []
+    one = next(Path("store/parts").glob("*/*"))
+    shutil.rmtree(one)
+    assert write("out", photos, known()) == fresh
+
+    def vanish(new: Sequence[int]) -> Iterator[Arrays]:
+        shutil.rmtree("store")
+        yield from (arrays_of(photos[index].read_bytes()) for index in new)
+
+    photos += write_photos([901])
+    work = Work("letters", Path("vanished"), NAMES, EMPTY, vanish)
+    write_parts(work, photos, known())
+    found = write("fresh", photos, UNKNOWN)
+    assert {name: Path("vanished", name).read_bytes() for name in found} == found
+
+
+def test_without_links_a_list_keeps_its_share_and_with_them_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos = write_photos(range(300))
+    for _ in range(2):
+        seen: list[int] = []
+        write("out", photos, known(max_bytes=400_000), seen)
+    assert 0 < len(seen) < 300
+    told = capsys.readouterr().err.splitlines()[-1]
+    held = f"the store holds {300 - len(seen)} of 300 photos"
+    assert told == f"letters: {held}: VPR_STORE_GB=1 holds all"
+    for _ in range(2):
+        seen = []
+        write("out", photos, known(max_bytes=400_000, is_shared=True), seen)
+    assert seen == []
+
+
+def test_no_photos_make_empty_arrays() -> None:
+    assert set(write("out", [], UNKNOWN)) == {f"{name}/000000.npy" for name in NAMES}
+    assert [len(part) for (part,) in load_parts(Path("out"), NAMES, what="letters")] == [0, 0]
+
+
+def test_parts_are_the_same_after_a_kill_and_beside_another_process() -> None:
+    photos = write_photos(range(300))
+    code = """
+import os, signal, sys
+from pathlib import Path
+from tests.images.test_known_parts import EMPTY, NAMES, Work, arrays_of, known, write_parts
+photos = [Path(f"{number}.txt") for number in range(300)]
+def compute(new):
+    for count, index in enumerate(new):
+        if count == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield arrays_of(photos[index].read_bytes())
+write_parts(Work("letters", Path(sys.argv[2]), NAMES, EMPTY, compute), photos, known())
+"""
+    words, path = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
+    for stop in ("3", "250"):
+        shutil.rmtree("store", ignore_errors=True)
+        both = [subprocess.Popen([*words, end, f"out{end}"], env=path) for end in (stop, "-1")]
+        assert both[1].wait() == 0
+        assert both[0].wait() in (-signal.SIGKILL, 0)  # 0: it found what the other had kept
+        fresh = write("fresh", photos, UNKNOWN)
+        assert {name: Path("out-1", name).read_bytes() for name in fresh} == fresh
+        assert write("again", photos, known()) == fresh
+        for folder in Path().glob("out*"):
+            shutil.rmtree(folder)
