@@ -149,14 +149,14 @@ def test_without_links_a_list_keeps_its_share_and_with_them_all(
     photos = write_photos(range(300))
     for _ in range(2):
         seen: list[int] = []
-        write("out", photos, known(max_bytes=400_000), seen)
+        write("out", photos, known(max_bytes=4 * 150_000), seen)
     assert 0 < len(seen) < 300
     told = capsys.readouterr().err.splitlines()[-1]
     held = f"the store holds {300 - len(seen)} of 300 photos"
     assert told == f"letters: {held}: VPR_STORE_GB=1 holds all"
     for _ in range(2):
         seen = []
-        write("out", photos, known(max_bytes=400_000, is_shared=True), seen)
+        write("out", photos, known(max_bytes=4 * 150_000, is_shared=True), seen)
     assert seen == []
 
 

@@ -145,7 +145,6 @@ def test_a_clone_in_another_folder_runs_to_the_same_locks_byte_for_byte(
 
 # Runs a stage without the check of all other sections, of which the folder has none.
 ALONE = """
-from vpr.features.local_features import load_features
 import runpy, sys, types
 sys.modules["vpr.sections"] = types.SimpleNamespace(require_sections=lambda: None)
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

@@ -272,9 +272,9 @@ def link_file(file: Path, path: Path) -> None:
 
 
 def _stamp(file: Path) -> list[int]:
-    """Return what a change of a file changes, by which DVC recognises files too."""
+    """Return what any change of a file changes; a copy with its times, as by `cp -a`, is equal."""
     status = file.stat()
-    return [status.st_ino, status.st_mtime_ns, status.st_size]
+    return [status.st_mtime_ns, status.st_size]
 
 
 def _entries(folder: Path) -> list[tuple[int, int, Path]]:
