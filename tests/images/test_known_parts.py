@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.repositories import ROOT
+from tests.support.store_kills import kills_at_each_step
 from vpr.images.known_parts import MOST_PHOTOS, Work, cut_parts, write_parts
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
 from vpr.runtime.parts import Arrays, Rows, load_parts
@@ -190,3 +193,47 @@ write_parts(Work("letters", Path(sys.argv[2]), NAMES, EMPTY, compute), photos, k
         assert write("again", photos, known()) == fresh
         for folder in Path().glob("out*"):
             shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("is_grown", [False, True])
+def test_a_kill_at_any_step_of_the_store_changes_no_byte(is_grown: bool) -> None:
+    photos, store = write_photos(range(110)), Path("store")
+    Path("before").mkdir()
+    if is_grown:
+        write("out", photos, known())
+        store.rename("before/store")
+        photos = [*photos[:50], *write_photos([901]), *photos[50:]]
+    fresh, steps = write("fresh", photos, UNKNOWN), 0
+    shutil.copytree("before", ".", dirs_exist_ok=True)
+    for _ in kills_at_each_step(store, lambda: write("out", photos, known())):
+        steps += 1
+        assert write("again", photos, known()) == fresh
+        shutil.rmtree(store)
+        shutil.copytree("before", ".", dirs_exist_ok=True)
+    assert steps > 8
+    assert write("again", photos, known()) == fresh
+
+
+def test_a_disk_that_fills_up_meanwhile_costs_what_the_store_lacks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos = write_photos(range(600, 1100))  # 0.4 MB
+    fresh = write("fresh", photos, UNKNOWN)
+    with small_disk(Path("store")) as disk:
+
+        def fill_meanwhile(new: Sequence[int]) -> Iterator[Arrays]:
+            for index in new:
+                if index == 250:
+                    with suppress(OSError), Path(disk / "other").open("wb") as other:
+                        other.write(bytes(2**20))
+                yield arrays_of(photos[index].read_bytes())
+
+        work = Work("letters", Path("out"), NAMES, EMPTY, fill_meanwhile)
+        write_parts(work, photos, known(max_bytes=500_000, is_shared=True))
+        assert {name: Path("out", name).read_bytes() for name in fresh} == fresh
+        assert capsys.readouterr().err.count("note: results are not kept for later runs: ") == 1
+        (disk / "other").unlink()
+        for _ in range(2):
+            seen: list[int] = []
+            assert write("out", photos, known(max_bytes=500_000, is_shared=True), seen) == fresh
+            assert len(seen) < 300

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.support.repositories import ROOT
+from tests.support.store_kills import kills_at_each_step
 from tests.support.streamed_stage import make_inputs, run_stages
 from vpr.features import extraction
 from vpr.images.known_photos import Form, KnownPhotos
@@ -181,3 +182,17 @@ for number, value in enumerate(values):
         file.read_text() for file in files
     ]
     assert seen == []
+
+
+def test_a_kill_at_any_step_of_the_store_changes_no_value() -> None:
+    files, steps = write_names(3), 0
+    expected = [file.read_text() for file in files]
+
+    def look_up() -> list[str]:
+        return list(known().look_up("names", files, read(files, []), TEXT))
+
+    for _ in kills_at_each_step(Path("store"), look_up):
+        steps += 1
+        assert look_up() == expected
+        shutil.rmtree("store")
+    assert steps > 8

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.kills import losses, snapshot, strike
-from tests.support.repositories import require, run
+from tests.support.repositories import run
 
 ORPHAN = """
 import time
@@ -59,15 +60,9 @@ def test_a_second_run_beside_an_orphan_is_told_so_at_once(pipeline: Path) -> Non
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    require(mounted, "root, to mount a small disk")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+def full(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 @pytest.mark.parametrize(
@@ -79,11 +74,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     ],
 )
 def test_a_full_disk_is_told_earlier_outs_are_whole_and_the_next_run_completes(
-    pipeline: Path, small_disk: Path, stage: str, outs: str
+    pipeline: Path, full: Path, stage: str, outs: str
 ) -> None:
     undisturbed = snapshot(pipeline)
     (pipeline / ".scratch").rename(pipeline / "scratch-before")
-    (pipeline / ".scratch").symlink_to(small_disk)
+    (pipeline / ".scratch").symlink_to(full)
     output = run(pipeline, "dvc", "repro", "-s", "-f", stage, code=255)
     assert f"{stage}: error: [Errno 28] No space left on device" in output
     assert "make room" in output
@@ -92,7 +87,7 @@ def test_a_full_disk_is_told_earlier_outs_are_whole_and_the_next_run_completes(
     assert lost
     assert [name for name in lost if not name.startswith(outs)] == []
     # What finetune goes on from stays; of the others nothing does.
-    assert stage == "finetune" or list(small_disk.iterdir()) == []
+    assert stage == "finetune" or list(full.iterdir()) == []
     (pipeline / ".scratch").unlink()
     (pipeline / "scratch-before").rename(pipeline / ".scratch")
     assert losses(pipeline, undisturbed) == []
