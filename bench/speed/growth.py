@@ -37,6 +37,17 @@ SETTINGS: dict[str, object] = {
     "dataset.dir": "data/grown", "dataset.index": TABLES[0], "prepare.radius_m": 25,
     "rerank.method": "xfeat", "evaluate.accept_by": "inliers",
 }  # fmt: skip
+NETWORKS: dict[str, dict[str, object]] = {
+    "committed": {},
+    "vgg16": {
+        "pretrained.weights": "random", "trunk.encoder": "vgg16", "trunk.model": None,
+        "trunk.trainable_from": "pool",
+    },
+    "vgg16-gem": {
+        "pretrained.weights": "random", "trunk.encoder": "vgg16", "trunk.model": None,
+        "trunk.trainable_from": "pool", "finetune.aggregator": "gem",
+    },
+}  # fmt: skip
 
 
 class Costs(NamedTuple):
@@ -106,10 +117,12 @@ def pack(photos: list[Path]) -> None:
         photo.unlink()
 
 
-def grow(clone: Path, num_photos: int, *, shards: bool) -> tuple[dict[str, Costs], float]:
+def grow(
+    clone: Path, num_photos: int, *, network: str, shards: bool
+) -> tuple[dict[str, Costs], float]:
     """Run the pipeline on photos, once more, and on ten more, which a running service then finds.
 
-    With `shards` the photos are in tar shards, the ten more in one of their own.
+    `network` is a key of `NETWORKS`. With `shards` the photos are in tar shards, the ten more in one of their own.
 
     Returns:
         The costs, and the seconds from the signal to the service until it has answered a new photo.
@@ -122,7 +135,7 @@ def grow(clone: Path, num_photos: int, *, shards: bool) -> tuple[dict[str, Costs
     if shards:
         pack(old)
     write_tables(folder, old)
-    set_parameters(clone, SETTINGS)
+    set_parameters(clone, SETTINGS | NETWORKS[network])
     costs = {"all": measure(clone), "nothing changed": measure(clone)}
     with serving(clone, clone.parent / "log") as service:
         for photo, place in zip(aside, new, strict=True):
@@ -146,18 +159,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--photos", type=int, default=NUM_PHOTOS)
+    parser.add_argument("--network", choices=NETWORKS, default="committed")
     parser.add_argument("--shards", action="store_true", help="photos in tar shards, not in files")
     asked = parser.parse_args()
     num_photos = QUICK_PHOTOS if asked.quick else asked.photos
     print(", ".join(f"{key} {value}" for key, value in machine().items()))
     with temporary_clone(cold=True) as clone:
-        costs, answered = grow(clone, num_photos, shards=asked.shards)
+        costs, answered = grow(clone, num_photos, network=asked.network, shards=asked.shards)
     rows = [
         (name, run.seconds, run.cpu_s, run.written / 1e9, run.read / 1e9)
         for name, run in costs.items()
     ]
     names = ["`dvc repro`", "seconds", "CPU s", "GB written", "GB read"]
-    print(f"{num_photos:,} photos\n{markdown.table(names, rows)}\n")
+    print(f"{num_photos:,} photos, network {asked.network}\n{markdown.table(names, rows)}\n")
     stages = [
         [name, *(run.stages.get(name) for run in costs.values())] for name in costs["all"].stages
     ]
