@@ -122,7 +122,8 @@ def grow(
 ) -> tuple[dict[str, Costs], float]:
     """Run the pipeline on photos, once more, and on ten more, which a running service then finds.
 
-    `network` is a key of `NETWORKS`. With `shards` the photos are in tar shards, the ten more in one of their own.
+    `network` is a key of `NETWORKS`. With `shards` the photos are in tar shards, the ten more in
+    one of their own.
 
     Returns:
         The costs, and the seconds from the signal to the service until it has answered a new photo.
