@@ -105,13 +105,13 @@ def initial_pool(
 
 
 def draw_rows(samples: NDArray[np.float32], draws: NDArray[np.uint64], count: int) -> list[int]:
-    """Draw rows for k-means to start from, far from each other: greedy k-means++.
+    """Draw rows for k-means to start from, far from each other: k-means++.
 
     The first is drawn evenly, each other with a probability proportional to its squared distance to
-    those before; of several tries the one counts that leaves the smallest sum of these distances
-    (Arthur and Vassilvitskii, SODA 2007, and, for the tries, scikit-learn). A row wins a try if its
-    exponential variate, a hash of the row, is the smallest in units of its weight (Efraimidis and
-    Spirakis, 2006). So the others' draws are the same with one row more, and mostly the winner too.
+    the nearest before (Arthur and Vassilvitskii, SODA 2007). That row is drawn whose exponential
+    variate, a hash of the row, is the smallest in units of its weight (Efraimidis and Spirakis,
+    2006), so that a row more is mostly not drawn and changes no other. Of one try for each: with
+    the best of several, as in scikit-learn, small changes of their sums would decide.
 
     Args:
         samples: Unit rows, shape (num_samples, C).
@@ -121,20 +121,13 @@ def draw_rows(samples: NDArray[np.float32], draws: NDArray[np.uint64], count: in
     Returns:
         Indices of the rows, in the order they were drawn.
     """
-    tries = 2 + int(math.log(count))
     rows = [int(np.argmin(draws))]
-    left = _squares(samples, rows)[:, 0]  # squared distance to the nearest row so far
+    left = _squares(samples, rows[0])  # to the nearest row so far
     while len(rows) < count:
-        number = np.uint64(len(rows) * tries) + np.arange(tries, dtype=np.uint64)
-        waits = _exponentials(draws[:, None] ^ _mix(number))  # (num_samples, tries)
-        waits = np.divide(
-            waits, left[:, None], where=left[:, None] > 0, out=np.full_like(waits, np.inf)
-        )
-        candidates = waits.argmin(axis=0)
-        after = np.minimum(left[:, None], _squares(samples, candidates.tolist()))
-        best = int(after.sum(axis=0).argmin())
-        rows.append(int(candidates[best]))
-        left = after[:, best]
+        waits = _exponentials(draws ^ _mix(np.array([len(rows)], np.uint64)))
+        never = np.full_like(waits, np.inf)
+        rows.append(int(np.divide(waits, left, where=left > 0, out=never).argmin()))
+        left = np.minimum(left, _squares(samples, rows[-1]))
     return rows
 
 
@@ -169,10 +162,10 @@ def _exponentials(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
     return variates
 
 
-def _squares(samples: NDArray[np.float32], rows: list[int]) -> NDArray[np.float32]:
-    """Squared distances (num_samples, num_rows) of unit rows to some of them."""
-    squares: NDArray[np.float32] = np.maximum(2 - 2 * (samples @ samples[rows].T), 0)
-    squares[rows, range(len(rows))] = 0  # exactly
+def _squares(samples: NDArray[np.float32], row: int) -> NDArray[np.float32]:
+    """Squared distance of each unit row to one of them, shape (num_samples,)."""
+    squares: NDArray[np.float32] = np.maximum(2 - 2 * (samples @ samples[row]), 0)
+    squares[row] = 0  # exactly
     return squares
 
 
