@@ -16,6 +16,7 @@ from vpr.retrieval.whitening import (
     find_whitening,
     fit_whitening,
     load_whitening,
+    save_whitening,
     whiten_rows,
     whitening_state,
 )
@@ -59,8 +60,13 @@ def test_rows_equal_the_references_convolution() -> None:
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
 
 
-def test_a_models_own_whitening_is_found_and_cut() -> None:
+def test_a_models_own_whitening_is_found_and_cut_or_has_the_bytes_of_the_fitted(
+    tmp_path: Path,
+) -> None:
     fitted = fit_whitening(unit_rows(50, 10), dim=4)
+    for name, whitening in (("a", fitted), ("b", find_whitening(whitening_state(fitted), dim=4))):
+        save_whitening(tmp_path / name, whitening)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     found = find_whitening(whitening_state(fitted), dim=3)
     assert found is not None
     np.testing.assert_array_equal(found.weight, fitted.weight[:3])
