@@ -332,8 +332,12 @@ def _packed(work: Work) -> Work:
 
 def _emptied(image: LocalPoints) -> LocalPoints:
     """Leave only what `most_matches` counts."""
-    read = None if image.read is None else partial(np.empty, (0, 0, 3), np.uint8)
+    read = None if image.read is None else _no_pixels
     return replace(image, descriptors=image.descriptors[:0], read=read)
+
+
+def _no_pixels() -> NDArray[np.uint8]:
+    return np.empty((0, 0, 3), np.uint8)
 
 
 def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:
