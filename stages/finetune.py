@@ -43,7 +43,7 @@ def finetune(
         start, origin = start_model(
             given, seen.features, aggregator=params.aggregator, num_clusters=params.num_clusters,
             vlad_version=params.vlad_version, descriptor_dim=params.descriptor_dim,
-            seed=params.seed, device=device,
+            seed=params.seed, device=device, refit=params.clusters == "refit",
         )  # fmt: skip
         print(origin)
         state = TrainingState.start(
@@ -58,7 +58,7 @@ def finetune(
             else None,
         )  # fmt: skip
         announce_epochs(save_after_each(records, state, saved), state)
-        save_training(aside, start, state, select_best=params.select == "best")
+        save_training(aside, start, state, origin=origin, select_best=params.select == "best")
 
 
 def make_schedule(params: FinetuneParams) -> Schedule:

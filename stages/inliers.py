@@ -18,7 +18,7 @@ from vpr.reranking.verification import KnownPairs, verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
-from vpr.runtime.ordered_map import is_over_cluster
+from vpr.runtime.ordered_map import is_over_mixed_cluster
 from vpr.runtime.parameters import load_param, load_params
 from vpr.runtime.store import open_store
 
@@ -58,7 +58,7 @@ def inliers(
     stop = Stop(params.stop, load_param("rerank.half_inliers", float))
     make_key = partial(matching_key, matcher, method, model)
     key = make_key(params, stop, inputs=[*inputs, *named])
-    store = None if is_over_cluster() else open_store()
+    store = None if is_over_mixed_cluster() else open_store()
     known = None if store is None else KnownPairs(store, make_key(params.rules, inputs=named))
     with built_aside(verified, key=key) as (aside,):
         pairs = verify_candidates(

@@ -25,12 +25,13 @@ def whiten(
     *, database: Path, query: Path, model: Path,
     whitening: Path, whitened_database: Path, whitened_query: Path,
 ) -> None:  # fmt: skip
-    """Whiten both sides by the weights' own whitening, or by one fitted on the database.
+    """Whiten both sides by the weights' own whitening, if it is kept, or by one that is fitted.
 
-    Nothing is fitted on queries. If off, `whitening` has no rows and the descriptors are copied.
+    It is fitted on the database; nothing is on queries. If off, `whitening` has no rows and the
+    descriptors are copied.
     """
-    dim = load_params("whiten", WhitenParams).dim
-    mapping = find_or_fit(database, model, dim=dim) if dim else None
+    params = load_params("whiten", WhitenParams)
+    mapping = find_or_fit(database, model, params) if params.dim else None
     with built_aside(whitening, whitened_database, whitened_query) as aside:
         save_whitening(aside[0], mapping)
         for source, path in zip((database, query), aside[1:], strict=True):
@@ -41,12 +42,14 @@ def whiten(
                 save_descriptors(path, whiten_rows(rows, mapping), num_images=len(rows))
 
 
-def find_or_fit(database: Path, model: Path, *, dim: int) -> Whitening:
-    """Find the whitening of the weights, or fit one to `dim` dimensions if they have none."""
+def find_or_fit(database: Path, model: Path, params: WhitenParams) -> Whitening:
+    """Find the whitening of the weights, or fit one if they have none or it is not to be kept."""
     # Imported here: torch and scikit-learn take seconds, and are not needed if whitening is off.
     from vpr.features.model import load_model
 
-    if theirs := find_whitening(load_model(model).tensors, dim=dim):
+    dim, is_kept = params.dim, params.directions == "keep"
+    theirs = find_whitening(load_model(model).tensors, dim=dim) if is_kept else None
+    if theirs:
         print(f"whitening to {dim} dimensions, from the weights")
         return theirs
     rows = load_descriptors(database)

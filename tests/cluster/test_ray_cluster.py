@@ -120,6 +120,22 @@ def test_a_killed_worker_and_a_killed_raylet_change_no_bit(
     assert digest(tmp_path / "there") == expected
 
 
+def test_pairs_that_were_verified_before_are_not_sent(cluster: RayCluster, pipeline: Path) -> None:
+    for before, after in (("method: none", "method: sift"), ("  top: 20 #", "  top: 2 #")):
+        change(pipeline, before, after)
+    run(pipeline, "dvc", "repro", "inliers")  # 8 queries, 2 candidates each
+    text = (pipeline / "params.yaml").read_text()
+    (pipeline / "params.yaml").write_text(text.replace("  top: 2 #", "  top: 3 #"))
+    stage = ("dvc", "repro", "-sf", "inliers")
+    run(pipeline, "env", "VPR_STORE_GB=0", *stage)
+    lock = (pipeline / "dvc.lock").read_bytes()
+    for num_found, is_sent in ((16, True), (24, False)):
+        output = cluster.run(pipeline, *stage)
+        assert f"24 pairs of 8 queries, {num_found} of them found in the store" in output
+        assert ("Ray: up to 2 tasks at once" in output) == is_sent
+        assert (pipeline / "dvc.lock").read_bytes() == lock
+
+
 @pytest.mark.soak
 def test_after_a_killed_driver_workers_end_and_the_next_run_resumes(
     cluster: RayCluster, photos: Path, expected: dict[str, str], tmp_path: Path

@@ -289,12 +289,13 @@ def test_a_checkpoint_that_does_not_fit_names_the_parameter(tmp_path: Path) -> N
     pool = {"pool.conv.weight": torch.rand(4, 512, 1, 1), "pool.centroids": torch.rand(4, 512)}
     file = tmp_path / "a.pth.tar"
     save_checkpoint(file, random_weights(0) | pool, {}, form="nanne")
-    given = {"encoder": "vgg16", "variant": None, "sha256": None, "vlad_version": 1}
+    given = {"encoder": "vgg16", "variant": None, "sha256": None, "vlad_version": 1, "refit": False}
     wrong = check_checkpoint(file, **given, aggregator="gem", num_clusters=4).words
     assert "set finetune.aggregator = netvlad" in wrong
     given["aggregator"] = "netvlad"
     assert "4 clusters" in check_checkpoint(file, **given, num_clusters=4).words
     assert "set finetune.num_clusters = 4" in check_checkpoint(file, **given, num_clusters=16).words
+    assert check_checkpoint(file, **given | {"refit": True}, num_clusters=16).ok
     other = check_checkpoint(file, **given | {"sha256": "0" * 64}, num_clusters=4)
     assert not other.ok and "expected SHA-256 000" in other.words
     file.write_bytes(b"no checkpoint")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import pickle
 import shutil
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from vpr.reranking.false_alarms import log10_false_alarms
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
 from vpr.reranking.reranking import Stop, order_by_inliers
-from vpr.reranking.verification import verify_candidates
+from vpr.reranking.verification import Work, verify_candidates
 from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.runtime.external_code import ALLOW
@@ -540,6 +542,54 @@ def test_pairs_are_found_again_by_their_content_with_the_same_bytes(
         run_stages("sift", 3, "r.npz")
         assert "9 pairs of 3 queries, 0 of them found in" in capsys.readouterr().err
     assert text.count("ratio: null") == 1
+
+
+@pytest.mark.parametrize(("method", "stop"), [("sift", "null"), ("sift", "1"), ("foreign", "1")])
+def test_only_what_the_store_lacks_is_sent_to_other_machines(
+    street: Path, method: str, stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Work] = []
+    num_calls = 0
+
+    def send(
+        make: Callable[..., Callable[[Iterable[Work]], Iterator[VerifiedPairs]]],
+        shared: tuple[object, ...], items: Iterable[Work], *, pack: Callable[[Work], Work],
+        **machines: object,
+    ) -> Iterator[VerifiedPairs]:  # fmt: skip
+        nonlocal num_calls
+        num_calls += 1
+        for item in items:
+            sent.append(pickle.loads(pickle.dumps(pack(item))))  # noqa: S301 - our own
+            yield from make(*shared)([sent[-1]])
+
+    def verified_over_machines(top: int) -> tuple[int, dict[str, bytes], list[list[bool]]]:
+        nonlocal num_calls
+        num_calls, _ = 0, sent.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(verification, "ordered_map", send)
+            run_stages(method, top, "r.npz", stop=stop)
+        files = {file.name: file.read_bytes() for file in Path("verified").iterdir()}
+        return num_calls, files, [[pair is None for pair in work.known] for work in sent]
+
+    monkeypatch.setenv(ALLOW, "1")
+    write_foreign_matcher(Path("foreign"))
+    found = load_predictions(Path("found.npz"))
+    found.indices[:] = 0, 2, 3, 1  # of which the second settles the first two queries
+    found.distances[:] = 0.6, 0.7, 1.3, 1.3
+    save_predictions(Path("found.npz"), found)
+    monkeypatch.setenv("VPR_STORE_GB", "0")
+    without = {top: verified_over_machines(top) for top in (1, 4)}
+    assert [work[2] for work in without.values()] == [[[True]] * 3, [[True] * 4] * 3]
+    monkeypatch.setenv("VPR_STORE_GB", "1")
+    Path(".dvc").mkdir()
+    is_settled = (method, stop) == ("sift", "1")  # the third query, which is blank, by one pair
+    for top, num_known, num_sent in ((1, 0, 3), (4, 1, 3 - is_settled)):
+        expected = [[False] * num_known + [True] * (top - num_known)] * num_sent
+        assert verified_over_machines(top) == (1, without[top][1], expected)
+    for work in sent:
+        assert [image.descriptors.size for image in work.task.points[:1]] == [0]
+        assert (work.task.points[1].descriptors.size > 0) == (method == "sift")
+    assert verified_over_machines(4) == (0, without[4][1], [])
 
 
 def test_a_killed_run_resumes_after_the_queries_that_were_verified(

@@ -102,6 +102,18 @@ def test_what_was_trained_serves_until_an_eighth_was_added_and_bytes_are_those_o
     assert store.num_found == 0
 
 
+def trained_part(text: str, num_rows: int) -> bytes:
+    """The lists' centroids and the codebook of an index of the first rows."""
+    index = build(text, street(840)[:num_rows])
+    lists = index.quantizer.reconstruct_n(0, index.nlist)
+    return lists.tobytes() + faiss.vector_to_array(index.pq.centroids).tobytes()
+
+
+def test_ten_images_more_leave_centroids_and_codebook_as_they_were_and_an_eighth_trains() -> None:
+    parts = [trained_part("IVF16,PQ8x4", num_rows) for num_rows in (800, 810, 831, 832)]
+    assert parts[0] == parts[1] == parts[2] != parts[3]  # 832 is 13 * 64
+
+
 def objects_of(index) -> list:  # noqa: ANN001 - faiss has no types
     """Every index inside an index."""
     part = faiss.downcast_index(index)

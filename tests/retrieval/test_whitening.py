@@ -16,6 +16,7 @@ from vpr.retrieval.whitening import (
     find_whitening,
     fit_whitening,
     load_whitening,
+    save_whitening,
     whiten_rows,
     whitening_state,
 )
@@ -59,8 +60,13 @@ def test_rows_equal_the_references_convolution() -> None:
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
 
 
-def test_a_models_own_whitening_is_found_and_cut() -> None:
+def test_a_models_own_whitening_is_found_and_cut_or_has_the_bytes_of_the_fitted(
+    tmp_path: Path,
+) -> None:
     fitted = fit_whitening(unit_rows(50, 10), dim=4)
+    for name, whitening in (("a", fitted), ("b", find_whitening(whitening_state(fitted), dim=4))):
+        save_whitening(tmp_path / name, whitening)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     found = find_whitening(whitening_state(fitted), dim=3)
     assert found is not None
     np.testing.assert_array_equal(found.weight, fitted.weight[:3])
@@ -84,16 +90,18 @@ def test_off_passes_the_descriptors_through(pipeline: Path) -> None:
     assert load_whitening(pipeline / "models/whitening.npz") is None
 
 
-def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
+def test_the_stage_takes_the_weights_own_whitening_unless_it_is_to_fit_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text("whiten:\n  dim: 3\n")
     rows = {side: unit_rows(30, 10) for side in ("database", "query")}
     for side, block in rows.items():
         save_descriptors(Path(f"{side}.npy"), [block], num_images=30)
     theirs = {"WPCA.0.weight": torch.randn(4, 10, 1, 1), "WPCA.0.bias": torch.randn(4)}
-    for model, used in ((theirs, theirs), ({}, None)):
+    for model, directions, used in (
+        (theirs, "keep", theirs), ({}, "keep", None), (theirs, "refit", None),
+    ):  # fmt: skip
+        Path("params.yaml").write_text(f"whiten:\n  dim: 3\n  directions: {directions}\n")
         save_model(Path("model.pt"), Model("vgg16", None, "pool", model))
         whiten(
             database=Path("database.npy"), query=Path("query.npy"), model=Path("model.pt"),
@@ -114,8 +122,8 @@ def test_the_stage_takes_the_weights_own_whitening_before_it_fits_one(
 
 def test_one_dimension_in_which_all_descriptors_are_alike_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
-    file.write_text("whiten:\n  dim: 1\n")
+    file.write_text("whiten:\n  dim: 1\n  directions: keep\n")
     with pytest.raises(ValueError, match=r"dim = 1: every unit descriptor .* 1 or -1: set it to 0"):
         load_params("whiten", WhitenParams, path=file)
-    file.write_text("whiten:\n  dim: 2\n")
+    file.write_text("whiten:\n  dim: 2\n  directions: keep\n")
     assert load_params("whiten", WhitenParams, path=file).dim == 2

@@ -74,6 +74,8 @@ def test_training_ends_early_where_validation_brings_nothing_better(
         ({"loss": "contrastive"}, "set batch to places"),
         ({"patience": 3}, "needs a validation_fraction above 0"),
         ({"warmup": 2, "epochs": 2}, "leave none at the full rate"),
+        ({"aggregator": "gem", "clusters": "refit"}, "gem has no clusters: set clusters to keep"),
+        ({"clusters": "best"}, "clusters\n.*'keep' or 'refit'"),
         ({"aggregator": "gem", "descriptor_dim": 1}, "descriptor_dim\n.*than or equal to 2"),
     ],
 )

@@ -92,10 +92,10 @@ def test_the_last_of_the_best_is_kept(tmp_path: Path) -> None:
     state.records = [RECORD] * 3
     start = Model("vgg16", None, "pool", {})
     for select_best, kept in ((True, 2), (False, 3)):
-        save_training(tmp_path / str(kept), start, state, select_best=select_best)
+        save_training(tmp_path / str(kept), start, state, origin="drawn", select_best=select_best)
         assert load_model(tmp_path / str(kept) / "model.pt").tensors["pool.centroids"] == kept
         summary = json.loads((tmp_path / str(kept) / "metrics.json").read_text())
-        assert summary["selected_epoch"] == kept
+        assert (summary["selected_epoch"], summary["origin"]) == (kept, "drawn")
     assert (tmp_path / "2" / "validation.csv").read_text() == (
         "epoch,recall@5\n0,0.5\n1,0.75\n2,0.75\n3,0.25\n"
     )

@@ -190,6 +190,7 @@ def _start(
         model, stored, aggregator=tuned.aggregator,
         num_clusters=tuned.num_clusters, vlad_version=tuned.vlad_version,
         descriptor_dim=tuned.descriptor_dim, seed=tuned.seed, device=device,
+        refit=tuned.clusters == "refit",
     )  # fmt: skip
     return started, stored
 

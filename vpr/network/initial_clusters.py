@@ -1,7 +1,12 @@
-"""Initial clusters of NetVLAD, from local features of the database."""
+"""Initial clusters of NetVLAD, from local features of the database.
+
+Every choice is made by what the features are, not by where an image is in the list: the same images
+in any order give the same clusters, and one more image moves few of them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -11,12 +16,13 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from vpr.features.batches import positions_per_batch
-from vpr.features.local_features import LocalFeatures, batches_of_one_shape
+from vpr.features.local_features import LocalFeatures, position_rows
 from vpr.network.head import Head
+from vpr.runtime.store import content_key
 
 NUM_SAMPLES = 50_000  # as in the references: 500 images x 100 positions
 MAX_IMAGES = 500
+STEP = np.uint64(0x9E3779B97F4A7C15)  # of splitmix64, as are the numbers below
 SOFTNESS = 0.01  # weight of the second-nearest cluster, relative to the nearest's
 
 
@@ -26,24 +32,24 @@ def sample_encoded(
     """Unit local features at random positions of database images, after the whole encoder.
 
     The references take 100 positions of each of 500 images; a smaller set gives more of each. Only
-    the encoder part of the head runs.
+    the encoder part of the head runs. The images are those of the lowest hashes (bottom-k sampling:
+    Cohen and Kaplan, PODC 2007), so one more of N images changes the sample with a probability of
+    500 / N; where all are taken it adds its own, and may cost each other image a position.
 
     Returns:
         Unit rows of shape (at most about 50,000, C).
     """
-    rng = np.random.default_rng(seed)
-    num_images = len(features.shapes)
-    images = np.sort(rng.permutation(num_images)[:MAX_IMAGES])
+    keys = [_image_key(features, image, seed) for image in range(len(features.shapes))]
+    images = sorted(range(len(keys)), key=keys.__getitem__)[:MAX_IMAGES]
     per_image = math.ceil(NUM_SAMPLES / len(images))
     head = head.to(device)
     samples = []
-    shapes = features.shapes[images]
-    for run in batches_of_one_shape(shapes, max_area=positions_per_batch(device)):
+    for image in images:  # not in batches, of which last bits would depend
         with torch.inference_mode():
-            maps = head.encode(features.maps(images[run].tolist()).to(device))
-            rows = torch.nn.functional.normalize(maps, dim=1).flatten(2).transpose(1, 2)
-        for image in rows.cpu().numpy():  # (P, C)
-            samples.append(image[rng.permutation(len(image))[:per_image]])
+            maps = head.encode(features.maps([image]).to(device))
+            rows = torch.nn.functional.normalize(maps, dim=1)[0].flatten(1).T.cpu().numpy()
+        rng = np.random.default_rng(int(keys[image], 16))
+        samples.append(rows[rng.permutation(len(rows))[:per_image]])  # (P, C) -> (per_image, C)
     return np.concatenate(samples)
 
 
@@ -79,8 +85,12 @@ def initial_pool(
             f"finetune.num_clusters = {num_clusters}: the database has only {len(samples)} "
             f"local features to form clusters of"
         )
+    draws = _row_hashes(samples, seed)
+    order = np.argsort(draws, kind="stable")
+    samples, draws = samples[order], draws[order]
     with threadpool_limits(1):  # the order of sums, and so the bits, without a race
-        means = KMeans(num_clusters, n_init=1, max_iter=100, random_state=seed).fit(samples)
+        first = samples[draw_rows(samples, draws, num_clusters)]
+        means = KMeans(num_clusters, init=first, n_init=1, max_iter=100).fit(samples)
     centroids = means.cluster_centers_.astype(np.float32)
     lengths = np.linalg.norm(centroids, axis=1)
     if vlad_version == 1:
@@ -92,6 +102,71 @@ def initial_pool(
     if vlad_version == 2:
         pool["pool.conv.bias"] = torch.from_numpy(alpha * bias).float()
     return pool | {"pool.centroids": torch.from_numpy(centroids)}
+
+
+def draw_rows(samples: NDArray[np.float32], draws: NDArray[np.uint64], count: int) -> list[int]:
+    """Draw rows for k-means to start from, far from each other: k-means++.
+
+    The first is drawn evenly, each other with a probability proportional to its squared distance to
+    the nearest before (Arthur and Vassilvitskii, SODA 2007). That row is drawn whose exponential
+    variate, a hash of the row, is the smallest in units of its weight (Efraimidis and Spirakis,
+    2006), so that a row more is mostly not drawn and changes no other. Of one try for each: with
+    the best of several, as in scikit-learn, small changes of their sums would decide.
+
+    Args:
+        samples: Unit rows, shape (num_samples, C).
+        draws: Hash of each row, shape (num_samples,).
+        count: Rows to draw.
+
+    Returns:
+        Indices of the rows, in the order they were drawn.
+    """
+    rows = [int(np.argmin(draws))]
+    left = _squares(samples, rows[0])  # to the nearest row so far
+    while len(rows) < count:
+        waits = _exponentials(draws ^ _mix(np.array([len(rows)], np.uint64)))
+        never = np.full_like(waits, np.inf)
+        rows.append(int(np.divide(waits, left, where=left > 0, out=never).argmin()))
+        left = np.minimum(left, _squares(samples, rows[-1]))
+    return rows
+
+
+def _image_key(features: LocalFeatures, image: int, seed: int) -> str:
+    maps = features.maps([image])
+    return content_key(repr((seed, maps.shape)).encode(), position_rows(maps).tobytes())
+
+
+def _row_hashes(rows: NDArray[np.float32], seed: int) -> NDArray[np.uint64]:
+    start = hashlib.blake2b(repr(seed).encode(), digest_size=8)
+    hashes = []
+    for row in np.ascontiguousarray(rows):
+        digest = start.copy()
+        digest.update(row)
+        hashes.append(digest.digest())
+    return np.frombuffer(b"".join(hashes), np.uint64)
+
+
+def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread bits by splitmix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    numbers = numbers + STEP
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = numbers ^ (numbers >> np.uint64(31))
+    return mixed
+
+
+def _exponentials(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Turn any numbers into variates of mean 1."""
+    evenly = ((_mix(numbers) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1)
+    variates: NDArray[np.float64] = -np.log(evenly)
+    return variates
+
+
+def _squares(samples: NDArray[np.float32], row: int) -> NDArray[np.float32]:
+    """Squared distance of each unit row to one of them, shape (num_samples,)."""
+    squares: NDArray[np.float32] = np.maximum(2 - 2 * (samples @ samples[row]), 0)
+    squares[row] = 0  # exactly
+    return squares
 
 
 def _sharpness(likeness: NDArray[np.float32]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor
 from vpr.features.encoder import count_channels
 from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model
-from vpr.network.aggregator import descriptor_width, draw_pool, recognise_aggregator
+from vpr.network.aggregator import PREFIX, descriptor_width, draw_pool, recognise_aggregator
 from vpr.network.head import load_head
 from vpr.network.initial_clusters import initial_pool, sample_encoded
+
+OF_WHITENING = "WPCA."  # its tensors in a model, see vpr.retrieval.whitening
 
 
 def start_model(
@@ -25,12 +28,14 @@ def start_model(
     descriptor_dim: int | None,
     seed: int,
     device: torch.device,
+    refit: bool = False,
 ) -> tuple[Model, str]:
-    """Complete the starting weights with a pool, unless they have one.
+    """Complete the starting weights with a pool, unless they have one that is kept.
 
     The features are those of the images that training sees. `num_clusters` (K) and `vlad_version`
     (1 or 2) are of a new NetVLAD; `descriptor_dim` counts where the aggregator leaves a choice. The
-    seed draws the sample, k-means and an aggregator's first tensors.
+    seed draws the sample, k-means and an aggregator's first tensors. With `refit` the weights'
+    clusters are replaced; their whitening, which was fitted with these, is left out.
 
     Returns:
         The whole model, and a description of where its pool comes from.
@@ -54,6 +59,8 @@ def start_model(
             seed=seed,
             device=device,
         )
+    if refit:
+        model = replace(model, tensors=_without_clusters(model.tensors))
     if "pool.centroids" in model.tensors:
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
         return model, f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
@@ -104,6 +111,11 @@ def _start_without_clusters(
         with torch.inference_mode():  # a map that does not fit is refused before training
             load_head(whole).to(device)(features.maps([0]).to(device))
     return whole, words
+
+
+def _without_clusters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    of_clusters = (PREFIX, OF_WHITENING)
+    return {name: t for name, t in tensors.items() if not name.startswith(of_clusters)}
 
 
 def _check_pool(model: Model, *, num_clusters: int, vlad_version: int) -> None:

@@ -52,6 +52,7 @@ class WhitenParams:
     """Parameters of the stage whiten."""
 
     dim: Annotated[int, Field(ge=0)]
+    directions: Literal["keep", "refit"]
 
     def __post_init__(self) -> None:
         """Refuse one dimension, in which every unit vector is 1 or -1."""

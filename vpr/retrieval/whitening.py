@@ -76,7 +76,8 @@ def fit_whitening(descriptors: NDArray[np.float32], *, dim: int) -> Whitening:
             f"whiten.dim = {dim}: the database's descriptors have no spread in that many "
             "directions (are images repeated?): decrease it"
         )
-    weight = (fitted.components_ / spread[:, None]).astype(np.float32)
+    # In the memory order that it has once weights bring it: products' last bits depend on it.
+    weight = np.ascontiguousarray(fitted.components_ / spread[:, None], dtype=np.float32)
     return Whitening(weight, -weight @ fitted.mean_.astype(np.float32))
 
 

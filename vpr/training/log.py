@@ -33,15 +33,18 @@ def announce_epochs(records: Iterable[Record], state: TrainingState) -> None:
         print(f", {seconds:.1f} s", flush=True)
 
 
-def save_training(folder: Path, start: Model, state: TrainingState, *, select_best: bool) -> None:
+def save_training(
+    folder: Path, start: Model, state: TrainingState, *, origin: str, select_best: bool
+) -> None:
     """Write the model with its log.
 
     Args:
         folder: Folder to create: `model.pt` (all layers), `loss.csv` (a row per epoch),
             `validation.csv` (the validation recall before training and after each epoch) and
-            `metrics.json` (of the last epoch, and the model's epoch).
+            `metrics.json` (of the last epoch, the model's epoch, and the pool's origin).
         start: Model that training started from; tensors that are not in the head are kept.
         state: State at the end of training.
+        origin: Where the first pool, such as NetVLAD's clusters, comes from.
         select_best: Whether to save the model of the best validation recall instead of the last.
     """
     folder.mkdir(exist_ok=True)  # a killed run may have left it
@@ -49,7 +52,7 @@ def save_training(folder: Path, start: Model, state: TrainingState, *, select_be
     recalls = {"epoch": range(len(state.recalls)), "recall@5": state.recalls}
     pd.DataFrame(recalls).to_csv(folder / "validation.csv", index=False)
     selected = _last_best(state.recalls) if select_best else len(state.records)
-    summary = _summarise(state, selected)
+    summary = {"origin": origin, **_summarise(state, selected)}
     (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     tensors = state.best if select_best else state.head.state_dict()
     save_model(folder / "model.pt", start.with_tensors(tensors))

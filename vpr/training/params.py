@@ -16,6 +16,7 @@ class FinetuneParams:
 
     aggregator: Literal["netvlad", "gem", "none", "convap", "mixvpr", "boq", "salad"]
     num_clusters: Annotated[int, Field(ge=1)]
+    clusters: Literal["keep", "refit"]
     vlad_version: Literal[1, 2]
     descriptor_dim: Annotated[int, Field(ge=2)] | None  # of one, unit vectors are 1 or -1
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -60,6 +61,11 @@ class FinetuneParams:
             raise ValueError(
                 f"warmup = {self.warmup} of {self.epochs} epochs leave none at the "
                 "full rate: set it below epochs"
+            )
+        if self.clusters == "refit" and self.aggregator != "netvlad":
+            raise ValueError(
+                f"clusters = refit: aggregator = {self.aggregator} has no clusters: set clusters "
+                "to keep"
             )
         if self.descriptor_dim is not None and self.aggregator in ("netvlad", "none"):
             raise ValueError(

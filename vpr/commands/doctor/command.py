@@ -150,7 +150,7 @@ def _check_checkpoint() -> Iterator[Finding]:
         yield check_checkpoint(
             file, encoder=trunk.encoder, variant=trunk.model, sha256=params.sha256,
             aggregator=tuned.aggregator, num_clusters=tuned.num_clusters,
-            vlad_version=tuned.vlad_version,
+            vlad_version=tuned.vlad_version, refit=tuned.clusters == "refit",
         )  # fmt: skip
 
 

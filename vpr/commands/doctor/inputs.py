@@ -118,6 +118,7 @@ def check_checkpoint(
     aggregator: str,
     num_clusters: int,
     vlad_version: int,
+    refit: bool,
 ) -> Finding:
     """Check whether a checkpoint can be loaded, and fits the parameters.
 
@@ -129,6 +130,7 @@ def check_checkpoint(
         aggregator: `finetune.aggregator`.
         num_clusters: `finetune.num_clusters`.
         vlad_version: `finetune.vlad_version`.
+        refit: Whether its clusters are replaced, so that their number and version do not count.
     """
     subject = "checkpoint"
     try:
@@ -138,11 +140,9 @@ def check_checkpoint(
     except ValueError as error:
         return Finding(subject, str(error), ok=False)
     asked = {"aggregator": aggregator, "num_clusters": num_clusters, "vlad_version": vlad_version}
-    brings = {
-        "aggregator": found.aggregator,
-        "num_clusters": found.num_clusters,
-        "vlad_version": found.vlad_version,
-    }
+    brings: dict[str, str | int | None] = {"aggregator": found.aggregator}
+    if not refit:
+        brings |= {"num_clusters": found.num_clusters, "vlad_version": found.vlad_version}
     for key, value in brings.items():
         if value is not None and value != asked[key]:
             words = f"{file} has a pool with {key} {value}: set finetune.{key} = {value}"
