@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -125,8 +124,7 @@ class Run:
             top: Matches to keep.
         """
         self._require_unchanged()
-        with _in_silence():
-            (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
+        (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
         return ranked
 
     @cached_property
@@ -143,8 +141,7 @@ class Run:
 
     def describe(self, photo: Path) -> NDArray[np.float32]:
         """Row that a photo is searched by, shape (1, dim)."""
-        with _in_silence():
-            (described,) = describe_photos(self.ranker.network, [photo])
+        (described,) = describe_photos(self.ranker.network, [photo])
         return self.ranker.whiten(described.descriptors)
 
     def follow_in_order(
@@ -219,13 +216,6 @@ class Run:
             dataclasses.replace(one, photo=name)
             for one, name in zip(located, names, strict=True)
         ]  # fmt: skip
-
-
-@contextlib.contextmanager
-def _in_silence() -> Iterator[None]:
-    # Not the log's concern: how large a photo's features are, how far 20 ms of work have come.
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
-        yield
 
 
 def load_run(last: Run | None = None) -> Run:
