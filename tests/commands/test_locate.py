@@ -28,7 +28,6 @@ from vpr.commands.locate.photos import find_photos
 from vpr.evaluation.calibration import Calibration, State
 from vpr.features import batches
 from vpr.features.params import TrunkParams
-from vpr.locating.loading import load_ranker
 from vpr.locating.matches import (
     Located,
     Match,
@@ -40,12 +39,11 @@ from vpr.locating.matches import (
     locate_ranked,
 )
 from vpr.locating.ranking import Ranked, rank_photos
+from vpr.locating.run import load_ranker
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.predictions import load_retrieval
-from vpr.run_files import WHITENED
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -160,9 +158,7 @@ def test_batches_change_nothing(
 
 
 def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
-    (ranked,) = rank_photos(
-        load_ranker(Path(), load_descriptors(WHITENED)), [QUERY], top=1, with_responses=True
-    )
+    (ranked,) = rank_photos(load_ranker(Path()), [QUERY], top=1, with_responses=True)
     assert ranked.responses is not None
     assignment, shares = ranked.responses
     assert shares.sum() == pytest.approx(1 - ranked.distances[0] ** 2 / 2, abs=1e-4)

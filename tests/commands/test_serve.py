@@ -38,17 +38,15 @@ from vpr.commands.serve.run import load_run
 from vpr.commands.serve.running import find_services
 from vpr.commands.serve.service import Service as Answering
 from vpr.commands.serve.slow_senders import CONNECTIONS
-from vpr.locating.loading import load_places, load_ranker
 from vpr.locating.matches import locate_ranked
 from vpr.locating.ranking import rank_photos
+from vpr.locating.run import load_places, load_ranker
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.verified_pairs import load_verified
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.sequences import find_distances, rank_descriptors
-from vpr.run_files import WHITENED
 
 TOKEN = "a secret of the tests"  # noqa: S105
 MAPS = "https://maps.example"
@@ -85,7 +83,7 @@ def locate_here(folder: Path, photos: list[Path]) -> list[Any]:
     """What `locate` says of each photo alone at --top 5: with its name, and matches' pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        (_, places), ranker = load_places(Path()), load_ranker(Path(), load_descriptors(WHITENED))
+        (_, places), ranker = load_places(Path()), load_ranker(Path())
         found = []
         for photo in photos:
             ranked = list(rank_photos(ranker, [photo], top=5, with_responses=False))

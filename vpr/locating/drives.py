@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.importing.collection import Asked, LeftOut
+from vpr.importing.collection import Asked, LeftOut, Shot
 from vpr.importing.films import SUFFIXES
 from vpr.importing.forms import photos, video
 
@@ -67,19 +67,27 @@ def read_drive(source: Path, scratch: Path) -> tuple[list[DrivePhoto], LeftOut]:
     found = form.read(source, Asked(labels=False, crops=0))
     left_out, drive = found.left_out, []
     for number, shot in enumerate(found.shots):
-        file = shot.content
-        if not isinstance(file, Path):
-            try:
-                content = file()
-            except ValueError as error:
-                left_out.add(str(error), shot.name)
-                continue
-            file = scratch / f"{number:06d}{Path(shot.name).suffix}"
-            file.write_bytes(content)
+        try:
+            file = file_of(shot, number, scratch)
+        except ValueError as error:
+            left_out.add(str(error), shot.name)
+            continue
         drive.append(DrivePhoto(shot.name, file, shot.time))
     if not drive:
         raise ValueError(f"{source}: has no photos: {'; '.join(left_out.lines()) or 'it is empty'}")
-    times = [photo.time for photo in drive if photo.time is not None]
-    if len(times) == len(drive):
+    if all(photo.time is not None for photo in drive):
         drive.sort(key=lambda photo: photo.time or 0.0)  # of one time: as they were read
     return drive, left_out
+
+
+def file_of(shot: Shot, number: int, scratch: Path) -> Path:
+    """Find the file of a photo; one that no file holds is written to `scratch`, by its number.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    if isinstance(shot.content, Path):
+        return shot.content
+    file = scratch / f"{number:06d}{Path(shot.name).suffix}"
+    file.write_bytes(shot.content())
+    return file

@@ -1,4 +1,4 @@
-"""The Python API: a finished run, and locating photos with it."""
+"""The Python API: a finished run in memory, loaded once for any number of photos."""
 
 from __future__ import annotations
 
@@ -7,13 +7,53 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from vpr.datasets.params import DatasetParams
+from vpr.evaluation.calibration import load_calibration
+from vpr.features.params import TrunkParams
 from vpr.images.image_files import list_images, path_of
-from vpr.locating.loading import check_run, load_places, load_ranker
-from vpr.locating.matches import Located, Places, find_queries, locate_ranked
-from vpr.locating.ranking import Ranked, Ranker, rank_photos
+from vpr.locating.matches import (
+    Located,
+    Places,
+    Truth,
+    find_globe,
+    find_queries,
+    locate_ranked,
+)
+from vpr.locating.ranking import Ranked, Ranker, Settings, make_ranker, rank_photos
+from vpr.matchers.base.matcher import Folders
+from vpr.matchers.base.params import KeypointsParams
+from vpr.network.describing import Network
+from vpr.places.index import load_index
+from vpr.places.positives import load_positives
+from vpr.repository.locked_run import locked_params
+from vpr.reranking.params import InliersParams, RerankParams
 from vpr.retrieval.descriptors import load_descriptors
-from vpr.run_files import QUERY_IMAGES, WHITENED
+from vpr.retrieval.params import SearchParams
+from vpr.run_files import (
+    CALIBRATION,
+    DATABASE,
+    DATABASE_IMAGES,
+    DESCRIPTORS,
+    FOREIGN,
+    INDEX,
+    KEPT,
+    KEYPOINTS,
+    LOCK,
+    MATCHER_WEIGHTS,
+    MODEL,
+    POSITIVES,
+    QUERY,
+    QUERY_IMAGES,
+    WHITENED,
+    WHITENING,
+)
+
+NEEDED = (
+    LOCK, MODEL, DESCRIPTORS, WHITENING, WHITENED, INDEX, CALIBRATION, DATABASE, QUERY, POSITIVES,
+    QUERY_IMAGES, KEYPOINTS, KEPT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,23 +106,89 @@ class Run:
         self, photos: Sequence[Path], ranked: Sequence[Ranked], *, top: int
     ) -> list[Located]:
         """Add names, coordinates, conclusions and, for the set's own queries, the truth."""
-        return locate_ranked(photos, ranked, self.places, self._query_numbers(photos), top=top)
-
-    def _query_numbers(self, photos: Sequence[Path]) -> list[int | None]:
         home = self.folder / self.dataset.dir
         named = [home / path for path in self.places.truth.query.paths]
-        gathered = list(map(path_of, list_images(self.folder / QUERY_IMAGES)))
-        by_set, by_number = find_queries(photos, named), find_queries(photos, gathered)
-        return [a if a is not None else b for a, b in zip(by_set, by_number, strict=True)]
+        numbered = list(map(path_of, list_images(self.folder / QUERY_IMAGES)))
+        queries = find_queries(photos, named, numbered)
+        return locate_ranked(photos, ranked, self.places, queries, top=top)
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: Path, *, network: Network | None = None) -> Run:
     """Load a finished run from the folder of its repository, with dvc.lock and data/.
+
+    Args:
+        folder: Folder of the repository.
+        network: That of the run, if it is loaded already.
 
     Raises:
         ValueError: If a file is missing or damaged; the message says how to get it.
     """
-    check_run(folder, with_images=False)
+    check_run(folder)
     dataset, places = load_places(folder)
-    ranker = load_ranker(folder, load_descriptors(folder / WHITENED))
-    return Run(folder, dataset, places, ranker)
+    return Run(folder, dataset, places, load_ranker(folder, network=network))
+
+
+def check_run(run: Path, *, with_images: bool = False) -> None:
+    """Check that the files of a run exist.
+
+    The database's images are only needed `with_images`.
+
+    Raises:
+        ValueError: If a file is missing; the message says how to get it.
+    """
+    if not (run / LOCK).is_file():
+        raise ValueError(
+            f"{run.resolve()}: is not the folder of a finished run (it has no dvc.lock): name one "
+            "with --run, or start one there with `dvc repro`"
+        )
+    for needed in (*NEEDED, *([DATABASE_IMAGES] if with_images else [])):
+        require_out(run / needed)
+
+
+def require_out(path: Path) -> None:
+    """Check that an out of a run exists.
+
+    Raises:
+        ValueError: If it does not; the message says how to get it.
+    """
+    if not path.exists():
+        raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+
+
+def load_places(run: Path) -> tuple[DatasetParams, Places]:
+    """Load the places of the database and the truth about the queries.
+
+    Returns:
+        The data set that the run was made from, even if params.yaml names another now, and its
+        places.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    dataset = locked_params("prepare", "dataset", DatasetParams, lock=run / LOCK)
+    database = load_index(run / DATABASE)
+    truth = Truth(load_index(run / QUERY), load_positives(run / POSITIVES))
+    globe = find_globe(database.coordinates, dataset.crs)
+    return dataset, Places(database, globe, load_calibration(run / CALIBRATION), truth)
+
+
+def load_ranker(run: Path, *, network: Network | None = None) -> Ranker:
+    """Load the network and the database that photos are ranked with, as `load_run` does.
+
+    Raises:
+        ValueError: If a file is missing or damaged.
+    """
+    lock = run / LOCK
+    settings = Settings(
+        locked_params("trunk@database", "trunk", TrunkParams, lock=lock),
+        locked_params("search", "search", SearchParams, lock=lock),
+        locked_params("keypoints@database", "keypoints", KeypointsParams, lock=lock),
+        locked_params("inliers", "inliers", InliersParams, lock=lock),
+        locked_params("order", "rerank", RerankParams, lock=lock),
+    )
+    return make_ranker(
+        settings, network, model=run / MODEL, descriptors=run / DESCRIPTORS,
+        whitening=run / WHITENING, index=run / INDEX, keypoints=run / KEYPOINTS, kept=run / KEPT,
+        folders=Folders(run / MATCHER_WEIGHTS, run / FOREIGN),
+        whitened=load_descriptors(run / WHITENED).view(np.ndarray),
+    )  # fmt: skip

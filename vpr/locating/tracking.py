@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.evaluation.calibration import State
-from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Places, Position, heading_at
 from vpr.locating.ranking import Ranked, Ranker
+from vpr.locating.run import load_run
 from vpr.places.crs import latitude_longitude
 from vpr.places.recordings import find_recordings
 from vpr.repository.locked_run import locked_params
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.filtering import Belief
 from vpr.retrieval.following import Follower
 from vpr.retrieval.params import SequenceParams
-from vpr.run_files import LOCK, WHITENED
+from vpr.run_files import LOCK
 
 Before = tuple[Belief, NDArray[np.float32]]  # about a photo, with its descriptor
 
@@ -57,7 +56,6 @@ class Tracker:
     Args:
         ranker: What photos are ranked with.
         places: The database's places.
-        whitened: What is searched, shape (num_places, dim), in memory or mapped.
         crs: Reference system of the places; None: of no place on Earth.
         step_m: Mean metres from one photo to the next; None: 5 spacings of the database.
 
@@ -66,22 +64,16 @@ class Tracker:
     """
 
     def __init__(
-        self,
-        ranker: Ranker,
-        places: Places,
-        whitened: NDArray[np.float32],
-        *,
-        crs: str | None,
-        step_m: float | None,
+        self, ranker: Ranker, places: Places, *, crs: str | None, step_m: float | None
     ) -> None:
         """Learn what similarities to the database say."""
-        database = places.database
+        database, rows = places.database, ranker.whitened
         if places.calibration is None or not database.has_places:
             raise ValueError("a drive can be followed only where the database's places are known")
         self.ranker, self.places = ranker, places
         self.crs = None if places.globe is None else crs
         self.follower = Follower(
-            whitened, database.coordinates, find_recordings(database.sequence, len(whitened)),
+            rows, database.coordinates, find_recordings(database.sequence, len(rows)),
             radius_m=places.calibration.radius_m, step_m=step_m,
         )  # fmt: skip
 
@@ -127,14 +119,15 @@ class Tracker:
         if found.state == "unknown":
             return Tracked(photo, time, found.state, *chances, None, None)
         east, north = found.position.round(3).tolist()
-        globe: tuple[float | None, float | None, float | None] = (None, None, None)
+        latitude = longitude = circle = None
         if self.crs is not None:
-            degrees = latitude_longitude(found.position[None], self.crs)[0].round(7).tolist()
-            globe = (degrees[0], degrees[1], round(found.circle_m, 1))
+            globe = latitude_longitude(found.position[None], self.crs)[0]
+            latitude, longitude = globe.round(7).tolist()
+            circle = round(found.circle_m, 1)
         database = self.places.database
-        position = Position(east, north, *globe, heading_at(database, found.place))
-        path = database.paths[found.place]
-        return Tracked(photo, time, found.state, *chances, path, position)
+        heading = heading_at(database, found.place)
+        position = Position(east, north, latitude, longitude, circle, heading)
+        return Tracked(photo, time, found.state, *chances, database.paths[found.place], position)
 
 
 def load_tracker(run: Path, *, step_m: float | None) -> Tracker:
@@ -143,11 +136,8 @@ def load_tracker(run: Path, *, step_m: float | None) -> Tracker:
     Raises:
         ValueError: If a file is missing or damaged, or the places are not known.
     """
-    check_run(run, with_images=False)
-    dataset, places = load_places(run)
-    whitened = load_descriptors(run / WHITENED)
+    loaded = load_run(run)
     sequence = locked_params("order", "sequence", SequenceParams, lock=run / LOCK)
     return Tracker(
-        load_ranker(run, whitened), places, whitened, crs=dataset.crs,
-        step_m=step_m or sequence.step_m,
-    )  # fmt: skip
+        loaded.ranker, loaded.places, crs=loaded.dataset.crs, step_m=step_m or sequence.step_m
+    )

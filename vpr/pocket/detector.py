@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.images.image_files import list_images, read_image
-from vpr.locating.loading import check_run
+from vpr.locating.run import check_run
 from vpr.matchers.base.detectors import read_state
 from vpr.matchers.base.matcher import load_matcher
 from vpr.matchers.base.params import KeypointsParams

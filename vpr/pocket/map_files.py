@@ -21,8 +21,8 @@ from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import Photo, encoded_image, list_images
 from vpr.images.thumbnails import thumbnail_name
-from vpr.locating.loading import load_places
 from vpr.locating.matches import Places
+from vpr.locating.run import load_places, require_out
 from vpr.network.describing import Network, describe_photos
 from vpr.places.index import ImageIndex
 from vpr.pocket.losses import describe_loss, run_rows
@@ -103,8 +103,7 @@ def write_map(
 def _find_foreign(run: Path) -> list[Path]:
     """The photos from elsewhere that the run was evaluated with."""
     names = run / FOREIGN_RANKED / "photos.txt"
-    if not names.is_file():
-        raise ValueError(f"{names} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+    require_out(names)
     photos = [run / name for name in names.read_text(encoding="utf-8").splitlines()]
     for photo in photos:
         if not photo.is_file():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vpr.locating.loading import load_places
+from vpr.locating.run import load_places
 from vpr.pocket.exporting import write_model
 from vpr.pocket.map_files import Stored, write_map
 from vpr.pocket.source import READERS, Source

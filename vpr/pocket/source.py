@@ -12,7 +12,7 @@ import torch
 
 from vpr.features.model import Model, load_model
 from vpr.features.params import TrunkParams
-from vpr.locating.loading import check_run
+from vpr.locating.run import check_run
 from vpr.network.describing import Network, load_network
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors

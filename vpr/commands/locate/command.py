@@ -18,9 +18,8 @@ from vpr.commands.locate.outputs import (
 from vpr.commands.locate.page import describe_photo, write_page
 from vpr.commands.locate.photos import find_photos
 from vpr.images.numbered import NumberedImages
-from vpr.locating.loading import check_run
 from vpr.locating.matches import Located, Places
-from vpr.locating.run import load_run
+from vpr.locating.run import check_run, load_run
 from vpr.places.crs import lies_nowhere
 from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, sheet_size
 from vpr.run_files import DATABASE_IMAGES

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
 from vpr.images.numbered import NumberedImages
-from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
+from vpr.locating.run import check_run, require_out
+from vpr.locating.run import load_run as load_whole
 from vpr.locating.tracking import Before, Tracker
 from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import (
@@ -65,7 +65,6 @@ class Run:
 
     Args:
         ranker: The network and the search.
-        whitened: What is searched, shape (num_places, dim).
         places: Of the database.
         pictures: Small ones of the database's images.
         dataset: Dataset the run was built from.
@@ -76,11 +75,10 @@ class Run:
         commit: Of git; None outside a repository, unless VPR_COMMIT names it.
         since: When it was loaded, seconds since 1970.
         read: Hashes of the files, so that the next run reads only what changed.
-        mapped: The file that `whitened` is mapped from, open, and its state when it was checked.
+        mapped: The file of the searched rows, open, and its state when it was checked.
     """
 
     ranker: Ranker
-    whitened: NDArray[np.float32]
     places: Places
     pictures: NumberedImages
     dataset: DatasetParams
@@ -130,10 +128,7 @@ class Run:
     @cached_property
     def tracker(self) -> Tracker:
         """What drives are followed with; made for the first photo of one."""
-        return Tracker(
-            self.ranker, self.places, self.whitened, crs=self.dataset.crs,
-            step_m=self.sequence.step_m,
-        )  # fmt: skip
+        return Tracker(self.ranker, self.places, crs=self.dataset.crs, step_m=self.sequence.step_m)
 
     def follow(self, photo: Path, before: Before | None, moved_m: float) -> Before:
         """Follow a drive to its next photo, see `Tracker.step`."""
@@ -154,7 +149,7 @@ class Run:
             beliefs = follower.filter.smooth(beliefs)
         rows = np.stack([one.row for one in ranked])
         indices = follower.rank(beliefs, rows, top)
-        distances = find_distances(self.whitened, rows, indices)
+        distances = find_distances(self.ranker.whitened, rows, indices)
         along = [
             dataclasses.replace(one, indices=images, distances=far)
             for one, images, far in zip(ranked, indices, distances, strict=True)
@@ -177,7 +172,7 @@ class Run:
             length: Photos on a line, at least 2.
         """
         self._require_unchanged()
-        database = self.whitened
+        database = self.ranker.whitened
         indices = rank_descriptors(
             database, query, find_recordings(None, len(query)),
             find_recordings(self.places.database.sequence, len(database)), length=length,
@@ -228,21 +223,19 @@ def load_run(last: Run | None = None) -> Run:
     Raises:
         ValueError: If a file is missing, damaged, or not the recorded one.
     """
-    check_run(Path(), with_images=False)
+    check_run(Path())
     since, read = time.time(), KnownHashes(last.read if last else None)
     hashes = _read_hashes()
     _check_files(ANSWERED_FROM, hashes, read)
-    dataset, places = load_places(Path())
-    if not places.database.has_places:
-        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
     trunk = locked_params("trunk@database", "trunk", TrunkParams)
     network = None
     if last and last.trunk == trunk and last.hashes[NETWORK] == hashes[NETWORK]:
         network = last.ranker.network
-    whitened = load_descriptors(WHITENED).view(np.ndarray)
+    loaded = load_whole(Path(), network=network)
+    if not loaded.places.database.has_places:
+        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
     run = Run(
-        load_ranker(Path(), whitened, network=network), whitened, places,
-        NumberedImages(THUMBNAILS), dataset, trunk,
+        loaded.ranker, loaded.places, NumberedImages(THUMBNAILS), loaded.dataset, trunk,
         locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
         hashes, os.environ.get(COMMIT) or current_commit(), since, read, _open(WHITENED),
@@ -274,8 +267,7 @@ def _read_hashes() -> dict[str, str]:
 
 def _check_files(paths: Sequence[Path], hashes: Mapping[str, str], read: KnownHashes) -> None:
     for path in paths:
-        if not path.exists():
-            raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+        require_out(path)
         recorded, found = hashes[path.as_posix()], hash_out(path, read.hash_file)
         if found != recorded:
             raise ValueError(
