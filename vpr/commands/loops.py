@@ -31,7 +31,7 @@ def loops(
     g2o: Annotated[Path | None, typer.Option(help="Edges for g2o, a file to write.")] = None,
 ) -> None:
     """List the photos of a drive that show a place it passed before, with their inliers."""
-    check_targets({"--g2o": g2o} if g2o else {}, sheet_px=(1, 1))
+    check_targets({"--g2o": g2o})
     loaded = load_run(run)
     calibration = loaded.places.calibration
     limit = find_limit(calibration, top=top)

@@ -28,6 +28,19 @@ def load_templates(folder: Path) -> Environment:
     return environment
 
 
+def write_single_page(path: Path, folder: Path, **facts: Any) -> None:  # noqa: ANN401 - as templates take
+    """Write the page of a folder's template `page.html`: it opens from disk and fetches nothing.
+
+    Args:
+        path: The file to write.
+        folder: Where the template is; it puts `style`, the report's, into the page.
+        facts: Facts that the template shows.
+    """
+    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own
+    text = load_templates(folder).get_template("page.html").render(style=style, **facts)
+    path.write_text(text, encoding="utf-8")
+
+
 def as_script(value: object) -> Markup:
     """Write a value as JavaScript that cannot end its script element.
 
