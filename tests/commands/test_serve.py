@@ -32,10 +32,9 @@ from tests.support.repositories import ROOT, change, run
 from tests.support.services import Service, proxied, serving
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Limits
-from vpr.commands.serve.command import _listen
+from vpr.commands.serve.command import _listen, find_services
 from vpr.commands.serve.photos import Upload
 from vpr.commands.serve.run import load_run
-from vpr.commands.serve.running import find_services
 from vpr.commands.serve.service import Service as Answering
 from vpr.commands.serve.slow_senders import CONNECTIONS
 from vpr.locating.matches import locate_ranked

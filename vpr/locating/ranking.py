@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
-from vpr.images.image_files import read_image
+from vpr.images.image_files import Photo, read_image
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.params import KeypointsParams
@@ -149,7 +149,7 @@ def _make_reranker(
 
 
 def rank_photos(
-    ranker: Ranker, photos: Sequence[Path], *, top: int, with_responses: bool
+    ranker: Ranker, photos: Sequence[Photo], *, top: int, with_responses: bool
 ) -> Iterator[Ranked]:
     """Rank the database for photos by the steps of the pipeline, `top` images at least.
 

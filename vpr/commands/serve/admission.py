@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 RETRY_AFTER = 1  # second, in which a full queue has been worked off
+BUSY = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
 PATIENCE_SECONDS = 0.25  # of a body until it may give its place to another
 
 
@@ -42,17 +45,16 @@ class Refusal(Exception):
     Args:
         status: HTTP status.
         sentence: Message: what was expected, what was found, what to do.
-        retry_after: Seconds after which the client may ask again; None: never with this request.
     """
 
-    def __init__(self, status: int, sentence: str, *, retry_after: int | None = None) -> None:
+    def __init__(self, status: int, sentence: str) -> None:
         """Keep what is said."""
         super().__init__(sentence)
-        self.status, self.sentence, self.retry_after = status, sentence, retry_after
+        self.status, self.sentence = status, sentence
 
     def response(self) -> Response:
-        """Write it as `{"error": sentence}`."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        """Write it as `{"error": sentence}`; of those that may ask again it says when."""
+        headers = {"Retry-After": str(RETRY_AFTER)} if self.status in BUSY else {}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         return Response(
@@ -163,5 +165,40 @@ class Queue:
             self.waiting -= 1
 
 
+class Sockets:
+    """Websockets that are open, as many as bodies are received, half of them from one address.
+
+    Args:
+        limits: How many there may be.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """None is open."""
+        self.limits = limits
+        self.open: Counter[str] = Counter()  # by address
+
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """Give a websocket its place.
+
+        Raises:
+            Refusal: If as many are open as may be.
+        """
+        most = self.limits.bodies
+        if self.open[address] >= max(1, most // 2) or self.open.total() >= most:
+            raise _busy(f"{self.open.total()} websockets are open")
+        self.open[address] += 1
+        try:
+            yield
+        finally:
+            self.open[address] -= 1
+            self.open += Counter()  # forgets those that have none
+
+
+def address_of(asked: HTTPConnection) -> str:
+    """Address of the client."""
+    return asked.client.host if asked.client else ""
+
+
 def _busy(words: str) -> Refusal:
-    return Refusal(503, f"{words}: ask again later.", retry_after=RETRY_AFTER)
+    return Refusal(503, f"{words}: ask again later.")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
+from vpr.images.image_files import Photo
 from vpr.images.numbered import NumberedImages
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
@@ -114,11 +115,11 @@ class Run:
         sides += [] if reranker is None else [reranker.keypoints.max_side_px]
         return None if None in sides else max(filter(None, sides))
 
-    def rank(self, photo: Path, top: int) -> Ranked:
+    def rank(self, photo: Photo, top: int) -> Ranked:
         """Rank the database for a photo as `locate` does.
 
         Args:
-            photo: The file.
+            photo: The photo.
             top: Matches to keep.
         """
         self._require_unchanged()
@@ -130,11 +131,11 @@ class Run:
         """What drives are followed with; made for the first photo of one."""
         return Tracker(self.ranker, self.places, crs=self.dataset.crs, step_m=self.sequence.step_m)
 
-    def follow(self, photo: Path, before: Before | None, moved_m: float) -> Before:
+    def follow(self, photo: Photo, before: Before | None, moved_m: float) -> Before:
         """Follow a drive to its next photo, see `Tracker.step`."""
         return self.tracker.step(before, self.rank(photo, 1), moved_m)
 
-    def describe(self, photo: Path) -> NDArray[np.float32]:
+    def describe(self, photo: Photo) -> NDArray[np.float32]:
         """Row that a photo is searched by, shape (1, dim)."""
         (described,) = describe_photos(self.ranker.network, [photo])
         return self.ranker.whiten(described.descriptors)
@@ -234,22 +235,18 @@ def load_run(last: Run | None = None) -> Run:
     loaded = load_whole(Path(), network=network)
     if not loaded.places.database.has_places:
         raise ValueError("the positions of this run's database are unknown: serve cannot say where")
+    rows = WHITENED.open("rb")
     run = Run(
         loaded.ranker, loaded.places, NumberedImages(THUMBNAILS), loaded.dataset, trunk,
         locked_params("order", "sequence", SequenceParams),
         locked_params("finetune", "finetune", FinetuneParams).aggregator,
-        hashes, os.environ.get(COMMIT) or current_commit(), since, read, _open(WHITENED),
+        hashes, os.environ.get(COMMIT) or current_commit(), since, read, (rows, _state(rows)),
     )  # fmt: skip
-    weakref.finalize(run, run.mapped[0].close)
+    weakref.finalize(run, rows.close)
     if _read_hashes() != hashes:
         raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")
     _check_files(LOADED, hashes, read)
     return run
-
-
-def _open(path: Path) -> tuple[IO[bytes], tuple[int, int]]:
-    file = path.open("rb")
-    return file, _state(file)
 
 
 def _state(file: IO[bytes]) -> tuple[int, int]:
