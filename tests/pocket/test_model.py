@@ -21,7 +21,6 @@ from vpr.features.params import TrunkParams
 from vpr.matchers.base.matcher import load_matcher
 from vpr.network.aggregator import draw_published
 from vpr.network.describing import describe_photos
-from vpr.pocket.exporting import write_model
 from vpr.pocket.graph import (
     INPUT,
     OUTPUT,
@@ -30,7 +29,7 @@ from vpr.pocket.graph import (
     write_card,
     write_graph,
 )
-from vpr.pocket.precision import quantise, store_in_float16
+from vpr.pocket.model_file import quantise, store_in_float16, write_model
 from vpr.pocket.source import Source, load_source
 from vpr.retrieval.whitening import whiten_rows
 from vpr.run_files import MODEL

@@ -43,7 +43,7 @@ def export_model(
 ) -> None:
     """Write the network as one ONNX graph: pixels -> unit descriptor, checked on photos."""
     _require_onnx("export-model")
-    from vpr.pocket.exporting import write_model
+    from vpr.pocket.model_file import write_model
     from vpr.pocket.source import load_source
 
     if out.suffix != ".onnx":
@@ -98,13 +98,9 @@ def export_page(
         "static/ask.js": (READERS / "ask.js").read_text(encoding="utf-8")
     }
     for line in write_page(
-        out,
-        load_source(run, dim=dim),
-        texts,
-        precision=precision,
-        false_rate=false_rate,
+        out, load_source(run, dim=dim), texts, precision=precision, false_rate=false_rate,
         runtime=runtime,
-    ):
+    ):  # fmt: skip
         print(line)
 
 
