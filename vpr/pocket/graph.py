@@ -32,11 +32,6 @@ INPUT, OUTPUT = "pixels", "descriptor"
 OPSET = 18  # the first whose Resize has an antialias
 TOLERANCE = 1e-4  # Euclidean distance of unit descriptors, of the graph's and the pipeline's
 CROPS = ((1.0, 1.0), (0.75, 1.0), (1.0, 0.75))  # of height and width: the shapes that are checked
-# Encoders whose graph passed the check with photos of any size, and at one size only.
-ANY_SIZE = (
-    "efficientnet_lite", "vgg16", "cosplace", "eigenplaces", "convolutional models of timm",
-)  # fmt: skip
-ONE_SIZE = ("xfeat (multiples of 32)", "mixvpr", "vision transformers of timm")
 
 
 class Graph(nn.Module):
@@ -127,8 +122,7 @@ def write_graph(
         way = "photos of any size" if size is None else f"{size[1]}x{size[0]} pixels"
         raise ValueError(
             f"trunk.encoder = {source.model.encoder}: cannot be exported for {way}: {reason}; "
-            f"photos of any size: {', '.join(ANY_SIZE)}; with --size also: "
-            f"{', '.join(ONE_SIZE)}"
+            "docs/pocket.md lists the encoders that can be"
         ) from None
     return worst
 

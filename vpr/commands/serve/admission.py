@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol, TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -117,82 +118,80 @@ class Bodies:
             raise Refusal(408, f"{words}, or was the slowest of too many.") from None
 
     def _make_room(self, address: str, now: float) -> None:
-        crowd = {body for body in self.receiving if body.address == address}
-        if len(crowd) < max(1, self.limits.bodies // 2):
-            if len(self.receiving) < self.limits.bodies:
-                return
-            crowd = self.receiving
+        crowd = find_crowd(self.receiving, address, self.limits.bodies)
         late = [body for body in crowd if now - body.since > PATIENCE_SECONDS]
         if not late:
-            raise _busy(f"{len(crowd)} photos are being received")
+            if crowd:
+                raise _busy(f"{len(crowd)} photos are being received")
+            return
         slowest = min(late, key=lambda body: body.num_bytes / (now - body.since))
         self.receiving.discard(slowest)
         slowest.clock.reschedule(now)
 
 
-class Queue:
-    """Requests whose bodies have arrived, until they are answered.
+class Held(Protocol):
+    """What takes a place for a client, at an address."""
+
+    address: str
+
+
+H = TypeVar("H", bound=Held)
+
+
+def find_crowd(held: Collection[H], address: str, most: int) -> list[H]:
+    """Find those of which one must leave before another comes from an address.
 
     Args:
-        limits: How many there may be.
+        held: All that have places.
+        address: Where the other comes from.
+        most: How many places there are.
+
+    Returns:
+        Those of that address if it has half of the places; all if no place is free; else none.
     """
-
-    def __init__(self, limits: Limits) -> None:
-        """It is empty."""
-        self.limits, self.waiting = limits, 0
-
-    def require_room(self) -> None:
-        """Check that a request would find a place now; it is asked before its body is read.
-
-        Raises:
-            Refusal: If as many are waiting as may be.
-        """
-        if self.waiting >= self.limits.queue:
-            raise _busy(f"{self.waiting} requests are waiting")
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Give a request its place.
-
-        Raises:
-            Refusal: If as many are waiting as may be.
-        """
-        self.require_room()
-        self.waiting += 1
-        try:
-            yield
-        finally:
-            self.waiting -= 1
+    own = [one for one in held if one.address == address]
+    if len(own) >= most // 2:
+        return own
+    return list(held) if len(held) >= most else []
 
 
-class Sockets:
-    """Websockets that are open, as many as bodies are received, half of them from one address.
+class Places:
+    """Places that clients take and give back.
 
     Args:
-        limits: How many there may be.
+        most: How many there are.
+        most_each: How many of them one address may have.
+        words: What those do that have taken theirs.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        """None is open."""
-        self.limits = limits
-        self.open: Counter[str] = Counter()  # by address
+    def __init__(self, most: int, most_each: int, words: str) -> None:
+        """All are free."""
+        self.most, self.most_each, self.words = most, most_each, words
+        self.taken: Counter[str] = Counter()  # by address
+
+    def require_one(self, address: str) -> None:
+        """Check that an address would get a place now.
+
+        Raises:
+            Refusal: If it would not.
+        """
+        if self.taken.total() >= self.most or self.taken[address] >= self.most_each:
+            raise _busy(f"{self.taken.total()} {self.words}")
 
     @contextmanager
-    def place(self, address: str) -> Iterator[None]:
-        """Give a websocket its place.
+    def take(self, address: str) -> Iterator[None]:
+        """Take a place.
 
         Raises:
-            Refusal: If as many are open as may be.
+            Refusal: If there is none.
         """
-        most = self.limits.bodies
-        if self.open[address] >= max(1, most // 2) or self.open.total() >= most:
-            raise _busy(f"{self.open.total()} websockets are open")
-        self.open[address] += 1
+        self.require_one(address)
+        self.taken[address] += 1
         try:
             yield
         finally:
-            self.open[address] -= 1
-            self.open += Counter()  # forgets those that have none
+            self.taken[address] -= 1
+            self.taken += Counter()  # forgets those that have none
 
 
 def address_of(asked: HTTPConnection) -> str:

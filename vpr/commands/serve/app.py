@@ -36,12 +36,7 @@ from vpr.commands.serve.run import Run
 from vpr.commands.serve.service import Answering, Service
 from vpr.commands.serve.track import add_drives
 
-SILENT: TelemetryConfig = {
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-    "auto_configure": False,
-}
+SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 REFUSED = (Refusal, RequestValidationError, HTTPException, ClientDisconnect, Exception)
 V1 = "/v1"  # what programs ask; a change that breaks them gets another number
 Top = Annotated[int, Query(ge=1, le=100, description="Matches of each photo.")]

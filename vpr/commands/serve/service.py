@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -20,12 +19,12 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from vpr.commands.locate.outputs import as_json
-from vpr.commands.serve.admission import Bodies, Limits, Queue, Refusal, Sockets, address_of
+from vpr.commands.serve.admission import Bodies, Limits, Places, Refusal, address_of
 from vpr.commands.serve.answers import TrackAnswer, complete, threshold_of
-from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload, read_uploads
+from vpr.commands.serve.photos import NUM_DECODERS, Decoders, read_uploads
 from vpr.commands.serve.run import Run, load_run
 from vpr.commands.serve.sessions import Sessions
-from vpr.images.image_files import EncodedImage, Photo
+from vpr.images.image_files import EncodedImage
 
 LOG = logging.getLogger("uvicorn.error")
 R = TypeVar("R")
@@ -42,7 +41,9 @@ class Service:
     def __init__(self, run: Run, limits: Limits) -> None:
         """Start the decoders; an event loop must be running."""
         self.run, self.limits = run, limits
-        self.bodies, self.queue, self.sockets = Bodies(limits), Queue(limits), Sockets(limits)
+        self.bodies = Bodies(limits)
+        self.queue = Places(limits.queue, limits.queue, "requests are waiting")
+        self.sockets = Places(limits.bodies, limits.bodies // 2, "websockets are open")
         self.decoders = Decoders(limits)
         self.sessions = Sessions()
         # Decoded photos are large: one for each decoder, one that is ranked, one that waits.
@@ -56,7 +57,7 @@ class Service:
         self.decoders.stop()
 
     @asynccontextmanager
-    async def receive(self, request: Request, *, most: int) -> AsyncIterator[list[Upload]]:
+    async def receive(self, request: Request, *, most: int) -> AsyncIterator[list[EncodedImage]]:
         """Receive the photos of a request, and keep its place until it is answered.
 
         Args:
@@ -66,10 +67,11 @@ class Service:
         Raises:
             Refusal: If there is no place, or the body cannot be read.
         """
-        self.queue.require_room()
-        async with self.bodies.receive(address_of(request)) as body:
+        address = address_of(request)
+        self.queue.require_one(address)
+        async with self.bodies.receive(address) as body:
             uploads = await read_uploads(request, body, self.limits, most=most)
-        async with self.queue.place():
+        with self.queue.take(address):
             yield uploads
 
     async def take_over(self) -> None:
@@ -84,7 +86,7 @@ class Service:
                 LOG.error("Answering from the run as before: %s", error)
 
     async def locate(
-        self, uploads: Sequence[Upload], *, top: int, length: int | None, pairs: bool
+        self, uploads: Sequence[EncodedImage], *, top: int, length: int | None, pairs: bool
     ) -> dict[str, Any]:
         """Answer as `locate --json` does.
 
@@ -102,7 +104,7 @@ class Service:
             raise Refusal(422, f"top = {top}: the database has only {run.num_places} images.")
         is_followed = length is None and run.sequence.method != "lines"
         length = length or run.sequence.length
-        names = [upload.name for upload in uploads]
+        names = list(map(str, uploads))
         seconds: list[float] = []  # of decoding
         if is_followed or length == 1:
             rank = partial(run.rank, top=top)
@@ -129,14 +131,16 @@ class Service:
             "timings_ms": {name: round(1000 * of, 1) for name, of in timings.items()},
         }
 
-    async def _of(self, upload: Upload, seconds: list[float], compute: Callable[[Photo], R]) -> R:
+    async def _of(
+        self, upload: EncodedImage, seconds: list[float], compute: Callable[[EncodedImage], R]
+    ) -> R:
         """Decode a photo, and compute something of it; the seconds of decoding are noted."""
         async with self.decoded:
             start = time.monotonic()
             decoded = await self.decoders.decode(upload)
             seconds.append(time.monotonic() - start)
             try:
-                return await self._compute(compute, EncodedImage(Path(upload.name), decoded))
+                return await self._compute(compute, decoded)
             except ValueError as error:  # too small for the network, or beyond its range
                 raise Refusal(422, f"{' '.join(str(error).split())}.") from None
 
@@ -144,7 +148,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.thread, function, *args)
 
     async def track(
-        self, upload: Upload, session: str | None, address: str, moved_m: float | None
+        self, upload: EncodedImage, session: str | None, address: str, moved_m: float | None
     ) -> TrackAnswer:
         """Follow a drive to its next photo; one that cannot be read leaves it where it was.
 
@@ -162,7 +166,7 @@ class Service:
             follow = partial(run.follow, before=drive.before, moved_m=metres)
             drive.before = await self._of(upload, [], follow)
             drive.number += 1
-            tracked = run.tracker.describe(drive.before[0], upload.name)
+            tracked = run.tracker.describe(drive.before[0], str(upload))
             return TrackAnswer(drive.name, drive.number, tracked)
 
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vpr.commands.serve.admission import Refusal
+from vpr.commands.serve.admission import Refusal, find_crowd
 from vpr.locating.tracking import Before
 
 MOST = 256  # sessions at once, half of them from one address; each has at most 1,000 places
 IDLE_SECONDS = 600.0  # until a session ends by itself
-LONGEST_SECONDS = 86_400.0  # from its first photo to its last
 NAME_BYTES = 16  # of a session's name, which nobody guesses
 
 
@@ -25,7 +24,6 @@ class Drive:
         name: Name of the session.
         address: Address of the client.
         run: Time at which the run that answers was loaded, seconds since 1970.
-        begun: Time of the first photo, seconds of the monotonic clock.
         used: Time of the last answer, seconds of the monotonic clock.
         number: Number of photos so far.
         before: Belief after the last photo, and its descriptor.
@@ -35,7 +33,6 @@ class Drive:
     name: str
     address: str
     run: float
-    begun: float
     used: float
     number: int = 0
     before: Before | None = None
@@ -66,9 +63,7 @@ class Sessions:
         """
         now = time.monotonic()
         for drive in list(self.drives.values()):
-            if not drive.is_busy and (
-                now - drive.used > IDLE_SECONDS or now - drive.begun > LONGEST_SECONDS
-            ):
+            if not drive.is_busy and now - drive.used > IDLE_SECONDS:
                 del self.drives[drive.name]
         drive = self._begin(address, run, now) if name is None else self._find(name, run)
         drive.is_busy = True
@@ -101,14 +96,11 @@ class Sessions:
 
     def _begin(self, address: str, run: float, now: float) -> Drive:
         """Begin a drive in place of the one longest idle, of the same address if that has half."""
-        crowd = [drive for drive in self.drives.values() if drive.address == address]
-        if len(crowd) < MOST // 2:
-            crowd = list(self.drives.values()) if len(self.drives) >= MOST else []
-        if crowd:
+        if crowd := find_crowd(self.drives.values(), address, MOST):
             idle = [drive for drive in crowd if not drive.is_busy]
             if not idle:
                 raise Refusal(503, f"{len(crowd)} drives are being followed: ask again later.")
             del self.drives[min(idle, key=lambda drive: drive.used).name]
-        drive = Drive(secrets.token_urlsafe(NAME_BYTES), address, run, now, now)
+        drive = Drive(secrets.token_urlsafe(NAME_BYTES), address, run, now)
         self.drives[drive.name] = drive
         return drive

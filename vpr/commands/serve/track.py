@@ -19,9 +19,10 @@ from vpr.commands.serve.answers import (
     describe_body,
     describe_refusals,
 )
-from vpr.commands.serve.photos import UNNAMED, Upload
+from vpr.commands.serve.photos import UNNAMED
 from vpr.commands.serve.service import Answering, Service
 from vpr.commands.serve.sessions import IDLE_SECONDS
+from vpr.images.image_files import EncodedImage
 
 MOST_METRES = 1e6  # from one photo to the next
 NUMBER_LETTERS = 32  # of a text message
@@ -60,7 +61,7 @@ def add_drives(answers: APIRouter) -> None:
     @answers.websocket("/track")
     async def follow(websocket: WebSocket, service: Answering, session: Session = None) -> None:
         address = address_of(websocket)
-        with service.sockets.place(address):
+        with service.sockets.take(address):
             await websocket.accept()
             with suppress(WebSocketDisconnect):  # while its last photo was looked at
                 await _follow(websocket, service, session, address)
@@ -86,8 +87,8 @@ async def _follow(
                 continue
             if not message["bytes"]:
                 raise Refusal(400, "the message holds no photo.")
-            async with service.queue.place():
-                photo = Upload(UNNAMED, message["bytes"])
+            with service.queue.take(address):
+                photo = EncodedImage(UNNAMED, message["bytes"])
                 answer = await service.track(photo, session, address, moved_m)
             session, moved_m = answer.session, None
             await websocket.send_json(asdict(answer))
