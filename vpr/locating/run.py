@@ -13,14 +13,7 @@ from vpr.datasets.params import DatasetParams
 from vpr.evaluation.calibration import load_calibration
 from vpr.features.params import TrunkParams
 from vpr.images.image_files import list_images, path_of
-from vpr.locating.matches import (
-    Located,
-    Places,
-    Truth,
-    find_globe,
-    find_queries,
-    locate_ranked,
-)
+from vpr.locating.matches import Located, Places, Truth, find_globe, find_queries, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, Settings, make_ranker, rank_photos
 from vpr.matchers.base.matcher import Folders
 from vpr.matchers.base.params import KeypointsParams

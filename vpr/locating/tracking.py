@@ -78,11 +78,7 @@ class Tracker:
         )  # fmt: skip
 
     def step(
-        self,
-        before: Before | None,
-        ranked: Ranked,
-        moved_m: float = math.nan,
-        pace: float = 1.0,
+        self, before: Before | None, ranked: Ranked, moved_m: float = math.nan, pace: float = 1.0
     ) -> Before:
         """Follow a drive to its next photo.
 

@@ -127,11 +127,16 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """Write a list with an object for each photo; of `OPTIONAL` and `TRUTH`, what is known."""
+    """Write a list with an object for each photo."""
+    return json.dumps(as_plain(located), indent=2, ensure_ascii=False)
+
+
+def as_plain(located: Sequence[Located]) -> list[dict[str, Any]]:
+    """List what JSON writes of each photo; of `OPTIONAL` and `TRUTH`, what is known."""
     content = [asdict(one) for one in located]
     for one in content:
         one["matches"] = list(map(_without_none, one["matches"]))
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return content
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -149,30 +148,6 @@ class TrackAnswer:
 
 
 @dataclass(frozen=True)
-class Version:
-    """Which run answers.
-
-    Args:
-        run: Twelve letters; others if anything that answers are made of has changed.
-        max_side_px: Longer side that photos are scaled down to, in pixels; a client may send them
-            smaller than they are, but not smaller than this. null: photos keep their size.
-        commit: Commit of git; null outside a repository.
-        encoder: Name, and which of its models.
-        aggregator: What makes descriptors of its features.
-        dataset: Name of the data set's folder, its reference system and number of places.
-        hashes: MD5 by path, as dvc.lock records them.
-    """
-
-    run: str
-    max_side_px: int | None
-    commit: str | None
-    encoder: dict[str, str | None]
-    aggregator: str
-    dataset: dict[str, str | int | None]
-    hashes: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Error:
     """Why a request was refused, in one sentence."""
 
@@ -201,17 +176,6 @@ class PlacesAnswer:
     towards: list[float | None] | None
 
 
-def describe_version(run: Run) -> Version:
-    """Say of which run answers are; where its files lie on this machine is nobody's concern."""
-    trunk, dataset = run.trunk, run.dataset
-    return Version(
-        run.id, run.max_side_px, run.commit,
-        {"name": trunk.encoder, "model": trunk.model}, run.aggregator,
-        {"name": Path(dataset.dir).name, "crs": dataset.crs, "num_places": run.num_places},
-        run.hashes,
-    )  # fmt: skip
-
-
 def threshold_of(run: Run) -> Threshold:
     """Find what a photo of the map must reach."""
     calibration = run.places.calibration
@@ -226,8 +190,8 @@ def places_of(run: Run) -> PlacesAnswer:
     easting, northing = database.coordinates.T.tolist()
     globe = run.places.globe
     latitude, longitude = (None, None) if globe is None else globe.round(7).T.tolist()
-    towards = list_directions(database, run.dataset.crs)
-    return PlacesAnswer(run.id, easting, northing, latitude, longitude, towards)
+    towards = list_directions(database, run.crs)
+    return PlacesAnswer(run.version.run, easting, northing, latitude, longitude, towards)
 
 
 def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str, Any]:

@@ -23,16 +23,14 @@ from vpr.commands.serve.answers import (
     ANSWER,
     Answer,
     PlacesAnswer,
-    Version,
     describe_answer,
     describe_body,
     describe_refusals,
-    describe_version,
     places_of,
     read_picture,
 )
 from vpr.commands.serve.pages import STATIC, Background, documentation, front_page, read_static
-from vpr.commands.serve.run import Run
+from vpr.commands.serve.run import Run, Version
 from vpr.commands.serve.service import Answering, Service
 from vpr.commands.serve.track import add_drives
 
@@ -116,7 +114,7 @@ def _add_questions(answers: APIRouter) -> None:
 def _add_facts(answers: APIRouter) -> None:
     @answers.get("/version", summary="The run that answers", responses=describe_refusals())
     async def version(service: Answering) -> Version:
-        return describe_version(service.run)
+        return service.run.version
 
     @answers.get("/places", response_model=PlacesAnswer, responses=describe_refusals(),
                  summary="Positions of the database's photos")  # fmt: skip

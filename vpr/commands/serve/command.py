@@ -61,13 +61,9 @@ def serve(
     background = parse_background(tiles, attribution)
     if sys.platform != "linux":
         raise ValueError("serve limits what its decoders take, as only Linux can: run it there")
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn
-        import wsproto  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
+    import python_multipart  # noqa: F401 - forms are refused without it, but no sooner
+    import uvicorn
+
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until there is a run to replace
     with _listen(host, port) as listener:  # before the run is loaded, which takes seconds
         from vpr.commands.serve.access import Access

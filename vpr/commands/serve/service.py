@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
@@ -18,7 +17,7 @@ import numpy as np
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from vpr.commands.locate.outputs import as_json
+from vpr.commands.locate.outputs import as_plain
 from vpr.commands.serve.admission import Bodies, Limits, Places, Refusal, address_of
 from vpr.commands.serve.answers import TrackAnswer, complete, threshold_of
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, read_uploads
@@ -104,7 +103,7 @@ class Service:
             raise Refusal(422, f"top = {top}: the database has only {run.num_places} images.")
         is_followed = length is None and run.sequence.method != "lines"
         length = length or run.sequence.length
-        names = list(map(str, uploads))
+        names = [upload.path for upload in uploads]
         seconds: list[float] = []  # of decoding
         if is_followed or length == 1:
             rank = partial(run.rank, top=top)
@@ -116,14 +115,11 @@ class Service:
             found = await self._compute(run.follow_in_order, names, ranked, top)
         else:
             found = run.locate(names, ranked, top=top, alone=length == 1)
-        located = json.loads(as_json(found))
+        located = as_plain(found)
         decoding = sum(seconds)
-        timings = {
-            "decoding": decoding,
-            "waiting_and_ranking": time.monotonic() - start - decoding,
-        }
+        timings = {"decoding": decoding, "waiting_and_ranking": time.monotonic() - start - decoding}
         return {
-            "run": run.id,
+            "run": run.version.run,
             "located": [
                 complete(photo, of, pairs=pairs) for photo, of in zip(located, ranked, strict=True)
             ],
