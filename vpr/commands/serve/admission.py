@@ -155,8 +155,8 @@ def find_crowd(held: Collection[H], address: str, most: int) -> list[H]:
     return list(held) if len(held) >= most else []
 
 
-class Places:
-    """Places that clients take and give back.
+class Slots:
+    """Slots that clients take and give back.
 
     Args:
         most: How many there are.
@@ -170,7 +170,7 @@ class Places:
         self.taken: Counter[str] = Counter()  # by address
 
     def require_one(self, address: str) -> None:
-        """Check that an address would get a place now.
+        """Check that an address would get a slot now.
 
         Raises:
             Refusal: If it would not.
@@ -180,7 +180,7 @@ class Places:
 
     @contextmanager
     def take(self, address: str) -> Iterator[None]:
-        """Take a place.
+        """Take a slot.
 
         Raises:
             Refusal: If there is none.

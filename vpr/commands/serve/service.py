@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from vpr.commands.locate.outputs import as_plain
-from vpr.commands.serve.admission import Bodies, Limits, Places, Refusal, address_of
+from vpr.commands.serve.admission import Bodies, Limits, Refusal, Slots, address_of
 from vpr.commands.serve.answers import TrackAnswer, complete, threshold_of
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, read_uploads
 from vpr.commands.serve.run import Run, load_run
@@ -41,8 +41,8 @@ class Service:
         """Start the decoders; an event loop must be running."""
         self.run, self.limits = run, limits
         self.bodies = Bodies(limits)
-        self.queue = Places(limits.queue, limits.queue, "requests are waiting")
-        self.sockets = Places(limits.bodies, limits.bodies // 2, "websockets are open")
+        self.queue = Slots(limits.queue, limits.queue, "requests are waiting")
+        self.sockets = Slots(limits.bodies, limits.bodies // 2, "websockets are open")
         self.decoders = Decoders(limits)
         self.sessions = Sessions()
         # Decoded photos are large: one for each decoder, one that is ranked, one that waits.
