@@ -81,7 +81,7 @@ def write_detector(out: Path, run: Path, *, size: tuple[int, int]) -> str:
     with TemporaryDirectory(dir=out.parent) as aside:
         built = Path(aside) / out.name
         axes = {name: {0: "n"} for name in OUTPUTS}
-        trace(graph, torch.from_numpy(photos[0][None]), built, outputs=OUTPUTS, axes=axes)
+        trace(graph, torch.tensor(photos[0][None]), built, outputs=OUTPUTS, axes=axes)
         session, matcher = open_session(built), load_matcher("xfeat")
         assert matcher is not None  # noqa: S101
         for pixels in photos:
