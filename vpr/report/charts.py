@@ -139,7 +139,7 @@ def _read(file: Path, curve: Curve) -> pd.DataFrame:
     """Read a curve's columns: horizontal, vertical, and the value that leads to queries."""
     names = [curve.x, curve.y, curve.leads_by or curve.x]
     try:
-        return pd.read_csv(file, usecols=set(names), dtype=float)[names].dropna()
+        return pd.read_csv(file, usecols=names, dtype="float64")[names].dropna()
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
 

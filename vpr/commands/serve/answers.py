@@ -13,9 +13,9 @@ from vpr.commands.serve.run import Run
 from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
+from vpr.locating.drives import Tracked
 from vpr.locating.matches import Located, Match
 from vpr.locating.ranking import Ranked
-from vpr.locating.tracking import Tracked
 from vpr.places.crs import list_directions
 
 PHOTO = {"type": "string", "format": "binary"}

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from vpr.features.params import TrunkParams
 from vpr.images.image_files import Photo
 from vpr.images.numbered import NumberedImages
+from vpr.locating.drives import Before, Tracker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.locating.run import Run as Whole
 from vpr.locating.run import check_run, require_out
 from vpr.locating.run import load_run as load_whole
-from vpr.locating.tracking import Before, Tracker
 from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
 from vpr.repository.git import current_commit

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vpr.commands.serve.admission import Refusal, find_crowd
-from vpr.locating.tracking import Before
+from vpr.locating.drives import Before
 
 MOST = 256  # sessions at once, half of them from one address; each has at most 1,000 places
 IDLE_SECONDS = 600.0  # until a session ends by itself

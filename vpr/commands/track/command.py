@@ -12,9 +12,8 @@ import typer
 from vpr.commands.locate.outputs import check_targets, print_text, require_globe
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.console.progress import track as show_progress
-from vpr.locating.drives import find_paces, read_drive
+from vpr.locating.drives import find_paces, load_tracker, read_drive
 from vpr.locating.ranking import rank_photos
-from vpr.locating.tracking import load_tracker
 
 
 def track(

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from vpr.commands.locate.outputs import feature, write_features
+from vpr.locating.drives import Tracked
 from vpr.locating.matches import Places, Position
-from vpr.locating.tracking import Tracked
 from vpr.report.pages import write_single_page
 from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
@@ -118,7 +118,6 @@ def write_page(path: Path, drive: Sequence[Tracked], places: Places) -> None:
     globe = None if places.globe is None else places.globe[some].round(7).T.tolist()
     latitude, longitude = (None, None) if globe is None else globe
     ours = Path(__file__).parent
-    styles = [WEB / name for name in SHARED_STYLES]
     scripts = [*(WEB / name for name in SHARED_SCRIPTS), ours / "page.js"]
     write_single_page(
         path, ours, drive=drive, counts=Counter(of.state for of in drive),
@@ -126,7 +125,7 @@ def write_page(path: Path, drive: Sequence[Tracked], places: Places) -> None:
         places={
             "easting": easting, "northing": northing, "latitude": latitude, "longitude": longitude,
         },
-        styles=list(map(_read, styles)), scripts=map(_read, scripts),
+        styles=[_read(WEB / name) for name in SHARED_STYLES], scripts=map(_read, scripts),
     )  # fmt: skip
 
 
