@@ -49,10 +49,10 @@ def export_model(
     if out.suffix != ".onnx":
         raise ValueError(f"{out}: expected a file name that ends with .onnx")
     shape = _parse_size(size)
-    if detector and (shape is None or dim is not None or precision != "float32"):
-        raise ValueError("--detector needs --size, and takes neither --dim nor --precision")
     out.parent.mkdir(parents=True, exist_ok=True)
-    if detector and shape is not None:
+    if detector:
+        if shape is None or dim is not None or precision != "float32":
+            raise ValueError("--detector needs --size, and takes neither --dim nor --precision")
         from vpr.pocket.detector import write_detector
 
         print(write_detector(out, run, size=shape))
