@@ -30,14 +30,15 @@ from vpr.importing.drawer import find_form
 from vpr.importing.planning import USUAL_RADIUS_M, place_shots
 from vpr.importing.zips import unpacked
 from vpr.locating.drives import file_of
-from vpr.locating.matches import Located, Places, Truth, find_globe, locate_ranked
-from vpr.locating.ranking import Ranker, rank_photos
+from vpr.locating.matches import Located, Places, Truth, find_globe
+from vpr.locating.ranking import Ranker, start_network
+from vpr.locating.run import Locator
 from vpr.matchers.base.detection import detect_keypoints
 from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher
-from vpr.network.describing import describe_photos, load_network
+from vpr.network.describing import describe_photos
 from vpr.network.head import extract_descriptors, load_head
 from vpr.network.initial_model import start_model
 from vpr.places.index import ImageIndex, load_index, save_index
@@ -59,22 +60,24 @@ KEYPOINTS = "keypoints"
 TOP_K = 20
 
 
-class Verifying(NamedTuple):
-    """The sections of parameters that say how matches are verified, by their names."""
+class Sections(NamedTuple):
+    """Sections of parameters that a map is located in with, by their names in params.yaml."""
 
+    trunk: TrunkParams
     keypoints: KeypointsParams
     inliers: InliersParams
     rerank: RerankParams
     evaluate: EvaluateParams
 
 
-def load_verifying(params: Path) -> Verifying:
+def load_sections(params: Path) -> Sections:
     """Load them from a params.yaml, or from the settings of a map.
 
     Raises:
         ValueError: If one is missing or refused.
     """
-    return Verifying(
+    return Sections(
+        load_params("trunk", TrunkParams, path=params),
         load_params("keypoints", KeypointsParams, path=params),
         load_params("inliers", InliersParams, path=params),
         load_params("rerank", RerankParams, path=params),
@@ -83,15 +86,12 @@ def load_verifying(params: Path) -> Verifying:
 
 
 @dataclass(frozen=True, eq=False)
-class Map:
-    """Photos whose places are known, loaded once to locate any number of others.
+class Map(Locator):
+    """A folder of photos whose places are known.
 
     It knows no queries, so it verifies matches and says whether a photo is of the map, but not how
     probable its place is: that takes a run.
     """
-
-    places: Places
-    ranker: Ranker
 
     @classmethod
     def build(cls, photos: str | PathLike[str], to: str | PathLike[str]) -> Map:
@@ -111,8 +111,8 @@ class Map:
         """
         source, device = Path(photos), find_device()
         home = Path() if PARAMS_FILE.is_file() else CLONE
-        trunk = load_params("trunk", TrunkParams, path=home / PARAMS_FILE)
-        precision = getattr(torch, trunk.precision)
+        sections = load_sections(home / PARAMS_FILE)
+        trunk = sections.trunk
         with (
             unpacked(source) as folder,
             TemporaryDirectory() as scratch,
@@ -129,19 +129,15 @@ class Map:
             if len(stored.shapes) == len(files):
                 rows = extract_descriptors(load_head(model), stored, range(len(files)), device)
             else:
-                network = load_network(
-                    model, precision=precision, scale_to=trunk.scale_to, device=device
-                )
+                network = start_network(model, trunk)
                 rows = (batch.descriptors for batch in describe_photos(network, files))
             save_descriptors(aside / DESCRIPTORS, rows, num_images=len(files))
             save_model(aside / MODEL, model)
             save_index(aside / INDEX, _index_of(shots))
-            verifying = load_verifying(home / PARAMS_FILE)
-            _find_keypoints(aside / KEYPOINTS, files, verifying, home)
+            _find_keypoints(aside / KEYPOINTS, files, sections, home)
             settings = {
                 "crs": placed.crs, "radius_m": found.radius_m or USUAL_RADIUS_M,
-                "trunk": asdict(trunk),
-                **{name: asdict(section) for name, section in verifying._asdict().items()},
+                **{name: asdict(section) for name, section in sections._asdict().items()},
             }  # fmt: skip
             (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
         return cls.load(to)
@@ -158,38 +154,24 @@ class Map:
                    if not (home / name).is_file()]  # fmt: skip
         if missing:
             raise ValueError(f"{home}: is no map: it has no {missing[0]}")
-        trunk = load_params("trunk", TrunkParams, path=home / SETTINGS)
-        network = load_network(
-            load_model(home / MODEL), precision=getattr(torch, trunk.precision),
-            scale_to=trunk.scale_to, device=find_device(),
-        )  # fmt: skip
+        sections = load_sections(home / SETTINGS)
+        network = start_network(load_model(home / MODEL), sections.trunk)
         database, index = load_descriptors(home / DESCRIPTORS), load_index(home / INDEX)
         search = partial(rank_shards, database)
         top_k = min(TOP_K, len(database))
         settings = read_yaml(home / SETTINGS)
         reranker, calibration = _load_verification(
-            home, top_k=top_k, radius_m=settings.get("radius_m", USUAL_RADIUS_M)
-        )
+            home / KEYPOINTS, sections, top_k=top_k,
+            radius_m=settings.get("radius_m", USUAL_RADIUS_M),
+        )  # fmt: skip
         nothing = Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, len(index.paths))))
         globe = find_globe(index.coordinates, settings["crs"])
         places = Places(index, globe, calibration, nothing)
         return cls(places, Ranker(network, database, None, database, search, top_k, reranker))
 
-    def locate(self, photo: str | PathLike[str], *, top: int = 5) -> Located:
-        """Find where a photo was taken; a map of fewer photos than `top` gives them all.
-
-        Raises:
-            ValueError: If the photo does not decode.
-        """
-        (located,) = self.locate_all([photo], top=top)
-        return located
-
     def locate_all(self, photos: Sequence[str | PathLike[str]], *, top: int = 5) -> list[Located]:
-        """Find where each of some photos was taken, in their order; see `locate`."""
-        files = [Path(photo) for photo in photos]
-        top = min(top, len(self.places.database.paths))
-        ranked = list(rank_photos(self.ranker, files, top=top, with_responses=False))
-        return locate_ranked(files, ranked, self.places, [None] * len(files), top=top)
+        """Find where each of some photos was taken; fewer photos than `top` are all given."""
+        return super().locate_all(photos, top=min(top, len(self.places.database.paths)))
 
 
 def _start(
@@ -224,19 +206,19 @@ def _index_of(shots: Sequence[Shot]) -> ImageIndex:
                       heading=known)  # fmt: skip
 
 
-def _find_keypoints(to: Path, files: Sequence[Photo], verifying: Verifying, models: Path) -> None:
+def _find_keypoints(to: Path, files: Sequence[Photo], sections: Sections, models: Path) -> None:
     """Find the keypoints of a map's photos as the stage keypoints does, and write them.
 
     Args:
         to: Folder to create; it is not with `rerank.method: none`.
         files: The photos.
-        verifying: How matches are verified.
+        sections: How matches are verified.
         models: Folder beside which the matchers' models are.
 
     Raises:
         ValueError: If the matcher sees photos, which a map does not keep.
     """
-    order, keypoints = verifying.rerank, verifying.keypoints
+    order, keypoints = sections.rerank, sections.keypoints
     folders = Folders(models / MATCHER_WEIGHTS, models / FOREIGN)
     matcher = load_matcher(order.method, order.model, folders)
     if isinstance(matcher, PhotoMatcher):
@@ -251,7 +233,7 @@ def _find_keypoints(to: Path, files: Sequence[Photo], verifying: Verifying, mode
 
 
 def _load_verification(
-    home: Path, *, top_k: int, radius_m: float
+    keypoints: Path, sections: Sections, *, top_k: int, radius_m: float
 ) -> tuple[Reranker | None, Calibration | None]:
     """Load what verifies a photo, and derives from the matches whether it is of the map.
 
@@ -260,14 +242,15 @@ def _load_verification(
     which needs no photo from elsewhere; by distance there is none.
 
     Args:
-        home: The map.
+        keypoints: The map's folder of keypoints.
+        sections: How matches are verified.
         top_k: Photos that are ranked.
         radius_m: Within which photos show the same place.
 
     Returns:
         Both None if photos are not verified.
     """
-    points, inliers, order, evaluate = load_verifying(home / SETTINGS)
+    _, points, inliers, order, evaluate = sections
     matcher = load_matcher(order.method, order.model, Folders(MATCHER_WEIGHTS, FOREIGN))
     if matcher is None:
         return None, None
@@ -276,5 +259,5 @@ def _load_verification(
         rate=evaluate.accept_false_rate, confidence=evaluate.confidence,
     )  # fmt: skip
     calibration = Calibration("inliers", top_k, radius_m, evaluate.confidence, limit, None, {})
-    database = load_keypoints(home / KEYPOINTS)
+    database = load_keypoints(keypoints)
     return Reranker(matcher, database, points, inliers, order), calibration

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vpr.features.model import load_model
+from vpr.features.model import Model, load_model
 from vpr.features.params import TrunkParams
 from vpr.images.image_files import Photo, read_image
 from vpr.matchers.base.keypoints import load_keypoints
@@ -122,16 +122,18 @@ def make_ranker(
         ValueError: If a file is missing or damaged.
     """
     trunk, search = settings.trunk, settings.search
-    if network is None:
-        network = load_network(
-            load_model(model), precision=getattr(torch, trunk.precision), scale_to=trunk.scale_to,
-            device=find_device(),
-        )  # fmt: skip
     return Ranker(
-        network, load_descriptors(descriptors), load_whitening(whitening), whitened,
+        network or start_network(load_model(model), trunk),
+        load_descriptors(descriptors), load_whitening(whitening), whitened,
         open_search(index, search.index, whitened, effort=search.effort), search.top_k,
         _make_reranker(settings, folders, keypoints=keypoints, kept=kept),
     )  # fmt: skip
+
+
+def start_network(model: Model, trunk: TrunkParams) -> Network:
+    """Make a network that describes photos with the run's parameters, on this machine's device."""
+    precision = getattr(torch, trunk.precision)
+    return load_network(model, precision=precision, scale_to=trunk.scale_to, device=find_device())
 
 
 def _make_reranker(

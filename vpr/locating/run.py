@@ -50,16 +50,9 @@ NEEDED = (
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run, loaded once for any number of photos.
+class Locator:
+    """Photos whose places are known, loaded once to locate any number of others."""
 
-    Args:
-        folder: Folder of the repository.
-        dataset: Data set that the run was made from.
-    """
-
-    folder: Path
-    dataset: DatasetParams
     places: Places
     ranker: Ranker
 
@@ -75,7 +68,8 @@ class Run:
             a probability and a position.
 
         Raises:
-            ValueError: If the photo does not decode, or the database has fewer images than `top`.
+            ValueError: If the photo does not decode, or a run's database has fewer images than
+                `top`; a map gives all that it has.
         """
         (located,) = self.locate_all([photo], top=top)
         return located
@@ -99,11 +93,30 @@ class Run:
         self, photos: Sequence[Path], ranked: Sequence[Ranked], *, top: int
     ) -> list[Located]:
         """Add names, coordinates, conclusions and, for the set's own queries, the truth."""
-        home = self.folder / self.dataset.dir
-        named = [home / path for path in self.places.truth.query.paths]
-        numbered = list(map(path_of, list_images(self.folder / QUERY_IMAGES)))
-        queries = find_queries(photos, named, numbered)
+        queries = find_queries(photos, *self.paths_of_queries())
         return locate_ranked(photos, ranked, self.places, queries, top=top)
+
+    def paths_of_queries(self) -> list[list[Path]]:
+        """Where the set's own queries lie, in one or more folders; a map has none."""
+        return []
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Locator):
+    """A finished run.
+
+    Args:
+        folder: Folder of the repository.
+        dataset: Data set that the run was made from.
+    """
+
+    folder: Path
+    dataset: DatasetParams
+
+    def paths_of_queries(self) -> list[list[Path]]:
+        """Where they lie in the data set, and where they are gathered."""
+        home, images = self.folder / self.dataset.dir, list_images(self.folder / QUERY_IMAGES)
+        return [[home / path for path in self.places.truth.query.paths], list(map(path_of, images))]
 
 
 def load_run(folder: Path, *, network: Network | None = None) -> Run:
@@ -118,7 +131,7 @@ def load_run(folder: Path, *, network: Network | None = None) -> Run:
     """
     check_run(folder)
     dataset, places = load_places(folder)
-    return Run(folder, dataset, places, load_ranker(folder, network=network))
+    return Run(places, load_ranker(folder, network=network), folder, dataset)
 
 
 def check_run(run: Path, *, with_images: bool = False) -> None:
