@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,7 +11,7 @@ from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 RETRY_AFTER = 1  # second, in which a full queue has been worked off
 BUSY = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -53,15 +52,12 @@ class Refusal(Exception):
         super().__init__(sentence)
         self.status, self.sentence = status, sentence
 
-    def response(self) -> Response:
+    def response(self) -> JSONResponse:
         """Write it as `{"error": sentence}`; of those that may ask again it says when."""
         headers = {"Retry-After": str(RETRY_AFTER)} if self.status in BUSY else {}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        return Response(
-            json.dumps({"error": self.sentence}, ensure_ascii=False), self.status, headers,
-            media_type="application/json",
-        )  # fmt: skip
+        return JSONResponse({"error": self.sentence}, self.status, headers)
 
 
 @dataclass(eq=False)
