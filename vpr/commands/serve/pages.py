@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,11 +119,7 @@ def front_page(wanted: str | None, accepted: str, background: Background | None)
         accepted: The browser's languages.
         background: Of the map; None: it has none.
     """
-    scripts = SCRIPTS if background is None or background.origin else (OF_PMTILES, *SCRIPTS)
-    tiles = None
-    if background is not None:
-        tiles = {name: getattr(background, name) for name in SHOWN}
-    return _render(choose_language(wanted, accepted), load_words(), scripts, tiles, has_docs=True)
+    return _render(choose_language(wanted, accepted), load_words(), background, has_docs=True)
 
 
 def pages_without_service(own: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -136,13 +131,18 @@ def pages_without_service(own: dict[str, dict[str, str]]) -> dict[str, str]:
     words = {language: found | own[language] for language, found in load_words().items()}
     names = [name for name in (*STYLES, *SCRIPTS) if name != "ask.js"]
     files = {f"static/{name}": read_static(name) for name in names}
-    return files | {"index.html": _render("en", words, SCRIPTS, None, has_docs=False)}
+    return files | {"index.html": _render("en", words, None, has_docs=False)}
 
 
 def _render(
-    language: str, words: dict[str, dict[str, str]], scripts: Sequence[str],
-    tiles: dict[str, Any] | None, *, has_docs: bool,
-) -> str:  # fmt: skip
+    language: str,
+    words: dict[str, dict[str, str]],
+    background: Background | None,
+    *,
+    has_docs: bool,
+) -> str:
+    scripts = (OF_PMTILES, *SCRIPTS) if background and background.file else SCRIPTS
+    tiles = background and {name: getattr(background, name) for name in SHOWN}
     template = report_pages.load_templates(TEMPLATES).get_template("page.html")
     return template.render(
         language=language, languages=LANGUAGES, words=words[language], styles=STYLES,
