@@ -93,7 +93,9 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     for photo in found:
         if not photo.is_file():
             raise ValueError(f"{photo}: there is no such photo or folder")
-    others = [repr(str(photo)) for photo in found if not _is_utf8(str(photo))]
+    others = [
+        repr(name) for name in map(str, found) if any("\ud800" <= sign <= "\udfff" for sign in name)
+    ]
     if others:
         raise ValueError(
             f"{', '.join(others)}: expected names in UTF-8, in which tables and pages are "
@@ -113,7 +115,3 @@ def _inside(folder: Path) -> list[Path]:
     if others:
         print(f"NOTE {folder}: left out {describe_left_out(others)}", file=sys.stderr)
     return photos
-
-
-def _is_utf8(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
