@@ -9,7 +9,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 import numpy as np
 import torch
@@ -76,13 +76,8 @@ def load_sections(params: Path) -> Sections:
     Raises:
         ValueError: If one is missing or refused.
     """
-    return Sections(
-        load_params("trunk", TrunkParams, path=params),
-        load_params("keypoints", KeypointsParams, path=params),
-        load_params("inliers", InliersParams, path=params),
-        load_params("rerank", RerankParams, path=params),
-        load_params("evaluate", EvaluateParams, path=params),
-    )
+    forms = get_type_hints(Sections)
+    return Sections(*(load_params(name, form, path=params) for name, form in forms.items()))
 
 
 @dataclass(frozen=True, eq=False)
