@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,37 +21,10 @@ from vpr.locating.ranking import Ranked
 from vpr.places.crs import list_directions
 
 PHOTO = {"type": "string", "format": "binary"}
-POSITION = {
-    "easting": 389131.2, "northing": 5818012.1, "latitude": 52.504113, "longitude": 13.367213,
-    "uncertainty_m": 12.4, "heading": 87.0,
-}  # fmt: skip
-ANSWER = {
-    "run": "5f0c1d2e3a4b",
-    "located": [
-        {
-            "photo": "photo.jpg", "state": "known", "probability": 0.987,
-            "probability_interval": [0.95, 0.997],
-            "position": POSITION,
-            "matches": [
-                {
-                    "rank": 1, "image": 42, "database": "database/0042.jpg", "easting": 389130.8,
-                    "northing": 5818012.0, "latitude": 52.504112, "longitude": 13.367207,
-                    "distance": 0.8123, "inliers": 184, "log10_nfa": -71.3, "heading": 87.0,
-                    "picture": "places/42/picture",
-                }
-            ],
-        }
-    ],
-    "threshold": {"by": "inliers", "limit": -9.2},
-    "timings_ms": {"decoding": 4.1, "waiting_and_ranking": 31.7},
-}  # fmt: skip
-TRACKED = {
-    "session": "kX3vQ0m8WcYl2b7TzJr5Ng", "number": 17,
-    "tracked": {
-        "photo": "photo.jpg", "time": None, "state": "known", "probability": 0.981,
-        "off_map": 0.004, "database": "database/0042.jpg", "position": POSITION,
-    },
-}  # fmt: skip
+EXAMPLES = Path(__file__).parent / "templates"
+ANSWER, TRACKED = (
+    json.loads((EXAMPLES / name).read_bytes()) for name in ("answer.json", "tracked.json")
+)
 Refusals = Mapping[int, tuple[str, str]]  # by status: what it means, and an example
 REFUSALS: Refusals = {
     400: ("No photo, not a form, or a foreign Host", "the body holds no photo, or an empty one."),
