@@ -29,14 +29,13 @@ from bench.shared import markdown
 from bench.shared.trials import call, set_parameters, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
-from vpr.locating.loading import load_ranker
+from vpr.locating.run import load_ranker
 from vpr.matchers.base import detectors, matching
 from vpr.places.positives import load_positives
 from vpr.reranking import reranker as reranking
 from vpr.reranking.reranker import Reranker
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.predictions import Predictions, load_predictions
-from vpr.run_files import POSITIVES, PREDICTIONS, QUERY_IMAGES, WHITENED
+from vpr.run_files import POSITIVES, PREDICTIONS, QUERY_IMAGES
 
 PARTS = {
     "detect": (reranking, "detect_points"), "match": (detectors, "match_mutually"),
@@ -113,7 +112,7 @@ def main() -> None:
         for name, parameters in sets.items():
             set_parameters(clone, parameters | RERANKED)
             call(clone, "dvc", "repro", "order")
-            loaded = load_ranker(clone, load_descriptors(clone / WHITENED)).reranker
+            loaded = load_ranker(clone).reranker
             assert loaded is not None
             retrieved = load_predictions(clone / PREDICTIONS).indices
             before = first_correct_ranks(retrieved, load_positives(clone / POSITIVES))

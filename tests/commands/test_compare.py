@@ -15,8 +15,7 @@ from tests.support.repositories import change, run, set_key
 from vpr.commands.compare.command import compare
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import Comparison, as_markdown, as_text
-from vpr.commands.report.command import report
-from vpr.commands.report.page import write_page
+from vpr.commands.report.command import report, write_page
 from vpr.evaluation.comparison import (
     Answers,
     PairedRisk,

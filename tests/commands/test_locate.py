@@ -20,15 +20,12 @@ from scipy.sparse import csr_array
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run
 from tests.support.synthetic_run import HOSTILE
-from vpr.commands.locate.command import locate
-from vpr.commands.locate.map import describe_map
+from vpr.commands.locate.command import find_photos, locate
 from vpr.commands.locate.outputs import as_json, as_text, save_csv, save_geojson
-from vpr.commands.locate.page import write_page
-from vpr.commands.locate.photos import find_photos
+from vpr.commands.locate.page import describe_map, write_page
 from vpr.evaluation.calibration import Calibration, State
 from vpr.features import batches
 from vpr.features.params import TrunkParams
-from vpr.locating.loading import load_ranker
 from vpr.locating.matches import (
     Located,
     Match,
@@ -40,12 +37,11 @@ from vpr.locating.matches import (
     locate_ranked,
 )
 from vpr.locating.ranking import Ranked, rank_photos
+from vpr.locating.run import load_ranker
 from vpr.places.crs import latitude_longitude
 from vpr.places.index import ImageIndex
 from vpr.repository.locked_run import locked_params
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.predictions import load_retrieval
-from vpr.run_files import WHITENED
 
 QUERY = Path("data/sample/queries/0003.jpg")
 NAMES = [name.replace("/", "") for name in HOSTILE]  # as a file on the disk may be called
@@ -160,9 +156,7 @@ def test_batches_change_nothing(
 
 
 def test_the_heat_map_s_shares_sum_to_the_likeness(home: Path) -> None:
-    (ranked,) = rank_photos(
-        load_ranker(Path(), load_descriptors(WHITENED)), [QUERY], top=1, with_responses=True
-    )
+    (ranked,) = rank_photos(load_ranker(Path()), [QUERY], top=1, with_responses=True)
     assert ranked.responses is not None
     assignment, shares = ranked.responses
     assert shares.sum() == pytest.approx(1 - ranked.distances[0] ** 2 / 2, abs=1e-4)
@@ -223,7 +217,7 @@ def test_truth_and_reference_system_are_those_of_the_run_and_not_of_changed_para
 def test_geojson_needs_a_reference_system(copy: Path) -> None:
     lock = copy / "dvc.lock"
     lock.write_text(lock.read_text().replace("crs: EPSG:32633", "crs:"))
-    with pytest.raises(ValueError, match=r"GeoJSON needs longitude and latitude: set dataset\.crs"):
+    with pytest.raises(ValueError, match=r"--geojson: needs longitude .*: set dataset\.crs"):
         locate([QUERY], geojson=Path("places.geojson"))
 
 
@@ -280,7 +274,7 @@ def test_a_picture_of_an_unknown_kind_is_told_before_the_network_runs(
 
 @pytest.mark.usefixtures("home", "no_network")
 def test_more_photos_than_a_jpeg_holds_are_told_before_the_network_runs(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^--show .*: 480x82400 pixels are more .*\.png"):
+    with pytest.raises(ValueError, match=r"^--show .*: expected .* 480x82400 pixels, .*\.png"):
         locate([QUERY] * 400, top=1, show=tmp_path / "x.jpg")
 
 

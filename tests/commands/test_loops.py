@@ -11,15 +11,14 @@ from PIL import Image
 
 from vpr.commands.loops import as_g2o, loops
 from vpr.locating.drives import DrivePhoto
-from vpr.locating.loading import load_ranker
 from vpr.locating.loops import Loop, find_limit, find_loops
+from vpr.locating.run import load_ranker
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
-from vpr.retrieval.descriptors import load_descriptors
-from vpr.run_files import KEYPOINTS, WHITENED
+from vpr.run_files import KEYPOINTS
 from vpr.runtime.parameters import load_params
 
 
@@ -38,7 +37,7 @@ def drive(finished_pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_loop_is_closed_where_the_drive_was_before(drive: list[Path]) -> None:
-    ranker = load_ranker(Path(), load_descriptors(WHITENED))
+    ranker = load_ranker(Path())
     matcher = load_matcher("sift")
     assert matcher is not None
     keypoints = load_params("keypoints", KeypointsParams)

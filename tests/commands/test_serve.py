@@ -32,23 +32,20 @@ from tests.support.repositories import ROOT, change, run
 from tests.support.services import Service, proxied, serving
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Limits
-from vpr.commands.serve.command import _listen
-from vpr.commands.serve.photos import Upload
+from vpr.commands.serve.command import _listen, find_services
 from vpr.commands.serve.run import load_run
-from vpr.commands.serve.running import find_services
 from vpr.commands.serve.service import Service as Answering
 from vpr.commands.serve.slow_senders import CONNECTIONS
-from vpr.locating.loading import load_places, load_ranker
+from vpr.images.image_files import EncodedImage
 from vpr.locating.matches import locate_ranked
 from vpr.locating.ranking import rank_photos
+from vpr.locating.run import load_places, load_ranker
 from vpr.places.index import load_index
 from vpr.repository.locked_run import locked_params
 from vpr.reranking.verified_pairs import load_verified
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.retrieval.sequences import find_distances, rank_descriptors
-from vpr.run_files import WHITENED
 
 TOKEN = "a secret of the tests"  # noqa: S105
 MAPS = "https://maps.example"
@@ -85,7 +82,7 @@ def locate_here(folder: Path, photos: list[Path]) -> list[Any]:
     """What `locate` says of each photo alone at --top 5: with its name, and matches' pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        (_, places), ranker = load_places(Path()), load_ranker(Path(), load_descriptors(WHITENED))
+        (_, places), ranker = load_places(Path()), load_ranker(Path())
         found = []
         for photo in photos:
             ranked = list(rank_photos(ranker, [photo], top=5, with_responses=False))
@@ -152,7 +149,7 @@ def test_photos_that_arrive_together_reach_the_network_one_at_a_time(
 
     async def ask_at_once() -> list[Any]:
         service = Answering(loaded, Limits(10**7, 10**7, 2, 10.0, 64, 64))
-        uploads = [Upload(photo.name, photo.read_bytes()) for photo in photos]
+        uploads = [EncodedImage(Path(photo.name), photo.read_bytes()) for photo in photos]
         asked = (service.locate([upload], top=5, length=1, pairs=False) for upload in uploads)
         answers = await asyncio.gather(*asked)
         service.stop()
@@ -191,7 +188,7 @@ def test_photos_in_order_are_followed_where_the_run_follows_its_queries(
     files = sorted(Path("data/sample/queries").glob("*.jpg"))
     loaded = load_run()
     smoothed = replace(loaded, sequence=replace(loaded.sequence, method="smoother"))
-    uploads = [Upload(file.name, file.read_bytes()) for file in files]
+    uploads = [EncodedImage(Path(file.name), file.read_bytes()) for file in files]
 
     async def ask() -> list[dict[str, object]]:
         service = Answering(smoothed, Limits(10**7, 10**7, 20, 10.0, 64, 64))

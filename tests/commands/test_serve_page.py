@@ -16,8 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.support.browsing import Browser, chromium
 from tests.support.servers import http_server
 from tests.support.services import Service, serving
-from vpr.commands.serve.background import parse_background
-from vpr.commands.serve.pages import choose_language, load_words
+from vpr.commands.serve.pages import choose_language, load_words, parse_background
 
 TOKEN = "a secret of the tests"  # noqa: S105
 PHONE, DESKTOP = (390, 844), (1280, 900)

@@ -18,9 +18,8 @@ from tests.support.browsing import chromium
 from vpr.commands.track.command import track
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.evaluation.calibration import State
-from vpr.locating.drives import find_paces, read_drive
+from vpr.locating.drives import Tracked, find_paces, read_drive
 from vpr.locating.matches import Places, Position, Truth
-from vpr.locating.tracking import Tracked
 from vpr.places.index import ImageIndex
 
 GPX = "{http://www.topografix.com/GPX/1/1}"

@@ -22,8 +22,7 @@ from vpr.encoders.dense_rootsift import DenseRootSift, histograms, orientation_m
 from vpr.features.local_features import load_features
 from vpr.features.model import Model, load_model
 from vpr.features.trunk import load_trunk
-from vpr.locating.cluster_responses import cluster_responses
-from vpr.locating.ranking import Ranker, rank_photos
+from vpr.locating.ranking import Ranker, cluster_responses, rank_photos
 from vpr.network.describing import load_network
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
@@ -178,7 +177,7 @@ def test_a_photo_of_the_database_is_located_there_and_its_heat_map_is_one_grid(
     database = load_descriptors(model / "database.npy")
     photos = [model / "images" / "000007.png", model / "images" / "000003.png"]
     search = partial(rank_database, database)
-    ranker = Ranker(network, database, None, search, len(database), None)
+    ranker = Ranker(network, database, None, database, search, len(database), None)
     ranked = list(rank_photos(ranker, photos, top=2, with_responses=True))
     assert [int(row.indices[0]) for row in ranked] == [7, 3]
     assert max(float(row.distances[0]) for row in ranked) < 1e-3

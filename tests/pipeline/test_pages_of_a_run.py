@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.browsing import chromium
 from tests.support.repositories import run
-from vpr.report.plots_page import write_plots_page
+from vpr.report.pages import write_plots_page
 
 
 def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:

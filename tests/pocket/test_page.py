@@ -19,8 +19,8 @@ from vpr.commands.pocket import export_page
 from vpr.images.image_files import list_images, path_of
 from vpr.images.pixels import scaled_size
 from vpr.network.describing import describe_photos
+from vpr.pocket.page import fetch_package, write_runtime
 from vpr.pocket.source import READERS, load_source
-from vpr.pocket.web_runtime import fetch_package, write_runtime
 from vpr.run_files import DATABASE, QUERY_IMAGES
 
 pytestmark = pytest.mark.long

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -120,14 +120,14 @@ def _share_out(nodes: list[dict[str, Any]], threads: int, num_gpus: int) -> tupl
     Raises:
         ValueError: If a node has fewer CPUs than a task has threads, or no node computes.
     """
-    able = [n for n in nodes if _computes(n) and n["Resources"].get("GPU", 0) >= num_gpus]
+    able = [node for node in nodes if _can_take(node, {"GPU": num_gpus})]
     if not able:
         raise ValueError(f"the Ray cluster has no node with a {'GPU' if num_gpus else 'CPU'}")
     has = [node["Resources"] for node in able]
     small = [
-        f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']}) has {count:g}"
-        for node in able
-        if (count := node["Resources"]["CPU"]) < threads
+        f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']}) has {of['CPU']:g}"
+        for node, of in zip(able, has, strict=True)
+        if of["CPU"] < threads
     ]
     if small and not is_over_mixed_cluster():
         raise ValueError(
@@ -147,13 +147,11 @@ def _nodes() -> list[dict[str, Any]]:
     return list(ray.nodes())  # type: ignore[no-untyped-call] # of a library without types
 
 
-def _computes(node: dict[str, Any]) -> bool:
-    return bool(node["Alive"]) and node["Resources"].get("CPU", 0) > 0
-
-
-def _can_take(node: dict[str, Any], needed: dict[str, float]) -> bool:
+def _can_take(node: dict[str, Any], needed: Mapping[str, float]) -> bool:
+    """Whether a node lives, computes at all, and has so many CPUs and GPUs."""
     has = node["Resources"]
-    return _computes(node) and all(has.get(name, 0) >= count for name, count in needed.items())
+    computes = bool(node["Alive"]) and has.get("CPU", 0) > 0
+    return computes and all(has.get(name, 0) >= count for name, count in needed.items())
 
 
 def _result(task: Any, needed: dict[str, float]) -> Any:  # noqa: ANN401 - of any work
@@ -172,13 +170,8 @@ def _result(task: Any, needed: dict[str, float]) -> Any:  # noqa: ANN401 - of an
 @cache
 def _connect(address: str) -> None:
     _check_answers(address)
-    modules = [str(Path(__file__).parents[1])]
-    ray.init(
-        address,
-        runtime_env={"py_modules": modules},
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
+    code = {"py_modules": [str(Path(__file__).parents[1])]}
+    ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
 
 
 def _check_answers(address: str) -> None:
@@ -199,7 +192,8 @@ def _check_answers(address: str) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         is_token = "InvalidAuthToken" in error.stderr
-        answer = "its token differs, or none is set" if is_token else _last_line(error.stderr)
+        last_line = error.stderr.strip().rpartition("\n")[2]
+        answer = "its token differs, or none is set" if is_token else last_line
     except subprocess.TimeoutExpired:
         answer = f"none within {SECONDS_TO_ANSWER:g} s"
     except OSError as error:
@@ -207,7 +201,3 @@ def _check_answers(address: str) -> None:
     else:
         return
     raise OSError(f"VPR_RAY_ADDRESS = {address}: {expected}, found: {answer}: see docs/ray.md")
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]

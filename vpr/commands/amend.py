@@ -16,7 +16,7 @@ import typer
 from vpr.commands.compare.command import pair_recalls
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import HEADER, align, recall_rows
-from vpr.commands.serve.running import find_services
+from vpr.commands.serve.command import find_services
 from vpr.datasets.params import DatasetParams
 from vpr.evaluation.params import EvaluateParams
 from vpr.importing.amending import (

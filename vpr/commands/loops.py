@@ -14,10 +14,8 @@ import typer
 from vpr.commands.locate.outputs import check_targets
 from vpr.console.progress import track
 from vpr.locating.drives import DrivePhoto, read_drive
-from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.loops import Loop, find_limit, find_loops
-from vpr.retrieval.descriptors import load_descriptors
-from vpr.run_files import WHITENED
+from vpr.locating.run import load_run
 
 TURN_RAD = math.radians(30)  # standard error of the direction of view between photos that match
 
@@ -33,22 +31,21 @@ def loops(
     g2o: Annotated[Path | None, typer.Option(help="Edges for g2o, a file to write.")] = None,
 ) -> None:
     """List the photos of a drive that show a place it passed before, with their inliers."""
-    check_targets({"--g2o": g2o} if g2o else {}, sheet_px=(1, 1))
-    check_run(run, with_images=False)
-    _, places = load_places(run)
-    ranker = load_ranker(run, load_descriptors(run / WHITENED))
-    limit = find_limit(places.calibration, top=top)
+    check_targets({"--g2o": g2o})
+    loaded = load_run(run)
+    calibration = loaded.places.calibration
+    limit = find_limit(calibration, top=top)
     with TemporaryDirectory() as scratch:
         photos, left_out = read_drive(source, Path(scratch))
         for line in left_out.lines():
             print(f"left out: {line}", file=sys.stderr)
         found = find_loops(
-            ranker, [photo.file for photo in photos],
+            loaded.ranker, [photo.file for photo in photos],
             apart=max(1, math.ceil(exclude_m / step_m)), top=top, limit=limit,
         )  # fmt: skip
         closed = [loop for loop in track(found, total=len(photos), title="loops") if loop]
     if g2o:
-        radius_m = 25.0 if places.calibration is None else places.calibration.radius_m
+        radius_m = 25.0 if calibration is None else calibration.radius_m
         g2o.write_text(as_g2o(closed, photos, radius_m=radius_m), encoding="utf-8")
     for loop in closed:
         print(

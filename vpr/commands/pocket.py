@@ -43,16 +43,16 @@ def export_model(
 ) -> None:
     """Write the network as one ONNX graph: pixels -> unit descriptor, checked on photos."""
     _require_onnx("export-model")
-    from vpr.pocket.exporting import write_model
+    from vpr.pocket.model_file import write_model
     from vpr.pocket.source import load_source
 
     if out.suffix != ".onnx":
         raise ValueError(f"{out}: expected a file name that ends with .onnx")
     shape = _parse_size(size)
-    if detector and (shape is None or dim is not None or precision != "float32"):
-        raise ValueError("--detector needs --size, and takes neither --dim nor --precision")
     out.parent.mkdir(parents=True, exist_ok=True)
-    if detector and shape is not None:
+    if detector:
+        if shape is None or dim is not None or precision != "float32":
+            raise ValueError("--detector needs --size, and takes neither --dim nor --precision")
         from vpr.pocket.detector import write_detector
 
         print(write_detector(out, run, size=shape))
@@ -98,13 +98,9 @@ def export_page(
         "static/ask.js": (READERS / "ask.js").read_text(encoding="utf-8")
     }
     for line in write_page(
-        out,
-        load_source(run, dim=dim),
-        texts,
-        precision=precision,
-        false_rate=false_rate,
+        out, load_source(run, dim=dim), texts, precision=precision, false_rate=false_rate,
         runtime=runtime,
-    ):
+    ):  # fmt: skip
         print(line)
 
 

@@ -155,9 +155,8 @@ def announce_features(
             )
     num_values = sum(math.prod(trunk.map_shape(*size)) for size in sizes)
     num_bytes = num_values * trunk.precision.itemsize
-    words = "" if stored else ", not stored"
-    print(
-        f"{len(images)} images, local features of {num_bytes / 1e6:.0f} MB{words}", file=sys.stderr
-    )
+    if stored or len(images) > 1:  # and not for each photo that is located
+        words = f"local features of {num_bytes / 1e6:.0f} MB{'' if stored else ', not stored'}"
+        print(f"{len(images)} images, {words}", file=sys.stderr)
     if stored:
         require_space(Path(), num_bytes)

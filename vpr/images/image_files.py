@@ -35,6 +35,10 @@ class EncodedImage(NamedTuple):
     path: Path
     content: bytes
 
+    def __str__(self) -> str:
+        """Name the file."""
+        return str(self.path)
+
 
 Photo = Path | Member | EncodedImage  # an image file: in a folder, in a tar shard, in memory
 

@@ -9,11 +9,15 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple, get_type_hints
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 
+from vpr.evaluation.acceptance import find_map_limit
+from vpr.evaluation.calibration import Calibration
+from vpr.evaluation.params import EvaluateParams
 from vpr.features.encoder import find_split
 from vpr.features.extraction import store_features
 from vpr.features.local_features import LocalFeatures, load_features
@@ -25,16 +29,24 @@ from vpr.importing.collection import Asked, Shot
 from vpr.importing.drawer import find_form
 from vpr.importing.planning import USUAL_RADIUS_M, place_shots
 from vpr.importing.zips import unpacked
-from vpr.locating.map_verification import find_keypoints, load_verification
-from vpr.locating.matches import Located, Places, Truth, find_globe, locate_ranked
-from vpr.locating.ranking import Ranker, rank_photos
-from vpr.network.describing import describe_photos, load_network
+from vpr.locating.drives import file_of
+from vpr.locating.matches import Located, Places, Truth, find_globe
+from vpr.locating.ranking import Ranker, start_network
+from vpr.locating.run import Locator
+from vpr.matchers.base.detection import detect_keypoints
+from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
+from vpr.matchers.base.matcher import Folders, load_matcher
+from vpr.matchers.base.params import KeypointsParams
+from vpr.matchers.base.photos import PhotoMatcher
+from vpr.network.describing import describe_photos
 from vpr.network.head import extract_descriptors, load_head
 from vpr.network.initial_model import start_model
 from vpr.places.index import ImageIndex, load_index, save_index
+from vpr.reranking.params import InliersParams, RerankParams
+from vpr.reranking.reranker import Reranker
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.ranking import rank_shards
-from vpr.run_files import WEIGHTS
+from vpr.run_files import FOREIGN, MATCHER_WEIGHTS, WEIGHTS
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import PARAMS_FILE, load_params, read_yaml
@@ -44,19 +56,37 @@ from vpr.weights.starting_weights import load_starting_model
 
 CLONE = Path(__file__).resolve().parents[2]
 MODEL, DESCRIPTORS, INDEX, SETTINGS = "model.pt", "database.npy", "database.csv", "map.json"
+KEYPOINTS = "keypoints"
 TOP_K = 20
 
 
+class Sections(NamedTuple):
+    """Sections of parameters that a map is located in with, by their names in params.yaml."""
+
+    trunk: TrunkParams
+    keypoints: KeypointsParams
+    inliers: InliersParams
+    rerank: RerankParams
+    evaluate: EvaluateParams
+
+
+def load_sections(params: Path) -> Sections:
+    """Load them from a params.yaml, or from the settings of a map.
+
+    Raises:
+        ValueError: If one is missing or refused.
+    """
+    forms = get_type_hints(Sections)
+    return Sections(*(load_params(name, form, path=params) for name, form in forms.items()))
+
+
 @dataclass(frozen=True, eq=False)
-class Map:
-    """Photos whose places are known, loaded once to locate any number of others.
+class Map(Locator):
+    """A folder of photos whose places are known.
 
     It knows no queries, so it verifies matches and says whether a photo is of the map, but not how
     probable its place is: that takes a run.
     """
-
-    places: Places
-    ranker: Ranker
 
     @classmethod
     def build(cls, photos: str | PathLike[str], to: str | PathLike[str]) -> Map:
@@ -76,8 +106,8 @@ class Map:
         """
         source, device = Path(photos), find_device()
         home = Path() if PARAMS_FILE.is_file() else CLONE
-        trunk = load_params("trunk", TrunkParams, path=home / PARAMS_FILE)
-        precision = getattr(torch, trunk.precision)
+        sections = load_sections(home / PARAMS_FILE)
+        trunk = sections.trunk
         with (
             unpacked(source) as folder,
             TemporaryDirectory() as scratch,
@@ -89,22 +119,20 @@ class Map:
                 print(f"left out: {line}")
             shots = [shot for shot in placed.shots if shot.side != "query"]
             aside.mkdir()
-            files = _files_of(shots, Path(scratch) / "photos")
+            files = [file_of(shot, number, Path(scratch)) for number, shot in enumerate(shots)]
             model, stored = _start(home, trunk, files, Path(scratch) / "features", device)
             if len(stored.shapes) == len(files):
                 rows = extract_descriptors(load_head(model), stored, range(len(files)), device)
             else:
-                network = load_network(
-                    model, precision=precision, scale_to=trunk.scale_to, device=device
-                )
+                network = start_network(model, trunk)
                 rows = (batch.descriptors for batch in describe_photos(network, files))
             save_descriptors(aside / DESCRIPTORS, rows, num_images=len(files))
             save_model(aside / MODEL, model)
             save_index(aside / INDEX, _index_of(shots))
-            sections = find_keypoints(aside, files, params=home / PARAMS_FILE)
+            _find_keypoints(aside / KEYPOINTS, files, sections, home)
             settings = {
                 "crs": placed.crs, "radius_m": found.radius_m or USUAL_RADIUS_M,
-                "trunk": asdict(trunk), **sections,
+                **{name: asdict(section) for name, section in sections._asdict().items()},
             }  # fmt: skip
             (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
         return cls.load(to)
@@ -121,52 +149,24 @@ class Map:
                    if not (home / name).is_file()]  # fmt: skip
         if missing:
             raise ValueError(f"{home}: is no map: it has no {missing[0]}")
-        trunk = load_params("trunk", TrunkParams, path=home / SETTINGS)
-        network = load_network(
-            load_model(home / MODEL), precision=getattr(torch, trunk.precision),
-            scale_to=trunk.scale_to, device=find_device(),
-        )  # fmt: skip
+        sections = load_sections(home / SETTINGS)
+        network = start_network(load_model(home / MODEL), sections.trunk)
         database, index = load_descriptors(home / DESCRIPTORS), load_index(home / INDEX)
         search = partial(rank_shards, database)
         top_k = min(TOP_K, len(database))
         settings = read_yaml(home / SETTINGS)
-        reranker, calibration = load_verification(
-            home, home / SETTINGS, top_k=top_k, radius_m=settings.get("radius_m", USUAL_RADIUS_M)
-        )
+        reranker, calibration = _load_verification(
+            home / KEYPOINTS, sections, top_k=top_k,
+            radius_m=settings.get("radius_m", USUAL_RADIUS_M),
+        )  # fmt: skip
         nothing = Truth(ImageIndex([], np.empty((0, 2))), csr_array((0, len(index.paths))))
         globe = find_globe(index.coordinates, settings["crs"])
         places = Places(index, globe, calibration, nothing)
-        return cls(places, Ranker(network, database, None, search, top_k, reranker))
-
-    def locate(self, photo: str | PathLike[str], *, top: int = 5) -> Located:
-        """Find where a photo was taken; a map of fewer photos than `top` gives them all.
-
-        Raises:
-            ValueError: If the photo does not decode.
-        """
-        (located,) = self.locate_all([photo], top=top)
-        return located
+        return cls(places, Ranker(network, database, None, database, search, top_k, reranker))
 
     def locate_all(self, photos: Sequence[str | PathLike[str]], *, top: int = 5) -> list[Located]:
-        """Find where each of some photos was taken, in their order; see `locate`."""
-        files = [Path(photo) for photo in photos]
-        top = min(top, len(self.places.database.paths))
-        ranked = list(rank_photos(self.ranker, files, top=top, with_responses=False))
-        return locate_ranked(files, ranked, self.places, [None] * len(files), top=top)
-
-
-def _files_of(shots: Sequence[Shot], folder: Path) -> list[Photo]:
-    """List the files of photos; those that no file holds are made in a folder."""
-    files: list[Photo] = []
-    for number, shot in enumerate(shots):
-        if isinstance(shot.content, Path):
-            files.append(shot.content)
-        else:
-            folder.mkdir(exist_ok=True)
-            made = folder / f"{number:06d}{Path(shot.name).suffix}"
-            made.write_bytes(shot.content())
-            files.append(made)
-    return files
+        """Find where each of some photos was taken; fewer photos than `top` are all given."""
+        return super().locate_all(photos, top=min(top, len(self.places.database.paths)))
 
 
 def _start(
@@ -200,3 +200,60 @@ def _index_of(shots: Sequence[Shot]) -> ImageIndex:
     known = None if np.isnan(headings).all() else headings % 360
     return ImageIndex([shot.name for shot in shots], np.array([shot.at for shot in shots]),
                       heading=known)  # fmt: skip
+
+
+def _find_keypoints(to: Path, files: Sequence[Photo], sections: Sections, models: Path) -> None:
+    """Find the keypoints of a map's photos as the stage keypoints does, and write them.
+
+    Args:
+        to: Folder to create; it is not with `rerank.method: none`.
+        files: The photos.
+        sections: How matches are verified.
+        models: Folder beside which the matchers' models are.
+
+    Raises:
+        ValueError: If the matcher sees photos, which a map does not keep.
+    """
+    order, keypoints = sections.rerank, sections.keypoints
+    folders = Folders(models / MATCHER_WEIGHTS, models / FOREIGN)
+    matcher = load_matcher(order.method, order.model, folders)
+    if isinstance(matcher, PhotoMatcher):
+        raise ValueError(
+            f"rerank.method = {order.method}: it matches photos, which a map does not keep: "
+            "choose one that matches keypoints, as xfeat, or none"
+        )
+    if matcher is not None:
+        read = partial(read_image, scale_to=keypoints.max_side_px)
+        found = detect_keypoints(matcher, files, read, max_keypoints=keypoints.max_keypoints)
+        save_keypoints(to, found)
+
+
+def _load_verification(
+    keypoints: Path, sections: Sections, *, top_k: int, radius_m: float
+) -> tuple[Reranker | None, Calibration | None]:
+    """Load what verifies a photo, and derives from the matches whether it is of the map.
+
+    Without queries no evidence tells a right place of the map from a wrong one, so a photo is
+    unsure or unknown and never known. The limit between the two is that of the background model,
+    which needs no photo from elsewhere; by distance there is none.
+
+    Args:
+        keypoints: The map's folder of keypoints.
+        sections: How matches are verified.
+        top_k: Photos that are ranked.
+        radius_m: Within which photos show the same place.
+
+    Returns:
+        Both None if photos are not verified.
+    """
+    _, points, inliers, order, evaluate = sections
+    matcher = load_matcher(order.method, order.model, Folders(MATCHER_WEIGHTS, FOREIGN))
+    if matcher is None:
+        return None, None
+    limit = find_map_limit(
+        np.empty(0), by="inliers", num_candidates=min(inliers.top, top_k),
+        rate=evaluate.accept_false_rate, confidence=evaluate.confidence,
+    )  # fmt: skip
+    calibration = Calibration("inliers", top_k, radius_m, evaluate.confidence, limit, None, {})
+    database = load_keypoints(keypoints)
+    return Reranker(matcher, database, points, inliers, order), calibration

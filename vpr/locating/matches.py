@@ -147,12 +147,12 @@ class Places:
     truth: Truth
 
 
-def find_queries(photos: Sequence[Path], folders: Sequence[Path]) -> list[int | None]:
+def find_queries(photos: Sequence[Path], *folders: Sequence[Path]) -> list[int | None]:
     """Find which query each photo is, by its path; None for other photos.
 
-    `folders` has one path of each query, in the queries' order.
+    Each of `folders` has one path of each query, in the queries' order.
     """
-    known = {_identity(path): number for number, path in enumerate(folders)}
+    known = {_identity(path): number for paths in folders for number, path in enumerate(paths)}
     return [known.get(_identity(photo)) for photo in photos]
 
 
@@ -218,13 +218,13 @@ def _conclude(
     position = None
     if answer.state != "unknown" and not np.isnan(answer.middle).any():
         east, north = answer.middle.round(3).tolist()
-        heading = heading_at(places.database, int(images[0]))
-        position = Position(east, north, None, None, None, heading)
+        latitude = longitude = circle = None
         if places.globe is not None:
             # Over some metres degrees are as good as straight.
             latitude, longitude = (answer.weights @ places.globe[images]).round(7).tolist()
             circle = None if answer.circle_m is None else round(answer.circle_m, 1)
-            position = Position(east, north, latitude, longitude, circle, heading)
+        heading = heading_at(places.database, int(images[0]))
+        position = Position(east, north, latitude, longitude, circle, heading)
     return answer.state, answer.probability, answer.interval, position
 
 

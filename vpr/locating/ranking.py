@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
-from vpr.features.model import load_model
+from vpr.features.model import Model, load_model
 from vpr.features.params import TrunkParams
-from vpr.images.image_files import read_image
-from vpr.locating.cluster_responses import cluster_responses
+from vpr.images.image_files import Photo, read_image
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import Folders, load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.network.aggregator import Clustering
 from vpr.network.describing import Network, describe_photos, load_network
+from vpr.network.head import Head
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
 from vpr.reranking.utility_files import load_kept
@@ -65,7 +67,8 @@ class Ranker:
     Args:
         database: Descriptors of the database, by this network, shape (num_database, K * C).
         whitening: Whitening before the search; None if it is off.
-        search: Search in the whitened database, or in the database itself.
+        whitened: What is searched: the whitened database, or the database itself.
+        search: Search in it.
         top_k: Images that the run keeps for each of its queries; it verifies the first of these.
         reranker: Re-ranker of photos; None: the run does not re-rank.
     """
@@ -73,6 +76,7 @@ class Ranker:
     network: Network
     database: NDArray[np.float32]
     whitening: Whitening | None
+    whitened: NDArray[np.float32]
     search: Search
     top_k: int
     reranker: Reranker | None
@@ -118,16 +122,18 @@ def make_ranker(
         ValueError: If a file is missing or damaged.
     """
     trunk, search = settings.trunk, settings.search
-    if network is None:
-        network = load_network(
-            load_model(model), precision=getattr(torch, trunk.precision), scale_to=trunk.scale_to,
-            device=find_device(),
-        )  # fmt: skip
     return Ranker(
-        network, load_descriptors(descriptors), load_whitening(whitening),
+        network or start_network(load_model(model), trunk),
+        load_descriptors(descriptors), load_whitening(whitening), whitened,
         open_search(index, search.index, whitened, effort=search.effort), search.top_k,
         _make_reranker(settings, folders, keypoints=keypoints, kept=kept),
     )  # fmt: skip
+
+
+def start_network(model: Model, trunk: TrunkParams) -> Network:
+    """Make a network that describes photos with the run's parameters, on this machine's device."""
+    precision = getattr(torch, trunk.precision)
+    return load_network(model, precision=precision, scale_to=trunk.scale_to, device=find_device())
 
 
 def _make_reranker(
@@ -137,9 +143,6 @@ def _make_reranker(
     matcher = load_matcher(settings.order.method, settings.order.model, folders)
     if matcher is None:
         return None
-    for needed in (keypoints, kept):
-        if not needed.exists():
-            raise ValueError(f"{needed} is missing: run `dvc repro`, or fetch it with `dvc pull`")
     database = load_keypoints(keypoints)
     database = database.only(load_kept(kept, num_keypoints=len(database)))
     if isinstance(matcher, PhotoMatcher):
@@ -148,7 +151,7 @@ def _make_reranker(
 
 
 def rank_photos(
-    ranker: Ranker, photos: Sequence[Path], *, top: int, with_responses: bool
+    ranker: Ranker, photos: Sequence[Photo], *, top: int, with_responses: bool
 ) -> Iterator[Ranked]:
     """Rank the database for photos by the steps of the pipeline, `top` images at least.
 
@@ -175,3 +178,39 @@ def rank_photos(
                 maps = features.maps([number]).to(ranker.network.device)
                 responses = cluster_responses(head, maps, database[images[0]])
             yield Ranked(images, far, verified, responses, row)
+
+
+def cluster_responses(
+    head: Head, features: Tensor, match: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Responses of NetVLAD's clusters to a photo, and each position's share in a similarity.
+
+    A descriptor is a sum over positions, normalised: its dot product with a database image's
+    descriptor is exactly a sum of one term for each position.
+
+    `features` are those of one photo, shape (1, C', H, W), and `match` is the descriptor of the
+    database image, shape (K * C,).
+
+    Returns:
+        Assignment (K, H', W'), averaged over the scales, which sums to 1 at each position, and
+        shares (H', W'), summed over the scales, which sum to the dot product of the two
+        descriptors.
+    """
+    pool = head.netvlad()
+    with torch.inference_mode():
+        maps = head.encode(features)
+        height, width = maps.shape[2:]
+        unit = functional.normalize(maps, dim=1)
+        assignment = pool.assign(unit)[0]  # (K, P)
+        positions = unit.flatten(2)[0].T  # (P, C)
+        residuals = assignment @ positions - assignment.sum(1, keepdim=True) * pool.centroids
+        lengths = residuals.norm(dim=1, keepdim=True).clamp_min(1e-12)  # (K, 1)
+        whole = (residuals / lengths).norm().clamp_min(1e-12)
+        towards = (
+            torch.from_numpy(np.array(match)).to(maps.device).view_as(residuals) / lengths / whole
+        )  # (K, C)
+        at_centroids = (towards * pool.centroids).sum(dim=1, keepdim=True)  # (K, 1)
+        shares = (assignment * (towards @ positions.T - at_centroids)).sum(dim=0)  # (P,)
+    grid = (head.num_scales, height // head.num_scales, width)
+    means = assignment.view(-1, *grid).mean(dim=1)  # (K, H', W')
+    return means.cpu().numpy(), shares.view(grid).sum(dim=0).cpu().numpy()

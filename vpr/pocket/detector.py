@@ -5,7 +5,6 @@ Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.images.image_files import list_images, read_image
-from vpr.locating.loading import check_run
+from vpr.locating.run import check_run
 from vpr.matchers.base.detectors import read_state
 from vpr.matchers.base.matcher import load_matcher
 from vpr.matchers.base.params import KeypointsParams
-from vpr.pocket.exporting import NUM_CHECKS, spread
-from vpr.pocket.graph import INPUT, OPSET, open_session
+from vpr.pocket.graph import INPUT, open_session, trace
+from vpr.pocket.model_file import NUM_CHECKS, spread
 from vpr.repository.locked_run import locked_params
 from vpr.run_files import DATABASE_IMAGES, LOCK
 from vpr.runtime.package_weights import XFEAT
@@ -81,13 +80,8 @@ def write_detector(out: Path, run: Path, *, size: tuple[int, int]) -> str:
     graph = Detector(size, params.max_keypoints)
     with TemporaryDirectory(dir=out.parent) as aside:
         built = Path(aside) / out.name
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                graph, (torch.from_numpy(photos[0][None]),), built, dynamo=False,
-                input_names=[INPUT], output_names=OUTPUTS, opset_version=OPSET,
-                dynamic_axes={name: {0: "n"} for name in OUTPUTS},
-            )  # fmt: skip
+        axes = {name: {0: "n"} for name in OUTPUTS}
+        trace(graph, torch.tensor(photos[0][None]), built, outputs=OUTPUTS, axes=axes)
         session, matcher = open_session(built), load_matcher("xfeat")
         assert matcher is not None  # noqa: S101
         for pixels in photos:

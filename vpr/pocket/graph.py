@@ -25,18 +25,13 @@ from vpr.features.input_rules import InputRule, normalise
 from vpr.images.image_files import EncodedImage, Photo, path_of, read_image
 from vpr.network.describing import Network, describe_photos
 from vpr.pocket.source import Source
-from vpr.retrieval.whitening import Whitening, whiten_rows
+from vpr.retrieval.whitening import Whitening
 from vpr.runtime.hashing import hash_file
 
 INPUT, OUTPUT = "pixels", "descriptor"
 OPSET = 18  # the first whose Resize has an antialias
 TOLERANCE = 1e-4  # Euclidean distance of unit descriptors, of the graph's and the pipeline's
 CROPS = ((1.0, 1.0), (0.75, 1.0), (1.0, 0.75))  # of height and width: the shapes that are checked
-# Encoders whose graph passed the check with photos of any size, and at one size only.
-ANY_SIZE = (
-    "efficientnet_lite", "vgg16", "cosplace", "eigenplaces", "convolutional models of timm",
-)  # fmt: skip
-ONE_SIZE = ("xfeat (multiples of 32)", "mixvpr", "vision transformers of timm")
 
 
 class Graph(nn.Module):
@@ -114,13 +109,7 @@ def write_graph(
         axes[INPUT] |= {1: "height", 2: "width"}
     try:
         graph = Graph(source.network(), source.whitening, size).eval()
-        # By tracing: 2 s, where the exporter by torch.export took a minute of one core.
-        with warnings.catch_warnings(), torch.inference_mode(), _silenced():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                graph, (pair,), path, dynamo=False,
-                input_names=[INPUT], output_names=[OUTPUT], dynamic_axes=axes, opset_version=OPSET,
-            )  # fmt: skip
+        trace(graph, pair, path, outputs=[OUTPUT], axes=axes)
         with torch.inference_mode():
             dim = graph(pair).shape[1]
         _describe_graph(path, source, size, dim)
@@ -133,10 +122,30 @@ def write_graph(
         way = "photos of any size" if size is None else f"{size[1]}x{size[0]} pixels"
         raise ValueError(
             f"trunk.encoder = {source.model.encoder}: cannot be exported for {way}: {reason}; "
-            f"photos of any size: {', '.join(ANY_SIZE)}; with --size also: "
-            f"{', '.join(ONE_SIZE)}"
+            "docs/pocket.md lists the encoders that can be"
         ) from None
     return worst
+
+
+def trace(
+    module: nn.Module, pixels: Tensor, path: Path, *, outputs: Sequence[str],
+    axes: dict[str, dict[int, str]],
+) -> None:  # fmt: skip
+    """Write a module as ONNX by tracing: 2 s, where torch.export took a minute of one core.
+
+    Args:
+        module: The module.
+        pixels: What it is traced with.
+        path: The file to write.
+        outputs: Names of what it returns.
+        axes: Names of the axes of any length, by input or output and number.
+    """
+    with warnings.catch_warnings(), torch.inference_mode(), _silenced():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module, (pixels,), path, dynamo=False, input_names=[INPUT], output_names=outputs,
+            dynamic_axes=axes, opset_version=OPSET,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -175,10 +184,8 @@ def _largest_distance(
     path: Path, source: Source, network: Network, photos: Sequence[Photo]
 ) -> float:
     expected = np.concatenate([batch.descriptors for batch in describe_photos(network, photos)])
-    if source.whitening is not None:
-        expected = np.concatenate(list(whiten_rows(expected, source.whitening)))
     found = describe_by_graph(path, photos, source)
-    return float(np.linalg.norm(found - expected, axis=1).max())
+    return float(np.linalg.norm(found - source.whiten(expected), axis=1).max())
 
 
 def describe_by_graph(path: Path, photos: Sequence[Photo], source: Source) -> NDArray[np.float32]:

@@ -17,7 +17,6 @@ from vpr.pocket.source import Source
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.ranking import rank_database
-from vpr.retrieval.whitening import whiten_rows
 from vpr.run_files import DESCRIPTORS, LOCK, POSITIVES, QUERY_IMAGES, WHITENED
 
 MAX_QUERIES = 500  # evenly spaced, that a graph is compared on
@@ -26,10 +25,7 @@ DEPTHS = (1, 5)
 
 def rows_of(source: Source, side: str) -> NDArray[np.float32]:
     """Descriptors of a side, `database` or `query`, as they are searched: unit rows (N, dim)."""
-    rows = load_descriptors((source.folder / DESCRIPTORS).with_name(f"{side}.npy"))
-    return rows if source.whitening is None else np.concatenate(
-        list(whiten_rows(rows, source.whitening))
-    )  # fmt: skip
+    return source.whiten(load_descriptors((source.folder / DESCRIPTORS).with_name(f"{side}.npy")))
 
 
 def run_rows(folder: Path, side: str) -> NDArray[np.float32]:

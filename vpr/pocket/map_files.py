@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -21,16 +21,14 @@ from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import Photo, encoded_image, list_images
 from vpr.images.thumbnails import thumbnail_name
-from vpr.locating.loading import load_places
 from vpr.locating.matches import Places
+from vpr.locating.run import load_places, require_out
 from vpr.network.describing import Network, describe_photos
-from vpr.places.index import ImageIndex
 from vpr.pocket.losses import describe_loss, run_rows
 from vpr.pocket.source import READERS, Source
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import row_blocks, save_descriptors
 from vpr.retrieval.ranking import rank_database
-from vpr.retrieval.whitening import whiten_rows
 from vpr.run_files import DATABASE_IMAGES, FOREIGN_RANKED, LOCK, QUERY_IMAGES, THUMBNAILS
 from vpr.runtime.hashing import hash_file
 
@@ -42,7 +40,7 @@ TOP = 20  # matches that an answer is derived from
 def write_map(
     out: Path, source: Source, *, precision: Stored, false_rate: float | None
 ) -> Iterator[str]:
-    """Write a map for networks of `vpr.pocket.exporting`, with readers of it.
+    """Write a map for networks of `vpr.pocket.model_file`, with readers of it.
 
     Args:
         out: Folder to create.
@@ -103,8 +101,7 @@ def write_map(
 def _find_foreign(run: Path) -> list[Path]:
     """The photos from elsewhere that the run was evaluated with."""
     names = run / FOREIGN_RANKED / "photos.txt"
-    if not names.is_file():
-        raise ValueError(f"{names} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+    require_out(names)
     photos = [run / name for name in names.read_text(encoding="utf-8").splitlines()]
     for photo in photos:
         if not photo.is_file():
@@ -118,9 +115,7 @@ def _describe(
     """Describe photos as an exported network does, in float32: unit rows (N, dim), mapped."""
     if not photos:
         return np.empty((0, 0), np.float32)
-    blocks = (batch.descriptors for batch in describe_photos(network, photos))
-    if (whitening := source.whitening) is not None:
-        blocks = (rows for block in blocks for rows in whiten_rows(block, whitening))
+    blocks = (source.whiten(batch.descriptors) for batch in describe_photos(network, photos))
     save_descriptors(path, blocks, num_images=len(photos))
     described: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return described
@@ -148,16 +143,12 @@ def decode_rows(stored: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
 
 
 def _write_places(path: Path, places: Places) -> None:
-    index: ImageIndex = places.database
-    globe = np.full((len(index.paths), 2), np.nan) if places.globe is None else places.globe
-    heading = np.full(len(index.paths), np.nan) if index.heading is None else index.heading
-    columns = np.column_stack([index.coordinates, globe.round(7), heading]).tolist()
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["index", "easting", "northing", "latitude", "longitude", "heading", "path"])
-        for number, (numbers, name) in enumerate(zip(columns, index.paths, strict=True)):
-            known = ("" if np.isnan(value) else value for value in numbers)
-            table.writerow([number, *known, name])
+    index = places.database
+    table = pd.DataFrame(index.coordinates, columns=["easting", "northing"])
+    table[["latitude", "longitude"]] = np.nan if places.globe is None else places.globe.round(7)
+    table["heading"] = np.nan if index.heading is None else index.heading
+    table["path"] = index.paths
+    table.to_csv(path, index_label="index", lineterminator="\n")
 
 
 def _calibrate(

@@ -1,19 +1,26 @@
-"""A folder that is a whole page: map, network and runtime, for any static host."""
+"""A folder that is a whole page: map, network and runtime, for any static host.
+
+The runtime, ONNX Runtime for browsers, is two files of one npm package, of one version and content.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import os
 import shutil
+import tarfile
+import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vpr.locating.loading import load_places
-from vpr.pocket.exporting import write_model
+from vpr.locating.run import load_places
 from vpr.pocket.map_files import Stored, write_map
+from vpr.pocket.model_file import write_model
 from vpr.pocket.source import READERS, Source
-from vpr.pocket.web_runtime import write_runtime
 from vpr.runtime.hashing import hash_file
 
 MODEL = "model.onnx"  # and model.json, which ask.js names
@@ -23,6 +30,16 @@ ICON = (
     'fill="#0b5cad"/><path d="M256 96a112 112 0 0 0-112 112c0 84 112 208 112 208s112-124 112-208'
     'A112 112 0 0 0 256 96zm0 152a40 40 0 1 1 0-80 40 40 0 0 1 0 80z" fill="#fff"/></svg>\n'
 )
+PACKAGE = "onnxruntime-web@1.30.0"  # MIT
+FILE = "onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"  # of a registry
+REGISTRY = "https://registry.npmjs.org"  # unless npm_config_registry names another
+TIMEOUT_S = 60  # of each read
+INTEGRITY = (
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
+    "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+)
+FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+ADVICE = f"name the file that `npm pack {PACKAGE}` writes with --runtime"
 
 
 def write_page(
@@ -37,7 +54,7 @@ def write_page(
         static: Text of each further file of the page by its path, index.html among them.
         precision: See `vpr.pocket.map_files`.
         false_rate: Likewise.
-        runtime: See `vpr.pocket.web_runtime`.
+        runtime: See `write_runtime`.
 
     Yields:
         What was written and what it costs, in lines to print.
@@ -91,3 +108,51 @@ def _write_worker(folder: Path) -> None:
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def write_runtime(folder: Path, package: Path | None) -> None:
+    """Write the runtime's files, and which package they are of.
+
+    Args:
+        folder: Folder to create.
+        package: File that `npm pack` wrote; None: it is fetched from npm's registry.
+
+    Raises:
+        ValueError: If the package cannot be fetched, or is another than expected.
+    """
+    with TemporaryDirectory() as scratch:
+        file = package or fetch_package(Path(scratch))
+        if not file.is_file():
+            raise ValueError(f"{file}: there is no such file: {ADVICE}")
+        digest = base64.b64encode(hashlib.sha512(file.read_bytes()).digest()).decode()
+        if f"sha512-{digest}" != INTEGRITY:
+            raise ValueError(
+                f"{file}: expected {PACKAGE} with the integrity {INTEGRITY}, found sha512-{digest}"
+            )
+        folder.mkdir()
+        with tarfile.open(file) as archive:
+            for name in FILES:
+                archive.extract(f"package/dist/{name}", scratch, filter="data")
+                shutil.copyfile(Path(scratch, "package/dist", name), folder / name)
+    about = {"package": PACKAGE, "integrity": INTEGRITY, "licence": "MIT"}
+    (folder / "package.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def fetch_package(folder: Path) -> Path:
+    """Fetch the package from npm's registry, or the one that npm_config_registry names.
+
+    Raises:
+        ValueError: If it cannot be fetched.
+    """
+    named = (os.environ.get(name) for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"))
+    address = f"{next(filter(None, named), REGISTRY).rstrip('/')}/{FILE}"
+    file = folder / Path(FILE).name
+    try:
+        if not address.startswith(("https://", "http://")):
+            raise ValueError("npm_config_registry is not an http address")
+        reply = urllib.request.urlopen(address, timeout=TIMEOUT_S)  # noqa: S310 - checked above
+        with reply, file.open("wb") as out:
+            shutil.copyfileobj(reply, out)
+    except (OSError, ValueError, HTTPException) as error:
+        raise ValueError(f"{address}: not fetched ({error}): try again, or {ADVICE}") from None
+    return file

@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vpr.features.model import Model, load_model
 from vpr.features.params import TrunkParams
-from vpr.locating.loading import check_run
+from vpr.locating.run import check_run
 from vpr.network.describing import Network, load_network
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
-from vpr.retrieval.whitening import Whitening, fit_whitening, load_whitening
+from vpr.retrieval.whitening import Whitening, fit_whitening, load_whitening, whiten_rows
 from vpr.run_files import DESCRIPTORS, LOCK, MODEL, WHITENING
 
 READERS = Path(__file__).parent / "files"  # that exports bring along
@@ -45,6 +47,12 @@ class Source:
             self.model, precision=torch.float32, scale_to=self.trunk.scale_to,
             device=torch.device("cpu"),
         )  # fmt: skip
+
+    def whiten(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Convert descriptors (N, K * C) to the unit rows (N, dim) that are exported."""
+        if self.whitening is None:
+            return descriptors
+        return np.concatenate(list(whiten_rows(descriptors, self.whitening)))
 
     @property
     def input_rule(self) -> dict[str, Any]:

@@ -137,15 +137,11 @@ def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _read(file: Path, curve: Curve) -> pd.DataFrame:
     """Read a curve's columns: horizontal, vertical, and the value that leads to queries."""
-    table = pd.read_csv(file)
     names = [curve.x, curve.y, curve.leads_by or curve.x]
-    missing = set(names) - set(table.columns)
-    if missing:
-        raise ValueError(f"{file}: column {missing.pop()!r} is missing in {list(table.columns)}")
     try:
-        return table[names].astype(float).dropna()
+        return pd.read_csv(file, usecols=names, dtype="float64")[names].dropna()
     except ValueError as error:
-        raise ValueError(f"{file}: expected numbers: {error}") from None
+        raise ValueError(f"{file}: {error}") from None
 
 
 def _listed(points: pd.DataFrame, leads_to: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.runtime.hashing import hash_file
 from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
+DEFAULTS = Path(__file__).with_name("defaults.json")  # values of the project's params.yaml
 SHARES = 10_000  # of width and height, in which matches.js expects places
 PAGES = ("index.html", "map.html", "gallery.html")
 SENTENCES = {  # of a share, its interval, and the number it is of
@@ -37,6 +39,7 @@ SCORES: Mapping[By, tuple[str, str]] = {  # title of the axis, and what it means
     "inliers": ("log10 NFA", "how often chance would give so many inliers, as log10"),
 }
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
+Sections = Mapping[str, Mapping[str, Any]]
 
 
 def write_pages(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -242,3 +245,22 @@ def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def fingerprints(files: Sequence[Path]) -> list[tuple[str, str]]:
     """Compute the MD5 of each file, by which dvc.lock and its history know it."""
     return [(file.as_posix(), hash_file(file)) for file in files]
+
+
+def load_defaults() -> Sections:
+    """Load the values that the project comes with, by section and name."""
+    defaults: Sections = json.loads(DEFAULTS.read_bytes())
+    return defaults
+
+
+def list_changes(a: Sections, b: Sections) -> list[tuple[str, Any, Any]]:
+    """List parameters that differ: `section.name` and both values.
+
+    What only one of them has, such as a parameter that is newer than a run, is left out.
+    """
+    return [
+        (f"{section}.{name}", values[name], value)
+        for section, values in a.items()
+        for name, value in b.get(section, {}).items()
+        if name in values and values[name] != value
+    ]

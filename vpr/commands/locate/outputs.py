@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,57 +15,70 @@ from typing import Any
 from PIL import Image
 
 from vpr.evaluation.calibration import State
-from vpr.locating.matches import Located, Match
+from vpr.locating.matches import Located, Match, Places
 
 # Of a match: the first two if the run verifies, the third if the photo's heading is known.
 OPTIONAL = ("inliers", "log10_nfa", "heading")
 TRUTH = ("metres", "correct")  # of a match of the set's own query
 
 
-def check_targets(targets: Mapping[str, Path], *, sheet_px: tuple[int, int]) -> None:
+def check_targets(
+    targets: Mapping[str, Path | None], *, sheet_px: tuple[int, int] | None = None
+) -> None:
     """Check, before anything is computed for them, that files can be written.
 
     Args:
-        targets: The files by the options that name them.
+        targets: The files by the options that name them; None: it was not given.
         sheet_px: Width and height of the picture that `--show` names.
 
     Raises:
         ValueError: If one is a folder, lies in none or where nothing may be written, or its
-            option is `--show` and its name ends as no picture's does, or as one that holds none
-            so large.
+            option is `--show` and its name ends as that of no picture so large.
     """
     for option, path in targets.items():
+        if path is None:
+            continue
         if path.is_dir():
             raise ValueError(f"{option} {path}: expected a file to write, found a folder")
         if not path.parent.is_dir():
             raise ValueError(f"{option} {path}: there is no folder {path.parent}: create it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise ValueError(f"{option} {path}: writing is not permitted there")
-        if option == "--show":
+        if option == "--show" and sheet_px:
             _check_picture(path, sheet_px)
 
 
 def _check_picture(path: Path, size_px: tuple[int, int]) -> None:
     width, height = size_px
-    if not _can_be_saved(path, (1, 1)):  # no such format, or one that is only read
-        raise ValueError(
-            f"--show {path}: expected a picture's ending, such as .png or .jpg, found "
-            f"{path.suffix!r}"
-        )
-    if not (_can_be_saved(path, (width, 1)) and _can_be_saved(path, (1, height))):
-        raise ValueError(
-            f"--show {path}: {width}x{height} pixels are more than this format holds: "
-            "choose a name that ends in .png, or fewer photos"
-        )
-
-
-def _can_be_saved(path: Path, size_px: tuple[int, int]) -> bool:
-    form = Image.registered_extensions().get(path.suffix.lower())
+    form = Image.registered_extensions().get(path.suffix.lower(), path.suffix)
     try:
-        Image.new("RGB", size_px).save(io.BytesIO(), form or path.suffix)
+        for size in ((width, 1), (1, height)):  # formats limit each side
+            Image.new("RGB", size).save(io.BytesIO(), form)
     except (KeyError, OSError, ValueError):
-        return False
-    return True
+        raise ValueError(
+            f"--show {path}: expected a picture's ending, such as .png or .jpg, of a format that "
+            f"holds {width}x{height} pixels, found {path.suffix!r}: choose .png, or fewer photos"
+        ) from None
+
+
+def require_globe(options: Mapping[str, Path | None], places: Places) -> None:
+    """Check that the places lie on the globe if files in degrees are asked for.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    for option in ("--geojson", "--gpx"):
+        if options.get(option) and places.globe is None:
+            raise ValueError(
+                f"{option}: needs longitude and latitude: set dataset.crs in params.yaml to the "
+                "coordinates' reference system, such as EPSG:32633, and run `dvc repro`"
+            )
+
+
+def print_text(text: str) -> None:
+    """Print in whatever letters the terminal has."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, errors="replace").decode(encoding))
 
 
 VERDICTS: dict[State | None, str] = {
@@ -113,11 +127,16 @@ def _shown(name: str) -> str:
 
 
 def as_json(located: Sequence[Located]) -> str:
-    """Write a list with an object for each photo; of `OPTIONAL` and `TRUTH`, what is known."""
+    """Write a list with an object for each photo."""
+    return json.dumps(as_plain(located), indent=2, ensure_ascii=False)
+
+
+def as_plain(located: Sequence[Located]) -> list[dict[str, Any]]:
+    """List what JSON writes of each photo; of `OPTIONAL` and `TRUTH`, what is known."""
     content = [asdict(one) for one in located]
     for one in content:
         one["matches"] = list(map(_without_none, one["matches"]))
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return content
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
@@ -148,19 +167,25 @@ def save_csv(path: Path, located: Sequence[Located]) -> None:
 
 
 def save_geojson(path: Path, located: Sequence[Located]) -> None:
-    """Write a point for each match (RFC 7946: longitude first, WGS 84); none may lack its place."""
-    features = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [match.longitude, match.latitude]},
-            "properties": _without_none({
-                "query": one.photo, "rank": match.rank, "database": match.database,
-                "distance": match.distance, "state": one.state, "inliers": match.inliers,
-                "log10_nfa": match.log10_nfa, "heading": match.heading,
-            }),
-        }
+    """Write a point for each match; none may lack its place."""
+    write_features(path, [
+        feature("Point", [match.longitude, match.latitude], _without_none({
+            "query": one.photo, "rank": match.rank, "database": match.database,
+            "distance": match.distance, "state": one.state, "inliers": match.inliers,
+            "log10_nfa": match.log10_nfa, "heading": match.heading,
+        }))
         for one in located
         for match in one.matches
-    ]  # fmt: skip
+    ])  # fmt: skip
+
+
+def feature(kind: str, coordinates: Any, properties: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - any depth of lists
+    """Make a feature of GeoJSON (RFC 7946: longitude first, WGS 84); it may have no place."""
+    geometry = None if coordinates is None else {"type": kind, "coordinates": coordinates}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def write_features(path: Path, features: Sequence[dict[str, Any]]) -> None:
+    """Write a file of GeoJSON."""
     content = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")

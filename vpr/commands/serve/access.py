@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpr.commands.serve.admission import Refusal
-from vpr.commands.serve.background import Background
+from vpr.commands.serve.pages import Background
 
 LINKED = ("/", "/docs", "/openapi.json", "/healthz")  # what other sites may link to
 HEADERS = {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol, TypeVar
 
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
 
 RETRY_AFTER = 1  # second, in which a full queue has been worked off
+BUSY = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
 PATIENCE_SECONDS = 0.25  # of a body until it may give its place to another
 
 
@@ -42,23 +45,19 @@ class Refusal(Exception):
     Args:
         status: HTTP status.
         sentence: Message: what was expected, what was found, what to do.
-        retry_after: Seconds after which the client may ask again; None: never with this request.
     """
 
-    def __init__(self, status: int, sentence: str, *, retry_after: int | None = None) -> None:
+    def __init__(self, status: int, sentence: str) -> None:
         """Keep what is said."""
         super().__init__(sentence)
-        self.status, self.sentence, self.retry_after = status, sentence, retry_after
+        self.status, self.sentence = status, sentence
 
-    def response(self) -> Response:
-        """Write it as `{"error": sentence}`."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+    def response(self) -> JSONResponse:
+        """Write it as `{"error": sentence}`; of those that may ask again it says when."""
+        headers = {"Retry-After": str(RETRY_AFTER)} if self.status in BUSY else {}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        return Response(
-            json.dumps({"error": self.sentence}, ensure_ascii=False), self.status, headers,
-            media_type="application/json",
-        )  # fmt: skip
+        return JSONResponse({"error": self.sentence}, self.status, headers)
 
 
 @dataclass(eq=False)
@@ -115,53 +114,86 @@ class Bodies:
             raise Refusal(408, f"{words}, or was the slowest of too many.") from None
 
     def _make_room(self, address: str, now: float) -> None:
-        crowd = {body for body in self.receiving if body.address == address}
-        if len(crowd) < max(1, self.limits.bodies // 2):
-            if len(self.receiving) < self.limits.bodies:
-                return
-            crowd = self.receiving
+        crowd = find_crowd(self.receiving, address, self.limits.bodies)
         late = [body for body in crowd if now - body.since > PATIENCE_SECONDS]
         if not late:
-            raise _busy(f"{len(crowd)} photos are being received")
+            if crowd:
+                raise _busy(f"{len(crowd)} photos are being received")
+            return
         slowest = min(late, key=lambda body: body.num_bytes / (now - body.since))
         self.receiving.discard(slowest)
         slowest.clock.reschedule(now)
 
 
-class Queue:
-    """Requests whose bodies have arrived, until they are answered.
+class Held(Protocol):
+    """What takes a place for a client, at an address."""
+
+    address: str
+
+
+H = TypeVar("H", bound=Held)
+
+
+def find_crowd(held: Collection[H], address: str, most: int) -> list[H]:
+    """Find those of which one must leave before another comes from an address.
 
     Args:
-        limits: How many there may be.
+        held: All that have places.
+        address: Where the other comes from.
+        most: How many places there are.
+
+    Returns:
+        Those of that address if it has half of the places; all if no place is free; else none.
+    """
+    own = [one for one in held if one.address == address]
+    if len(own) >= most // 2:
+        return own
+    return list(held) if len(held) >= most else []
+
+
+class Slots:
+    """Slots that clients take and give back.
+
+    Args:
+        most: How many there are.
+        most_each: How many of them one address may have.
+        words: What those do that have taken theirs.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        """It is empty."""
-        self.limits, self.waiting = limits, 0
+    def __init__(self, most: int, most_each: int, words: str) -> None:
+        """All are free."""
+        self.most, self.most_each, self.words = most, most_each, words
+        self.taken: Counter[str] = Counter()  # by address
 
-    def require_room(self) -> None:
-        """Check that a request would find a place now; it is asked before its body is read.
-
-        Raises:
-            Refusal: If as many are waiting as may be.
-        """
-        if self.waiting >= self.limits.queue:
-            raise _busy(f"{self.waiting} requests are waiting")
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Give a request its place.
+    def require_one(self, address: str) -> None:
+        """Check that an address would get a slot now.
 
         Raises:
-            Refusal: If as many are waiting as may be.
+            Refusal: If it would not.
         """
-        self.require_room()
-        self.waiting += 1
+        if self.taken.total() >= self.most or self.taken[address] >= self.most_each:
+            raise _busy(f"{self.taken.total()} {self.words}")
+
+    @contextmanager
+    def take(self, address: str) -> Iterator[None]:
+        """Take a slot.
+
+        Raises:
+            Refusal: If there is none.
+        """
+        self.require_one(address)
+        self.taken[address] += 1
         try:
             yield
         finally:
-            self.waiting -= 1
+            self.taken[address] -= 1
+            self.taken += Counter()  # forgets those that have none
+
+
+def address_of(asked: HTTPConnection) -> str:
+    """Address of the client."""
+    return asked.client.host if asked.client else ""
 
 
 def _busy(words: str) -> Refusal:
-    return Refusal(503, f"{words}: ask again later.", retry_after=RETRY_AFTER)
+    return Refusal(503, f"{words}: ask again later.")

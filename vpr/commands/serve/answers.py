@@ -1,19 +1,56 @@
-"""What the service answers besides `locate`'s output: its run, and the places of the map."""
+"""What the service answers, and how OpenAPI describes it: forms, examples, every refusal."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vpr.commands.serve.admission import Refusal
+from vpr.commands.serve.photos import FORM, RAW
 from vpr.commands.serve.run import Run
 from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
+from vpr.locating.drives import Tracked
 from vpr.locating.matches import Located, Match
 from vpr.locating.ranking import Ranked
 from vpr.places.crs import list_directions
+
+PHOTO = {"type": "string", "format": "binary"}
+EXAMPLES = Path(__file__).parent / "templates"
+ANSWER, TRACKED = (
+    json.loads((EXAMPLES / name).read_bytes()) for name in ("answer.json", "tracked.json")
+)
+Refusals = Mapping[int, tuple[str, str]]  # by status: what it means, and an example
+REFUSALS: Refusals = {
+    400: ("No photo, not a form, or a foreign Host", "the body holds no photo, or an empty one."),
+    401: ("A token is needed", "a token is needed: send `Authorization: Bearer TOKEN`."),
+    403: ("A page of another origin asked", "pages of other addresses may not ask this service."),
+    404: ("Not here", "image 999: the database has 120, from 0."),
+    408: ("Sent too slowly", "the body took more than 10 seconds, or was the slowest of too many."),
+    410: ("Replaced since", "image 3: its picture was replaced since the run was loaded."),
+    413: ("Too large", "the body has more than 16,000,000 bytes: send a smaller photo."),
+    415: ("Of another type", "Content-Type is 'text/html': send a photo as image/*, ..."),
+    422: ("Not a readable photo, or not such a value", "photo.jpg: not a readable image."),
+    500: ("The service failed", "the service failed: its log says where."),
+    503: ("Busy: ask again after Retry-After seconds",
+          "64 requests are waiting: ask again later."),
+}  # fmt: skip
+OF_SESSIONS: Refusals = {
+    404: ("No such session",
+          "session: there is none of this name, or it ended after 600 seconds without a photo: "
+          "leave it out to begin another."),
+    409: ("Session busy: ask again after Retry-After seconds",
+          "session: its photo before is still being looked at: send one after another."),
+    410: ("Another run answers now",
+          "session: another run answers now: leave it out to begin another."),
+}  # fmt: skip
+OF_ALL = (400, 401, 403, 500)
+OF_PHOTOS = (408, 413, 415, 422, 503)
 
 
 @dataclass(frozen=True)
@@ -71,27 +108,25 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Version:
-    """Which run answers.
+class TrackAnswer:
+    """Answer to the next photo of a drive.
 
     Args:
-        run: Twelve letters; others if anything that answers are made of has changed.
-        max_side_px: Longer side that photos are scaled down to, in pixels; a client may send them
-            smaller than they are, but not smaller than this. null: photos keep their size.
-        commit: Commit of git; null outside a repository.
-        encoder: Name, and which of its models.
-        aggregator: What makes descriptors of its features.
-        dataset: Name of the data set's folder, its reference system and number of places.
-        hashes: MD5 by path, as dvc.lock records them.
+        session: Name of the session, which the next request must have.
+        number: Number of photos of the drive so far.
+        tracked: Where the drive is.
     """
 
-    run: str
-    max_side_px: int | None
-    commit: str | None
-    encoder: dict[str, str | None]
-    aggregator: str
-    dataset: dict[str, str | int | None]
-    hashes: dict[str, str]
+    session: str
+    number: int
+    tracked: Tracked
+
+
+@dataclass(frozen=True)
+class Error:
+    """Why a request was refused, in one sentence."""
+
+    error: str
 
 
 @dataclass(frozen=True)
@@ -116,17 +151,6 @@ class PlacesAnswer:
     towards: list[float | None] | None
 
 
-def describe_version(run: Run) -> Version:
-    """Say of which run answers are; where its files lie on this machine is nobody's concern."""
-    trunk, dataset = run.trunk, run.dataset
-    return Version(
-        run.id, run.max_side_px, run.commit,
-        {"name": trunk.encoder, "model": trunk.model}, run.aggregator,
-        {"name": Path(dataset.dir).name, "crs": dataset.crs, "num_places": run.num_places},
-        run.hashes,
-    )  # fmt: skip
-
-
 def threshold_of(run: Run) -> Threshold:
     """Find what a photo of the map must reach."""
     calibration = run.places.calibration
@@ -141,8 +165,8 @@ def places_of(run: Run) -> PlacesAnswer:
     easting, northing = database.coordinates.T.tolist()
     globe = run.places.globe
     latitude, longitude = (None, None) if globe is None else globe.round(7).T.tolist()
-    towards = list_directions(database, run.dataset.crs)
-    return PlacesAnswer(run.id, easting, northing, latitude, longitude, towards)
+    towards = list_directions(database, run.crs)
+    return PlacesAnswer(run.version.run, easting, northing, latitude, longitude, towards)
 
 
 def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str, Any]:
@@ -183,3 +207,34 @@ def read_picture(run: Run, image: int) -> bytes:
     if is_later:
         raise Refusal(410, f"image {image}: its picture was replaced since the run was loaded.")
     return content
+
+
+def describe_body(*, several: bool) -> dict[str, Any]:
+    """Describe the body that carries photos."""
+    files = {"type": "array", "items": PHOTO} if several else PHOTO
+    form = {"schema": {"type": "object", "properties": {"photo": files}}}
+    raw = {} if several else {"image/*": {"schema": PHOTO}, RAW: {"schema": PHOTO}}
+    return {"requestBody": {"required": True, "content": {FORM: form, **raw}}}
+
+
+def describe_refusals(
+    *statuses: int, own: Refusals = MappingProxyType({})
+) -> dict[int | str, dict[str, Any]]:
+    """Describe the refusals that any request may get, and some more; `own` are a route's own."""
+    words = {**REFUSALS, **own}
+    return {
+        status: {
+            "description": words[status][0], "model": Error,
+            "content": {"application/json": {"example": {"error": words[status][1]}}},
+        }
+        for status in sorted({*OF_ALL, *statuses, *own})
+    }  # fmt: skip
+
+
+def describe_answer(
+    example: dict[str, Any], *, own: Refusals = MappingProxyType({})
+) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer to photos, and the refusals; `own` are a route's own."""
+    content = {"application/json": {"example": example}}
+    answer = {"content": content, "description": "The answer"}
+    return {200: answer, **describe_refusals(*OF_PHOTOS, own=own)}

@@ -20,28 +20,22 @@ from starlette.types import ASGIApp
 from vpr.commands.serve.access import Access, guard, require_token
 from vpr.commands.serve.admission import Limits, Refusal
 from vpr.commands.serve.answers import (
+    ANSWER,
     Answer,
     PlacesAnswer,
-    Version,
-    describe_version,
+    describe_answer,
+    describe_body,
+    describe_refusals,
     places_of,
     read_picture,
 )
-from vpr.commands.serve.background import Background
-from vpr.commands.serve.description import describe_answer, describe_body, describe_refusals
-from vpr.commands.serve.live import add_live_tracking
-from vpr.commands.serve.pages import STATIC, documentation, front_page, read_static
-from vpr.commands.serve.photos import read_uploads
-from vpr.commands.serve.run import Run
-from vpr.commands.serve.service import Service
-from vpr.commands.serve.track import add_tracking
+from vpr.commands.serve.pages import STATIC, Background, documentation, front_page, read_static
+from vpr.commands.serve.run import Run, Version
+from vpr.commands.serve.service import Answering, Service
+from vpr.commands.serve.track import add_drives
 
-SILENT: TelemetryConfig = {
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-    "auto_configure": False,
-}
+SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
+REFUSED = (Refusal, RequestValidationError, HTTPException, ClientDisconnect, Exception)
 V1 = "/v1"  # what programs ask; a change that breaks them gets another number
 Top = Annotated[int, Query(ge=1, le=100, description="Matches of each photo.")]
 Pairs = Annotated[
@@ -83,62 +77,54 @@ def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
         redoc_url=None, telemetry=SILENT, description="Answers from the run that dvc.lock records.",
         servers=[{"url": "."}],  # beside openapi.json, whatever path a proxy puts before both
         redirect_slashes=False,  # to an address that only the proxy's inside knows
+        exception_handlers=dict.fromkeys(REFUSED, _refuse),
     )  # fmt: skip
-    _add_errors(app)
     answers = APIRouter(prefix=V1, dependencies=[Depends(require_token(access.token))])
-    _add_questions(answers, limits)
+    _add_questions(answers)
     _add_facts(answers)
-    add_tracking(answers, limits)
-    add_live_tracking(answers, limits)
+    add_drives(answers)
     app.include_router(answers)
     _add_pages(app, access.background)
     return guard(app, access)
 
 
-def _add_questions(answers: APIRouter, limits: Limits) -> None:
-    async def answer(
-        request: Request, *, most: int, top: int, length: int | None, pairs: bool
-    ) -> Response:
-        service: Service = request.app.state.service
-        service.queue.require_room()
-        async with service.bodies.receive(request.client.host if request.client else "") as body:
-            uploads = await read_uploads(request, body, limits, most=most)
-        async with service.queue.place():
-            found = await service.locate(uploads, top=top, length=length, pairs=pairs)
-            return JSONResponse(found)
-
+def _add_questions(answers: APIRouter) -> None:
     @answers.post(
-        "/locate", response_model=Answer, responses=describe_answer(),
+        "/locate", response_model=Answer, responses=describe_answer(ANSWER),
         openapi_extra=describe_body(several=False), summary="Where was this photo taken?",
     )  # fmt: skip
-    async def locate(request: Request, top: Top = 5, pairs: Pairs = False) -> Response:
-        return await answer(request, most=1, top=top, length=1, pairs=pairs)
+    async def locate(
+        request: Request, service: Answering, top: Top = 5, pairs: Pairs = False
+    ) -> Response:
+        async with service.receive(request, most=1) as photos:
+            return JSONResponse(await service.locate(photos, top=top, length=1, pairs=pairs))
 
     @answers.post(
-        "/sequence", response_model=Answer, responses=describe_answer(),
+        "/sequence", response_model=Answer, responses=describe_answer(ANSWER),
         openapi_extra=describe_body(several=True), summary="Where were photos taken, in order?",
     )  # fmt: skip
     async def locate_sequence(
-        request: Request, top: Top = 5, length: Length = None, pairs: Pairs = False
-    ) -> Response:
-        return await answer(request, most=limits.num_photos, top=top, length=length, pairs=pairs)
+        request: Request, service: Answering, top: Top = 5, length: Length = None,
+        pairs: Pairs = False,
+    ) -> Response:  # fmt: skip
+        async with service.receive(request, most=service.limits.num_photos) as photos:
+            return JSONResponse(await service.locate(photos, top=top, length=length, pairs=pairs))
 
 
 def _add_facts(answers: APIRouter) -> None:
     @answers.get("/version", summary="The run that answers", responses=describe_refusals())
-    async def version(request: Request) -> Version:
-        return describe_version(request.app.state.service.run)
+    async def version(service: Answering) -> Version:
+        return service.run.version
 
     @answers.get("/places", response_model=PlacesAnswer, responses=describe_refusals(),
                  summary="Positions of the database's photos")  # fmt: skip
-    async def places(request: Request) -> Response:
-        return JSONResponse(dataclasses.asdict(places_of(request.app.state.service.run)))
+    async def places(service: Answering) -> Response:
+        return JSONResponse(dataclasses.asdict(places_of(service.run)))
 
     @answers.get("/places/{image}/picture", summary="A small picture of a database photo, as JPEG",
                  response_class=Response, responses=describe_refusals(404, 410, 422))  # fmt: skip
-    async def picture(request: Request, image: int) -> Response:
-        run: Run = request.app.state.service.run
-        content = await asyncio.to_thread(read_picture, run, image)
+    async def picture(service: Answering, image: int) -> Response:
+        content = await asyncio.to_thread(read_picture, service.run, image)
         return Response(content, media_type="image/jpeg")
 
 
@@ -173,26 +159,21 @@ def _add_pages(app: FastAPI, background: Background | None) -> None:
                         headers={"Cache-Control": "no-cache"})  # fmt: skip
 
 
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(asked: Request | WebSocket, error: Refusal) -> Response:
-        if isinstance(asked, WebSocket):  # of which Starlette does not send what is returned
-            await asked.send_denial_response(error.response())
-        return error.response()
-
-    @app.exception_handler(RequestValidationError)
-    async def misspelt(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        return Refusal(422, f"{first['loc'][-1]}: {first['msg']}.").response()
-
-    @app.exception_handler(HTTPException)
-    async def unknown(_: Request, error: HTTPException) -> Response:
-        return Refusal(error.status_code, f"{error.detail}: /docs lists what is here.").response()
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, __: ClientDisconnect) -> Response:
-        return Refusal(400, "the body did not end.").response()
-
-    @app.exception_handler(Exception)
-    async def failed(_: Request, __: Exception) -> Response:
-        return Refusal(500, "the service failed: its log says where.").response()
+async def _refuse(asked: Request | WebSocket, error: Exception) -> Response:
+    """Answer with one sentence, whatever failed."""
+    match error:
+        case Refusal():
+            refusal = error
+        case RequestValidationError():
+            first = error.errors()[0]
+            refusal = Refusal(422, f"{first['loc'][-1]}: {first['msg']}.")
+        case HTTPException():
+            refusal = Refusal(error.status_code, f"{error.detail}: /docs lists what is here.")
+        case ClientDisconnect():
+            refusal = Refusal(400, "the body did not end.")
+        case _:
+            refusal = Refusal(500, "the service failed: its log says where.")
+    response = refusal.response()
+    if isinstance(asked, WebSocket):  # of which Starlette does not send what is returned
+        await asked.send_denial_response(response)
+    return response

@@ -8,15 +8,17 @@ import re
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vpr.commands.serve.background import parse_background
+from vpr.commands.serve.pages import parse_background
 
 TOKEN = "VPR_SERVE_TOKEN"  # noqa: S105 - the variable's name
 LEAST_TOKEN = 16  # letters, so that it is not guessed
 LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
+PROCESSES = Path("/proc")  # of Linux, which the service needs
 GRACE_SECONDS = 60  # for what runs to be finished after SIGTERM
 
 
@@ -58,14 +60,10 @@ def serve(
     origins = _check_origins(origin or [])
     background = parse_background(tiles, attribution)
     if sys.platform != "linux":
-        raise ValueError("serve keeps photos in memory files, which only Linux has: run it there")
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn
-        import wsproto  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is not installed: `make serve` installs it") from None
+        raise ValueError("serve limits what its decoders take, as only Linux can: run it there")
+    import python_multipart  # noqa: F401 - forms are refused without it, but no sooner
+    import uvicorn
+
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until there is a run to replace
     with _listen(host, port) as listener:  # before the run is loaded, which takes seconds
         from vpr.commands.serve.access import Access
@@ -125,3 +123,26 @@ def _check_token(host: str, token: str | None, *, without_token: bool) -> str | 
             "must bring, or let anyone ask by --without-token"
         )
     return token
+
+
+def find_services(folder: Path) -> list[int]:
+    """Find the process ids of services on this machine that answer from the run in a folder.
+
+    They are found by their command line, and write no file.
+    """
+    found = []
+    for process in PROCESSES.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            is_ours = (process / "cwd").resolve(strict=True) == folder.resolve()
+            if is_ours and _is_service(words):
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def _is_service(words: list[bytes]) -> bool:
+    """Whether a command line is `python -m vpr serve` or the script's `vpr serve`."""
+    if not words[0].rpartition(b"/")[2].startswith(b"python"):
+        return False
+    script = [words[1].rpartition(b"/")[2], *words[2:3]] if words[1:] else []
+    return words[1:4] == [b"-m", b"vpr", b"serve"] or script == [b"vpr", b"serve"]

@@ -7,34 +7,18 @@ which `read_image` makes the pixels that it would make of the photo, or why it w
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from vpr.images.image_files import read_image, read_size
+from vpr.images.image_files import EncodedImage, read_image, read_size
 
 DECODED = b"P6\n"  # begins a photo; no sentence begins so
 LETTERS = 300  # of an error, at most
 BYTES_PER_PIXEL = 64  # that decoding may take, copies in float64 included
 BYTES_OF_PYTHON = 2**32  # of addresses, libraries and the stacks of their threads included
-
-
-@contextmanager
-def memory_file(content: bytes) -> Iterator[Path]:
-    """Keep a photo in a file that lies in memory alone (Linux), and never on a disk.
-
-    Yields:
-        Where this process may open it.
-    """
-    with os.fdopen(os.memfd_create("photo"), "wb") as file:
-        file.write(content)
-        file.flush()
-        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def decode(content: bytes, *, max_pixels: int) -> bytes:
@@ -47,18 +31,18 @@ def decode(content: bytes, *, max_pixels: int) -> bytes:
     Returns:
         A PPM, or a sentence in UTF-8.
     """
-    with memory_file(content) as photo:
-        try:
-            height, width = read_size(photo, scale_to=None)
-            if height * width > max_pixels:
-                words = f"it has {width} x {height} pixels, at most {max_pixels:,} are taken"
-                return words.encode()
-            pixels = read_image(photo, scale_to=None)
-        except MemoryError:
-            return b"not a readable image: it takes too much memory"
-        except (ValueError, OSError) as error:
-            words = str(error).removeprefix(f"{photo}: ").replace(str(photo), "the photo")
-            return " ".join(words.split())[:LETTERS].encode()
+    photo = EncodedImage(Path("the photo"), content)
+    try:
+        height, width = read_size(photo, scale_to=None)
+        if height * width > max_pixels:
+            words = f"it has {width} x {height} pixels, at most {max_pixels:,} are taken"
+            return words.encode()
+        pixels = read_image(photo, scale_to=None)
+    except MemoryError:
+        return b"not a readable image: it takes too much memory"
+    except (ValueError, OSError) as error:
+        words = str(error).removeprefix(f"{photo}: ")
+        return " ".join(words.split())[:LETTERS].encode()
     return DECODED + b"%d %d\n255\n" % (width, height) + pixels.tobytes()
 
 

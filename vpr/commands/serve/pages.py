@@ -1,15 +1,17 @@
-"""The page for people, and the description for programmers; nothing in them is from elsewhere."""
+"""The page for people, and the description for programmers; nothing in them is from elsewhere.
+
+Except the background of the page's map: tiles from an address, or from a PMTiles file.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vpr.commands.serve.background import Background
 from vpr.report import pages as report_pages
 from vpr.web.parts import OF_PMTILES, SHARED_SCRIPTS, SHARED_STYLES, WEB
 
@@ -23,6 +25,65 @@ STATIC = {
 FOLDERS = (TEMPLATES, WEB, report_pages.TEMPLATES)  # of which the first that has it
 SHOWN = ("url", "attribution", "deepest")  # to the page, of a background
 LANGUAGES = {"en": "English", "ko": "한국어"}
+
+SERVED = "background.pmtiles"  # address of the file
+ADDRESS = re.compile(r"https?://[^/\s'\";,{}]+/\S*")
+SLOTS = ("{z}", "{x}", "{y}")
+# Header of PMTiles, version 3 (github.com/protomaps/PMTiles/blob/main/spec/v3/spec.md).
+MAGIC, TYPE, DEEPEST, VECTOR = b"PMTiles\x03", 99, 101, 1
+
+
+@dataclass(frozen=True)
+class Background:
+    """What is drawn below the places.
+
+    Args:
+        url: Where the page finds it: an address with {z}, {x} and {y}, or `SERVED`.
+        attribution: Whose it is, in HTML.
+        deepest: The deepest zoom of the file; None of tiles from an address.
+        file: The file; None likewise.
+    """
+
+    url: str
+    attribution: str
+    deepest: int | None
+    file: Path | None
+
+    @property
+    def origin(self) -> str | None:
+        """Scheme and host that the page loads it from; None: this service."""
+        return None if self.file else "/".join(self.url.split("/")[:3])
+
+
+def parse_background(tiles: str | None, attribution: str) -> Background | None:
+    """Find the background that a person asked for.
+
+    Args:
+        tiles: An address, as https://HOST/{z}/{x}/{y}.png, or the path of a PMTiles file.
+        attribution: Whose it is, in HTML.
+
+    Returns:
+        The background; None: there is none.
+
+    Raises:
+        ValueError: If it is neither, or only one of both is given.
+    """
+    if bool(tiles) != bool(attribution):
+        raise ValueError("--tiles and --attribution: a background map needs both, or neither")
+    if not tiles:
+        return None
+    if ADDRESS.fullmatch(tiles) and all(slot in tiles for slot in SLOTS):
+        return Background(tiles, attribution, None, None)
+    file = Path(tiles)
+    if not file.is_file():
+        raise ValueError(
+            f"--tiles {tiles}: expected https://HOST/{{z}}/{{x}}/{{y}}.png, or a PMTiles file"
+        )
+    with file.open("rb") as stream:
+        head = stream.read(DEEPEST + 1)
+    if len(head) <= DEEPEST or not head.startswith(MAGIC) or head[TYPE] != VECTOR:
+        raise ValueError(f"--tiles {tiles}: expected a PMTiles file, version 3, of vector tiles")
+    return Background(SERVED, attribution, head[DEEPEST], file.resolve())
 
 
 @cache
@@ -58,11 +119,7 @@ def front_page(wanted: str | None, accepted: str, background: Background | None)
         accepted: The browser's languages.
         background: Of the map; None: it has none.
     """
-    scripts = SCRIPTS if background is None or background.origin else (OF_PMTILES, *SCRIPTS)
-    tiles = None
-    if background is not None:
-        tiles = {name: getattr(background, name) for name in SHOWN}
-    return _render(choose_language(wanted, accepted), load_words(), scripts, tiles, has_docs=True)
+    return _render(choose_language(wanted, accepted), load_words(), background, has_docs=True)
 
 
 def pages_without_service(own: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -74,13 +131,18 @@ def pages_without_service(own: dict[str, dict[str, str]]) -> dict[str, str]:
     words = {language: found | own[language] for language, found in load_words().items()}
     names = [name for name in (*STYLES, *SCRIPTS) if name != "ask.js"]
     files = {f"static/{name}": read_static(name) for name in names}
-    return files | {"index.html": _render("en", words, SCRIPTS, None, has_docs=False)}
+    return files | {"index.html": _render("en", words, None, has_docs=False)}
 
 
 def _render(
-    language: str, words: dict[str, dict[str, str]], scripts: Sequence[str],
-    tiles: dict[str, Any] | None, *, has_docs: bool,
-) -> str:  # fmt: skip
+    language: str,
+    words: dict[str, dict[str, str]],
+    background: Background | None,
+    *,
+    has_docs: bool,
+) -> str:
+    scripts = (OF_PMTILES, *SCRIPTS) if background and background.file else SCRIPTS
+    tiles = background and {name: getattr(background, name) for name in SHOWN}
     template = report_pages.load_templates(TEMPLATES).get_template("page.html")
     return template.render(
         language=language, languages=LANGUAGES, words=words[language], styles=STYLES,

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import Pipe
+from pathlib import Path
 from queue import SimpleQueue
 
 from starlette.datastructures import UploadFile
@@ -18,29 +18,19 @@ from starlette.requests import Request
 
 from vpr.commands.serve.admission import Body, Limits, Refusal
 from vpr.commands.serve.decoder import DECODED
+from vpr.images.image_files import EncodedImage
 
 RAW = "application/octet-stream"
 FORM = "multipart/form-data"
 MAX_FIELDS = 10  # of a form, beside its photos
 NAME_LETTERS = 120  # kept of a photo's name
-UNNAMED = "photo"
+UNNAMED = Path("photo")
 NUM_DECODERS = max(2, min(8, os.cpu_count() or 1))  # two at least: one may be kept busy
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A photo as it was sent.
-
-    Args:
-        name: Name given by the client, without folders.
-        content: The file.
-    """
-
-    name: str
-    content: bytes
-
-
-async def read_uploads(request: Request, body: Body, limits: Limits, *, most: int) -> list[Upload]:
+async def read_uploads(
+    request: Request, body: Body, limits: Limits, *, most: int
+) -> list[EncodedImage]:
     """Read the photos of a body: one as it is, or one or more in a form.
 
     Args:
@@ -61,7 +51,7 @@ async def read_uploads(request: Request, body: Body, limits: Limits, *, most: in
     if kind == FORM:
         uploads = await _read_form(request, stream, most)
     else:
-        uploads = [Upload(UNNAMED, b"".join([chunk async for chunk in stream]))]
+        uploads = [EncodedImage(UNNAMED, b"".join([chunk async for chunk in stream]))]
     if not uploads or not all(upload.content for upload in uploads):
         raise Refusal(400, "the body holds no photo, or an empty one.")
     return uploads
@@ -81,7 +71,7 @@ async def _limited(request: Request, body: Body, limits: Limits) -> AsyncGenerat
 
 async def _read_form(
     request: Request, stream: AsyncGenerator[bytes, None], most: int
-) -> list[Upload]:
+) -> list[EncodedImage]:
     parser = MultiPartParser(request.headers, stream, max_files=most, max_fields=MAX_FIELDS)
     parser.spool_max_size = 0  # all in memory: the body's limit bounds it, and no disk sees it
     try:
@@ -89,14 +79,14 @@ async def _read_form(
     except MultiPartException as error:
         raise Refusal(400, f"not a form that can be read: {error.message.rstrip('.')}.") from None
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    return [Upload(shown_name(file.filename or ""), await file.read()) for file in files]
+    return [EncodedImage(shown_name(file.filename or ""), await file.read()) for file in files]
 
 
-def shown_name(name: str) -> str:
+def shown_name(name: str) -> Path:
     """Name of a photo in an answer: without folders, and without signs that are not printed."""
     last = name.replace("\\", "/").rpartition("/")[2]
     printed = "".join(letter for letter in last if letter.isprintable())
-    return printed[:NAME_LETTERS] or UNNAMED
+    return Path(printed[:NAME_LETTERS]) if printed else UNNAMED
 
 
 class Decoder:
@@ -172,7 +162,7 @@ class Decoders:
         for decoder in self.all:
             decoder.stop()
 
-    async def decode(self, upload: Upload) -> bytes:
+    async def decode(self, upload: EncodedImage) -> EncodedImage:
         """Decode a photo.
 
         Returns:
@@ -184,8 +174,8 @@ class Decoders:
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self.threads, self._decode, upload.content)
         if not answer.startswith(DECODED):
-            raise Refusal(422, f"{upload.name}: {answer.decode(errors='replace')}.")
-        return answer
+            raise Refusal(422, f"{upload}: {answer.decode(errors='replace')}.")
+        return EncodedImage(upload.path, answer)
 
     def _decode(self, content: bytes) -> bytes:
         decoder = self.idle.get_nowait()  # there are as many as threads

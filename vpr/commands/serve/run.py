@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import hashlib
 import json
 import os
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -17,19 +16,20 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.datasets.params import DatasetParams
 from vpr.features.params import TrunkParams
+from vpr.images.image_files import Photo
 from vpr.images.numbered import NumberedImages
-from vpr.locating.loading import check_run, load_places, load_ranker
+from vpr.locating.drives import Before, Tracker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
-from vpr.locating.tracking import Before, Tracker
+from vpr.locating.run import Run as Whole
+from vpr.locating.run import check_run, require_out
+from vpr.locating.run import load_run as load_whole
 from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
-from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import (
@@ -57,7 +57,31 @@ LOADED = (
 ANSWERED_FROM = (*LOADED, THUMBNAILS)  # of which each is read when it is asked for
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Version:
+    """Which run answers.
+
+    Args:
+        run: Twelve letters; others if anything that answers are made of has changed.
+        max_side_px: Longer side that photos are scaled down to, in pixels; a client may send them
+            smaller than they are, but not smaller than this. null: photos keep their size.
+        commit: Commit of git; null outside a repository.
+        encoder: Name, and which of its models.
+        aggregator: What makes descriptors of its features.
+        dataset: Name of the data set's folder, its reference system and number of places.
+        hashes: MD5 by path, as dvc.lock records them.
+    """
+
+    run: str
+    max_side_px: int | None
+    commit: str | None
+    encoder: dict[str, str | None]
+    aggregator: str
+    dataset: dict[str, str | int | None]
+    hashes: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """What answers are made of.
 
@@ -66,30 +90,24 @@ class Run:
 
     Args:
         ranker: The network and the search.
-        whitened: What is searched, shape (num_places, dim).
         places: Of the database.
         pictures: Small ones of the database's images.
-        dataset: Dataset the run was built from.
+        crs: Reference system of the places.
         trunk: How photos are described.
         sequence: How several photos in order are ranked.
-        aggregator: What makes descriptors.
-        hashes: MD5 of what it was loaded from, by path, as dvc.lock has them.
-        commit: Of git; None outside a repository, unless VPR_COMMIT names it.
+        version: Which run it is, as clients are told.
         since: When it was loaded, seconds since 1970.
         read: Hashes of the files, so that the next run reads only what changed.
-        mapped: The file that `whitened` is mapped from, open, and its state when it was checked.
+        mapped: The file of the searched rows, open, and its state when it was checked.
     """
 
     ranker: Ranker
-    whitened: NDArray[np.float32]
     places: Places
     pictures: NumberedImages
-    dataset: DatasetParams
+    crs: str | None
     trunk: TrunkParams
     sequence: SequenceParams
-    aggregator: str
-    hashes: dict[str, str]
-    commit: str | None
+    version: Version
     since: float
     read: KnownHashes
     mapped: tuple[IO[bytes], tuple[int, int]]
@@ -99,56 +117,33 @@ class Run:
         """Images of the database."""
         return len(self.places.database.paths)
 
-    @cached_property
-    def id(self) -> str:
-        """Twelve letters that name what answers are made of: files, and parameters of ranking."""
-        reranker = self.ranker.reranker
-        parts = (
-            self.hashes, dataclasses.asdict(self.trunk), dataclasses.asdict(self.sequence),
-            *([repr((reranker.keypoints, reranker.inliers, reranker.order))] if reranker else []),
-        )  # fmt: skip
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-
-    @property
-    def max_side_px(self) -> int | None:
-        """Longer side of the largest image that is looked at; None: photos keep their size."""
-        reranker, size = self.ranker.reranker, self.trunk.image_size
-        sides = [max(size) if size else self.trunk.max_side_px]
-        sides += [] if reranker is None else [reranker.keypoints.max_side_px]
-        return None if None in sides else max(filter(None, sides))
-
-    def rank(self, photo: Path, top: int) -> Ranked:
+    def rank(self, photo: Photo, top: int) -> Ranked:
         """Rank the database for a photo as `locate` does.
 
         Args:
-            photo: The file.
+            photo: The photo.
             top: Matches to keep.
         """
         self._require_unchanged()
-        with _in_silence():
-            (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
+        (ranked,) = rank_photos(self.ranker, [photo], top=top, with_responses=False)
         return ranked
 
     @cached_property
     def tracker(self) -> Tracker:
         """What drives are followed with; made for the first photo of one."""
-        return Tracker(
-            self.ranker, self.places, self.whitened, crs=self.dataset.crs,
-            step_m=self.sequence.step_m,
-        )  # fmt: skip
+        return Tracker(self.ranker, self.places, crs=self.crs, step_m=self.sequence.step_m)
 
-    def follow(self, photo: Path, before: Before | None, moved_m: float) -> Before:
+    def follow(self, photo: Photo, before: Before | None, moved_m: float) -> Before:
         """Follow a drive to its next photo, see `Tracker.step`."""
         return self.tracker.step(before, self.rank(photo, 1), moved_m)
 
-    def describe(self, photo: Path) -> NDArray[np.float32]:
+    def describe(self, photo: Photo) -> NDArray[np.float32]:
         """Row that a photo is searched by, shape (1, dim)."""
-        with _in_silence():
-            (described,) = describe_photos(self.ranker.network, [photo])
+        (described,) = describe_photos(self.ranker.network, [photo])
         return self.ranker.whiten(described.descriptors)
 
     def follow_in_order(
-        self, names: Sequence[str], ranked: Sequence[Ranked], top: int
+        self, photos: Sequence[Path], ranked: Sequence[Ranked], top: int
     ) -> list[Located]:
         """Locate the photos of one drive as the stage order does, by its filter or smoother."""
         tracker, follower = self.tracker, self.tracker.follower
@@ -157,17 +152,15 @@ class Run:
             beliefs = follower.filter.smooth(beliefs)
         rows = np.stack([one.row for one in ranked])
         indices = follower.rank(beliefs, rows, top)
-        distances = find_distances(self.whitened, rows, indices)
+        distances = find_distances(self.ranker.whitened, rows, indices)
         along = [
-            dataclasses.replace(one, indices=images, distances=far)
+            replace(one, indices=images, distances=far)
             for one, images, far in zip(ranked, indices, distances, strict=True)
         ]
-        located = self.locate(names, along, top=top, alone=False)
+        located = self.locate(photos, along, top=top, alone=False)
         said = [tracker.describe(belief, "") for belief in beliefs]
         return [
-            dataclasses.replace(
-                one, state=of.state, probability=of.probability, position=of.position
-            )
+            replace(one, state=of.state, probability=of.probability, position=of.position)
             for one, of in zip(located, said, strict=True)
         ]
 
@@ -180,7 +173,7 @@ class Run:
             length: Photos on a line, at least 2.
         """
         self._require_unchanged()
-        database = self.whitened
+        database = self.ranker.whitened
         indices = rank_descriptors(
             database, query, find_recordings(None, len(query)),
             find_recordings(self.places.database.sequence, len(database)), length=length,
@@ -202,30 +195,18 @@ class Run:
             )
 
     def locate(
-        self, names: Sequence[str], ranked: Sequence[Ranked], *, top: int, alone: bool
+        self, photos: Sequence[Path], ranked: Sequence[Ranked], *, top: int, alone: bool
     ) -> list[Located]:
         """Say what `locate` says; photos that were sent are none of the set's own queries.
 
         Args:
-            names: Of the photos.
+            photos: Their names.
             ranked: What was ranked for each.
             top: Matches of each.
             alone: Whether each was ranked by itself; only for such rankings there is a calibration.
         """
-        places = self.places if alone else dataclasses.replace(self.places, calibration=None)
-        nobody: list[int | None] = [None] * len(names)
-        located = locate_ranked([Path()] * len(names), ranked, places, nobody, top=top)
-        return [
-            dataclasses.replace(one, photo=name)
-            for one, name in zip(located, names, strict=True)
-        ]  # fmt: skip
-
-
-@contextlib.contextmanager
-def _in_silence() -> Iterator[None]:
-    # Not the log's concern: how large a photo's features are, how far 20 ms of work have come.
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
-        yield
+        places = self.places if alone else replace(self.places, calibration=None)
+        return locate_ranked(photos, ranked, places, [None] * len(photos), top=top)
 
 
 def load_run(last: Run | None = None) -> Run:
@@ -238,35 +219,50 @@ def load_run(last: Run | None = None) -> Run:
     Raises:
         ValueError: If a file is missing, damaged, or not the recorded one.
     """
-    check_run(Path(), with_images=False)
+    check_run(Path())
     since, read = time.time(), KnownHashes(last.read if last else None)
     hashes = _read_hashes()
     _check_files(ANSWERED_FROM, hashes, read)
-    dataset, places = load_places(Path())
-    if not places.database.has_places:
-        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
     trunk = locked_params("trunk@database", "trunk", TrunkParams)
     network = None
-    if last and last.trunk == trunk and last.hashes[NETWORK] == hashes[NETWORK]:
+    if last and last.trunk == trunk and last.version.hashes[NETWORK] == hashes[NETWORK]:
         network = last.ranker.network
-    whitened = load_descriptors(WHITENED).view(np.ndarray)
+    loaded = load_whole(Path(), network=network)
+    if not loaded.places.database.has_places:
+        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
+    sequence = locked_params("order", "sequence", SequenceParams)
+    rows = WHITENED.open("rb")
     run = Run(
-        load_ranker(Path(), whitened, network=network), whitened, places,
-        NumberedImages(THUMBNAILS), dataset, trunk,
-        locked_params("order", "sequence", SequenceParams),
-        locked_params("finetune", "finetune", FinetuneParams).aggregator,
-        hashes, os.environ.get(COMMIT) or current_commit(), since, read, _open(WHITENED),
+        loaded.ranker, loaded.places, NumberedImages(THUMBNAILS), loaded.dataset.crs, trunk,
+        sequence, _describe(loaded, trunk, sequence, hashes), since, read, (rows, _state(rows)),
     )  # fmt: skip
-    weakref.finalize(run, run.mapped[0].close)
+    weakref.finalize(run, rows.close)
     if _read_hashes() != hashes:
         raise ValueError("dvc.lock changed while its run was loaded: ask again when it is complete")
     _check_files(LOADED, hashes, read)
     return run
 
 
-def _open(path: Path) -> tuple[IO[bytes], tuple[int, int]]:
-    file = path.open("rb")
-    return file, _state(file)
+def _describe(
+    loaded: Whole, trunk: TrunkParams, sequence: SequenceParams, hashes: dict[str, str]
+) -> Version:
+    """Say of which run answers are; where its files lie on this machine is nobody's concern."""
+    reranker, size = loaded.ranker.reranker, trunk.image_size
+    parts: list[object] = [hashes, asdict(trunk), asdict(sequence)]
+    sides = [max(size) if size else trunk.max_side_px]
+    if reranker is not None:
+        parts.append(repr((reranker.keypoints, reranker.inliers, reranker.order)))
+        sides.append(reranker.keypoints.max_side_px)
+    dataset, database = loaded.dataset, loaded.places.database
+    return Version(
+        hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12],
+        None if None in sides else max(filter(None, sides)),
+        os.environ.get(COMMIT) or current_commit(),
+        {"name": trunk.encoder, "model": trunk.model},
+        locked_params("finetune", "finetune", FinetuneParams).aggregator,
+        {"name": Path(dataset.dir).name, "crs": dataset.crs, "num_places": len(database.paths)},
+        hashes,
+    )
 
 
 def _state(file: IO[bytes]) -> tuple[int, int]:
@@ -284,8 +280,7 @@ def _read_hashes() -> dict[str, str]:
 
 def _check_files(paths: Sequence[Path], hashes: Mapping[str, str], read: KnownHashes) -> None:
     for path in paths:
-        if not path.exists():
-            raise ValueError(f"{path} is missing: run `dvc repro`, or fetch it with `dvc pull`")
+        require_out(path)
         recorded, found = hashes[path.as_posix()], hash_out(path, read.hash_file)
         if found != recorded:
             raise ValueError(

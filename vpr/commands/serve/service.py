@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
-from vpr.commands.locate.outputs import as_json
-from vpr.commands.serve.admission import Bodies, Limits, Queue, Refusal
-from vpr.commands.serve.answers import complete, threshold_of
-from vpr.commands.serve.decoder import memory_file
-from vpr.commands.serve.photos import NUM_DECODERS, Decoders, Upload
+from vpr.commands.locate.outputs import as_plain
+from vpr.commands.serve.admission import Bodies, Limits, Refusal, Slots, address_of
+from vpr.commands.serve.answers import TrackAnswer, complete, threshold_of
+from vpr.commands.serve.photos import NUM_DECODERS, Decoders, read_uploads
 from vpr.commands.serve.run import Run, load_run
-from vpr.commands.serve.track import Sessions, TrackAnswer
+from vpr.commands.serve.sessions import Sessions
+from vpr.images.image_files import EncodedImage
 
 LOG = logging.getLogger("uvicorn.error")
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -39,8 +39,10 @@ class Service:
 
     def __init__(self, run: Run, limits: Limits) -> None:
         """Start the decoders; an event loop must be running."""
-        self.run = run
-        self.bodies, self.queue = Bodies(limits), Queue(limits)
+        self.run, self.limits = run, limits
+        self.bodies = Bodies(limits)
+        self.queue = Slots(limits.queue, limits.queue, "requests are waiting")
+        self.sockets = Slots(limits.bodies, limits.bodies // 2, "websockets are open")
         self.decoders = Decoders(limits)
         self.sessions = Sessions()
         # Decoded photos are large: one for each decoder, one that is ranked, one that waits.
@@ -52,6 +54,24 @@ class Service:
         """Stop them, after the last request was answered."""
         self.thread.shutdown()
         self.decoders.stop()
+
+    @asynccontextmanager
+    async def receive(self, request: Request, *, most: int) -> AsyncIterator[list[EncodedImage]]:
+        """Receive the photos of a request, and keep its place until it is answered.
+
+        Args:
+            request: The request, of which nothing was read.
+            most: Photos that are taken.
+
+        Raises:
+            Refusal: If there is no place, or the body cannot be read.
+        """
+        address = address_of(request)
+        self.queue.require_one(address)
+        async with self.bodies.receive(address) as body:
+            uploads = await read_uploads(request, body, self.limits, most=most)
+        with self.queue.take(address):
+            yield uploads
 
     async def take_over(self) -> None:
         """Load the run that dvc.lock records now, and answer from it once it is loaded."""
@@ -65,7 +85,7 @@ class Service:
                 LOG.error("Answering from the run as before: %s", error)
 
     async def locate(
-        self, uploads: Sequence[Upload], *, top: int, length: int | None, pairs: bool
+        self, uploads: Sequence[EncodedImage], *, top: int, length: int | None, pairs: bool
     ) -> dict[str, Any]:
         """Answer as `locate --json` does.
 
@@ -83,10 +103,11 @@ class Service:
             raise Refusal(422, f"top = {top}: the database has only {run.num_places} images.")
         is_followed = length is None and run.sequence.method != "lines"
         length = length or run.sequence.length
-        names = [upload.name for upload in uploads]
+        names = [upload.path for upload in uploads]
         seconds: list[float] = []  # of decoding
         if is_followed or length == 1:
-            ranked = [await self._of(photo, seconds, run.rank, top) for photo in uploads]
+            rank = partial(run.rank, top=top)
+            ranked = [await self._of(photo, seconds, rank) for photo in uploads]
         else:
             rows = [await self._of(photo, seconds, run.describe) for photo in uploads]
             ranked = await self._compute(run.rank_in_order, np.concatenate(rows), top, length)
@@ -94,14 +115,11 @@ class Service:
             found = await self._compute(run.follow_in_order, names, ranked, top)
         else:
             found = run.locate(names, ranked, top=top, alone=length == 1)
-        located = json.loads(as_json(found))
+        located = as_plain(found)
         decoding = sum(seconds)
-        timings = {
-            "decoding": decoding,
-            "waiting_and_ranking": time.monotonic() - start - decoding,
-        }
+        timings = {"decoding": decoding, "waiting_and_ranking": time.monotonic() - start - decoding}
         return {
-            "run": run.id,
+            "run": run.version.run,
             "located": [
                 complete(photo, of, pairs=pairs) for photo, of in zip(located, ranked, strict=True)
             ],
@@ -110,35 +128,23 @@ class Service:
         }
 
     async def _of(
-        self,
-        upload: Upload,
-        seconds: list[float],
-        compute: Callable[Concatenate[Path, P], R],
-        *args: P.args,
-        **kwargs: P.kwargs,
+        self, upload: EncodedImage, seconds: list[float], compute: Callable[[EncodedImage], R]
     ) -> R:
         """Decode a photo, and compute something of it; the seconds of decoding are noted."""
-
-        def compute_in_memory() -> R:
-            with memory_file(decoded) as photo:
-                try:
-                    return compute(photo, *args, **kwargs)
-                except ValueError as error:  # too small for the network, or beyond its range
-                    words = " ".join(str(error).split()).replace(str(photo), upload.name)
-                    raise Refusal(422, f"{words}.") from None
-
         async with self.decoded:
             start = time.monotonic()
             decoded = await self.decoders.decode(upload)
             seconds.append(time.monotonic() - start)
-            return await self._compute(compute_in_memory)
+            try:
+                return await self._compute(compute, decoded)
+            except ValueError as error:  # too small for the network, or beyond its range
+                raise Refusal(422, f"{' '.join(str(error).split())}.") from None
 
-    async def _compute(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        call = partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self.thread, call)
+    async def _compute(self, function: Callable[..., R], *args: Any) -> R:  # noqa: ANN401 - of any function
+        return await asyncio.get_running_loop().run_in_executor(self.thread, function, *args)
 
     async def track(
-        self, upload: Upload, session: str | None, address: str, moved_m: float | None
+        self, upload: EncodedImage, session: str | None, address: str, moved_m: float | None
     ) -> TrackAnswer:
         """Follow a drive to its next photo; one that cannot be read leaves it where it was.
 
@@ -153,7 +159,16 @@ class Service:
         """
         run, metres = self.run, math.nan if moved_m is None else moved_m
         with self.sessions.open(session, address, run.since) as drive:
-            drive.before = await self._of(upload, [], run.follow, drive.before, metres)
+            follow = partial(run.follow, before=drive.before, moved_m=metres)
+            drive.before = await self._of(upload, [], follow)
             drive.number += 1
-            tracked = run.tracker.describe(drive.before[0], upload.name)
+            tracked = run.tracker.describe(drive.before[0], str(upload))
             return TrackAnswer(drive.name, drive.number, tracked)
+
+
+async def _service_of(asked: HTTPConnection) -> Service:
+    service: Service = asked.app.state.service
+    return service
+
+
+Answering = Annotated[Service, Depends(_service_of)]  # the service that answers a request

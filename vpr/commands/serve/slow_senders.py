@@ -15,17 +15,32 @@ LOG = logging.getLogger("vpr.websockets")  # of which only warnings are shown
 CONNECTIONS = 2048  # open at once, at most; half of them from one address
 
 
-class ImpatientProtocol(H11Protocol):
+class Impatient:
+    """A connection that is closed when what it waits for takes too long."""
+
+    seconds: float
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    late: asyncio.TimerHandle | None = None
+
+    def wait(self, is_waiting: bool) -> None:
+        """Start the clock, or let it run, while the connection waits; else stop it."""
+        if is_waiting and not self.transport.is_closing():
+            self.late = self.late or self.loop.call_later(self.seconds, self.transport.abort)
+        elif self.late is not None:
+            self.late.cancel()
+            self.late = None
+
+
+class ImpatientProtocol(Impatient, H11Protocol):
     """Closes a connection whose request does not begin, or whose refused body does not end.
 
     By hand, since uvicorn waits for both without an end, and counts connections but not whose they
     are. While a body is read, `admission.Bodies` has the clock.
     """
 
-    seconds: float
     addresses: Counter[str]  # of all connections that are open
     address: str
-    late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -47,7 +62,7 @@ class ImpatientProtocol(H11Protocol):
         self._watch()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection over; `live` counts those that stay."""
+        """Hand the connection over; `admission.Sockets` counts those that stay."""
         super().handle_websocket_upgrade(event)
         self._forget()
 
@@ -59,27 +74,15 @@ class ImpatientProtocol(H11Protocol):
     def _forget(self) -> None:
         self.addresses[self.address] -= 1
         self.addresses += Counter()  # forgets those that have none
-        self._stop_watch()
+        self.wait(False)
 
     def _watch(self) -> None:
         answered = self.cycle is not None and self.cycle.response_complete
-        is_open = not self.transport.is_closing()
-        if is_open and (self.conn.their_state is h11.IDLE or answered):
-            self.late = self.late or self.loop.call_later(self.seconds, self.transport.abort)
-        else:
-            self._stop_watch()
-
-    def _stop_watch(self) -> None:
-        if self.late is not None:
-            self.late.cancel()
-            self.late = None
+        self.wait(self.conn.their_state is h11.IDLE or answered)
 
 
-class ImpatientSocket(WSProtocol):
+class ImpatientSocket(Impatient, WSProtocol):
     """Closes a websocket of which a message does not end."""
-
-    seconds: float
-    late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Say nothing of who asks: uvicorn's log would name addresses and sessions."""
@@ -89,21 +92,12 @@ class ImpatientSocket(WSProtocol):
     def data_received(self, data: bytes) -> None:
         """Look whether a message has begun, or this ends it."""
         super().data_received(data)
-        has_begun = self.buffer.value is not None and not self.transport.is_closing()
-        if has_begun and self.late is None:
-            self.late = self.loop.call_later(self.seconds, self.transport.abort)
-        elif not has_begun:
-            self._stop_watch()
+        self.wait(self.buffer.value is not None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         super().connection_lost(exc)
-        self._stop_watch()
-
-    def _stop_watch(self) -> None:
-        if self.late is not None:
-            self.late.cancel()
-            self.late = None
+        self.wait(False)
 
 
 def impatient_protocols(seconds: float) -> tuple[type[ImpatientProtocol], type[ImpatientSocket]]:

@@ -1,30 +1,32 @@
-"""Drives that are sent photo by photo: sessions, bounded in number, memory and age."""
+"""Drives over HTTP and over a websocket, where each binary message is a photo."""
 
 from __future__ import annotations
 
-import secrets
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+import asyncio
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, Response
 
-from vpr.commands.serve.admission import RETRY_AFTER, Limits, Refusal
-from vpr.commands.serve.description import describe_body, describe_refusals, describe_track
-from vpr.commands.serve.photos import read_uploads
-from vpr.locating.tracking import Before, Tracked
+from vpr.commands.serve.admission import Refusal, address_of
+from vpr.commands.serve.answers import (
+    OF_SESSIONS,
+    TRACKED,
+    TrackAnswer,
+    describe_answer,
+    describe_body,
+    describe_refusals,
+)
+from vpr.commands.serve.photos import UNNAMED
+from vpr.commands.serve.service import Answering, Service
+from vpr.commands.serve.sessions import IDLE_SECONDS
+from vpr.images.image_files import EncodedImage
 
-if TYPE_CHECKING:
-    from vpr.commands.serve.service import Service  # which imports this module
-
-MOST = 256  # sessions at once, half of them from one address; each has at most 1,000 places
-IDLE_SECONDS = 600.0  # until a session ends by itself
-LONGEST_SECONDS = 86_400.0  # from its first photo to its last
 MOST_METRES = 1e6  # from one photo to the next
-NAME_BYTES = 16  # of a session's name, which nobody guesses
+NUMBER_LETTERS = 32  # of a text message
+GOING_AWAY = 1001  # close code of RFC 6455
 
 Session = Annotated[
     str | None, Query(max_length=64, description="From the answer before; none: a drive begins.")
@@ -36,136 +38,75 @@ Moved = Annotated[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TrackAnswer:
-    """Answer to the next photo of a drive.
-
-    Args:
-        session: Name of the session, which the next request must have.
-        number: Number of photos of the drive so far.
-        tracked: Where the drive is.
-    """
-
-    session: str
-    number: int
-    tracked: Tracked
-
-
-@dataclass(eq=False)
-class Drive:
-    """A session.
-
-    Args:
-        name: Name of the session.
-        address: Address of the client.
-        run: Time at which the run that answers was loaded, seconds since 1970.
-        begun: Time of the first photo, seconds of the monotonic clock.
-        used: Time of the last answer, seconds of the monotonic clock.
-        number: Number of photos so far.
-        before: Belief after the last photo, and its descriptor.
-        is_busy: Whether a photo is being ranked.
-    """
-
-    name: str
-    address: str
-    run: float
-    begun: float
-    used: float
-    number: int = 0
-    before: Before | None = None
-    is_busy: bool = False
-
-
-class Sessions:
-    """The drives that are being followed.
-
-    One event loop uses them, and nothing in here waits, so no lock is needed.
-    """
-
-    def __init__(self) -> None:
-        """Begin without sessions."""
-        self.drives: dict[str, Drive] = {}
-
-    @contextmanager
-    def open(self, name: str | None, address: str, run: float) -> Iterator[Drive]:
-        """Find a drive, or begin one, for its next photo; a first photo that fails begins none.
-
-        Args:
-            name: Name of the drive; None: it begins.
-            address: Address of the client.
-            run: Time at which the run that answers was loaded, seconds since 1970.
-
-        Raises:
-            Refusal: If there is no such drive, it is busy, its run was replaced, or all are busy.
-        """
-        now = time.monotonic()
-        for drive in list(self.drives.values()):
-            if not drive.is_busy and (
-                now - drive.used > IDLE_SECONDS or now - drive.begun > LONGEST_SECONDS
-            ):
-                del self.drives[drive.name]
-        drive = self._begin(address, run, now) if name is None else self._find(name, run)
-        drive.is_busy = True
-        try:
-            yield drive
-        finally:
-            drive.is_busy, drive.used = False, time.monotonic()
-            if not drive.number:
-                self.drives.pop(drive.name, None)
-
-    def end(self, name: str) -> None:
-        """Forget a drive, if there is one of that name."""
-        self.drives.pop(name, None)
-
-    def _find(self, name: str, run: float) -> Drive:
-        drive = self.drives.get(name)
-        if drive is None:
-            raise Refusal(
-                404, f"session: there is none of this name, or it ended after {IDLE_SECONDS:g} "
-                "seconds without a photo: leave it out to begin another.",
-            )  # fmt: skip
-        if drive.is_busy:
-            raise Refusal(409, "session: its photo before is still being looked at: send one after "
-                          "another.", retry_after=RETRY_AFTER)  # fmt: skip
-        if drive.run != run:
-            del self.drives[name]
-            raise Refusal(410, "session: another run answers now: leave it out to begin another.")
-        return drive
-
-    def _begin(self, address: str, run: float, now: float) -> Drive:
-        """Begin a drive in place of the one longest idle, of the same address if that has half."""
-        crowd = [drive for drive in self.drives.values() if drive.address == address]
-        if len(crowd) < MOST // 2:
-            crowd = list(self.drives.values()) if len(self.drives) >= MOST else []
-        if crowd:
-            idle = [drive for drive in crowd if not drive.is_busy]
-            if not idle:
-                raise Refusal(503, f"{len(crowd)} drives are being followed: ask again later.",
-                              retry_after=RETRY_AFTER)  # fmt: skip
-            del self.drives[min(idle, key=lambda drive: drive.used).name]
-        drive = Drive(secrets.token_urlsafe(NAME_BYTES), address, run, now, now)
-        self.drives[drive.name] = drive
-        return drive
-
-
-def add_tracking(answers: APIRouter, limits: Limits) -> None:
-    """Add the routes of drives; the application's state has the service."""
+def add_drives(answers: APIRouter) -> None:
+    """Add the routes of drives."""
 
     @answers.post(
         "/track", response_model=TrackAnswer, summary="Where is this drive, by its next photo?",
-        openapi_extra=describe_body(several=False), responses=describe_track(),
+        openapi_extra=describe_body(several=False),
+        responses=describe_answer(TRACKED, own=OF_SESSIONS),
     )  # fmt: skip
-    async def track(request: Request, session: Session = None, moved_m: Moved = None) -> Response:
-        service: Service = request.app.state.service
-        service.queue.require_room()
-        address = request.client.host if request.client else ""
-        async with service.bodies.receive(address) as body:
-            (upload,) = await read_uploads(request, body, limits, most=1)
-        async with service.queue.place():
-            answer = await service.track(upload, session, address, moved_m)
+    async def track(
+        request: Request, service: Answering, session: Session = None, moved_m: Moved = None
+    ) -> Response:
+        async with service.receive(request, most=1) as (photo,):
+            answer = await service.track(photo, session, address_of(request), moved_m)
             return JSONResponse(asdict(answer))
 
     @answers.delete("/track/{session}", status_code=204, summary="End a drive",
                     responses=describe_refusals())  # fmt: skip
-    async def end(request: Request, session: str) -> None:
-        request.app.state.service.sessions.end(session)
+    async def end(service: Answering, session: str) -> None:
+        service.sessions.end(session)
+
+    @answers.websocket("/track")
+    async def follow(websocket: WebSocket, service: Answering, session: Session = None) -> None:
+        address = address_of(websocket)
+        with service.sockets.take(address):
+            await websocket.accept()
+            with suppress(WebSocketDisconnect):  # while its last photo was looked at
+                await _follow(websocket, service, session, address)
+
+
+async def _follow(
+    websocket: WebSocket, service: Service, session: str | None, address: str
+) -> None:
+    """Answer photos until the client leaves; one that is refused leaves the drive where it was."""
+    moved_m: float | None = None
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                message = await websocket.receive()
+        except TimeoutError:
+            await websocket.close(GOING_AWAY, f"{IDLE_SECONDS:g} seconds without a photo")
+            return
+        if message["type"] == "websocket.disconnect":
+            return
+        try:
+            if message.get("bytes") is None:
+                moved_m = parse_metres(message["text"])
+                continue
+            if not message["bytes"]:
+                raise Refusal(400, "the message holds no photo.")
+            with service.queue.take(address):
+                photo = EncodedImage(UNNAMED, message["bytes"])
+                answer = await service.track(photo, session, address, moved_m)
+            session, moved_m = answer.session, None
+            await websocket.send_json(asdict(answer))
+        except Refusal as refusal:
+            await websocket.send_json({"error": refusal.sentence, "status": refusal.status})
+
+
+def parse_metres(text: str) -> float:
+    """Read a text message: the metres between the photo before and the next one.
+
+    Raises:
+        Refusal: If it is not such a number.
+    """
+    try:
+        metres = float(text) if len(text) <= NUMBER_LETTERS else -1.0
+    except ValueError:
+        metres = -1.0
+    if not 0 <= metres <= MOST_METRES:  # false for NaN
+        raise Refusal(422, f"{text[:NUMBER_LETTERS]!r}: expected metres, 0 to {MOST_METRES:g}, or "
+                           "a photo as a binary message.")  # fmt: skip
+    return metres

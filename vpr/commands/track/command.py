@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from vpr.commands.locate.outputs import check_targets
+from vpr.commands.locate.outputs import check_targets, print_text, require_globe
 from vpr.commands.track.outputs import as_text, save_csv, save_geojson, save_gpx, write_page
 from vpr.console.progress import track as show_progress
-from vpr.locating.drives import find_paces, read_drive
+from vpr.locating.drives import find_paces, load_tracker, read_drive
 from vpr.locating.ranking import rank_photos
-from vpr.locating.tracking import load_tracker
 
 
 def track(
@@ -34,14 +33,9 @@ def track(
 ) -> None:
     """Say where a drive went, photo by photo, and which parts are unsure or unknown."""
     options = {"--csv": csv, "--geojson": geojson, "--gpx": gpx, "--html": html}
-    check_targets({option: path for option, path in options.items() if path}, sheet_px=(1, 1))
+    check_targets(options)
     tracker = load_tracker(run, step_m=step_m)
-    if (geojson or gpx) and tracker.crs is None:
-        raise ValueError(
-            f"{'--geojson' if geojson else '--gpx'}: needs longitude and latitude: set dataset.crs "
-            "in params.yaml to the coordinates' reference system, such as EPSG:32633, and run "
-            "`dvc repro`"
-        )
+    require_globe(options, tracker.places)
     with TemporaryDirectory() as scratch:
         photos, left_out = read_drive(source, Path(scratch))
         for line in left_out.lines():
@@ -60,14 +54,9 @@ def track(
         tracker.describe(belief, photo.name, photo.time)
         for belief, photo in zip(beliefs, photos, strict=True)
     ]
-    if csv:
-        save_csv(csv, path)
-    if geojson:
-        save_geojson(geojson, path)
-    if gpx:
-        save_gpx(gpx, path)
+    for file, save in ((csv, save_csv), (geojson, save_geojson), (gpx, save_gpx)):
+        if file:
+            save(file, path)
     if html:
         write_page(html, path, tracker.places)
-    # Last, and in whatever letters the terminal has: the files are written by then.
-    encoding = sys.stdout.encoding or "utf-8"
-    print(as_text(path).encode(encoding, errors="replace").decode(encoding))
+    print_text(as_text(path))  # last: the files are written by then

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from vpr.commands.locate.outputs import feature, write_features
+from vpr.locating.drives import Tracked
 from vpr.locating.matches import Places, Position
-from vpr.locating.tracking import Tracked
-from vpr.report.pages import TEMPLATES, load_templates
+from vpr.report.pages import write_single_page
 from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
 MOST_POINTS = 3000  # of the database, in the page's map
@@ -68,28 +67,22 @@ def save_geojson(path: Path, drive: Sequence[Tracked]) -> None:
     The point of an unknown photo has no geometry.
     """
     lines = [
-        _feature("LineString", [_degrees(at) for _, at in part], {})
+        feature("LineString", [_degrees(at) for _, at in part], {})
         for part in stretches(drive)
         if len(part) > 1
     ]
     points = [
-        _feature("Point", _degrees(of.position) if of.position else None, {
+        feature("Point", _degrees(of.position) if of.position else None, {
             "photo": of.photo, "time": of.time, "state": of.state, "probability": of.probability,
             "off_map": of.off_map, "uncertainty_m": of.position and of.position.uncertainty_m,
         })
         for of in drive
     ]  # fmt: skip
-    content = {"type": "FeatureCollection", "features": lines + points}
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    write_features(path, lines + points)
 
 
 def _degrees(at: Position) -> list[float | None]:
     return [at.longitude, at.latitude]
-
-
-def _feature(kind: str, coordinates: Any, properties: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - any depth of lists
-    geometry = None if coordinates is None else {"type": kind, "coordinates": coordinates}
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
 def save_gpx(path: Path, drive: Sequence[Tracked]) -> None:
@@ -125,16 +118,15 @@ def write_page(path: Path, drive: Sequence[Tracked], places: Places) -> None:
     globe = None if places.globe is None else places.globe[some].round(7).T.tolist()
     latitude, longitude = (None, None) if globe is None else globe
     ours = Path(__file__).parent
-    styles = [TEMPLATES / "style.css", *(WEB / name for name in SHARED_STYLES)]
     scripts = [*(WEB / name for name in SHARED_SCRIPTS), ours / "page.js"]
-    text = load_templates(ours).get_template("page.html").render(
-        drive=drive, counts=Counter(of.state for of in drive), photos=list(map(asdict, drive)),
+    write_single_page(
+        path, ours, drive=drive, counts=Counter(of.state for of in drive),
+        photos=list(map(asdict, drive)),
         places={
             "easting": easting, "northing": northing, "latitude": latitude, "longitude": longitude,
         },
-        styles=map(_read, styles), scripts=map(_read, scripts),
+        styles=[_read(WEB / name) for name in SHARED_STYLES], scripts=map(_read, scripts),
     )  # fmt: skip
-    path.write_text(text, encoding="utf-8")
 
 
 def _read(file: Path) -> Markup:
