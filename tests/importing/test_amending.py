@@ -20,7 +20,7 @@ from vpr.importing.amending import (
     remove_photos,
 )
 from vpr.importing.collection import Collection, Shot
-from vpr.importing.planning import make_plan
+from vpr.importing.splitting import make_plan
 from vpr.importing.writing import write_set
 from vpr.places.index import parse_index
 

@@ -23,11 +23,9 @@ from tests.support.repositories import ROOT
 from vpr.commands.import_photos import import_, next_command
 from vpr.datasets.csv_tables import parse_tables
 from vpr.importing.collection import Collection, Shot, Side
-from vpr.importing.plane import choose_crs, to_plane
-from vpr.importing.planning import Plan, make_plan, safe_name
-from vpr.importing.split_map import draw_map
-from vpr.importing.splitting import find_drives, split
-from vpr.importing.writing import is_current, write_set
+from vpr.importing.placing import choose_crs, safe_name, to_plane
+from vpr.importing.splitting import Plan, find_drives, make_plan, split
+from vpr.importing.writing import draw_map, is_current, write_set
 
 DAY_S = 86_400
 METRES_PER_DEGREE = 111_319.49

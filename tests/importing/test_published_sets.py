@@ -15,7 +15,7 @@ from vpr.datasets.csv_tables import parse_tables
 from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.drawer import find_form
 from vpr.importing.forms.drives import Demosaiced
-from vpr.importing.planning import make_plan
+from vpr.importing.splitting import make_plan
 from vpr.importing.writing import write_set
 
 COPENHAGEN = Transformer.from_crs(4326, 32633, always_xy=True)

@@ -28,9 +28,9 @@ from vpr.importing.amending import (
     read_table,
     remove_photos,
 )
+from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked, Side
 from vpr.importing.drawer import find_form
-from vpr.importing.zips import unpacked
 from vpr.repository.dvc import run_dvc
 from vpr.repository.kept_run import read_record, restore_run
 from vpr.repository.recorded_outs import list_locked

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
-from vpr.importing.planning import USUAL_RADIUS_M, Plan, make_plan
+from vpr.importing.splitting import USUAL_RADIUS_M, Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
-from vpr.importing.zips import unpacked
 from vpr.repository.dvc import as_override
 from vpr.repository.parameter_edits import set_params
 

@@ -19,8 +19,8 @@ from vpr.datasets.formats import find_index
 from vpr.images.image_files import EncodedImage, Photo, count_bytes, encoded_image
 from vpr.images.inspection import check_image
 from vpr.importing.collection import Collection, LeftOut, Shot, Side
-from vpr.importing.planning import cells, number_name, place_shots
-from vpr.importing.splitting import find_drives
+from vpr.importing.placing import number_name, place_shots
+from vpr.importing.splitting import cells, find_drives
 from vpr.importing.writing import COLUMNS, REQUIRED, TABLES, write_photo
 from vpr.places.crs import check_crs
 from vpr.places.index import read_rows

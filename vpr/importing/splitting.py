@@ -1,15 +1,19 @@
-"""Which photos of one collection are the database and which are queries: by day, else by drive."""
+"""Which photos are the database and which are queries: by day, else by drive."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from vpr.importing.collection import LeftOut, Shot
+from vpr.importing.collection import Collection, LeftOut, Shot, Side
 from vpr.importing.panoramas import Crop
+from vpr.importing.placing import place_shots
 
+USUAL_RADIUS_M = 25  # of positives, where a set has none of its own
 DRIVE_GAP_S = 30 * 60.0  # a longer pause ends a drive
 LEAST_SHARE = 0.1  # of the photos that are queries: days are added, from the newest, up to it
 EVERY = 5  # of a single drive, each fifth photo is a query without a label
@@ -160,3 +164,94 @@ def _list(names: Iterable[str]) -> str:
 
 def _time(shot: Shot) -> float:
     return float("inf") if shot.time is None else shot.time
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be written.
+
+    Args:
+        sides: By the name of the side, its photos; positions are easting and northing.
+        crs: Their reference system; None: of no place on Earth.
+        labels: Whether the queries' positions are written.
+        words: How the sides were told apart.
+        left_out: By reason.
+        notes: What a user has to know, a sentence each.
+        radius_m: The set's own, if it has one.
+    """
+
+    sides: dict[Side, list[Shot]]
+    crs: str | None
+    labels: bool
+    words: str
+    left_out: LeftOut
+    notes: list[str]
+    radius_m: float | None
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the position of any photo is known."""
+        return any(shot.at is not None for shots in self.sides.values() for shot in shots)
+
+    def digest(self) -> str:
+        """Digest of everything that will be written; files count by place, size and time."""
+        content = hashlib.sha256(repr((self.crs, self.labels)).encode())
+        for side, shots in self.sides.items():
+            for shot in shots:
+                row = (side, *cells(shot), _stamp(shot))
+                content.update(repr(row).encode())
+        return content.hexdigest()
+
+
+def make_plan(
+    parts: Sequence[tuple[Side | None, Collection]], *, crs: str | None, labels: bool
+) -> Plan:
+    """Put collections on one plane and split them.
+
+    Args:
+        parts: As for `place_shots`.
+        crs: Likewise.
+        labels: Whether photos need positions, and the queries' are written.
+
+    Raises:
+        ValueError: If nothing is left of a side, or the reference systems do not go together.
+    """
+    named, target, hours_east, left_out = place_shots(parts, crs=crs, labels=labels)
+    notes = [note for _, part in parts for note in part.notes]
+    sides = split(named, hours_east=hours_east)
+    left_out.update(sides.left_out)
+    radii = {part.radius_m for _, part in parts}
+    plan = Plan(
+        {"database": sides.database, "query": sides.query}, target, labels and sides.labels,
+        sides.words, left_out, notes, radii.pop() if len(radii) == 1 else None,
+    )  # fmt: skip
+    for side, those in plan.sides.items():
+        unplaced = sum(shot.at is None for shot in those)
+        if 0 < unplaced < len(those):
+            notes.append(
+                f"{unplaced} of {len(those)} {side} photos have no position, so none of these is "
+                "written"
+            )
+        if not those:
+            raise ValueError(
+                f"the {side} side has no photos: give both sides, by --database and --queries"
+            )
+    return plan
+
+
+def cells(shot: Shot) -> tuple[str | float | None, ...]:
+    """The row of a photo: path, easting, northing, sequence, heading, time, accuracy."""
+    time = None
+    if shot.time is not None:
+        moment = datetime.fromtimestamp(shot.time, UTC)
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    place = shot.at or (None, None)
+    return shot.name, *place, shot.sequence, shot.heading, time, shot.accuracy_m
+
+
+def _stamp(shot: Shot) -> tuple[object, ...]:
+    """What an image depends on: its file, and what is made from it."""
+    is_file = isinstance(shot.content, Path)
+    file = shot.content if isinstance(shot.content, Path) else shot.content.file
+    found = file.stat()
+    return file.resolve(), found.st_size, found.st_mtime_ns, None if is_file else shot.content

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.importing.collection import Asked, Collection, LeftOut, Shot, Side
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import safe_name
 from vpr.places.index import ImageIndex
 
 WORDS = "a dbStruct .mat file and its images (Pittsburgh, Tokyo 24/7)"

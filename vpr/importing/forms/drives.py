@@ -17,7 +17,7 @@ from PIL import Image
 
 from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.columns import number, read_rows
-from vpr.importing.poses import headings_of
+from vpr.importing.placing import headings_of
 
 WORDS = "KITTI odometry, or a traversal of Oxford RobotCar"
 GIVES_WAY = False

@@ -13,7 +13,7 @@ import numpy as np
 
 from vpr.importing.collection import Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.columns import number, read_rows, start_of
-from vpr.importing.plane import APART_M, choose_crs, find_near, to_plane
+from vpr.importing.placing import APART_M, choose_crs, find_near, to_plane
 
 WORDS = "Mapillary Street-Level Sequences, or one of its cities"
 GIVES_WAY = False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import Asked, Collection, Shot, Side
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import safe_name
 
 WORDS = "Nordland: folders of seasons, aligned frame by frame"
 GIVES_WAY = False

@@ -20,10 +20,11 @@ from vpr.importing.films import SUFFIXES as FILM_SUFFIXES
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import HeicPhoto, content_of, describe_missing, read_heic_exif
 from vpr.importing.panoramas import crop_shots, find_pose
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import safe_name
 from vpr.importing.sidecars import Names, load_overrides, read_beside
-from vpr.importing.tracks import SUFFIXES as TRACK_SUFFIXES
-from vpr.importing.tracks import Track, load_track
+from vpr.importing.track_files import SUFFIXES as TRACK_SUFFIXES
+from vpr.importing.track_files import load_track
+from vpr.importing.tracks import Track
 
 WORDS = "a folder of photos"
 GIVES_WAY = True

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vpr.importing.collection import Asked, Collection, Shot
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import safe_name
 from vpr.importing.tracks import Track, choose_frames, make_track
 
 WORDS = "a bag of ROS 1 (.bag) or ROS 2 (folder or .mcap)"

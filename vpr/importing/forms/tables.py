@@ -17,7 +17,7 @@ from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import DEGREES, NO_POSITION, Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import content_of, describe_missing
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import safe_name
 from vpr.places.photos import with_slashes
 
 WORDS = "a table (.csv, .tsv, .geojson) of photos with their positions"

@@ -14,8 +14,7 @@ import numpy as np
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
 from vpr.importing.columns import number
-from vpr.importing.plane import APART_DEG, APART_M, find_near, to_degrees
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import APART_DEG, APART_M, find_near, safe_name, to_degrees
 
 WORDS = "images named @easting@northing@...@ (SF-XL, the VPR datasets downloader)"
 GIVES_WAY = False

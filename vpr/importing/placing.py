@@ -1,61 +1,107 @@
-"""From collections to the two sides of a set: positions on one plane, sides, and a digest."""
+"""Photos on one plane, each under a name of its own: the UTM zone of their median, for all."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import count
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations, count
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from pyproj import Transformer
 
 from vpr.importing.collection import DEGREES, NO_POSITION, Collection, LeftOut, Shot, Side
-from vpr.importing.plane import choose_crs, lie_far, middle_of, to_degrees, to_plane
-from vpr.importing.splitting import split
+from vpr.places.crs import parse_metric_crs
 
 DEGREES_PER_HOUR = 15
 PHOTOS = "photos"  # folder of the images in the set
-USUAL_RADIUS_M = 25  # of positives, where a set has none of its own
+POLES = {1: "EPSG:5041", -1: "EPSG:5042"}  # universal polar stereographic, easting first
+NORTHERNMOST, SOUTHERNMOST = 84, -80  # degrees of latitude that UTM reaches
+ZONE_DEG = 6
+APART_M, APART_DEG = 1e5, 1.0  # places of two zones farther apart are never compared
+FAR_DEG = 12.0  # of longitude from the zone's meridian, where 25 m at latitude 47 count as 25.25
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What will be written.
+def choose_crs(degrees: NDArray[np.float64]) -> str:
+    """Choose the UTM zone that the median of positions lies in.
+
+    One zone serves all: 6 degrees off its meridian 25 m are 25.05 at latitude 47, while eastings
+    jump by hundreds of kilometres from zone to zone.
 
     Args:
-        sides: By the name of the side, its photos; positions are easting and northing.
-        crs: Their reference system; None: of no place on Earth.
-        labels: Whether the queries' positions are written.
-        words: How the sides were told apart.
-        left_out: By reason.
-        notes: What a user has to know, a sentence each.
-        radius_m: The set's own, if it has one.
+        degrees: Latitude and longitude, shape (num_places, 2).
+
+    Returns:
+        A code, as EPSG:32633.
     """
+    latitude, longitude = middle_of(degrees)
+    if not SOUTHERNMOST <= latitude <= NORTHERNMOST:
+        return POLES[1 if latitude > 0 else -1]
+    zone = int((longitude + 180) // ZONE_DEG) % 60 + 1
+    return f"EPSG:{(32_600 if latitude >= 0 else 32_700) + zone}"
 
-    sides: dict[Side, list[Shot]]
-    crs: str | None
-    labels: bool
-    words: str
-    left_out: LeftOut
-    notes: list[str]
-    radius_m: float | None
 
-    @property
-    def has_places(self) -> bool:
-        """Whether the position of any photo is known."""
-        return any(shot.at is not None for shots in self.sides.values() for shot in shots)
+def middle_of(degrees: NDArray[np.float64]) -> tuple[float, float]:
+    """Find the median latitude and longitude, also across the 180th meridian."""
+    latitude, longitude = degrees.T
+    start = longitude[0] - 180
+    middle = float(np.median((longitude - start) % 360) + start)
+    return float(np.median(latitude)), (middle + 180) % 360 - 180
 
-    def digest(self) -> str:
-        """Digest of everything that will be written; files count by place, size and time."""
-        content = hashlib.sha256(repr((self.crs, self.labels)).encode())
-        for side, shots in self.sides.items():
-            for shot in shots:
-                row = (side, *cells(shot), _stamp(shot))
-                content.update(repr(row).encode())
-        return content.hexdigest()
+
+def lie_far(degrees: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which positions lie too far from the middle to be on one plane with the others."""
+    latitude, longitude = degrees.T
+    middle = middle_of(degrees)
+    if not SOUTHERNMOST <= middle[0] <= NORTHERNMOST:
+        return np.asarray(np.abs(latitude - middle[0]) > FAR_DEG, dtype=np.bool_)
+    away = np.abs((longitude - middle[1] + 180) % 360 - 180)
+    return np.asarray((away > FAR_DEG) | (np.abs(latitude - middle[0]) > FAR_DEG), dtype=np.bool_)
+
+
+def to_plane(places: NDArray[np.float64], *, source: str, target: str) -> NDArray[np.float64]:
+    """Convert positions to easting and northing.
+
+    Args:
+        places: Latitude and longitude where the source is `DEGREES`, else easting and northing,
+            shape (num_places, 2).
+        source: Reference system of the positions.
+        target: A metric one, for pyproj.
+
+    Raises:
+        ValueError: If pyproj does not know one of them, or the target does not count metres.
+    """
+    if source == target:
+        return places
+    first, second = places.T[::-1] if source == DEGREES else places.T
+    transformer = Transformer.from_crs(source, parse_metric_crs(target), always_xy=True)
+    return np.column_stack(transformer.transform(first, second))
+
+
+def to_degrees(places: NDArray[np.float64], *, source: str) -> NDArray[np.float64]:
+    """Convert positions to latitude and longitude, see `to_plane`."""
+    if source == DEGREES:
+        return places
+    transformer = Transformer.from_crs(parse_metric_crs(source), DEGREES, always_xy=True)
+    return np.column_stack(transformer.transform(*places.T)[::-1])
+
+
+def find_near(groups: Mapping[str, NDArray[np.float64]], least: float) -> tuple[str, str] | None:
+    """Find two groups of places, each shape (n, 2), whose boxes are nearer than `least`."""
+    boxes = {name: (places.min(axis=0), places.max(axis=0)) for name, places in groups.items()}
+    for one, other in combinations(boxes, 2):
+        (low, high), (other_low, other_high) = boxes[one], boxes[other]
+        if np.maximum(low - other_high, other_low - high).max() < least:
+            return one, other
+    return None
+
+
+def headings_of(forward: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Headings of directions east and north, shape (n, 2), in degrees clockwise from north."""
+    headings: NDArray[np.float64] = np.degrees(np.arctan2(forward[:, 0], forward[:, 1])) % 360
+    return headings
 
 
 class Placed(NamedTuple):
@@ -103,52 +149,6 @@ def place_shots(
         hint = ": --no-labels takes them" if left_out.counts[NO_POSITION] else ""
         raise ValueError(f"nothing to import: {'; '.join(left_out.lines()) or 'no photos'}{hint}")
     return Placed(named, target, hours_east, left_out)
-
-
-def make_plan(
-    parts: Sequence[tuple[Side | None, Collection]], *, crs: str | None, labels: bool
-) -> Plan:
-    """Put collections on one plane and split them.
-
-    Args:
-        parts: As for `place_shots`.
-        crs: Likewise.
-        labels: Whether photos need positions, and the queries' are written.
-
-    Raises:
-        ValueError: If nothing is left of a side, or the reference systems do not go together.
-    """
-    named, target, hours_east, left_out = place_shots(parts, crs=crs, labels=labels)
-    notes = [note for _, part in parts for note in part.notes]
-    sides = split(named, hours_east=hours_east)
-    left_out.update(sides.left_out)
-    radii = {part.radius_m for _, part in parts}
-    plan = Plan(
-        {"database": sides.database, "query": sides.query}, target, labels and sides.labels,
-        sides.words, left_out, notes, radii.pop() if len(radii) == 1 else None,
-    )  # fmt: skip
-    for side, those in plan.sides.items():
-        unplaced = sum(shot.at is None for shot in those)
-        if 0 < unplaced < len(those):
-            notes.append(
-                f"{unplaced} of {len(those)} {side} photos have no position, so none of these is "
-                "written"
-            )
-        if not those:
-            raise ValueError(
-                f"the {side} side has no photos: give both sides, by --database and --queries"
-            )
-    return plan
-
-
-def cells(shot: Shot) -> tuple[str | float | None, ...]:
-    """The row of a photo: path, easting, northing, sequence, heading, time, accuracy."""
-    time = None
-    if shot.time is not None:
-        moment = datetime.fromtimestamp(shot.time, UTC)
-        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    place = shot.at or (None, None)
-    return shot.name, *place, shot.sequence, shot.heading, time, shot.accuracy_m
 
 
 def safe_name(parts: Iterable[str]) -> str:
@@ -227,11 +227,3 @@ def _name_apart(shots: Sequence[Shot], left_out: LeftOut) -> list[Shot]:
             name = next(name for name in number_name(name) if name not in taken)
         taken[name] = replace(shot, name=name)
     return list(taken.values())
-
-
-def _stamp(shot: Shot) -> tuple[object, ...]:
-    """What an image depends on: its file, and what is made from it."""
-    is_file = isinstance(shot.content, Path)
-    file = shot.content if isinstance(shot.content, Path) else shot.content.file
-    found = file.stat()
-    return file.resolve(), found.st_size, found.st_mtime_ns, None if is_file else shot.content
