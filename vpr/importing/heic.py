@@ -26,7 +26,7 @@ from PIL import Image
 
 SUFFIXES = {".heic", ".heif", ".hif"}
 LEAST_VERSION = (1, 7)  # earlier ones run code that a hostile photo brings (CVE-2026-84383)
-INSTALL = "pip install 'pillow-heif>=1.7'"
+INSTALL = "pip install -r requirements-import.txt"
 MEMORY_BYTES = 2 * 2**30  # of addresses; a photo of 12 megapixels takes 341 MB
 MAX_PIXELS = 89_478_485  # as for other formats, vpr/images/image_files.py
 SECONDS = 20.0  # for one photo; 12 megapixels take 0.3
@@ -52,11 +52,7 @@ class HeicPhoto:
     file: Path
 
     def __call__(self) -> bytes:
-        """Decode it.
-
-        Raises:
-            ValueError: If it is damaged, too large, or takes too long.
-        """
+        """Decode it; a ValueError says that it is damaged, too large, or takes too long."""
         return _READER.ask(b"j", self.file)
 
 

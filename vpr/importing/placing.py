@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, count
@@ -159,6 +160,12 @@ def safe_name(parts: Iterable[str]) -> str:
     """
     texts = ("".join(c if c.isprintable() and c != "\\" else "_" for c in part) for part in parts)
     return PurePosixPath(*texts).as_posix()
+
+
+def natural_order(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Give a key to sort names by as people count: 2.jpg before 10.jpg."""
+    parts = enumerate(re.split(r"(\d+)", name))
+    return [(int(part), "") if place % 2 else (0, part) for place, part in parts], name
 
 
 def number_name(name: str) -> Iterator[str]:

@@ -53,10 +53,17 @@ class Track:
         found[~is_known] = np.nan
         return found
 
+    def place(self, time: float) -> tuple[float, float] | None:
+        """Interpolate the position at a time; None where it is unknown."""
+        latitude, longitude = self.at(np.array([time]))[0].tolist()
+        return None if np.isnan(latitude) else (latitude, longitude)
+
     def travelled(self, times: Floats) -> Floats:
         """Interpolate the metres travelled since the first point."""
-        one, other = self.places[:-1], self.places[1:]
-        steps = np.hypot(*(other - one).T) if self.is_local else _apart(one, other)
+        if self.is_local:
+            steps = np.hypot(*np.diff(self.places, axis=0).T)
+        else:
+            steps = GLOBE.line_lengths(*self.places.T[::-1])
         total = np.concatenate([[0.0], np.cumsum(steps)])
         return np.asarray(np.interp(times, self.times, total), dtype=np.float64)
 
@@ -91,12 +98,6 @@ def choose_frames(track: Track, times: Floats, *, spacing_m: float) -> NDArray[n
     gone = track.travelled(times[rows]) - track.travelled(times[rows[:1]])
     steps = np.floor((gone + ROUNDING_M) / spacing_m)
     return rows[np.flatnonzero(np.diff(steps, prepend=-1.0) > 0)]
-
-
-def _apart(one: Floats, other: Floats) -> Floats:
-    """Distance on the ground between pairs of latitude and longitude, shape (num_pairs,)."""
-    _, _, metres = GLOBE.inv(*one.T[::-1], *other.T[::-1])
-    return np.asarray(metres, dtype=np.float64)
 
 
 def make_track(
