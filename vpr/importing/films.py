@@ -15,15 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.importing.collection import encode_jpeg, load_package
 from vpr.importing.exif import parse_moment
 
-INSTALL = "pip install av==18.1.0"
 NEIGHBOURS = 2  # frames before and after that one is compared with
 BLURRED = 0.5  # of the median sharpness of its neighbours; below it a frame is skipped
 SHARP_PX, FLOW_PX = 320, 160  # width at which sharpness and motion are measured
 AHEAD_S = 5.0  # up to which frames are decoded on instead of sought
 SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".360", ".insv", ".mts", ".3gp"}
-QUALITY = 95  # of a frame's JPEG
 
 Floats = NDArray[np.float64]
 
@@ -59,9 +58,7 @@ class Frame:
         others = [value for pts, value in sharp.items() if pts != self.pts]
         if others and sharp[self.pts] < BLURRED * np.median(others):
             raise ValueError("frames that are blurred, as their neighbours are not")
-        return cv2.imencode(
-            ".jpg", pixels[self.pts][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-        )[1].tobytes()
+        return encode_jpeg(pixels[self.pts])
 
 
 @dataclass(frozen=True)
@@ -96,10 +93,7 @@ def opened_film(file: Path) -> Iterator[Any]:
 @contextmanager
 def _one_error(file: Path) -> Iterator[Any]:
     """Make errors of FFmpeg one ValueError; PyAV is passed on."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise ValueError(f"{file}: films are read by PyAV: {INSTALL}") from None
+    av = load_package("av", file, reads="films")
     try:
         yield av
     except av.error.FFmpegError as error:

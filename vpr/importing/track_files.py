@@ -12,16 +12,45 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from vpr.importing.collection import load_package
+from vpr.importing.columns import number
 from vpr.importing.exif import parse_moment
 from vpr.importing.tracks import Track, make_track
 
-MOST_BYTES = 2**29  # of a file
 SUFFIXES = (".gpx", ".nmea")
-INSTALL_PYNMEA2 = "pip install pynmea2==1.19.0"
 SENTENCE = re.compile(r"(?:\[(\d{1,16})\])?\s*(\$(?!P)[A-Z]{2}(?:RMC|GGA),[^\[\r\n]*)")
 FIXED = range(1, 6)  # qualities of a GGA's fix; 0 is none, and 6 to 8 are estimates
 DIRECTIONS = ("NE", "NW", "SE", "SW")
 FIRST_YEAR = 2000  # an earlier date is of a receiver whose count of weeks began again
+GPS_EPOCH_S = 315_964_800 - 18  # of GPS seconds, since 1970, less leap seconds
+WORST_DILUTION = 1000  # in hundredths, of a GoPro's fix
+BRACKETS = re.compile(r"\[(\d{1,16})\]")  # BlackVue's clock in milliseconds, before each sentence
+
+
+def load_track(path: Path) -> Track:
+    """Read a .gpx file, or as every other is, a log of NMEA sentences.
+
+    Raises:
+        ValueError: If it is damaged, or has no points with a time.
+    """
+    try:
+        if path.suffix.lower() == ".gpx":
+            return make_track(_gpx_points(path), source=path)
+        with path.open(encoding="ascii", errors="replace") as lines:
+            fixes = [fix for fix in parse_nmea(lines, source=path) if fix.time is not None]
+        return make_track(((fix.time or 0.0, *fix[2:]) for fix in fixes), source=path)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{path}: not a readable GPX track: {error}") from None
+
+
+def _gpx_points(path: Path) -> Iterator[tuple[float, float, float]]:
+    """Yield time, latitude and longitude of each point that has a time."""
+    for _, element in ElementTree.iterparse(path):  # noqa: S314 - expat limits what entities make
+        if element.tag.rpartition("}")[2] in ("trkpt", "rtept"):
+            time = parse_moment(element.findtext("{*}time") or "")
+            if time is not None:
+                yield time, number(element.get("lat")), number(element.get("lon"))
+            element.clear()
 
 
 class Fix(NamedTuple):
@@ -51,10 +80,7 @@ def parse_nmea(lines: Iterable[str], *, source: object) -> Iterator[Fix]:
     Raises:
         ValueError: If pynmea2 is not installed, or a date is before 2000.
     """
-    try:
-        import pynmea2
-    except ModuleNotFoundError:
-        raise ValueError(f"{source}: NMEA logs are read by pynmea2: {INSTALL_PYNMEA2}") from None
+    pynmea2 = load_package("pynmea2", source, reads="NMEA logs")
     for line in lines:
         match = SENTENCE.search(line)
         try:
@@ -82,39 +108,31 @@ def parse_nmea(lines: Iterable[str], *, source: object) -> Iterator[Fix]:
         yield Fix(clock, day.replace(tzinfo=UTC).timestamp() if day else None, *place)
 
 
-INSTALL_MAPILLARY = "pip install mapillary_tools==0.14.7"
-GPS_EPOCH_S = 315_964_800 - 18  # of GPS seconds, since 1970, less leap seconds
-WORST_DILUTION = 1000  # in hundredths, of a GoPro's fix
-BRACKETS = re.compile(r"\[(\d{1,16})\]")  # BlackVue's clock in milliseconds, before each sentence
-
-
-def read_telemetry(film: Path) -> tuple[Track, float | None] | None:
-    """Read the positions inside a film, by seconds since its start; None if it has none.
+def read_telemetry(film: Path) -> tuple[Track, float | None]:
+    """Read the positions inside a film, by seconds since its start.
 
     Returns:
         The track, and when the film began in seconds since 1970, if its satellites told.
 
     Raises:
-        ValueError: If mapillary_tools is not installed.
+        ValueError: If it has none, or mapillary_tools is not installed.
     """
-    try:
-        from mapillary_tools.camm import camm_parser
-        from mapillary_tools.gpmf import gpmf_parser
-        from mapillary_tools.mp4.simple_mp4_parser import parse_mp4_data_first
-    except ModuleNotFoundError:
-        raise ValueError(
-            f"{film}: which positions? --track names a GPX or NMEA file; those of GoPros and "
-            f"dashcams are read by mapillary_tools: {INSTALL_MAPILLARY}"
-        ) from None
-    for extract in (gpmf_parser.extract_gopro_info, camm_parser.extract_camm_info):
+    gopro, camm, boxes = (
+        load_package(f"mapillary_tools.{name}", film, reads="positions in films without --track")
+        for name in ("gpmf.gpmf_parser", "camm.camm_parser", "mp4.simple_mp4_parser")
+    )
+    for extract in (gopro.extract_gopro_info, camm.extract_camm_info):
         info = _try(extract, film)
         points = [*(info.gps or ()), *(getattr(info, "mini_gps", None) or ())] if info else []
         points = [point for point in points if _is_fixed(point)]
         if len(points) > 1:
             track = make_track(((p.time, p.lat, p.lon) for p in points), source=film)
-            return track, _find_start(list(_epochs(points)))
-    log = _try(lambda file: parse_mp4_data_first(file, [b"free", b"gps "]), film)
-    return _read_blackvue(log.decode("ascii", errors="replace"), film) if log else None
+            return track, _find_start(points)
+    log = _try(lambda file: boxes.parse_mp4_data_first(file, [b"free", b"gps "]), film)
+    found = _read_blackvue((log or b"").decode("ascii", errors="replace"), film)
+    if found is None:
+        raise ValueError(f"{film}: has no positions inside: --track names a GPX or NMEA file")
+    return found
 
 
 def _try(extract: Callable[[BinaryIO], Any], film: Path) -> Any:  # noqa: ANN401
@@ -148,60 +166,20 @@ def _is_fixed(point: Any) -> bool:  # noqa: ANN401 - mapillary_tools is optional
     return is_fixed and (dilution is None or dilution < WORST_DILUTION)
 
 
-def _find_start(epochs: list[tuple[Any, float]]) -> float | None:
-    """Find when a film began, from points and their times since 1970; None if there are none.
+def _find_start(points: list[Any]) -> float | None:
+    """Find when a film began, since 1970, from its points; None if none tells the time.
 
     A GoPro up to the HERO10 tells the time of the first point of each packet, and the library gives
     it to all of the packet; those without a time get one that is up to a packet late.
     """
-    first = {epoch: epoch - point.time for point, epoch in reversed(epochs)}
-    counts = Counter(epoch for _, epoch in epochs)
+    timed = [(epoch, point.time) for point in points if (epoch := _epoch_of(point)) is not None]
+    first = {epoch: epoch - time for epoch, time in reversed(timed)}
+    counts = Counter(epoch for epoch, _ in timed)
     starts = [start for epoch, start in first.items() if counts[epoch] > 1] or [*first.values()]
     return float(np.median(starts)) if starts else None
 
 
-def _epochs(points: list[Any]) -> Iterator[tuple[Any, float]]:
-    """Yield points with their time since 1970; CAMM gives the GPS's own seconds."""
-    for point in points:
-        epoch = getattr(point, "epoch_time", None)
-        if epoch:
-            yield point, epoch
-        elif getattr(point, "time_gps_epoch", 0) > 0:
-            yield point, point.time_gps_epoch + GPS_EPOCH_S
-
-
-def load_track(path: Path) -> Track:
-    """Read a .gpx file, or as every other is, a log of NMEA sentences.
-
-    Raises:
-        ValueError: If it is damaged, or has no points with a time.
-    """
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path}: expected a track of at most {MOST_BYTES:,} bytes")
-    if path.suffix.lower() != ".gpx":
-        with path.open(encoding="ascii", errors="replace") as lines:
-            points = [
-                (fix.time, fix.latitude, fix.longitude)
-                for fix in parse_nmea(lines, source=path)
-                if fix.time is not None
-            ]
-        return make_track(points, source=path)
-    try:
-        return make_track(_points(path), source=path)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{path}: not a readable GPX track: {error}") from None
-
-
-def _points(path: Path) -> Iterator[tuple[float, float, float]]:
-    """Yield time, latitude and longitude of each point that has all three."""
-    for _, element in ElementTree.iterparse(path):  # noqa: S314 - expat limits what entities make
-        if element.tag.rpartition("}")[2] in ("trkpt", "rtept"):
-            moment = next((c.text for c in element if c.tag.rpartition("}")[2] == "time"), None)
-            time = parse_moment(moment or "")
-            try:
-                latitude, longitude = (float(element.get(key, "nan")) for key in ("lat", "lon"))
-            except ValueError:
-                continue
-            if time is not None:
-                yield time, latitude, longitude
-            element.clear()
+def _epoch_of(point: Any) -> float | None:  # noqa: ANN401
+    """Time of a point since 1970, which CAMM tells in the GPS's own seconds."""
+    seconds = getattr(point, "time_gps_epoch", 0)
+    return getattr(point, "epoch_time", None) or (seconds + GPS_EPOCH_S if seconds > 0 else None)
