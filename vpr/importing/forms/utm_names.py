@@ -7,6 +7,7 @@ several zones, the folders of SF-XL, and sets that are still to be split.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from vpr.importing.placing import APART_DEG, APART_M, find_near, safe_name, to_d
 
 WORDS = "images named @easting@northing@...@ (SF-XL, the VPR datasets downloader)"
 GIVES_WAY = False
-EAST, NORTH, ZONE, LETTER, LATITUDE, LONGITUDE, HEADING, TIME = 1, 2, 3, 4, 5, 6, 9, 13
+EAST, NORTH, ZONE, LETTER, LATITUDE, HEADING, TIME = 1, 2, 3, 4, 5, 9, 13
 NUM_FIELDS = 15
 FIRST_NORTHERN_BAND = "N"
 SAME_DEG = 0.02  # 2 km: a letter N or S for the hemisphere puts places on the other one
@@ -26,11 +27,9 @@ SAME_DEG = 0.02  # 2 km: a letter N or S for the hemisphere puts places on the o
 
 def recognises(source: Path) -> bool:
     """Return whether a folder, or one of its first subfolders, has such a name."""
-    folders = [source, *(path for path in (source / "database", source / "test/database"))]
-    folders += [source / "train"]
-    return any(next(folder.glob("**/@*@*@*"), None) is not None for folder in folders[1:]) or (
-        source.is_dir() and next(source.glob("@*@*@*"), None) is not None
-    )
+    folders = [source / name for name in ("database", "test/database", "train")]
+    names = chain(source.glob("@*@*@*"), *(folder.rglob("@*@*@*") for folder in folders))
+    return source.is_dir() and next(names, None) is not None
 
 
 def read(source: Path, asked: Asked) -> Collection:
@@ -54,10 +53,9 @@ def read(source: Path, asked: Asked) -> Collection:
             )
     for path in paths:
         fields = _fields(path)
-        zone, heading = _zone(fields), number(fields[HEADING])
-        at = number(fields[EAST]), number(fields[NORTH])
+        zone, heading, at = _zone(fields), number(fields[HEADING]), _place(fields)
         if zone is not None and found.crs == DEGREES:
-            at = _globe(source, zone, fields, at)
+            at = _globe(source, zone, fields)
         found.shots.append(
             Shot(
                 safe_name(path.parts), source / path, at=at, time=_time(fields[TIME]),
@@ -67,15 +65,19 @@ def read(source: Path, asked: Asked) -> Collection:
     return found
 
 
+def _place(fields: list[str]) -> tuple[float, float]:
+    """Easting and northing of a name."""
+    return number(fields[EAST]), number(fields[NORTH])
+
+
 def _fields(path: Path) -> list[str]:
     return [*path.name.split("@"), *[""] * NUM_FIELDS][:NUM_FIELDS]
 
 
 def _is_read(path: Path, left_out: LeftOut) -> bool:
-    place = [number(field) for field in _fields(path)[EAST : NORTH + 1]]
     if path.suffix.lower() not in READ_SUFFIXES:
         left_out.add("of a format that is not read", path)
-    elif not np.isfinite(place).all():
+    elif not np.isfinite(_place(_fields(path))).all():
         left_out.add("without an easting and northing in the name", path)
     else:
         return True
@@ -86,8 +88,7 @@ def _lie_apart(paths: list[Path]) -> bool:
     """Return whether zones are too far apart for their metres to be taken for near each other."""
     places: dict[str, list[tuple[float, float]]] = {}
     for fields in map(_fields, paths):
-        at = number(fields[EAST]), number(fields[NORTH])
-        places.setdefault(str(_zone(fields)), []).append(at)
+        places.setdefault(str(_zone(fields)), []).append(_place(fields))
     plane = {zone: np.array(those) for zone, those in places.items()}
     globe = {zone: to_degrees(those, source=zone) for zone, those in plane.items()}
     return find_near(plane, APART_M) is None and find_near(globe, APART_DEG) is None
@@ -130,13 +131,10 @@ def _zone(fields: list[str]) -> str | None:
     return f"EPSG:{(32_600 if letter >= FIRST_NORTHERN_BAND else 32_700) + int(zone)}"
 
 
-def _globe(
-    source: Path, zone: str, fields: list[str], place: tuple[float, float]
-) -> tuple[float, float]:
-    """Latitude and longitude of a place, which must be those in its name, if it has them."""
-    latitude, longitude = to_degrees(np.array([place]), source=zone)[0].tolist()
-    told = number(fields[LATITUDE]), number(fields[LONGITUDE])
-    if np.isfinite(told).all() and abs(told[0] - latitude) > SAME_DEG:
+def _globe(source: Path, zone: str, fields: list[str]) -> tuple[float, float]:
+    """Latitude and longitude of a place; its latitude must be that in its name, if it has one."""
+    latitude, longitude = to_degrees(np.array([_place(fields)]), source=zone)[0].tolist()
+    if abs(number(fields[LATITUDE]) - latitude) > SAME_DEG:
         raise ValueError(
             f"{source}: {'@'.join(fields)!r}: easting and northing lie at latitude {latitude:.4f} "
             f"in {zone}: give the zone by --crs"
