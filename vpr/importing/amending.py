@@ -20,8 +20,8 @@ from vpr.images.image_files import EncodedImage, Photo, count_bytes, encoded_ima
 from vpr.images.inspection import check_image
 from vpr.importing.collection import Collection, LeftOut, Shot, Side
 from vpr.importing.placing import number_name, place_shots
-from vpr.importing.splitting import cells, find_drives
-from vpr.importing.writing import COLUMNS, REQUIRED, TABLES, write_photo
+from vpr.importing.splitting import find_drives
+from vpr.importing.writing import COLUMNS, REQUIRED, TABLES, cells, write_photo
 from vpr.places.crs import check_crs
 from vpr.places.index import read_rows
 from vpr.places.photos import find_photo, plain_name
@@ -144,9 +144,7 @@ def place_among(
             check_crs(crs, np.array([shot.at for shot in shots]), side="new photos")
     left_out = placed.left_out
     if not any(shot.side for shot in shots):
-        drives, untimed = find_drives(shots)
-        left_out.update(untimed)
-        shots = [shot for drive in drives.values() for shot in drive]
+        shots = [shot for drive in find_drives(shots, left_out).values() for shot in drive]
     return shots, left_out
 
 

@@ -15,17 +15,17 @@ from pyproj import Transformer
 
 from vpr.importing.collection import DEGREES, NO_POSITION, Collection, LeftOut, Shot, Side
 from vpr.places.crs import parse_metric_crs
+from vpr.places.crs import to_degrees as from_plane
 
 DEGREES_PER_HOUR = 15
 PHOTOS = "photos"  # folder of the images in the set
-POLES = {1: "EPSG:5041", -1: "EPSG:5042"}  # universal polar stereographic, easting first
-NORTHERNMOST, SOUTHERNMOST = 84, -80  # degrees of latitude that UTM reaches
+Floats = NDArray[np.float64]
 ZONE_DEG = 6
 APART_M, APART_DEG = 1e5, 1.0  # places of two zones farther apart are never compared
 FAR_DEG = 12.0  # of longitude from the zone's meridian, where 25 m at latitude 47 count as 25.25
 
 
-def choose_crs(degrees: NDArray[np.float64]) -> str:
+def choose_crs(degrees: Floats) -> str:
     """Choose the UTM zone that the median of positions lies in.
 
     One zone serves all: 6 degrees off its meridian 25 m are 25.05 at latitude 47, while eastings
@@ -38,13 +38,11 @@ def choose_crs(degrees: NDArray[np.float64]) -> str:
         A code, as EPSG:32633.
     """
     latitude, longitude = middle_of(degrees)
-    if not SOUTHERNMOST <= latitude <= NORTHERNMOST:
-        return POLES[1 if latitude > 0 else -1]
     zone = int((longitude + 180) // ZONE_DEG) % 60 + 1
     return f"EPSG:{(32_600 if latitude >= 0 else 32_700) + zone}"
 
 
-def middle_of(degrees: NDArray[np.float64]) -> tuple[float, float]:
+def middle_of(degrees: Floats) -> tuple[float, float]:
     """Find the median latitude and longitude, also across the 180th meridian."""
     latitude, longitude = degrees.T
     start = longitude[0] - 180
@@ -52,17 +50,14 @@ def middle_of(degrees: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.median(latitude)), (middle + 180) % 360 - 180
 
 
-def lie_far(degrees: NDArray[np.float64]) -> NDArray[np.bool_]:
+def lie_far(degrees: Floats, middle: tuple[float, float]) -> NDArray[np.bool_]:
     """Return which positions lie too far from the middle to be on one plane with the others."""
-    latitude, longitude = degrees.T
-    middle = middle_of(degrees)
-    if not SOUTHERNMOST <= middle[0] <= NORTHERNMOST:
-        return np.asarray(np.abs(latitude - middle[0]) > FAR_DEG, dtype=np.bool_)
-    away = np.abs((longitude - middle[1] + 180) % 360 - 180)
-    return np.asarray((away > FAR_DEG) | (np.abs(latitude - middle[0]) > FAR_DEG), dtype=np.bool_)
+    north, east = (degrees - middle).T
+    away = np.maximum(np.abs(north), np.abs((east + 180) % 360 - 180))
+    return np.asarray(away > FAR_DEG, dtype=np.bool_)
 
 
-def to_plane(places: NDArray[np.float64], *, source: str, target: str) -> NDArray[np.float64]:
+def to_plane(places: Floats, *, source: str, target: str) -> Floats:
     """Convert positions to easting and northing.
 
     Args:
@@ -81,15 +76,12 @@ def to_plane(places: NDArray[np.float64], *, source: str, target: str) -> NDArra
     return np.column_stack(transformer.transform(first, second))
 
 
-def to_degrees(places: NDArray[np.float64], *, source: str) -> NDArray[np.float64]:
+def to_degrees(places: Floats, *, source: str) -> Floats:
     """Convert positions to latitude and longitude, see `to_plane`."""
-    if source == DEGREES:
-        return places
-    transformer = Transformer.from_crs(parse_metric_crs(source), DEGREES, always_xy=True)
-    return np.column_stack(transformer.transform(*places.T)[::-1])
+    return places if source == DEGREES else from_plane(parse_metric_crs(source), places)
 
 
-def find_near(groups: Mapping[str, NDArray[np.float64]], least: float) -> tuple[str, str] | None:
+def find_near(groups: Mapping[str, Floats], least: float) -> tuple[str, str] | None:
     """Find two groups of places, each shape (n, 2), whose boxes are nearer than `least`."""
     boxes = {name: (places.min(axis=0), places.max(axis=0)) for name, places in groups.items()}
     for one, other in combinations(boxes, 2):
@@ -99,9 +91,9 @@ def find_near(groups: Mapping[str, NDArray[np.float64]], least: float) -> tuple[
     return None
 
 
-def headings_of(forward: NDArray[np.float64]) -> NDArray[np.float64]:
+def headings_of(forward: Floats) -> Floats:
     """Headings of directions east and north, shape (n, 2), in degrees clockwise from north."""
-    headings: NDArray[np.float64] = np.degrees(np.arctan2(forward[:, 0], forward[:, 1])) % 360
+    headings: Floats = np.degrees(np.arctan2(forward[:, 0], forward[:, 1])) % 360
     return headings
 
 
@@ -135,16 +127,18 @@ def place_shots(
     Raises:
         ValueError: If nothing is left, or the reference systems do not go together.
     """
-    left_out, shots = LeftOut(), []
-    systems = {part.crs for _, part in parts if any(shot.at for shot in part.shots)}
+    left_out = LeftOut()
+    groups: list[tuple[str | None, list[Shot]]] = []
     for side, part in parts:
         left_out.update(part.left_out)
-        for shot in part.shots:
-            if shot.at is None and labels:
-                left_out.add(NO_POSITION, shot.name)
-            else:
-                shots.append((part.crs, replace(shot, side=side or shot.side)))
-    placed, target, hours_east = _place(shots, systems, crs, left_out)
+        shots = [replace(shot, side=side or shot.side) for shot in part.shots]
+        if labels:
+            for shot in shots:
+                if shot.at is None:
+                    left_out.add(NO_POSITION, shot.name)
+            shots = [shot for shot in shots if shot.at is not None]
+        groups.append((part.crs if any(shot.at for shot in shots) else DEGREES, shots))
+    placed, target, hours_east = _place(groups, crs, left_out)
     named = _name_apart(placed, left_out)
     if not named:
         hint = ": --no-labels takes them" if left_out.counts[NO_POSITION] else ""
@@ -176,50 +170,53 @@ def number_name(name: str) -> Iterator[str]:
 
 
 def _place(
-    shots: Sequence[tuple[str | None, Shot]],
-    systems: set[str | None],
-    crs: str | None,
-    left_out: LeftOut,
+    groups: Sequence[tuple[str | None, list[Shot]]], crs: str | None, left_out: LeftOut
 ) -> tuple[list[Shot], str | None, float]:
     """Convert positions to one plane.
+
+    Args:
+        groups: Photos by the reference system of their positions.
+        crs: That of the plane; None: to be chosen.
+        left_out: Where photos too far off the plane are counted.
 
     Returns:
         The photos on it; its reference system; and the sun's time there less UTC, in hours.
     """
+    shots = [shot for _, those in groups for shot in those]
+    systems = {system for system, those in groups if any(shot.at for shot in those)}
     if None in systems or not systems:
         if len(systems) > 1 or crs is not None:
             raise ValueError(
                 "some positions are of no place on Earth: they cannot be converted, nor be one set "
                 "with others"
             )
-        return [shot for _, shot in shots], None, 0.0
-    rows = [row for row, (_, shot) in enumerate(shots) if shot.at is not None]
-    places = np.array([shots[row][1].at for row in rows], dtype=np.float64)
-    sources = np.array([str(shots[row][0]) for row in rows])
-    degrees, easting_northing = np.empty_like(places), np.empty_like(places)
-    for source in map(str, set(sources)):
-        those = sources == source
-        degrees[those] = to_degrees(places[those], source=source)
-    far = lie_far(degrees)
+        return shots, None, 0.0
+    places = [(str(system), _places_of(those)) for system, those in groups if those]
+    degrees = np.concatenate([to_degrees(those, source=system) for system, those in places])
+    is_known = np.array([shot.at is not None for shot in shots])
+    far = lie_far(degrees, middle_of(degrees[is_known]))
     if crs is None and len(systems) == 1 and DEGREES not in systems:
         (crs,) = systems
-    target = crs or choose_crs(degrees[~far])
-    for source in map(str, set(sources)):
-        those = sources == source
-        easting_northing[those] = to_plane(places[those], source=source, target=target)
-    at = {
-        row: None if away or not np.isfinite(place).all() else (float(place[0]), float(place[1]))
-        for row, place, away in zip(rows, easting_northing, far, strict=True)
-    }
+    near = degrees[is_known & ~far]
+    target = crs or choose_crs(near)
+    plane = np.concatenate([to_plane(xy, source=system, target=target) for system, xy in places])
+    is_placed = np.isfinite(plane).all(axis=1) & ~far
     placed = []
-    for row, (_, shot) in enumerate(shots):
-        if row in at and at[row] is None:
+    for row, shot in enumerate(shots):
+        if is_placed[row]:
+            placed.append(replace(shot, at=(float(plane[row, 0]), float(plane[row, 1]))))
+        elif shot.at is None:
+            placed.append(shot)
+        else:
             left_out.add(
                 "too far from the others for one plane: make it a set of its own", shot.name
             )
-        else:
-            placed.append(replace(shot, at=at.get(row)))
-    return placed, target, middle_of(degrees[~far])[1] / DEGREES_PER_HOUR
+    return placed, target, middle_of(near)[1] / DEGREES_PER_HOUR
+
+
+def _places_of(shots: Sequence[Shot]) -> Floats:
+    """Positions, NaN where unknown, shape (num_shots, 2)."""
+    return np.array([shot.at or (np.nan, np.nan) for shot in shots])
 
 
 def _name_apart(shots: Sequence[Shot], left_out: LeftOut) -> list[Shot]:

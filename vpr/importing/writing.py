@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from vpr.console.progress import track
 from vpr.importing.collection import LeftOut, Made, Shot, Side
-from vpr.importing.splitting import Plan, cells
+from vpr.importing.splitting import Plan
 from vpr.runtime.artefacts import built_aside, replaced_whole
 
 COLUMNS = ("path", "easting", "northing", "sequence", "heading", "time", "accuracy")
@@ -21,6 +23,9 @@ REQUIRED = 3  # columns that a table has in any case, where positions are known
 TABLES: dict[Side, str] = {"database": "database.csv", "query": "query.csv"}
 RECORD, MAP = "import.json", "map.svg"
 VERSION = 1  # of what is written for the same plan
+WIDTH_PX, MARGIN_PX = 800, 40
+MOST_POINTS = 3000  # of a side
+COLOURS: dict[Side, str] = {"database": "#4477aa", "query": "#cc3311"}
 
 
 def is_current(folder: Path, plan: Plan) -> bool:
@@ -129,12 +134,25 @@ def _write_record(path: Path, plan: Plan, left_out: LeftOut) -> None:
 
 
 def _key(plan: Plan) -> str:
-    return f"{VERSION}-{plan.digest()[:32]}"
+    """Digest of everything that will be written; files count by place, size and time."""
+    content = hashlib.sha256(repr((plan.crs, plan.labels)).encode())
+    for side, shots in plan.sides.items():
+        for shot in shots:
+            found = shot.file.stat()
+            made = None if isinstance(shot.content, Path) else shot.content
+            stamp = shot.file.resolve(), found.st_size, found.st_mtime_ns, made
+            content.update(repr((side, *cells(shot), stamp)).encode())
+    return f"{VERSION}-{content.hexdigest()[:32]}"
 
 
-WIDTH_PX, MARGIN_PX = 800, 40
-MOST_POINTS = 3000  # of a side
-COLOURS: dict[Side, str] = {"database": "#4477aa", "query": "#cc3311"}
+def cells(shot: Shot) -> tuple[str | float | None, ...]:
+    """Cells of a photo's row, in the order of `COLUMNS`."""
+    time = None
+    if shot.time is not None:
+        moment = datetime.fromtimestamp(shot.time, UTC)
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    place = shot.at or (None, None)
+    return shot.name, *place, shot.sequence, shot.heading, time, shot.accuracy_m
 
 
 def draw_map(sides: Mapping[Side, Sequence[Shot]]) -> str | None:
