@@ -1,4 +1,4 @@
-"""Files handed over as a folder or as a zip, by their path in it."""
+"""Files handed over as a folder or as a zip: read one by one, or unpacked as phones zip them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from vpr.places.photos import find_image, with_slashes
 from vpr.runtime.artefacts import SCRATCH, require_space
 
 MAX_FILE_BYTES = 64 << 20  # of one photo or table; nothing larger is unpacked
+MOST_TIMES, SPARE_BYTES = 50, 2**26  # photos hardly shrink, and a table a few times
 
 
 @dataclass(frozen=True)
@@ -90,21 +91,25 @@ def read_file(bundle: Bundle, name: str) -> bytes:
             f"{bundle.source}: {name!r} would have {bundle.sizes[name]} bytes, more than a photo "
             f"or table can have ({MAX_FILE_BYTES}), and is not unpacked"
         )
+    with _opened_file(bundle, name) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened_file(bundle: Bundle, name: str) -> Iterator[IO[bytes]]:
+    """Open a file of a bundle; one that is encrypted or damaged is a ValueError."""
     try:
         with bundle.open_file(name) as file:
-            return file.read()
+            yield file
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ValueError(f"{bundle.source}: {name!r} cannot be unpacked: {error}") from None
 
 
 def _sizes_in(folder: Path) -> dict[str, int]:
-    sizes = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not is_junk(Path(name))]
-        for file in (Path(place) / name for name in names):
-            if file.is_file() and not is_junk(Path(file.name)):
-                sizes[file.relative_to(folder).as_posix()] = file.stat().st_size
-    return sizes
+    files = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
+    return {
+        name.as_posix(): file.stat().st_size for name, file in files.items() if not is_junk(name)
+    }
 
 
 def _entries_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -122,9 +127,6 @@ def _entries_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipIn
         if not is_folder and name.parts and not is_junk(name):
             entries[name.as_posix()] = entry
     return entries
-
-
-MOST_TIMES, SPARE_BYTES = 50, 2**26  # photos hardly shrink, and a table a few times
 
 
 @contextmanager
@@ -167,11 +169,8 @@ def _unpack(bundle: Bundle, folder: Path, *, size: int, time_ns: int) -> None:
         names = number_name(safe_name(PurePosixPath(name).parts))
         target = next(folder / name for name in names if not (folder / name).exists())
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with bundle.open_file(name) as packed, target.open("xb") as file:
-                shutil.copyfileobj(packed, file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise ValueError(f"{bundle.source}: {name!r} cannot be unpacked: {error}") from None
+        with _opened_file(bundle, name) as packed, target.open("xb") as file:
+            shutil.copyfileobj(packed, file)
         os.utime(target, ns=(time_ns, time_ns))  # imports are recognised by it
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,10 +76,14 @@ def accuracy_of(value: object) -> float | None:
     return metres if metres > 0 else None
 
 
-def start_of(year: str, month: str = "1", day: str = "1") -> float | None:
-    """Seconds since 1970 of the start of a day in UTC; None if there is no such day."""
-    try:
-        date = (int(float(part)) for part in (year, month, day))
-        return datetime(next(date), next(date), next(date), tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+def start_of(text: str) -> float | None:
+    """Seconds since 1970 of the start of a day, month or year in UTC, as `2018-06-11`, `201806`.
+
+    None if the digits of the text begin with no such date.
+    """
+    digits = "".join(letter for letter in text if letter.isdigit())
+    for length, form in ((8, "%Y%m%d"), (6, "%Y%m"), (4, "%Y")):
+        with suppress(ValueError):
+            if len(digits) >= length:
+                return datetime.strptime(digits[:length], form).replace(tzinfo=UTC).timestamp()
+    return None

@@ -147,10 +147,8 @@ def main() -> None:
             return
         try:
             answer = DONE + _answer(request[:1], request[1:])
-        except MemoryError:
-            answer = FAILED + b"not a readable HEIC photo: it takes too much memory"
         except Exception as error:  # damaged bytes raise many kinds
-            words = " ".join(str(error).split())[:120]
+            words = " ".join(str(error).split())[:120] or type(error).__name__
             answer = FAILED + f"not a readable HEIC photo: {words}".encode()
         connection.send_bytes(answer)
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,13 +103,12 @@ def write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
         with replaced_whole(target) as file:
             file.write(made)
         return
-    try:
-        if copy:
-            raise OSError("asked for")
-        os.link(content.resolve(), target)
-    except OSError:  # another disk, or one without links
-        with content.open("rb") as source, replaced_whole(target) as file:
-            shutil.copyfileobj(source, file)
+    if not copy:
+        with suppress(OSError):  # another disk, or one without links
+            os.link(content.resolve(), target)
+            return
+    with content.open("rb") as source, replaced_whole(target) as file:
+        shutil.copyfileobj(source, file)
 
 
 def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
@@ -123,12 +123,10 @@ def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
 
 
 def _write_record(path: Path, plan: Plan, left_out: LeftOut) -> None:
-    all_left_out = LeftOut()
-    for part in (plan.left_out, left_out):
-        all_left_out.update(part)
+    counts = plan.left_out.counts + left_out.counts
     record = {
         "digest": _key(plan), "crs": plan.crs, "split": plan.words,
-        "left_out": dict(all_left_out.counts.most_common()), "notes": plan.notes,
+        "left_out": dict(counts.most_common()), "notes": plan.notes,
     }  # fmt: skip
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -36,6 +36,6 @@ def read(source: Path, asked: Asked) -> Collection:
             f"{city}_{place % PER_CITY:07d}_{year}_{month:02d}_{north:03d}_{at[0]}_{at[1]}_"
             f"{row['panoid']}.jpg"
         )
-        image, time = source / "Images" / city / name, start_of(str(year), str(month))
+        image, time = source / "Images" / city / name, start_of(f"{year}{month:02d}")
         found.add(Shot(f"{city}/{name}", image, at=at, time=time, heading=float(north % 360)))
     return found

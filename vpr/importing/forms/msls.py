@@ -101,7 +101,7 @@ def _read_side(found: Collection, city: Path, side: Side, facts: Facts) -> Itera
                 yield Shot(
                     f"{city.resolve().name}/{side}/{key}.jpg", image,
                     at=(east, north) if np.isfinite(east + north) else None,
-                    time=start_of(*row.get("captured_at", "").split("-")[:3]),
+                    time=start_of(row.get("captured_at", "")),
                     heading=heading % 360 if np.isfinite(heading) else None,
                     sequence=sequence, side=side,
                 )  # fmt: skip

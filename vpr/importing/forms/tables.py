@@ -201,8 +201,6 @@ def _problem_of(file: Path | None) -> str | None:
 
 
 def _find_file(folder: Path, path: str) -> Path | None:
-    if not path or "\0" in path:
-        return None
     names = (text + suffix for text in (path, with_slashes(path)) for suffix in ("", *GUESSED))
     return next((folder / name for name in names if (folder / name).is_file()), None)
 

@@ -6,7 +6,6 @@ several zones, the folders of SF-XL, and sets that are still to be split.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
-from vpr.importing.columns import number
+from vpr.importing.columns import number, start_of
 from vpr.importing.placing import APART_DEG, APART_M, find_near, safe_name, to_degrees
 
 WORDS = "images named @easting@northing@...@ (SF-XL, the VPR datasets downloader)"
@@ -58,7 +57,7 @@ def read(source: Path, asked: Asked) -> Collection:
             at = _globe(source, zone, fields)
         found.shots.append(
             Shot(
-                safe_name(path.parts), source / path, at=at, time=_time(fields[TIME]),
+                safe_name(path.parts), source / path, at=at, time=start_of(fields[TIME]),
                 heading=heading % 360 if abs(heading) <= 360 else None, side=_side(path),
             )
         )  # fmt: skip
@@ -140,15 +139,3 @@ def _globe(source: Path, zone: str, fields: list[str]) -> tuple[float, float]:
             f"in {zone}: give the zone by --crs"
         )
     return latitude, longitude
-
-
-def _time(text: str) -> float | None:
-    """Read a timestamp: a year and month, or a day, as SF-XL and Mapillary's images have them."""
-    digits = "".join(letter for letter in text if letter.isdigit())
-    for length, form in ((8, "%Y%m%d"), (6, "%Y%m"), (4, "%Y")):
-        if len(digits) >= length:
-            try:
-                return datetime.strptime(digits[:length], form).replace(tzinfo=UTC).timestamp()
-            except ValueError:
-                continue
-    return None
