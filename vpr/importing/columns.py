@@ -64,13 +64,13 @@ def number(value: object) -> float:
     return found if math.isfinite(found) else math.nan
 
 
-def heading_of(value: object) -> float | None:
+def read_heading(value: object) -> float | None:
     """Read degrees clockwise from north, in [0, 360); None if there are none."""
     degrees = number(value)
     return degrees % 360 if 0 <= degrees < 720 else None
 
 
-def accuracy_of(value: object) -> float | None:
+def read_accuracy(value: object) -> float | None:
     """Read a standard error in metres; None if there is none."""
     metres = number(value)
     return metres if metres > 0 else None

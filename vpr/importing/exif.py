@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from vpr.importing.collection import NO_POSITION
-from vpr.importing.columns import accuracy_of, heading_of, number
+from vpr.importing.columns import number, read_accuracy, read_heading
 
 SIGNED_FROM = 2**31  # from here on, a negative number was written as an unsigned one
 MOST_OFFSET_S = 14 * 3600  # of a time zone
@@ -61,8 +61,8 @@ def read_exif(exif: Image.Exif) -> Taken:
     )  # fmt: skip
     time, has_zone = _read_time(shot | {Base.DateTime: exif.get(Base.DateTime)}, gps)
     return Taken(
-        at, problem, accuracy_m=accuracy_of(gps.get(GPS.GPSHPositioningError)),
-        heading=heading_of(gps.get(GPS.GPSImgDirection)),
+        at, problem, accuracy_m=read_accuracy(gps.get(GPS.GPSHPositioningError)),
+        heading=read_heading(gps.get(GPS.GPSImgDirection)),
         is_magnetic=_text(gps.get(GPS.GPSImgDirectionRef)).upper() == "M",
         time=time, has_zone=has_zone,
     )  # fmt: skip

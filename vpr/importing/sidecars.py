@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vpr.importing.collection import NO_POSITION
-from vpr.importing.columns import accuracy_of, number
+from vpr.importing.columns import number, read_accuracy
 from vpr.importing.exif import NOT_A_NUMBER, ZERO, Taken, check_position, parse_position
 
 TAKEOUT_END = ".supplemental-metadata"
@@ -76,7 +76,7 @@ def load_overrides(folder: Path) -> dict[str, Taken]:
     content = _load(folder / OVERRIDES)
     places = {name: _member(_member(content, name), "gps") for name in content}
     return {
-        name: Taken(*_read_place(gps), accuracy_m=accuracy_of(gps.get("dop")))
+        name: Taken(*_read_place(gps), accuracy_m=read_accuracy(gps.get("dop")))
         for name, gps in places.items()
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import NO_POSITION, Asked, Collection, LeftOut, Shot, Side
-from vpr.importing.columns import accuracy_of, heading_of, number, read_rows
+from vpr.importing.columns import number, read_accuracy, read_heading, read_rows
 from vpr.importing.exif import NOT_A_NUMBER, check_position
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import content_of, describe_missing
@@ -167,14 +167,14 @@ def _to_shot(
     file = _find_file(folder, path)
     if not (problem and asked.labels):
         problem = _problem_of(file)
-    if problem or file is None:
-        found.left_out.add(problem or "missing", path)
+    if problem:
+        found.left_out.add(problem, path)
         return None
     below = file.relative_to(folder).parts if file.is_relative_to(folder) else file.parts[-2:]
     content, name = content_of(file, safe_name(part for part in below if part != ".."))
     return Shot(
         name, content, at,
-        heading=heading_of(cells.get("heading")), accuracy_m=accuracy_of(cells.get("accuracy")),
+        heading=read_heading(cells.get("heading")), accuracy_m=read_accuracy(cells.get("accuracy")),
         sequence=str(cells.get("sequence") or "") or None,
         side=SIDES.get(str(cells.get("side") or "").lower()),
     )  # fmt: skip
@@ -190,9 +190,9 @@ def _read_place(cells: Row, place: tuple[str, str]) -> tuple[tuple[float, float]
     return ((east, north), "") if math.isfinite(east + north) else (None, NOT_A_NUMBER)
 
 
-def _problem_of(file: Path | None) -> str | None:
+def _problem_of(file: Path) -> str | None:
     """Say why a file is left out; None if it is read."""
-    if file is None:
+    if not file.is_file():
         return "missing"
     suffix = file.suffix.lower()
     if suffix in HEIC_SUFFIXES:
@@ -200,9 +200,10 @@ def _problem_of(file: Path | None) -> str | None:
     return None if suffix in READ_SUFFIXES else f"in a format that is not read, {suffix}"
 
 
-def _find_file(folder: Path, path: str) -> Path | None:
+def _find_file(folder: Path, path: str) -> Path:
+    """Find a photo also by a path that Windows wrote, or one without its suffix."""
     names = (text + suffix for text in (path, with_slashes(path)) for suffix in ("", *GUESSED))
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return next((folder / name for name in names if (folder / name).is_file()), folder / path)
 
 
 def _read_time(value: object) -> tuple[float | None, bool]:
