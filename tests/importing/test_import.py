@@ -22,7 +22,7 @@ from tests.importing.test_photos import make_exif, make_photo
 from tests.support.repositories import ROOT
 from vpr.commands.import_photos import import_, next_command
 from vpr.datasets.csv_tables import parse_tables
-from vpr.importing.collection import Collection, LeftOut, Shot, Side
+from vpr.importing.collection import Collection, LeftOut, Shot, Side, load_package
 from vpr.importing.placing import choose_crs, safe_name, to_plane
 from vpr.importing.splitting import Plan, find_drives, make_plan, split
 from vpr.importing.writing import draw_map, is_current, write_set
@@ -268,6 +268,13 @@ def test_a_pause_of_half_an_hour_ends_a_drive(tmp_path: Path) -> None:
 )
 def test_names_have_what_every_system_can_hold(parts: list[str], name: str) -> None:
     assert safe_name(parts) == name
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it() -> None:
+    with pytest.raises(
+        ValueError, match=r"^a\.mp4: nothing reads films, .* requirements-import\.txt$"
+    ):
+        load_package("nothing.at_all", Path("a.mp4"), reads="films")
 
 
 def test_the_next_command_is_right_whatever_the_folder_is_called(tmp_path: Path) -> None:

@@ -150,18 +150,18 @@ def unpacked(source: Path) -> Iterator[Path]:
     shutil.rmtree(room, ignore_errors=True)
     try:
         with opened_bundle(source) as bundle:
-            _unpack(bundle, room / source.stem, size=found.st_size, time_ns=found.st_mtime_ns)
+            _unpack(bundle, room / source.stem)
         yield _only(room / source.stem)
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _unpack(bundle: Bundle, folder: Path, *, size: int, time_ns: int) -> None:
-    total = sum(bundle.sizes.values())
-    if total > MOST_TIMES * size + SPARE_BYTES:
+def _unpack(bundle: Bundle, folder: Path) -> None:
+    packed, total = bundle.source.stat(), sum(bundle.sizes.values())
+    if total > MOST_TIMES * packed.st_size + SPARE_BYTES:
         raise ValueError(
-            f"{bundle.source}: would unpack to {total:,} bytes from {size:,}, which photos cannot: "
-            "nothing is unpacked"
+            f"{bundle.source}: would unpack to {total:,} bytes from {packed.st_size:,}, which "
+            "photos cannot: nothing is unpacked"
         )
     require_space(Path(), total)
     folder.mkdir(parents=True)
@@ -169,9 +169,11 @@ def _unpack(bundle: Bundle, folder: Path, *, size: int, time_ns: int) -> None:
         names = number_name(safe_name(PurePosixPath(name).parts))
         target = next(folder / name for name in names if not (folder / name).exists())
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _opened_file(bundle, name) as packed, target.open("xb") as file:
-            shutil.copyfileobj(packed, file)
-        os.utime(target, ns=(time_ns, time_ns))  # imports are recognised by it
+        with _opened_file(bundle, name) as content, target.open("xb") as file:
+            shutil.copyfileobj(content, file)
+        os.utime(
+            target, ns=(packed.st_mtime_ns, packed.st_mtime_ns)
+        )  # imports are recognised by it
 
 
 def _only(place: Path) -> Path:
