@@ -129,7 +129,7 @@ def read_telemetry(film: Path) -> tuple[Track, float | None]:
             track = make_track(((p.time, p.lat, p.lon) for p in points), source=film)
             return track, _find_start(points)
     log = _try(lambda file: boxes.parse_mp4_data_first(file, [b"free", b"gps "]), film)
-    found = _read_blackvue((log or b"").decode("ascii", errors="replace"), film)
+    found = _read_blackvue(log.decode("ascii", errors="replace"), film) if log else None
     if found is None:
         raise ValueError(f"{film}: has no positions inside: --track names a GPX or NMEA file")
     return found
