@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.importing.test_photos import GOOD, make_exif
-from vpr.importing.collection import Asked
+from vpr.importing.collection import Asked, LeftOut
 from vpr.importing.forms import photos
 from vpr.importing.panoramas import draw_crop
 from vpr.importing.splitting import split
@@ -97,8 +97,8 @@ def test_only_whole_panoramas_are_cropped(
 def test_the_crops_of_a_panorama_stay_on_one_side(tmp_path: Path) -> None:
     for number in range(10):
         write_panorama(tmp_path / f"{number}.jpg", GPANO.format(256, ""))
-    sides = split(photos.read(tmp_path, Asked()).shots, hours_east=0)
+    sides, _, _ = split(photos.read(tmp_path, Asked()).shots, LeftOut(), hours_east=0)
     files = [{shot.content.file for shot in side if not isinstance(shot.content, Path)}
-             for side in (sides.database, sides.query)]  # fmt: skip
+             for side in (sides["database"], sides["query"])]  # fmt: skip
     assert len(files[1]) == 2 and not files[0] & files[1]
-    assert (len(sides.database), len(sides.query)) == (32, 8)
+    assert (len(sides["database"]), len(sides["query"])) == (32, 8)

@@ -207,12 +207,12 @@ def test_photos_of_two_frames_as_phones_write_them_are_read(tmp_path: Path) -> N
     assert only(tmp_path).at == pytest.approx(BERLIN, abs=1e-8)
 
 
-def test_a_position_that_never_moves_is_said(tmp_path: Path) -> None:
-    for number in range(4):
-        shot = {**ZONED, Base.DateTimeOriginal: f"2026:10:02 12:0{number}:00"}
-        make_photo(tmp_path / f"{number}.jpg", make_exif(shot=shot))
-    (note,) = read(tmp_path).notes
-    assert note.startswith("3 photos have the very position of the one before")
+def test_folders_and_photos_are_read_as_people_count(tmp_path: Path) -> None:
+    for name in ("walk10/1.jpg", "walk/10.jpg", "walk/2.jpg", "walk2/1.jpg", "walk/2.jpg2.jpg"):
+        make_photo(tmp_path / "in" / name)
+    assert [shot.name.removeprefix("in/") for shot in read(tmp_path / "in").shots] == [
+        "walk/2.jpg", "walk/2.jpg2.jpg", "walk/10.jpg", "walk2/1.jpg", "walk10/1.jpg",
+    ]  # fmt: skip
 
 
 def takeout(**facts: object) -> str:

@@ -15,7 +15,7 @@ from vpr.datasets.csv_tables import parse_tables
 from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.drawer import find_form
 from vpr.importing.forms.drives import Demosaiced
-from vpr.importing.planning import make_plan
+from vpr.importing.splitting import make_plan
 from vpr.importing.writing import write_set
 
 COPENHAGEN = Transformer.from_crs(4326, 32633, always_xy=True)
@@ -78,7 +78,7 @@ def test_msls_has_longitude_first_and_leaves_panoramas_out(tmp_path: Path) -> No
     ]  # fmt: skip
     assert shots["a.jpg"].heading == 10 and shots["x.jpg"].sequence == "squery"
     assert shots["b.jpg"].time == 1_528_675_200  # 2018-06-11 in UTC
-    with pytest.raises(ValueError, match="--subset sf: expected one of cph"):
+    with pytest.raises(ValueError, match="name one of its cities by --subset: cph"):
         read(tmp_path, subset="sf")
 
 
@@ -145,7 +145,7 @@ def test_gsv_cities_names_are_made_as_its_loader_makes_them(tmp_path: Path) -> N
     assert found.shots[1].time == 1_509_494_400  # 2017-11-01 in UTC
     assert found.left_out.counts == {"without an image": 1, "rows that lack a number": 1}
     write(tmp_path / "Dataframes/London.csv", "place_id")
-    with pytest.raises(ValueError, match="by --subset: Boston, London"):
+    with pytest.raises(ValueError, match="its cities by --subset: Boston, London"):
         read(tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_pittsburghs_queries_lie_in_a_folder_of_their_own(tmp_path: Path) -> Non
     assert [shot.content for shot in found.shots if shot.side == "query"] == [query]
     assert (found.crs, found.radius_m) == ("EPSG:32617", 25)
     assert {shot.heading for shot in found.shots} == {None}  # a name's yaw is of no known north
-    with pytest.raises(ValueError, match="pitts30k_test, pitts30k_val to be named by --subset"):
+    with pytest.raises(ValueError, match="its files by --subset: pitts30k_test, pitts30k_val"):
         read(tmp_path)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from vpr.importing.collection import Asked, Collection
+from vpr.importing.collection import NO_POSITION, Asked, Collection
 from vpr.importing.drawer import find_form
+from vpr.importing.exif import NOT_A_NUMBER, OUT_OF_RANGE, ZERO
 
 PLACE = (52.504167, 13.335833)
 
@@ -36,7 +37,6 @@ def table(tmp_path: Path) -> Callable[..., Collection]:
         "\ufeffFile Name,Lat,Lng\r\n0.jpg,52.504167,13.335833\r\n",
         "image;Longitude;Latitude\n0.jpg;13,335833;52,504167\n",
         "filename\tGPSLatitude\tGPSLongitude\n0\t52.504167\t13.335833\n",
-        "img,X,Y\n0.jpg,13.335833,52.504167\n",
         'path,lon,lat,note\n".\\0.jpg",13.335833,52.504167,"a, b"\n',
         "path,lat,lon,easting,northing\n0.jpg,52.504167,13.335833,1,2\n",
     ],
@@ -53,7 +53,6 @@ def test_degrees_are_found_under_the_names_that_they_have(
     ("text", "crs", "expected"),
     [
         ("path,easting,northing\n0.jpg,389000.5,5817000.25\n", "EPSG:32633", "EPSG:32633"),
-        ("path,X,Y\n0.jpg,389000.5,5817000.25\n", "EPSG:25833", "EPSG:25833"),
         ("path,east,north\n0.jpg,389000.5,5817000.25\n", "none", None),
     ],
 )
@@ -84,12 +83,12 @@ def test_times_are_seconds_since_1970_or_dates(table: Callable[..., Collection],
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("0.jpg,,", "without a position"),
-        ("0.jpg,NA,NA", "with a position that is not a number"),
-        ("0.jpg,4.737.012,13", "with a position that is not a number"),
-        ("0.jpg,nan,13", "with a position that is not a number"),
-        ("0.jpg,95,13", "with a position off the globe"),
-        ("0.jpg,0,0.0", "at 0, 0: a missing position"),
+        ("0.jpg,,", NO_POSITION),
+        ("0.jpg,NA,NA", NOT_A_NUMBER),
+        ("0.jpg,4.737.012,13", NOT_A_NUMBER),
+        ("0.jpg,nan,13", NOT_A_NUMBER),
+        ("0.jpg,95,13", OUT_OF_RANGE),
+        ("0.jpg,0,0.0", ZERO),
         ("0.jpg,52", "lines with too many or too few fields"),
         ("no.jpg,52,13", "missing"),
         ("0\0.jpg,52,13", "missing"),
@@ -110,7 +109,7 @@ def test_a_row_that_cannot_be_used_is_left_out_with_its_reason(
         ("path,lat,lon\n", {}, "the table is empty"),
         ("a,lat,lon\nx,1,2\n", {}, "--column path=NAME"),
         ("path,a,b\n0.jpg,1,2\n", {}, "--column latitude=NAME"),
-        ("path,x,y\n0.jpg,1,2\n1.jpg,30,40\n", {}, "could be degrees or metres"),
+        ("path,x,y\n0.jpg,1,2\n", {}, "--column latitude=NAME"),
         ("path,easting,northing\n0.jpg,1,2\n", {}, "--crs EPSG:32633"),
         ("path,lat,lon\nno.jpg,1,2\n", {}, "--images names their folder"),
         ("path,lat,lon\n0.jpg,1,2\n", {"columns": {"latitude": "phi"}}, "phi"),
@@ -169,7 +168,7 @@ def test_of_many_lines_those_with_errors_are_left_out(
     assert len(found.shots) == count - 3
     assert found.shots[-1].at == (round(52 + (count - 2) * 1e-7, 7), 13)
     assert found.left_out.counts == {
-        "lines with too many or too few fields": 2, "with a position that is not a number": 1,
+        "lines with too many or too few fields": 2, NOT_A_NUMBER: 1,
     }  # fmt: skip
     assert found.left_out.first["lines with too many or too few fields"] == "line 7"
 

@@ -20,7 +20,7 @@ from PIL import Image
 from vpr.importing.collection import Asked, Collection
 from vpr.importing.drawer import find_form
 from vpr.importing.films import read_clock
-from vpr.importing.tracks import load_track
+from vpr.importing.track_files import load_track
 
 av = pytest.importorskip("av")
 

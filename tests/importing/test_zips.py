@@ -10,9 +10,9 @@ import pytest
 
 from tests.importing.test_photos import make_photo
 from vpr.commands.import_photos import import_
+from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked
 from vpr.importing.drawer import find_form
-from vpr.importing.zips import unpacked
 
 
 def pack(path: Path, members: dict[str, bytes], *, attributes: int = 0) -> Path:

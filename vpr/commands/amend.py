@@ -16,6 +16,7 @@ import typer
 from vpr.commands.compare.command import pair_recalls
 from vpr.commands.compare.runs import ComparedRun, load_run
 from vpr.commands.compare.tables import HEADER, align, recall_rows
+from vpr.commands.import_photos import ClockOffset, Copy, Form, Track
 from vpr.commands.serve.command import find_services
 from vpr.datasets.params import DatasetParams
 from vpr.evaluation.params import EvaluateParams
@@ -28,9 +29,9 @@ from vpr.importing.amending import (
     read_table,
     remove_photos,
 )
+from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked, Side
 from vpr.importing.drawer import find_form
-from vpr.importing.zips import unpacked
 from vpr.repository.dvc import run_dvc
 from vpr.repository.kept_run import read_record, restore_run
 from vpr.repository.recorded_outs import list_locked
@@ -44,12 +45,10 @@ Queries = Annotated[bool, typer.Option("--queries", help="Change the queries, no
 def add(
     sources: Annotated[list[Path], typer.Argument(help="Files, folders or .zip, as for import.")],
     queries: Queries = False,
-    form: Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")] = None,
-    track: Annotated[Path | None, typer.Option(help="GPX or NMEA track with positions.")] = None,
-    clock_offset: Annotated[
-        float | None, typer.Option(help="Seconds from the source's clock to the track's.")
-    ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy photos instead of linking.")] = False,
+    form: Form = None,
+    track: Track = None,
+    clock_offset: ClockOffset = None,
+    copy: Copy = False,
 ) -> None:
     """Add photos to the database, run the pipeline, and compare recall before and after."""
 
@@ -88,7 +87,7 @@ def _amend(side: Side, change_set: Callable[[Table, DatasetParams], Change], don
     with claimed(path.parent):  # of both sides: the run is one
         start, before = time.monotonic(), _load_recorded()
         change = change_set(read_table(path), dataset)
-        for line in change.left_out.lines() if change.left_out else ():
+        for line in change.left_out.lines():
             print(f"left out: {line}")
         num = len(change.photos)
         changed = f"{num} {'photo' if num == 1 else 'photos'} {done} the {side}"

@@ -9,13 +9,20 @@ from typing import Annotated
 
 import typer
 
+from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
-from vpr.importing.planning import USUAL_RADIUS_M, Plan, make_plan
+from vpr.importing.splitting import USUAL_RADIUS_M, Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
-from vpr.importing.zips import unpacked
 from vpr.repository.dvc import as_override
 from vpr.repository.parameter_edits import set_params
+
+Form = Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")]
+Track = Annotated[Path | None, typer.Option(help="GPX track or NMEA log with the positions.")]
+ClockOffset = Annotated[
+    float | None, typer.Option(help="Seconds from the source's clock to the track's.")
+]
+Copy = Annotated[bool, typer.Option("--copy", help="Copy photos instead of linking.")]
 
 
 def import_(
@@ -30,7 +37,7 @@ def import_(
     queries: Annotated[
         list[Path] | None, typer.Option(help="Source of the queries; may be repeated.")
     ] = None,
-    form: Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")] = None,
+    form: Form = None,
     subset: Annotated[str | None, typer.Option(help="Part of a published set, as a city.")] = None,
     crs: Annotated[
         str | None, typer.Option(help="Reference system of metres, as EPSG:32633, or none.")
@@ -40,12 +47,8 @@ def import_(
         typer.Option(help="Column of a table, as latitude=NAME; may be repeated."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder that holds a table's images.")] = None,
-    track: Annotated[
-        Path | None, typer.Option(help="GPX track or NMEA log that gives the positions.")
-    ] = None,
-    clock_offset: Annotated[
-        float | None, typer.Option(help="Seconds from the source's clock to the track's.")
-    ] = None,
+    track: Track = None,
+    clock_offset: ClockOffset = None,
     spacing: Annotated[float, typer.Option(help="Metres between two frames of a video.")] = 5.0,
     topic: Annotated[str | None, typer.Option(help="Image topic of a bag.")] = None,
     declination: Annotated[
@@ -55,7 +58,7 @@ def import_(
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Take photos without positions; no recall.")
     ] = False,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy photos instead of linking.")] = False,
+    copy: Copy = False,
     use: Annotated[bool, typer.Option("--use", help="Name the new set in params.yaml.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
 ) -> None:
@@ -70,9 +73,8 @@ def import_(
         )
     asked = Asked(
         track=track, clock_offset_s=clock_offset, spacing_m=spacing, crs=crs,
-        columns=_parse_columns(column or ()), images=images, topic=topic, subset=subset,
-        declination_deg=declination, crops=crops,
-        labels=not no_labels,
+        columns=_parse_columns(column or []), images=images, topic=topic, subset=subset,
+        declination_deg=declination, crops=crops, labels=not no_labels,
     )  # fmt: skip
     with ExitStack() as opened:
         parts: list[tuple[Side | None, Collection]] = []
@@ -112,12 +114,11 @@ def next_command(folder: Path, plan: Plan) -> str:
     return f"dvc exp run {' '.join(f'-S {quote(as_override(*pair))}' for pair in values)}"
 
 
-def _parse_columns(texts: list[str] | tuple[()]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    for text, (_, sign, name) in zip(texts, pairs, strict=True):
-        if not sign or not name:
+def _parse_columns(texts: list[str]) -> dict[str, str]:
+    for text in texts:
+        if not all(text.partition("=")):
             raise ValueError(f"--column {text}: expected as latitude=NAME")
-    return {meaning: name for meaning, _, name in pairs}
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _print_plan(plan: Plan) -> None:

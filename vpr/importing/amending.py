@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from vpr.datasets.formats import find_index
 from vpr.images.image_files import EncodedImage, Photo, count_bytes, encoded_image
 from vpr.images.inspection import check_image
 from vpr.importing.collection import Collection, LeftOut, Shot, Side
-from vpr.importing.planning import cells, number_name, place_shots
+from vpr.importing.placing import number_name, place_shots
 from vpr.importing.splitting import find_drives
-from vpr.importing.writing import COLUMNS, REQUIRED, TABLES, write_photo
+from vpr.importing.writing import COLUMNS, REQUIRED, TABLES, cells, write_photo
 from vpr.places.crs import check_crs
 from vpr.places.index import read_rows
 from vpr.places.photos import find_photo, plain_name
@@ -73,7 +72,7 @@ class Change:
     before: bytes
     photos: list[str]
     written: Sequence[Path] = ()
-    left_out: LeftOut | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def undo(self) -> None:
         """Bring the table back as it was, and remove the files that were added."""
@@ -128,25 +127,21 @@ def place_among(
     Raises:
         ValueError: If no photo is left, or positions do not fit the set's.
     """
-    found = [(None, part) for part in parts]
+    if table.has_places and crs is None and any(part.crs is not None for part in parts):
+        raise ValueError(
+            "dataset.crs = null: the set's coordinates have no reference system, so photos with a "
+            "position on Earth cannot be placed among them: name it if it has one"
+        )
+    shots, _, _, left_out = place_shots(
+        [(None, part) for part in parts], crs=crs if table.has_places else None,
+        labels=table.has_places,
+    )  # fmt: skip
     if not table.has_places:
-        placed = place_shots(found, crs=None, labels=False)
-        shots = [replace(shot, at=None) for shot in placed.shots]
-    else:
-        if crs is None and any(part.crs is not None for part in parts):
-            raise ValueError(
-                "dataset.crs = null: the set's coordinates have no reference system, so photos "
-                "with a position on Earth cannot be placed among them: name it if it has one"
-            )
-        placed = place_shots(found, crs=crs, labels=True)
-        shots = placed.shots
-        if crs is not None:
-            check_crs(crs, np.array([shot.at for shot in shots]), side="new photos")
-    left_out = placed.left_out
+        shots = [replace(shot, at=None) for shot in shots]
+    elif crs is not None:
+        check_crs(crs, np.array([shot.at for shot in shots]), side="new photos")
     if not any(shot.side for shot in shots):
-        drives, untimed = find_drives(shots)
-        left_out.update(untimed)
-        shots = [shot for drive in drives.values() for shot in drive]
+        shots = [shot for drive in find_drives(shots, left_out).values() for shot in drive]
     return shots, left_out
 
 
@@ -226,23 +221,19 @@ class _Contents:
     """The bytes of the photos of a side, of which only those of a size asked for are read."""
 
     def __init__(self, photos: Iterable[Photo]) -> None:
-        self._unread: dict[int, list[Photo]] = defaultdict(list)
         self._digests: set[bytes] = set()
+        self._unread: dict[int, list[Photo]] = {}
         for photo in photos:
-            self._unread[count_bytes(photo)].append(photo)
+            self._unread.setdefault(count_bytes(photo), []).append(photo)
 
     def take(self, photo: EncodedImage) -> bool:
         """Add a photo; False if it was there."""
         for other in self._unread.pop(len(photo.content), ()):
-            self._digests.add(_digest(encoded_image(other).content))
-        digest = _digest(photo.content)
+            self._digests.add(hashlib.sha256(encoded_image(other).content).digest())
+        digest = hashlib.sha256(photo.content).digest()
         is_new = digest not in self._digests
         self._digests.add(digest)
         return is_new
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
 
 
 def _load(shot: Shot) -> EncodedImage:

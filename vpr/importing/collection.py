@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 Side = Literal["database", "query"]
 
 DEGREES = "EPSG:4326"
 NO_POSITION = "without a position"
+INSTALL = "pip install -r requirements-import.txt"
+JPEG_QUALITY = 95
 
 
 class Made(Protocol):
@@ -59,6 +65,11 @@ class Shot:
     accuracy_m: float | None = None
     sequence: str | None = None
     side: Side | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file that the photo is, or is made from."""
+        return self.content if isinstance(self.content, Path) else self.content.file
 
 
 @dataclass
@@ -113,6 +124,13 @@ class Collection:
     crs: str | None = DEGREES
     radius_m: float | None = None
 
+    def add(self, shot: Shot) -> None:
+        """Add a photo, or leave it out if its file is not there."""
+        if shot.file.is_file():
+            self.shots.append(shot)
+        else:
+            self.left_out.add("without an image", shot.file)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -145,10 +163,44 @@ class Asked:
     subset: str | None = None
     labels: bool = True
 
+    def choose_part(self, source: Path, names: Iterable[str], *, kind: str) -> str:
+        """Choose the part of a published set that `subset` names, or its only one.
 
-def count_reasons(reasons: Iterable[tuple[str, object]]) -> LeftOut:
-    """Count pairs of a reason and a name."""
-    left_out = LeftOut()
-    for reason, name in reasons:
-        left_out.add(reason, name)
-    return left_out
+        Args:
+            source: The set.
+            names: Its parts.
+            kind: What these are, as `cities`.
+
+        Raises:
+            ValueError: If there is no such part, or it is not clear which is meant.
+        """
+        known = sorted(names)
+        chosen = [name for name in known if self.subset in (None, name)]
+        if len(chosen) != 1:
+            raise ValueError(
+                f"{source}: name one of its {kind} by --subset: {', '.join(known) or 'it has none'}"
+            )
+        return chosen[0]
+
+
+def load_package(name: str, source: object, *, reads: str) -> Any:  # noqa: ANN401 - optional packages
+    """Import a package, or a module of one, that only some sources need.
+
+    Raises:
+        ValueError: If it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        package = name.partition(".")[0]
+        raise ValueError(
+            f"{source}: {package} reads {reads}, and is not installed: {INSTALL}"
+        ) from None
+
+
+def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode an image, RGB of shape (H, W, 3), or grey of shape (H, W, 1)."""
+    import cv2  # here, since few forms make images
+
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    return cv2.imencode(".jpg", pixels[..., ::-1], settings)[1].tobytes()

@@ -6,21 +6,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from vpr.importing.collection import NO_POSITION
+from vpr.importing.columns import number, read_accuracy, read_heading
 
-UNSIGNED = 2**32  # what a negative number becomes that is written as an unsigned one
-SIGNED_FROM = 2**31
-MOST_OFFSET = timedelta(hours=14)  # of a time zone
-OFFSET_STEP = timedelta(minutes=15)  # of which time zones are multiples
-OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
-DEGREES_TEXT = re.compile(r"([\d., ]+?)\s*([NSEW]?)", re.IGNORECASE)
-
+SIGNED_FROM = 2**31  # from here on, a negative number was written as an unsigned one
+MOST_OFFSET_S = 14 * 3600  # of a time zone
+OFFSET_STEP_S = 15 * 60  # of which time zones are multiples
 DEGREES_PER_HOUR, HOUR_S = 15, 3600
 
 NOT_A_NUMBER = "with a position that is not a number"
@@ -63,13 +60,9 @@ def read_exif(exif: Image.Exif) -> Taken:
         gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef),
     )  # fmt: skip
     time, has_zone = _read_time(shot | {Base.DateTime: exif.get(Base.DateTime)}, gps)
-    heading, accuracy = (
-        _number(gps.get(GPS.GPSImgDirection)),
-        _number(gps.get(GPS.GPSHPositioningError)),
-    )
     return Taken(
-        at, problem, accuracy_m=accuracy if accuracy and accuracy > 0 else None,
-        heading=None if heading is None or not 0 <= heading < 720 else heading % 360,
+        at, problem, accuracy_m=read_accuracy(gps.get(GPS.GPSHPositioningError)),
+        heading=read_heading(gps.get(GPS.GPSImgDirection)),
         is_magnetic=_text(gps.get(GPS.GPSImgDirectionRef)).upper() == "M",
         time=time, has_zone=has_zone,
     )  # fmt: skip
@@ -92,18 +85,23 @@ def parse_position(
     for value, ref, letters in ((latitude, latitude_ref, "NS"), (longitude, longitude_ref, "EW")):
         parts, letter = _split_degrees(value)
         letter = letter or _text(ref).upper()[:1]
-        if not parts or not all(map(math.isfinite, parts)):
-            return None, NOT_A_NUMBER
         size = sum(abs(part) / 60**place for place, part in enumerate(parts))
         is_negative = any(math.copysign(1, part) < 0 for part in parts)
-        if letter not in tuple(letters) and not is_negative and size:
+        if letter not in tuple(letters) and not is_negative and size > 0:
             return None, NO_HEMISPHERE
         values.append(-size if is_negative or letter == letters[1] else size)
-    if values == [0, 0]:
+    return check_position(*values)
+
+
+def check_position(latitude: float, longitude: float) -> tuple[tuple[float, float] | None, str]:
+    """Check degrees, as `parse_position` returns them."""
+    if not math.isfinite(latitude + longitude):
+        return None, NOT_A_NUMBER
+    if latitude == longitude == 0:
         return None, ZERO
-    if abs(values[0]) > 90 or abs(values[1]) > 180:
+    if abs(latitude) > 90 or abs(longitude) > 180:
         return None, OUT_OF_RANGE
-    return (values[0], values[1]), ""
+    return (latitude, longitude), ""
 
 
 def merge(taken: Taken, other: Taken) -> Taken:
@@ -150,26 +148,20 @@ def find_zone(local: float, utc: float) -> float | None:
     Returns:
         Seconds, a multiple of 15 minutes.
     """
-    step = OFFSET_STEP.total_seconds()
-    offset = round((local - utc) / step) * step
-    return offset if abs(offset) <= MOST_OFFSET.total_seconds() else None
+    offset = round((local - utc) / OFFSET_STEP_S) * OFFSET_STEP_S
+    return offset if abs(offset) <= MOST_OFFSET_S else None
 
 
 def _split_degrees(value: object) -> tuple[list[float], str]:
     """Split a latitude or longitude into its numbers, and the letter that text may end in."""
+    letter = ""
     if isinstance(value, (str, bytes)):
-        match = DEGREES_TEXT.fullmatch(_text(value))
-        if match is None:
-            return [], ""
-        try:
-            return [float(part) for part in re.split(r"[, ]+", match[1])], match[2].upper()
-        except ValueError:
-            return [], ""
+        text = _text(value).upper()
+        letter = text[-1:] if text.endswith(tuple("NSEW")) else ""
+        value = re.split(r"[, ]+", text.removesuffix(letter).strip())
     parts = value if isinstance(value, (tuple, list)) else [value]
-    numbers = [_number(part, keep_nan=True) for part in parts]
-    if len(numbers) > 3 or None in numbers:
-        return [], ""
-    return [n - UNSIGNED if n >= SIGNED_FROM else n for n in numbers if n is not None], ""
+    numbers = [number(part) for part in parts] if 1 <= len(parts) <= 3 else [math.nan]
+    return [n - 2 * SIGNED_FROM if n >= SIGNED_FROM else n for n in numbers], letter
 
 
 def _read_time(shot: Mapping[int, Any], gps: Mapping[int, Any]) -> tuple[float | None, bool]:
@@ -180,56 +172,36 @@ def _read_time(shot: Mapping[int, Any], gps: Mapping[int, Any]) -> tuple[float |
         (Base.DateTimeDigitized, Base.OffsetTimeDigitized, Base.SubsecTimeDigitized),
         (Base.DateTime, Base.OffsetTime, Base.SubsecTime),
     ):
-        try:
-            naive = datetime.strptime(_text(shot.get(key)), "%Y:%m:%d %H:%M:%S")
-            local = naive.replace(tzinfo=UTC).timestamp()
-        except ValueError:  # blanks, 0000:00:00 00:00:00
+        clock, zone, digits = (_text(shot.get(name)) for name in (key, zone_key, part_key))
+        local, zoned = _parse_clock(f"{clock}Z"), _parse_clock(clock + zone)
+        if local is None:  # blanks, 0000:00:00 00:00:00
             continue
-        digits = _text(shot.get(part_key))
-        local += float(f"0.{digits}") if digits.isdecimal() else 0.0
-        offset = _offset(_text(shot.get(zone_key)))
-        if offset is None and utc is not None:
-            offset = find_zone(local, utc)
-        return (local, False) if offset is None else (local - offset, True)
+        part = float(f"0.{digits}") if digits.isdecimal() else 0.0
+        if zoned is not None:
+            return zoned + part, True
+        offset = None if utc is None else find_zone(local + part, utc)
+        return local + part - (offset or 0.0), offset is not None
     return utc, utc is not None
+
+
+def _parse_clock(text: str) -> float | None:
+    """Read `2026:10:02 12:00:00+02:00` as seconds since 1970; None if it is not such a time."""
+    try:
+        return datetime.strptime(text, "%Y:%m:%d %H:%M:%S%z").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _gps_time(gps: Mapping[int, Any]) -> float | None:
     """Read the time that satellites told, which is UTC."""
     clock = gps.get(GPS.GPSTimeStamp)
-    parts = [_number(part) for part in clock] if isinstance(clock, tuple) else []
-    if len(parts) != 3 or None in parts:
+    seconds = [number(part) for part in clock] if isinstance(clock, tuple) else []
+    day = _parse_clock(f"{_text(gps.get(GPS.GPSDateStamp))} 00:00:00Z")
+    if day is None or len(seconds) != 3 or not all(map(math.isfinite, seconds)):
         return None
-    hours, minutes, seconds = (part or 0.0 for part in parts)
-    try:
-        day = datetime.strptime(_text(gps.get(GPS.GPSDateStamp)), "%Y:%m:%d")
-        return (
-            day.replace(tzinfo=UTC) + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        ).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _offset(text: str) -> float | None:
-    if text == "Z":
-        return 0.0
-    match = OFFSET.fullmatch(text)
-    if match is None:
-        return None
-    size = timedelta(hours=int(match[2]), minutes=int(match[3]))
-    if size > MOST_OFFSET:
-        return None
-    return timezone(size if match[1] == "+" else -size).utcoffset(None).total_seconds()
+    return day + seconds[0] * HOUR_S + seconds[1] * 60 + seconds[2]
 
 
 def _text(value: object) -> str:
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     return text.strip("\0 \t\r\n") if isinstance(text, str) else ""
-
-
-def _number(value: object, *, keep_nan: bool = False) -> float | None:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return number if keep_nan or math.isfinite(number) else None

@@ -15,15 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.importing.collection import encode_jpeg, load_package
 from vpr.importing.exif import parse_moment
 
-INSTALL = "pip install av==18.1.0"
 NEIGHBOURS = 2  # frames before and after that one is compared with
 BLURRED = 0.5  # of the median sharpness of its neighbours; below it a frame is skipped
 SHARP_PX, FLOW_PX = 320, 160  # width at which sharpness and motion are measured
 AHEAD_S = 5.0  # up to which frames are decoded on instead of sought
 SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".360", ".insv", ".mts", ".3gp"}
-QUALITY = 95  # of a frame's JPEG
 
 Floats = NDArray[np.float64]
 
@@ -55,13 +54,11 @@ class Frame:
         pixels = {pts: _pixels(frame) for pts, frame in seen}
         if self.pts not in pixels:
             raise ValueError("frames that cannot be decoded")
-        sharp = {pts: sharpness(picture) for pts, picture in pixels.items()}
+        sharp = {pts: _sharpness(picture) for pts, picture in pixels.items()}
         others = [value for pts, value in sharp.items() if pts != self.pts]
         if others and sharp[self.pts] < BLURRED * np.median(others):
             raise ValueError("frames that are blurred, as their neighbours are not")
-        return cv2.imencode(
-            ".jpg", pixels[self.pts][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-        )[1].tobytes()
+        return encode_jpeg(pixels[self.pts])
 
 
 @dataclass(frozen=True)
@@ -80,26 +77,19 @@ class Clock:
 
 
 @contextmanager
-def opened_film(file: Path) -> Iterator[Any]:
-    """Open a film with PyAV; all errors become one ValueError.
-
-    Yields:
-        Its container.
-    """
+def _opened_film(file: Path) -> Iterator[Any]:
+    """Open a film with PyAV, and yield its pictures' stream; all errors become one ValueError."""
     with _one_error(file) as av, av.open(str(file)) as container:
         if not container.streams.video:
             raise ValueError(f"{file}: has no pictures")
         container.streams.video[0].thread_type = "AUTO"
-        yield container
+        yield container.streams.video[0]
 
 
 @contextmanager
 def _one_error(file: Path) -> Iterator[Any]:
     """Make errors of FFmpeg one ValueError; PyAV is passed on."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise ValueError(f"{file}: films are read by PyAV: {INSTALL}") from None
+    av = load_package("av", file, reads="films")
     try:
         yield av
     except av.error.FFmpegError as error:
@@ -114,15 +104,15 @@ def read_clock(file: Path) -> Clock:
     Raises:
         ValueError: If it is not a readable film.
     """
-    with opened_film(file) as container:
-        stream = container.streams.video[0]
-        found = {packet.pts for packet in container.demux(stream) if packet.pts is not None}
+    with _opened_film(file) as stream:
+        packets = stream.container.demux(stream)
+        found = {packet.pts for packet in packets if packet.pts is not None}
         pts = np.array(sorted(found), dtype=np.int64)
         if not len(pts):
             raise ValueError(f"{file}: has no pictures")
         start = stream.start_time or 0
         seconds = (pts - start) * float(stream.time_base)
-        tags = {**stream.metadata, **container.metadata}
+        tags = {**stream.metadata, **stream.container.metadata}
     for key in ("com.apple.quicktime.creationdate", "creation_time"):  # only the first has a zone
         moment = parse_moment(tags.get(key, ""))
         if moment is not None and moment > datetime(1990, 1, 1).timestamp():
@@ -141,11 +131,10 @@ def measure_motion(file: Path, *, every_s: float) -> tuple[Floats, Floats]:
         Seconds since the start, and the median optical flow in widths of the picture per second.
     """
     times, flows = [], []
-    with opened_film(file) as container:
-        stream = container.streams.video[0]
+    with _opened_film(file) as stream:
         before: tuple[float, NDArray[np.uint8]] | None = None
         due = 0.0
-        for frame in container.decode(stream):
+        for frame in stream.container.decode(stream):
             time = float((frame.pts - (stream.start_time or 0)) * stream.time_base)
             if before is None and time < due:
                 continue
@@ -162,7 +151,7 @@ def measure_motion(file: Path, *, every_s: float) -> tuple[Floats, Floats]:
     return np.array(times), np.array(flows)
 
 
-def sharpness(pixels: NDArray[np.uint8]) -> float:
+def _sharpness(pixels: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian, at a fixed size; only frames of one moment can be compared."""
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return float(np.var(cv2.Laplacian(_grey(grey, SHARP_PX), cv2.CV_64F)))
@@ -172,13 +161,7 @@ class _Reader:
     """A film that is read forwards, and sought only where frames are far apart."""
 
     def __init__(self, file: Path) -> None:
-        self.file = file
-        self._open()
-
-    def _open(self) -> None:
-        import av
-
-        self.container = av.open(str(self.file))
+        self.container = load_package("av", file, reads="films").open(str(file))
         self.stream = self.container.streams.video[0]
         self.stream.thread_type = "AUTO"
         self.recent: deque[Any] = deque(maxlen=2 * NEIGHBOURS + 1)
@@ -187,8 +170,9 @@ class _Reader:
     def around(self, pts: int) -> list[tuple[int, Any]]:
         """Decode a frame and its neighbours."""
         ahead = AHEAD_S / float(self.stream.time_base or 1)
-        last = self.recent[-1].pts if self.recent else self.stream.start_time or 0
-        if not last - self.recent_span() <= pts <= last + ahead:
+        start = self.stream.start_time or 0
+        first, last = (self.recent[end].pts if self.recent else start for end in (0, -1))
+        if not first <= pts <= last + ahead:
             self.container.seek(pts, stream=self.stream, backward=True)
             self.frames = self.container.decode(self.stream)
             self.recent.clear()
@@ -199,10 +183,6 @@ class _Reader:
             if frame.pts is not None:
                 self.recent.append(frame)
         return [(frame.pts, frame) for frame in self.recent]
-
-    def recent_span(self) -> int:
-        """Units of time that the frames at hand cover."""
-        return self.recent[-1].pts - self.recent[0].pts if self.recent else 0
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ from PIL import Image
 
 SUFFIXES = {".heic", ".heif", ".hif"}
 LEAST_VERSION = (1, 7)  # earlier ones run code that a hostile photo brings (CVE-2026-84383)
-INSTALL = "pip install 'pillow-heif>=1.7'"
+INSTALL = "pip install -r requirements-import.txt"
 MEMORY_BYTES = 2 * 2**30  # of addresses; a photo of 12 megapixels takes 341 MB
 MAX_PIXELS = 89_478_485  # as for other formats, vpr/images/image_files.py
 SECONDS = 20.0  # for one photo; 12 megapixels take 0.3
@@ -52,11 +52,7 @@ class HeicPhoto:
     file: Path
 
     def __call__(self) -> bytes:
-        """Decode it.
-
-        Raises:
-            ValueError: If it is damaged, too large, or takes too long.
-        """
+        """Decode it; a ValueError says that it is damaged, too large, or takes too long."""
         return _READER.ask(b"j", self.file)
 
 
@@ -151,10 +147,8 @@ def main() -> None:
             return
         try:
             answer = DONE + _answer(request[:1], request[1:])
-        except MemoryError:
-            answer = FAILED + b"not a readable HEIC photo: it takes too much memory"
         except Exception as error:  # damaged bytes raise many kinds
-            words = " ".join(str(error).split())[:120]
+            words = " ".join(str(error).split())[:120] or type(error).__name__
             answer = FAILED + f"not a readable HEIC photo: {words}".encode()
         connection.send_bytes(answer)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,24 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vpr.images.image_files import read_image
-from vpr.importing.collection import Shot
+from vpr.importing.collection import Shot, encode_jpeg
+from vpr.importing.columns import number
+from vpr.importing.sidecars import find_xmp
 
 FIELD_DEG = 90  # of view, of a crop
 MOST_SIDE_PX = 1024  # of a crop
-QUALITY = 95  # of its JPEG
-GPANO = r'GPano:{}\s*(?:=\s*["\']|>)\s*([^"\'<]{{1,40}})'
-
-
-class Pose(NamedTuple):
-    """What a photo says of itself as a panorama.
-
-    Args:
-        is_panorama: Whether it is equirectangular and shows all directions.
-        heading: Of its middle, in degrees clockwise from true north, if it says so.
-    """
-
-    is_panorama: bool
-    heading: float | None
 
 
 @dataclass(frozen=True)
@@ -49,13 +35,7 @@ class Crop:
 
     def __call__(self) -> bytes:
         """Draw it as a JPEG."""
-        done, content = cv2.imencode(
-            ".jpg", draw_crop(_load(self.file), yaw_deg=self.yaw_deg)[..., ::-1],
-            [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
-        )  # fmt: skip
-        if not done:
-            raise ValueError("not a readable panorama")
-        return content.tobytes()
+        return encode_jpeg(draw_crop(_load(self.file), yaw_deg=self.yaw_deg))
 
 
 def draw_crop(panorama: NDArray[np.uint8], *, yaw_deg: float) -> NDArray[np.uint8]:
@@ -94,28 +74,26 @@ def draw_crop(panorama: NDArray[np.uint8], *, yaw_deg: float) -> NDArray[np.uint
     )  # fmt: skip
 
 
-def find_pose(image: Image.Image) -> Pose:
-    """Tell from the header of an image whether it is a full panorama, and where its middle looks.
+def find_middle(image: Image.Image) -> float | None:
+    """Find where the middle of a 360-degree photo looks, by its header.
 
     Returns:
-        Its pose.
+        Degrees clockwise from true north, NaN where the header does not tell them; None for any
+        other photo.
     """
     xmp = image.info.get("xmp", b"")
     text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
-    kind, pose, full, cropped = (
-        re.search(GPANO.format(name), text)
+    kind, heading, full, cropped = (
+        find_xmp(text, f"GPano:{name}")
         for name in (
             "ProjectionType", "PoseHeadingDegrees", "FullPanoWidthPixels",
             "CroppedAreaImageWidthPixels",
         )
     )  # fmt: skip
-    is_whole = not (full and cropped) or full[1] == cropped[1]
-    is_full = bool(kind and kind[1] == "equirectangular" and is_whole)
-    try:
-        heading = float(pose[1]) % 360 if pose else None
-    except ValueError:
-        heading = None
-    return Pose(is_full and image.width == 2 * image.height, heading)
+    is_whole = None in (full, cropped) or full == cropped
+    if kind != "equirectangular" or not is_whole or image.width != 2 * image.height:
+        return None
+    return number(heading) % 360
 
 
 def crop_shots(panorama: Shot, *, count: int, heading: float | None) -> Iterator[Shot]:
@@ -126,15 +104,13 @@ def crop_shots(panorama: Shot, *, count: int, heading: float | None) -> Iterator
         count: Number of crops, evenly around.
         heading: Of its middle, in degrees clockwise from true north.
     """
-    path, file = PurePosixPath(panorama.name), panorama.content
-    if not isinstance(file, Path):
-        raise TypeError(f"{file}: expected a file")
-    for number in range(count):
-        yaw_deg = 360 / count * number
+    path = PurePosixPath(panorama.name)
+    for turn in range(count):
+        yaw_deg = 360 / count * turn
         yield replace(
             panorama,
             name=f"{path.with_suffix('')}-{yaw_deg:03.0f}.jpg",
-            content=Crop(file, yaw_deg),
+            content=Crop(panorama.file, yaw_deg),
             heading=None if heading is None else (heading + yaw_deg) % 360,
         )
 

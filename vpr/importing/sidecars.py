@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from vpr.importing.collection import NO_POSITION
-from vpr.importing.exif import ZERO, Taken, parse_position
+from vpr.importing.columns import number, read_accuracy
+from vpr.importing.exif import NOT_A_NUMBER, ZERO, Taken, check_position, parse_position
 
 TAKEOUT_END = ".supplemental-metadata"
 TAKEOUT_LETTERS = 46  # that the name of a sidecar keeps, without .json
 COPY = re.compile(r"(.+)(\(\d+\))(\.[^.]+)")  # IMG(1).jpg
 EDITED = re.compile(r"(.+)-[^\W\d_]+(?: [^\W\d_]+)*")  # IMG-edited, IMG-ha editado
 OVERRIDES = "exif_overrides.json"
-MOST_BYTES = 2**20  # of a sidecar
-XMP_VALUE = r'exif:{}\s*(?:=\s*["\']|>)\s*([^"\'<]{{1,40}})'
 
 Names = Mapping[str, Path]  # the files of a folder by name
 
@@ -44,28 +43,19 @@ def read_takeout(sidecar: Path, photo: str) -> Taken:
     title = content.get("title")
     if isinstance(title, str) and not _may_be(title, photo):
         return Taken(problem="whose sidecar is that of another photo")
-    moment = content.get("photoTakenTime")
-    stamp = moment.get("timestamp") if isinstance(moment, dict) else None
+    stamp = _member(content, "photoTakenTime").get("timestamp")
     time = float(stamp) if isinstance(stamp, str) and stamp.lstrip("-").isdecimal() else None
-    problem = NO_POSITION
-    for key in ("geoData", "geoDataExif"):
-        place = content.get(key)
-        if isinstance(place, dict):
-            at, problem = parse_position(
-                _signed(place.get("latitude")), "N", _signed(place.get("longitude")), "E"
-            )
-            if at is not None:
-                return Taken(at, time=time, has_zone=time is not None)
-    words = NO_POSITION if problem == ZERO else problem
-    return Taken(problem=words, time=time, has_zone=time is not None)
+    found = [_read_place(_member(content, key)) for key in ("geoData", "geoDataExif")]
+    at, problem = next((one for one in found if one[0]), found[-1])
+    if problem in (ZERO, NOT_A_NUMBER):  # how Takeout says that there is none
+        problem = NO_POSITION
+    return Taken(at, problem, time=time, has_zone=time is not None)
 
 
-def read_xmp(text: str) -> Taken:
-    """Read the position in XMP data, as Apple Photos exports them."""
-    found = [re.search(XMP_VALUE.format(name), text) for name in ("GPSLatitude", "GPSLongitude")]
-    values = [match[1] if match else None for match in found]
-    at, problem = parse_position(values[0], None, values[1], None)
-    return Taken(at, problem)
+def find_xmp(text: str, name: str) -> str | None:
+    """Find the value of a property in XMP data, as `exif:GPSLatitude`."""
+    match = re.search(rf"""{name}\s*(?:=\s*["']|>)\s*([^"'<]{{1,40}})""", text)
+    return match[1] if match else None
 
 
 def read_beside(photo: Path, names: Names) -> Taken | None:
@@ -74,54 +64,56 @@ def read_beside(photo: Path, names: Names) -> Taken | None:
     if takeout is not None:
         return read_takeout(takeout, photo.name)
     for name in (f"{photo.name}.xmp", f"{photo.stem}.xmp", f"{photo.name}.XMP"):
-        if name in names and names[name].stat().st_size <= MOST_BYTES:
-            return read_xmp(names[name].read_text(encoding="utf-8", errors="replace"))
+        if name in names:  # of Apple Photos
+            text = names[name].read_text(encoding="utf-8", errors="replace")
+            latitude = find_xmp(text, "exif:GPSLatitude")
+            return Taken(*parse_position(latitude, None, find_xmp(text, "exif:GPSLongitude"), None))
     return None
 
 
 def load_overrides(folder: Path) -> dict[str, Taken]:
     """Load OpenSfM's positions by the names of its photos, if a folder has them."""
-    found = {}
-    for name, facts in _load(folder / OVERRIDES).items():
-        gps = facts.get("gps") if isinstance(facts, dict) else None
-        if isinstance(gps, dict):
-            at, problem = parse_position(
-                _signed(gps.get("latitude")), "N", _signed(gps.get("longitude")), "E"
-            )
-            found[name] = Taken(at, problem, accuracy_m=_signed(gps.get("dop")))
-    return found
+    content = _load(folder / OVERRIDES)
+    places = {name: _member(_member(content, name), "gps") for name in content}
+    return {
+        name: Taken(*_read_place(gps), accuracy_m=read_accuracy(gps.get("dop")))
+        for name, gps in places.items()
+    }
 
 
 def _takeout_names(photo: str) -> Iterator[str]:
     copy = COPY.fullmatch(photo)
     names = [(photo, "")] + ([(copy[1] + copy[3], copy[2])] if copy else [])
-    names += [(name[:-1], number) for name, number in names]  # IMG.JP.supplemental-metadata.json
-    for name, number in names:
+    names += [(name[:-1], nth) for name, nth in names]  # IMG.JP.supplemental-metadata.json
+    for name, nth in names:
         for full in (name + TAKEOUT_END, name):
-            yield f"{full[:TAKEOUT_LETTERS]}{number}.json"
-            yield f"{full[: TAKEOUT_LETTERS - len(number)]}{number}.json"
+            yield f"{full[:TAKEOUT_LETTERS]}{nth}.json"
+            yield f"{full[: TAKEOUT_LETTERS - len(nth)]}{nth}.json"
         for length in range(len(name + TAKEOUT_END) - 1, len(name), -1):  # cut by other limits
-            yield f"{(name + TAKEOUT_END)[:length]}{number}.json"
+            yield f"{(name + TAKEOUT_END)[:length]}{nth}.json"
 
 
 def _may_be(title: str, photo: str) -> bool:
     """Return whether a photo of this title may have got this name: cut, cleaned and numbered."""
-    plain = [re.sub(r"[\W_]+", "", Path(name).stem.casefold()) for name in (title, photo)]
-    copy = COPY.fullmatch(photo)
-    edited = EDITED.fullmatch(Path(photo).stem)
-    others = [copy[1] if copy else "", edited[1] if edited else ""]
-    plain += [re.sub(r"[\W_]+", "", other.casefold()) for other in others if other]
-    return any(plain[0].startswith(name) for name in plain[1:])
+    copy, edited = COPY.fullmatch(photo), EDITED.fullmatch(Path(photo).stem)
+    names = [Path(photo).stem, *(match[1] for match in (copy, edited) if match)]
+    whole, *cut = (re.sub(r"[\W_]+", "", name.casefold()) for name in (Path(title).stem, *names))
+    return any(whole.startswith(name) for name in cut)
 
 
-def _signed(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
+def _read_place(facts: Mapping[str, Any]) -> tuple[tuple[float, float] | None, str]:
+    return check_position(number(facts.get("latitude")), number(facts.get("longitude")))
+
+
+def _member(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object below a key; an empty one if there is none."""
+    found = content.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _load(path: Path) -> dict[str, Any]:
+    """Load a JSON file; an empty object if there is none, or it is damaged."""
     try:
-        if path.stat().st_size > 64 * MOST_BYTES:
-            return {}
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}

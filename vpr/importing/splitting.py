@@ -1,43 +1,88 @@
-"""Which photos of one collection are the database and which are queries: by day, else by drive."""
+"""Which photos are the database and which are queries: by day, else by drive."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from vpr.importing.collection import LeftOut, Shot
+from vpr.importing.collection import Collection, LeftOut, Shot, Side
 from vpr.importing.panoramas import Crop
+from vpr.importing.placing import place_shots
 
+USUAL_RADIUS_M = 25  # of positives, where a set has none of its own
 DRIVE_GAP_S = 30 * 60.0  # a longer pause ends a drive
 LEAST_SHARE = 0.1  # of the photos that are queries: days are added, from the newest, up to it
 EVERY = 5  # of a single drive, each fifth photo is a query without a label
 HOUR_S = 3600
 
 Drives = dict[str, list[Shot]]
+Sides = dict[Side, list[Shot]]
 
 
 @dataclass(frozen=True)
-class Split:
-    """Both sides.
+class Plan:
+    """What will be written.
 
     Args:
-        database: Photos whose positions are known.
-        query: Photos whose positions are to be found.
-        words: How they were told apart.
-        labels: Whether the queries' positions may be compared with the answers.
-        left_out: Photos of neither side.
+        sides: By the name of the side, its photos; positions are easting and northing.
+        crs: Their reference system; None: of no place on Earth.
+        labels: Whether the queries' positions are written.
+        words: How the sides were told apart.
+        left_out: By reason.
+        notes: What a user has to know, a sentence each.
+        radius_m: The set's own, if it has one.
     """
 
-    database: list[Shot]
-    query: list[Shot]
+    sides: Sides
+    crs: str | None
+    labels: bool
     words: str
-    labels: bool = True
-    left_out: LeftOut = field(default_factory=LeftOut)
+    left_out: LeftOut
+    notes: list[str]
+    radius_m: float | None
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the position of any photo is known."""
+        return any(shot.at is not None for shots in self.sides.values() for shot in shots)
 
 
-def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
+def make_plan(
+    parts: Sequence[tuple[Side | None, Collection]], *, crs: str | None, labels: bool
+) -> Plan:
+    """Put collections on one plane and split them.
+
+    Args:
+        parts: As for `place_shots`.
+        crs: Likewise.
+        labels: Whether photos need positions, and the queries' are written.
+
+    Raises:
+        ValueError: If nothing is left of a side, or the reference systems do not go together.
+    """
+    shots, target, hours_east, left_out = place_shots(parts, crs=crs, labels=labels)
+    sides, words, is_comparable = split(shots, left_out, hours_east=hours_east)
+    notes = [note for _, part in parts for note in part.notes]
+    for side, those in sides.items():
+        if not those:
+            raise ValueError(
+                f"the {side} side has no photos: give both sides, by --database and --queries"
+            )
+        unplaced = sum(shot.at is None for shot in those)
+        if 0 < unplaced < len(those):
+            notes.append(
+                f"{unplaced} of {len(those)} {side} photos have no position, so none of these is "
+                "written"
+            )
+    radii = {part.radius_m for _, part in parts}
+    radius_m = radii.pop() if len(radii) == 1 else None
+    return Plan(sides, target, labels and is_comparable, words, left_out, notes, radius_m)
+
+
+def split(
+    shots: Sequence[Shot], left_out: LeftOut, *, hours_east: float
+) -> tuple[Sides, str, bool]:
     """Split photos by day, else by drive; neighbours of one drive are never on both sides.
 
     The newest days, or drives, that hold a tenth of the photos are the queries. A single drive
@@ -46,22 +91,31 @@ def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
 
     Args:
         shots: Photos. If the source assigns sides, photos without one are left out.
+        left_out: Where photos of neither side are counted.
         hours_east: The sun's time less UTC, to tell days.
+
+    Returns:
+        Both sides; how they were told apart; and whether the queries' positions may be compared
+        with the answers.
     """
+    sides: Sides = {"database": [], "query": []}
     if any(shot.side for shot in shots):
-        return _by_source(shots)
-    drives, left_out = find_drives(shots)
+        for shot in shots:
+            if shot.side is None:
+                left_out.add("on neither side", shot.name)
+            else:
+                sides[shot.side].append(shot)
+        return sides, "as given", True
+    drives = find_drives(shots, left_out)
     if len(drives) == 1:
         (only,) = drives.values()
-        groups = _group_crops(only)[EVERY // 2 :: EVERY]
-        queries = [shot for group in groups for shot in group]
-        chosen = {id(shot) for shot in queries}
+        for number, group in enumerate(_group_crops(only)):
+            sides["query" if number % EVERY == EVERY // 2 else "database"] += group
         words = (
             f"one drive only: each {EVERY}th photo is a query, and as its neighbours are in the "
             "database, recall would say nothing and is left out: give a later drive by --queries"
         )
-        rest = [shot for shot in only if id(shot) not in chosen]
-        return Split(rest, queries, words, labels=False, left_out=left_out)
+        return sides, words, False
     days = {name: _day(drive, hours_east=hours_east) for name, drive in drives.items()}
     if None not in days.values() and len(set(days.values())) > 1:
         newest = _newest(drives, days)
@@ -70,13 +124,12 @@ def split(shots: Sequence[Shot], *, hours_east: float) -> Split:
         newest = _newest(drives, {name: name for name in drives})
         same = ", all on the same day" if None not in days.values() else ""
         words = f"by drive{same}: queries are of {_list(newest)}"
-    sides: dict[bool, list[Shot]] = {True: [], False: []}
     for name, drive in drives.items():
-        sides[name in newest] += drive
-    return Split(sides[False], sides[True], words, left_out=left_out)
+        sides["query" if name in newest else "database"] += drive
+    return sides, words, True
 
 
-def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
+def find_drives(shots: Sequence[Shot], left_out: LeftOut) -> Drives:
     """Group photos by the recording that the source names, else by pauses of the clock.
 
     Drives are ordered by time, and so are the photos of those whose photos all have one. Where
@@ -84,31 +137,29 @@ def find_drives(shots: Sequence[Shot]) -> tuple[Drives, LeftOut]:
     left out.
 
     Returns:
-        The drives, the oldest first, photos with the drive's name; and what is left out.
+        The drives, the oldest first, photos with the drive's name.
     """
     drives: Drives = {}
-    left_out = LeftOut()
-    unnamed = [shot for shot in shots if shot.sequence is None]
     for shot in shots:
         if shot.sequence is not None:
             drives.setdefault(shot.sequence, []).append(shot)
-    timed = sorted((shot for shot in unnamed if shot.time is not None), key=_time)
+    unnamed = [shot for shot in shots if shot.sequence is None]
     name, last = "", -float("inf")
-    for shot in timed:
+    for shot in sorted((shot for shot in unnamed if shot.time is not None), key=_time):
         if _time(shot) - last >= DRIVE_GAP_S:
             name = f"{datetime.fromtimestamp(_time(shot), UTC):%Y-%m-%dT%H:%M:%SZ}"
         last = _time(shot)
         drives.setdefault(name, []).append(replace(shot, sequence=name))
-    for shot in unnamed:
-        if shot.time is None and drives:
-            left_out.add("without a time, while others have one", shot.name)
     if not drives:
         drives["1"] = [replace(shot, sequence="1") for shot in unnamed]
+    else:
+        for shot in unnamed:
+            if shot.time is None:
+                left_out.add("without a time, while others have one", shot.name)
     for drive in drives.values():
         if all(shot.time is not None for shot in drive):
             drive.sort(key=_time)
-    starts = {name: min(map(_time, drive)) for name, drive in drives.items()}
-    return {name: drives[name] for name in sorted(drives, key=lambda name: starts[name])}, left_out
+    return dict(sorted(drives.items(), key=lambda pair: min(map(_time, pair[1]))))
 
 
 def _group_crops(shots: Sequence[Shot]) -> list[list[Shot]]:
@@ -120,29 +171,16 @@ def _group_crops(shots: Sequence[Shot]) -> list[list[Shot]]:
     return list(groups.values())
 
 
-def _by_source(shots: Iterable[Shot]) -> Split:
-    sides: dict[str, list[Shot]] = {"database": [], "query": []}
-    left_out = LeftOut()
-    for shot in shots:
-        if shot.side is None:
-            left_out.add("on neither side", shot.name)
-        else:
-            sides[shot.side].append(shot)
-    return Split(sides["database"], sides["query"], "as given", left_out=left_out)
-
-
 def _newest(drives: Drives, group_of: Mapping[str, Hashable]) -> list[str]:
     """List the drives of the newest groups that together hold enough photos, never of all."""
-    sizes: Counter[Hashable] = Counter()
-    for name, drive in drives.items():
-        sizes[group_of[name]] += len(drive)
+    total = sum(map(len, drives.values()))
     _, *later = dict.fromkeys(group_of[name] for name in drives)
-    newest: set[Hashable] = set()
+    newest: list[str] = []
     for group in reversed(later):
-        newest.add(group)
-        if sum(sizes[group] for group in newest) >= LEAST_SHARE * sizes.total():
+        newest += [name for name in drives if group_of[name] == group]
+        if sum(len(drives[name]) for name in newest) >= LEAST_SHARE * total:
             break
-    return [name for name in drives if group_of[name] in newest]
+    return newest
 
 
 def _day(drive: Sequence[Shot], *, hours_east: float) -> str | None:

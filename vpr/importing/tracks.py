@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Geod
-
-from vpr.importing.exif import parse_moment
-from vpr.importing.nmea import parse_nmea
 
 GLOBE = Geod(ellps="WGS84")
 MOST_GAP_S = 20.0  # between two points; nothing is known of a longer one
 LEAST_SPEED = 1.0  # metres per second from which a direction of travel means something
 COURSE_S = 1.0  # before and after, between which the direction is measured
 ROUNDING_M = 1e-3  # of tracks, which are written in decimals
-MOST_BYTES = 2**29  # of a file
-SUFFIXES = (".gpx", ".nmea")
 
 Floats = NDArray[np.float64]
 
@@ -60,10 +53,17 @@ class Track:
         found[~is_known] = np.nan
         return found
 
+    def place(self, time: float) -> tuple[float, float] | None:
+        """Interpolate the position at a time; None where it is unknown."""
+        latitude, longitude = self.at(np.array([time]))[0].tolist()
+        return None if np.isnan(latitude) else (latitude, longitude)
+
     def travelled(self, times: Floats) -> Floats:
         """Interpolate the metres travelled since the first point."""
-        one, other = self.places[:-1], self.places[1:]
-        steps = np.hypot(*(other - one).T) if self.is_local else _apart(one, other)
+        if self.is_local:
+            steps = np.hypot(*np.diff(self.places, axis=0).T)
+        else:
+            steps = GLOBE.line_lengths(*self.places.T[::-1])
         total = np.concatenate([[0.0], np.cumsum(steps)])
         return np.asarray(np.interp(times, self.times, total), dtype=np.float64)
 
@@ -100,12 +100,6 @@ def choose_frames(track: Track, times: Floats, *, spacing_m: float) -> NDArray[n
     return rows[np.flatnonzero(np.diff(steps, prepend=-1.0) > 0)]
 
 
-def _apart(one: Floats, other: Floats) -> Floats:
-    """Distance on the ground between pairs of latitude and longitude, shape (num_pairs,)."""
-    _, _, metres = GLOBE.inv(*one.T[::-1], *other.T[::-1])
-    return np.asarray(metres, dtype=np.float64)
-
-
 def make_track(
     points: Iterable[tuple[float, float, float]], *, source: object, is_local: bool = False
 ) -> Track:
@@ -122,40 +116,3 @@ def make_track(
     if len(times) < 2:
         raise ValueError(f"{source}: expected a track of at least two points with times in UTC")
     return Track(times, table[fits][first, 1:], is_local)
-
-
-def load_track(path: Path) -> Track:
-    """Read a .gpx file, or as every other is, a log of NMEA sentences.
-
-    Raises:
-        ValueError: If it is damaged, or has no points with a time.
-    """
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path}: expected a track of at most {MOST_BYTES:,} bytes")
-    if path.suffix.lower() != ".gpx":
-        with path.open(encoding="ascii", errors="replace") as lines:
-            points = [
-                (fix.time, fix.latitude, fix.longitude)
-                for fix in parse_nmea(lines, source=path)
-                if fix.time is not None
-            ]
-        return make_track(points, source=path)
-    try:
-        return make_track(_points(path), source=path)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{path}: not a readable GPX track: {error}") from None
-
-
-def _points(path: Path) -> Iterator[tuple[float, float, float]]:
-    """Yield time, latitude and longitude of each point that has all three."""
-    for _, element in ElementTree.iterparse(path):  # noqa: S314 - expat limits what entities make
-        if element.tag.rpartition("}")[2] in ("trkpt", "rtept"):
-            moment = next((c.text for c in element if c.tag.rpartition("}")[2] == "time"), None)
-            time = parse_moment(moment or "")
-            try:
-                latitude, longitude = (float(element.get(key, "nan")) for key in ("lat", "lon"))
-            except ValueError:
-                continue
-            if time is not None:
-                yield time, latitude, longitude
-            element.clear()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
 
 from vpr.console.progress import track
 from vpr.importing.collection import LeftOut, Made, Shot, Side
-from vpr.importing.planning import Plan, cells
-from vpr.importing.split_map import draw_map
+from vpr.importing.splitting import Plan
 from vpr.runtime.artefacts import built_aside, replaced_whole
 
 COLUMNS = ("path", "easting", "northing", "sequence", "heading", "time", "accuracy")
@@ -20,6 +24,9 @@ REQUIRED = 3  # columns that a table has in any case, where positions are known
 TABLES: dict[Side, str] = {"database": "database.csv", "query": "query.csv"}
 RECORD, MAP = "import.json", "map.svg"
 VERSION = 1  # of what is written for the same plan
+WIDTH_PX, MARGIN_PX = 800, 40
+MOST_POINTS = 3000  # of a side
+COLOURS: dict[Side, str] = {"database": "#4477aa", "query": "#cc3311"}
 
 
 def is_current(folder: Path, plan: Plan) -> bool:
@@ -96,13 +103,12 @@ def write_photo(target: Path, content: Path | Made, *, copy: bool) -> None:
         with replaced_whole(target) as file:
             file.write(made)
         return
-    try:
-        if copy:
-            raise OSError("asked for")
-        os.link(content.resolve(), target)
-    except OSError:  # another disk, or one without links
-        with content.open("rb") as source, replaced_whole(target) as file:
-            shutil.copyfileobj(source, file)
+    if not copy:
+        with suppress(OSError):  # another disk, or one without links
+            os.link(content.resolve(), target)
+            return
+    with content.open("rb") as source, replaced_whole(target) as file:
+        shutil.copyfileobj(source, file)
 
 
 def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
@@ -117,15 +123,71 @@ def _write_table(path: Path, shots: list[Shot], *, has_places: bool) -> None:
 
 
 def _write_record(path: Path, plan: Plan, left_out: LeftOut) -> None:
-    all_left_out = LeftOut()
-    for part in (plan.left_out, left_out):
-        all_left_out.update(part)
+    counts = plan.left_out.counts + left_out.counts
     record = {
         "digest": _key(plan), "crs": plan.crs, "split": plan.words,
-        "left_out": dict(all_left_out.counts.most_common()), "notes": plan.notes,
+        "left_out": dict(counts.most_common()), "notes": plan.notes,
     }  # fmt: skip
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _key(plan: Plan) -> str:
-    return f"{VERSION}-{plan.digest()[:32]}"
+    """Digest of everything that will be written; files count by place, size and time."""
+    content = hashlib.sha256(repr((plan.crs, plan.labels)).encode())
+    for side, shots in plan.sides.items():
+        for shot in shots:
+            found = shot.file.stat()
+            made = None if isinstance(shot.content, Path) else shot.content
+            stamp = shot.file.resolve(), found.st_size, found.st_mtime_ns, made
+            content.update(repr((side, *cells(shot), stamp)).encode())
+    return f"{VERSION}-{content.hexdigest()[:32]}"
+
+
+def cells(shot: Shot) -> tuple[str | float | None, ...]:
+    """Cells of a photo's row, in the order of `COLUMNS`."""
+    time = None
+    if shot.time is not None:
+        moment = datetime.fromtimestamp(shot.time, UTC)
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    place = shot.at or (None, None)
+    return shot.name, *place, shot.sequence, shot.heading, time, shot.accuracy_m
+
+
+def draw_map(sides: Mapping[Side, Sequence[Shot]]) -> str | None:
+    """Draw the places of both sides, north up, with a bar of their scale; None without places.
+
+    Args:
+        sides: Photos of each side; positions are easting and northing in metres.
+    """
+    places = {
+        side: np.array([shot.at for shot in shots if shot.at is not None]).reshape(-1, 2)
+        for side, shots in sides.items()
+    }
+    every = np.concatenate([*places.values()])
+    if not len(every):
+        return None
+    low, extent = every.min(axis=0), np.maximum(np.ptp(every, axis=0), 1.0)
+    scale = (WIDTH_PX - 2 * MARGIN_PX) / extent.max()
+    height = round(extent[1] * scale) + 3 * MARGIN_PX
+    bar_m = 10 ** int(np.log10(extent.max() / 2))
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_PX}" height="{height}" '
+        'font-family="sans-serif" font-size="14"><rect width="100%" height="100%" fill="white"/>'
+    ]
+    for row, (side, those) in enumerate(places.items()):
+        points = (those[:: max(1, len(those) // MOST_POINTS)] - low) * scale
+        lines += [
+            f'<circle cx="{east + MARGIN_PX:.1f}" cy="{height - MARGIN_PX - north:.1f}" r="3" '
+            f'fill="{COLOURS[side]}" fill-opacity="0.6"/>'
+            for east, north in points
+        ]
+        lines.append(
+            f'<text x="{MARGIN_PX + 160 * row}" y="24" fill="{COLOURS[side]}">{side} '
+            f"({len(sides[side]):,})</text>"
+        )
+    end = WIDTH_PX - MARGIN_PX
+    lines.append(
+        f'<path d="M{end - bar_m * scale:.1f} 30H{end}" stroke="black" stroke-width="2"/>'
+        f'<text x="{end}" y="22" text-anchor="end">{bar_m:,} m</text></svg>'
+    )
+    return "\n".join(lines) + "\n"

@@ -25,10 +25,11 @@ from vpr.features.model import Model, load_model, save_model
 from vpr.features.params import TrunkParams
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import Photo, read_image, read_size
+from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked, Shot
 from vpr.importing.drawer import find_form
-from vpr.importing.planning import USUAL_RADIUS_M, place_shots
-from vpr.importing.zips import unpacked
+from vpr.importing.placing import place_shots
+from vpr.importing.splitting import USUAL_RADIUS_M
 from vpr.locating.drives import file_of
 from vpr.locating.matches import Located, Places, Truth, find_globe
 from vpr.locating.ranking import Ranker, start_network

@@ -9,40 +9,38 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from vpr.datasets.dbstruct import parse_dbstruct
-from vpr.importing.collection import Asked, Collection, LeftOut, Shot, Side
-from vpr.importing.planning import safe_name
+from vpr.importing.collection import Asked, Collection, Shot, Side
+from vpr.importing.placing import safe_name
 from vpr.places.index import ImageIndex
+from vpr.places.photos import check_name, with_slashes
 
 WORDS = "a dbStruct .mat file and its images (Pittsburgh, Tokyo 24/7)"
 GIVES_WAY = False
-QUERY_FOLDERS = ("queries_real", "247query_subset_v2")
+QUERY_FOLDERS = ("247query_subset_v2", "queries_real")
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG")
 SYSTEMS = {"pitts": "EPSG:32617", "tokyo": "EPSG:32654"}  # the zones of the published files
 
 
 def recognises(source: Path) -> bool:
     """Return whether a path is such a file, or a folder of them."""
-    if source.is_file():
-        return source.suffix == ".mat"
-    return any(source.glob("*.mat")) or any(source.glob("datasets/*.mat"))
+    return source.suffix == ".mat" if source.is_file() else bool(_files_of(source))
 
 
 def read(source: Path, asked: Asked) -> Collection:
     """Read the file, or of several in a folder that which `asked.subset` names without `.mat`."""
-    file = source if source.is_file() else _choose(source, asked.subset)
+    if source.is_file():
+        file, root = source, asked.images or source.parent
+    else:
+        files = _files_of(source)
+        file, root = files[asked.choose_part(source, files, kind="files")], asked.images or source
     truth = parse_dbstruct(file)
-    root = asked.images or (file.parent if source.is_file() else source)
     known = [system for town, system in SYSTEMS.items() if town in file.name.lower()]
     crs = asked.crs or (known[0] if known else None)
     found = Collection(f"{truth.form}, {file.name}", crs=crs, radius_m=truth.radius_m)
     if crs is None:
         found.notes.append("the file names no reference system: for a map, name it by --crs")
-    sides: tuple[tuple[Side, ImageIndex], ...] = (
-        ("database", truth.database),
-        ("query", truth.query),
-    )
-    for side, index in sides:
-        found.shots += _read_side(root, side, index, found.left_out)
+    _read_side(found, root, "database", truth.database)
+    _read_side(found, root, "query", truth.query)
     if not found.shots:
         raise ValueError(
             f"{root}: has none of the images that {file.name} names (first "
@@ -51,37 +49,27 @@ def read(source: Path, asked: Asked) -> Collection:
     return found
 
 
-def _choose(folder: Path, subset: str | None) -> Path:
-    files = sorted([*folder.glob("*.mat"), *folder.glob("datasets/*.mat")])
-    chosen = [file for file in files if subset in (None, file.stem)]
-    if len(chosen) != 1:
-        names = ", ".join(file.stem for file in files)
-        raise ValueError(f"{folder}: expected one of {names} to be named by --subset")
-    return chosen[0]
+def _files_of(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for file in (*folder.glob("*.mat"), *folder.glob("datasets/*.mat"))}
 
 
-def _read_side(root: Path, side: Side, index: ImageIndex, left_out: LeftOut) -> list[Shot]:
-    shots = []
-    for name, place in zip(index.paths, index.coordinates.tolist(), strict=True):
-        image = _find(root, name, side)
+def _read_side(found: Collection, root: Path, side: Side, index: ImageIndex) -> None:
+    for name, (east, north) in zip(index.paths, index.coordinates.tolist(), strict=True):
+        check_name(name, home=root)
+        image = _find(root, PurePosixPath(with_slashes(name)), side)
         if image is None:
-            left_out.add("without an image", name)
+            found.left_out.add("without an image", name)
         else:
-            named = PurePosixPath(name.replace("\\", "/")).with_suffix(image.suffix)
-            at = float(place[0]), float(place[1])
-            shots.append(Shot(safe_name([side, *named.parts]), image, at=at, side=side))
-    return shots
+            named = PurePosixPath(with_slashes(name)).with_suffix(image.suffix)
+            path = safe_name([side, *named.parts])
+            found.shots.append(Shot(path, image, at=(east, north), side=side))
 
 
-def _find(root: Path, name: str, side: Side) -> Path | None:
+def _find(root: Path, path: PurePosixPath, side: Side) -> Path | None:
     """Find an image by its name, in the side's folders, with its suffix or another."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{root}: {name!r} leads out of the folder of images")
-    folders = [root, *(root / folder for folder in QUERY_FOLDERS if side == "query")]
-    for folder in reversed(folders):
-        for suffix in (path.suffix, *SUFFIXES):
-            image = folder / path.with_suffix(suffix)
-            if image.is_file():
-                return image
-    return None
+    folders = [*(root / name for name in QUERY_FOLDERS if side == "query"), root]
+    images = (
+        folder / path.with_suffix(suffix)
+        for folder in folders for suffix in (path.suffix, *SUFFIXES)
+    )  # fmt: skip
+    return next((image for image in images if image.is_file()), None)

@@ -17,13 +17,14 @@ from PIL import Image
 
 from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.columns import number, read_rows
-from vpr.importing.poses import headings_of
+from vpr.importing.placing import headings_of
 
 WORDS = "KITTI odometry, or a traversal of Oxford RobotCar"
 GIVES_WAY = False
 KITTI_CAMERA = "image_2"  # the left colour camera; image_0 is the left grey one
 ROBOTCAR_CAMERA = "stereo/centre"
 FIXES = ("rtk", "ins")  # tables below gps, the better first
+FIX_COLUMNS = ("timestamp", "latitude", "longitude", "yaw")
 GOOD = "INS_SOLUTION_GOOD"
 LONGEST_GAP_S = 1.0  # between two fixes of which a position is interpolated
 MICROSECONDS = 1e6
@@ -73,17 +74,10 @@ def read(source: Path, asked: Asked) -> Collection:
 
 
 def _read_kitti(source: Path, asked: Asked) -> Collection:
-    names = sorted(file.stem for file in (source / "poses").glob("*.txt"))
-    name = asked.subset or (names[0] if len(names) == 1 else None)
-    if name not in names:
-        raise ValueError(
-            f"{source}: name a sequence with poses by --subset: {', '.join(names) or 'none'}; each "
-            "counts metres from its own start"
-        )
-    poses, times = (
-        _load(file)
-        for file in (source / f"poses/{name}.txt", source / f"sequences/{name}/times.txt")
-    )
+    names = [file.stem for file in (source / "poses").glob("*.txt")]
+    name = asked.choose_part(source, names, kind="sequences with poses")
+    poses = _load(source / f"poses/{name}.txt")
+    times = _load(source / f"sequences/{name}/times.txt")
     if poses.ndim != 2 or poses.shape[1] != 12 or len(times) != len(poses):
         raise ValueError(
             f"{source}: sequence {name}: expected 12 numbers for each of {len(times)} times, found "
@@ -95,21 +89,19 @@ def _read_kitti(source: Path, asked: Asked) -> Collection:
     kept = _spread(places, asked.spacing_m)
     for frame in kept:
         image = source / f"sequences/{name}/{KITTI_CAMERA}/{frame:06d}.png"
-        if image.is_file():
-            at = float(places[frame, 0]), float(places[frame, 1])
-            shot = Shot(
-                f"{name}/{frame:06d}.png", image, at=at, time=float(times[frame]),
-                heading=float(headings[frame]), sequence=name,
-            )  # fmt: skip
-            found.shots.append(shot)
-        else:
-            found.left_out.add("without an image", image)
+        shot = Shot(
+            f"{name}/{frame:06d}.png", image,
+            at=(float(places[frame, 0]), float(places[frame, 1])), time=float(times[frame]),
+            heading=float(headings[frame]), sequence=name,
+        )  # fmt: skip
+        found.add(shot)
     found.left_out.add("nearer to another than --spacing", source, count=len(poses) - len(kept))
     return found
 
 
 def _read_robotcar(source: Path, asked: Asked) -> Collection:
     camera = asked.subset or ROBOTCAR_CAMERA
+    is_stereo = camera.startswith("stereo")
     images = sorted((source / camera).glob("*.png"))
     if not images:
         raise ValueError(f"{source}: expected images in {camera}: name a camera by --subset")
@@ -129,19 +121,17 @@ def _read_robotcar(source: Path, asked: Asked) -> Collection:
     metres = METRES_PER_DEGREE * seen[rows, :2] * [1, np.cos(np.radians(seen[0, 0]))]
     kept = rows[_spread(metres, asked.spacing_m)]
     found.left_out.add("nearer to another than --spacing", source, count=len(rows) - len(kept))
-    is_stereo = camera.startswith("stereo")
-    pattern = "gbrg" if is_stereo else "rggb"
     if not is_stereo:
         found.notes.append(f"{camera} does not look along the car's heading: headings are left out")
     for row in kept:
         image = images[row]
-        found.shots.append(
-            Shot(
-                f"{source.name}/{camera}/{image.name}", Demosaiced(image, pattern),
-                at=(float(seen[row, 0]), float(seen[row, 1])), time=float(times[row]),
-                heading=float(headings[row]) if is_stereo else None, sequence=source.name,
-            )
+        shot = Shot(
+            f"{source.name}/{camera}/{image.name}",
+            Demosaiced(image, "gbrg" if is_stereo else "rggb"),
+            at=(float(seen[row, 0]), float(seen[row, 1])), time=float(times[row]),
+            heading=float(headings[row]) if is_stereo else None, sequence=source.name,
         )  # fmt: skip
+        found.shots.append(shot)
     return found
 
 
@@ -150,8 +140,8 @@ def _read_fixes(source: Path, found: Collection) -> NDArray[np.float64]:
     files = [source / f"gps/{name}.csv" for name in FIXES]
     file = next(file for file in files if file.is_file())
     fixes = []
-    for row in read_rows(file, ["timestamp", "latitude", "longitude", "yaw"]):
-        values = [number(row[name]) for name in ("timestamp", "latitude", "longitude", "yaw")]
+    for row in read_rows(file, FIX_COLUMNS):
+        values = [number(row[name]) for name in FIX_COLUMNS]
         if row.get("ins_status", GOOD) != GOOD or not np.isfinite(values).all():
             found.left_out.add(f"fixes of {file.name} without a good solution", values)
         else:

@@ -21,10 +21,8 @@ def recognises(source: Path) -> bool:
 
 def read(source: Path, asked: Asked) -> Collection:
     """Read one city; the months of a place are split like days."""
-    cities = sorted(table.stem for table in (source / "Dataframes").glob("*.csv"))
-    city = asked.subset or (cities[0] if len(cities) == 1 else None)
-    if city not in cities:
-        raise ValueError(f"{source}: name one of its cities by --subset: {', '.join(cities)}")
+    cities = [table.stem for table in (source / "Dataframes").glob("*.csv")]
+    city = asked.choose_part(source, cities, kind="cities")
     found = Collection(f"GSV-Cities, {city}")
     for row in read_rows(source / "Dataframes" / f"{city}.csv", COLUMNS):
         values = [number(row[name]) for name in COLUMNS[:4]]
@@ -38,11 +36,6 @@ def read(source: Path, asked: Asked) -> Collection:
             f"{city}_{place % PER_CITY:07d}_{year}_{month:02d}_{north:03d}_{at[0]}_{at[1]}_"
             f"{row['panoid']}.jpg"
         )
-        image = source / "Images" / city / name
-        if image.is_file():
-            time = start_of(str(year), str(month))
-            shot = Shot(f"{city}/{name}", image, at=at, time=time, heading=float(north % 360))
-            found.shots.append(shot)
-        else:
-            found.left_out.add("without an image", image)
+        image, time = source / "Images" / city / name, start_of(f"{year}{month:02d}")
+        found.add(Shot(f"{city}/{name}", image, at=at, time=time, heading=float(north % 360)))
     return found

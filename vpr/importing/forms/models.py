@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import DEGREES, Asked, Collection, Shot, Side
 from vpr.importing.columns import number
-from vpr.importing.planning import safe_name
-from vpr.importing.poses import centres_of, lay_flat, rotation_of
+from vpr.importing.placing import headings_of, safe_name
 
 WORDS = "a COLMAP model or a kapture data set"
 GIVES_WAY = False
@@ -31,6 +32,8 @@ ARBITRARY = (
 )
 
 Pose = tuple[float, ...]  # quaternion w x y z and translation, from world to camera
+Poses = dict[tuple[str, str], Pose]  # by time and device, or by rig and device
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ class Posed:
 
     Args:
         name: Path below the folder of images.
+        file: The image.
         pose: From world to camera.
         side: The side that the model assigns it to.
     """
 
     name: str
+    file: Path
     pose: Pose
     side: Side | None = None
 
@@ -63,8 +68,8 @@ def read(source: Path, asked: Asked) -> Collection:
         raise ValueError(f"{source}: expected cameras and images as .txt or .bin, of COLMAP")
     found = Collection(f"COLMAP model, {file.relative_to(source)}", crs=None, notes=[ARBITRARY])
     images = asked.images or source / "images"
-    posed = list(_read_binary(file) if file.suffix == ".bin" else _read_text(file))
-    _add(found, dict.fromkeys((None, "database", "query"), images), _by_folder(posed))
+    poses = _read_binary(file) if file.suffix == ".bin" else _read_text(file)
+    _add(found, _by_folder([Posed(name, images / name, pose) for name, pose in poses]))
     return found
 
 
@@ -82,7 +87,7 @@ def _by_folder(posed: list[Posed]) -> list[Posed]:
     return posed
 
 
-def _add(found: Collection, roots: dict[Side | None, Path], posed: list[Posed]) -> None:
+def _add(found: Collection, posed: list[Posed]) -> None:
     """Add images that are there, on the plane that fits all."""
     kept = []
     for one in posed:
@@ -91,19 +96,44 @@ def _add(found: Collection, roots: dict[Side | None, Path], posed: list[Posed]) 
             found.left_out.add("with a name that leads out of the folder", one.name)
         elif path.suffix.lower() not in READ_SUFFIXES:
             found.left_out.add("of a format that is not read", one.name)
-        elif not (roots[one.side] / path).is_file():
-            found.left_out.add("without an image", roots[one.side] / path)
+        elif not one.file.is_file():
+            found.left_out.add("without an image", one.file)
         else:
             kept.append(one)
     if not kept:
         return
     poses = np.array([one.pose for one in kept])
-    rotation = rotation_of(poses[:, :4])
-    places, headings = lay_flat(rotation, centres_of(rotation, poses[:, 4:]))
+    turns = Rotation.from_quat(poses[:, :4], scalar_first=True)
+    places, headings = _lay_flat(turns.as_matrix(), -turns.inv().apply(poses[:, 4:]))
     for one, (east, north), heading in zip(kept, places.tolist(), headings.tolist(), strict=True):
         name = _name(one.name, one.side)
-        content = roots[one.side] / one.name
-        found.shots.append(Shot(name, content, at=(east, north), heading=heading, side=one.side))
+        found.shots.append(Shot(name, one.file, at=(east, north), heading=heading, side=one.side))
+
+
+def _lay_flat(rotation: Floats, centres: Floats) -> tuple[Floats, Floats]:
+    """Lay cameras on the plane that fits their centres, seen from above.
+
+    The plane is that of the two largest principal axes; above is where the cameras' upper edges
+    point on average, so the map is not mirrored. Its northing axis is the second principal axis.
+
+    Args:
+        rotation: From world to camera (x right, y down, z forward), shape (n, 3, 3).
+        centres: Shape (n, 3).
+
+    Returns:
+        Easting and northing in the model's unit, shape (n, 2), the first camera at the origin; and
+        headings in degrees clockwise from the northing axis, shape (n,).
+    """
+    up = -rotation[:, 1].mean(axis=0)
+    away = centres - centres.mean(axis=0)
+    _, axes = np.linalg.eigh(away.T @ away)  # by increasing variance, in columns
+    east, north = axes[:, 2], axes[:, 1]
+    east = east * np.sign(east[np.abs(east).argmax()])  # LAPACK's sign is arbitrary
+    if np.cross(east, north) @ up < 0:
+        north = -north
+    plane = np.stack([east, north], axis=1)  # (3, 2)
+    forward = rotation[:, 2] @ plane
+    return (centres - centres[0]) @ plane, headings_of(forward)
 
 
 def _name(name: str, side: Side | None) -> str:
@@ -112,7 +142,7 @@ def _name(name: str, side: Side | None) -> str:
     return safe_name(parts if side is None or parts[0].lower() in SIDES else (side, *parts))
 
 
-def _read_text(file: Path) -> Iterator[Posed]:
+def _read_text(file: Path) -> Iterator[tuple[str, Pose]]:
     """Read images.txt: two lines an image, the second may be blank; names may have spaces."""
     with file.open(encoding="utf-8") as lines:
         rows = (line.rstrip("\r\n") for line in lines if not line.startswith("#"))
@@ -126,11 +156,11 @@ def _read_text(file: Path) -> Iterator[Posed]:
                     f"{file}: expected IMAGE_ID, QW QX QY QZ, TX TY TZ, CAMERA_ID, NAME, found "
                     f"{row[:80]!r}"
                 )
-            yield Posed(fields[9], pose)
+            yield fields[9], pose
             next(rows, None)  # its points
 
 
-def _read_binary(file: Path) -> Iterator[Posed]:
+def _read_binary(file: Path) -> Iterator[tuple[str, Pose]]:
     """Read images.bin; what it claims is checked against its size."""
     content = file.read_bytes()
     try:
@@ -145,7 +175,7 @@ def _read_binary(file: Path) -> Iterator[Posed]:
             at = end + 9 + POINT_BYTES * num_points
             if at > len(content) or not np.isfinite(pose).all():
                 raise ValueError("it is cut off or damaged")
-            yield Posed(name, tuple(pose))
+            yield name, tuple(pose)
     except (struct.error, ValueError) as error:
         raise ValueError(f"{file}: not a readable COLMAP model: {error}") from None
 
@@ -161,15 +191,11 @@ def _kapture_parts(source: Path) -> dict[Side | None, Path]:
 
 def _read_kapture(source: Path, parts: dict[Side | None, Path]) -> Collection:
     found = Collection("kapture", crs=None, notes=[ARBITRARY])
-    roots = {side: part / "sensors/records_data" for side, part in parts.items()}
     globe: dict[str, tuple[float, float]] = {}
     posed = []
     for side, part in parts.items():
         sensors = part / "sensors"
-        rigs = {(rig, device): tuple(map(number, pose))
-                for rig, device, *pose in _lines(sensors / "rigs.txt")}  # fmt: skip
-        poses = {(time, device): tuple(map(number, pose))
-                 for time, device, *pose in _lines(sensors / "trajectories.txt")}  # fmt: skip
+        rigs, poses = _poses(sensors / "rigs.txt"), _poses(sensors / "trajectories.txt")
         fixes = {time: (number(row[1]), number(row[0]))  # longitude first
                  for time, _, *row in _lines(sensors / "records_gnss.txt")}  # fmt: skip
         for time, device, image in _lines(sensors / "records_camera.txt"):
@@ -179,27 +205,30 @@ def _read_kapture(source: Path, parts: dict[Side | None, Path]) -> Collection:
             if pose is None or not np.isfinite(pose).all() or len(pose) != 7:
                 found.left_out.add("without a pose", image)
             else:
-                posed.append(Posed(image, pose, side))
-    _add(found, roots, posed)
+                posed.append(Posed(image, sensors / "records_data" / image, pose, side))
+    _add(found, posed)
     if found.shots and all(shot.name in globe for shot in found.shots):
         found.crs, found.notes = DEGREES, []
         found.shots = [replace(shot, at=globe[shot.name], heading=None) for shot in found.shots]
     return found
 
 
-def _of_rig(
-    poses: dict[tuple[str, str], Pose], rigs: dict[tuple[str, str], Pose], time: str, device: str
-) -> Pose | None:
+def _of_rig(poses: Poses, rigs: Poses, time: str, device: str) -> Pose | None:
     """Pose of a camera of a rig: from the world to the rig, then to the camera."""
     for (rig, camera), mounted in rigs.items():
         whole = poses.get((time, rig))
         if camera == device and whole is not None:
-            a, b = np.array(mounted), np.array(whole)
-            w, v, s, u = a[0], a[1:4], b[0], b[1:4]
-            turned = [w * s - v @ u, *(w * u + s * v + np.cross(v, u))]
-            moved = rotation_of(a[None, :4])[0] @ b[4:] + a[4:]
-            return tuple(float(value) for value in (*turned, *moved))
+            turn, turn_of_rig = (
+                Rotation.from_quat(pose[:4], scalar_first=True) for pose in (mounted, whole)
+            )
+            turned = (turn * turn_of_rig).as_quat(scalar_first=True)
+            return (*turned.tolist(), *(turn.apply(whole[4:]) + mounted[4:]).tolist())
     return None
+
+
+def _poses(file: Path) -> Poses:
+    """Read poses by the two names before them."""
+    return {(one, other): tuple(map(number, pose)) for one, other, *pose in _lines(file)}
 
 
 def _lines(file: Path) -> Iterator[list[str]]:

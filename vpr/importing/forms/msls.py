@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpr.importing.collection import Asked, Collection, LeftOut, Shot, Side
+from vpr.importing.collection import DEGREES, Asked, Collection, Shot, Side
 from vpr.importing.columns import number, read_rows, start_of
-from vpr.importing.plane import APART_M, choose_crs, find_near, to_plane
+from vpr.importing.placing import APART_M, choose_crs, find_near, to_plane
 
 WORDS = "Mapillary Street-Level Sequences, or one of its cities"
 GIVES_WAY = False
 RADIUS_M = 25
 SIDES: tuple[Side, Side] = ("database", "query")
 SAME_M = 1.0
+
+Facts = dict[str, dict[str, str]]  # rows of the photos of a side, by key
 
 
 def recognises(source: Path) -> bool:
@@ -34,22 +37,27 @@ def read(source: Path, asked: Asked) -> Collection:
     """
     cities = _cities(source)
     if asked.subset is not None:
-        cities = {name: city for name, city in cities.items() if name == asked.subset}
-        if not cities:
-            raise ValueError(
-                f"--subset {asked.subset}: expected one of {', '.join(_cities(source))}"
-            )
+        name = asked.choose_part(source, cities, kind="cities")
+        cities = {name: cities[name]}
     found = Collection(f"MSLS, {', '.join(cities)}", radius_m=RADIUS_M, crs=None)
     found.notes.append("headings are the set's column ca, which is taken for true north")
-    systems = {}
+    places: dict[str, NDArray[np.float64]] = {}  # of cities with positions
     for name, city in cities.items():
-        shots = [shot for side in SIDES for shot in _read_side(city, name, side, found.left_out)]
+        facts = {side: _read_facts(city / side) for side in SIDES}
+        shots = [shot for side in SIDES for shot in _read_side(found, city, side, facts[side])]
         found.shots += shots
-        systems[name] = _find_system(city)
-    if len(cities) == 1:
-        (found.crs,) = systems.values()
-    elif any(systems.values()):
-        _require_apart(source, found.shots)
+        at = np.array([shot.at for shot in shots if shot.at])
+        if len(at):
+            places[name] = at
+            found.crs = _find_system(city, facts["database"])
+    if len(places) > 1:
+        near = find_near(places, APART_M)
+        if near is not None:
+            raise ValueError(
+                f"{source}: {near[0]} and {near[1]} are in different UTM zones, whose metres "
+                f"cannot be compared: import one city at a time, as --subset {near[0]}"
+            )
+        found.crs = None
         found.notes.append("several cities, each in metres of its own UTM zone: there is no map")
     return found
 
@@ -64,75 +72,57 @@ def _cities(source: Path) -> dict[str, Path]:
     return {city.resolve().name: city for city in cities}
 
 
-def _read_side(city: Path, name: str, side: Side, left_out: LeftOut) -> Iterator[Shot]:
+def _read_facts(folder: Path) -> Facts:
+    """Read the rows of both tables of a side's photos, by key."""
+    facts = {row["key"]: row for row in read_rows(folder / "raw.csv", ["key", "pano"])}
+    metres = folder / "postprocessed.csv"
+    for row in read_rows(metres, ["key"]) if metres.exists() else ():
+        facts.get(row["key"], {}).update(row)
+    return facts
+
+
+def _read_side(found: Collection, city: Path, side: Side, facts: Facts) -> Iterator[Shot]:
     """Yield the photos of a side, recording after recording."""
     folder = city / side
-    raw = {row["key"]: row for row in read_rows(folder / "raw.csv", ["key", "pano"])}
-    metres = folder / "postprocessed.csv"
-    placed = {row["key"]: row for row in read_rows(metres, ["key"])} if metres.exists() else {}
     order: dict[str, list[tuple[float, str]]] = {}
     for row in read_rows(folder / "seq_info.csv", ["key", "sequence_key", "frame_number"]):
         order.setdefault(row["sequence_key"], []).append((number(row["frame_number"]), row["key"]))
     for sequence, frames in order.items():
         for _, key in sorted(frames):
-            facts = raw.get(key)
+            row = facts.get(key, {})
             image = folder / "images" / f"{key}.jpg"
-            if facts is None or not image.is_file():
-                left_out.add("without a row or an image", image)
-            elif facts["pano"] == "True":
-                left_out.add("panoramas", image)
+            if not row or not image.is_file():
+                found.left_out.add("without a row or an image", image)
+            elif row["pano"] == "True":
+                found.left_out.add("panoramas", image)
             else:
-                place = placed.get(key, {})
-                east, north = (number(place.get(axis, "")) for axis in ("easting", "northing"))
-                heading = number(facts.get("ca", ""))
+                east, north = (number(row.get(axis)) for axis in ("easting", "northing"))
+                heading = number(row.get("ca"))
                 yield Shot(
-                    f"{name}/{side}/{key}.jpg", image,
+                    f"{city.resolve().name}/{side}/{key}.jpg", image,
                     at=(east, north) if np.isfinite(east + north) else None,
-                    time=start_of(*facts.get("captured_at", "").split("-")[:3]),
+                    time=start_of(row.get("captured_at", "")),
                     heading=heading % 360 if np.isfinite(heading) else None,
                     sequence=sequence, side=side,
                 )  # fmt: skip
 
 
-def _find_system(city: Path) -> str | None:
-    """Find the UTM zone of a city's metres; None if it has no positions.
+def _find_system(city: Path, facts: Facts) -> str | None:
+    """Find the UTM zone of a city's metres; None where no photo has them and degrees.
 
     Raises:
         ValueError: If longitude and latitude lie elsewhere than easting and northing.
     """
-    folder = city / "database"
-    degrees = {
-        row["key"]: (number(row["lat"]), number(row["lon"]))
-        for row in read_rows(folder / "raw.csv", ["key"])
-        if "lat" in row
-    }
-    placed = [
-        (degrees[row["key"]], (number(row["easting"]), number(row["northing"])))
-        for row in read_rows(folder / "postprocessed.csv", ["key"])
-        if row["key"] in degrees and "easting" in row
-    ]
-    if not placed:
+    columns = ("lat", "lon", "easting", "northing")
+    places = np.array([[number(row.get(name)) for name in columns] for row in facts.values()])
+    places = places[np.isfinite(places).all(axis=1)]
+    if not len(places):
         return None
-    globe, metres = (np.array(part) for part in zip(*placed, strict=True))
-    crs = choose_crs(globe)
-    away = np.abs(to_plane(globe, source="EPSG:4326", target=crs) - metres).max()
+    crs = choose_crs(places[:, :2])
+    away = np.abs(to_plane(places[:, :2], source=DEGREES, target=crs) - places[:, 2:]).max()
     if not away < SAME_M:
         raise ValueError(
-            f"{folder}: latitude and longitude are up to {away:.0f} m from easting and northing in "
+            f"{city}: latitude and longitude are up to {away:.0f} m from easting and northing in "
             f"{crs}: is raw.csv of the same release as postprocessed.csv?"
         )
     return crs
-
-
-def _require_apart(source: Path, shots: list[Shot]) -> None:
-    """Refuse cities whose metres, of different zones, could be taken for near each other."""
-    places: dict[str, list[tuple[float, float]]] = {}
-    for shot in shots:
-        if shot.at is not None:
-            places.setdefault(shot.name.partition("/")[0], []).append(shot.at)
-    near = find_near({name: np.array(those) for name, those in places.items()}, APART_M)
-    if near is not None:
-        raise ValueError(
-            f"{source}: {near[0]} and {near[1]} are in different UTM zones, whose metres cannot be "
-            f"compared: import one city at a time, as --subset {near[0]}"
-        )

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import Asked, Collection, Shot, Side
-from vpr.importing.planning import safe_name
+from vpr.importing.placing import natural_order, safe_name
 
 WORDS = "Nordland: folders of seasons, aligned frame by frame"
 GIVES_WAY = False
 SEASONS = ("spring", "summer", "fall", "autumn", "winter")
 DEFAULT = "summer-winter"
-NUMBERS = re.compile(r"(\d+)")
 
 
 def recognises(source: Path) -> bool:
@@ -36,20 +35,18 @@ def read(source: Path, asked: Asked) -> Collection:
         )
     sides: dict[Side, Path] = {"database": seasons[chosen[0]], "query": seasons[chosen[1]]}
     images = {side: _images(folder) for side, folder in sides.items()}
-    names = sorted(set().union(*images.values()), key=_in_order)
-    frames = {name: frame for frame, name in enumerate(names)}
+    names = sorted(set().union(*images.values()), key=natural_order)
     found = Collection(f"Nordland, database {chosen[0]} and queries {chosen[1]}", crs=None)
     found.notes.append(
         "positions are frame numbers: set prepare.radius_m to the frames that a protocol allows"
     )
     for side, files in images.items():
-        other = images["query" if side == "database" else "database"]
-        for name in sorted(files, key=frames.__getitem__):
-            at = float(frames[name]), 0.0
-            path = safe_name([side, *files[name].relative_to(sides[side]).parts])
-            found.shots.append(Shot(path, files[name], at=at, side=side))
-            if name not in other:
-                found.left_out.add(f"frames that the other season lacks (kept, {side})", name)
+        for frame, name in enumerate(names):
+            if name in files:
+                path = safe_name([side, *files[name].relative_to(sides[side]).parts])
+                found.shots.append(Shot(path, files[name], at=(float(frame), 0.0), side=side))
+            else:
+                found.left_out.add(f"frames that the {side} season lacks (kept of the other)", name)
     return found
 
 
@@ -67,9 +64,3 @@ def _images(folder: Path) -> dict[str, Path]:
     """Find images by their path in the folder, without a suffix."""
     files = (file for file in folder.rglob("*") if file.suffix.lower() in READ_SUFFIXES)
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
-
-
-def _in_order(name: str) -> list[tuple[int, str]]:
-    """Sort numbers by value: a frame 2 comes before a frame 10."""
-    parts = NUMBERS.split(name)
-    return [(int(part), "") if n % 2 else (0, part) for n, part in enumerate(parts)]

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import os
-import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, is_junk
 from vpr.images.image_files import open_photo
-from vpr.importing.collection import Asked, Collection, Made, Shot
+from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.exif import Taken, merge, read_exif, to_utc
 from vpr.importing.films import SUFFIXES as FILM_SUFFIXES
 from vpr.importing.heic import SUFFIXES as HEIC_SUFFIXES
 from vpr.importing.heic import HeicPhoto, content_of, describe_missing, read_heic_exif
-from vpr.importing.panoramas import crop_shots, find_pose
-from vpr.importing.planning import safe_name
+from vpr.importing.panoramas import crop_shots, find_middle
+from vpr.importing.placing import natural_order, safe_name
 from vpr.importing.sidecars import Names, load_overrides, read_beside
-from vpr.importing.tracks import SUFFIXES as TRACK_SUFFIXES
-from vpr.importing.tracks import Track, load_track
+from vpr.importing.track_files import SUFFIXES as TRACK_SUFFIXES
+from vpr.importing.track_files import load_track
+from vpr.importing.tracks import Track
 
 WORDS = "a folder of photos"
 GIVES_WAY = True
 
 SILENT = {".json", ".xmp", ".aae", *TRACK_SUFFIXES}  # beside photos
-STALE_S = 60.0  # photos at the very same place for longer: did the camera or only the fix stay?
 
 
 @dataclass
@@ -41,16 +40,16 @@ class _Reading:
         found: What was found up to now.
         track: Positions by time, for photos that have none.
         overrides: Positions by name, that go first.
-        magnetic: Photos whose direction is from magnetic north, in degrees unknown.
-        zoneless: Photos whose clock has no zone.
+        num_magnetic: Photos whose direction is from magnetic north, in degrees unknown.
+        num_zoneless: Photos whose clock has no zone.
     """
 
     asked: Asked
     found: Collection
     track: Track | None
     overrides: dict[str, Taken]
-    magnetic: list[str] = field(default_factory=list)
-    zoneless: list[str] = field(default_factory=list)
+    num_magnetic: int = 0
+    num_zoneless: int = 0
 
 
 def recognises(source: Path) -> bool:
@@ -70,7 +69,7 @@ def read(source: Path, asked: Asked) -> Collection:
     )  # fmt: skip
     left_out, missing = reading.found.left_out, describe_missing()
     for folder, names in _folders(source):
-        for file in sorted(names.values(), key=lambda file: _counted(file.name)):
+        for file in sorted(names.values(), key=lambda file: natural_order(file.name)):
             name = safe_name([*folder, file.name])
             suffix = file.suffix.lower()
             if suffix in HEIC_SUFFIXES and missing:
@@ -91,11 +90,6 @@ def read(source: Path, asked: Asked) -> Collection:
     return reading.found
 
 
-def _counted(name: str) -> tuple[str | int, ...]:
-    """A name to sort by as people count: 2.jpg before 10.jpg, which photos without a time need."""
-    return *(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)), name
-
-
 def _folders(source: Path) -> Iterator[tuple[tuple[str, ...], Names]]:
     """Yield each folder's path below the source's parent, and its files by name."""
     if source.is_file():
@@ -103,7 +97,7 @@ def _folders(source: Path) -> Iterator[tuple[tuple[str, ...], Names]]:
         return
     root = source.resolve().name
     for path, folders, files in os.walk(source):
-        folders.sort(key=_counted)
+        folders.sort(key=natural_order)
         below = Path(path).relative_to(source)
         if not is_junk(below):
             names = {name: Path(path, name) for name in files if not is_junk(Path(name))}
@@ -111,50 +105,49 @@ def _folders(source: Path) -> Iterator[tuple[tuple[str, ...], Names]]:
 
 
 def _read_photo(reading: _Reading, file: Path, name: str, names: Names) -> None:
+    """Add a photo or the crops of a panorama, or leave it out without a position."""
     content, name = content_of(file, name)
+    middle = None
     if isinstance(content, HeicPhoto):
-        exif, pose = read_heic_exif(file), None
+        exif = read_heic_exif(file)
     else:
         with open_photo(file) as image:
-            exif, pose = _exif_of(image), find_pose(image)
-    taken = read_exif(exif)
-    beside = None if taken.at and taken.has_zone else read_beside(file, names)
-    taken = taken if beside is None else merge(taken, beside)
-    override = reading.overrides.get(file.name)
-    if override is not None and override.at is not None:
-        taken = replace(taken, at=override.at, accuracy_m=override.accuracy_m)
-    shot = _to_shot(reading, taken, name, content)
-    if shot is None:
-        return
-    count = reading.asked.crops
-    if pose and pose.is_panorama and count:
-        heading = shot.heading if pose.heading is None else pose.heading
-        reading.found.shots += crop_shots(shot, count=count, heading=heading)
-    else:
-        reading.found.shots.append(shot)
-
-
-def _to_shot(reading: _Reading, taken: Taken, name: str, content: Path | Made) -> Shot | None:
-    """Make a shot of a photo; None if it is left out."""
+            exif, middle = _exif_of(image), find_middle(image)
+    taken = _complete(read_exif(exif), file, names, reading.overrides.get(file.name))
     at, time = taken.at, to_utc(taken)
     if taken.time is not None and not taken.has_zone:
-        reading.zoneless.append(name)
+        reading.num_zoneless += 1
     if at is None and reading.track is not None and time is not None:
-        latitude, longitude = reading.track.at(
-            np.array([time + (reading.asked.clock_offset_s or 0.0)])
-        )[0]
-        at = None if np.isnan(latitude) else (float(latitude), float(longitude))
+        at = reading.track.place(time + (reading.asked.clock_offset_s or 0.0))
     if at is None and reading.asked.labels:
         reading.found.left_out.add(taken.problem, name)
+        return
+    shot = Shot(name, content, at, time, _true_heading(reading, taken), taken.accuracy_m)
+    if middle is None or not reading.asked.crops:
+        reading.found.shots.append(shot)
+    else:
+        heading = shot.heading if math.isnan(middle) else middle
+        reading.found.shots += crop_shots(shot, count=reading.asked.crops, heading=heading)
+
+
+def _complete(taken: Taken, file: Path, names: Names, override: Taken | None) -> Taken:
+    """Fill in what other files say of a photo, OpenSfM's before its own position."""
+    beside = None if taken.at and taken.has_zone else read_beside(file, names)
+    if beside is not None:
+        taken = merge(taken, beside)
+    if override is not None and override.at is not None:
+        taken = replace(taken, at=override.at, accuracy_m=override.accuracy_m)
+    return taken
+
+
+def _true_heading(reading: _Reading, taken: Taken) -> float | None:
+    """Direction of view from true north; None if unknown."""
+    if taken.heading is None or not taken.is_magnetic:
+        return taken.heading
+    if reading.asked.declination_deg is None:
+        reading.num_magnetic += 1
         return None
-    heading = taken.heading
-    if heading is not None and taken.is_magnetic:
-        if reading.asked.declination_deg is None:
-            reading.magnetic.append(name)
-            heading = None
-        else:
-            heading = (heading + reading.asked.declination_deg) % 360
-    return Shot(name, content, at, time, heading, taken.accuracy_m)
+    return (taken.heading + reading.asked.declination_deg) % 360
 
 
 def _exif_of(image: Image.Image) -> Image.Exif:
@@ -165,35 +158,16 @@ def _exif_of(image: Image.Image) -> Image.Exif:
 
 
 def _describe(reading: _Reading) -> Iterator[str]:
-    if reading.magnetic:
+    if reading.num_magnetic:
         yield (
-            f"{len(reading.magnetic)} directions of view are from magnetic north and not used: "
+            f"{reading.num_magnetic} directions of view are from magnetic north and not used: "
             "--declination tells how far east of true north that is there"
         )
-    if reading.zoneless:
+    if reading.num_zoneless:
         yield (
-            f"{len(reading.zoneless)} times have no zone: they are taken as the sun's time at "
+            f"{reading.num_zoneless} times have no zone: they are taken as the sun's time at "
             "their place, which may be an hour or two off"
         )
-    stale = _count_stale(reading.found.shots)
-    if stale:
-        yield (
-            f"{stale} photos have the very position of the one before, over more than "
-            f"{STALE_S:g} s: did the camera stay, or only the position?"
-        )
-
-
-def _count_stale(shots: list[Shot]) -> int:
-    """Count photos, but for the first, in runs at one position that last long."""
-    timed = sorted((shot.time, shot.at) for shot in shots if shot.time and shot.at)
-    stale = start = 0
-    for place, (time, at) in enumerate(timed):
-        if at != timed[start][1]:
-            start = place
-        is_last = place + 1 == len(timed) or timed[place + 1][1] != at
-        if is_last and time - timed[start][0] > STALE_S:
-            stale += place - start
-    return stale
 
 
 def _reason(error: Exception, file: Path) -> str:

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 
-from vpr.importing.collection import Asked, Collection, Shot
-from vpr.importing.planning import safe_name
+from vpr.importing.collection import Asked, Collection, Shot, encode_jpeg, load_package
+from vpr.importing.placing import safe_name
 from vpr.importing.tracks import Track, choose_frames, make_track
 
 WORDS = "a bag of ROS 1 (.bag) or ROS 2 (folder or .mcap)"
 GIVES_WAY = False
-
-INSTALL = "pip install rosbags==0.11.9"
 IMAGES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
 FIX, ODOMETRY = "sensor_msgs/msg/NavSatFix", "nav_msgs/msg/Odometry"
 MAGIC = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}  # more certain than the message's `format`
-TO_BGR = {  # by encoding of raw images; RGB is turned to the BGR that OpenCV writes
-    "bgr8": None, "mono8": None, "rgb8": cv2.COLOR_RGB2BGR, "rgba8": cv2.COLOR_RGBA2BGR,
-    "bgra8": cv2.COLOR_BGRA2BGR, "bayer_rggb8": cv2.COLOR_BayerRGGB2BGR,
-    "bayer_bggr8": cv2.COLOR_BayerBGGR2BGR, "bayer_gbrg8": cv2.COLOR_BayerGBRG2BGR,
-    "bayer_grbg8": cv2.COLOR_BayerGRBG2BGR,
+TO_RGB = {  # by encoding of raw images
+    "rgb8": None, "mono8": None, "bgr8": cv2.COLOR_BGR2RGB, "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB, "bayer_rggb8": cv2.COLOR_BayerRGGB2RGB,
+    "bayer_bggr8": cv2.COLOR_BayerBGGR2RGB, "bayer_gbrg8": cv2.COLOR_BayerGBRG2RGB,
+    "bayer_grbg8": cv2.COLOR_BayerGRBG2RGB,
 }  # fmt: skip
 NS = 1e-9
-QUALITY = 95
+
+Reader: TypeAlias = Any  # of rosbags, which is optional
+Message: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ class BagImage:
                 reader.messages(connections, start=self.received_ns, stop=self.received_ns + 1)
             )
             message = reader.deserialize(content, connection.msgtype)
-            if connection.msgtype == IMAGES[0]:
-                return bytes(message.data)
-            return _encode(message)
+            return bytes(message.data) if hasattr(message, "format") else _encode(message)
 
 
 def recognises(source: Path) -> bool:
@@ -85,55 +83,46 @@ def read(source: Path, asked: Asked) -> Collection:
         topic = _choose_topic(source, reader, asked.topic)
         track = _read_track(source, reader, found) if asked.labels else None
         images = sorted(_list_images(reader, topic, found))
-    times = np.array([time for time, _, _ in images])
-    if track is None:
-        rows = np.arange(len(images))
-    else:
+    rows = np.arange(len(images))
+    if track is not None:
+        times = np.array([time for time, _, _ in images])
         rows = choose_frames(track, times, spacing_m=asked.spacing_m)
         found.crs = None if track.is_local else found.crs
         unplaced = int(np.isnan(track.at(times)[:, 0]).sum())
-        if unplaced:
-            found.left_out.add("outside the track, or in its gaps", topic, count=unplaced)
+        found.left_out.add("outside the track, or in its gaps", topic, count=unplaced)
     for row in rows:
         time, received_ns, suffix = images[row]
-        at = None if track is None else track.at(np.array([time]))[0]
-        found.shots.append(
-            Shot(
-                safe_name([source.stem, f"{round(time / NS)}{suffix}"]),
-                BagImage(source, topic, received_ns),
-                None if at is None else (float(at[0]), float(at[1])),
-                time,
-                None if track is None else track.course(time),
-                sequence=source.stem,
-            )
-        )
+        name = safe_name([source.stem, f"{round(time / NS)}{suffix}"])
+        shot = Shot(name, BagImage(source, topic, received_ns), time=time, sequence=source.stem)
+        if track is not None:
+            shot = replace(shot, at=track.place(time), heading=track.course(time))
+        found.shots.append(shot)
     return found
 
 
-def _choose_topic(source: Path, reader: Any, asked: str | None) -> str:  # noqa: ANN401
+def _choose_topic(source: Path, reader: Reader, asked: str | None) -> str:
     topics = sorted({str(c.topic) for c in reader.connections if c.msgtype in IMAGES})
-    if asked in topics:
-        return str(asked)
-    if asked is None and len(topics) == 1:
-        return str(topics[0])
-    raise ValueError(
-        f"{source}: which topic has the photos? --topic with one of "
-        f"{', '.join(topics) or 'none: the bag has no images'}"
-    )
+    chosen = [topic for topic in topics if asked in (None, topic)]
+    if len(chosen) != 1:
+        raise ValueError(
+            f"{source}: which topic has the photos? --topic with one of "
+            f"{', '.join(topics) or 'none: the bag has no images'}"
+        )
+    return chosen[0]
 
 
-def _read_track(source: Path, reader: Any, found: Collection) -> Track:  # noqa: ANN401
+def _read_track(source: Path, reader: Reader, found: Collection) -> Track:
     """Read fixes; where there are none, odometry, which is of no place on Earth."""
     fixes = [
         (time, message.latitude, message.longitude)
-        for time, _, message in _messages(reader, [FIX])
+        for time, _, message in _messages(reader, FIX)
         if message.status.status >= 0
     ]
     if fixes:
         return make_track(fixes, source=source)
     poses = [
         (time, message.pose.pose.position.x, message.pose.pose.position.y)
-        for time, _, message in _messages(reader, [ODOMETRY])
+        for time, _, message in _messages(reader, ODOMETRY)
     ]
     if not poses:
         raise ValueError(
@@ -144,15 +133,11 @@ def _read_track(source: Path, reader: Any, found: Collection) -> Track:  # noqa:
     return make_track(poses, source=source, is_local=True)
 
 
-def _list_images(
-    reader: Any,  # noqa: ANN401 - rosbags is optional
-    topic: str,
-    found: Collection,
-) -> Iterator[tuple[float, int, str]]:
+def _list_images(reader: Reader, topic: str, found: Collection) -> Iterator[tuple[float, int, str]]:
     """Yield time, when the bag received it, and suffix of each image that can be read."""
-    for time, received_ns, message in _messages(reader, IMAGES, topic=topic):
+    for time, received_ns, message in _messages(reader, *IMAGES, topic=topic):
         if not hasattr(message, "format"):
-            suffix = ".jpg" if message.encoding in TO_BGR else None
+            suffix = ".jpg" if message.encoding in TO_RGB else None
             reason = f"images of encoding {message.encoding}"
         else:
             start = bytes(message.data[:4])
@@ -165,11 +150,8 @@ def _list_images(
 
 
 def _messages(
-    reader: Any,  # noqa: ANN401
-    kinds: tuple[str, ...] | list[str],
-    *,
-    topic: str | None = None,
-) -> Iterator[tuple[float, int, Any]]:
+    reader: Reader, *kinds: str, topic: str | None = None
+) -> Iterator[tuple[float, int, Message]]:
     """Yield time, when the bag received it, and message; time is the sensor's, unless it is 0."""
     connections = [c for c in reader.connections if c.msgtype in kinds and topic in (None, c.topic)]
     for connection, received_ns, content in reader.messages(connections) if connections else ():
@@ -179,33 +161,32 @@ def _messages(
         yield time if time > 0 else received_ns * NS, received_ns, message
 
 
-def _encode(message: Any) -> bytes:  # noqa: ANN401
+def _encode(message: Message) -> bytes:
     """Write a raw image as a JPEG."""
     channels = 3 if message.encoding in ("bgr8", "rgb8") else 4 if "a8" in message.encoding else 1
     rows = np.asarray(message.data).reshape(message.height, message.step)
     pixels = rows[:, : message.width * channels].reshape(message.height, message.width, channels)
-    code = TO_BGR[message.encoding]
+    code = TO_RGB[message.encoding]
     if code is not None:
-        pixels = cv2.cvtColor(np.ascontiguousarray(pixels), code)
-    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        pixels = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), code), dtype=np.uint8)
+    return encode_jpeg(pixels)
 
 
 class _Opened:
     """The bag that is read now, whose images are asked for one after another."""
 
     file: Path | None = None
-    reader: Any = None
+    reader: Reader = None
 
-    def open(self, file: Path) -> Any:  # noqa: ANN401 - rosbags is optional
+    def open(self, file: Path) -> Reader:
         """Open a bag, unless it is the one that is open."""
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-
         if self.file != file:
             self.close()
+            highlevel = load_package("rosbags.highlevel", file, reads="bags")
+            types = load_package("rosbags.typesys", file, reads="bags")
             # Old bags of ROS 2 do not bring the definitions of their messages.
-            typestore = get_typestore(Stores.ROS2_HUMBLE)
-            self.reader = AnyReader([file], default_typestore=typestore)
+            typestore = types.get_typestore(types.Stores.ROS2_HUMBLE)
+            self.reader = highlevel.AnyReader([file], default_typestore=typestore)
             self.reader.open()
             self.file = file
         return self.reader
@@ -225,8 +206,6 @@ def _one_error(file: Path) -> Iterator[None]:
     """Make all errors of a damaged bag one ValueError."""
     try:
         yield
-    except ModuleNotFoundError:
-        raise ValueError(f"{file}: bags are read by rosbags: {INSTALL}") from None
     except (ValueError, MemoryError):
         raise
     except Exception as error:  # damaged bytes raise many kinds

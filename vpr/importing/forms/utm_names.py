@@ -6,20 +6,19 @@ several zones, the folders of SF-XL, and sets that are still to be split.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import DEGREES, Asked, Collection, LeftOut, Shot, Side
-from vpr.importing.columns import number
-from vpr.importing.plane import APART_DEG, APART_M, find_near, to_degrees
-from vpr.importing.planning import safe_name
+from vpr.importing.columns import number, start_of
+from vpr.importing.placing import APART_DEG, APART_M, find_near, safe_name, to_degrees
 
 WORDS = "images named @easting@northing@...@ (SF-XL, the VPR datasets downloader)"
 GIVES_WAY = False
-EAST, NORTH, ZONE, LETTER, LATITUDE, LONGITUDE, HEADING, TIME = 1, 2, 3, 4, 5, 6, 9, 13
+EAST, NORTH, ZONE, LETTER, LATITUDE, HEADING, TIME = 1, 2, 3, 4, 5, 9, 13
 NUM_FIELDS = 15
 FIRST_NORTHERN_BAND = "N"
 SAME_DEG = 0.02  # 2 km: a letter N or S for the hemisphere puts places on the other one
@@ -27,11 +26,9 @@ SAME_DEG = 0.02  # 2 km: a letter N or S for the hemisphere puts places on the o
 
 def recognises(source: Path) -> bool:
     """Return whether a folder, or one of its first subfolders, has such a name."""
-    folders = [source, *(path for path in (source / "database", source / "test/database"))]
-    folders += [source / "train"]
-    return any(next(folder.glob("**/@*@*@*"), None) is not None for folder in folders[1:]) or (
-        source.is_dir() and next(source.glob("@*@*@*"), None) is not None
-    )
+    folders = [source / name for name in ("database", "test/database", "train")]
+    names = chain(source.glob("@*@*@*"), *(folder.rglob("@*@*@*") for folder in folders))
+    return source.is_dir() and next(names, None) is not None
 
 
 def read(source: Path, asked: Asked) -> Collection:
@@ -55,17 +52,21 @@ def read(source: Path, asked: Asked) -> Collection:
             )
     for path in paths:
         fields = _fields(path)
-        zone, heading = _zone(fields), number(fields[HEADING])
-        at = number(fields[EAST]), number(fields[NORTH])
+        zone, heading, at = _zone(fields), number(fields[HEADING]), _place(fields)
         if zone is not None and found.crs == DEGREES:
-            at = _globe(source, zone, fields, at)
+            at = _globe(source, zone, fields)
         found.shots.append(
             Shot(
-                safe_name(path.parts), source / path, at=at, time=_time(fields[TIME]),
+                safe_name(path.parts), source / path, at=at, time=start_of(fields[TIME]),
                 heading=heading % 360 if abs(heading) <= 360 else None, side=_side(path),
             )
         )  # fmt: skip
     return found
+
+
+def _place(fields: list[str]) -> tuple[float, float]:
+    """Easting and northing of a name."""
+    return number(fields[EAST]), number(fields[NORTH])
 
 
 def _fields(path: Path) -> list[str]:
@@ -73,10 +74,9 @@ def _fields(path: Path) -> list[str]:
 
 
 def _is_read(path: Path, left_out: LeftOut) -> bool:
-    place = [number(field) for field in _fields(path)[EAST : NORTH + 1]]
     if path.suffix.lower() not in READ_SUFFIXES:
         left_out.add("of a format that is not read", path)
-    elif not np.isfinite(place).all():
+    elif not np.isfinite(_place(_fields(path))).all():
         left_out.add("without an easting and northing in the name", path)
     else:
         return True
@@ -87,8 +87,7 @@ def _lie_apart(paths: list[Path]) -> bool:
     """Return whether zones are too far apart for their metres to be taken for near each other."""
     places: dict[str, list[tuple[float, float]]] = {}
     for fields in map(_fields, paths):
-        at = number(fields[EAST]), number(fields[NORTH])
-        places.setdefault(str(_zone(fields)), []).append(at)
+        places.setdefault(str(_zone(fields)), []).append(_place(fields))
     plane = {zone: np.array(those) for zone, those in places.items()}
     globe = {zone: to_degrees(those, source=zone) for zone, those in plane.items()}
     return find_near(plane, APART_M) is None and find_near(globe, APART_DEG) is None
@@ -131,27 +130,12 @@ def _zone(fields: list[str]) -> str | None:
     return f"EPSG:{(32_600 if letter >= FIRST_NORTHERN_BAND else 32_700) + int(zone)}"
 
 
-def _globe(
-    source: Path, zone: str, fields: list[str], place: tuple[float, float]
-) -> tuple[float, float]:
-    """Latitude and longitude of a place, which must be those in its name, if it has them."""
-    latitude, longitude = to_degrees(np.array([place]), source=zone)[0].tolist()
-    told = number(fields[LATITUDE]), number(fields[LONGITUDE])
-    if np.isfinite(told).all() and abs(told[0] - latitude) > SAME_DEG:
+def _globe(source: Path, zone: str, fields: list[str]) -> tuple[float, float]:
+    """Latitude and longitude of a place; its latitude must be that in its name, if it has one."""
+    latitude, longitude = to_degrees(np.array([_place(fields)]), source=zone)[0].tolist()
+    if abs(number(fields[LATITUDE]) - latitude) > SAME_DEG:
         raise ValueError(
             f"{source}: {'@'.join(fields)!r}: easting and northing lie at latitude {latitude:.4f} "
             f"in {zone}: give the zone by --crs"
         )
     return latitude, longitude
-
-
-def _time(text: str) -> float | None:
-    """Read a timestamp: a year and month, or a day, as SF-XL and Mapillary's images have them."""
-    digits = "".join(letter for letter in text if letter.isdigit())
-    for length, form in ((8, "%Y%m%d"), (6, "%Y%m"), (4, "%Y")):
-        if len(digits) >= length:
-            try:
-                return datetime.strptime(digits[:length], form).replace(tzinfo=UTC).timestamp()
-            except ValueError:
-                continue
-    return None
