@@ -28,8 +28,6 @@ TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
 LARGEST_SET_KM = 100.0  # that is believed to be one in kilometres
 LARGEST_SET_M = 1e6  # from its middle; what lies farther out is named
 SCALE_NOTED, SCALE_REFUSED = 0.01, 0.05  # errors of a metre, as fractions
-SAME_PLACE_M = 1000.0  # datums differ by less; neighbouring zones by hundreds of kilometres
-METRES_PER_DEGREE = 111_000  # of latitude
 
 
 def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
@@ -49,10 +47,9 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
         for side, places in truth.sides():
             _require_metres(side, places, system, crs)
             check_crs(crs, places, side=side)
-        _require_scale(every, system, crs)
+        doubts = [*_doubts(truth, every, system, crs)]
     except ValueError as error:
         return Finding(subject, str(error), Level.REFUSED)
-    doubts = [*_doubts(truth, system, crs)]
     level = max((level for level, _ in doubts), default=Level.FINE)
     told = [f"{words}, {system.name}", *(doubt for _, doubt in doubts)]
     return Finding(subject, "; ".join(told), level)
@@ -91,24 +88,10 @@ def describe_degrees(side: str, places: NDArray[np.float64]) -> str:
 
 def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     """Refuse a system that is not the one that the file names tell."""
-    if len(truth.utm_zones) > 1:
-        raise ValueError(
-            f"dataset.crs = {name}, but the file names give the UTM zones "
-            f"{' and '.join(truth.utm_zones)}, which no one system holds: set dataset.crs: null"
-        )
-    if not truth.utm_zones or truth.utm_zones[0] == system.utm_zone:
-        return
-    place = np.median(truth.database.coordinates, axis=0)[None]
-    told = utm_crs(truth.utm_zones[0])
-    (latitude, longitude), (other_latitude, other_longitude) = (
-        to_degrees(one, place)[0] for one in (told, system)
-    )
-    north_m = METRES_PER_DEGREE * abs(latitude - other_latitude)
-    east_m = METRES_PER_DEGREE * abs(longitude - other_longitude) * np.cos(np.radians(latitude))
-    if not np.hypot(north_m, east_m) < SAME_PLACE_M:
+    if truth.utm_zone not in (None, system.utm_zone):
         raise ValueError(
             f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
-            f"{truth.utm_zones[0]}: set dataset.crs: EPSG:{told.to_epsg()}"
+            f"{truth.utm_zone}: set dataset.crs: EPSG:{utm_crs(str(truth.utm_zone)).to_epsg()}"
         )
 
 
@@ -135,28 +118,21 @@ def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: s
         )
 
 
-def _require_scale(places: NDArray[np.float64], system: CRS, name: str) -> None:
-    """Refuse a system whose metres are none on the ground."""
-    error = scale_error(system, to_degrees(system, np.median(places, axis=0)[None])[0])
-    if error > SCALE_REFUSED:
-        raise ValueError(
-            f"dataset.crs = {name} ({system.name}): its metres are off by {error:.0%} at the set's "
-            "middle, so a radius in metres would be wrong: convert the coordinates to a UTM zone, "
-            "such as EPSG:32633, with pyproj"
-        )
+def _doubts(
+    truth: GroundTruth, every: NDArray[np.float64], system: CRS, name: str
+) -> Iterator[tuple[Level, str]]:
+    """Yield what may be right and often is not.
 
-
-def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level, str]]:
-    """Yield what may be right and often is not."""
-    every = np.concatenate([places for _, places in truth.sides()])
-    middle = np.median(every, axis=0)
-    degrees = to_degrees(system, every)
-    latitude, longitude = to_degrees(system, middle[None])[0]
-    from_zero = bool(np.abs(middle).max() < FROM_ZERO_M)
-    if not _lies_in(system, middle) or _look_like_frames(every):
+    Raises:
+        ValueError: If the system's metres are none on the ground.
+    """
+    middle, degrees = np.median(every, axis=0), to_degrees(system, every)
+    (here,) = to_degrees(system, middle[None])
+    look_like_frames = not every.any(axis=0).all() and bool((every == every.round()).all())
+    if look_like_frames or not _lies_in(system, middle):
         yield (
-            Level.LOUD if from_zero else Level.NOTE,
-            f"the set's middle would lie at longitude {longitude:.2f}, latitude {latitude:.2f}, "
+            Level.LOUD if np.abs(middle).max() < FROM_ZERO_M else Level.NOTE,
+            f"the set's middle would lie at longitude {here[1]:.2f}, latitude {here[0]:.2f}, "
             f"but {name} is made for {describe_area(system)}, though sets may cross its border: "
             "set dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
@@ -175,14 +151,15 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
             f"{np.count_nonzero(far)} of {len(every)} images lie far from all others, first "
             f"{path!r} at {every[first].tolist()}: do they lack a position?",
         )
-    error = scale_error(system, np.array([latitude, longitude]))
+    error = scale_error(system, here)
+    if error > SCALE_REFUSED:
+        raise ValueError(
+            f"dataset.crs = {name} ({system.name}): its metres are off by {error:.0%} at the set's "
+            "middle, so a radius in metres would be wrong: convert the coordinates to a UTM zone, "
+            "such as EPSG:32633, with pyproj"
+        )
     if error > SCALE_NOTED:
         yield Level.LOUD, f"its metres are off by {error:.1%} there: a UTM zone is more accurate"
-
-
-def _look_like_frames(places: NDArray[np.float64]) -> bool:
-    """Return whether coordinates are whole numbers along an axis, as frame numbers are."""
-    return not places.any(axis=0).all() and bool((places == places.round()).all())
 
 
 def _lies_in(system: CRS, place: NDArray[np.float64]) -> bool:
