@@ -11,7 +11,7 @@ from vpr.datasets.checks import check_places, describe_set
 from vpr.datasets.findings import Finding, Level, list_notes, require_usable, save_notes
 from vpr.datasets.formats import parse_set
 from vpr.datasets.image_checks import check_images
-from vpr.datasets.params import DatasetParams
+from vpr.datasets.params import DatasetParams, PrepareParams
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS
 from vpr.images.image_files import list_images
@@ -19,11 +19,9 @@ from vpr.images.known_photos import known_photos
 from vpr.images.params import ThumbnailsParams
 from vpr.images.thumbnails import draw_thumbnails
 from vpr.places.gathering import gather_images
-from vpr.places.headings import keep_same_way
 from vpr.places.index import save_index
-from vpr.places.params import PrepareParams
 from vpr.places.positives import save_positives, save_radius
-from vpr.places.radius import find_same_places, find_training_positives
+from vpr.places.radius import find_same_places, find_training_positives, keep_same_way
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.environment import installed_version
 from vpr.runtime.hashing import hash_work

@@ -14,9 +14,8 @@ from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.evaluation.metrics import summarise_same_way
 from vpr.places.crs import grid_headings, list_directions
-from vpr.places.headings import keep_same_way, turns_between
 from vpr.places.index import ImageIndex, load_index, save_index
-from vpr.places.radius import find_positives, find_same_places
+from vpr.places.radius import find_positives, find_same_places, keep_same_way, turns_between
 
 UNKNOWN = np.nan
 HEADINGS = np.array([0.0, 90.0, 180.0, UNKNOWN])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vpr.places.recordings import find_recordings, places_on_route
+from vpr.places.index import find_recordings, places_on_route
 
 
 def test_two_cameras_that_alternate_are_two_recordings() -> None:

@@ -14,9 +14,8 @@ from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.order_checks import check_order, check_route
 from vpr.places.crs import parse_metric_crs
-from vpr.places.headings import SAME_WAY_DEG
 from vpr.places.photos import plain_name
-from vpr.places.radius import find_same_places
+from vpr.places.radius import SAME_WAY_DEG, find_same_places
 
 FEWEST_HEADINGS = 8  # fewer may all lie in a small range
 

@@ -13,8 +13,7 @@ from scipy.spatial import cKDTree
 
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.index import ImageIndex
-from vpr.places.recordings import find_recordings
+from vpr.places.index import ImageIndex, find_recordings
 
 FEWEST_ROWS = 8  # fewer show no order
 # A step is measured against the distance to the 5th nearest image, or less in a small set.

@@ -12,8 +12,8 @@ from vpr.evaluation.acceptance import average_precision, precision_recall
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
-from vpr.places.headings import SAME_WAY_DEG, keep_same_way
 from vpr.places.index import ImageIndex
+from vpr.places.radius import SAME_WAY_DEG, keep_same_way
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 

@@ -11,9 +11,8 @@ from scipy.sparse import csr_array
 
 from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.recall import NEVER, first_correct_ranks
-from vpr.places.headings import turns_between
 from vpr.places.index import ImageIndex
-from vpr.places.radius import metres_between
+from vpr.places.radius import metres_between, turns_between
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 

@@ -16,7 +16,7 @@ from vpr.locating.loading import check_run, load_places, load_ranker
 from vpr.locating.matches import Places, Position, heading_at
 from vpr.locating.ranking import Ranked, Ranker
 from vpr.places.crs import latitude_longitude
-from vpr.places.recordings import find_recordings
+from vpr.places.index import find_recordings
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.filtering import Belief

@@ -25,7 +25,7 @@ from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.locating.tracking import Before, Tracker
 from vpr.network.describing import describe_photos
-from vpr.places.recordings import find_recordings
+from vpr.places.index import find_recordings
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
