@@ -13,10 +13,8 @@ from vpr.evaluation.params import By
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
-from vpr.report.defaults import list_changes, load_defaults
-from vpr.report.pages import write_script
-from vpr.report.params import ReportParams
-from vpr.report.plots_page import bundled_vega, write_plots_page
+from vpr.report.pages import bundled_vega, write_plots_page, write_script
+from vpr.report.params import ReportParams, list_changes, load_defaults
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import (
     copy_thumbnails,

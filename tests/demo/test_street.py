@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.demo.drawing import draw_set
 from vpr.demo.drives import VIEW_M, drive_by_day, drive_months_later
-from vpr.demo.facades import draw_facade
-from vpr.demo.ground import draw_ground
 from vpr.demo.params import SampleParams
-from vpr.demo.pictures import Picture
+from vpr.demo.pictures import Picture, draw_facade, draw_ground
 from vpr.demo.street import build_street
 
 SIZE = (48, 36)

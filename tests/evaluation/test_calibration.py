@@ -14,14 +14,18 @@ from scipy.stats import binomtest
 
 from vpr.evaluation.answers import answer_curves, summarise_answers, summarise_map_question
 from vpr.evaluation.calibration import (
+    LEVEL,
+    LEVELS,
     Calibration,
     PlaceModel,
+    circle_radius,
     find_support,
     load_calibration,
+    mean_place,
     save_calibration,
+    weigh_places,
 )
 from vpr.evaluation.cross_fitting import Sample, calibrate, find_wrong_support, fit_place
-from vpr.evaluation.position import LEVEL, LEVELS, circle_radius, mean_place, weigh_places
 from vpr.evaluation.uncertainty import exact_interval
 
 # A photo with four predictions along a street, of places at 0, 20, 70 and 300 m.

@@ -14,9 +14,9 @@ from stages.evaluate import evaluate
 from tests.support.repositories import ROOT, set_key
 from vpr.commands.summary import as_table
 from vpr.datasets.checks import check_places, describe_set
-from vpr.datasets.csv_tables import parse_tables
 from vpr.datasets.findings import Level, save_notes
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
+from vpr.datasets.tables import parse_tables
 from vpr.evaluation.calibration import load_calibration
 from vpr.places.index import ImageIndex, load_index, parse_index, save_index
 from vpr.places.positives import load_positives, save_positives, save_radius

@@ -16,8 +16,8 @@ from tests.support.repositories import ROOT
 from tests.support.synthetic_run import HOSTILE, make_report, write_run
 from vpr.places.crs import latitude_longitude
 from vpr.report.charts import collect_charts
-from vpr.report.defaults import DEFAULTS
 from vpr.report.pages import as_script, load_templates
+from vpr.report.params import DEFAULTS
 from vpr.report.report import find_worst, headline
 from vpr.runtime.parameters import read_yaml
 

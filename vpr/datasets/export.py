@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from vpr.datasets.csv_tables import TABLES, save_table
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.tables import TABLES, save_table
 from vpr.datasets.utm_names import SIDES, utm_name, write_numbers
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.images.image_files import encoded_image

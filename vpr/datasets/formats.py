@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpr.datasets.csv_tables import TABLES, parse_tables
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
-from vpr.datasets.name_lists import LISTS, PARTS, find_files, parse_name_lists
+from vpr.datasets.tables import LISTS, PARTS, TABLES, find_files, parse_name_lists, parse_tables
 from vpr.datasets.utm_names import SIDES, find_utm_names, parse_utm_names
 from vpr.places.index import FORM, ImageIndex
 from vpr.places.photos import with_slashes

@@ -16,7 +16,7 @@ from vpr.evaluation.acceptance import (
     precision_recall,
     recall_at_precision,
 )
-from vpr.evaluation.calibration import Calibration, State
+from vpr.evaluation.calibration import LEVEL, LEVELS, Calibration, State
 from vpr.evaluation.cross_fitting import HeldOut, Sample
 from vpr.evaluation.curves import (
     area_under_risk,
@@ -27,7 +27,6 @@ from vpr.evaluation.curves import (
     risk_coverage_curve,
 )
 from vpr.evaluation.metrics import Metrics
-from vpr.evaluation.position import LEVEL, LEVELS
 from vpr.evaluation.uncertainty import exact_interval
 
 STATES: tuple[State, ...] = ("known", "unsure", "unknown")

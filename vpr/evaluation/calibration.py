@@ -3,12 +3,14 @@
 Two questions with a threshold each. Is the photo of this map at all? The doubt about its first
 prediction decides (`vpr.evaluation.acceptance`). Which place of the map? That is told by its
 support: how strong the evidence for the first prediction is, and how far it leads the best one
-elsewhere. What support wrong places reach is seen by masking the right ones of each query.
+elsewhere. What support wrong places reach is seen by masking the right ones of each query. Where
+the photo was taken is the mean of the predictions that agree, with a circle around it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,11 +21,12 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit, ndtri
 
 from vpr.evaluation.params import By
-from vpr.evaluation.position import mean_place, weigh_places
 from vpr.places.radius import is_within
 
 State = Literal["known", "unsure", "unknown"]
 APART = 2  # radii between places that are different for sure: the radius, and as much of a margin
+LEVEL = 0.9  # share of the stated circles that are to hold the photo's place
+LEVELS = (0.5, 0.6, 0.7, 0.8, LEVEL, 0.95)  # of the chart
 
 
 def find_support(
@@ -199,3 +202,51 @@ def load_calibration(path: Path) -> Calibration:
             f"{path}: damaged: {place}: {problem['msg']}: restore it with `git checkout`, "
             "or make it again with `dvc repro`"
         ) from None
+
+
+def weigh_places(
+    by: By, doubts: NDArray[np.float64], places: NDArray[np.float64], *, radius_m: float
+) -> NDArray[np.float64]:
+    """Weigh the predictions whose mean is the estimated position.
+
+    By inliers those within the radius of the first agree with it, and each counts by the square of
+    its log10 NFA; unverified ones do not count. By distance the first counts alone, since
+    descriptors do not tell its neighbours apart.
+
+    Args:
+        by: Source of the doubts.
+        doubts: About each prediction, shape (num_queries, depth).
+        places: Easting and northing of each, shape (num_queries, depth, 2).
+        radius_m: Within which database images show the same place.
+
+    Returns:
+        Weights of the shape of `doubts`; those of a query add up to 1.
+    """
+    weights = np.zeros(doubts.shape)
+    if by == "inliers":
+        agree = is_within(places, places[:, :1], radius_m=radius_m)
+        weights = np.where(agree, doubts**2, 0.0)
+    weights[weights.sum(axis=1) == 0, 0] = 1.0
+    shares: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return shares
+
+
+def mean_place(weights: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average places (num_queries, depth, 2) by `weigh_places`; shape (num_queries, 2)."""
+    first = places[:, :1]  # the offsets from it keep the digits of UTM coordinates
+    mean: NDArray[np.float64] = first[:, 0] + np.einsum("qd,qdx->qx", weights, places - first)
+    return mean
+
+
+def circle_radius(errors_m: NDArray[np.float64], level: float = LEVEL) -> float | None:
+    """Find the radius that holds a new photo's place with this probability (split conformal).
+
+    It is the ceil((n + 1) level)-th smallest of n errors (Vovk, Gammerman and Shafer, Algorithmic
+    Learning in a Random World, 2005), which assumes that photos are exchangeable.
+
+    Returns:
+        None if the errors are too few for the level: 9 of them give 90 %.
+    """
+    known = np.sort(errors_m[~np.isnan(errors_m)])  # of places whose position is
+    rank = math.ceil((len(known) + 1) * level - 1e-9)
+    return float(known[rank - 1]) if rank <= len(known) else None

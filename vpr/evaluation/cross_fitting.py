@@ -15,15 +15,18 @@ from scipy.special import expit, logit
 from vpr.evaluation.acceptance import find_map_limit, most_accepted
 from vpr.evaluation.calibration import (
     APART,
+    LEVELS,
     Calibration,
     PlaceModel,
     State,
+    circle_radius,
     find_features,
     find_states,
     find_support,
+    mean_place,
+    weigh_places,
 )
 from vpr.evaluation.params import By
-from vpr.evaluation.position import LEVELS, circle_radius, mean_place, weigh_places
 from vpr.evaluation.uncertainty import usable_block_length
 from vpr.places.radius import is_within, metres_between
 

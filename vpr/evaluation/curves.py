@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpr.evaluation.position import LEVELS
+from vpr.evaluation.calibration import LEVELS
 from vpr.evaluation.recall import recall_of_ranks
 from vpr.places.radius import is_within, metres_between
 

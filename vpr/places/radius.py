@@ -14,7 +14,6 @@ from scipy.sparse import csr_array
 
 from vpr.places.index import FULL_CIRCLE_DEG, ImageIndex
 
-
 ROUNDING = 4  # units in the last place: two coordinates, their difference and its length
 SAME_WAY_DEG = 45.0  # a quarter of the circle is one way: forward, backward or to a side
 

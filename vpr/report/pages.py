@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from vpr.runtime.environment import installed_version
+from vpr.runtime.store import content_key, open_store
+
 # What could end a script, begin markup in it, or break its lines.
 ESCAPES = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
 TEMPLATES = Path(__file__).parent / "templates"
+VEGA_LITE = "5.20"  # DVC's templates are of version 5
 
 
 def load_templates(folder: Path) -> Environment:
@@ -47,3 +54,36 @@ def write_script(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a
         value: Anything that JSON can hold.
     """
     path.write_text(f"const {name} = {as_script(value)};\n", encoding="utf-8")
+
+
+@contextmanager
+def bundled_vega() -> Iterator[Future[str]]:
+    """Bundle Vega, Vega-Lite and Vega-Embed, or find them in the store, beside other work."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_bundle)
+
+
+def write_plots_page(path: Path, vega: str) -> None:
+    """Put the scripts into DVC's page in place of their addresses.
+
+    Args:
+        path: The page to write; `.dvc/config` names it in `plots.html_template`.
+        vega: The scripts.
+    """
+    text = (TEMPLATES / "plots.html").read_text(encoding="utf-8")
+    script = vega.replace("</script", "<\\/script")
+    path.write_text(text.replace("{vega}", script), encoding="utf-8")
+
+
+def _bundle() -> str:
+    store, version = open_store(), installed_version("vl-convert-python")
+    key = content_key(b"vega", VEGA_LITE.encode(), str(version).encode())
+    kept = store.find(key) if store else None
+    if kept is not None:
+        return kept.decode("utf-8")
+    from vl_convert import javascript_bundle  # takes two seconds with the bundle
+
+    bundle = str(javascript_bundle(vl_version=VEGA_LITE))  # type: ignore[call-arg] # its stub errs
+    if store:
+        store.keep(key, bundle.encode("utf-8"))
+    return bundle

@@ -16,8 +16,8 @@ from vpr.commands.compare.tables import (
     rank_in_words,
 )
 from vpr.commands.report.pictures import Album, open_album
-from vpr.report.defaults import list_changes
 from vpr.report.pages import TEMPLATES, load_templates
+from vpr.report.params import list_changes
 
 PICTURED = 40  # changed queries with pictures, at most; all are in the table
 LESS_IS_BETTER = ("area_under_risk_coverage",)
