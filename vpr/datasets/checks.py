@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
-from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees, like_degrees
+from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.order_checks import check_order, check_route
@@ -35,7 +35,7 @@ def check_places(
         max_heading_deg: `prepare.max_heading_deg`, or None.
     """
     if not truth.has_labels:
-        unknown = " and the ".join(side for side, places in truth.sides() if np.isnan(places).any())
+        unknown = " and the ".join(side for side, index in truth.sides() if not index.has_places)
         words = f"those of the {unknown} images are unknown, so recall is left out"
         return [Finding("positions", words, Level.LOUD), check_listing(truth)]
     coordinates = check_coordinates(truth, crs)
@@ -50,30 +50,28 @@ def check_places(
 
 def check_headings(truth: GroundTruth, max_deg: float | None) -> Finding:
     """Check that headings are degrees, and known where positives depend on them."""
-    key, sides = "headings", {"database": truth.database, "query": truth.query}
     known = {
         side: np.empty(0) if index.heading is None else index.heading[~np.isnan(index.heading)]
-        for side, index in sides.items()
+        for side, index in truth.sides()
     }
     numbers = {side: len(headings) for side, headings in known.items()}
-    counts = " and ".join(
-        f"{len(known[side])} of {len(index.paths)} {side} images" for side, index in sides.items()
-    )
-    words = f"known of {counts}"
+    totals = {side: len(index.paths) for side, index in truth.sides()}
+    counts = " and ".join(f"{numbers[side]} of {totals[side]} {side} images" for side in totals)
+    words = [f"known of {counts}"]
     if max_deg is not None and not all(numbers.values()):
-        return Finding(
-            key, f"prepare.max_heading_deg = {max_deg:g}, but headings are {words}: set it to null",
-            Level.REFUSED, numbers,
-        )  # fmt: skip
-    doubts = [
+        refusal = (
+            f"prepare.max_heading_deg = {max_deg:g}, but headings are {words[0]}: set it to null"
+        )
+        return Finding("headings", refusal, Level.REFUSED, numbers)
+    words += [
         f"those of the {side} side are within 0 to 2 pi: radians? The column heading has degrees"
         for side, headings in known.items()
         if len(headings) >= FEWEST_HEADINGS and headings.max() <= 2 * np.pi and np.ptp(headings) > 1
     ]
-    if max_deg is not None and sum(numbers.values()) < sum(len(i.paths) for i in sides.values()):
-        doubts.append("of the others position alone tells what is a positive")
-    level = Level.NOTE if doubts else Level.FINE
-    return Finding(key, "; ".join([words, *doubts]), level, numbers)
+    if max_deg is not None and numbers != totals:
+        words.append("of the others position alone tells what is a positive")
+    level = Level.NOTE if len(words) > 1 else Level.FINE
+    return Finding("headings", "; ".join(words), level, numbers)
 
 
 def check_positives(
@@ -111,29 +109,23 @@ def check_positives(
         f"every database image is a positive of every query within {radius_m:g} m, so recall is 1 "
         "for any model: are coordinates in metres, and is the radius right?"
     )
-    degrees = [
-        describe_degrees(side, places) for side, places in truth.sides() if like_degrees(places)
-    ]
-    if degrees:
-        return Finding(key, f"{words} {degrees[0]}", Level.REFUSED, numbers)
+    degrees = describe_degrees(truth)
+    if degrees is not None:
+        return Finding(key, f"{words} {degrees}", Level.REFUSED, numbers)
     return Finding(key, words, Level.LOUD, numbers)
 
 
 def check_listing(truth: GroundTruth) -> Finding:
     """Check that no image is listed twice, and report what else was found next to the images."""
     words = list(truth.notes)
-    names = {
-        side: Counter(map(plain_name, index.paths))
-        for side, index in (("database", truth.database), ("query", truth.query))
-    }
-    repeated = {
-        side: [name for name, count in counts.items() if count > 1]
-        for side, counts in names.items()
-    }
-    for side, twice in repeated.items():
-        if twice:
+    names = {side: Counter(map(plain_name, index.paths)) for side, index in truth.sides()}
+    num_repeated = 0
+    for side, counts in names.items():
+        repeated = [name for name, count in counts.items() if count > 1]
+        num_repeated += len(repeated)
+        if repeated:
             words.append(
-                f"{len(twice)} names occur more than once on the {side} side ({twice[0]!r})"
+                f"{len(repeated)} names occur more than once on the {side} side ({repeated[0]!r})"
             )
     both = sorted(names["database"].keys() & names["query"].keys())
     if both:
@@ -141,7 +133,7 @@ def check_listing(truth: GroundTruth) -> Finding:
     return Finding(
         "listing", "; ".join(words) or "each image once, none left out",
         Level.LOUD if both else Level.NOTE if words else Level.FINE,
-        {"names_on_both_sides": len(both), "repeated_names": sum(map(len, repeated.values()))},
+        {"names_on_both_sides": len(both), "repeated_names": num_repeated},
     )  # fmt: skip
 
 

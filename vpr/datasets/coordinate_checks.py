@@ -37,16 +37,16 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
     words = f"finite, over {east:.0f} m x {north:.0f} m"
     subject = "coordinates"
     if crs is None:
-        strange = [describe_degrees(side, at) for side, at in truth.sides() if like_degrees(at)]
-        if strange:
-            return Finding(subject, strange[0], Level.LOUD)
+        strange = describe_degrees(truth)
+        if strange is not None:
+            return Finding(subject, strange, Level.LOUD)
         return Finding(subject, f"{words}; dataset.crs = null, so no map", Level.FINE)
     try:
         system = parse_metric_crs(crs)
         _require_zone(truth, system, crs)
-        for side, places in truth.sides():
-            _require_metres(side, places, system, crs)
-            check_crs(crs, places, side=side)
+        for side, index in truth.sides():
+            _require_metres(side, index.coordinates, system, crs)
+            check_crs(crs, index.coordinates, side=side)
         doubts = [*_doubts(truth, every, system, crs)]
     except ValueError as error:
         return Finding(subject, str(error), Level.REFUSED)
@@ -78,10 +78,17 @@ def fit_the_globe(places: NDArray[np.float64]) -> bool:
     return bool(max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG)
 
 
-def describe_degrees(side: str, places: NDArray[np.float64]) -> str:
-    """Say of a side's coordinates that they look like degrees, and what to do."""
+def describe_degrees(truth: GroundTruth) -> str | None:
+    """Say that a side's coordinates look like degrees, if they do, and what to do."""
+    for side, index in truth.sides():
+        if like_degrees(index.coordinates):
+            return _advise(side, index.coordinates)
+    return None
+
+
+def _advise(side: str, degrees: NDArray[np.float64]) -> str:
     return (
-        f"they look like degrees (the first of the {side} is {places[0].tolist()}): convert them "
+        f"they look like degrees (the first of the {side} is {degrees[0].tolist()}): convert them "
         "to metres of a projected system, such as EPSG:32633, with pyproj"
     )
 
@@ -106,7 +113,7 @@ def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: s
         is_small = np.ptp(degrees, axis=0).max() <= TOWN_DEG and fit_the_globe(degrees)
         if is_small and lie_in_area(system, middle_deg, margin_deg=0)[0]:
             raise ValueError(
-                f"{start} {describe_degrees(side, places)}; or set dataset.crs: null, if they are "
+                f"{start} {_advise(side, places)}; or set dataset.crs: null, if they are "
                 "metres of no place on Earth"
             )
     in_plane = bool(places.any(axis=0).all())  # metres along a line leave one at 0
@@ -136,11 +143,9 @@ def _doubts(
             f"but {name} is made for {describe_area(system)}, though sets may cross its border: "
             "set dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
-    looks = [
-        side for side in truth.sides() if system.area_of_use is not None and like_degrees(side[1])
-    ]
-    if looks:
-        yield Level.LOUD, describe_degrees(*looks[0])
+    strange = describe_degrees(truth)
+    if strange is not None and system.area_of_use is not None:
+        yield Level.LOUD, strange
     far = np.linalg.norm(every - middle, axis=1) > LARGEST_SET_M
     far |= ~lie_in_area(system, degrees, margin_deg=MARGIN_DEG)
     if far.any():

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr.places.index import ImageIndex
 
@@ -34,10 +32,9 @@ class GroundTruth:
     notes: tuple[str, ...] = ()
     utm_zone: str | None = None
 
-    def sides(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """Name and coordinates of each side."""
-        yield "database", self.database.coordinates
-        yield "query", self.query.coordinates
+    def sides(self) -> tuple[tuple[str, ImageIndex], tuple[str, ImageIndex]]:
+        """Name and images of each side."""
+        return ("database", self.database), ("query", self.query)
 
     @property
     def has_labels(self) -> bool:
@@ -59,7 +56,7 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
     radius_m = truth.radius_m
     if radius_m is not None and not (math.isfinite(radius_m) and radius_m > 0):
         raise ValueError(f"{source}: expected a radius above 0 m, found {radius_m}")
-    for side, index in (("database", truth.database), ("query", truth.query)):
+    for side, index in truth.sides():
         if not index.paths:
             raise ValueError(f"{source}: the {side} side has no images")
         if index.coordinates.shape != (len(index.paths), 2):

@@ -39,7 +39,7 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     """
     words: list[str] = []
     numbers: dict[str, float] = {}
-    for side, index in (("database", truth.database), ("query", truth.query)):
+    for side, index in truth.sides():
         recordings = find_recordings(index.sequence, len(index.paths))
         parts = [rows for rows in recordings if len(rows) >= FEWEST_ROWS]
         steps = sum(len(rows) - 1 for rows in parts)
@@ -73,7 +73,7 @@ def _check_fixes(truth: GroundTruth) -> Finding:
     most, and if its headings do not differ.
     """
     key, worst, numbers = "stale_fixes", [], {}
-    for side, index in (("database", truth.database), ("query", truth.query)):
+    for side, index in truth.sides():
         runs = _runs_at_one_place(index)
         least = max(STALE, JUMP * float(np.median([len(run) for run in runs])))
         stale = [run for run in runs if len(run) >= least]
