@@ -31,7 +31,7 @@ from vpr.evaluation.metrics import (
     summarise_without,
 )
 from vpr.evaluation.params import By, EvaluateParams
-from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
+from vpr.evaluation.query_table import check_sizes, errors_in_metres, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives, load_radius
@@ -57,7 +57,9 @@ def evaluate(
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)
-    indices = load_index(database), load_index(query)
+    before, indices = load_retrieval(retrieved), (load_index(database), load_index(query))
+    for rankings in (before, ranked):
+        check_sizes(rankings, truth, *indices)
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     is_labelled = all(index.has_places for index in indices)
@@ -89,7 +91,7 @@ def evaluate(
         metrics |= summarise_answers(
             sample, held, drawn, [answer.state for answer in others], confidence=confidence
         )
-        metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
+        metrics |= describe_reranking(before, ranked, truth, evidence, ns=depths)
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
         if load_param("sequence.method", str) != "lines" or load_param("sequence.length", int) > 1:

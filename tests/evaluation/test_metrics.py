@@ -18,7 +18,7 @@ from vpr.evaluation.metrics import (
     summarise_recall,
     summarise_without,
 )
-from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
+from vpr.evaluation.query_table import check_sizes, tabulate_queries
 from vpr.evaluation.recall import NEVER, first_correct_ranks, reached_depths, recall_at
 from vpr.evaluation.uncertainty import (
     block_bootstrap_interval,
@@ -191,9 +191,6 @@ def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
         # The only right one, of three with a positive, has the most inliers.
         "average_precision_by_inliers": pytest.approx(1 / 3),
     }
-    other = Predictions(RANKING, distances, 6)
-    with pytest.raises(ValueError, match=r"the retrieval has \(4, 3, 5\)"):
-        describe_reranking(pair[0], other, POSITIVES, evidence, ns=[1])
 
 
 def test_depths_that_no_ranking_reaches_are_an_error() -> None:
@@ -202,10 +199,11 @@ def test_depths_that_no_ranking_reaches_are_an_error() -> None:
         reached_depths([30], 5)
 
 
-def test_predictions_of_another_database_have_no_error_in_metres() -> None:
-    side = ImageIndex(list("ab"), np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="2 queries and 2 database images"):
-        errors_in_metres(np.array([[0], [2]]), side, side)
+def test_predictions_of_another_database_are_refused() -> None:
+    side = ImageIndex(list("abcd"), np.zeros((4, 2)))
+    ranked = Predictions(RANKING, np.zeros((4, 3), np.float32), 6)
+    with pytest.raises(ValueError, match=r"predictions have \(4, 6\), positives \(4, 5\)"):
+        check_sizes(ranked, POSITIVES, side, side)
 
 
 def test_curves_by_hand() -> None:

@@ -9,20 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from vpr.evaluation.acceptance import (
-    LIMITS,
-    average_precision,
-    negatives_needed,
-    precision_recall,
-    recall_at_precision,
-)
+from vpr.evaluation.acceptance import LIMITS, negatives_needed
 from vpr.evaluation.calibration import LEVEL, LEVELS, Calibration, State
 from vpr.evaluation.cross_fitting import HeldOut, Sample
 from vpr.evaluation.curves import (
     area_under_risk,
+    average_precision,
     circles_curve,
     coverage_at_risk,
     error_rates_curve,
+    precision_recall,
+    recall_at_precision,
     reliability_curve,
     risk_coverage_curve,
 )

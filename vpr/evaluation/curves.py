@@ -69,6 +69,34 @@ def error_rates_curve(
     )
 
 
+def precision_recall(
+    doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, num_answerable: int
+) -> pd.DataFrame:
+    """Precision and recall over thresholds on the doubt about the first prediction.
+
+    Recall is the share of queries with a positive that are accepted and right. So it ends at the
+    recall@1 of those, not at 1 as where only right predictions are counted.
+
+    Args:
+        doubts: Doubts about the first predictions, shape (num_queries,).
+        correct: Whether the first prediction is a positive, same shape.
+        num_answerable: Number of queries that have a positive.
+
+    Returns:
+        `threshold,precision,recall,num_accepted`: a row for each doubt that occurs, ascending; a
+        threshold accepts all doubts up to itself.
+    """
+    thresholds, num_accepted, num_right = _accept_in_order(doubts, correct)
+    return pd.DataFrame(
+        {
+            "threshold": thresholds,
+            "precision": num_right / num_accepted,
+            "recall": num_right / max(num_answerable, 1),
+            "num_accepted": num_accepted,
+        }
+    )
+
+
 def risk_coverage_curve(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> pd.DataFrame:
     """Share of wrong answers among those that are given, over the share that is given.
 
@@ -80,12 +108,33 @@ def risk_coverage_curve(probability: NDArray[np.float64], right: NDArray[np.bool
     """
     if np.isnan(probability).any():
         probability, right = probability[:0], right[:0]
-    order = np.argsort(-probability, kind="stable")
-    falling = probability[order]
-    last = np.append(np.diff(falling) < 0, True)[: len(order)]  # of each run of equal answers
-    given = np.arange(1, len(order) + 1)[last]
-    wrong = np.cumsum(~right[order])[last]
-    return pd.DataFrame({"coverage": given / max(len(order), 1), "risk": wrong / given})
+    _, given, wrong = _accept_in_order(-probability, ~right)
+    return pd.DataFrame({"coverage": given / max(len(right), 1), "risk": wrong / given})
+
+
+def _accept_in_order(
+    doubts: NDArray[np.float64], flags: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Accept doubts from the smallest on, equal ones together.
+
+    Returns:
+        Each doubt that occurs, ascending; the number accepted up to it, and of flags among them.
+    """
+    order = np.argsort(doubts, kind="stable")
+    ascending = doubts[order]
+    last = np.append(np.diff(ascending) > 0, True)[: len(order)]  # of each run of equal doubts
+    return ascending[last], np.arange(1, len(order) + 1)[last], np.cumsum(flags[order])[last]
+
+
+def average_precision(curve: pd.DataFrame) -> float:
+    """Average a curve of `precision_recall` over the steps of recall, without interpolation."""
+    return _area(curve["recall"], curve["precision"])
+
+
+def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
+    """Find the largest recall at which precision is at least this high; 0 if there is none."""
+    high = curve["recall"][curve["precision"] >= precision]
+    return float(high.max()) if len(high) else 0.0
 
 
 def coverage_at_risk(curve: pd.DataFrame, risk: float) -> float:
@@ -96,8 +145,12 @@ def coverage_at_risk(curve: pd.DataFrame, risk: float) -> float:
 
 def area_under_risk(curve: pd.DataFrame) -> float:
     """Mean risk over all coverages; each step of coverage has the risk at its end."""
-    steps = np.diff(curve["coverage"].to_numpy(), prepend=0.0)
-    return float((steps * curve["risk"].to_numpy()).sum())
+    return _area(curve["coverage"], curve["risk"])
+
+
+def _area(x: pd.Series[float], y: pd.Series[float]) -> float:
+    """Area under steps that have their height at their end; x ascends from 0."""
+    return float((np.diff(x.to_numpy(), prepend=0.0) * y.to_numpy()).sum())
 
 
 def reliability_curve(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> pd.DataFrame:

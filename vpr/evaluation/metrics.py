@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.evaluation.acceptance import average_precision, precision_recall
+from vpr.evaluation.curves import average_precision, precision_recall
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
@@ -82,16 +82,7 @@ def describe_reranking(
         well known places are separated from unknown ones: `average_precision_before_reranking`, of
         the retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
         empty if re-ranking is off.
-
-    Raises:
-        ValueError: If the two are of different databases or queries.
     """
-    shapes = [(*ranked.indices.shape, ranked.num_database) for ranked in (before, after)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
-            f"predictions {shapes[1]}"
-        )
     if evidence is None:
         return {}
     recalls = recall_at(ns, before.indices, positives)
