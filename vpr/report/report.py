@@ -20,7 +20,6 @@ from vpr.report.pages import TEMPLATES, as_script, load_templates
 from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, overlay
 from vpr.reranking.utility_files import is_measured, load_utility_maps
 from vpr.reranking.verified_pairs import VerifiedPairs
-from vpr.runtime.hashing import hash_file
 from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
 SHARES = 10_000  # of width and height, in which matches.js expects places
@@ -158,15 +157,30 @@ def draw_worst(
         draw_sheet([tiles]).save(folder / f"{place:02d}_query_{query}.jpg", quality=85)
 
 
-def describe_scores(metrics: Mapping[str, Any], by: By) -> dict[str, Any]:
-    """Collect what the overview says of the doubts about first predictions, and their limit.
+def describe_metrics(metrics: Mapping[str, Any], by: By) -> dict[str, Any]:
+    """Collect what the overview says of the metrics.
 
     Args:
-        metrics: Content of metrics/details.json.
+        metrics: Content of metrics/recall.json and metrics/details.json.
         by: Source of the doubts.
+
+    Returns:
+        `headline`; `notes` on the set; `metrics`, names of all others with values in four digits;
+        `scores`, what the doubts about first predictions mean, and their limit; `answers`.
     """
     title, meaning = SCORES[by]
-    return {"title": title, "meaning": meaning, "limit": metrics.get(LIMITS[by])}
+    others = [
+        (key, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for key, value in metrics.items()
+        if not key.startswith("recall@") and not isinstance(value, (list, dict))
+    ]
+    return {
+        "headline": headline(metrics),
+        "notes": metrics.get("notes", []),
+        "metrics": others,
+        "scores": {"title": title, "meaning": meaning, "limit": metrics.get(LIMITS[by])},
+        "answers": _describe_answers(metrics),
+    }
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -195,7 +209,7 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what the overview says of known, unsure and unknown places.
 
     Args:
@@ -228,17 +242,3 @@ def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
-
-
-def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List the metrics that the headline leaves out, as name and value in four digits."""
-    return [
-        (key, f"{value:.4g}" if isinstance(value, float) else str(value))
-        for key, value in metrics.items()
-        if not key.startswith("recall@") and not isinstance(value, (list, dict))
-    ]
-
-
-def fingerprints(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Compute the MD5 of each file, by which dvc.lock and its history know it."""
-    return [(file.as_posix(), hash_file(file)) for file in files]
