@@ -267,7 +267,7 @@ def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
 PLACED = {"utmDb": [[1, 2]], "utmQ": [[1, 2]], "posDistThr": 5}
 BAD_FILES = {
     "query.csv is missing": ({"database.csv": "path,easting,northing\na.jpg,1,2\n"}, "query.csv"),
-    "another separator": ({"database.csv": "path;easting;northing\n"}, "are separated by ';'"),
+    "another separator": ({"database.csv": "path;easting;northing\n"}, "found path;easting"),
     "an empty table": ({"database.csv": ""}, "database.csv: not a readable CSV"),
     "not a number": ({"database.csv": "path,easting,northing\na,1,\n"}, "row 0, column northing"),
     "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),

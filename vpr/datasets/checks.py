@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.order_checks import check_order, check_route
+from vpr.datasets.order_checks import check_density, check_fixes, check_order
 from vpr.places.crs import parse_metric_crs
 from vpr.places.photos import plain_name
 from vpr.places.radius import SAME_WAY_DEG, find_same_places
@@ -41,7 +41,8 @@ def check_places(
     coordinates = check_coordinates(truth, crs)
     others = [
         check_headings(truth, max_heading_deg), check_listing(truth),
-        check_order(truth, radius_m=radius_m), *check_route(truth, radius_m=radius_m),
+        check_order(truth, radius_m=radius_m), check_fixes(truth),
+        check_density(truth.database, radius_m),
     ]  # fmt: skip
     if coordinates.level is Level.REFUSED:
         return [coordinates, *others]

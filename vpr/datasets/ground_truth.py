@@ -59,15 +59,11 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
     for side, index in truth.sides():
         if not index.paths:
             raise ValueError(f"{source}: the {side} side has no images")
-        if index.coordinates.shape != (len(index.paths), 2):
-            raise ValueError(
-                f"{source}: {len(index.paths)} {side} images, but coordinates of shape "
-                f"{index.coordinates.shape}"
-            )
+        are_unknown = np.isnan(index.coordinates).all()
         for number, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True)):
             if not name:
                 raise ValueError(f"{source}: {side} image {number} has an empty name")
-            if not (np.isfinite(place).all() or np.isnan(index.coordinates).all()):
+            if not (np.isfinite(place).all() or are_unknown):
                 raise ValueError(
                     f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
                     "are not finite"

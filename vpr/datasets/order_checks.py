@@ -61,12 +61,7 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     )
 
 
-def check_route(truth: GroundTruth, *, radius_m: float) -> list[Finding]:
-    """Look for positions that were not measured, and measure how densely the database lies."""
-    return [_check_fixes(truth), _check_density(truth.database, radius_m)]
-
-
-def _check_fixes(truth: GroundTruth) -> Finding:
+def check_fixes(truth: GroundTruth) -> Finding:
     """Find runs of photos at exactly one position, as a receiver without a new fix writes them.
 
     Views of one panorama have one position too, so a run counts only if it is much longer than
@@ -103,7 +98,7 @@ def _runs_at_one_place(index: ImageIndex) -> list[NDArray[np.int64]]:
     ]
 
 
-def _check_density(database: ImageIndex, radius_m: float) -> Finding:
+def check_density(database: ImageIndex, radius_m: float) -> Finding:
     """Measure how far database photos are apart, and find gaps along its recordings.
 
     A gap is a step in whose middle no database photo is within the radius.

@@ -14,7 +14,6 @@ from vpr.places.index import ImageIndex, find_other_columns, list_columns, parse
 from vpr.runtime.npz import load_arrays
 
 TABLES = ("database.csv", "query.csv")
-COMPASS = ("magnetic", "compass", "bearing", "azimuth", "yaw", "grid")  # in names of columns
 PARTS = ("utmDb", "utmQ", "posDistThr")
 LISTS = ("*index.txt", "*query.txt")  # database and queries, one name a line
 
@@ -48,12 +47,6 @@ def _describe_others(table: Path) -> list[str]:
     others = find_other_columns(table)
     numbers = others.pop("index", [])
     notes = [f"{', '.join(others)} not used"] if others else []
-    compass = [name for name in others if any(word in name.lower() for word in COMPASS)]
-    if compass:
-        notes.append(
-            f"{compass[0]} is not taken for a heading: the column heading counts degrees clockwise "
-            "from true north, which neither a compass nor a map's grid does"
-        )
     if numbers != [str(row) for row in range(len(numbers))]:
         notes.append(
             "the column index does not count 0, 1, 2, ...: it is not used, and rows keep the order "

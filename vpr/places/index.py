@@ -18,7 +18,6 @@ OPTIONAL = ["sequence", "heading", "odometry"]
 NO_PLACES = ["path", *OPTIONAL, "time", "speed", "accuracy"]  # columns where no position is known
 FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
 FULL_CIRCLE_DEG = 360
-OTHER_SEPARATORS = (";", "\t", "|")
 
 Recording = NDArray[np.int64]  # indices of its images, ascending, in the order of the route
 
@@ -94,12 +93,6 @@ def parse_index(path: Path) -> ImageIndex:
     found, rows = read_rows(path)
     needed = COLUMNS[1:2] if set(found) <= set(NO_PLACES) else COLUMNS[1:]
     missing = [name for name in needed if found.count(name) != 1]
-    other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
-    if other is not None:
-        raise ValueError(
-            f"{path}: columns are separated by {other!r}: separate them by commas, and write "
-            "decimal numbers with a point"
-        )
     if missing or any(found.count(name) > 1 for name in OPTIONAL):
         raise ValueError(f"{path}: expected the columns {FORM}, each once, found {','.join(found)}")
     table = _by_column(path, found, rows)
@@ -245,12 +238,7 @@ def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[Rec
 
     Returns:
         The recordings by their first image; every image is in exactly one.
-
-    Raises:
-        ValueError: If there are not as many names.
     """
-    if sequence is not None and len(sequence) != num_images:
-        raise ValueError(f"{num_images} images, but the index names {len(sequence)} recordings")
     images: dict[str, list[int]] = {}
     for image, name in enumerate(sequence or [""] * num_images):
         images.setdefault(name, []).append(image)

@@ -14,9 +14,6 @@ from vpr.images.shards import Member, describe_unread_members, list_members
 Stamp = tuple[Path, int, int]  # of a shard: where, when it was changed, how large
 Found = tuple[Stamp, Member]
 
-COMPRESSED = (  # endings of archives that cannot be read at any place
-    ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".7z", ".rar",
-)  # fmt: skip
 _KNOWN: dict[Path, dict[str, Found]] = {}  # the members of each data set's folder
 
 
@@ -152,12 +149,6 @@ def _describe_archives(root: Path) -> Iterator[str]:
         unread = describe_unread_members(shard)
         if unread is not None:
             yield f"; {unread}"
-    packed = sorted(path for path in root.rglob("*") if path.name.lower().endswith(COMPRESSED))
-    if packed:
-        yield (
-            f"; {len(packed)} archives are compressed and not read ({packed[0].name!r}): unpack "
-            "them, or pack them again as plain .tar"
-        )
 
 
 def _stamp(shard: Path) -> Stamp | None:
