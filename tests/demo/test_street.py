@@ -95,7 +95,7 @@ def test_no_two_houses_or_stretches_of_ground_look_alike() -> None:
     """Correlation of small patches: the drawn street once repeated its textures to the pixel."""
     street = build_street(150, np.random.default_rng(3))
     grounds = [patches(draw_ground(street.ground, number)) for number in range(6)]
-    for pictures in ([patches(draw_facade(house).picture) for house in street.buildings], grounds):
+    for pictures in ([patches(draw_facade(house)[0]) for house in street.buildings], grounds):
         rows = np.concatenate(pictures)
         alike = rows @ rows.T
         of = np.repeat(np.arange(len(pictures)), [len(each) for each in pictures])

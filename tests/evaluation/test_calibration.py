@@ -18,12 +18,11 @@ from vpr.evaluation.calibration import (
     LEVELS,
     Calibration,
     PlaceModel,
+    Ranked,
     circle_radius,
-    find_support,
     load_calibration,
     mean_place,
     save_calibration,
-    weigh_places,
 )
 from vpr.evaluation.cross_fitting import Sample, calibrate, find_wrong_support, fit_place
 from vpr.evaluation.uncertainty import exact_interval
@@ -36,40 +35,38 @@ DISTANCES = np.array([[0.9, 0.7, 1.1, 1.3]])
 
 def test_support_is_the_evidence_and_its_lead_over_other_places() -> None:
     # Farther than 2 x 25 m from the first are the last two.
-    assert find_support("inliers", NFA, PLACES, radius_m=25).tolist() == [[90, 40]]
-    (row,) = find_support("distance", DISTANCES, PLACES, radius_m=25).tolist()
+    assert Ranked("inliers", NFA, PLACES, 25).support().tolist() == [[90, 40]]
+    (row,) = Ranked("distance", DISTANCES, PLACES, 25).support().tolist()
     assert row == pytest.approx([-0.9, 0.2])
     # No prediction elsewhere: one without inliers, or no nearer than the last.
-    assert find_support("inliers", NFA, PLACES, radius_m=200).tolist() == [[90, 90]]
-    (row,) = find_support("distance", DISTANCES, PLACES, radius_m=200).tolist()
+    assert Ranked("inliers", NFA, PLACES, 200).support().tolist() == [[90, 90]]
+    (row,) = Ranked("distance", DISTANCES, PLACES, 200).support().tolist()
     assert row == pytest.approx([-0.9, 0.4])
 
 
 def test_the_first_wrong_prediction_is_found_behind_the_masked_ones() -> None:
     # The photo was taken at 10 m: the first two are masked, and lead 300 m over 70 m.
-    queries, support = find_wrong_support(
-        "inliers", NFA, PLACES, np.array([[10.0, 0]]), radius_m=25
-    )
+    queries, support = find_wrong_support(Ranked("inliers", NFA, PLACES, 25), np.array([[10.0, 0]]))
     assert queries.tolist() == [0] and support.tolist() == [[40, -10]]
     doubts = np.concatenate([NFA, [[-90.0, -60, 0, 0]], NFA])
     truth = np.array([[10.0, 0], [10, 0], [150, 0]])
     queries, support = find_wrong_support(
-        "inliers", doubts, np.tile(PLACES, (3, 1, 1)), truth, radius_m=100
+        Ranked("inliers", doubts, np.tile(PLACES, (3, 1, 1)), 100), truth
     )
     assert queries.tolist() == [0]  # the second has none verified elsewhere, the third none at all
     queries, _ = find_wrong_support(
-        "distance", doubts + 100, np.tile(PLACES, (3, 1, 1)), truth, radius_m=25
+        Ranked("distance", doubts + 100, np.tile(PLACES, (3, 1, 1)), 25), truth
     )
     assert queries.tolist() == [0, 1, 2]
 
 
 def test_the_position_is_the_mean_of_verified_matches_that_agree() -> None:
-    weights = weigh_places("inliers", NFA, PLACES, radius_m=25)
+    weights = Ranked("inliers", NFA, PLACES, 25).weights()
     assert weights[0].tolist() == pytest.approx([9 / 13, 4 / 13, 0, 0])  # 90 and 60 squared
     assert mean_place(weights, PLACES)[0].tolist() == pytest.approx([20 * 4 / 13, 0])
     unverified = np.zeros((1, 4))
     for by, doubts in (("distance", DISTANCES), ("inliers", unverified)):
-        weights = weigh_places(by, doubts, PLACES, radius_m=25)  # type: ignore[arg-type]
+        weights = Ranked(by, doubts, PLACES, 25).weights()  # type: ignore[arg-type]
         assert weights.tolist() == [[1, 0, 0, 0]]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from vpr.demo.drives import VIEW_M, Shot, position
+from vpr.demo.drives import VIEW_M, Shot
 from vpr.demo.pictures import Picture, pixel
 from vpr.demo.street import Colour, Road
 
@@ -32,7 +32,7 @@ class Canvas:
         self._width, self._height = (FINER * side for side in size_px)
         self._focal = shot.focal * self._width
         self._horizon = float(0.55 * self._height + self._focal * np.tan(shot.pitch))
-        self._eye = position(road, shot)
+        self._eye = shot.position(road)
         heading = road.heading(shot.along_m) + shot.yaw
         self._ahead = np.array([np.cos(heading), np.sin(heading)])
         self._image = Image.new("RGB", (self._width, self._height), pixel(shot.light.sky))

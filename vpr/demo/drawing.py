@@ -19,7 +19,6 @@ from vpr.demo.drives import (
     Shot,
     drive_by_day,
     drive_months_later,
-    position,
 )
 from vpr.demo.pictures import APRON_M, STRETCH_M, Picture, draw_facade, draw_ground, pixel
 from vpr.demo.street import FACADE_M, KERB_M, Building, Street, Tree, build_street, scale
@@ -67,12 +66,12 @@ def _paint_building(
     canvas: Canvas, house: Building, light: Light, rng: np.random.Generator
 ) -> None:
     left = house.side * FACADE_M
-    facade = draw_facade(house)
+    picture, windows = draw_facade(house)
     sunny = 1.0 if light.sun in (0, -house.side) else 0.9
     start, end = (house.start_m, left), (house.start_m + house.width_m, left)
-    canvas.facade(start, (house.start_m, left * 2.2), house.height_m, facade.picture, 0.6)
-    canvas.facade(start, end, house.height_m, facade.picture, sunny)
-    for x0, x1, low, high in facade.windows:
+    canvas.facade(start, (house.start_m, left * 2.2), house.height_m, picture, 0.6)
+    canvas.facade(start, end, house.height_m, picture, sunny)
+    for x0, x1, low, high in windows:
         if rng.random() < light.lit:
             ends = (house.start_m + x0, left), (house.start_m + x1, left)
             canvas.wall(ends, low, high, scale((1.6, 1.35, 0.8), sunny))
@@ -168,5 +167,5 @@ def _take(
     names = [f"{side}/{number:04d}.jpg" for number in range(len(shots))]
     for name, shot in track(zip(names, shots, strict=True), total=len(shots), title=f"draw {side}"):
         paint(street, shot, size_px, rng).save(folder / name, quality=88)
-    places = np.stack([position(street.road, shot) for shot in shots]) + ORIGIN_M
+    places = np.stack([shot.position(street.road) for shot in shots]) + ORIGIN_M
     return ImageIndex(names, places.round(3))

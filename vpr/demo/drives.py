@@ -85,6 +85,10 @@ class Shot:
     light: Light
     cars: list[Car]
 
+    def position(self, road: Road) -> NDArray[np.float64]:
+        """Easting and northing of the camera in metres, shape (2,)."""
+        return road.place(self.along_m, self.left_m)
+
 
 def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[Shot]:
     """Draw the database's drive: even steps, the right lane, midday."""
@@ -130,11 +134,6 @@ def drive_months_later(
              parked + _moving(s, 0.06 + 0.2 * difficulty, rng))
         for s, light in zip(along, lights, strict=True)
     ]  # fmt: skip
-
-
-def position(road: Road, shot: Shot) -> NDArray[np.float64]:
-    """Easting and northing of the camera in metres, shape (2,)."""
-    return road.place(shot.along_m, shot.left_m)
 
 
 def _covered(length_m: float) -> tuple[float, float]:

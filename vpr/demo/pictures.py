@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -76,18 +75,6 @@ def pixel(colour: Colour) -> tuple[int, int, int]:
     return red, green, blue
 
 
-@dataclass(frozen=True)
-class Facade:
-    """What a facade looks like.
-
-    Args:
-        windows: The panes that light up by night.
-    """
-
-    picture: Picture
-    windows: list[Rectangle]
-
-
 class _Wall:
     """A facade that is being drawn, in metres from its lower left corner."""
 
@@ -115,8 +102,8 @@ class _Wall:
 
 
 @lru_cache(maxsize=512)
-def draw_facade(house: Building) -> Facade:
-    """Draw a house's facade; equal houses give equal pixels."""
+def draw_facade(house: Building) -> tuple[Picture, list[Rectangle]]:
+    """Draw a house's facade, and the panes that light up by night."""
     rng = np.random.default_rng(house.seed)
     wall = _Wall(house, rng)
     _draw_marks(wall, round(1.5 * house.width_m))
@@ -132,7 +119,7 @@ def draw_facade(house: Building) -> Facade:
         _draw_shop(wall, house.shop)
     wall.fill(0, house.width_m, house.height_m - 0.5, house.height_m, house.trim)
     _draw_marks(wall, round(0.7 * house.width_m))
-    return Facade(Picture(wall.image), windows)
+    return Picture(wall.image), windows
 
 
 def _draw_window(wall: _Wall, storey: int, bay: int) -> Rectangle:

@@ -18,13 +18,12 @@ from vpr.evaluation.calibration import (
     LEVELS,
     Calibration,
     PlaceModel,
+    Ranked,
     State,
     circle_radius,
     find_features,
     find_states,
-    find_support,
     mean_place,
-    weigh_places,
 )
 from vpr.evaluation.params import By
 from vpr.evaluation.uncertainty import usable_block_length
@@ -59,6 +58,11 @@ class Sample:
     foreign: NDArray[np.float64]
     radius_m: float
     num_candidates: int
+
+    @property
+    def ranked(self) -> Ranked:
+        """The predictions of the queries."""
+        return Ranked(self.by, self.doubts, self.places, self.radius_m)
 
     @property
     def negatives(self) -> NDArray[np.float64]:
@@ -104,10 +108,8 @@ def calibrate(
     count = len(sample.right)
     length = max(usable_block_length(block_length, count), -(-count // MOST_BLOCKS))
     blocks = np.arange(count) // length
-    support = find_support(sample.by, sample.doubts, sample.places, radius_m=sample.radius_m)
-    owners, wrong = find_wrong_support(
-        sample.by, sample.doubts, sample.places, sample.truth, radius_m=sample.radius_m
-    )
+    support = sample.ranked.support()
+    owners, wrong = find_wrong_support(sample.ranked, sample.truth)
 
     def fit(kept: NDArray[np.bool_]) -> PlaceModel | None:
         right = sample.right & kept
@@ -141,8 +143,7 @@ def calibrate(
         place = replace(place, covariance=_jackknife([model.weights for model in fitted]))
     if map_limit is not None:
         states = [*find_states(sample.doubts[:, 0], excess, map_limit, 0.0)]
-    weights = weigh_places(sample.by, sample.doubts, sample.places, radius_m=sample.radius_m)
-    errors = metres_between(mean_place(weights, sample.places), sample.truth)
+    errors = metres_between(mean_place(sample.ranked.weights(), sample.places), sample.truth)
     groups = _groups(states, sample.is_negative)
     calibration = Calibration(
         sample.by, sample.doubts.shape[1], sample.radius_m, confidence, map_limit, place,
@@ -185,12 +186,7 @@ def _jackknife(weights: list[list[float]]) -> list[list[float]]:
 
 
 def find_wrong_support(
-    by: By,
-    doubts: NDArray[np.float64],
-    places: NDArray[np.float64],
-    truth: NDArray[np.float64],
-    *,
-    radius_m: float,
+    ranked: Ranked, truth: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Measure what speaks for the first wrong prediction, as if the right place were not there.
 
@@ -198,23 +194,20 @@ def find_wrong_support(
     is left has inliers, none were looked for, and the query says nothing of wrong places.
 
     Args:
-        by: Source of the doubts.
-        doubts: About each prediction, shape (num_queries, depth).
-        places: Easting and northing of each, shape (num_queries, depth, 2).
+        ranked: The predictions of the queries.
         truth: Easting and northing of the queries, shape (num_queries, 2).
-        radius_m: Within which a prediction is right.
 
     Returns:
         The queries that have wrong predictions, ascending, and the support of each, as
-        `find_support`.
+        `Ranked.support`.
     """
-    wrong = ~is_within(places, truth[:, None, :], radius_m=APART * radius_m)
+    wrong = ~is_within(ranked.places, truth[:, None, :], radius_m=APART * ranked.radius_m)
     order = np.argsort(~wrong, axis=1, kind="stable")  # the wrong ones first, in their order
-    masked = np.take_along_axis(np.where(wrong, doubts, np.nan), order, axis=1)
-    left = np.take_along_axis(places, order[:, :, None], axis=1)
-    speaks = ~np.isnan(masked) if by == "distance" else masked < 0
+    masked = np.take_along_axis(np.where(wrong, ranked.doubts, np.nan), order, axis=1)
+    left = np.take_along_axis(ranked.places, order[:, :, None], axis=1)
+    speaks = ~np.isnan(masked) if ranked.by == "distance" else masked < 0
     queries = np.flatnonzero(speaks.any(axis=1))
-    return queries, find_support(by, masked[queries], left[queries], radius_m=radius_m)
+    return queries, replace(ranked, doubts=masked[queries], places=left[queries]).support()
 
 
 def fit_place(
