@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-from vpr.datasets.checks import check_places, describe_set
+from vpr.datasets.checks import check_places
 from vpr.datasets.findings import Finding, Level, list_notes, require_usable, save_notes
 from vpr.datasets.formats import parse_set
 from vpr.datasets.image_checks import check_images
@@ -48,13 +48,17 @@ def prepare(
     )  # fmt: skip
     findings = check_places(truth, radius_m=radius_m, crs=chosen.crs, max_heading_deg=max_deg)
     require_usable(findings)
+    counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
+    print(f"form: {truth.form}, {counts}")
+    for found in findings:
+        if found.level is Level.FINE and found.key in ("coordinates", "positives"):
+            print(f"{found.key}: {found.words}")
     if chosen.protocol is not None:
         rules = f"{chosen.protocol}: {PROTOCOLS[chosen.protocol].describe()}"
         findings.insert(0, Finding("protocol", rules, Level.NOTE))
     pairs = find_same_places(
         truth.database, truth.query, radius_m=radius_m, max_heading_deg=max_deg
     )
-    print(describe_set(truth, pairs, radius_m=radius_m, crs=chosen.crs))
     headings = truth.database.heading
     training_pairs = find_training_positives(truth.database.coordinates, radius_m=radius_m)
     training_pairs = keep_same_way(training_pairs, headings, headings, max_deg=max_deg)

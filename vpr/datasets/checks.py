@@ -6,14 +6,12 @@ from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
 from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.order_checks import check_density, check_fixes, check_order
-from vpr.places.crs import parse_metric_crs
 from vpr.places.photos import plain_name
 from vpr.places.radius import SAME_WAY_DEG, find_same_places
 
@@ -136,36 +134,6 @@ def check_listing(truth: GroundTruth) -> Finding:
         Level.LOUD if both else Level.NOTE if words else Level.FINE,
         {"names_on_both_sides": len(both), "repeated_names": num_repeated},
     )  # fmt: skip
-
-
-def describe_set(
-    truth: GroundTruth, positives: csr_array, *, radius_m: float, crs: str | None
-) -> str:
-    """Form, counts, extent and positives of a data set, in a few lines.
-
-    Args:
-        truth: Both sides of the set.
-        positives: Query x database; stored entries are the positives.
-        radius_m: The radius that they were found with, in metres.
-        crs: Reference system of the coordinates, or None.
-
-    Raises:
-        ValueError: If the reference system is none of metres.
-    """
-    counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
-    if not truth.has_labels:
-        return f"form: {truth.form}\n{counts}; without positions of both sides there is no recall"
-    places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
-    east, north = np.ptp(places, axis=0)
-    line = "" if north else " (a line: frame numbers, or metres along it)"
-    system = f" ({parse_metric_crs(crs).name})" if crs else line
-    found = np.diff(positives.indptr)
-    return (
-        f"form: {truth.form}\n"
-        f"{counts} over {east:.0f} m x {north:.0f} m{system}\n"
-        f"positives per query within {radius_m:g} m: {found.min()} to {found.max()}, "
-        f"mean {found.mean():.2f}; queries without any: {np.count_nonzero(found == 0)}"
-    )
 
 
 def count_positives(
