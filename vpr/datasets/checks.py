@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees
@@ -13,7 +12,7 @@ from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.order_checks import check_density, check_fixes, check_order
 from vpr.places.photos import plain_name
-from vpr.places.radius import SAME_WAY_DEG, find_same_places
+from vpr.places.radius import SAME_WAY_DEG, count_positives
 
 FEWEST_HEADINGS = 8  # fewer may all lie in a small range
 
@@ -78,7 +77,7 @@ def check_positives(
 ) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
     key, num_database = "positives", len(truth.database.paths)
-    counts = count_positives(truth, radius_m, max_heading_deg)
+    counts = count_positives(truth.database, truth.query, radius_m, max_heading_deg)
     without = int(np.count_nonzero(counts == 0))
     numbers = {"queries": len(counts), "queries_without_positives": without}
     if not counts.any():
@@ -89,7 +88,7 @@ def check_positives(
         return Finding(key, words, Level.REFUSED, numbers)
     words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
     if truth.query.heading is not None and truth.database.heading is not None:
-        alike = count_positives(truth, radius_m, SAME_WAY_DEG)
+        alike = count_positives(truth.database, truth.query, radius_m, SAME_WAY_DEG)
         words += (
             f" ({np.count_nonzero(alike)} of {len(alike)} queries have one that looks their way)"
         )
@@ -134,17 +133,3 @@ def check_listing(truth: GroundTruth) -> Finding:
         Level.LOUD if both else Level.NOTE if words else Level.FINE,
         {"names_on_both_sides": len(both), "repeated_names": num_repeated},
     )  # fmt: skip
-
-
-def count_positives(
-    truth: GroundTruth, radius_m: float, max_heading_deg: float | None
-) -> NDArray[np.int64]:
-    """Count positives of each query, without a search where the radius spans the whole set."""
-    database, query = truth.database.coordinates, truth.query.coordinates
-    spans_all = np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m
-    if spans_all and max_heading_deg is None:
-        return np.full(len(query), len(database))
-    found = find_same_places(
-        truth.database, truth.query, radius_m=radius_m, max_heading_deg=max_heading_deg
-    )
-    return np.diff(found.indptr)

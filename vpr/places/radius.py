@@ -75,6 +75,17 @@ def find_same_places(
     return keep_same_way(near, query.heading, database.heading, max_deg=max_heading_deg)
 
 
+def count_positives(
+    database: ImageIndex, query: ImageIndex, radius_m: float, max_heading_deg: float | None
+) -> NDArray[np.int64]:
+    """Count positives of each query, without a search where the radius spans the whole set."""
+    every = np.concatenate([database.coordinates, query.coordinates])
+    if max_heading_deg is None and np.hypot(*np.ptp(every, axis=0)) <= radius_m:
+        return np.full(len(query.paths), len(database.paths))
+    found = find_same_places(database, query, radius_m=radius_m, max_heading_deg=max_heading_deg)
+    return np.diff(found.indptr)
+
+
 def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -> csr_array:
     """Database images within a radius of each database image but itself.
 
