@@ -55,35 +55,23 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
     return Finding(subject, "; ".join(told), level)
 
 
-def like_degrees(places: NDArray[np.float64]) -> bool:
-    """Return whether coordinates look like degrees: small, with fractions, over no more than a few.
-
-    Args:
-        places: Shape (num_images, 2), longitude and latitude in either order.
-    """
-    fractions = bool((places != places.round(3)).any())
-    return fractions and any(fit_the_globe(one) for one in (places, places[:, ::-1]))
-
-
-def fit_the_globe(places: NDArray[np.float64]) -> bool:
-    """Return whether a set can lie at these longitudes and latitudes.
-
-    Args:
-        places: Shape (num_images, 2), longitude first.
-    """
-    longitude, latitude = places.T
-    if np.abs(longitude).max() > MAX_LONGITUDE or np.abs(latitude).max() > MAX_LATITUDE:
-        return False
-    across = (longitude - longitude[0] + MAX_LONGITUDE) % (2 * MAX_LONGITUDE)  # the date line
-    return bool(max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG)
-
-
 def describe_degrees(truth: GroundTruth) -> str | None:
     """Say that a side's coordinates look like degrees, if they do, and what to do."""
     for side, index in truth.sides():
-        if like_degrees(index.coordinates):
-            return _advise(side, index.coordinates)
+        places = index.coordinates
+        if (places != places.round(3)).any() and _fit_the_globe(places):
+            return _advise(side, places)
     return None
+
+
+def _fit_the_globe(places: NDArray[np.float64]) -> bool:
+    """Return whether a set can lie at these degrees, in either order, shape (num_images, 2)."""
+    for longitude, latitude in (places.T, places.T[::-1]):
+        if np.abs(longitude).max() <= MAX_LONGITUDE and np.abs(latitude).max() <= MAX_LATITUDE:
+            across = (longitude - longitude[0] + MAX_LONGITUDE) % (2 * MAX_LONGITUDE)  # date line
+            if max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG:
+                return True
+    return False
 
 
 def _advise(side: str, degrees: NDArray[np.float64]) -> str:
@@ -103,22 +91,19 @@ def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
 
 
 def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: str) -> None:
-    """Refuse degrees and kilometres that make sense in the system's area, where metres do not."""
-    middle, fractions = np.median(places, axis=0), bool((places != places.round()).any())
-    if system.area_of_use is None or not fractions:  # a system of one's own may start anywhere
-        return
+    """Refuse degrees, and kilometres that lie in the system's area, where metres do not."""
+    if system.area_of_use is None or not (places != places.round()).any():
+        return  # a system of one's own may start anywhere, and frames are whole
     start = f"dataset.crs = {name} ({system.name}): the {side} coordinates are not in its metres:"
-    for degrees in (places, places[:, ::-1]):
-        middle_deg = np.median(degrees, axis=0)[None, ::-1]
-        is_small = np.ptp(degrees, axis=0).max() <= TOWN_DEG and fit_the_globe(degrees)
-        if is_small and lie_in_area(system, middle_deg, margin_deg=0)[0]:
-            raise ValueError(
-                f"{start} {_advise(side, places)}; or set dataset.crs: null, if they are "
-                "metres of no place on Earth"
-            )
+    middle, extent = np.median(places, axis=0), np.ptp(places, axis=0).max()
+    if extent <= TOWN_DEG and _fit_the_globe(places):
+        raise ValueError(
+            f"{start} {_advise(side, places)}; or set dataset.crs: null, if they are metres of no "
+            "place on Earth"
+        )
     in_plane = bool(places.any(axis=0).all())  # metres along a line leave one at 0
-    is_small = np.ptp(places, axis=0).max() < LARGEST_SET_KM
-    if in_plane and is_small and not _lies_in(system, middle) and _lies_in(system, 1000 * middle):
+    in_km = not _lies_in(system, middle) and _lies_in(system, 1000 * middle)
+    if in_plane and in_km and extent < LARGEST_SET_KM:
         raise ValueError(
             f"{start} they look like kilometres (the first is {places[0].tolist()}): multiply them "
             "by 1000"
