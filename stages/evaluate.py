@@ -16,7 +16,6 @@ from vpr.evaluation.answers import (
     answer_curves,
     summarise_answers,
     summarise_map_question,
-    summarise_place_question,
 )
 from vpr.evaluation.calibration import save_calibration
 from vpr.evaluation.cross_fitting import Sample, calibrate
@@ -31,10 +30,11 @@ from vpr.evaluation.metrics import (
     summarise_without,
 )
 from vpr.evaluation.params import By, EvaluateParams
-from vpr.evaluation.query_table import check_sizes, errors_in_metres, tabulate_queries
+from vpr.evaluation.query_table import check_sizes, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives, load_radius
+from vpr.places.radius import metres_between
 from vpr.reranking.verified_pairs import load_foreign, load_verified
 from vpr.retrieval.predictions import load_predictions, load_retrieval
 from vpr.runtime.artefacts import built_aside
@@ -63,13 +63,12 @@ def evaluate(
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     is_labelled = all(index.has_places for index in indices)
-    metres = errors_in_metres(ranked.indices, *indices)[:, 0]
     pairs, by = load_verified(verified), params.accept_by
     evidence = pairs.of_predictions(ranked)
     doubts, places = doubts_about(by, ranked, evidence), indices[0].coordinates[ranked.indices]
-    elsewhere, other_doubts = _load_foreign(foreign, by, depth)
+    at, (elsewhere, other_doubts) = indices[1].coordinates, _load_foreign(foreign, by, depth)
     sample = Sample(
-        by, doubts, places, indices[1].coordinates, ranks == 1,
+        by, doubts, places, at, ranks == 1,
         (num_positives == 0) & is_labelled,
         other_doubts[:, 0], load_radius(radius), pairs.candidates.shape[1],
     )  # fmt: skip
@@ -86,10 +85,9 @@ def evaluate(
     others = fitted.judge(other_doubts, indices[0].coordinates[elsewhere])
     metrics = summarise_map_question(sample, fitted, rate=rate, confidence=confidence)
     if is_labelled:
-        metrics |= summary(ranks) | summarise_errors(metres)
-        metrics |= summarise_place_question(fitted, held, confidence=confidence)
+        metrics |= summary(ranks) | summarise_errors(metres_between(places[:, 0], at))
         metrics |= summarise_answers(
-            sample, held, drawn, [answer.state for answer in others], confidence=confidence
+            sample, fitted, held, drawn, [answer.state for answer in others], confidence=confidence
         )
         metrics |= describe_reranking(before, ranked, truth, evidence, ns=depths)
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
@@ -99,14 +97,11 @@ def evaluate(
             metrics |= name_sequence_metrics(summary(along))
     else:
         metrics["num_queries"] = len(ranks)
-        drawn = {name: curve[:0] for name, curve in drawn.items()}
     table = tabulate_queries(
         ranked, truth, *indices, answers=fitted.judge(doubts, places), held_out=held.probability,
         evidence=evidence,
     )  # fmt: skip
-    drawn |= ranking_curves(
-        ranks, depth=depth, top1=places[:, 0], query=indices[1].coordinates, radii_m=params.radii_m
-    )
+    drawn |= ranking_curves(ranks, depth=depth, top1=places[:, 0], query=at, radii_m=params.radii_m)
     with built_aside(recall, details, queries, curves, calibration) as aside:
         save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)

@@ -252,7 +252,7 @@ def test_photos_from_elsewhere_and_off_the_map_are_the_negatives_of_the_first_qu
     assert found["map_false_acceptance"] <= 0.01  # 0 of 420 are allowed
     foreign = ["unknown"] * 399 + ["unsure"]
     curves = answer_curves(sample, held)
-    found = summarise_answers(sample, held, curves, foreign, confidence=0.95)
+    found = summarise_answers(sample, fitted, held, curves, foreign, confidence=0.95)
     assert found["foreign_known"] == 0 and found["foreign_unsure"] == 1 / 400
     shares = [found[f"share_{state}"] for state in ("known", "unsure", "unknown")]
     assert sum(shares) == pytest.approx(1)
@@ -268,6 +268,8 @@ def test_too_few_queries_calibrate_nothing(count: int, right: float) -> None:
     fitted, held = calibrate(sample, **FITTED)
     assert fitted.place is None and "known" not in held.states
     assert np.isnan(held.probability).all()
-    found = summarise_answers(sample, held, answer_curves(sample, held), [], confidence=0.95)
+    found = summarise_answers(
+        sample, fitted, held, answer_curves(sample, held), [], confidence=0.95
+    )
     assert "coverage_at_risk_1" not in found and found["share_known"] == 0
     json.dumps(found, allow_nan=False)
