@@ -19,11 +19,10 @@ from vpr.evaluation.answers import (
 )
 from vpr.evaluation.calibration import save_calibration
 from vpr.evaluation.cross_fitting import Sample, calibrate
-from vpr.evaluation.curves import ranking_curves, save_curves
+from vpr.evaluation.curves import ranking_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
     describe_reranking,
-    name_sequence_metrics,
     summarise_errors,
     summarise_recall,
     summarise_same_way,
@@ -94,7 +93,11 @@ def evaluate(
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
         if load_param("sequence.method", str) != "lines" or load_param("sequence.length", int) > 1:
             along = first_correct_ranks(load_predictions(sequenced).indices, truth)
-            metrics |= name_sequence_metrics(summary(along))
+            metrics |= {
+                f"sequence_{name}": value  # another protocol, which uses the queries' order
+                for name, value in summary(along).items()
+                if name.startswith("recall@")
+            }
     else:
         metrics["num_queries"] = len(ranks)
     table = tabulate_queries(
@@ -105,7 +108,9 @@ def evaluate(
     with built_aside(recall, details, queries, curves, calibration) as aside:
         save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
-        save_curves(aside[3], drawn)
+        aside[3].mkdir()
+        for name, curve in drawn.items():
+            curve.to_csv(aside[3] / f"{name}.csv", index=False)
         save_calibration(aside[4], fitted)
 
 

@@ -13,7 +13,7 @@ from vpr.evaluation.params import By
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
-from vpr.report.pages import bundled_vega, write_plots_page, write_script
+from vpr.report.pages import write_plots_page, write_script
 from vpr.report.params import ReportParams, list_changes, load_defaults
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import (
@@ -65,7 +65,7 @@ def report(
             for file in (database, query, positives, model / "model.pt", predictions)
         ],
     }  # fmt: skip
-    with bundled_vega() as vega, built_aside(report, plots_page) as (aside, page):
+    with built_aside(report, plots_page) as (aside, page):
         aside.mkdir()
         facts["utility"] = draw_utility(
             aside / "utility", utility, database_thumbnails, count=shown.num_utility
@@ -78,7 +78,7 @@ def report(
         copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
         copy_thumbnails(query_thumbnails, range(len(queried.paths)), aside / "thumbnails" / "query")
         draw_worst(aside / "worst", facts["worst"], first, aside / "thumbnails")
-        write_plots_page(page, vega.result())
+        write_plots_page(page)
 
 
 if __name__ == "__main__":

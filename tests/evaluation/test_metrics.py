@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.evaluation.calibration import Judgement
-from vpr.evaluation.curves import error_curve, radius_curve, recall_curve
+from vpr.evaluation.curves import ranking_curves
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.metrics import (
     describe_reranking,
@@ -207,13 +207,12 @@ def test_predictions_of_another_database_are_refused() -> None:
 
 
 def test_curves_by_hand() -> None:
-    curve = recall_curve(first_correct_ranks(RANKING, POSITIVES), depth=3)
-    assert curve["recall"].tolist() == [0.25, 0.25, 0.5]
-    errors = error_curve(np.array([7.0, 0, 7, 30]))
-    assert errors.to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
-    top1 = np.array([[0.0, 0], [0, 5], [20, 0]])
-    radii = radius_curve(top1, 0 * top1, radius_m=[5, 10, 30])
-    assert radii["recall@1"].tolist() == pytest.approx([2 / 3, 2 / 3, 1])
+    ranks = first_correct_ranks(RANKING, POSITIVES)
+    top1 = np.array([[7.0, 0], [0, 0], [0, 7], [30, 0]])
+    curves = ranking_curves(ranks, depth=3, top1=top1, query=0 * top1, radii_m=[5, 7, 30])
+    assert curves["recall"].to_numpy().tolist() == [[1, 0.25], [2, 0.25], [3, 0.5]]
+    assert curves["errors"].to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
+    assert curves["radius"].to_numpy().tolist() == [[5, 0.25], [7, 0.75], [30, 1]]
 
 
 def test_wilson_interval_of_the_published_baseline() -> None:

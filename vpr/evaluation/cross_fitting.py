@@ -144,7 +144,9 @@ def calibrate(
     if map_limit is not None:
         states = [*find_states(sample.doubts[:, 0], excess, map_limit, 0.0)]
     errors = metres_between(mean_place(sample.ranked.weights(), sample.places), sample.truth)
-    groups = _groups(states, sample.is_negative)
+    names = np.array([state or "" for state in states])
+    groups = {state: names == state for state in ("known", "unsure")}
+    groups["any"] = ~sample.is_negative  # the queries of the map
     calibration = Calibration(
         sample.by, sample.doubts.shape[1], sample.radius_m, confidence, map_limit, place,
         {name: circle_radius(errors[members]) for name, members in groups.items()},
@@ -154,14 +156,6 @@ def calibrate(
     return calibration, HeldOut(
         expit(odds), states, expit(wrong_odds), wrong_known, errors, circles
     )
-
-
-def _groups(
-    states: list[State | None], is_negative: NDArray[np.bool_]
-) -> dict[str, NDArray[np.bool_]]:
-    """Queries whose circles are alike; `any` are the queries of the map."""
-    names = np.array([state or "" for state in states])
-    return {"known": names == "known", "unsure": names == "unsure", "any": ~is_negative}
 
 
 def _held_out_circles(

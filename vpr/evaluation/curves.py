@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,33 +13,6 @@ from vpr.evaluation.recall import recall_of_ranks
 from vpr.places.radius import is_within, metres_between
 
 BINS, LEAST_OF_BIN = 10, 5  # of the reliability curve
-
-
-def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
-    """Recall@N for N = 1..depth, as columns `n` and `recall`."""
-    ns = np.arange(1, depth + 1)
-    return pd.DataFrame({"n": ns, "recall": recall_of_ranks(ranks, ns.tolist()).values()})
-
-
-def radius_curve(
-    top1: NDArray[np.float64], query: NDArray[np.float64], *, radius_m: Sequence[float]
-) -> pd.DataFrame:
-    """Recall@1 over a sweep of radii, as columns `radius_m` and `recall@1`.
-
-    Args:
-        top1: Easting and northing of the first predictions in metres, shape (num_queries, 2).
-        query: The same for the queries.
-        radius_m: Radii; a prediction at the edge counts, as it does for positives.
-    """
-    shares = [float(np.mean(is_within(top1, query, radius_m=radius))) for radius in radius_m]
-    return pd.DataFrame({"radius_m": list(radius_m), "recall@1": shares})
-
-
-def error_curve(metres: NDArray[np.float64]) -> pd.DataFrame:
-    """Cumulative distribution of the first predictions' errors in metres, as two columns."""
-    shares = np.arange(1, len(metres) + 1) / len(metres)
-    columns = {"top1_metres": np.sort(metres).round(3), "fraction_of_queries": shares}
-    return pd.DataFrame(columns).drop_duplicates("top1_metres", keep="last")
 
 
 def error_rates_curve(
@@ -193,13 +165,6 @@ def circles_curve(errors_m: NDArray[np.float64], circles_m: NDArray[np.float64])
     return pd.DataFrame(rows, columns=["level", "share_held", "num_circles"])
 
 
-def save_curves(folder: Path, curves: Mapping[str, pd.DataFrame]) -> None:
-    """Write curves into a new folder, `NAME.csv` each."""
-    folder.mkdir()
-    for name, curve in curves.items():
-        curve.to_csv(folder / f"{name}.csv", index=False)
-
-
 def ranking_curves(
     ranks: NDArray[np.int64],
     *,
@@ -213,12 +178,20 @@ def ranking_curves(
     `ranks` are those of the first positives, from 1, shape (num_queries,). `top1` and `query` are
     eastings and northings in metres, shape (num_queries, 2), of the first predictions and of the
     queries; where they are unknown (NaN), curves have no rows.
+
+    Returns:
+        `recall`: recall@N for N = 1..depth. `radius`: recall@1 by radius; a prediction at the edge
+        counts, as it does for positives. `errors`: the share of first predictions that are at most
+        so many metres away.
     """
-    metres = metres_between(top1, query)
+    ns, metres = np.arange(1, depth + 1), metres_between(top1, query)
+    within = [float(np.mean(is_within(top1, query, radius_m=radius))) for radius in radii_m]
+    shares = np.arange(1, len(metres) + 1) / len(metres)
+    errors = pd.DataFrame({"top1_metres": np.sort(metres).round(3), "fraction_of_queries": shares})
     curves = {
-        "recall": recall_curve(ranks, depth=depth),
-        "radius": radius_curve(top1, query, radius_m=radii_m),
-        "errors": error_curve(metres),
+        "recall": pd.DataFrame({"n": ns, "recall": recall_of_ranks(ranks, ns.tolist()).values()}),
+        "radius": pd.DataFrame({"radius_m": list(radii_m), "recall@1": within}),
+        "errors": errors.drop_duplicates("top1_metres", keep="last"),
     }
     num_rows = 0 if np.isnan(metres).any() else None
     return {name: curve[:num_rows] for name, curve in curves.items()}

@@ -156,14 +156,6 @@ def summarise_same_way(
     return metrics
 
 
-def name_sequence_metrics(metrics: Metrics) -> Metrics:
-    """Give recall by sequences and its intervals names of their own, as `sequence_recall@1`.
-
-    It is another protocol, since it uses the order of the queries.
-    """
-    return {f"sequence_{name}": of for name, of in metrics.items() if name.startswith("recall@")}
-
-
 def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:
     """Median and 90th percentile of the first predictions' distance from their queries, metres."""
     return {

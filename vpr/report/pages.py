@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,26 +53,19 @@ def write_script(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a
     path.write_text(f"const {name} = {as_script(value)};\n", encoding="utf-8")
 
 
-@contextmanager
-def bundled_vega() -> Iterator[Future[str]]:
-    """Bundle Vega, Vega-Lite and Vega-Embed, or find them in the store, beside other work."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(_bundle)
-
-
-def write_plots_page(path: Path, vega: str) -> None:
-    """Put the scripts into DVC's page in place of their addresses.
+def write_plots_page(path: Path) -> None:
+    """Write DVC's page with Vega's scripts in place of their addresses.
 
     Args:
         path: The page to write; `.dvc/config` names it in `plots.html_template`.
-        vega: The scripts.
     """
     text = (TEMPLATES / "plots.html").read_text(encoding="utf-8")
-    script = vega.replace("</script", "<\\/script")
+    script = _bundle_vega().replace("</script", "<\\/script")
     path.write_text(text.replace("{vega}", script), encoding="utf-8")
 
 
-def _bundle() -> str:
+def _bundle_vega() -> str:
+    """Bundle Vega, Vega-Lite and Vega-Embed, or find them in the store."""
     store, version = open_store(), installed_version("vl-convert-python")
     key = content_key(b"vega", VEGA_LITE.encode(), str(version).encode())
     kept = store.find(key) if store else None

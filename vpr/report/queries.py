@@ -85,7 +85,10 @@ def describe_predictions(
         "index": shown.tolist(),
         "metres": _known(errors_in_metres(shown, database, query).round(3)),
         "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
-        "correct": _correct(shown, positives),
+        "correct": [
+            np.isin(ranking, positives_of(positives, row)).tolist()
+            for row, ranking in enumerate(shown)
+        ],
         "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
         "accepted": [{"True": True, "False": False}.get(text) for text in table["accepted"]],
         "positives": np.diff(positives.indptr).tolist(),
@@ -104,13 +107,6 @@ def _known(numbers: NDArray[np.float64]) -> list[list[float | None]]:
     """Write numbers for JSON, which has no NaN: None."""
     rows: list[list[float | None]] = np.where(np.isnan(numbers), None, numbers).tolist()  # type: ignore[call-overload]
     return rows
-
-
-def _correct(indices: NDArray[np.int64], positives: csr_array) -> list[list[bool]]:
-    return [
-        np.isin(ranking, positives_of(positives, row)).tolist()
-        for row, ranking in enumerate(indices)
-    ]
 
 
 def _margins(distances: NDArray[np.float32]) -> list[float] | None:
