@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,16 +49,13 @@ def paint(
     return canvas.finish(rng)
 
 
-def _in_view(street: Street, shot: Shot) -> Iterator[Building | Tree | Car]:
+def _in_view(street: Street, shot: Shot) -> list[Building | Tree | Car]:
     things: list[Building | Tree | Car] = [*street.buildings, *street.trees, *shot.cars]
-    for thing in things:
-        start = thing.start_m if isinstance(thing, Building) else thing.along_m
-        if shot.along_m - 25 < start < shot.along_m + VIEW_M:
-            yield thing
+    return [thing for thing in things if -25 < thing.along_m - shot.along_m < VIEW_M]
 
 
 def _far_end(thing: Building | Tree | Car) -> float:
-    return thing.start_m + 0.5 * thing.width_m if isinstance(thing, Building) else thing.along_m
+    return thing.along_m + (0.5 * thing.width_m if isinstance(thing, Building) else 0)
 
 
 def _paint_building(
@@ -68,12 +64,12 @@ def _paint_building(
     left = house.side * FACADE_M
     picture, windows = draw_facade(house)
     sunny = 1.0 if light.sun in (0, -house.side) else 0.9
-    start, end = (house.start_m, left), (house.start_m + house.width_m, left)
-    canvas.facade(start, (house.start_m, left * 2.2), house.height_m, picture, 0.6)
+    start, end = (house.along_m, left), (house.along_m + house.width_m, left)
+    canvas.facade(start, (house.along_m, left * 2.2), house.height_m, picture, 0.6)
     canvas.facade(start, end, house.height_m, picture, sunny)
     for x0, x1, low, high in windows:
         if rng.random() < light.lit:
-            ends = (house.start_m + x0, left), (house.start_m + x1, left)
+            ends = (house.along_m + x0, left), (house.along_m + x1, left)
             canvas.wall(ends, low, high, scale((1.6, 1.35, 0.8), sunny))
 
 

@@ -52,7 +52,7 @@ class Building:
 
     Args:
         side: 1 on the left, -1 on the right.
-        start_m: Position of its beginning along the road.
+        along_m: Position of its beginning along the road.
         width_m: Size along the road.
         wall: Colour, RGB in [0, 1].
         trim: Colour of frames, door and roof edge.
@@ -63,7 +63,7 @@ class Building:
     """
 
     side: int
-    start_m: float
+    along_m: float
     width_m: float
     storeys: int
     storey_m: float
@@ -138,7 +138,7 @@ def _row(side: int, length_m: float, rng: np.random.Generator) -> list[Building]
     return row
 
 
-def _building(side: int, start_m: float, width_m: float, rng: np.random.Generator) -> Building:
+def _building(side: int, along_m: float, width_m: float, rng: np.random.Generator) -> Building:
     grey = rng.uniform(0.25, 0.9)
     wall = _colour(grey + rng.normal(0, 0.05, 3) + rng.uniform(0, 0.07) * np.array([1, 0.2, -1]))
     trim = _colour(grey + rng.choice([-0.3, 0.2]) + rng.normal(0, 0.03, 3))
@@ -147,7 +147,7 @@ def _building(side: int, start_m: float, width_m: float, rng: np.random.Generato
     window = (float(rng.uniform(0.25, 0.85)), float(rng.uniform(0.3, 0.85)))
     storeys, storey = int(rng.integers(3, 7)), float(rng.uniform(2.8, 3.8))
     return Building(
-        side, start_m, width_m, storeys, storey, wall, trim, shop, bays, window, _seed(rng)
+        side, along_m, width_m, storeys, storey, wall, trim, shop, bays, window, _seed(rng)
     )
 
 

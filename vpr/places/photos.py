@@ -34,7 +34,7 @@ def find_photo(root: Path, name: str) -> Photo:
         member = find_member(root.resolve(), with_slashes(name))
         if member is not None:
             return member
-        reasons = "".join(_describe_archives(root.resolve()))
+        reasons = "".join(_describe_shards(root.resolve()))
         raise FileNotFoundError(
             f"{name!r}: there is no such file in {root.resolve()}{reasons}"
         ) from None
@@ -140,7 +140,7 @@ def _list_shards(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*.[tT][aA][rR]") if path.is_file())
 
 
-def _describe_archives(root: Path) -> Iterator[str]:
+def _describe_shards(root: Path) -> Iterator[str]:
     """Say where else than in files of their own the photos of a folder may be, and why not here."""
     shards = _list_shards(root)
     if shards:
