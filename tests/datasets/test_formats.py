@@ -281,7 +281,7 @@ BAD_FILES = {
     "counts that disagree": (
         {"set.npz": PLACED,
          "a_index.txt": "a\nb\n"},
-        "a_index.txt has 2 names; found shape (1, 2)",
+        "beside a_index.txt: expected two numbers for each of 2 names, found shape (1, 2)",
     ),
 }  # fmt: skip
 

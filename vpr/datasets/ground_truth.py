@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr.places.index import ImageIndex
 
@@ -40,6 +42,31 @@ class GroundTruth:
     def has_labels(self) -> bool:
         """Whether positions of both sides are known, so that recall can be measured."""
         return self.database.has_places and self.query.has_places
+
+
+def as_number(value: NDArray[Any], part: str) -> float:
+    """Return an array as one number; `part` names it in the message, as `set.mat: numQ`.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if value.size != 1 or value.dtype.kind not in "iuf":
+        raise ValueError(f"{part}: expected one number, found {value.shape} of {value.dtype}")
+    return float(value.item())
+
+
+def as_coordinates(values: NDArray[Any], num_names: int, part: str) -> NDArray[np.float64]:
+    """Return an array as easting and northing of each name.
+
+    Raises:
+        ValueError: If it has not two numbers for each; `part` names it.
+    """
+    if values.shape != (num_names, 2) or values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{part}: expected two numbers for each of {num_names} names, found shape "
+            f"{values.shape} of {values.dtype}"
+        )
+    return values.astype(np.float64)
 
 
 def check_ground_truth(truth: GroundTruth, *, source: object) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.ground_truth import GroundTruth, as_coordinates, as_number
 from vpr.places.index import ImageIndex, find_other_columns, list_columns, parse_index
 from vpr.runtime.npz import load_arrays
 
@@ -68,13 +67,12 @@ def parse_name_lists(path: Path) -> GroundTruth:
         ValueError: If a part is missing or the parts disagree.
     """
     *places, radius_m = load_arrays(path, PARTS, what="positions beside lists of names")
-    if radius_m.size != 1 or radius_m.dtype.kind not in "iuf":
-        raise ValueError(f"{path}: posDistThr: expected one number, found {radius_m.tolist()}")
     database, query = (
         _side(path, place, pattern, key)
-        for place, pattern, key in zip(places, LISTS, ("utmDb", "utmQ"), strict=True)
+        for place, pattern, key in zip(places, LISTS, PARTS[:2], strict=True)
     )
-    return GroundTruth(database, query, float(radius_m.item()), "npz with lists of names")
+    radius = as_number(radius_m, f"{path}: {PARTS[2]}")
+    return GroundTruth(database, query, radius, "npz with lists of names")
 
 
 def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageIndex:
@@ -89,12 +87,8 @@ def _side(path: Path, places: NDArray[Any], pattern: str, key: str) -> ImageInde
     except UnicodeDecodeError as error:
         raise ValueError(f"{found[0]}: not UTF-8 text: {error}") from None
     names = [name for name in names if name]
-    if places.shape != (len(names), 2) or places.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{path}: {key}: expected numbers of shape ({len(names)}, 2), as {found[0].name} has "
-            f"{len(names)} names; found shape {places.shape} of {places.dtype}"
-        )
-    return ImageIndex(names, places.astype(np.float64))
+    part = f"{path}: {key}, beside {found[0].name}"
+    return ImageIndex(names, as_coordinates(places, len(names), part))
 
 
 def find_files(folder: Path, pattern: str) -> list[Path]:
