@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from numpy.typing import NDArray
 
 from vpr.datasets.ground_truth import GroundTruth, as_coordinates, as_number
-from vpr.places.index import ImageIndex, find_other_columns, list_columns, parse_index
+from vpr.places.index import (
+    ImageIndex,
+    find_other_columns,
+    list_columns,
+    parse_index,
+    write_columns,
+)
 from vpr.runtime.npz import load_arrays
 
 TABLES = ("database.csv", "query.csv")
@@ -38,7 +43,7 @@ def parse_tables(path: Path) -> GroundTruth:
 
 def save_table(path: Path, index: ImageIndex) -> None:
     """Write one side as `parse_tables` reads it; coordinates keep every bit."""
-    pd.DataFrame(list_columns(index)).to_csv(path, index=False)
+    write_columns(path, list_columns(index))
 
 
 def _describe_others(table: Path) -> list[str]:

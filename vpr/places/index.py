@@ -59,11 +59,15 @@ def save_index(path: Path, index: ImageIndex) -> None:
         raise ValueError(
             f"{path}: {broken[0]!r} has a carriage return, which a CSV file cannot hold: rename it"
         )
-    columns = list_columns(index)
+    write_columns(path, {"index": list(range(len(index.paths)))} | list_columns(index))
+
+
+def write_columns(path: Path, columns: dict[str, list[Any]]) -> None:
+    """Write columns as a CSV table; numbers keep all bits."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["index", *columns])
-        table.writerows(zip(range(len(index.paths)), *columns.values(), strict=True))
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))
 
 
 def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
