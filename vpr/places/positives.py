@@ -45,7 +45,8 @@ def load_positives(path: Path) -> csr_array:
         ValueError: If the file is damaged or is not a sparse matrix of distances.
     """
     indptr, indices, data, shape = load_arrays(path, PARTS, what="a file of positives")
-    if [part.dtype.kind for part in (indptr, indices, data, shape)] != ["i", "i", "f", "i"]:
+    kinds = [part.dtype.kind for part in (indptr, indices, data, shape)]
+    if kinds != ["i", "i", "f", "i"] or shape.shape != (2,):
         raise ValueError(f"{path}: expected a sparse matrix of distances")
     try:
         positives = csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
