@@ -53,8 +53,9 @@ def find_positives(
     kept = distances < radius_m - edge
     unsure = np.flatnonzero(~kept)
     kept[unsure] = is_within(query[rows[unsure]], database[images[unsure]], radius_m=radius_m)
-    shape = (len(query), len(database))
-    return _by_row(rows[kept], images[kept], distances[kept], shape=shape)
+    starts = np.searchsorted(rows, np.arange(len(query) + 1))
+    near = csr_array((distances, images, starts), shape=(len(query), len(database)))
+    return _keep(near, kept)
 
 
 def find_same_places(
@@ -97,21 +98,19 @@ def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -
         As `find_positives` gives, without the diagonal; another image at the same place stays.
     """
     found = find_positives(database, database, radius_m=radius_m)
-    rows = np.repeat(np.arange(len(database)), np.diff(found.indptr))
-    others = found.indices != rows
-    return _by_row(rows[others], found.indices[others], found.data[others], shape=found.shape)
+    return _keep(found, found.indices != _rows(found))
 
 
-def _by_row(
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    values: NDArray[np.float64],
-    *,
-    shape: tuple[int, int],
-) -> csr_array:
-    """Make a sparse matrix of entries in the order of its rows; zeros stay stored."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
-    return csr_array((values, columns, indptr), shape=shape)
+def _rows(positives: csr_array) -> NDArray[np.int64]:
+    """Row of each stored entry."""
+    return np.repeat(np.arange(positives.shape[0]), np.diff(positives.indptr))
+
+
+def _keep(positives: csr_array, kept: NDArray[np.bool_]) -> csr_array:
+    """Keep some of the stored entries; zeros stay stored."""
+    indptr = np.concatenate([[0], np.cumsum(kept)])[positives.indptr]
+    entries = positives.data[kept], positives.indices[kept], indptr
+    return csr_array(entries, shape=positives.shape)
 
 
 def metres_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,9 +182,7 @@ def keep_same_way(
     """
     if max_deg is None or query is None or database is None:
         return positives
-    rows = np.repeat(np.arange(positives.shape[0]), np.diff(positives.indptr))
+    rows = _rows(positives)
     turns = turns_between(query[rows], database[positives.indices])
     kept = ~(turns > max_deg) if keep_unknown else turns <= max_deg
-    indptr = np.concatenate([[0], np.cumsum(kept)])[positives.indptr]
-    entries = positives.data[kept], positives.indices[kept], indptr
-    return csr_array(entries, shape=positives.shape)
+    return _keep(positives, kept)
