@@ -143,25 +143,17 @@ def draw_set(
     street = build_street(length_m + 2 * MARGIN_M, np.random.default_rng([seed, STREET]))
     by_day = np.random.default_rng([seed, DATABASE])
     later = np.random.default_rng([seed, QUERY])
-    shots = drive_by_day(num_database, length_m, by_day)
-    database = _take(folder, "database", street, shots, size_px, by_day)
-    shots = drive_months_later(
+    first = drive_by_day(num_database, length_m, by_day)
+    second = drive_months_later(
         num_query, length_m, num_off_map=num_off_map, difficulty=difficulty, rng=later
     )
-    return database, _take(folder, "queries", street, shots, size_px, later)
-
-
-def _take(
-    folder: Path,
-    side: str,
-    street: Street,
-    shots: list[Shot],
-    size_px: tuple[int, int],
-    rng: np.random.Generator,
-) -> ImageIndex:
-    (folder / side).mkdir(parents=True)
-    names = [f"{side}/{number:04d}.jpg" for number in range(len(shots))]
-    for name, shot in track(zip(names, shots, strict=True), total=len(shots), title=f"draw {side}"):
-        paint(street, shot, size_px, rng).save(folder / name, quality=88)
-    places = np.stack([shot.position(street.road) for shot in shots]) + ORIGIN_M
-    return ImageIndex(names, places.round(3))
+    indices = []
+    for side, shots, rng in (("database", first, by_day), ("queries", second, later)):
+        (folder / side).mkdir(parents=True)
+        names = [f"{side}/{number:04d}.jpg" for number in range(len(shots))]
+        photos = track(zip(names, shots, strict=True), total=len(shots), title=f"draw {side}")
+        for name, shot in photos:
+            paint(street, shot, size_px, rng).save(folder / name, quality=88)
+        places = np.stack([shot.position(street.road) for shot in shots]) + ORIGIN_M
+        indices.append(ImageIndex(names, places.round(3)))
+    return indices[0], indices[1]
