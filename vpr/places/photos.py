@@ -58,7 +58,7 @@ def find_image(root: Path, name: str) -> Path:
     check_name(name, home=home)
     source = home / with_slashes(name)
     if not source.exists():
-        source = _find_same_text(home, with_slashes(name)) or source
+        source = _find_same_text(home, with_slashes(name))
     if not source.resolve().is_relative_to(home):
         raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
     if not source.is_file():
@@ -93,16 +93,15 @@ def plain_name(name: str) -> str:
     return normalize("NFC", normpath(with_slashes(name)))
 
 
-def _find_same_text(home: Path, name: str) -> Path | None:
+def _find_same_text(home: Path, name: str) -> Path:
+    """Follow a name part by part, each in whichever Unicode form a folder has it."""
     found = home
     for part in PurePosixPath(name).parts:
-        if not (found / part).exists():
-            if not found.is_dir():
-                return None
+        there = part
+        if not (found / part).exists() and found.is_dir():
             entries = _entries(found, found.stat().st_mtime_ns)
-            found /= entries.get(normalize("NFC", part), part)
-        else:
-            found /= part
+            there = entries.get(normalize("NFC", part), part)
+        found /= there
     return found
 
 
