@@ -72,8 +72,8 @@ def _copies(photos: Sequence[Seen]) -> Finding:
 
 def _near_copies(photos: Sequence[Seen]) -> Finding:
     """Find queries that look like a database photo, as recompressed and resized copies do."""
-    key, plain = "near_copies", _are_plain(_grey(photos))
-    shown = [photo for photo, is_plain in zip(photos, plain, strict=True) if not is_plain]
+    key = "near_copies"
+    shown = [photo for photo in photos if _levels(photo[1]).std() >= PLAIN_LEVELS]
     database = [photo for photo in shown if photo[0].side == "database"]
     known = {seen.digest for _, seen in database}
     query = [photo for photo in shown if photo[0].side == "query" and photo[1].digest not in known]
@@ -113,13 +113,12 @@ def _find_near(query: NDArray[np.float32], database: NDArray[np.float32]) -> lis
 
 
 def _grey(photos: Sequence[Seen]) -> NDArray[np.float32]:
-    """Small grey pictures, shape (num_photos, SMALL_PX**2), levels -128 to 127."""
-    levels = np.array([np.frombuffer(seen.small, np.uint8) for _, seen in photos], np.float32)
-    return levels.reshape(len(photos), SMALL_PX**2) - 128  # smaller squares lose fewer digits
+    """Small grey pictures, a row each, levels -128 to 127: smaller squares lose fewer digits."""
+    return np.array([_levels(seen) for _, seen in photos], np.float32) - 128
 
 
-def _are_plain(grey: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(grey.std(axis=1) < PLAIN_LEVELS, np.bool_)
+def _levels(seen: Inspection) -> NDArray[np.uint8]:
+    return np.frombuffer(seen.small, np.uint8)
 
 
 def _deep_levels(photos: Sequence[Seen]) -> Finding:
