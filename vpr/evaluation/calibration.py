@@ -154,23 +154,22 @@ class Calibration:
         count, place = len(doubts), self.place
         ranked = Ranked(self.by, doubts, places, self.radius_m)
         states: list[State | None] = [None] * count
-        chances: list[tuple[float | None, tuple[float, float] | None]] = [(None, None)] * count
+        chances: list[float | None] = [None] * count
+        intervals: list[tuple[float, float] | None] = [None] * count
         if self.map_limit is not None:
             support = ranked.support()
             log_odds = np.full(count, -np.inf) if place is None else place.log_odds(support)
             least = 0.0 if place is None else place.least_log_odds
             states = [*find_states(doubts[:, 0], log_odds, self.map_limit, least)]
             if place is not None:
-                bounds = place.interval(support, self.confidence).round(6).tolist()
-                odds = expit(log_odds).round(6).tolist()
-                chances = [
-                    (one, (low, high)) for one, (low, high) in zip(odds, bounds, strict=True)
-                ]
+                chances = expit(log_odds).round(6).tolist()
+                bounds = place.interval(support, self.confidence).round(6)
+                intervals = [(low, high) for low, high in bounds.tolist()]
         weights = ranked.weights()
-        middles = mean_place(weights, places)
+        answers = zip(states, chances, intervals, mean_place(weights, places), weights, strict=True)
         return [
-            Judgement(state, *chance, middle, shares, self.circles_m.get(state or "any"))
-            for state, chance, middle, shares in zip(states, chances, middles, weights, strict=True)
+            Judgement(*answer, self.circles_m.get(answer[0] or "any"))  # its circle by its state
+            for answer in answers
         ]
 
 
