@@ -16,25 +16,24 @@ from vpr.evaluation.answers import (
     answer_curves,
     summarise_answers,
     summarise_map_question,
-    summarise_place_question,
 )
 from vpr.evaluation.calibration import save_calibration
 from vpr.evaluation.cross_fitting import Sample, calibrate
-from vpr.evaluation.curves import ranking_curves, save_curves
+from vpr.evaluation.curves import ranking_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
     describe_reranking,
-    name_sequence_metrics,
     summarise_errors,
     summarise_recall,
     summarise_same_way,
     summarise_without,
 )
 from vpr.evaluation.params import By, EvaluateParams
-from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
+from vpr.evaluation.query_table import check_sizes, tabulate_queries
 from vpr.evaluation.recall import first_correct_ranks, reached_depths
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives, load_radius
+from vpr.places.radius import metres_between
 from vpr.reranking.verified_pairs import load_foreign, load_verified
 from vpr.retrieval.predictions import load_predictions, load_retrieval
 from vpr.runtime.artefacts import built_aside
@@ -57,17 +56,18 @@ def evaluate(
     """
     params = load_params("evaluate", EvaluateParams)
     ranked, truth = load_predictions(predictions), load_positives(positives)
-    indices = load_index(database), load_index(query)
+    before, indices = load_retrieval(retrieved), (load_index(database), load_index(query))
+    for rankings in (before, ranked):
+        check_sizes(rankings, truth, *indices)
     ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
     num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
     is_labelled = all(index.has_places for index in indices)
-    metres = errors_in_metres(ranked.indices, *indices)[:, 0]
     pairs, by = load_verified(verified), params.accept_by
     evidence = pairs.of_predictions(ranked)
     doubts, places = doubts_about(by, ranked, evidence), indices[0].coordinates[ranked.indices]
-    elsewhere, other_doubts = _load_foreign(foreign, by, depth)
+    at, (elsewhere, other_doubts) = indices[1].coordinates, _load_foreign(foreign, by, depth)
     sample = Sample(
-        by, doubts, places, indices[1].coordinates, ranks == 1,
+        by, doubts, places, at, ranks == 1,
         (num_positives == 0) & is_labelled,
         other_doubts[:, 0], load_radius(radius), pairs.candidates.shape[1],
     )  # fmt: skip
@@ -84,31 +84,33 @@ def evaluate(
     others = fitted.judge(other_doubts, indices[0].coordinates[elsewhere])
     metrics = summarise_map_question(sample, fitted, rate=rate, confidence=confidence)
     if is_labelled:
-        metrics |= summary(ranks) | summarise_errors(metres)
-        metrics |= summarise_place_question(fitted, held, confidence=confidence)
+        metrics |= summary(ranks) | summarise_errors(metres_between(places[:, 0], at))
         metrics |= summarise_answers(
-            sample, held, drawn, [answer.state for answer in others], confidence=confidence
+            sample, fitted, held, drawn, [answer.state for answer in others], confidence=confidence
         )
-        metrics |= describe_reranking(load_retrieval(retrieved), ranked, truth, evidence, ns=depths)
+        metrics |= describe_reranking(before, ranked, truth, evidence, ns=depths)
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
         if load_param("sequence.method", str) != "lines" or load_param("sequence.length", int) > 1:
             along = first_correct_ranks(load_predictions(sequenced).indices, truth)
-            metrics |= name_sequence_metrics(summary(along))
+            metrics |= {
+                f"sequence_{name}": value  # another protocol, which uses the queries' order
+                for name, value in summary(along).items()
+                if name.startswith("recall@")
+            }
     else:
         metrics["num_queries"] = len(ranks)
-        drawn = {name: curve[:0] for name, curve in drawn.items()}
     table = tabulate_queries(
         ranked, truth, *indices, answers=fitted.judge(doubts, places), held_out=held.probability,
         evidence=evidence,
     )  # fmt: skip
-    drawn |= ranking_curves(
-        ranks, depth=depth, top1=places[:, 0], query=indices[1].coordinates, radii_m=params.radii_m
-    )
+    drawn |= ranking_curves(ranks, depth=depth, top1=places[:, 0], query=at, radii_m=params.radii_m)
     with built_aside(recall, details, queries, curves, calibration) as aside:
         save_metrics(aside[0], aside[1], metrics | {"notes": found})
         table.to_csv(aside[2], index=False)
-        save_curves(aside[3], drawn)
+        aside[3].mkdir()
+        for name, curve in drawn.items():
+            curve.to_csv(aside[3] / f"{name}.csv", index=False)
         save_calibration(aside[4], fitted)
 
 

@@ -10,9 +10,8 @@ from vpr.console.entry import run_stage
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.places.index import ImageIndex, load_index
+from vpr.places.index import ImageIndex, Recording, find_recordings, load_index, places_on_route
 from vpr.places.positives import load_radius
-from vpr.places.recordings import Recording, find_recordings, places_on_route
 from vpr.reranking.params import RerankParams
 from vpr.reranking.reranking import rerank as rerank_predictions
 from vpr.reranking.verified_pairs import load_verified

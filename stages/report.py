@@ -13,27 +13,22 @@ from vpr.evaluation.params import By
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.report.charts import collect_charts
-from vpr.report.pages import bundled_vega, write_plots_page, write_script
-from vpr.report.params import ReportParams
+from vpr.report.pages import write_plots_page, write_script
+from vpr.report.params import ReportParams, list_changes, load_defaults
 from vpr.report.queries import describe_places, describe_predictions, describe_set
 from vpr.report.report import (
     copy_thumbnails,
-    describe_answers,
-    describe_scores,
+    describe_metrics,
     draw_utility,
     draw_worst,
     find_worst,
-    fingerprints,
-    headline,
-    list_changes,
-    load_defaults,
-    other_metrics,
     write_matches,
     write_pages,
 )
 from vpr.reranking.verified_pairs import load_verified
 from vpr.retrieval.predictions import load_predictions
 from vpr.runtime.artefacts import built_aside
+from vpr.runtime.hashing import hash_file
 from vpr.runtime.parameters import load_param, load_params, read_yaml
 
 
@@ -59,18 +54,18 @@ def report(
         ranked, pairs, truth, places, queried, table, depth=shown.depth, by=by
     )
     metrics = json.loads(recall.read_text()) | json.loads(details.read_text())
-    facts = {
-        "headline": headline(metrics), "notes": metrics.get("notes", []),
-        "metrics": other_metrics(metrics),
+    facts = describe_metrics(metrics, by) | {
         "charts": collect_charts([*sorted(curves.glob("*.csv")), model / "loss.csv"]),
         "facts": describe_set(places, queried, truth), "params": read_yaml(params),
         "changes": list_changes(load_defaults(), read_yaml(params)),
-        "scores": describe_scores(metrics, by), "worst": find_worst(first, count=shown.num_worst),
+        "worst": find_worst(first, count=shown.num_worst),
         "versions": read_yaml(environment), "num_queries": len(queried.paths),
-        "answers": describe_answers(metrics),
-        "files": fingerprints([database, query, positives, model / "model.pt", predictions]),
+        "files": [
+            (file.as_posix(), hash_file(file))  # by which dvc.lock and its history know it
+            for file in (database, query, positives, model / "model.pt", predictions)
+        ],
     }  # fmt: skip
-    with bundled_vega() as vega, built_aside(report, plots_page) as (aside, page):
+    with built_aside(report, plots_page) as (aside, page):
         aside.mkdir()
         facts["utility"] = draw_utility(
             aside / "utility", utility, database_thumbnails, count=shown.num_utility
@@ -83,7 +78,7 @@ def report(
         copy_thumbnails(database_thumbnails, used, aside / "thumbnails" / "database")
         copy_thumbnails(query_thumbnails, range(len(queried.paths)), aside / "thumbnails" / "query")
         draw_worst(aside / "worst", facts["worst"], first, aside / "thumbnails")
-        write_plots_page(page, vega.result())
+        write_plots_page(page)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr.datasets.params import DatasetParams
+from vpr.datasets.params import DatasetParams, PrepareParams
 from vpr.demo.params import SampleParams
 from vpr.evaluation.params import EvaluateParams
 from vpr.features.params import TrunkParams
 from vpr.images.params import ThumbnailsParams
 from vpr.matchers.base.params import KeypointsParams
-from vpr.places.params import PrepareParams
 from vpr.report.params import ReportParams
 from vpr.reranking.params import InliersParams, RerankParams, UtilityParams
 from vpr.retrieval.params import SearchParams, SequenceParams, WhitenParams

@@ -25,7 +25,7 @@ from bench.shared.measuring import machine
 from bench.shared.trials import set_parameters, temporary_clone
 from bench.speed.whole_job import repro
 from tests.support.services import serving
-from vpr.datasets.csv_tables import TABLES, save_table
+from vpr.datasets.tables import TABLES, save_table
 from vpr.demo.drawing import draw_set
 from vpr.images.shards import write_shards
 from vpr.places.index import ImageIndex

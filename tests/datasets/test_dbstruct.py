@@ -70,7 +70,7 @@ def test_only_padding_is_stripped_from_names(tmp_path: Path) -> None:
     ("changed", "words"),
     [
         ({"numDb": 3}, "numDb = 3"),
-        ({"locQ": PLACES}, "2 places in locQ"),
+        ({"locQ": PLACES}, "locQ: expected two numbers for each of 1 names"),
         ({"locDb": np.array([[0.0, np.nan], [1, 1]])}, "database image 0 ('a.jpg')"),
         ({"posDistSqThr": 5.0}, "posDistSqThr = 5.0"),
         ({"posDistThr": -5.0}, "radius above 0"),

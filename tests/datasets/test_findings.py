@@ -28,8 +28,7 @@ def test_what_is_not_fine_is_said_and_kept_in_the_same_words(tmp_path: Path) -> 
     assert load_notes(tmp_path / "none.json") == []
 
 
-@pytest.mark.parametrize("content", ["{", '{"key": 1}', '[{"key": "copies"}]'])
-def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "notes.json").write_text(content)
-    with pytest.raises(ValueError, match=r"notes\.json"):
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text("{")
+    with pytest.raises(ValueError, match=r"notes\.json: not readable as JSON"):
         load_notes(tmp_path / "notes.json")

@@ -21,7 +21,7 @@ from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.images.image_files import encoded_image, list_images
-from vpr.places.crs import check_crs
+from vpr.places.crs import check_crs, parse_metric_crs
 from vpr.places.index import ImageIndex, load_index
 
 DATABASE = np.array([[389_000.5, 5_818_000.0], [389_010.1, 5_818_000.3], [389_000.5, 5_818_000.0]])
@@ -267,7 +267,7 @@ def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
 PLACED = {"utmDb": [[1, 2]], "utmQ": [[1, 2]], "posDistThr": 5}
 BAD_FILES = {
     "query.csv is missing": ({"database.csv": "path,easting,northing\na.jpg,1,2\n"}, "query.csv"),
-    "another separator": ({"database.csv": "path;easting;northing\n"}, "are separated by ';'"),
+    "another separator": ({"database.csv": "path;easting;northing\n"}, "found path;easting"),
     "an empty table": ({"database.csv": ""}, "database.csv: not a readable CSV"),
     "not a number": ({"database.csv": "path,easting,northing\na,1,\n"}, "row 0, column northing"),
     "not UTF-8": ({"database.csv": b"path,easting,northing\n\xb1\xe6,1,2\n"}, "in UTF-8"),
@@ -281,7 +281,7 @@ BAD_FILES = {
     "counts that disagree": (
         {"set.npz": PLACED,
          "a_index.txt": "a\nb\n"},
-        "a_index.txt has 2 names; found shape (1, 2)",
+        "beside a_index.txt: expected two numbers for each of 2 names, found shape (1, 2)",
     ),
 }  # fmt: skip
 
@@ -318,7 +318,8 @@ BERLIN = np.array([[383_697.2, 5_817_547.1]])  # beside the Kurfürstendamm
 
 
 def test_a_projected_system_in_metres_is_named() -> None:
-    assert check_crs("EPSG:32633", BERLIN) == "WGS 84 / UTM zone 33N"
+    check_crs("EPSG:32633", BERLIN)
+    assert parse_metric_crs("EPSG:32633").name == "WGS 84 / UTM zone 33N"
 
 
 @pytest.mark.parametrize(

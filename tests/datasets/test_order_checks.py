@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.order_checks import check_order, check_route
+from vpr.datasets.order_checks import check_density, check_fixes, check_order
 from vpr.places.index import ImageIndex
 
 ROUTE = np.stack([10 * np.arange(60.0), np.zeros(60)], axis=1)
@@ -119,7 +119,7 @@ def route(
     database = ImageIndex(names, places, heading=heading)
     query = ImageIndex(names[:10], ROUTE[:10])
     truth = GroundTruth(database, query, None, "by hand")
-    return {found.key: found for found in check_route(truth, radius_m=25)}
+    return {found.key: found for found in (check_fixes(truth), check_density(database, 25))}
 
 
 def test_a_receiver_that_repeats_its_fix_is_noted_and_a_panorama_is_not() -> None:

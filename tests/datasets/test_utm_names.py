@@ -70,63 +70,31 @@ def test_a_folder_without_a_place_is_in_no_form(tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize(
     ("database", "query", "zone"),  # northing 5,818,000 is 52.5 degrees north, or 37.8 south
-    [(("33@U",) * 2, "33@U", ("33N",)), (("33@U", "33@u"), "33@U", ("33N",)),
-     (("@", "@"), "@", ()), (("23@H",) * 2, "23@H", ("23S",)), (("033@U",) * 2, "33@U", ("33N",)),
-     (("33@U", "@"), "@", ("33N",))],
+    [(("33@U",) * 2, "33@U", "33N"), (("33@U", "33@u"), "33@U", "33N"), (("@", "@"), "@", None),
+     (("23@H",) * 2, "23@H", "23S"), (("033@U",) * 2, "33@U", "33N"), (("33@U", "@"), "@", "33N")],
 )  # fmt: skip
 def test_one_utm_zone_is_taken_from_the_names(
-    tmp_path: Path, database: tuple[str, str], query: str, zone: tuple[str, ...]
+    tmp_path: Path, database: tuple[str, str], query: str, zone: str | None
 ) -> None:
     for number, of in enumerate(database):
         place(tmp_path, "database", number, zone=of)
     place(tmp_path, "queries", 0, zone=query)
     truth = parse_set(tmp_path, None)
-    assert truth.utm_zones == zone and truth.notes == ()
+    assert truth.utm_zone == zone and truth.notes == ()
 
 
-@pytest.mark.parametrize(
-    ("zone", "count", "words"),
-    [
-        ("33@T", 1, "contradict their easting and northing"),  # 40 to 48 degrees north
-        ("33@S", 1, "contradict their easting and northing"),  # 32 to 40; or meant as south
-        ("33@U@48.5@13.4", 1, "contradict their easting and northing"),
-        ("33@U@52.5@93.4", 1, "contradict their easting and northing"),
-        ("33@I", 1, "are not a UTM zone"), ("61@U", 1, "are not a UTM zone"),
-        ("7@", 1, "are not a UTM zone"), ("@U", 1, "are not a UTM zone"),
-    ],
-)  # fmt: skip
-def test_fields_that_contradict_the_place_are_noted_and_no_zone_is_taken(
-    tmp_path: Path, zone: str, count: int, words: str
+# T is 40 to 48 degrees north; S is 32 to 40, or meant as the southern hemisphere.
+@pytest.mark.parametrize("zone", ["33@T", "33@S", "33@I", "61@U", "7@", "@U"])
+def test_a_zone_that_contradicts_the_place_is_noted_and_not_taken(
+    tmp_path: Path, zone: str
 ) -> None:
     for number in range(3):
         place(tmp_path, "database", number, zone="33@U@52.50@13.37")
     place(tmp_path, "queries", 0, zone=zone)
     truth = parse_set(tmp_path, None)
-    assert truth.utm_zones == ()
+    assert truth.utm_zone is None
     (note,) = truth.notes
-    assert f"of {count} of 4 names {words} (first 'queries/@389000@5818000@{zone}@" in note
-
-
-def test_n_and_s_that_can_only_be_hemispheres_are_two_systems(tmp_path: Path) -> None:
-    place(tmp_path, "database", 0, zone="33@N")
-    place(tmp_path, "queries", 0, zone="33@S")
-    with pytest.raises(ValueError, match=r"as hemispheres they are two systems .*33@N.*33@S"):
-        parse_set(tmp_path, None)
-
-
-def test_cities_in_zones_far_apart_are_one_set_without_a_map(tmp_path: Path) -> None:
-    # Copenhagen and San Francisco, as the downloader's MSLS has them.
-    for side in ("database", "queries"):
-        for name in (
-            "@347000.1@6173000.2@33@U@55.68@12.57",
-            "@551000.1@4181000.2@10@S@37.77@-122.42",
-        ):
-            (tmp_path / side).mkdir(exist_ok=True)
-            (tmp_path / side / f"{name}@key@@@@@@day_forward@.jpg").touch()
-    truth = parse_set(tmp_path, None)
-    assert truth.utm_zones == ("10N", "33N")
-    (note,) = truth.notes
-    assert "2 UTM zones (10N: database/@551000.1@" in note and "there is no map" in note
+    assert f"(first 'queries/@389000@5818000@{zone}@" in note
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.demo.drawing import draw_set
 from vpr.demo.drives import VIEW_M, drive_by_day, drive_months_later
-from vpr.demo.facades import draw_facade
-from vpr.demo.ground import draw_ground
 from vpr.demo.params import SampleParams
-from vpr.demo.pictures import Picture
+from vpr.demo.pictures import Picture, draw_facade, draw_ground
 from vpr.demo.street import build_street
 
 SIZE = (48, 36)
@@ -97,7 +95,7 @@ def test_no_two_houses_or_stretches_of_ground_look_alike() -> None:
     """Correlation of small patches: the drawn street once repeated its textures to the pixel."""
     street = build_street(150, np.random.default_rng(3))
     grounds = [patches(draw_ground(street.ground, number)) for number in range(6)]
-    for pictures in ([patches(draw_facade(house).picture) for house in street.buildings], grounds):
+    for pictures in ([patches(draw_facade(house)[0]) for house in street.buildings], grounds):
         rows = np.concatenate(pictures)
         alike = rows @ rows.T
         of = np.repeat(np.arange(len(pictures)), [len(each) for each in pictures])

@@ -12,14 +12,12 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from vpr.evaluation.acceptance import (
     DISPERSION,
-    average_precision,
     find_map_limit,
     limit_of_model,
     most_accepted,
     negatives_needed,
-    precision_recall,
-    recall_at_precision,
 )
+from vpr.evaluation.curves import average_precision, precision_recall, recall_at_precision
 from vpr.evaluation.params import By
 
 Doubts = NDArray[np.float64]

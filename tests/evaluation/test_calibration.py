@@ -14,14 +14,17 @@ from scipy.stats import binomtest
 
 from vpr.evaluation.answers import answer_curves, summarise_answers, summarise_map_question
 from vpr.evaluation.calibration import (
+    LEVEL,
+    LEVELS,
     Calibration,
     PlaceModel,
-    find_support,
+    Ranked,
+    circle_radius,
     load_calibration,
+    mean_place,
     save_calibration,
 )
 from vpr.evaluation.cross_fitting import Sample, calibrate, find_wrong_support, fit_place
-from vpr.evaluation.position import LEVEL, LEVELS, circle_radius, mean_place, weigh_places
 from vpr.evaluation.uncertainty import exact_interval
 
 # A photo with four predictions along a street, of places at 0, 20, 70 and 300 m.
@@ -32,40 +35,38 @@ DISTANCES = np.array([[0.9, 0.7, 1.1, 1.3]])
 
 def test_support_is_the_evidence_and_its_lead_over_other_places() -> None:
     # Farther than 2 x 25 m from the first are the last two.
-    assert find_support("inliers", NFA, PLACES, radius_m=25).tolist() == [[90, 40]]
-    (row,) = find_support("distance", DISTANCES, PLACES, radius_m=25).tolist()
+    assert Ranked("inliers", NFA, PLACES, 25).support().tolist() == [[90, 40]]
+    (row,) = Ranked("distance", DISTANCES, PLACES, 25).support().tolist()
     assert row == pytest.approx([-0.9, 0.2])
     # No prediction elsewhere: one without inliers, or no nearer than the last.
-    assert find_support("inliers", NFA, PLACES, radius_m=200).tolist() == [[90, 90]]
-    (row,) = find_support("distance", DISTANCES, PLACES, radius_m=200).tolist()
+    assert Ranked("inliers", NFA, PLACES, 200).support().tolist() == [[90, 90]]
+    (row,) = Ranked("distance", DISTANCES, PLACES, 200).support().tolist()
     assert row == pytest.approx([-0.9, 0.4])
 
 
 def test_the_first_wrong_prediction_is_found_behind_the_masked_ones() -> None:
     # The photo was taken at 10 m: the first two are masked, and lead 300 m over 70 m.
-    queries, support = find_wrong_support(
-        "inliers", NFA, PLACES, np.array([[10.0, 0]]), radius_m=25
-    )
+    queries, support = find_wrong_support(Ranked("inliers", NFA, PLACES, 25), np.array([[10.0, 0]]))
     assert queries.tolist() == [0] and support.tolist() == [[40, -10]]
     doubts = np.concatenate([NFA, [[-90.0, -60, 0, 0]], NFA])
     truth = np.array([[10.0, 0], [10, 0], [150, 0]])
     queries, support = find_wrong_support(
-        "inliers", doubts, np.tile(PLACES, (3, 1, 1)), truth, radius_m=100
+        Ranked("inliers", doubts, np.tile(PLACES, (3, 1, 1)), 100), truth
     )
     assert queries.tolist() == [0]  # the second has none verified elsewhere, the third none at all
     queries, _ = find_wrong_support(
-        "distance", doubts + 100, np.tile(PLACES, (3, 1, 1)), truth, radius_m=25
+        Ranked("distance", doubts + 100, np.tile(PLACES, (3, 1, 1)), 25), truth
     )
     assert queries.tolist() == [0, 1, 2]
 
 
 def test_the_position_is_the_mean_of_verified_matches_that_agree() -> None:
-    weights = weigh_places("inliers", NFA, PLACES, radius_m=25)
+    weights = Ranked("inliers", NFA, PLACES, 25).weights()
     assert weights[0].tolist() == pytest.approx([9 / 13, 4 / 13, 0, 0])  # 90 and 60 squared
     assert mean_place(weights, PLACES)[0].tolist() == pytest.approx([20 * 4 / 13, 0])
     unverified = np.zeros((1, 4))
     for by, doubts in (("distance", DISTANCES), ("inliers", unverified)):
-        weights = weigh_places(by, doubts, PLACES, radius_m=25)  # type: ignore[arg-type]
+        weights = Ranked(by, doubts, PLACES, 25).weights()  # type: ignore[arg-type]
         assert weights.tolist() == [[1, 0, 0, 0]]
 
 
@@ -251,7 +252,7 @@ def test_photos_from_elsewhere_and_off_the_map_are_the_negatives_of_the_first_qu
     assert found["map_false_acceptance"] <= 0.01  # 0 of 420 are allowed
     foreign = ["unknown"] * 399 + ["unsure"]
     curves = answer_curves(sample, held)
-    found = summarise_answers(sample, held, curves, foreign, confidence=0.95)
+    found = summarise_answers(sample, fitted, held, curves, foreign, confidence=0.95)
     assert found["foreign_known"] == 0 and found["foreign_unsure"] == 1 / 400
     shares = [found[f"share_{state}"] for state in ("known", "unsure", "unknown")]
     assert sum(shares) == pytest.approx(1)
@@ -267,6 +268,8 @@ def test_too_few_queries_calibrate_nothing(count: int, right: float) -> None:
     fitted, held = calibrate(sample, **FITTED)
     assert fitted.place is None and "known" not in held.states
     assert np.isnan(held.probability).all()
-    found = summarise_answers(sample, held, answer_curves(sample, held), [], confidence=0.95)
+    found = summarise_answers(
+        sample, fitted, held, answer_curves(sample, held), [], confidence=0.95
+    )
     assert "coverage_at_risk_1" not in found and found["share_known"] == 0
     json.dumps(found, allow_nan=False)

@@ -7,6 +7,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import det_curve
 
+from vpr.evaluation.calibration import LEVELS
 from vpr.evaluation.curves import (
     area_under_risk,
     circles_curve,
@@ -15,7 +16,6 @@ from vpr.evaluation.curves import (
     reliability_curve,
     risk_coverage_curve,
 )
-from vpr.evaluation.position import LEVELS
 
 
 def test_risk_over_coverage_by_hand() -> None:

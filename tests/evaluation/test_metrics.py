@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.evaluation.calibration import Judgement
-from vpr.evaluation.curves import error_curve, radius_curve, recall_curve
+from vpr.evaluation.curves import ranking_curves
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.metrics import (
     describe_reranking,
@@ -18,7 +18,7 @@ from vpr.evaluation.metrics import (
     summarise_recall,
     summarise_without,
 )
-from vpr.evaluation.query_table import errors_in_metres, tabulate_queries
+from vpr.evaluation.query_table import check_sizes, tabulate_queries
 from vpr.evaluation.recall import NEVER, first_correct_ranks, reached_depths, recall_at
 from vpr.evaluation.uncertainty import (
     block_bootstrap_interval,
@@ -191,9 +191,6 @@ def test_recall_before_reranking_stands_beside_the_number_of_changes() -> None:
         # The only right one, of three with a positive, has the most inliers.
         "average_precision_by_inliers": pytest.approx(1 / 3),
     }
-    other = Predictions(RANKING, distances, 6)
-    with pytest.raises(ValueError, match=r"the retrieval has \(4, 3, 5\)"):
-        describe_reranking(pair[0], other, POSITIVES, evidence, ns=[1])
 
 
 def test_depths_that_no_ranking_reaches_are_an_error() -> None:
@@ -202,20 +199,20 @@ def test_depths_that_no_ranking_reaches_are_an_error() -> None:
         reached_depths([30], 5)
 
 
-def test_predictions_of_another_database_have_no_error_in_metres() -> None:
-    side = ImageIndex(list("ab"), np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="2 queries and 2 database images"):
-        errors_in_metres(np.array([[0], [2]]), side, side)
+def test_predictions_of_another_database_are_refused() -> None:
+    side = ImageIndex(list("abcd"), np.zeros((4, 2)))
+    ranked = Predictions(RANKING, np.zeros((4, 3), np.float32), 6)
+    with pytest.raises(ValueError, match=r"predictions have \(4, 6\), positives \(4, 5\)"):
+        check_sizes(ranked, POSITIVES, side, side)
 
 
 def test_curves_by_hand() -> None:
-    curve = recall_curve(first_correct_ranks(RANKING, POSITIVES), depth=3)
-    assert curve["recall"].tolist() == [0.25, 0.25, 0.5]
-    errors = error_curve(np.array([7.0, 0, 7, 30]))
-    assert errors.to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
-    top1 = np.array([[0.0, 0], [0, 5], [20, 0]])
-    radii = radius_curve(top1, 0 * top1, radius_m=[5, 10, 30])
-    assert radii["recall@1"].tolist() == pytest.approx([2 / 3, 2 / 3, 1])
+    ranks = first_correct_ranks(RANKING, POSITIVES)
+    top1 = np.array([[7.0, 0], [0, 0], [0, 7], [30, 0]])
+    curves = ranking_curves(ranks, depth=3, top1=top1, query=0 * top1, radii_m=[5, 7, 30])
+    assert curves["recall"].to_numpy().tolist() == [[1, 0.25], [2, 0.25], [3, 0.5]]
+    assert curves["errors"].to_numpy().tolist() == [[0, 0.25], [7, 0.75], [30, 1]]
+    assert curves["radius"].to_numpy().tolist() == [[5, 0.25], [7, 0.75], [30, 1]]
 
 
 def test_wilson_interval_of_the_published_baseline() -> None:

@@ -21,7 +21,7 @@ from pyproj import Transformer
 from tests.importing.test_photos import make_exif, make_photo
 from tests.support.repositories import ROOT
 from vpr.commands.import_photos import import_, next_command
-from vpr.datasets.csv_tables import parse_tables
+from vpr.datasets.tables import parse_tables
 from vpr.importing.collection import Collection, LeftOut, Shot, Side, load_package
 from vpr.importing.placing import choose_crs, safe_name, to_plane
 from vpr.importing.splitting import Plan, find_drives, make_plan, split

@@ -11,7 +11,7 @@ from PIL import Image
 from pyproj import Transformer
 from scipy.io import savemat
 
-from vpr.datasets.csv_tables import parse_tables
+from vpr.datasets.tables import parse_tables
 from vpr.importing.collection import Asked, Collection, Shot
 from vpr.importing.drawer import find_form
 from vpr.importing.forms.drives import Demosaiced

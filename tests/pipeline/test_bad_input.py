@@ -149,7 +149,7 @@ BAD = {
     "truncated .mat": (lambda: cut("set.mat", 300), "set/set.mat: not a readable .mat file"),
     "empty .mat": (lambda: cut("set.mat", 0), "set/set.mat: not a readable .mat file"),
     "no dbStruct": (no_struct, "set/set.mat: expected a variable dbStruct"),
-    "counts that disagree": (counts_disagree, "3 names in dbImage, 3 places in locDb, numDb = 4"),
+    "counts that disagree": (counts_disagree, "3 names in dbImage, but numDb = 4"),
     "missing image": (
         lambda: (Path("set") / QUERY[1]).unlink(), f"query image 1: {QUERY[1]!r}: there is no"),
     "truncated JPEG": (

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.support.browsing import chromium
 from tests.support.repositories import run
-from vpr.report.pages import write_plots_page
 
 
 def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
@@ -40,9 +37,3 @@ def test_the_pages_of_a_run_open_offline(pipeline: Path) -> None:
         assert browser.run("document.images.length") == 8 - round(8 * metrics["recall@1"])
         assert browser.load_images() == []
         assert browser.complaints(warnings=False) == []  # Vega warns of its own versions
-
-
-def test_a_page_without_a_slot_for_the_scripts_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "page.html").write_text("{plot_divs}")
-    with pytest.raises(ValueError, match=r"page\.html: expected a slot"):
-        write_plots_page(tmp_path / "out.html", "scripts", template=tmp_path / "page.html")

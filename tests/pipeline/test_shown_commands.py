@@ -130,7 +130,7 @@ LONG_RUN = [
     Shown(
         "dvc exp run -S dataset.dir=data/street -S dataset.index=database.csv "
         "-S dataset.crs=EPSG:32633 -S prepare.radius_m=25", {},
-        "12 database and 8 query images over",
+        "12 database and 8 query images",
     ),
     Shown(
         "dvc exp run -S trunk.store=100",

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vpr.evaluation.curves import radius_curve
+from vpr.evaluation.curves import ranking_curves
 from vpr.places.radius import find_positives, find_training_positives, is_within
 from vpr.reranking import utility
 from vpr.training import mining
@@ -43,9 +43,11 @@ def test_decimal_places_at_the_radius_are_positives(
     every = is_within(query[:, None], database[None], radius_m=radius_m)
     assert every.sum() == pairs
     # The radius curve of a perfect submission, and of one that is a metre off.
-    curve = radius_curve(database, query, radius_m=[radius_m])
+    ranks = np.ones(20, np.int64)
+    curve = ranking_curves(ranks, depth=1, top1=database, query=query, radii_m=[radius_m])["radius"]
     assert curve["recall@1"].tolist() == [1.0 if pairs else 0.0]
-    off = radius_curve(database[:-1], query[1:], radius_m=[radius_m])  # 1.3 m away
+    top1, asked = database[:-1], query[1:]  # 1.3 m away
+    off = ranking_curves(ranks[1:], depth=1, top1=top1, query=asked, radii_m=[radius_m])["radius"]
     assert off["recall@1"].tolist() == [1.0 if radius_m >= 1.3 else 0.0]
 
 

@@ -15,9 +15,9 @@ from tests.support.browsing import Browser, chromium
 from tests.support.repositories import ROOT
 from tests.support.synthetic_run import HOSTILE, make_report, write_run
 from vpr.places.crs import latitude_longitude
-from vpr.report.charts import collect_charts
 from vpr.report.pages import as_script, load_templates
-from vpr.report.report import DEFAULTS, find_worst, headline
+from vpr.report.params import DEFAULTS
+from vpr.report.report import find_worst, headline
 from vpr.runtime.parameters import read_yaml
 
 NAMES = [f"drive/{number:03d}.jpg" for number in range(113)] + HOSTILE
@@ -437,9 +437,3 @@ def test_the_worst_queries_are_wrong_and_far() -> None:
     top = {"metres": [[5.0], [900.0], [30.0], [70.0], [500.0]], "positives": [1, 1, 2, 1, 0],
            "correct": [[True], [True], [False], [False], [False]]}  # fmt: skip
     assert find_worst(top, count=4) == [3, 2, 4]  # the last has no positive
-
-
-def test_a_curve_that_lacks_its_column_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "recall.csv").write_text("n,reccall\n1,0.5\n")
-    with pytest.raises(ValueError, match=r"recall\.csv: .*not found: \['recall'\]"):
-        collect_charts([tmp_path / "recall.csv"])

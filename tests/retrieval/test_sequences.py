@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from stages.order import sequence
-from vpr.places.index import ImageIndex, save_index
-from vpr.places.recordings import find_recordings
+from vpr.places.index import ImageIndex, find_recordings, save_index
 from vpr.retrieval import sequences
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions

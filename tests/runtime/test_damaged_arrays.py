@@ -12,7 +12,7 @@ import torch
 from scipy.sparse import csr_array
 
 from tests.support.mat_mutations import change_bytes
-from vpr.datasets.name_lists import parse_name_lists
+from vpr.datasets.tables import parse_name_lists
 from vpr.features.local_features import load_features, save_features
 from vpr.matchers.base.keypoints import load_keypoints, save_keypoints
 from vpr.matchers.base.matcher import LocalPoints

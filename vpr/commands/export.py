@@ -9,10 +9,9 @@ import typer
 
 from vpr.datasets.export import Form, export_set
 from vpr.datasets.formats import parse_set
-from vpr.datasets.params import DatasetParams
+from vpr.datasets.params import DatasetParams, PrepareParams
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.places.index import load_index
-from vpr.places.params import PrepareParams
 from vpr.retrieval.predictions import load_predictions
 from vpr.run_files import DATABASE, PREDICTIONS, QUERY
 from vpr.runtime.artefacts import replaced_whole

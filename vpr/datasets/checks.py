@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
-from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees, like_degrees
+from vpr.datasets.coordinate_checks import check_coordinates, describe_degrees
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.order_checks import check_order, check_route
-from vpr.places.crs import parse_metric_crs
-from vpr.places.headings import SAME_WAY_DEG
+from vpr.datasets.order_checks import check_density, check_fixes, check_order
 from vpr.places.photos import plain_name
-from vpr.places.radius import find_same_places
+from vpr.places.radius import SAME_WAY_DEG, count_positives
 
 FEWEST_HEADINGS = 8  # fewer may all lie in a small range
 
@@ -36,13 +32,14 @@ def check_places(
         max_heading_deg: `prepare.max_heading_deg`, or None.
     """
     if not truth.has_labels:
-        unknown = " and the ".join(side for side, places in truth.sides() if np.isnan(places).any())
+        unknown = " and the ".join(side for side, index in truth.sides() if not index.has_places)
         words = f"those of the {unknown} images are unknown, so recall is left out"
         return [Finding("positions", words, Level.LOUD), check_listing(truth)]
     coordinates = check_coordinates(truth, crs)
     others = [
         check_headings(truth, max_heading_deg), check_listing(truth),
-        check_order(truth, radius_m=radius_m), *check_route(truth, radius_m=radius_m),
+        check_order(truth, radius_m=radius_m), check_fixes(truth),
+        check_density(truth.database, radius_m),
     ]  # fmt: skip
     if coordinates.level is Level.REFUSED:
         return [coordinates, *others]
@@ -51,30 +48,28 @@ def check_places(
 
 def check_headings(truth: GroundTruth, max_deg: float | None) -> Finding:
     """Check that headings are degrees, and known where positives depend on them."""
-    key, sides = "headings", {"database": truth.database, "query": truth.query}
     known = {
         side: np.empty(0) if index.heading is None else index.heading[~np.isnan(index.heading)]
-        for side, index in sides.items()
+        for side, index in truth.sides()
     }
     numbers = {side: len(headings) for side, headings in known.items()}
-    counts = " and ".join(
-        f"{len(known[side])} of {len(index.paths)} {side} images" for side, index in sides.items()
-    )
-    words = f"known of {counts}"
+    totals = {side: len(index.paths) for side, index in truth.sides()}
+    counts = " and ".join(f"{numbers[side]} of {totals[side]} {side} images" for side in totals)
+    words = [f"known of {counts}"]
     if max_deg is not None and not all(numbers.values()):
-        return Finding(
-            key, f"prepare.max_heading_deg = {max_deg:g}, but headings are {words}: set it to null",
-            Level.REFUSED, numbers,
-        )  # fmt: skip
-    doubts = [
+        refusal = (
+            f"prepare.max_heading_deg = {max_deg:g}, but headings are {words[0]}: set it to null"
+        )
+        return Finding("headings", refusal, Level.REFUSED, numbers)
+    words += [
         f"those of the {side} side are within 0 to 2 pi: radians? The column heading has degrees"
         for side, headings in known.items()
         if len(headings) >= FEWEST_HEADINGS and headings.max() <= 2 * np.pi and np.ptp(headings) > 1
     ]
-    if max_deg is not None and sum(numbers.values()) < sum(len(i.paths) for i in sides.values()):
-        doubts.append("of the others position alone tells what is a positive")
-    level = Level.NOTE if doubts else Level.FINE
-    return Finding(key, "; ".join([words, *doubts]), level, numbers)
+    if max_deg is not None and numbers != totals:
+        words.append("of the others position alone tells what is a positive")
+    level = Level.NOTE if len(words) > 1 else Level.FINE
+    return Finding("headings", "; ".join(words), level, numbers)
 
 
 def check_positives(
@@ -82,7 +77,7 @@ def check_positives(
 ) -> Finding:
     """Check that positives tell a right answer from a wrong one."""
     key, num_database = "positives", len(truth.database.paths)
-    counts = count_positives(truth, radius_m, max_heading_deg)
+    counts = count_positives(truth.database, truth.query, radius_m, max_heading_deg)
     without = int(np.count_nonzero(counts == 0))
     numbers = {"queries": len(counts), "queries_without_positives": without}
     if not counts.any():
@@ -93,7 +88,7 @@ def check_positives(
         return Finding(key, words, Level.REFUSED, numbers)
     words = f"{counts.min()} to {counts.max()} per query within {radius_m:g} m"
     if truth.query.heading is not None and truth.database.heading is not None:
-        alike = count_positives(truth, radius_m, SAME_WAY_DEG)
+        alike = count_positives(truth.database, truth.query, radius_m, SAME_WAY_DEG)
         words += (
             f" ({np.count_nonzero(alike)} of {len(alike)} queries have one that looks their way)"
         )
@@ -112,29 +107,23 @@ def check_positives(
         f"every database image is a positive of every query within {radius_m:g} m, so recall is 1 "
         "for any model: are coordinates in metres, and is the radius right?"
     )
-    degrees = [
-        describe_degrees(side, places) for side, places in truth.sides() if like_degrees(places)
-    ]
-    if degrees:
-        return Finding(key, f"{words} {degrees[0]}", Level.REFUSED, numbers)
+    degrees = describe_degrees(truth)
+    if degrees is not None:
+        return Finding(key, f"{words} {degrees}", Level.REFUSED, numbers)
     return Finding(key, words, Level.LOUD, numbers)
 
 
 def check_listing(truth: GroundTruth) -> Finding:
     """Check that no image is listed twice, and report what else was found next to the images."""
     words = list(truth.notes)
-    names = {
-        side: Counter(map(plain_name, index.paths))
-        for side, index in (("database", truth.database), ("query", truth.query))
-    }
-    repeated = {
-        side: [name for name, count in counts.items() if count > 1]
-        for side, counts in names.items()
-    }
-    for side, twice in repeated.items():
-        if twice:
+    names = {side: Counter(map(plain_name, index.paths)) for side, index in truth.sides()}
+    num_repeated = 0
+    for side, counts in names.items():
+        repeated = [name for name, count in counts.items() if count > 1]
+        num_repeated += len(repeated)
+        if repeated:
             words.append(
-                f"{len(twice)} names occur more than once on the {side} side ({twice[0]!r})"
+                f"{len(repeated)} names occur more than once on the {side} side ({repeated[0]!r})"
             )
     both = sorted(names["database"].keys() & names["query"].keys())
     if both:
@@ -142,49 +131,5 @@ def check_listing(truth: GroundTruth) -> Finding:
     return Finding(
         "listing", "; ".join(words) or "each image once, none left out",
         Level.LOUD if both else Level.NOTE if words else Level.FINE,
-        {"names_on_both_sides": len(both), "repeated_names": sum(map(len, repeated.values()))},
+        {"names_on_both_sides": len(both), "repeated_names": num_repeated},
     )  # fmt: skip
-
-
-def describe_set(
-    truth: GroundTruth, positives: csr_array, *, radius_m: float, crs: str | None
-) -> str:
-    """Form, counts, extent and positives of a data set, in a few lines.
-
-    Args:
-        truth: Both sides of the set.
-        positives: Query x database; stored entries are the positives.
-        radius_m: The radius that they were found with, in metres.
-        crs: Reference system of the coordinates, or None.
-
-    Raises:
-        ValueError: If the reference system is none of metres.
-    """
-    counts = f"{len(truth.database.paths)} database and {len(truth.query.paths)} query images"
-    if not truth.has_labels:
-        return f"form: {truth.form}\n{counts}; without positions of both sides there is no recall"
-    places = np.concatenate([truth.database.coordinates, truth.query.coordinates])
-    east, north = np.ptp(places, axis=0)
-    line = "" if north else " (a line: frame numbers, or metres along it)"
-    system = f" ({parse_metric_crs(crs).name})" if crs else line
-    found = np.diff(positives.indptr)
-    return (
-        f"form: {truth.form}\n"
-        f"{counts} over {east:.0f} m x {north:.0f} m{system}\n"
-        f"positives per query within {radius_m:g} m: {found.min()} to {found.max()}, "
-        f"mean {found.mean():.2f}; queries without any: {np.count_nonzero(found == 0)}"
-    )
-
-
-def count_positives(
-    truth: GroundTruth, radius_m: float, max_heading_deg: float | None
-) -> NDArray[np.int64]:
-    """Count positives of each query, without a search where the radius spans the whole set."""
-    database, query = truth.database.coordinates, truth.query.coordinates
-    spans_all = np.hypot(*np.ptp(np.concatenate([database, query]), axis=0)) <= radius_m
-    if spans_all and max_heading_deg is None:
-        return np.full(len(query), len(database))
-    found = find_same_places(
-        truth.database, truth.query, radius_m=radius_m, max_heading_deg=max_heading_deg
-    )
-    return np.diff(found.indptr)

@@ -28,8 +28,6 @@ TOWN_DEG = 1.0  # metres in a room span more than degrees of a set do
 LARGEST_SET_KM = 100.0  # that is believed to be one in kilometres
 LARGEST_SET_M = 1e6  # from its middle; what lies farther out is named
 SCALE_NOTED, SCALE_REFUSED = 0.01, 0.05  # errors of a metre, as fractions
-SAME_PLACE_M = 1000.0  # datums differ by less; neighbouring zones by hundreds of kilometres
-METRES_PER_DEGREE = 111_000  # of latitude
 
 
 def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
@@ -39,132 +37,100 @@ def check_coordinates(truth: GroundTruth, crs: str | None) -> Finding:
     words = f"finite, over {east:.0f} m x {north:.0f} m"
     subject = "coordinates"
     if crs is None:
-        strange = [describe_degrees(side, at) for side, at in truth.sides() if like_degrees(at)]
-        if strange:
-            return Finding(subject, strange[0], Level.LOUD)
+        strange = describe_degrees(truth)
+        if strange is not None:
+            return Finding(subject, strange, Level.LOUD)
         return Finding(subject, f"{words}; dataset.crs = null, so no map", Level.FINE)
     try:
         system = parse_metric_crs(crs)
         _require_zone(truth, system, crs)
-        for side, places in truth.sides():
-            _require_metres(side, places, system, crs)
-            check_crs(crs, places, side=side)
-        _require_scale(every, system, crs)
+        for side, index in truth.sides():
+            _require_metres(side, index.coordinates, system, crs)
+            check_crs(crs, index.coordinates, side=side)
+        doubts = [*_doubts(truth, every, system, crs)]
     except ValueError as error:
         return Finding(subject, str(error), Level.REFUSED)
-    doubts = [*_doubts(truth, system, crs)]
     level = max((level for level, _ in doubts), default=Level.FINE)
     told = [f"{words}, {system.name}", *(doubt for _, doubt in doubts)]
     return Finding(subject, "; ".join(told), level)
 
 
-def like_degrees(places: NDArray[np.float64]) -> bool:
-    """Return whether coordinates look like degrees: small, with fractions, over no more than a few.
-
-    Args:
-        places: Shape (num_images, 2), longitude and latitude in either order.
-    """
-    fractions = bool((places != places.round(3)).any())
-    return fractions and any(fit_the_globe(one) for one in (places, places[:, ::-1]))
-
-
-def fit_the_globe(places: NDArray[np.float64]) -> bool:
-    """Return whether a set can lie at these longitudes and latitudes.
-
-    Args:
-        places: Shape (num_images, 2), longitude first.
-    """
-    longitude, latitude = places.T
-    if np.abs(longitude).max() > MAX_LONGITUDE or np.abs(latitude).max() > MAX_LATITUDE:
-        return False
-    across = (longitude - longitude[0] + MAX_LONGITUDE) % (2 * MAX_LONGITUDE)  # the date line
-    return bool(max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG)
+def describe_degrees(truth: GroundTruth) -> str | None:
+    """Say that a side's coordinates look like degrees, if they do, and what to do."""
+    for side, index in truth.sides():
+        places = index.coordinates
+        if (places != places.round(3)).any() and _fit_the_globe(places):
+            return _advise(side, places)
+    return None
 
 
-def describe_degrees(side: str, places: NDArray[np.float64]) -> str:
-    """Say of a side's coordinates that they look like degrees, and what to do."""
+def _fit_the_globe(places: NDArray[np.float64]) -> bool:
+    """Return whether a set can lie at these degrees, in either order, shape (num_images, 2)."""
+    for longitude, latitude in (places.T, places.T[::-1]):
+        if np.abs(longitude).max() <= MAX_LONGITUDE and np.abs(latitude).max() <= MAX_LATITUDE:
+            across = (longitude - longitude[0] + MAX_LONGITUDE) % (2 * MAX_LONGITUDE)  # date line
+            if max(np.ptp(across), np.ptp(latitude)) <= LARGEST_SET_DEG:
+                return True
+    return False
+
+
+def _advise(side: str, degrees: NDArray[np.float64]) -> str:
     return (
-        f"they look like degrees (the first of the {side} is {places[0].tolist()}): convert them "
+        f"they look like degrees (the first of the {side} is {degrees[0].tolist()}): convert them "
         "to metres of a projected system, such as EPSG:32633, with pyproj"
     )
 
 
 def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     """Refuse a system that is not the one that the file names tell."""
-    if len(truth.utm_zones) > 1:
-        raise ValueError(
-            f"dataset.crs = {name}, but the file names give the UTM zones "
-            f"{' and '.join(truth.utm_zones)}, which no one system holds: set dataset.crs: null"
-        )
-    if not truth.utm_zones or truth.utm_zones[0] == system.utm_zone:
-        return
-    place = np.median(truth.database.coordinates, axis=0)[None]
-    told = utm_crs(truth.utm_zones[0])
-    (latitude, longitude), (other_latitude, other_longitude) = (
-        to_degrees(one, place)[0] for one in (told, system)
-    )
-    north_m = METRES_PER_DEGREE * abs(latitude - other_latitude)
-    east_m = METRES_PER_DEGREE * abs(longitude - other_longitude) * np.cos(np.radians(latitude))
-    if not np.hypot(north_m, east_m) < SAME_PLACE_M:
+    if truth.utm_zone not in (None, system.utm_zone):
         raise ValueError(
             f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
-            f"{truth.utm_zones[0]}: set dataset.crs: EPSG:{told.to_epsg()}"
+            f"{truth.utm_zone}: set dataset.crs: EPSG:{utm_crs(str(truth.utm_zone)).to_epsg()}"
         )
 
 
 def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: str) -> None:
-    """Refuse degrees and kilometres that make sense in the system's area, where metres do not."""
-    middle, fractions = np.median(places, axis=0), bool((places != places.round()).any())
-    if system.area_of_use is None or not fractions:  # a system of one's own may start anywhere
-        return
+    """Refuse degrees, and kilometres that lie in the system's area, where metres do not."""
+    if system.area_of_use is None or not (places != places.round()).any():
+        return  # a system of one's own may start anywhere, and frames are whole
     start = f"dataset.crs = {name} ({system.name}): the {side} coordinates are not in its metres:"
-    for degrees in (places, places[:, ::-1]):
-        middle_deg = np.median(degrees, axis=0)[None, ::-1]
-        is_small = np.ptp(degrees, axis=0).max() <= TOWN_DEG and fit_the_globe(degrees)
-        if is_small and lie_in_area(system, middle_deg, margin_deg=0)[0]:
-            raise ValueError(
-                f"{start} {describe_degrees(side, places)}; or set dataset.crs: null, if they are "
-                "metres of no place on Earth"
-            )
+    middle, extent = np.median(places, axis=0), np.ptp(places, axis=0).max()
+    if extent <= TOWN_DEG and _fit_the_globe(places):
+        raise ValueError(
+            f"{start} {_advise(side, places)}; or set dataset.crs: null, if they are metres of no "
+            "place on Earth"
+        )
     in_plane = bool(places.any(axis=0).all())  # metres along a line leave one at 0
-    is_small = np.ptp(places, axis=0).max() < LARGEST_SET_KM
-    if in_plane and is_small and not _lies_in(system, middle) and _lies_in(system, 1000 * middle):
+    in_km = not _lies_in(system, middle) and _lies_in(system, 1000 * middle)
+    if in_plane and in_km and extent < LARGEST_SET_KM:
         raise ValueError(
             f"{start} they look like kilometres (the first is {places[0].tolist()}): multiply them "
             "by 1000"
         )
 
 
-def _require_scale(places: NDArray[np.float64], system: CRS, name: str) -> None:
-    """Refuse a system whose metres are none on the ground."""
-    error = scale_error(system, to_degrees(system, np.median(places, axis=0)[None])[0])
-    if error > SCALE_REFUSED:
-        raise ValueError(
-            f"dataset.crs = {name} ({system.name}): its metres are off by {error:.0%} at the set's "
-            "middle, so a radius in metres would be wrong: convert the coordinates to a UTM zone, "
-            "such as EPSG:32633, with pyproj"
-        )
+def _doubts(
+    truth: GroundTruth, every: NDArray[np.float64], system: CRS, name: str
+) -> Iterator[tuple[Level, str]]:
+    """Yield what may be right and often is not.
 
-
-def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level, str]]:
-    """Yield what may be right and often is not."""
-    every = np.concatenate([places for _, places in truth.sides()])
-    middle = np.median(every, axis=0)
-    degrees = to_degrees(system, every)
-    latitude, longitude = to_degrees(system, middle[None])[0]
-    from_zero = bool(np.abs(middle).max() < FROM_ZERO_M)
-    if not _lies_in(system, middle) or _look_like_frames(every):
+    Raises:
+        ValueError: If the system's metres are none on the ground.
+    """
+    middle, degrees = np.median(every, axis=0), to_degrees(system, every)
+    (here,) = to_degrees(system, middle[None])
+    look_like_frames = not every.any(axis=0).all() and bool((every == every.round()).all())
+    if look_like_frames or not _lies_in(system, middle):
         yield (
-            Level.LOUD if from_zero else Level.NOTE,
-            f"the set's middle would lie at longitude {longitude:.2f}, latitude {latitude:.2f}, "
+            Level.LOUD if np.abs(middle).max() < FROM_ZERO_M else Level.NOTE,
+            f"the set's middle would lie at longitude {here[1]:.2f}, latitude {here[0]:.2f}, "
             f"but {name} is made for {describe_area(system)}, though sets may cross its border: "
             "set dataset.crs: null if coordinates count frames, or are metres of no place on Earth",
         )
-    looks = [
-        side for side in truth.sides() if system.area_of_use is not None and like_degrees(side[1])
-    ]
-    if looks:
-        yield Level.LOUD, describe_degrees(*looks[0])
+    strange = describe_degrees(truth)
+    if strange is not None and system.area_of_use is not None:
+        yield Level.LOUD, strange
     far = np.linalg.norm(every - middle, axis=1) > LARGEST_SET_M
     far |= ~lie_in_area(system, degrees, margin_deg=MARGIN_DEG)
     if far.any():
@@ -175,14 +141,15 @@ def _doubts(truth: GroundTruth, system: CRS, name: str) -> Iterator[tuple[Level,
             f"{np.count_nonzero(far)} of {len(every)} images lie far from all others, first "
             f"{path!r} at {every[first].tolist()}: do they lack a position?",
         )
-    error = scale_error(system, np.array([latitude, longitude]))
+    error = scale_error(system, here)
+    if error > SCALE_REFUSED:
+        raise ValueError(
+            f"dataset.crs = {name} ({system.name}): its metres are off by {error:.0%} at the set's "
+            "middle, so a radius in metres would be wrong: convert the coordinates to a UTM zone, "
+            "such as EPSG:32633, with pyproj"
+        )
     if error > SCALE_NOTED:
         yield Level.LOUD, f"its metres are off by {error:.1%} there: a UTM zone is more accurate"
-
-
-def _look_like_frames(places: NDArray[np.float64]) -> bool:
-    """Return whether coordinates are whole numbers along an axis, as frame numbers are."""
-    return not places.any(axis=0).all() and bool((places == places.round()).all())
 
 
 def _lies_in(system: CRS, place: NDArray[np.float64]) -> bool:

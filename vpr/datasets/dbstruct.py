@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.ground_truth import GroundTruth, as_coordinates, as_number
 from vpr.datasets.mat_files import read_dbstruct
 from vpr.places.index import ImageIndex
 
@@ -39,7 +39,7 @@ def parse_dbstruct(path: Path) -> GroundTruth:
     """
     form, parts, names = _read_parts(path)
     num_database, num_query, radius, squared = (
-        _scalar(path, parts[number], names[number]) for number in range(4, 8)
+        as_number(parts[number], f"{path}: {names[number]}") for number in range(4, 8)
     )
     if not np.isclose(radius**2, squared):
         raise ValueError(f"{path}: posDistThr = {radius}, but posDistSqThr = {squared}")
@@ -95,29 +95,13 @@ def _read_parts(path: Path) -> tuple[str, list[NDArray[Any]], tuple[str, ...]]:
     return f"dbStruct, {len(fields)} named fields{stamps}", chosen, FIELDS
 
 
-def _scalar(path: Path, value: NDArray[Any], name: str) -> float:
-    if value.size != 1 or value.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{path}: {name}: expected one number, found shape {value.shape} of {value.dtype}"
-        )
-    return float(value.item())
-
-
 def _side(
     path: Path, parts: list[NDArray[Any]], names: tuple[str, ...], count: float, counter: str
 ) -> ImageIndex:
     texts, coordinates = parts
     if texts.dtype.kind != "U":
         raise ValueError(f"{path}: {names[0]}: expected names, found {texts.dtype}")
-    if coordinates.dtype.kind not in "iuf" or coordinates.ndim != 2 or coordinates.shape[1] != 2:
-        raise ValueError(
-            f"{path}: {names[1]}: expected two numbers for each image, found shape "
-            f"{coordinates.shape} of {coordinates.dtype}"
-        )
     paths = [str(name).rstrip() for name in texts.reshape(-1)]
-    if not len(paths) == len(coordinates) == count:
-        raise ValueError(
-            f"{path}: {len(paths)} names in {names[0]}, {len(coordinates)} places in {names[1]}, "
-            f"{counter} = {count:g}: these must agree"
-        )
-    return ImageIndex(paths, coordinates.astype(np.float64))
+    if len(paths) != count:
+        raise ValueError(f"{path}: {len(paths)} names in {names[0]}, but {counter} = {count:g}")
+    return ImageIndex(paths, as_coordinates(coordinates, len(paths), f"{path}: {names[1]}"))

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from vpr.datasets.csv_tables import TABLES, save_table
 from vpr.datasets.dbstruct import save_dbstruct
 from vpr.datasets.ground_truth import GroundTruth
+from vpr.datasets.tables import TABLES, save_table
 from vpr.datasets.utm_names import SIDES, utm_name, write_numbers
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.images.image_files import encoded_image
@@ -45,21 +45,27 @@ def export_set(
     """
     if out.exists():
         raise ValueError(f"{out}: expected the name of a folder that does not exist yet")
+    sides = [truth.database, truth.query]
+    names = [index.paths for index in sides]
+    if to == "utm-names":
+        names = [_place_names(source, *side) for side in zip(SIDES, sides, strict=True)]
+    padded = [name for side in names for name in side if name != name.rstrip()]
+    if to == "dbstruct" and padded:
+        raise ValueError(
+            f"{padded[0]!r}: a dbStruct pads names with spaces, so one that ends in a space is lost"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        sides = [truth.database, truth.query]
-        names = [index.paths for index in sides]
-        if to == "utm-names":
-            placed = zip(SIDES, sides, strict=True)
-            names = [_place_names(source, folder, index) for folder, index in placed]
         for index, new in zip(sides, names, strict=True):
-            _copy(source, index, aside, new)
+            for path, name in zip(index.paths, new, strict=True):
+                target = aside / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(encoded_image(find_photo(source, path)).content)
         if to == "csv":
             for name, index in zip(TABLES, sides, strict=True):
                 save_table(aside / name, index)
         if to == "dbstruct":
-            _check_ends(sides)
             file = aside / f"{out.name}.mat"
             save_dbstruct(file, database=truth.database, query=truth.query, radius_m=radius_m)
         aside.chmod(0o755)
@@ -102,18 +108,3 @@ def _suffix(source: Path, name: str) -> str:
     """Find a name's own suffix, or where images are not known by it, that of its format."""
     suffix = Path(name).suffix
     return suffix if suffix.lower() in READ_SUFFIXES else check_image(find_photo(source, name))
-
-
-def _copy(source: Path, index: ImageIndex, folder: Path, names: list[str]) -> None:
-    for path, name in zip(index.paths, names, strict=True):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(encoded_image(find_photo(source, path)).content)
-
-
-def _check_ends(sides: list[ImageIndex]) -> None:
-    for name in (name for index in sides for name in index.paths):
-        if name != name.rstrip():
-            raise ValueError(
-                f"{name!r}: a dbStruct pads names with spaces, so one that ends in a space is lost"
-            )

@@ -81,15 +81,10 @@ def load_notes(path: Path) -> list[dict[str, Any]]:
     """Read what `save_notes` wrote.
 
     Raises:
-        ValueError: If the file is damaged or holds something else.
+        ValueError: If the file is damaged.
     """
     try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
+        notes: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON: {error}") from None
-    is_list = isinstance(notes, list) and all(
-        isinstance(note, dict) and note.keys() == {"key", "words", "numbers"} for note in notes
-    )
-    if not is_list:
-        raise ValueError(f"{path}: expected a list of notes with key, words and numbers")
-    return list(notes)
+    return notes

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpr.datasets.csv_tables import TABLES, parse_tables
 from vpr.datasets.dbstruct import parse_dbstruct
 from vpr.datasets.ground_truth import GroundTruth, check_ground_truth
-from vpr.datasets.name_lists import LISTS, PARTS, find_files, parse_name_lists
+from vpr.datasets.tables import LISTS, PARTS, TABLES, find_files, parse_name_lists, parse_tables
 from vpr.datasets.utm_names import SIDES, find_utm_names, parse_utm_names
 from vpr.places.index import FORM, ImageIndex
 from vpr.places.photos import with_slashes
@@ -73,7 +72,9 @@ def parse_set(folder: Path, index: str | None) -> GroundTruth:
         ValueError: If the form cannot be told, or what is there does not fit it.
     """
     path = find_index(folder, index)
-    form = _form_of(path)
+    form = next((form for form in FORMATS if path in form.find(path.parent)), None)
+    if form is None:
+        raise ValueError(f"dataset.index: {path} has no known form; known forms are {_known()}")
     truth = form.parse(path)
     # Of several files, one for each side, the folder is named.
     check_ground_truth(truth, source=path if form.is_one_file else path.parent)
@@ -112,13 +113,6 @@ def find_index(folder: Path, index: str | None) -> Path:
             f"one to use in dataset.index; known forms are {_known()}"
         )
     return found[0]
-
-
-def _form_of(path: Path) -> Form:
-    for form in FORMATS:
-        if path in form.find(path.parent):
-            return form
-    raise ValueError(f"dataset.index: {path} has no known form; known forms are {_known()}")
 
 
 def _known() -> str:

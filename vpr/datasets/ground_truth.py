@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ class GroundTruth:
             if the format does not say.
         form: The format it came in, in words.
         notes: Things found next to it and not used, a sentence each.
-        utm_zones: UTM zones of the coordinates, where the format names them: number and hemisphere,
-            as 33N; several if they are so far apart that no image of one is near one of another.
+        utm_zone: UTM zone of the coordinates, where the format names it: number and hemisphere, as
+            33N.
     """
 
     database: ImageIndex
@@ -32,17 +32,41 @@ class GroundTruth:
     radius_m: float | None
     form: str
     notes: tuple[str, ...] = ()
-    utm_zones: tuple[str, ...] = ()
+    utm_zone: str | None = None
 
-    def sides(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """Name and coordinates of each side."""
-        yield "database", self.database.coordinates
-        yield "query", self.query.coordinates
+    def sides(self) -> tuple[tuple[str, ImageIndex], tuple[str, ImageIndex]]:
+        """Name and images of each side."""
+        return ("database", self.database), ("query", self.query)
 
     @property
     def has_labels(self) -> bool:
         """Whether positions of both sides are known, so that recall can be measured."""
         return self.database.has_places and self.query.has_places
+
+
+def as_number(value: NDArray[Any], part: str) -> float:
+    """Return an array as one number; `part` names it in the message, as `set.mat: numQ`.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if value.size != 1 or value.dtype.kind not in "iuf":
+        raise ValueError(f"{part}: expected one number, found {value.shape} of {value.dtype}")
+    return float(value.item())
+
+
+def as_coordinates(values: NDArray[Any], num_names: int, part: str) -> NDArray[np.float64]:
+    """Return an array as easting and northing of each name.
+
+    Raises:
+        ValueError: If it has not two numbers for each; `part` names it.
+    """
+    if values.shape != (num_names, 2) or values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{part}: expected two numbers for each of {num_names} names, found shape "
+            f"{values.shape} of {values.dtype}"
+        )
+    return values.astype(np.float64)
 
 
 def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
@@ -59,18 +83,14 @@ def check_ground_truth(truth: GroundTruth, *, source: object) -> None:
     radius_m = truth.radius_m
     if radius_m is not None and not (math.isfinite(radius_m) and radius_m > 0):
         raise ValueError(f"{source}: expected a radius above 0 m, found {radius_m}")
-    for side, index in (("database", truth.database), ("query", truth.query)):
+    for side, index in truth.sides():
         if not index.paths:
             raise ValueError(f"{source}: the {side} side has no images")
-        if index.coordinates.shape != (len(index.paths), 2):
-            raise ValueError(
-                f"{source}: {len(index.paths)} {side} images, but coordinates of shape "
-                f"{index.coordinates.shape}"
-            )
+        are_unknown = np.isnan(index.coordinates).all()
         for number, (name, place) in enumerate(zip(index.paths, index.coordinates, strict=True)):
             if not name:
                 raise ValueError(f"{source}: {side} image {number} has an empty name")
-            if not (np.isfinite(place).all() or np.isnan(index.coordinates).all()):
+            if not (np.isfinite(place).all() or are_unknown):
                 raise ValueError(
                     f"{source}: {side} image {number} ({name!r}): coordinates {place.tolist()} "
                     "are not finite"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,6 @@ FEW_LEVELS = 16  # of 256, in a photo of 8 bits: nearly one colour
 NEAR_LEVELS = 2.0  # of 255, root mean square over small grey pictures: JPEG and scaling leave less
 PLAIN_LEVELS = 8.0  # standard deviation of a small picture that shows nothing to compare
 CHUNK = 2**23  # pairs compared at once
-STANDSTILL_SHARE = 0.02  # of all photos: a stop at a light is no reason for a note
 NUM_NAMED = 3  # photos named in one line
 
 
@@ -39,7 +37,6 @@ def check_images(facts: Sequence[ImageFacts]) -> list[Finding]:
     checks = (
         _copies,
         _near_copies,
-        _standstill,
         _deep_levels,
         _white_levels,
         _plain_photos,
@@ -76,13 +73,11 @@ def _copies(photos: Sequence[Seen]) -> Finding:
 def _near_copies(photos: Sequence[Seen]) -> Finding:
     """Find queries that look like a database photo, as recompressed and resized copies do."""
     key = "near_copies"
-    database, query = (
-        [(fact, seen) for fact, seen in photos if fact.side == side and not _is_plain(seen)]
-        for side in ("database", "query")
-    )
+    shown = [photo for photo in photos if _levels(photo[1]).std() >= PLAIN_LEVELS]
+    database = [photo for photo in shown if photo[0].side == "database"]
     known = {seen.digest for _, seen in database}
-    query = [(fact, seen) for fact, seen in query if seen.digest not in known]
-    pairs = _find_near(_small(query), _small(database)) if query and database else []
+    query = [photo for photo in shown if photo[0].side == "query" and photo[1].digest not in known]
+    pairs = _find_near(_grey(query), _grey(database)) if query and database else []
     rule = (
         f"{SMALL_PX} x {SMALL_PX} grey thumbnails that differ by less than {NEAR_LEVELS:g} of 255"
     )
@@ -97,29 +92,6 @@ def _near_copies(photos: Sequence[Seen]) -> Finding:
     )
     rows = [query[row][0].number for row, _ in pairs]
     return Finding(key, words, Level.LOUD, {"queries": len(pairs), "query_rows": rows})
-
-
-def _standstill(photos: Sequence[Seen]) -> Finding:
-    """Find photos that look like the one before, as of a camera that stands still."""
-    some = [
-        fact
-        for side in ("database", "query")
-        for (_, before), (fact, seen) in pairwise(one for one in photos if one[0].side == side)
-        if not _is_plain(seen) and _differ(before, seen) < NEAR_LEVELS
-    ]
-    if not some:
-        return Finding("standstill", "no photo looks like the one before it")
-    words = (
-        f"{_listed(some, len(photos))}: they look like the photo before them, as copies do and "
-        "frames of a camera that stands still: they weigh one place more than others"
-    )
-    level = Level.NOTE if len(some) > STANDSTILL_SHARE * len(photos) else Level.FINE
-    return Finding("standstill", words, level, {"photos": len(some)})
-
-
-def _differ(one: Inspection, other: Inspection) -> float:
-    levels = (np.frombuffer(seen.small, np.uint8).astype(np.float32) for seen in (one, other))
-    return float(np.sqrt(np.mean((next(levels) - next(levels)) ** 2)))
 
 
 def _share(rows: Sequence[object], photos: Sequence[Seen]) -> float:
@@ -140,13 +112,13 @@ def _find_near(query: NDArray[np.float32], database: NDArray[np.float32]) -> lis
     return found
 
 
-def _small(photos: Sequence[Seen]) -> NDArray[np.float32]:
-    levels = np.array([np.frombuffer(seen.small, np.uint8) for _, seen in photos], np.float32)
-    return levels - 128  # smaller squares lose fewer digits
+def _grey(photos: Sequence[Seen]) -> NDArray[np.float32]:
+    """Small grey pictures, a row each, levels -128 to 127: smaller squares lose fewer digits."""
+    return np.array([_levels(seen) for _, seen in photos], np.float32) - 128
 
 
-def _is_plain(seen: Inspection) -> bool:
-    return float(np.frombuffer(seen.small, np.uint8).std()) < PLAIN_LEVELS
+def _levels(seen: Inspection) -> NDArray[np.uint8]:
+    return np.frombuffer(seen.small, np.uint8)
 
 
 def _deep_levels(photos: Sequence[Seen]) -> Finding:
@@ -189,28 +161,28 @@ def _white_levels(photos: Sequence[Seen]) -> Finding:
 def _plain_photos(photos: Sequence[Seen]) -> Finding:
     """Find photos of 8 bits that are nearly of one grey."""
     some = [fact for fact, seen in photos if not seen.is_deep and _span(seen) < FEW_LEVELS]
-    if not some:
-        return Finding("plain_photos", "none")
-    words = (
-        f"{_listed(some, len(photos))}: they span less than {FEW_LEVELS} of 256 grey levels, so "
-        "there is little to recognise: remove them, or scale all photos alike"
-    )
-    return Finding("plain_photos", words, Level.NOTE, {"photos": len(some)})
+    return _noted(
+        "plain_photos", some, len(photos),
+        f"they span less than {FEW_LEVELS} of 256 grey levels, so there is little to recognise: "
+        "remove them, or scale all photos alike",
+    )  # fmt: skip
 
 
 def _dark_photos(photos: Sequence[Seen]) -> Finding:
     """Find photos that are nearly black."""
     some = [fact for fact, seen in photos if seen.brightest < DARK]
-    if not some:
-        return Finding("dark_photos", "none")
-    words = f"{_listed(some, len(photos))}: no pixel is brighter than {DARK} of 255"
-    return Finding("dark_photos", words, Level.NOTE, {"photos": len(some)})
+    return _noted("dark_photos", some, len(photos), f"no pixel is brighter than {DARK} of 255")
 
 
 def _span(seen: Inspection) -> float:
     return seen.levels[1] - seen.levels[0]
 
 
-def _listed(some: Sequence[ImageFacts], total: int) -> str:
+def _noted(key: str, some: Sequence[ImageFacts], total: int, why: str) -> Finding:
+    """Note some of the photos, the first by name; without any all is fine."""
+    if not some:
+        return Finding(key, "none")
+    named = ", ".join(fact.label for fact in some[:NUM_NAMED])
     more = f" and {len(some) - NUM_NAMED} more" if len(some) > NUM_NAMED else ""
-    return f"{len(some)} of {total}: {', '.join(fact.label for fact in some[:NUM_NAMED])}{more}"
+    words = f"{len(some)} of {total}: {named}{more}: {why}"
+    return Finding(key, words, Level.NOTE, {"photos": len(some)})

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,21 +36,13 @@ MISSING = 3  # exit code: there is no such variable
 LOST = "\ufffd"  # what scipy writes for a character that it cannot read
 
 
-class DbStruct(NamedTuple):
-    """What the variable holds.
-
-    Args:
-        fields: Names of its fields; empty if it is an array of cells.
-        parts: The value of each field or cell: numbers; text as a string for each row, or for each
-            cell, shape (rows,); bytes that describe what is neither.
-    """
-
-    fields: tuple[str, ...]
-    parts: list[NDArray[Any]]
-
-
-def read_dbstruct(path: Path) -> DbStruct:
+def read_dbstruct(path: Path) -> tuple[tuple[str, ...], list[NDArray[Any]]]:
     """Read the variable dbStruct of a .mat file of MATLAB 5 to 7.
+
+    Returns:
+        Names of its fields, none if it is an array of cells; and the value of each field or cell:
+        numbers; text as a string for each row, or for each cell, shape (rows,); bytes that describe
+        what is neither.
 
     Raises:
         ValueError: If the file is a MATLAB 7.3 one, is damaged, or has no such variable.
@@ -89,7 +81,7 @@ def _unreadable(path: Path, reason: str) -> ValueError:
     return ValueError(f"{path}: not a readable .mat file (truncated?): {reason}")
 
 
-def _unpack(path: Path, content: bytes) -> DbStruct:
+def _unpack(path: Path, content: bytes) -> tuple[tuple[str, ...], list[NDArray[Any]]]:
     stream = io.BytesIO(content)
     fields: NDArray[np.str_] = np.load(stream, allow_pickle=False)
     parts: list[NDArray[Any]] = []
@@ -102,7 +94,7 @@ def _unpack(path: Path, content: bytes) -> DbStruct:
                 f"{path}: {lost[0]!r} has characters in an unknown encoding: in MATLAB 7 or later, "
                 f"save it again: load('{path.name}'); save('{path.name}', '{VARIABLE}', '-v7')"
             )
-    return DbStruct(tuple(map(str, fields)), parts)
+    return tuple(map(str, fields)), parts
 
 
 def _read(file: str, codec: str, out: IO[bytes]) -> None:

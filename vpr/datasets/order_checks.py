@@ -13,8 +13,7 @@ from scipy.spatial import cKDTree
 
 from vpr.datasets.findings import Finding, Level
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.places.index import ImageIndex
-from vpr.places.recordings import find_recordings
+from vpr.places.index import ImageIndex, find_recordings
 
 FEWEST_ROWS = 8  # fewer show no order
 # A step is measured against the distance to the 5th nearest image, or less in a small set.
@@ -40,7 +39,7 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     """
     words: list[str] = []
     numbers: dict[str, float] = {}
-    for side, index in (("database", truth.database), ("query", truth.query)):
+    for side, index in truth.sides():
         recordings = find_recordings(index.sequence, len(index.paths))
         parts = [rows for rows in recordings if len(rows) >= FEWEST_ROWS]
         steps = sum(len(rows) - 1 for rows in parts)
@@ -62,19 +61,14 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
     )
 
 
-def check_route(truth: GroundTruth, *, radius_m: float) -> list[Finding]:
-    """Look for positions that were not measured, and measure how densely the database lies."""
-    return [_check_fixes(truth), _check_density(truth.database, radius_m)]
-
-
-def _check_fixes(truth: GroundTruth) -> Finding:
+def check_fixes(truth: GroundTruth) -> Finding:
     """Find runs of photos at exactly one position, as a receiver without a new fix writes them.
 
     Views of one panorama have one position too, so a run counts only if it is much longer than
     most, and if its headings do not differ.
     """
     key, worst, numbers = "stale_fixes", [], {}
-    for side, index in (("database", truth.database), ("query", truth.query)):
+    for side, index in truth.sides():
         runs = _runs_at_one_place(index)
         least = max(STALE, JUMP * float(np.median([len(run) for run in runs])))
         stale = [run for run in runs if len(run) >= least]
@@ -104,7 +98,7 @@ def _runs_at_one_place(index: ImageIndex) -> list[NDArray[np.int64]]:
     ]
 
 
-def _check_density(database: ImageIndex, radius_m: float) -> Finding:
+def check_density(database: ImageIndex, radius_m: float) -> Finding:
     """Measure how far database photos are apart, and find gaps along its recordings.
 
     A gap is a step in whose middle no database photo is within the radius.

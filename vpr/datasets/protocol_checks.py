@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.datasets.checks import count_positives
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.protocols import PROTOCOLS, NamedProtocol, check_name
 from vpr.places.index import ImageIndex
+from vpr.places.radius import count_positives
 
 
 class Followed(NamedTuple):
@@ -73,7 +73,7 @@ def follow_protocol(
     problems = [*_wrong_sizes(truth, protocol), *_wrong_order(truth, protocol)]
     if problems:
         raise ValueError(f"{start}: {'; '.join(problems)} ({protocol.source})")
-    counts = count_positives(truth, protocol.radius, None)
+    counts = count_positives(truth.database, truth.query, protocol.radius, None)
     problems = [*_wrong_positives(counts, protocol)]
     if problems:
         raise ValueError(f"{start}: {'; '.join(problems)} ({protocol.source})")

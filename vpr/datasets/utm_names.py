@@ -15,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.datasets.utm_zones import read_zones
 from vpr.images.file_kinds import READ_SUFFIXES, UNREAD_SUFFIXES, describe_left_out, is_junk
+from vpr.places.crs import to_degrees, utm_crs
 from vpr.places.index import FULL_CIRCLE_DEG, ImageIndex
 
 SIDES = ("database", "queries")
 NUM_FIELDS = 14  # easting, northing, zone, letter, latitude, longitude, panorama, ..., note
 HEADING = 9  # field of the heading, degrees clockwise from true north
+NUM_ZONES = 60
+BANDS = "CDEFGHJKLMNPQRSTUVWX"  # of latitude, from the south; N is the first north of the equator
+SOUTHERNMOST, BAND_DEG, LAST_BAND_DEG = -80, 8, 12
+MARGIN_DEG = 0.5  # a drive may cross the border of a band
 
 
 def parse_utm_names(path: Path) -> GroundTruth:
@@ -32,24 +36,23 @@ def parse_utm_names(path: Path) -> GroundTruth:
 
     Returns:
         The images by their paths below the set's folder, sorted as texts, a note on files that
-        are none, and the UTM zone if the names have it. Images in a format that is not read are
-        listed too, so that a stage stops by their name. What of a name contradicts its
-        coordinates is noted, and then no zone is taken from the names.
+        are none, and the UTM zone if the names have one that fits their coordinates. Images in a
+        format that is not read are listed too, so that a stage stops by their name.
 
     Raises:
-        ValueError: If a side has no images, a name has no easting and northing, or metres of
-            different UTM zones would be compared.
+        ValueError: If a side has no images, a name has no easting and northing, or names are in
+            several UTM zones.
     """
     root = path.parent
     (database, first_note), (query, other_note) = (_read_side(root, side) for side in SIDES)
-    zones, zone_note = read_zones(
+    zone, zone_note = _read_zone(
         root, [*database.paths, *query.paths],
         np.concatenate([database.coordinates, query.coordinates]),
     )  # fmt: skip
     notes = (first_note, other_note, zone_note)
     return GroundTruth(
         database, query, None, "@easting@northing@ names",
-        notes=tuple(note for note in notes if note), utm_zones=zones,
+        notes=tuple(note for note in notes if note), utm_zone=zone,
     )  # fmt: skip
 
 
@@ -128,6 +131,55 @@ def _heading(name: str) -> float:
     except ValueError:
         return math.inf
     return math.inf if abs(heading) > FULL_CIRCLE_DEG else heading % FULL_CIRCLE_DEG
+
+
+def _read_zone(
+    root: Path, names: list[str], places: NDArray[np.float64]
+) -> tuple[str | None, str | None]:
+    """Read the UTM zone that names tell, as 33N; none, and a note, if it contradicts their places.
+
+    Raises:
+        ValueError: If names are in several zones, whose metres cannot be compared.
+    """
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, name in enumerate(names):
+        number, letter = [*PurePosixPath(name).name.split("@")[3:5], "", ""][:2]
+        if number or letter:
+            rows.setdefault((number, letter.upper()), []).append(row)
+    zones = {fields: _zone(*fields) for fields in rows}
+    first = {zone: names[rows[fields][0]] for fields, zone in zones.items() if zone is not None}
+    if len(first) > 1:
+        told = "; ".join(f"{zone}: {name}" for zone, name in sorted(first.items()))
+        raise ValueError(
+            f"{root}: the names are in {len(first)} UTM zones ({told}), whose metres cannot be "
+            "compared: `python -m vpr import` makes one set of them, or a set for each"
+        )
+    for (number, letter), those in rows.items():
+        zone = zones[number, letter]
+        if zone is None or not _in_band(letter, zone, places[np.array(those)]):
+            return None, (
+                f"zone {number} and letter {letter} do not fit easting and northing (first "
+                f"{names[those[0]]!r}), so no zone is taken from the names: is dataset.crs right?"
+            )
+    return next(iter(first), None), None
+
+
+def _zone(number: str, letter: str) -> str | None:
+    """Read number and hemisphere; None if the fields hold neither."""
+    if not (number.isdecimal() and 1 <= int(number) <= NUM_ZONES and len(letter) == 1):
+        return None
+    band = BANDS.find(letter)
+    return None if band < 0 else f"{int(number)}{'N' if band >= BANDS.index('N') else 'S'}"
+
+
+def _in_band(letter: str, zone: str, places: NDArray[np.float64]) -> bool:
+    """Return whether all places of a zone lie in the band of latitude that a letter names."""
+    south = SOUTHERNMOST + BAND_DEG * BANDS.index(letter)
+    height = LAST_BAND_DEG if letter == BANDS[-1] else BAND_DEG
+    latitudes = to_degrees(utm_crs(zone), places)[:, 0]
+    return bool(
+        (south - MARGIN_DEG <= latitudes.min()) and (latitudes.max() <= south + height + MARGIN_DEG)
+    )
 
 
 def find_utm_names(folder: Path) -> list[Path]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from vpr.demo.drives import VIEW_M, Shot, position
+from vpr.demo.drives import VIEW_M, Shot
 from vpr.demo.pictures import Picture, pixel
 from vpr.demo.street import Colour, Road
 
@@ -15,7 +16,7 @@ FINER = 2  # factor by which the photo is painted larger, then scaled down
 
 Point = tuple[float, float]
 Line = tuple[Point, Point]
-Vector = tuple[float, float, float]  # right, up and ahead of the camera, metres
+Vectors = NDArray[np.float64]  # right, up and ahead of the camera in metres, shape (..., 3)
 
 
 class Canvas:
@@ -31,7 +32,7 @@ class Canvas:
         self._width, self._height = (FINER * side for side in size_px)
         self._focal = shot.focal * self._width
         self._horizon = float(0.55 * self._height + self._focal * np.tan(shot.pitch))
-        self._eye = position(road, shot)
+        self._eye = shot.position(road)
         heading = road.heading(shot.along_m) + shot.yaw
         self._ahead = np.array([np.cos(heading), np.sin(heading)])
         self._image = Image.new("RGB", (self._width, self._height), pixel(shot.light.sky))
@@ -60,7 +61,7 @@ class Canvas:
         distance = (ends[0][1] + ends[1][1]) / 2
         shown = _length(*ends) / _length(*seen)
         size = abs(outline[0][0] - outline[2][0]) / shown, high_m * self._focal / distance
-        axes = (x0, -EYE_M, z0), (x1 - x0, 0.0, z1 - z0), (0.0, high_m, 0.0)
+        axes = np.array([(x0, -EYE_M, z0), (x1 - x0, 0, z1 - z0), (0, high_m, 0)])
         self._fill(outline, axes, size, picture, distance, factor)
 
     def ground(self, corners: list[Point], apron_m: float, picture: Picture) -> None:
@@ -147,13 +148,13 @@ class Canvas:
         return self._width / 2 + focal * x / z, self._horizon - focal * (up_m - EYE_M) / z
 
     def _fill(
-        self, outline: list[Point], axes: tuple[Vector, Vector, Vector], size: Point,
+        self, outline: list[Point], axes: Vectors, size: Point,
         picture: Picture, distance_m: float, factor: float,
     ) -> None:  # fmt: skip
         """Fill a polygon with a picture in perspective.
 
-        `axes` are the picture's lower left corner, its lower and its left side; `size` is about how
-        many pixels the whole picture takes.
+        `axes` are the picture's lower left corner, its lower and its left side, shape (3, 3);
+        `size` is about how many pixels the whole picture takes.
         """
         xs, ys = zip(*outline, strict=True)
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
@@ -166,29 +167,23 @@ class Canvas:
         box = right - left, bottom - top
         mask = Image.new("1", box)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in outline], fill=1)
-        corner, across, up = axes
         # Where the ray of a pixel meets the picture: shares of its sides, by Cramer's rule.
-        u, v, below = (
-            self._along_ray(vector, left, top)
-            for vector in (_cross(up, corner), _cross(corner, across), _cross(across, up))
-        )
+        vectors = np.cross(axes[[2, 0, 1]], axes)
+        u, v, below = (self._along_ray(vector, left, top) for vector in vectors)
         width, height = reduced.size
-        rows = (
-            [width * part for part in u],
-            [height * (b - a) for a, b in zip(v, below, strict=True)],
-        )
-        numbers = [part / below[2] for row in (*rows, below) for part in row][:8]
+        rows = np.concatenate([width * u, height * (below - v), below])
+        numbers = (rows / below[2])[:8].tolist()
         filled = reduced.transform(
             box, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BILINEAR,
             fillcolor=picture.mean,
         )  # fmt: skip
         self._image.paste(filled.point(self._table(distance_m, factor)), (left, top), mask)
 
-    def _along_ray(self, vector: Vector, left: int, top: int) -> Vector:
+    def _along_ray(self, vector: Vectors, left: int, top: int) -> Vectors:
         """Product of a vector with pixels' rays: factors of x and y from a corner, and the rest."""
-        right, up, ahead = (vector[0] / self._focal, vector[1] / self._focal, vector[2])
+        right, up, ahead = vector / (self._focal, self._focal, 1)
         rest = ahead + right * (left - self._width / 2) + up * (self._horizon - top)
-        return right, -up, rest
+        return np.array([right, -up, rest])
 
     def _shade(self, colour: Colour, distance_m: float) -> tuple[int, int, int]:
         light, air = self.shot.light, self._air(distance_m)
@@ -214,13 +209,9 @@ def _length(start: Point, end: Point) -> float:
     return float(np.hypot(end[0] - start[0], end[1] - start[1]))
 
 
-def _cross(a: Vector, b: Vector) -> Vector:
-    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
-
-
 def _frame(
     near_left: Point, near_right: Point, far_right: Point, far_left: Point, apron_m: float
-) -> tuple[Vector, Vector, Vector]:
+) -> Vectors:
     """Corner and sides of the rectangle that takes a part of a curved road, on the ground."""
     near = np.add(near_left, near_right) / 2
     ahead = np.add(far_left, far_right) / 2 - near
@@ -230,8 +221,4 @@ def _frame(
     across = (_length(near_left, near_right) + 2 * apron_m) * right
     along = (length + 2 * apron_m) * ahead
     corner = near - across / 2 - apron_m * ahead
-    return (
-        (float(corner[0]), -EYE_M, float(corner[1])),
-        (float(across[0]), 0.0, float(across[1])),
-        (float(along[0]), 0.0, float(along[1])),
-    )
+    return np.insert([corner, across, along], 1, [-EYE_M, 0, 0], axis=1)

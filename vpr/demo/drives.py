@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.demo.street import KERB_M, Colour, Road
+from vpr.demo.street import KERB_M, Colour, Road, as_colour
 
 START_M = 15.0  # of street before the first photo
 VIEW_M = 110.0  # how far ahead things are painted
@@ -20,6 +20,7 @@ UNSEEN_M = VIEW_M + 10  # from a photo of the map to one that shows nothing of i
 MARGIN_M = 300.0  # of street before and after the part that the database covers
 FOCAL = 0.72  # focal length of the database's camera in image widths
 BLUR = 0.08  # largest blur of the queries in image widths; two thirds of them have none
+LIT = 0.02, 1.6  # darkest and brightest part of a colour in any light
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ class Shot:
     light: Light
     cars: list[Car]
 
+    def position(self, road: Road) -> NDArray[np.float64]:
+        """Easting and northing of the camera in metres, shape (2,)."""
+        return road.place(self.along_m, self.left_m)
+
 
 def drive_by_day(count: int, length_m: float, rng: np.random.Generator) -> list[Shot]:
     """Draw the database's drive: even steps, the right lane, midday."""
@@ -132,11 +137,6 @@ def drive_months_later(
     ]  # fmt: skip
 
 
-def position(road: Road, shot: Shot) -> NDArray[np.float64]:
-    """Easting and northing of the camera in metres, shape (2,)."""
-    return road.place(shot.along_m, shot.left_m)
-
-
 def _covered(length_m: float) -> tuple[float, float]:
     """Where the database's drive begins and ends on the road."""
     if length_m <= START_M + REST_M:
@@ -167,15 +167,9 @@ def _lights(count: int, difficulty: float, rng: np.random.Generator) -> list[Lig
         sky = np.array([0.75, 0.81, 0.88]) * (1 - 0.9 * dark) + warm
         tint = exposure * (1 - 0.7 * dark) + warm
         haze = 0.1 + 0.2 * difficulty * float(rng.uniform(0, 1))
-        lights.append(
-            Light(_triple(sky * exposure), _triple(tint), 0, haze, 0.7 * dark, 3 + 6 * dark)
-        )
+        colours = as_colour(sky * exposure, *LIT), as_colour(tint, *LIT)
+        lights.append(Light(*colours, 0, haze, 0.7 * dark, 3 + 6 * dark))
     return lights
-
-
-def _triple(values: NDArray[np.float64]) -> Colour:
-    red, green, blue = np.clip(values, 0.02, 1.6)
-    return float(red), float(green), float(blue)
 
 
 def _parked(length_m: float, share: float, rng: np.random.Generator) -> list[Car]:
@@ -194,7 +188,7 @@ def _moving(along_m: float, chance: float, rng: np.random.Generator) -> list[Car
 
 
 def _car(along_m: float, left_m: float, rng: np.random.Generator) -> Car:
-    paint = _triple(np.full(3, rng.uniform(0.1, 0.9)) + rng.normal(0, 0.15, 3))
+    paint = as_colour(np.full(3, rng.uniform(0.1, 0.9)) + rng.normal(0, 0.15, 3), *LIT)
     if rng.random() < 0.2:
         return Car(along_m, left_m, 5.4, 2.0, 2.5, paint)  # a van
     return Car(along_m, left_m, 4.3, 1.8, 1.5, paint)

@@ -52,7 +52,7 @@ class Building:
 
     Args:
         side: 1 on the left, -1 on the right.
-        start_m: Position of its beginning along the road.
+        along_m: Position of its beginning along the road.
         width_m: Size along the road.
         wall: Colour, RGB in [0, 1].
         trim: Colour of frames, door and roof edge.
@@ -63,7 +63,7 @@ class Building:
     """
 
     side: int
-    start_m: float
+    along_m: float
     width_m: float
     storeys: int
     storey_m: float
@@ -138,16 +138,16 @@ def _row(side: int, length_m: float, rng: np.random.Generator) -> list[Building]
     return row
 
 
-def _building(side: int, start_m: float, width_m: float, rng: np.random.Generator) -> Building:
+def _building(side: int, along_m: float, width_m: float, rng: np.random.Generator) -> Building:
     grey = rng.uniform(0.25, 0.9)
-    wall = _colour(grey + rng.normal(0, 0.05, 3) + rng.uniform(0, 0.07) * np.array([1, 0.2, -1]))
-    trim = _colour(grey + rng.choice([-0.3, 0.2]) + rng.normal(0, 0.03, 3))
-    shop = _colour(rng.uniform(0.1, 0.85, 3)) if rng.random() < 0.55 else None
+    wall = as_colour(grey + rng.normal(0, 0.05, 3) + rng.uniform(0, 0.07) * np.array([1, 0.2, -1]))
+    trim = as_colour(grey + rng.choice([-0.3, 0.2]) + rng.normal(0, 0.03, 3))
+    shop = as_colour(rng.uniform(0.1, 0.85, 3)) if rng.random() < 0.55 else None
     bays = max(2, round(width_m / float(rng.uniform(1.6, 5.0))))
     window = (float(rng.uniform(0.25, 0.85)), float(rng.uniform(0.3, 0.85)))
     storeys, storey = int(rng.integers(3, 7)), float(rng.uniform(2.8, 3.8))
     return Building(
-        side, start_m, width_m, storeys, storey, wall, trim, shop, bays, window, _seed(rng)
+        side, along_m, width_m, storeys, storey, wall, trim, shop, bays, window, _seed(rng)
     )
 
 
@@ -160,7 +160,7 @@ def _trees(side: int, length_m: float, rng: np.random.Generator) -> list[Tree]:
             0.0 if is_lamp else float(rng.uniform(0.6, 1.2) if is_bush else rng.uniform(1.2, 2.4))
         )
         height = float(rng.uniform(1, 2) if crown and is_bush else rng.uniform(5, 8))
-        green = _colour(np.array([0.25, 0.4, 0.18]) + rng.normal(0, 0.06, 3))
+        green = as_colour(np.array([0.25, 0.4, 0.18]) + rng.normal(0, 0.06, 3))
         trees.append(Tree(side, along, height, crown, green, _seed(rng)))
         along += float(rng.uniform(4, 13))
     return trees
@@ -175,6 +175,7 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**32))
 
 
-def _colour(values: NDArray[np.float64]) -> Colour:
-    red, green, blue = np.clip(values, 0.05, 0.95)
+def as_colour(values: NDArray[np.float64], low: float = 0.05, high: float = 0.95) -> Colour:
+    """Clip three values to a colour."""
+    red, green, blue = np.clip(values, low, high)
     return float(red), float(green), float(blue)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
@@ -47,50 +46,6 @@ def doubts_about(
             "matcher there, or accept by distance"
         )
     return evidence.log10_nfa
-
-
-def precision_recall(
-    doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, num_answerable: int
-) -> pd.DataFrame:
-    """Precision and recall over thresholds on the doubt about the first prediction.
-
-    Recall is the share of queries with a positive that are accepted and right. So it ends at the
-    recall@1 of those, not at 1 as where only right predictions are counted.
-
-    Args:
-        doubts: Doubts about the first predictions, shape (num_queries,).
-        correct: Whether the first prediction is a positive, same shape.
-        num_answerable: Number of queries that have a positive.
-
-    Returns:
-        `threshold,precision,recall,num_accepted`: a row for each doubt that occurs, ascending; a
-        threshold accepts all doubts up to itself.
-    """
-    order = np.argsort(doubts, kind="stable")
-    ascending = doubts[order]
-    last = np.append(np.diff(ascending) > 0, True)[: len(order)]  # of each run of equal doubts
-    num_accepted = np.arange(1, len(order) + 1)[last]
-    num_right = np.cumsum(correct[order])[last]
-    return pd.DataFrame(
-        {
-            "threshold": ascending[last],
-            "precision": num_right / num_accepted,
-            "recall": num_right / max(num_answerable, 1),
-            "num_accepted": num_accepted,
-        }
-    )
-
-
-def average_precision(curve: pd.DataFrame) -> float:
-    """Average a curve of `precision_recall` over the steps of recall, without interpolation."""
-    steps = np.diff(curve["recall"].to_numpy(), prepend=0.0)
-    return float((steps * curve["precision"].to_numpy()).sum())
-
-
-def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
-    """Find the largest recall at which precision is at least this high; 0 if there is none."""
-    high = curve["recall"][curve["precision"] >= precision]
-    return float(high.max()) if len(high) else 0.0
 
 
 def find_map_limit(

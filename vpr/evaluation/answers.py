@@ -9,25 +9,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from vpr.evaluation.acceptance import (
-    LIMITS,
-    average_precision,
-    negatives_needed,
-    precision_recall,
-    recall_at_precision,
-)
-from vpr.evaluation.calibration import Calibration, State
+from vpr.evaluation.acceptance import LIMITS, negatives_needed
+from vpr.evaluation.calibration import LEVEL, LEVELS, Calibration, State
 from vpr.evaluation.cross_fitting import HeldOut, Sample
 from vpr.evaluation.curves import (
     area_under_risk,
+    average_precision,
     circles_curve,
     coverage_at_risk,
     error_rates_curve,
+    precision_recall,
+    recall_at_precision,
     reliability_curve,
     risk_coverage_curve,
 )
 from vpr.evaluation.metrics import Metrics
-from vpr.evaluation.position import LEVEL, LEVELS
 from vpr.evaluation.uncertainty import exact_interval
 
 STATES: tuple[State, ...] = ("known", "unsure", "unknown")
@@ -38,9 +34,10 @@ def answer_curves(sample: Sample, held: HeldOut) -> dict[str, pd.DataFrame]:
 
     `map_errors` takes photos from outside the map for negatives, `place_errors` the first wrong
     prediction of each query, `precision_recall` and `risk_coverage` any wrong first prediction.
+    Where positions are unknown, curves have no rows.
     """
     doubts, answerable = sample.doubts[:, 0], ~sample.is_negative
-    return {
+    curves = {
         "precision_recall": precision_recall(
             doubts, sample.right, num_answerable=int(answerable.sum())
         ),
@@ -52,6 +49,8 @@ def answer_curves(sample: Sample, held: HeldOut) -> dict[str, pd.DataFrame]:
         "reliability": reliability_curve(held.probability, sample.right),
         "circles": circles_curve(held.errors_m, held.circles_m),
     }
+    num_rows = 0 if np.isnan(held.errors_m).any() else None
+    return {name: curve[:num_rows] for name, curve in curves.items()}
 
 
 def summarise_map_question(
@@ -77,27 +76,9 @@ def summarise_map_question(
     return found
 
 
-def summarise_place_question(
-    calibration: Calibration, held: HeldOut, *, confidence: float
-) -> Metrics:
-    """Summarise whether right places are told from wrong ones of the same map.
-
-    Returns:
-        The number of queries with a wrong prediction, the least probability of a known place, and
-        the share of the wrong that reach it in a calibration that did not see them, with its exact
-        interval; empty if places are not calibrated.
-    """
-    if calibration.place is None:
-        return {}
-    return {
-        "num_wrong_places": len(held.wrong),
-        "place_min_probability": float(expit(calibration.place.least_log_odds)),
-        **_share("place_false_acceptance", held.wrong_known, confidence),
-    }
-
-
 def summarise_answers(
     sample: Sample,
+    calibration: Calibration,
     held: HeldOut,
     curves: Mapping[str, pd.DataFrame],
     foreign: Sequence[State | None],
@@ -108,21 +89,29 @@ def summarise_answers(
 
     Args:
         sample: Queries.
+        calibration: On all of them.
         held: Their answers.
         curves: Of `answer_curves`.
         foreign: Answers about photos from elsewhere, by the calibration on all queries.
         confidence: Of the exact intervals.
 
     Returns:
-        Average precision and recall at 100 % and 99 % precision of the doubts, then coverage at 1 %
-        risk and the area under risk over coverage of the probabilities: in all of these any wrong
-        first prediction is a negative. If answers are calibrated, the share of each, also of photos
-        from elsewhere; `accept_recall`, the share of queries with a positive that are known and
-        right; `accept_precision`, the share of the known that are right. Last, how many of the
-        circles that are stated hold the true position.
+        If places are calibrated, the number of queries with a wrong prediction, the least
+        probability of a known place, and the share of the wrong that reach it in a calibration that
+        did not see them, with its exact interval. Average precision and recall at 100 % and 99 %
+        precision of the doubts, then coverage at 1 % risk and the area under risk over coverage of
+        the probabilities: in all of these any wrong first prediction is a negative. If answers are
+        calibrated, the share of each, also of photos from elsewhere; `accept_recall`, the share of
+        queries with a positive that are known and right; `accept_precision`, the share of the known
+        that are right. Last, how many of the circles that are stated hold the true position.
     """
+    found: Metrics = {}
+    if calibration.place is not None:
+        found["num_wrong_places"] = len(held.wrong)
+        found["place_min_probability"] = float(expit(calibration.place.least_log_odds))
+        found |= _share("place_false_acceptance", held.wrong_known, confidence)
     by_doubt, risk = curves["precision_recall"], curves["risk_coverage"]
-    found: Metrics = {
+    found |= {
         "average_precision": average_precision(by_doubt),
         "recall_at_precision_100": recall_at_precision(by_doubt, 1.0),
         "recall_at_precision_99": recall_at_precision(by_doubt, 0.99),

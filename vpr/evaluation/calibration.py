@@ -3,12 +3,14 @@
 Two questions with a threshold each. Is the photo of this map at all? The doubt about its first
 prediction decides (`vpr.evaluation.acceptance`). Which place of the map? That is told by its
 support: how strong the evidence for the first prediction is, and how far it leads the best one
-elsewhere. What support wrong places reach is seen by masking the right ones of each query.
+elsewhere. What support wrong places reach is seen by masking the right ones of each query. Where
+the photo was taken is the mean of the predictions that agree, with a circle around it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,33 +21,61 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit, ndtri
 
 from vpr.evaluation.params import By
-from vpr.evaluation.position import mean_place, weigh_places
 from vpr.places.radius import is_within
 
 State = Literal["known", "unsure", "unknown"]
 APART = 2  # radii between places that are different for sure: the radius, and as much of a margin
+LEVEL = 0.9  # share of the stated circles that are to hold the photo's place
+LEVELS = (0.5, 0.6, 0.7, 0.8, LEVEL, 0.95)  # of the chart
 
 
-def find_support(
-    by: By, doubts: NDArray[np.float64], places: NDArray[np.float64], *, radius_m: float
-) -> NDArray[np.float64]:
-    """Measure what speaks for the first prediction of each query.
+@dataclass(frozen=True)
+class Ranked:
+    """Predictions of photos: how doubtful each is, and where it was taken.
 
     Args:
         by: Source of the doubts.
-        doubts: About each prediction, shape (num_queries, depth); NaN of one that is masked.
-        places: Easting and northing of each, shape (num_queries, depth, 2).
+        doubts: About each prediction, shape (num_photos, depth); NaN of one that is masked.
+        places: Easting and northing of each, shape (num_photos, depth, 2).
         radius_m: Within which database images show the same place.
-
-    Returns:
-        Strength, which is minus the doubt, and lead, which is by how much the doubt about the best
-        prediction elsewhere is larger: shape (num_queries, 2). Where all predictions are of one
-        place, the next one counts as no nearer than the last, or as without inliers.
     """
-    elsewhere = ~is_within(places, places[:, :1], radius_m=APART * radius_m)
-    worst = np.zeros(len(doubts)) if by == "inliers" else np.nanmax(doubts, axis=1)
-    rivals = np.where(elsewhere & ~np.isnan(doubts), doubts, worst[:, None]).min(axis=1)
-    return np.stack([-doubts[:, 0], rivals - doubts[:, 0]], axis=1)
+
+    by: By
+    doubts: NDArray[np.float64]
+    places: NDArray[np.float64]
+    radius_m: float
+
+    def support(self) -> NDArray[np.float64]:
+        """Measure what speaks for the first prediction of each photo.
+
+        Returns:
+            Strength, which is minus the doubt, and lead, which is by how much the doubt about the
+            best prediction elsewhere is larger: shape (num_photos, 2). Where all predictions are of
+            one place, the next one counts as no nearer than the last, or as without inliers.
+        """
+        doubts, places = self.doubts, self.places
+        elsewhere = ~is_within(places, places[:, :1], radius_m=APART * self.radius_m)
+        worst = np.zeros(len(doubts)) if self.by == "inliers" else np.nanmax(doubts, axis=1)
+        rivals = np.where(elsewhere & ~np.isnan(doubts), doubts, worst[:, None]).min(axis=1)
+        return np.stack([-doubts[:, 0], rivals - doubts[:, 0]], axis=1)
+
+    def weights(self) -> NDArray[np.float64]:
+        """Weigh the predictions whose mean is the estimated position.
+
+        By inliers those within the radius of the first agree with it, and each counts by the square
+        of its log10 NFA; unverified ones do not count. By distance the first counts alone, since
+        descriptors do not tell its neighbours apart.
+
+        Returns:
+            Shape (num_photos, depth); those of a photo add up to 1.
+        """
+        weights = np.zeros(self.doubts.shape)
+        if self.by == "inliers":
+            agree = is_within(self.places, self.places[:, :1], radius_m=self.radius_m)
+            weights = np.where(agree, self.doubts**2, 0.0)
+        weights[weights.sum(axis=1) == 0, 0] = 1.0
+        shares: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+        return shares
 
 
 @dataclass(frozen=True)
@@ -122,24 +152,24 @@ class Calibration:
             places: Easting and northing of each, shape (num_photos, depth, 2).
         """
         count, place = len(doubts), self.place
+        ranked = Ranked(self.by, doubts, places, self.radius_m)
         states: list[State | None] = [None] * count
-        chances: list[tuple[float | None, tuple[float, float] | None]] = [(None, None)] * count
+        chances: list[float | None] = [None] * count
+        intervals: list[tuple[float, float] | None] = [None] * count
         if self.map_limit is not None:
-            support = find_support(self.by, doubts, places, radius_m=self.radius_m)
+            support = ranked.support()
             log_odds = np.full(count, -np.inf) if place is None else place.log_odds(support)
             least = 0.0 if place is None else place.least_log_odds
             states = [*find_states(doubts[:, 0], log_odds, self.map_limit, least)]
             if place is not None:
-                bounds = place.interval(support, self.confidence).round(6).tolist()
-                odds = expit(log_odds).round(6).tolist()
-                chances = [
-                    (one, (low, high)) for one, (low, high) in zip(odds, bounds, strict=True)
-                ]
-        weights = weigh_places(self.by, doubts, places, radius_m=self.radius_m)
-        middles = mean_place(weights, places)
+                chances = expit(log_odds).round(6).tolist()
+                bounds = place.interval(support, self.confidence).round(6)
+                intervals = [(low, high) for low, high in bounds.tolist()]
+        weights = ranked.weights()
+        answers = zip(states, chances, intervals, mean_place(weights, places), weights, strict=True)
         return [
-            Judgement(state, *chance, middle, shares, self.circles_m.get(state or "any"))
-            for state, chance, middle, shares in zip(states, chances, middles, weights, strict=True)
+            Judgement(*answer, self.circles_m.get(answer[0] or "any"))  # its circle by its state
+            for answer in answers
         ]
 
 
@@ -199,3 +229,24 @@ def load_calibration(path: Path) -> Calibration:
             f"{path}: damaged: {place}: {problem['msg']}: restore it with `git checkout`, "
             "or make it again with `dvc repro`"
         ) from None
+
+
+def mean_place(weights: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average places (num_photos, depth, 2) by `Ranked.weights`; shape (num_photos, 2)."""
+    first = places[:, :1]  # the offsets from it keep the digits of UTM coordinates
+    mean: NDArray[np.float64] = first[:, 0] + np.einsum("qd,qdx->qx", weights, places - first)
+    return mean
+
+
+def circle_radius(errors_m: NDArray[np.float64], level: float = LEVEL) -> float | None:
+    """Find the radius that holds a new photo's place with this probability (split conformal).
+
+    It is the ceil((n + 1) level)-th smallest of n errors (Vovk, Gammerman and Shafer, Algorithmic
+    Learning in a Random World, 2005), which assumes that photos are exchangeable.
+
+    Returns:
+        None if the errors are too few for the level: 9 of them give 90 %.
+    """
+    known = np.sort(errors_m[~np.isnan(errors_m)])  # of places whose position is
+    rank = math.ceil((len(known) + 1) * level - 1e-9)
+    return float(known[rank - 1]) if rank <= len(known) else None

@@ -15,15 +15,17 @@ from scipy.special import expit, logit
 from vpr.evaluation.acceptance import find_map_limit, most_accepted
 from vpr.evaluation.calibration import (
     APART,
+    LEVELS,
     Calibration,
     PlaceModel,
+    Ranked,
     State,
+    circle_radius,
     find_features,
     find_states,
-    find_support,
+    mean_place,
 )
 from vpr.evaluation.params import By
-from vpr.evaluation.position import LEVELS, circle_radius, mean_place, weigh_places
 from vpr.evaluation.uncertainty import usable_block_length
 from vpr.places.radius import is_within, metres_between
 
@@ -56,6 +58,11 @@ class Sample:
     foreign: NDArray[np.float64]
     radius_m: float
     num_candidates: int
+
+    @property
+    def ranked(self) -> Ranked:
+        """The predictions of the queries."""
+        return Ranked(self.by, self.doubts, self.places, self.radius_m)
 
     @property
     def negatives(self) -> NDArray[np.float64]:
@@ -101,10 +108,8 @@ def calibrate(
     count = len(sample.right)
     length = max(usable_block_length(block_length, count), -(-count // MOST_BLOCKS))
     blocks = np.arange(count) // length
-    support = find_support(sample.by, sample.doubts, sample.places, radius_m=sample.radius_m)
-    owners, wrong = find_wrong_support(
-        sample.by, sample.doubts, sample.places, sample.truth, radius_m=sample.radius_m
-    )
+    support = sample.ranked.support()
+    owners, wrong = find_wrong_support(sample.ranked, sample.truth)
 
     def fit(kept: NDArray[np.bool_]) -> PlaceModel | None:
         right = sample.right & kept
@@ -138,9 +143,10 @@ def calibrate(
         place = replace(place, covariance=_jackknife([model.weights for model in fitted]))
     if map_limit is not None:
         states = [*find_states(sample.doubts[:, 0], excess, map_limit, 0.0)]
-    weights = weigh_places(sample.by, sample.doubts, sample.places, radius_m=sample.radius_m)
-    errors = metres_between(mean_place(weights, sample.places), sample.truth)
-    groups = _groups(states, sample.is_negative)
+    errors = metres_between(mean_place(sample.ranked.weights(), sample.places), sample.truth)
+    names = np.array([state or "" for state in states])
+    groups = {state: names == state for state in ("known", "unsure")}
+    groups["any"] = ~sample.is_negative  # the queries of the map
     calibration = Calibration(
         sample.by, sample.doubts.shape[1], sample.radius_m, confidence, map_limit, place,
         {name: circle_radius(errors[members]) for name, members in groups.items()},
@@ -150,14 +156,6 @@ def calibrate(
     return calibration, HeldOut(
         expit(odds), states, expit(wrong_odds), wrong_known, errors, circles
     )
-
-
-def _groups(
-    states: list[State | None], is_negative: NDArray[np.bool_]
-) -> dict[str, NDArray[np.bool_]]:
-    """Queries whose circles are alike; `any` are the queries of the map."""
-    names = np.array([state or "" for state in states])
-    return {"known": names == "known", "unsure": names == "unsure", "any": ~is_negative}
 
 
 def _held_out_circles(
@@ -182,12 +180,7 @@ def _jackknife(weights: list[list[float]]) -> list[list[float]]:
 
 
 def find_wrong_support(
-    by: By,
-    doubts: NDArray[np.float64],
-    places: NDArray[np.float64],
-    truth: NDArray[np.float64],
-    *,
-    radius_m: float,
+    ranked: Ranked, truth: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Measure what speaks for the first wrong prediction, as if the right place were not there.
 
@@ -195,23 +188,20 @@ def find_wrong_support(
     is left has inliers, none were looked for, and the query says nothing of wrong places.
 
     Args:
-        by: Source of the doubts.
-        doubts: About each prediction, shape (num_queries, depth).
-        places: Easting and northing of each, shape (num_queries, depth, 2).
+        ranked: The predictions of the queries.
         truth: Easting and northing of the queries, shape (num_queries, 2).
-        radius_m: Within which a prediction is right.
 
     Returns:
         The queries that have wrong predictions, ascending, and the support of each, as
-        `find_support`.
+        `Ranked.support`.
     """
-    wrong = ~is_within(places, truth[:, None, :], radius_m=APART * radius_m)
+    wrong = ~is_within(ranked.places, truth[:, None, :], radius_m=APART * ranked.radius_m)
     order = np.argsort(~wrong, axis=1, kind="stable")  # the wrong ones first, in their order
-    masked = np.take_along_axis(np.where(wrong, doubts, np.nan), order, axis=1)
-    left = np.take_along_axis(places, order[:, :, None], axis=1)
-    speaks = ~np.isnan(masked) if by == "distance" else masked < 0
+    masked = np.take_along_axis(np.where(wrong, ranked.doubts, np.nan), order, axis=1)
+    left = np.take_along_axis(ranked.places, order[:, :, None], axis=1)
+    speaks = ~np.isnan(masked) if ranked.by == "distance" else masked < 0
     queries = np.flatnonzero(speaks.any(axis=1))
-    return queries, find_support(by, masked[queries], left[queries], radius_m=radius_m)
+    return queries, replace(ranked, doubts=masked[queries], places=left[queries]).support()
 
 
 def fit_place(

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpr.evaluation.position import LEVELS
+from vpr.evaluation.calibration import LEVELS
 from vpr.evaluation.recall import recall_of_ranks
 from vpr.places.radius import is_within, metres_between
 
 BINS, LEAST_OF_BIN = 10, 5  # of the reliability curve
-
-
-def recall_curve(ranks: NDArray[np.int64], *, depth: int) -> pd.DataFrame:
-    """Recall@N for N = 1..depth, as columns `n` and `recall`."""
-    ns = np.arange(1, depth + 1)
-    return pd.DataFrame({"n": ns, "recall": recall_of_ranks(ranks, ns.tolist()).values()})
-
-
-def radius_curve(
-    top1: NDArray[np.float64], query: NDArray[np.float64], *, radius_m: Sequence[float]
-) -> pd.DataFrame:
-    """Recall@1 over a sweep of radii, as columns `radius_m` and `recall@1`.
-
-    Args:
-        top1: Easting and northing of the first predictions in metres, shape (num_queries, 2).
-        query: The same for the queries.
-        radius_m: Radii; a prediction at the edge counts, as it does for positives.
-    """
-    shares = [float(np.mean(is_within(top1, query, radius_m=radius))) for radius in radius_m]
-    return pd.DataFrame({"radius_m": list(radius_m), "recall@1": shares})
-
-
-def error_curve(metres: NDArray[np.float64]) -> pd.DataFrame:
-    """Cumulative distribution of the first predictions' errors in metres, as two columns."""
-    shares = np.arange(1, len(metres) + 1) / len(metres)
-    columns = {"top1_metres": np.sort(metres).round(3), "fraction_of_queries": shares}
-    return pd.DataFrame(columns).drop_duplicates("top1_metres", keep="last")
 
 
 def error_rates_curve(
@@ -69,6 +41,34 @@ def error_rates_curve(
     )
 
 
+def precision_recall(
+    doubts: NDArray[np.float64], correct: NDArray[np.bool_], *, num_answerable: int
+) -> pd.DataFrame:
+    """Precision and recall over thresholds on the doubt about the first prediction.
+
+    Recall is the share of queries with a positive that are accepted and right. So it ends at the
+    recall@1 of those, not at 1 as where only right predictions are counted.
+
+    Args:
+        doubts: Doubts about the first predictions, shape (num_queries,).
+        correct: Whether the first prediction is a positive, same shape.
+        num_answerable: Number of queries that have a positive.
+
+    Returns:
+        `threshold,precision,recall,num_accepted`: a row for each doubt that occurs, ascending; a
+        threshold accepts all doubts up to itself.
+    """
+    thresholds, num_accepted, num_right = _accept_in_order(doubts, correct)
+    return pd.DataFrame(
+        {
+            "threshold": thresholds,
+            "precision": num_right / num_accepted,
+            "recall": num_right / max(num_answerable, 1),
+            "num_accepted": num_accepted,
+        }
+    )
+
+
 def risk_coverage_curve(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> pd.DataFrame:
     """Share of wrong answers among those that are given, over the share that is given.
 
@@ -80,12 +80,33 @@ def risk_coverage_curve(probability: NDArray[np.float64], right: NDArray[np.bool
     """
     if np.isnan(probability).any():
         probability, right = probability[:0], right[:0]
-    order = np.argsort(-probability, kind="stable")
-    falling = probability[order]
-    last = np.append(np.diff(falling) < 0, True)[: len(order)]  # of each run of equal answers
-    given = np.arange(1, len(order) + 1)[last]
-    wrong = np.cumsum(~right[order])[last]
-    return pd.DataFrame({"coverage": given / max(len(order), 1), "risk": wrong / given})
+    _, given, wrong = _accept_in_order(-probability, ~right)
+    return pd.DataFrame({"coverage": given / max(len(right), 1), "risk": wrong / given})
+
+
+def _accept_in_order(
+    doubts: NDArray[np.float64], flags: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Accept doubts from the smallest on, equal ones together.
+
+    Returns:
+        Each doubt that occurs, ascending; the number accepted up to it, and of flags among them.
+    """
+    order = np.argsort(doubts, kind="stable")
+    ascending = doubts[order]
+    last = np.append(np.diff(ascending) > 0, True)[: len(order)]  # of each run of equal doubts
+    return ascending[last], np.arange(1, len(order) + 1)[last], np.cumsum(flags[order])[last]
+
+
+def average_precision(curve: pd.DataFrame) -> float:
+    """Average a curve of `precision_recall` over the steps of recall, without interpolation."""
+    return _area(curve["recall"], curve["precision"])
+
+
+def recall_at_precision(curve: pd.DataFrame, precision: float) -> float:
+    """Find the largest recall at which precision is at least this high; 0 if there is none."""
+    high = curve["recall"][curve["precision"] >= precision]
+    return float(high.max()) if len(high) else 0.0
 
 
 def coverage_at_risk(curve: pd.DataFrame, risk: float) -> float:
@@ -96,8 +117,12 @@ def coverage_at_risk(curve: pd.DataFrame, risk: float) -> float:
 
 def area_under_risk(curve: pd.DataFrame) -> float:
     """Mean risk over all coverages; each step of coverage has the risk at its end."""
-    steps = np.diff(curve["coverage"].to_numpy(), prepend=0.0)
-    return float((steps * curve["risk"].to_numpy()).sum())
+    return _area(curve["coverage"], curve["risk"])
+
+
+def _area(x: pd.Series[float], y: pd.Series[float]) -> float:
+    """Area under steps that have their height at their end; x ascends from 0."""
+    return float((np.diff(x.to_numpy(), prepend=0.0) * y.to_numpy()).sum())
 
 
 def reliability_curve(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> pd.DataFrame:
@@ -140,13 +165,6 @@ def circles_curve(errors_m: NDArray[np.float64], circles_m: NDArray[np.float64])
     return pd.DataFrame(rows, columns=["level", "share_held", "num_circles"])
 
 
-def save_curves(folder: Path, curves: Mapping[str, pd.DataFrame]) -> None:
-    """Write curves into a new folder, `NAME.csv` each."""
-    folder.mkdir()
-    for name, curve in curves.items():
-        curve.to_csv(folder / f"{name}.csv", index=False)
-
-
 def ranking_curves(
     ranks: NDArray[np.int64],
     *,
@@ -160,12 +178,20 @@ def ranking_curves(
     `ranks` are those of the first positives, from 1, shape (num_queries,). `top1` and `query` are
     eastings and northings in metres, shape (num_queries, 2), of the first predictions and of the
     queries; where they are unknown (NaN), curves have no rows.
+
+    Returns:
+        `recall`: recall@N for N = 1..depth. `radius`: recall@1 by radius; a prediction at the edge
+        counts, as it does for positives. `errors`: the share of first predictions that are at most
+        so many metres away.
     """
-    metres = metres_between(top1, query)
+    ns, metres = np.arange(1, depth + 1), metres_between(top1, query)
+    within = [float(np.mean(is_within(top1, query, radius_m=radius))) for radius in radii_m]
+    shares = np.arange(1, len(metres) + 1) / len(metres)
+    errors = pd.DataFrame({"top1_metres": np.sort(metres).round(3), "fraction_of_queries": shares})
     curves = {
-        "recall": recall_curve(ranks, depth=depth),
-        "radius": radius_curve(top1, query, radius_m=radii_m),
-        "errors": error_curve(metres),
+        "recall": pd.DataFrame({"n": ns, "recall": recall_of_ranks(ranks, ns.tolist()).values()}),
+        "radius": pd.DataFrame({"radius_m": list(radii_m), "recall@1": within}),
+        "errors": errors.drop_duplicates("top1_metres", keep="last"),
     }
     num_rows = 0 if np.isnan(metres).any() else None
     return {name: curve[:num_rows] for name, curve in curves.items()}

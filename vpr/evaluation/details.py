@@ -16,16 +16,6 @@ ANSWERABLE = "_answerable"  # ends the name of a recall over the queries that ha
 NUM_WITHOUT = "num_queries_without_positives"
 
 
-def split_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split metrics into those that are compared between runs, and details."""
-    compared = {
-        name: value
-        for name, value in metrics.items()
-        if RECALL.fullmatch(name) or name in ALSO_COMPARED
-    }
-    return compared, {name: value for name, value in metrics.items() if name not in compared}
-
-
 @dataclass(frozen=True)
 class RecordedRecall:
     """Recall at one depth, as in metrics/recall.json.
@@ -70,6 +60,10 @@ def list_recalls(metrics: Mapping[str, Any]) -> list[RecordedRecall]:
 
 
 def save_metrics(compared: Path, details: Path, metrics: Mapping[str, Any]) -> None:
-    """Write the metrics that are compared and the details as JSON."""
-    for path, part in zip((compared, details), split_metrics(metrics), strict=True):
+    """Write the metrics that are compared between runs and the details as JSON."""
+    parts: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    for name, value in metrics.items():
+        is_compared = RECALL.fullmatch(name) or name in ALSO_COMPARED
+        parts[0 if is_compared else 1][name] = value
+    for path, part in zip((compared, details), parts, strict=True):
         path.write_text(json.dumps(part, indent=2, allow_nan=False) + "\n")

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.evaluation.acceptance import average_precision, precision_recall
+from vpr.evaluation.curves import average_precision, precision_recall
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT
 from vpr.evaluation.recall import first_correct_ranks, recall_at, recall_of_ranks
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
-from vpr.places.headings import SAME_WAY_DEG, keep_same_way
 from vpr.places.index import ImageIndex
+from vpr.places.radius import SAME_WAY_DEG, keep_same_way
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
@@ -82,16 +82,7 @@ def describe_reranking(
         well known places are separated from unknown ones: `average_precision_before_reranking`, of
         the retrieval by distance, and `average_precision_by_inliers`, of the new first predictions;
         empty if re-ranking is off.
-
-    Raises:
-        ValueError: If the two are of different databases or queries.
     """
-    shapes = [(*ranked.indices.shape, ranked.num_database) for ranked in (before, after)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"queries, depth and database images: the retrieval has {shapes[0]}, the re-ranked "
-            f"predictions {shapes[1]}"
-        )
     if evidence is None:
         return {}
     recalls = recall_at(ns, before.indices, positives)
@@ -163,14 +154,6 @@ def summarise_same_way(
             f"same_way_recall@{n}": share for n, share in recall_of_ranks(ranks, ns).items()
         }
     return metrics
-
-
-def name_sequence_metrics(metrics: Metrics) -> Metrics:
-    """Give recall by sequences and its intervals names of their own, as `sequence_recall@1`.
-
-    It is another protocol, since it uses the order of the queries.
-    """
-    return {f"sequence_{name}": of for name, of in metrics.items() if name.startswith("recall@")}
 
 
 def summarise_errors(top1_metres: NDArray[np.float64]) -> Metrics:

@@ -11,9 +11,8 @@ from scipy.sparse import csr_array
 
 from vpr.evaluation.calibration import Judgement
 from vpr.evaluation.recall import NEVER, first_correct_ranks
-from vpr.places.headings import turns_between
 from vpr.places.index import ImageIndex
-from vpr.places.radius import metres_between
+from vpr.places.radius import metres_between, turns_between
 from vpr.reranking.verified_pairs import Evidence
 from vpr.retrieval.predictions import Predictions
 
@@ -51,11 +50,7 @@ def tabulate_queries(
         `probability` are empty if answers are not calibrated; `position_metres` is the error of the
         estimated position, `circle_metres` the radius of the circle around it, empty if none is
         stated.
-
-    Raises:
-        ValueError: If the inputs disagree on the number of images.
     """
-    _check_sizes(predictions, positives, database, query)
     ranks = first_correct_ranks(predictions.indices, positives)
     top1 = predictions.indices[:, 0]
     nearest = predictions.distances[:, 0].astype(np.float64)
@@ -91,16 +86,7 @@ def tabulate_queries(
 def errors_in_metres(
     indices: NDArray[np.int64], database: ImageIndex, query: ImageIndex
 ) -> NDArray[np.float64]:
-    """Compute the distance of each prediction from its query in metres, (num_queries, depth).
-
-    Raises:
-        ValueError: If the predictions are for another database or other queries.
-    """
-    if len(indices) != len(query.paths) or indices.max() >= len(database.paths):
-        raise ValueError(
-            f"predictions of {len(indices)} queries, up to database image {indices.max()}: the "
-            f"indices have {len(query.paths)} queries and {len(database.paths)} database images"
-        )
+    """Compute the distance of each prediction from its query in metres, (num_queries, depth)."""
     return metres_between(database.coordinates[indices], query.coordinates[:, None, :])
 
 
@@ -115,9 +101,14 @@ def _ratios(distances: NDArray[np.float32]) -> NDArray[np.float64]:
     return shares.round(6)
 
 
-def _check_sizes(
+def check_sizes(
     predictions: Predictions, positives: csr_array, database: ImageIndex, query: ImageIndex
 ) -> None:
+    """Check that files of a run are of the same images.
+
+    Raises:
+        ValueError: If they disagree on the number of queries or of database images.
+    """
     of_predictions = (len(predictions.indices), predictions.num_database)
     of_index = (len(query.paths), len(database.paths))
     if not of_predictions == positives.shape == of_index:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from vpr.console.progress import track
-from vpr.datasets.csv_tables import TABLES as SET_TABLES
 from vpr.datasets.formats import find_index
+from vpr.datasets.tables import TABLES as SET_TABLES
 from vpr.images.image_files import EncodedImage, Photo, count_bytes, encoded_image
 from vpr.images.inspection import check_image
 from vpr.importing.collection import Collection, LeftOut, Shot, Side

@@ -19,7 +19,7 @@ from vpr.locating.matches import Places, Position, heading_at
 from vpr.locating.ranking import Ranked, Ranker
 from vpr.locating.run import load_run
 from vpr.places.crs import latitude_longitude
-from vpr.places.recordings import find_recordings
+from vpr.places.index import find_recordings
 from vpr.repository.locked_run import locked_params
 from vpr.retrieval.filtering import Belief
 from vpr.retrieval.following import Follower

@@ -53,16 +53,13 @@ def parse_metric_crs(name: str) -> CRS:
     return crs
 
 
-def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set") -> str:
+def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set") -> None:
     """Check that coordinates can be metres of a reference system.
 
     Args:
         name: Name such as `EPSG:32633`, which is UTM zone 33 north.
         coordinates: Easting and northing in metres, shape (num_images, 2).
         side: The side they belong to, for the message.
-
-    Returns:
-        The system's name in words.
 
     Raises:
         ValueError: If pyproj knows no such system, it does not count metres, or the coordinates'
@@ -80,7 +77,6 @@ def check_crs(name: str, coordinates: NDArray[np.float64], *, side: str = "set")
             f"{here[1]:.2f}, latitude {here[0]:.2f}: {doubt} Coordinates of no place on Earth need "
             "dataset.crs: null"
         )
-    return str(crs.name)
 
 
 def latitude_longitude(coordinates: NDArray[np.float64], crs: str) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The index of one side of a data set: its images and where they were taken."""
+"""The index of one side of a data set: its images, where they were taken, and its recordings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.places.recordings import find_recordings
-
 COLUMNS = ["index", "path", "easting", "northing"]
 OPTIONAL = ["sequence", "heading", "odometry"]
 NO_PLACES = ["path", *OPTIONAL, "time", "speed", "accuracy"]  # columns where no position is known
 FORM = f"{','.join(COLUMNS[1:])}{''.join(f'[,{name}]' for name in OPTIONAL)}"
 FULL_CIRCLE_DEG = 360
-OTHER_SEPARATORS = (";", "\t", "|")
+
+Recording = NDArray[np.int64]  # indices of its images, ascending, in the order of the route
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,15 @@ def save_index(path: Path, index: ImageIndex) -> None:
         raise ValueError(
             f"{path}: {broken[0]!r} has a carriage return, which a CSV file cannot hold: rename it"
         )
-    columns = list_columns(index)
+    write_columns(path, {"index": list(range(len(index.paths)))} | list_columns(index))
+
+
+def write_columns(path: Path, columns: dict[str, list[Any]]) -> None:
+    """Write columns as a CSV table; numbers keep all bits."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["index", *columns])
-        table.writerows(zip(range(len(index.paths)), *columns.values(), strict=True))
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))
 
 
 def list_columns(index: ImageIndex) -> dict[str, list[Any]]:
@@ -94,12 +97,6 @@ def parse_index(path: Path) -> ImageIndex:
     found, rows = read_rows(path)
     needed = COLUMNS[1:2] if set(found) <= set(NO_PLACES) else COLUMNS[1:]
     missing = [name for name in needed if found.count(name) != 1]
-    other = next((sign for sign in OTHER_SEPARATORS if len(found) == 1 and sign in found[0]), None)
-    if other is not None:
-        raise ValueError(
-            f"{path}: columns are separated by {other!r}: separate them by commas, and write "
-            "decimal numbers with a point"
-        )
     if missing or any(found.count(name) > 1 for name in OPTIONAL):
         raise ValueError(f"{path}: expected the columns {FORM}, each once, found {','.join(found)}")
     table = _by_column(path, found, rows)
@@ -232,3 +229,40 @@ def _numbers(
             )
         values.append(value)
     return values
+
+
+def find_recordings(sequence: Sequence[str] | None, num_images: int) -> list[Recording]:
+    """Group images by the name of their recording, in the order of the index.
+
+    Rows of one recording need not be neighbours: two cameras may alternate.
+
+    Args:
+        sequence: Name of each image's recording; None: all belong to one.
+        num_images: Number of images.
+
+    Returns:
+        The recordings by their first image; every image is in exactly one.
+    """
+    images: dict[str, list[int]] = {}
+    for image, name in enumerate(sequence or [""] * num_images):
+        images.setdefault(name, []).append(image)
+    return [np.array(those, dtype=np.int64) for those in images.values()]
+
+
+def places_on_route(recordings: Sequence[Recording], *, apart: int) -> NDArray[np.int64]:
+    """Number images along their recordings, one recording after another.
+
+    Args:
+        recordings: They hold every image once.
+        apart: Numbers left out between recordings, so that images no farther apart than this are
+            of one recording.
+
+    Returns:
+        Shape (num_images,); counts 0, 1, 2, ... where there is one recording.
+    """
+    places = np.empty(sum(map(len, recordings)), dtype=np.int64)
+    start = 0
+    for images in recordings:
+        places[images] = start + np.arange(len(images))
+        start += len(images) + apart
+    return places

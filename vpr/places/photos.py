@@ -14,9 +14,6 @@ from vpr.images.shards import Member, describe_unread_members, list_members
 Stamp = tuple[Path, int, int]  # of a shard: where, when it was changed, how large
 Found = tuple[Stamp, Member]
 
-COMPRESSED = (  # endings of archives that cannot be read at any place
-    ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".7z", ".rar",
-)  # fmt: skip
 _KNOWN: dict[Path, dict[str, Found]] = {}  # the members of each data set's folder
 
 
@@ -37,7 +34,7 @@ def find_photo(root: Path, name: str) -> Photo:
         member = find_member(root.resolve(), with_slashes(name))
         if member is not None:
             return member
-        reasons = "".join(_describe_archives(root.resolve()))
+        reasons = "".join(_describe_shards(root.resolve()))
         raise FileNotFoundError(
             f"{name!r}: there is no such file in {root.resolve()}{reasons}"
         ) from None
@@ -61,7 +58,7 @@ def find_image(root: Path, name: str) -> Path:
     check_name(name, home=home)
     source = home / with_slashes(name)
     if not source.exists():
-        source = _find_same_text(home, with_slashes(name)) or source
+        source = _find_same_text(home, with_slashes(name))
     if not source.resolve().is_relative_to(home):
         raise ValueError(f"{name!r}: a link leads out of the data set's folder {home}")
     if not source.is_file():
@@ -96,16 +93,15 @@ def plain_name(name: str) -> str:
     return normalize("NFC", normpath(with_slashes(name)))
 
 
-def _find_same_text(home: Path, name: str) -> Path | None:
+def _find_same_text(home: Path, name: str) -> Path:
+    """Follow a name part by part, each in whichever Unicode form a folder has it."""
     found = home
     for part in PurePosixPath(name).parts:
-        if not (found / part).exists():
-            if not found.is_dir():
-                return None
+        there = part
+        if not (found / part).exists() and found.is_dir():
             entries = _entries(found, found.stat().st_mtime_ns)
-            found /= entries.get(normalize("NFC", part), part)
-        else:
-            found /= part
+            there = entries.get(normalize("NFC", part), part)
+        found /= there
     return found
 
 
@@ -143,7 +139,7 @@ def _list_shards(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*.[tT][aA][rR]") if path.is_file())
 
 
-def _describe_archives(root: Path) -> Iterator[str]:
+def _describe_shards(root: Path) -> Iterator[str]:
     """Say where else than in files of their own the photos of a folder may be, and why not here."""
     shards = _list_shards(root)
     if shards:
@@ -152,12 +148,6 @@ def _describe_archives(root: Path) -> Iterator[str]:
         unread = describe_unread_members(shard)
         if unread is not None:
             yield f"; {unread}"
-    packed = sorted(path for path in root.rglob("*") if path.name.lower().endswith(COMPRESSED))
-    if packed:
-        yield (
-            f"; {len(packed)} archives are compressed and not read ({packed[0].name!r}): unpack "
-            "them, or pack them again as plain .tar"
-        )
 
 
 def _stamp(shard: Path) -> Stamp | None:

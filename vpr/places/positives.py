@@ -45,24 +45,17 @@ def load_positives(path: Path) -> csr_array:
         ValueError: If the file is damaged or is not a sparse matrix of distances.
     """
     indptr, indices, data, shape = load_arrays(path, PARTS, what="a file of positives")
-    parts = (indptr, indices, data, shape)
-    kinds = [part.dtype.kind for part in parts]
-    if kinds != ["i", "i", "f", "i"] or any(part.ndim != 1 for part in parts) or len(shape) != 2:
-        raise ValueError(f"{path}: expected a sparse matrix of distances, found {kinds}")
-    rows, columns = (int(size) for size in shape)
-    fits = (
-        min(rows, columns) >= 0
-        and len(indptr) == rows + 1
-        and indptr[0] == 0
-        and indptr[-1] == len(indices) == len(data)
-        and bool((np.diff(indptr) >= 0).all())
-        and bool(((indices >= 0) & (indices < columns)).all())
-    )
-    if not fits:
-        raise ValueError(f"{path}: the parts of the sparse matrix are inconsistent")
+    kinds = [part.dtype.kind for part in (indptr, indices, data, shape)]
+    if kinds != ["i", "i", "f", "i"] or shape.shape != (2,):
+        raise ValueError(f"{path}: expected a sparse matrix of distances")
+    try:
+        positives = csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
+        positives.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a sparse matrix of distances: {error}") from None
     if not bool((np.isfinite(data) & (data >= 0)).all()):
         raise ValueError(f"{path}: expected distances of 0 m or more")
-    return csr_array((data, indices, indptr), shape=(rows, columns))
+    return positives
 
 
 def save_radius(path: Path, radius_m: float) -> None:

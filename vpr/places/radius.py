@@ -1,4 +1,10 @@
-"""Which images were taken near each other, and how far apart."""
+"""Which images show the same place: near each other and, if asked, looking the same way.
+
+Headings are degrees clockwise from true north, NaN where unknown. A compass counts from magnetic
+north, a map in UTM from grid north; both differ from true north, by several degrees at the edge of
+a zone. `crs.grid_headings` converts to grid north; magnetic north needs a model of the Earth's
+field for the day of the photo, so it is never taken for true north.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.places.headings import keep_same_way
-from vpr.places.index import ImageIndex
+from vpr.places.index import FULL_CIRCLE_DEG, ImageIndex
+
+ROUNDING = 4  # units in the last place: two coordinates, their difference and its length
+SAME_WAY_DEG = 45.0  # a quarter of the circle is one way: forward, backward or to a side
+
+Degrees = NDArray[np.float64]
 
 
 def find_positives(
@@ -43,8 +53,9 @@ def find_positives(
     kept = distances < radius_m - edge
     unsure = np.flatnonzero(~kept)
     kept[unsure] = is_within(query[rows[unsure]], database[images[unsure]], radius_m=radius_m)
-    shape = (len(query), len(database))
-    return _by_row(rows[kept], images[kept], distances[kept], shape=shape)
+    starts = np.searchsorted(rows, np.arange(len(query) + 1))
+    near = csr_array((distances, images, starts), shape=(len(query), len(database)))
+    return _keep(near, kept)
 
 
 def find_same_places(
@@ -65,6 +76,17 @@ def find_same_places(
     return keep_same_way(near, query.heading, database.heading, max_deg=max_heading_deg)
 
 
+def count_positives(
+    database: ImageIndex, query: ImageIndex, radius_m: float, max_heading_deg: float | None
+) -> NDArray[np.int64]:
+    """Count positives of each query, without a search where the radius spans the whole set."""
+    every = np.concatenate([database.coordinates, query.coordinates])
+    if max_heading_deg is None and np.hypot(*np.ptp(every, axis=0)) <= radius_m:
+        return np.full(len(query.paths), len(database.paths))
+    found = find_same_places(database, query, radius_m=radius_m, max_heading_deg=max_heading_deg)
+    return np.diff(found.indptr)
+
+
 def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -> csr_array:
     """Database images within a radius of each database image but itself.
 
@@ -76,24 +98,19 @@ def find_training_positives(database: NDArray[np.float64], *, radius_m: float) -
         As `find_positives` gives, without the diagonal; another image at the same place stays.
     """
     found = find_positives(database, database, radius_m=radius_m)
-    rows = np.repeat(np.arange(len(database)), np.diff(found.indptr))
-    others = found.indices != rows
-    return _by_row(rows[others], found.indices[others], found.data[others], shape=found.shape)
+    return _keep(found, found.indices != _rows(found))
 
 
-def _by_row(
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    values: NDArray[np.float64],
-    *,
-    shape: tuple[int, int],
-) -> csr_array:
-    """Make a sparse matrix of entries in the order of its rows; zeros stay stored."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
-    return csr_array((values, columns, indptr), shape=shape)
+def _rows(positives: csr_array) -> NDArray[np.int64]:
+    """Row of each stored entry."""
+    return np.repeat(np.arange(positives.shape[0]), np.diff(positives.indptr))
 
 
-ROUNDING = 4  # units in the last place: two coordinates, their difference and its length
+def _keep(positives: csr_array, kept: NDArray[np.bool_]) -> csr_array:
+    """Keep some of the stored entries; zeros stay stored."""
+    indptr = np.concatenate([[0], np.cumsum(kept)])[positives.indptr]
+    entries = positives.data[kept], positives.indices[kept], indptr
+    return csr_array(entries, shape=positives.shape)
 
 
 def metres_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -137,3 +154,35 @@ def rounding_of(largest: NDArray[np.float64], radius_m: float) -> NDArray[np.flo
     """
     bound: NDArray[np.float64] = ROUNDING * (np.spacing(largest) + np.spacing(radius_m))
     return bound
+
+
+def turns_between(one: Degrees, other: Degrees) -> Degrees:
+    """How far headings are apart, from 0 to 180 degrees; NaN where one is unknown."""
+    apart = np.abs(one - other) % FULL_CIRCLE_DEG
+    turns: Degrees = np.minimum(apart, FULL_CIRCLE_DEG - apart)
+    return turns
+
+
+def keep_same_way(
+    positives: csr_array,
+    query: Degrees | None,
+    database: Degrees | None,
+    *,
+    max_deg: float | None,
+    keep_unknown: bool = True,
+) -> csr_array:
+    """Drop positives that look elsewhere.
+
+    Args:
+        positives: Query x database; stored entries are the positives.
+        query: Headings of the queries.
+        database: Headings of the database images.
+        max_deg: The largest angle between two photos that look the same way; None: all stay.
+        keep_unknown: Whether the position alone counts where a heading is unknown.
+    """
+    if max_deg is None or query is None or database is None:
+        return positives
+    rows = _rows(positives)
+    turns = turns_between(query[rows], database[positives.indices])
+    kept = ~(turns > max_deg) if keep_unknown else turns <= max_deg
+    return _keep(positives, kept)

@@ -123,9 +123,6 @@ def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
         For each the fields of `Curve`, with lists of numbers for `x`, `y` and, where points lead
         somewhere, `leads_by`, and the rows of a table `rows` (at most 25, evenly spread) with the
         address of each. A curve without rows (an untrained model has no loss) is left out.
-
-    Raises:
-        ValueError: If a file lacks its columns or holds anything but numbers.
     """
     by_name = {file.name: file for file in files}
     charts = []
@@ -137,11 +134,8 @@ def collect_charts(files: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _read(file: Path, curve: Curve) -> pd.DataFrame:
     """Read a curve's columns: horizontal, vertical, and the value that leads to queries."""
-    names = [curve.x, curve.y, curve.leads_by or curve.x]
-    try:
-        return pd.read_csv(file, usecols=names, dtype="float64")[names].dropna()
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
+    columns = [curve.x, curve.y, curve.leads_by or curve.x]
+    return pd.read_csv(file)[columns].astype(float).dropna()
 
 
 def _listed(points: pd.DataFrame, leads_to: str) -> dict[str, Any]:

@@ -1,14 +1,8 @@
-"""Pages that open from disk: templates that escape all text, data in plain scripts.
-
-The page of `dvc plots show` has Vega inside, so that it opens offline, too.
-"""
+"""Pages that open from disk: templates that escape all text, data in plain scripts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +16,6 @@ from vpr.runtime.store import content_key, open_store
 ESCAPES = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
 TEMPLATES = Path(__file__).parent / "templates"
 VEGA_LITE = "5.20"  # DVC's templates are of version 5
-SLOT = "{vega}"
 
 
 def load_templates(folder: Path) -> Environment:
@@ -73,32 +66,19 @@ def write_script(path: Path, name: str, value: Any) -> None:  # noqa: ANN401 - a
     path.write_text(f"const {name} = {as_script(value)};\n", encoding="utf-8")
 
 
-@contextmanager
-def bundled_vega() -> Iterator[Future[str]]:
-    """Bundle Vega, Vega-Lite and Vega-Embed, or find them in the store, beside other work."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(_bundle)
-
-
-def write_plots_page(path: Path, vega: str, *, template: Path = TEMPLATES / "plots.html") -> None:
-    """Put the scripts into DVC's page in place of their addresses.
+def write_plots_page(path: Path) -> None:
+    """Write DVC's page with Vega's scripts in place of their addresses.
 
     Args:
         path: The page to write; `.dvc/config` names it in `plots.html_template`.
-        vega: The scripts.
-        template: The page, with slots for DVC's plots and for the scripts.
-
-    Raises:
-        ValueError: If the template has no slot for the scripts.
     """
-    text = template.read_text(encoding="utf-8")
-    if SLOT not in text:
-        raise ValueError(f"{template}: expected a slot {SLOT} for the scripts, found none")
-    script = vega.replace("</script", "<\\/script")
-    path.write_text(text.replace(SLOT, script), encoding="utf-8")
+    text = (TEMPLATES / "plots.html").read_text(encoding="utf-8")
+    script = _bundle_vega().replace("</script", "<\\/script")
+    path.write_text(text.replace("{vega}", script), encoding="utf-8")
 
 
-def _bundle() -> str:
+def _bundle_vega() -> str:
+    """Bundle Vega, Vega-Lite and Vega-Embed, or find them in the store."""
     store, version = open_store(), installed_version("vl-convert-python")
     key = content_key(b"vega", VEGA_LITE.encode(), str(version).encode())
     kept = store.find(key) if store else None

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
 from vpr.evaluation.params import By
-from vpr.evaluation.query_table import errors_in_metres
+from vpr.evaluation.query_table import check_sizes, errors_in_metres
 from vpr.places.crs import latitude_longitude, list_directions
 from vpr.places.index import ImageIndex
 from vpr.places.positives import positives_of
@@ -77,15 +77,8 @@ def describe_predictions(
         prediction is than the first (below 0 where re-ranking put it before a nearer one), None at
         depth 1. `score` is the doubt about the first prediction. `inliers` is there if predictions
         were verified, None of those that were not.
-
-    Raises:
-        ValueError: If the inputs disagree on the number of queries.
     """
-    if not len(table) == len(query.paths) == len(predictions.indices) == positives.shape[0]:
-        raise ValueError(
-            f"number of queries: the table has {len(table)}, the index {len(query.paths)}, the "
-            f"predictions {len(predictions.indices)}, the positives {positives.shape[0]}"
-        )
+    check_sizes(predictions, positives, database, query)
     shown = predictions.indices[:, :depth]
     ranks = pd.to_numeric(table["first_correct_rank"]).to_numpy(dtype=np.float64)
     columns = {
@@ -93,8 +86,8 @@ def describe_predictions(
         "metres": _known(errors_in_metres(shown, database, query).round(3)),
         "distance": predictions.distances[:, :depth].astype(np.float64).round(4).tolist(),
         "correct": [
-            np.isin(images, positives_of(positives, row)).tolist()
-            for row, images in enumerate(shown)
+            np.isin(ranking, positives_of(positives, row)).tolist()
+            for row, ranking in enumerate(shown)
         ],
         "rank": [None if np.isnan(rank) else int(rank) for rank in ranks],
         "accepted": [{"True": True, "False": False}.get(text) for text in table["accepted"]],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +20,8 @@ from vpr.report.pages import TEMPLATES, as_script, load_templates
 from vpr.report.pictures import PLAIN, Tile, colour_of, draw_sheet, overlay
 from vpr.reranking.utility_files import is_measured, load_utility_maps
 from vpr.reranking.verified_pairs import VerifiedPairs
-from vpr.runtime.hashing import hash_file
 from vpr.web.parts import SHARED_SCRIPTS, SHARED_STYLES, WEB
 
-DEFAULTS = Path(__file__).with_name("defaults.json")  # values of the project's params.yaml
 SHARES = 10_000  # of width and height, in which matches.js expects places
 PAGES = ("index.html", "map.html", "gallery.html")
 SENTENCES = {  # of a share, its interval, and the number it is of
@@ -39,7 +36,6 @@ SCORES: Mapping[By, tuple[str, str]] = {  # title of the axis, and what it means
     "inliers": ("log10 NFA", "how often chance would give so many inliers, as log10"),
 }
 INTERVALS = {"block_bootstrap": "along the route", "wilson_if_independent": "if independent"}
-Sections = Mapping[str, Mapping[str, Any]]
 
 
 def write_pages(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -161,15 +157,30 @@ def draw_worst(
         draw_sheet([tiles]).save(folder / f"{place:02d}_query_{query}.jpg", quality=85)
 
 
-def describe_scores(metrics: Mapping[str, Any], by: By) -> dict[str, Any]:
-    """Collect what the overview says of the doubts about first predictions, and their limit.
+def describe_metrics(metrics: Mapping[str, Any], by: By) -> dict[str, Any]:
+    """Collect what the overview says of the metrics.
 
     Args:
-        metrics: Content of metrics/details.json.
+        metrics: Content of metrics/recall.json and metrics/details.json.
         by: Source of the doubts.
+
+    Returns:
+        `headline`; `notes` on the set; `metrics`, names of all others with values in four digits;
+        `scores`, what the doubts about first predictions mean, and their limit; `answers`.
     """
     title, meaning = SCORES[by]
-    return {"title": title, "meaning": meaning, "limit": metrics.get(LIMITS[by])}
+    others = [
+        (key, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for key, value in metrics.items()
+        if not key.startswith("recall@") and not isinstance(value, (list, dict))
+    ]
+    return {
+        "headline": headline(metrics),
+        "notes": metrics.get("notes", []),
+        "metrics": others,
+        "scores": {"title": title, "meaning": meaning, "limit": metrics.get(LIMITS[by])},
+        "answers": _describe_answers(metrics),
+    }
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -198,7 +209,7 @@ def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what the overview says of known, unsure and unknown places.
 
     Args:
@@ -231,36 +242,3 @@ def describe_answers(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
-
-
-def other_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List the metrics that the headline leaves out, as name and value in four digits."""
-    return [
-        (key, f"{value:.4g}" if isinstance(value, float) else str(value))
-        for key, value in metrics.items()
-        if not key.startswith("recall@") and not isinstance(value, (list, dict))
-    ]
-
-
-def fingerprints(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Compute the MD5 of each file, by which dvc.lock and its history know it."""
-    return [(file.as_posix(), hash_file(file)) for file in files]
-
-
-def load_defaults() -> Sections:
-    """Load the values that the project comes with, by section and name."""
-    defaults: Sections = json.loads(DEFAULTS.read_bytes())
-    return defaults
-
-
-def list_changes(a: Sections, b: Sections) -> list[tuple[str, Any, Any]]:
-    """List parameters that differ: `section.name` and both values.
-
-    What only one of them has, such as a parameter that is newer than a run, is left out.
-    """
-    return [
-        (f"{section}.{name}", values[name], value)
-        for section, values in a.items()
-        for name, value in b.get(section, {}).items()
-        if name in values and values[name] != value
-    ]

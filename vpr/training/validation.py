@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from vpr.evaluation.recall import recall_at
 from vpr.network.head import Head
-from vpr.places.recordings import find_recordings, places_on_route
+from vpr.places.index import find_recordings, places_on_route
 from vpr.training.data import TrainingData
 from vpr.training.epochs import describe_database
 

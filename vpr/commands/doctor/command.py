@@ -35,7 +35,7 @@ from vpr.commands.doctor.sharing import (
     check_locks,
     check_remote,
 )
-from vpr.datasets.params import DatasetParams
+from vpr.datasets.params import DatasetParams, PrepareParams
 from vpr.features.encoder import (
     BringsAggregator,
     check_aggregator,
@@ -47,7 +47,6 @@ from vpr.features.params import TrunkParams
 from vpr.images.pixels import scaled_size
 from vpr.matchers.base.matcher import load_matcher
 from vpr.network.aggregator import descriptor_width
-from vpr.places.params import PrepareParams
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
 from vpr.run_files import WEIGHTS

@@ -15,16 +15,14 @@ from vpr.datasets.findings import Level
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.image_checks import check_images
-from vpr.datasets.params import DatasetParams
+from vpr.datasets.params import DatasetParams, PrepareParams
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.images.image_files import Photo
 from vpr.images.inspection import Inspection
 from vpr.images.pixels import ScaleTo
 from vpr.places.gathering import ImageFacts, survey_images
-from vpr.places.headings import keep_same_way
-from vpr.places.params import PrepareParams
 from vpr.places.photos import find_photo
-from vpr.places.radius import find_training_positives
+from vpr.places.radius import find_training_positives, keep_same_way
 
 NUM_NAMED = 3  # images named in one line
 TREATMENT = {

@@ -23,8 +23,8 @@ from vpr.images.image_files import encoded_image
 from vpr.images.numbered import NumberedImages
 from vpr.places.index import load_index
 from vpr.report.pages import write_single_page
+from vpr.report.params import list_changes
 from vpr.report.pictures import jpeg_address
-from vpr.report.report import list_changes
 from vpr.repository.dvc import find_cache
 from vpr.repository.recorded_outs import is_whole, stored_at
 from vpr.run_files import DATABASE, THUMBNAILS

@@ -22,8 +22,8 @@ from vpr.datasets.ground_truth import GroundTruth
 from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS
 from vpr.evaluation.recall import STANDARD_DEPTHS, first_correct_ranks, recall_of_ranks
+from vpr.places.index import find_recordings
 from vpr.places.radius import find_same_places
-from vpr.places.recordings import find_recordings
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import rank_again
 from vpr.runtime.parameters import load_params

@@ -26,7 +26,7 @@ from vpr.locating.run import Run as Whole
 from vpr.locating.run import check_run, require_out
 from vpr.locating.run import load_run as load_whole
 from vpr.network.describing import describe_photos
-from vpr.places.recordings import find_recordings
+from vpr.places.index import find_recordings
 from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
