@@ -25,7 +25,7 @@ from vpr.evaluation.comparison import (
     mcnemar_p_value,
 )
 from vpr.evaluation.recall import NEVER
-from vpr.repository.measured_on import Protocol, check_same_protocol
+from vpr.repository.recorded_metrics import Protocol, check_same_protocol
 
 A = np.array([1, 3, NEVER, 1, 2])
 B = np.array([1, 1, 5, NEVER, 1])

@@ -78,7 +78,11 @@ def test_a_cache_beyond_ascii_is_noted_as_it_stops_experiments_of_their_own_fold
 
 @pytest.mark.parametrize(
     "content, words",
-    [("", "expected sections"), ("stages: 5\n", "expected stages, found 5"), ("a: [", "readable")],
+    [
+        ("", "expected sections"),
+        ("stages: 5\n", "stages = 5: Input should be"),
+        ("a: [", "readable"),
+    ],
 )
 def test_a_lock_file_that_a_killed_dvc_left_empty_has_a_way_back(
     tmp_path: Path, content: str, words: str

@@ -24,7 +24,8 @@ from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_te
 from vpr.commands.leaderboard.timing import time_query
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
-from vpr.repository.measured_on import LOCKED, Protocol
+from vpr.repository.locked_run import Entry, Stage
+from vpr.repository.recorded_metrics import LOCKED, Protocol
 
 PARAMS = EvaluateParams((1, 5), (5.0,), 1, 200, 0.95, 0, "distance", 0.01, "data/foreign")
 DAY, NIGHT = (
@@ -40,13 +41,14 @@ def made(
     """A run of 40 queries that answers the first ones, and the others at rank 3."""
     ranks = np.where(np.arange(40) < num_right, 1, 3)
     time = measured["positives"].split()[-1]
+    params = [
+        {"dataset": {"dir": f"data/{time}", "index": None}},
+        {"trunk": {"encoder": "vgg16", **trunk}, "whiten": {"dim": dim}},
+    ]
+    out = Entry("data/whitened/query.npy", "0", 128 + 40 * 4 * dim)
     stages = {
-        "prepare": {"params": {"params.yaml": {"dataset": {"dir": f"data/{time}", "index": None}}}},
-        "trunk@query": {"params": {"params.yaml": {"trunk": {"encoder": "vgg16", **trunk}}}},
-        "whiten": {
-            "params": {"params.yaml": {"whiten": {"dim": dim}}},
-            "outs": [{"path": "data/whitened/query.npy", "md5": "0", "size": 128 + 40 * 4 * dim}],
-        },
+        "prepare": Stage(params={"params.yaml": params[0]}),
+        "whiten": Stage(outs=[out], params={"params.yaml": params[1]}),
     }
     return ComparedRun(
         name,
@@ -160,7 +162,7 @@ def test_several_sets_have_a_column_each_and_a_configuration_one_row() -> None:
 
 def test_sets_of_one_folder_are_told_apart_by_index_or_number() -> None:
     one, other = made("a", 1), made("b", 2, measured=NIGHT)
-    tables = [run.stages["prepare"]["params"]["params.yaml"] for run in (one, other)]
+    tables = [run.stages["prepare"].params["params.yaml"] for run in (one, other)]
     for index, names in (("day.mat", ["x (1)", "x (2)"]), ("night.mat", ["x/day", "x/night"])):
         tables[0]["dataset"] = {"dir": "data/x", "index": "day.mat"}
         tables[1]["dataset"] = {"dir": "data/x", "index": index}

@@ -32,8 +32,7 @@ from vpr.importing.collection import Asked, Side
 from vpr.importing.drawer import find_form
 from vpr.importing.zips import unpacked
 from vpr.repository.dvc import run_dvc
-from vpr.repository.kept_run import read_record, restore_run
-from vpr.repository.recorded_outs import list_locked
+from vpr.repository.recorded_outs import list_locked, read_record, restore_run
 from vpr.repository.revisions import WORKSPACE
 from vpr.runtime.artefacts import claimed
 from vpr.runtime.parameters import load_params

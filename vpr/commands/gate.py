@@ -12,8 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from vpr.repository.dvc import ask_dvc
-from vpr.repository.measured_on import check_same_protocol, read_protocol
-from vpr.repository.recorded_metrics import read_lock
+from vpr.repository.recorded_metrics import check_same_protocol, read_lock, read_protocol
 from vpr.repository.revisions import WORKSPACE, find_revision
 
 Diff = Mapping[str, Mapping[str, Mapping[str, Any]]]  # file, metric, then old and new

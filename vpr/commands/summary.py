@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT, RecordedRecall, list_recalls
-from vpr.repository.git import current_commit, differs_from_commit
-from vpr.repository.measured_on import Protocol, check_same_protocol, read_protocol
-from vpr.repository.recorded_metrics import read_lock
-from vpr.repository.revisions import WORKSPACE, find_revision
+from vpr.repository.recorded_metrics import Protocol, check_same_protocol, read_lock, read_protocol
+from vpr.repository.revisions import WORKSPACE, current_commit, differs_from_commit, find_revision
 from vpr.run_files import DETAILS, LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
 
 FILES = {
@@ -50,7 +48,7 @@ def summary() -> None:
     print()
     for name, path in FILES.items():
         print(f"{name + ':':<12} {path}")
-    if differs_from_commit(str(LOCK)):
+    if differs_from_commit(LOCK):
         print(f"\n{CHANGED}")
 
 

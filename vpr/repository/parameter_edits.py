@@ -13,8 +13,6 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.parameters import PARAMS_FILE, read_yaml
 
-WIDTH = 1000  # no line is wrapped
-
 
 class _Representer(RoundTripRepresenter):
     """Writes null in full, as the file has it; ruamel's own leaves the place empty."""
@@ -42,7 +40,7 @@ def set_params(values: Mapping[str, object], *, path: Path = PARAMS_FILE) -> lis
     read_yaml(path)  # with its own words if it cannot be read
     yaml = YAML()
     yaml.Representer = _Representer
-    yaml.width = WIDTH
+    yaml.width = 1000  # no line is wrapped
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(path)
@@ -54,14 +52,11 @@ def set_params(values: Mapping[str, object], *, path: Path = PARAMS_FILE) -> lis
         old = content[section][name]
         if old != value:
             content[section][name] = value
-            changed.append(f"{key}: {_words(old)} -> {_words(value)}")
+            was, becomes = ("null" if each is None else each for each in (old, value))
+            changed.append(f"{key}: {was} -> {becomes}")
     if changed:
         text = io.StringIO()
         yaml.dump(content, text)
         with replaced_whole(path) as file:
             file.write(text.getvalue().encode())
     return changed
-
-
-def _words(value: object) -> str:
-    return "null" if value is None else str(value)

@@ -12,7 +12,7 @@ from vpr.commands.compare.tables import Comparison, as_json, as_markdown, as_tex
 from vpr.evaluation.comparison import PairedRecall, compare_ranks, compare_risks
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import usable_block_length
-from vpr.repository.measured_on import check_same_protocol, list_code_changes
+from vpr.repository.recorded_metrics import check_same_protocol, list_code_changes
 from vpr.runtime.parameters import load_params
 
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from vpr.evaluation.comparison import Answers
 from vpr.evaluation.details import list_recalls
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
-from vpr.repository.measured_on import Protocol, read_code, read_protocol
-from vpr.repository.recorded_metrics import Stages, read_lock
+from vpr.repository.locked_run import Stages
+from vpr.repository.recorded_metrics import Protocol, read_code, read_lock, read_protocol
 from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import QUERIES, RECALL
 
@@ -97,7 +97,7 @@ def recorded_params(run: ComparedRun) -> dict[str, dict[str, Any]]:
     """Collect the recorded parameters of a run by section and name."""
     found: dict[str, dict[str, Any]] = {}
     for stage in run.stages.values():
-        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+        for key, value in stage.params.get("params.yaml", {}).items():
             section, _, name = key.partition(".")
             found.setdefault(section, {}).update({name: value} if name else value)
     return found
@@ -105,8 +105,8 @@ def recorded_params(run: ComparedRun) -> dict[str, dict[str, Any]]:
 
 def recorded_hashes(run: ComparedRun) -> dict[str, str]:
     """Collect the recorded hash of each out of a run, by path."""
-    outs = (out for stage in run.stages.values() for out in stage.get("outs", []))
-    return {out["path"]: out["md5"] for out in outs}
+    outs = (out for stage in run.stages.values() for out in stage.outs)
+    return {out.path: out.md5 for out in outs}
 
 
 def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:

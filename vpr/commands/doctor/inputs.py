@@ -7,7 +7,7 @@ from shlex import quote
 
 from vpr.commands.doctor.finding import Finding
 from vpr.datasets.formats import find_index
-from vpr.repository.git import is_tracked
+from vpr.repository.revisions import is_tracked
 from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, read_yaml, suggest
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint

@@ -25,6 +25,7 @@ from vpr.commands.leaderboard.tables import (
 )
 from vpr.report.pages import TEMPLATES, load_templates
 from vpr.repository.dvc import find_cache
+from vpr.repository.locked_run import Stage
 from vpr.repository.recorded_outs import is_whole, stored_at
 from vpr.run_files import DETAILS, QUERIES, RECALL, REPORT
 
@@ -148,7 +149,8 @@ def _copy_report(run: ComparedRun, cache: Path, target: Path, copied: dict[str, 
         copied: Files copied so far by their hash, which are linked instead of copied again.
     """
     made = recorded_hashes(run)
-    read = {dep["path"]: dep["md5"] for dep in run.stages.get("report", {}).get("deps", [])}
+    report = run.stages.get("report", Stage())
+    read = {dep.path: dep.md5 for dep in report.deps}
     results = [str(path) for path in (RECALL, DETAILS, QUERIES)]
     md5 = made.get(REPORT.parent.as_posix())
     if md5 is None or any(read.get(path) != made.get(path) for path in results):

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from vpr.commands.compare.command import pair_recalls
 from vpr.commands.compare.runs import ComparedRun, recorded_params
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
-from vpr.repository.measured_on import list_code_changes
+from vpr.repository.recorded_metrics import list_code_changes
 
 # Parameters that say what is measured and how it is shown, not how places are recognised.
 NOT_OF_METHODS = ("dataset", "prepare", "thumbnails", "sample", "evaluate", "report")
@@ -222,6 +220,6 @@ def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _descriptor_bytes(run: ComparedRun) -> int | None:
-    outs = (out for stage in run.stages.values() for out in stage.get("outs", []))
-    sizes = [out["size"] for out in outs if out["path"] == QUERY_DESCRIPTORS and "size" in out]
-    return None if not sizes else int(np.rint((sizes[0] - NPY_HEADER) / len(run.ranks)))
+    outs = [out for stage in run.stages.values() for out in stage.outs]
+    sizes = [out.size for out in outs if out.path == QUERY_DESCRIPTORS and out.size is not None]
+    return round((sizes[0] - NPY_HEADER) / len(run.ranks)) if sizes else None

@@ -28,8 +28,7 @@ from vpr.datasets.protocol_checks import follow_protocol
 from vpr.datasets.protocols import PROTOCOLS, check_name
 from vpr.evaluation.details import RecordedRecall, list_recalls
 from vpr.repository.dvc import as_override, run_dvc
-from vpr.repository.git import current_commit
-from vpr.repository.revisions import find_revision, list_experiments
+from vpr.repository.revisions import current_commit, find_revision, list_experiments
 from vpr.run_files import RECALL, WEIGHTS
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 

@@ -26,9 +26,9 @@ from vpr.locating.ranking import Ranked, Ranker, rank_photos
 from vpr.locating.tracking import Before, Tracker
 from vpr.network.describing import describe_photos
 from vpr.places.recordings import find_recordings
-from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
+from vpr.repository.revisions import current_commit
 from vpr.retrieval.descriptors import load_descriptors
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import find_distances, rank_descriptors
