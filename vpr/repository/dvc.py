@@ -51,24 +51,6 @@ def find_cache() -> Path:
     return Path(ask_dvc("cache", "dir").strip())
 
 
-def describe_cache_fault(cache: Path) -> str | None:
-    """Describe why experiments outside the workspace fail, if the cache's path is the reason.
-
-    DVC writes that path into the settings of their folders as ASCII.
-
-    Args:
-        cache: Result of `find_cache`.
-    """
-    if str(cache).isascii():
-        return None
-    return (
-        f"{cache} has letters beyond ASCII, which DVC cannot write into the settings of an "
-        "experiment's own folder: `dvc exp run --temp` fails with 'ascii' codec, --run-all never "
-        "ends. Move the repository to a path without them, or the cache: `dvc cache dir --local "
-        "/path/to/cache`"
-    )
-
-
 def read_config() -> dict[str, str]:
     """Read DVC's settings by key, with those of `.dvc/config.local` and of the user."""
     lines = ask_dvc("config", "--list").splitlines()

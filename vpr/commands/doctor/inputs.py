@@ -1,150 +1,152 @@
-"""What the doctor says about what a run is given: the data set and the weights."""
+"""What the doctor says about what params.yaml names: the data set, the weights, the network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
 
-from vpr.commands.doctor.finding import Finding
+from vpr.datasets.findings import Finding, Level
 from vpr.datasets.formats import find_index
+from vpr.features.encoder import check_aggregator, check_resizing, find_split, load_encoder
+from vpr.features.params import TrunkParams
+from vpr.images.pixels import scaled_size
+from vpr.matchers.base.matcher import load_matcher
 from vpr.repository.revisions import is_tracked
+from vpr.reranking.params import RerankParams
+from vpr.run_files import WEIGHTS
 from vpr.runtime.hashing import check_sha256
-from vpr.runtime.parameters import load_param, read_yaml, suggest
+from vpr.runtime.parameters import load_param, load_params, read_yaml, suggest
+from vpr.training.params import FinetuneParams
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.weights.params import PretrainedParams
+from vpr.weights.starting_weights import NAMES
+
+PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
 
 
-def check_dataset(root: Path) -> Finding:
-    """Check whether the data set's folder and its ground truth are there, or can be made by DVC.
+def fit_encoder() -> str:
+    """Describe the encoder.
 
-    Args:
-        root: The repository.
+    Raises:
+        ValueError: If other parameters do not fit it.
     """
-    folder = root / load_param("dataset.dir", str)
+    trunk = load_params("trunk", TrunkParams)
+    find_split(trunk.encoder, trunk.model, trunk.trainable_from)
+    encoder = load_encoder(trunk.encoder, trunk.model)
+    check_resizing(encoder, PHOTO_PX, scaled_size(PHOTO_PX[::-1], 1, trunk.scale_to))
+    check_aggregator(encoder, load_params("finetune", FinetuneParams).aggregator)
+    return f"params.yaml fits every stage; encoder {encoder.origin}"
+
+
+def fit_matcher() -> str:
+    """Describe the matcher.
+
+    Raises:
+        ValueError: If there is none of that name.
+        OSError: If its weights are missing.
+    """
+    rerank = load_params("rerank", RerankParams)
+    if rerank.model is None:
+        load_matcher(rerank.method)
+    return f"by {rerank.method}"
+
+
+def find_dataset() -> str:
+    """Find the ground truth of the data set, or the stage that makes the set.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    folder = Path(load_param("dataset.dir", str))
     if not folder.is_dir():
-        return _made_or_missing("data set", "dataset.dir", folder, root)
+        return _find_maker("dataset.dir", folder)
     index = load_param("dataset.index", str | None)  # type: ignore[arg-type] # mypy: no type
-    try:
-        return Finding("data set", str(find_index(folder, index)), ok=True)
-    except ValueError as error:
-        return Finding("data set", str(error), ok=False)
+    return str(find_index(folder, index))
 
 
-def check_sharing(root: Path) -> Finding:
-    """Check whether experiments in other folders, and other people, can get the data set.
+def find_weights() -> str:
+    """Find the starting weights.
 
-    Args:
-        root: The repository.
+    Raises:
+        ValueError: If they are not there.
     """
-    name = load_param("dataset.dir", str)
-    folder, subject = root / name, "sharing the data set"
-    if not folder.resolve().is_relative_to(root.resolve()):
+    file = WEIGHTS / load_param("pretrained.weights", str)
+    return str(file) if file.is_file() else _find_maker("pretrained.weights", file)
+
+
+def fit_checkpoint() -> str:
+    """Describe the checkpoint that the starting weights are, if they are one.
+
+    Raises:
+        ValueError: If it cannot be loaded, or does not fit the parameters.
+    """
+    given, trunk = load_params("pretrained", PretrainedParams), load_params("trunk", TrunkParams)
+    file = WEIGHTS / given.weights
+    if not file.is_file() or file.name in NAMES:
+        return "none to check"
+    if given.sha256 is not None:
+        check_sha256(file, given.sha256, source="pretrained.sha256")
+    found = parse_checkpoint(file, encoder=trunk.encoder, variant=trunk.model)
+    tuned = load_params("finetune", FinetuneParams)
+    for key in ("aggregator", "num_clusters", "vlad_version"):
+        brought = getattr(found, key)
+        if brought not in (None, getattr(tuned, key)):
+            raise ValueError(
+                f"{file} has a pool with {key} {brought}: set finetune.{key} = {brought}"
+            )
+    return describe_checkpoint(found)
+
+
+def check_sharing() -> Finding:
+    """Check whether experiments in other folders, and other people, can get the data set."""
+    name, key = load_param("dataset.dir", str), "sharing_the_data_set"
+    folder = Path(name).resolve()
+    if not folder.is_relative_to(Path.cwd()):
         words = (
             f"{name} lies outside the repository: runs work only on this machine"
             + ("" if Path(name).is_absolute() else ", and not in `dvc exp run --temp` or --queue")
-            + f". To share it: dvc add {name} -o data/{folder.resolve().name}, and set dataset.dir "
-            "to that folder"
+            + f". To share it: dvc add {name} -o data/{folder.name}, and set dataset.dir to that "
+            "folder"
         )
-        return Finding(subject, words, ok=True, is_note=True)
-    if folder.resolve() in _made_outs(root):
-        return Finding(subject, "tracked by DVC", ok=True)
-    return _known(subject, folder)
+        return Finding(key, words, Level.NOTE)
+    return Finding(key, "tracked by DVC") if folder in _made_outs() else _find_tracker(key, name)
 
 
-def check_sharing_of_weights(root: Path) -> Finding:
-    """Check whether experiments in other folders, and other people, can get the starting weights.
-
-    Args:
-        root: The repository.
-    """
-    file = root / "models" / "pretrained" / load_param("pretrained.weights", str)
-    return _known("sharing the weights", file)
+def check_sharing_of_weights() -> Finding:
+    """Check whether experiments in other folders, and other people, can get the weights."""
+    file = WEIGHTS / load_param("pretrained.weights", str)
+    return _find_tracker("sharing_the_weights", str(file))
 
 
-def check_weights(root: Path) -> Finding:
-    """Check whether the starting weights are there, or can be had by DVC.
-
-    Args:
-        root: The repository.
-    """
-    file = root / "models" / "pretrained" / load_param("pretrained.weights", str)
-    if file.is_file():
-        return Finding("weights", str(file), ok=True)
-    return _made_or_missing("weights", "pretrained.weights", file, root)
-
-
-def _known(subject: str, path: Path) -> Finding:
-    if _pointer(path).exists():
-        return Finding(subject, "tracked by DVC", ok=True)
-    if is_tracked(path):
-        return Finding(subject, "tracked by git", ok=True)
+def _find_tracker(key: str, path: str) -> Finding:
+    if Path(f"{path}.dvc").exists():
+        return Finding(key, "tracked by DVC")
+    if is_tracked(Path(path)):
+        return Finding(key, "tracked by git")
     words = (
-        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp` and --queue "
-        f"lack it: run `dvc add {quote(str(path))}`"
+        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp` and --queue lack it: "
+        f"run `dvc add {quote(path)}`"
     )
-    return Finding(subject, words, ok=True, is_note=True)
+    return Finding(key, words, Level.NOTE)
 
 
-def _made_or_missing(subject: str, key: str, path: Path, root: Path) -> Finding:
-    if _pointer(path).exists():
-        return Finding(subject, f"{path} is missing: fetch it with `dvc pull {path}.dvc`", ok=False)
-    if path.resolve() in _made_outs(root):
-        return Finding(subject, f"{path} will be made by its stage", ok=True)
+def _find_maker(key: str, path: Path) -> str:
+    """Say which stage makes what is missing; raise ValueError if none does."""
+    if Path(f"{path}.dvc").exists():
+        raise ValueError(f"{path} is missing: fetch it with `dvc pull {path}.dvc`")
+    made = _made_outs()
+    if path.resolve() in made:
+        return f"{path} will be made by its stage"
     there = path.parent.iterdir() if path.parent.is_dir() else ()
-    names = [(entry.with_suffix("") if entry.suffix == ".dvc" else entry).name for entry in there]
-    names += [out.name for out in _made_outs(root) if out.parent == path.parent.resolve()]
-    words = (
+    names = [entry.name.removesuffix(".dvc") for entry in there]
+    names += [out.name for out in made if out.parent == path.parent.resolve()]
+    raise ValueError(
         f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
         f"{suggest(path.name, names)}"
     )
-    return Finding(subject, words, ok=False)
 
 
-def _pointer(path: Path) -> Path:
-    return path.with_name(path.name + ".dvc")
-
-
-def _made_outs(root: Path) -> list[Path]:
+def _made_outs() -> list[Path]:
     """List outs of the stages in data/dvc.yaml, which are data sets."""
-    stages = read_yaml(root / "data" / "dvc.yaml").get("stages", {})
-    return [(root / out).resolve() for stage in stages.values() for out in stage.get("outs", [])]
-
-
-def check_checkpoint(
-    file: Path,
-    *,
-    encoder: str,
-    variant: str | None,
-    sha256: str | None,
-    aggregator: str,
-    num_clusters: int,
-    vlad_version: int,
-) -> Finding:
-    """Check whether a checkpoint can be loaded, and fits the parameters.
-
-    Args:
-        file: The checkpoint.
-        encoder: `trunk.encoder`.
-        variant: `trunk.model`.
-        sha256: Expected SHA-256, or None.
-        aggregator: `finetune.aggregator`.
-        num_clusters: `finetune.num_clusters`.
-        vlad_version: `finetune.vlad_version`.
-    """
-    subject = "checkpoint"
-    try:
-        if sha256 is not None:
-            check_sha256(file, sha256, source="pretrained.sha256")
-        found = parse_checkpoint(file, encoder=encoder, variant=variant)
-    except ValueError as error:
-        return Finding(subject, str(error), ok=False)
-    asked = {"aggregator": aggregator, "num_clusters": num_clusters, "vlad_version": vlad_version}
-    brings = {
-        "aggregator": found.aggregator,
-        "num_clusters": found.num_clusters,
-        "vlad_version": found.vlad_version,
-    }
-    for key, value in brings.items():
-        if value is not None and value != asked[key]:
-            words = f"{file} has a pool with {key} {value}: set finetune.{key} = {value}"
-            return Finding(subject, words, ok=False)
-    return Finding(subject, describe_checkpoint(found), ok=True)
+    stages = read_yaml(Path("data/dvc.yaml")).get("stages", {})
+    return [Path(out).resolve() for stage in stages.values() for out in stage.get("outs", [])]
