@@ -18,10 +18,10 @@ from tests.support.browsing import Browser, chromium
 from tests.support.repositories import run
 from vpr.__main__ import app
 from vpr.commands.compare.runs import ComparedRun
+from vpr.commands.leaderboard.command import time_query
 from vpr.commands.leaderboard.page import write_page
 from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
 from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text
-from vpr.commands.leaderboard.timing import time_query
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
 from vpr.repository.locked_run import Entry, Stage
@@ -136,7 +136,7 @@ def test_csv_has_numbers_in_full() -> None:
     assert worse["changes"] == "trunk.encoder=xfeat; whiten.dim=8"
 
 
-def test_several_sets_have_a_column_each_and_a_configuration_one_row() -> None:
+def test_several_sets_have_their_columns_and_a_configuration_one_row() -> None:
     runs = [
         made("day", 20), made("night", 4, measured=NIGHT),
         made("xfeat-day", 36, encoder="xfeat"),
@@ -151,8 +151,9 @@ def test_several_sets_have_a_column_each_and_a_configuration_one_row() -> None:
     assert xfeat["night"].paired.difference == pytest.approx(0.4)  # from the baseline by night
     assert board.num_comparisons == 3
     header, _, first, second, third = as_markdown(board).split("\n")[:5]
-    assert header.startswith("| run | day, recall@1, - day, p | night, recall@1")
-    assert "| alone | 1.000 (0.912-1.000) +0.500 < 0.001 |  |" in first
+    assert header.startswith("| run | day: recall@1 | day: @1 - day | day: p | night: recall@1 |")
+    assert "| alone | 1.000 (0.912-1.000) | +0.500 (" in first
+    assert "| < 0.001 |  |  |  |" in first  # not by night
     assert "| xfeat-day, xfeat-night | 0.900 (" in second
     assert "| day, night | 0.500 (" in third
     assert [row["set"] for row in csv.DictReader(io.StringIO(as_csv(board)))] == [
@@ -249,7 +250,7 @@ def test_on_a_phone_each_run_is_a_card_with_every_number_named(
         "[...document.querySelectorAll('tbody tr:first-child td')].map(c => "
         "getComputedStyle(c, '::before').content)"
     )
-    assert heads == ['"recall@1"', '"recall@5"', '"difference"', '"p"', '"bytes"']
+    assert heads == ['"recall@1"', '"recall@5"', '"@1 - base"', '"p"', '"bytes"']
     browser.click("#turn")
     assert names(browser)[0] == "worse"
     assert browser.complaints() == []
