@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -50,36 +50,19 @@ def parse_rankings(
     for number, row in enumerate(rows):
         if not isinstance(row, list) or not all(type(index) is int for index in row):
             raise ValueError(f"{path}: query {number}: expected a list of indices, found {row!r}")
-    named = [np.array([i for i in row if i != NOTHING], dtype=object) for row in rows]
-    _check_base(named, len(database), source=path)
+        if len(database) in row:
+            raise ValueError(
+                f"{path}: query {number}: index {len(database)} is not one of the {len(database)} "
+                f"database images, 0 to {len(database) - 1}: does the file count from 1? Then "
+                "subtract 1 from every index"
+            )
+    named = (np.array([i for i in row if i != NOTHING], dtype=object) for row in rows)
     check_ranking(named, len(database), source=path)
     depth = max(map(len, rows), default=0)
     if depth == 0:
         raise ValueError(f"{path}: holds no predictions")
     padded = [row + [NOTHING] * (depth - len(row)) for row in rows]
     return np.array(padded, dtype=np.int64)
-
-
-def find_notes(rankings: NDArray[np.int64]) -> list[str]:
-    """Say that indices may count from 1, where no query ranks database image 0."""
-    if (rankings == 0).any():
-        return []
-    return [
-        "NOTE predictions: no query ranks database image 0; if the file counts from 1, subtract 1 "
-        "from every index"
-    ]
-
-
-def _check_base(
-    rankings: Sequence[NDArray[np.object_]], num_database: int, *, source: Path
-) -> None:
-    for query, ranking in enumerate(rankings):
-        if num_database in ranking:
-            raise ValueError(
-                f"{source}: query {query}: index {num_database} is not one of the {num_database} "
-                f"database images, 0 to {num_database - 1}: does the file count from 1? Then "
-                "subtract 1 from every index"
-            )
 
 
 def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[Any]:
@@ -146,21 +129,13 @@ def _parse_names(
         For each query the database indices of its lines, in their order.
 
     Raises:
-        ValueError: If the file is kapture's, a name is not in the ground truth, or a query has no
-            line.
+        ValueError: If a name is not in the ground truth, or a query has no line.
     """
-    lines = [line for line in map(str.strip, text.splitlines()) if line]
-    if any(line.startswith("# kapture") for line in lines[:1]) or _is_kapture(lines, query):
-        raise ValueError(
-            f"{path}: this is kapture's pairsfile (query, database image, score), whose order is "
-            "not a ranking: convert it to hloc's pairs, one line `query database_image` for each, "
-            "separated by a space, best first"
-        )
     queries = _number(query, side="query", source=path)
     images = _number(database, side="database", source=path)
     found: dict[int, list[int]] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("#"):
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        if not line or line.startswith("#"):
             continue
         asked, ranked = _parse_line(line, queries, images, source=f"{path}, line {number}")
         found.setdefault(asked, []).extend(ranked)
@@ -173,24 +148,18 @@ def _parse_names(
     return [found[index] for index in range(len(query))]
 
 
-def _is_kapture(lines: Sequence[str], query: Sequence[str]) -> bool:
-    """Return whether the first line's fields are separated by commas, a query first."""
-    first = next((line for line in lines if not line.startswith("#")), "")
-    fields = [_plain(field.strip()) for field in first.split(",")]
-    return len(fields) in (2, 3) and fields[0] in {_plain(name) for name in query}
-
-
 def _parse_line(
     line: str, queries: dict[str, int], images: dict[str, int], *, source: str
 ) -> tuple[int, list[int]]:
     words = line.split()
-    known = [_plain(word) for word in words]
-    if known[0] in queries and len(known) > 1 and all(name in images for name in known[1:]):
-        return queries[known[0]], [images[name] for name in known[1:]]
-    for asked, image in _splits(line):
-        if asked in queries and image in images:
-            return queries[asked], [images[image]]
-    if known[0] not in queries:
+    asked, *ranked = map(_plain, words)
+    if asked in queries and ranked and all(name in images for name in ranked):
+        return queries[asked], [images[name] for name in ranked]
+    for place in (place for place, letter in enumerate(line) if letter.isspace()):
+        pair = _plain(line[:place].strip()), _plain(line[place:].strip())
+        if pair[0] in queries and pair[1] in images:
+            return queries[pair[0]], [images[pair[1]]]
+    if asked not in queries:
         raise ValueError(
             f"{source}: {words[0]!r} is not a query of the ground truth, whose first is "
             f"{next(iter(queries))!r}"
@@ -200,13 +169,6 @@ def _parse_line(
         f"{source}: expected names of database images, such as {next(iter(images))!r}, after the "
         f"query, found {strange!r}"
     )
-
-
-def _splits(line: str) -> Iterator[tuple[str, str]]:
-    """List the two parts of a line at each of its spaces."""
-    for place, letter in enumerate(line):
-        if letter.isspace():
-            yield _plain(line[:place].strip()), _plain(line[place:].strip())
 
 
 def _number(names: Sequence[str], *, side: str, source: Path) -> dict[str, int]:
