@@ -42,7 +42,7 @@ COMMANDS = {
     "loops": "loops",
     "remove": "amend",
     "report": "report.command",
-    "reproduce": "reproduce.command",
+    "reproduce": "reproduce",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
