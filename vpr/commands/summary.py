@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT, RecordedRecall, list_recalls
@@ -29,8 +28,7 @@ def summary() -> None:
     """Print recall with its intervals, next to the last commit's where it differs."""
     here = find_revision(WORKSPACE)
     protocol = read_protocol(read_lock(here))
-    run = _parse(here.read_text(RECALL), RECALL)
-    details = _parse(here.read_text(DETAILS), DETAILS)
+    run, details = (json.loads(here.read_text(path)) for path in (RECALL, DETAILS))
     committed: Mapping[str, Any] = {}
     note = ""
     if current_commit() is not None:
@@ -61,7 +59,7 @@ def _load_committed(protocol: Protocol) -> Mapping[str, Any]:
     if not before.hashes.items() & protocol.hashes.items():
         raise ValueError("it ran on another data set")
     check_same_protocol(before, protocol, names=("the last commit", "this run"))
-    return _parse(last.read_text(RECALL), RECALL)
+    return dict(json.loads(last.read_text(RECALL)))
 
 
 def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
@@ -108,14 +106,3 @@ def describe_without_positives(num_queries: int, details: Mapping[str, Any]) -> 
 def _format(one: RecordedRecall) -> str:
     low, high = one.intervals["block_bootstrap"]
     return f"{one.value:.3f} ({low:.3f}-{high:.3f})"
-
-
-def _parse(text: str, path: Path) -> Mapping[str, Any]:
-    try:
-        metrics = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON: {error}: run `dvc repro`") from None
-    expected = {RECALL: "num_queries", DETAILS: NUM_WITHOUT}[path]
-    if not isinstance(metrics, dict) or expected not in metrics:
-        raise ValueError(f"{path}: expected metrics of a run, found {text[:80]!r}")
-    return metrics
