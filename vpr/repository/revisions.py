@@ -78,18 +78,6 @@ def list_experiments() -> list[str]:
     ]
 
 
-def list_range(words: str) -> list[str]:
-    """List the commits of a range such as `main~5..main`, the oldest first.
-
-    Raises:
-        ValueError: If it names no commit.
-    """
-    commits = _git("rev-list", "--reverse", "--abbrev-commit", words).decode().split()
-    if not commits:
-        raise ValueError(f"{words}: expected a range of commits, found none; see `git log`")
-    return commits
-
-
 def current_commit() -> str | None:
     """Find the hash of the commit that is checked out; None outside a repository."""
     return _git("rev-parse", "--verify", "--quiet", "HEAD").decode().strip() or None

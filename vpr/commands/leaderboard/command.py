@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,8 +22,6 @@ from vpr.repository.recorded_outs import list_files, list_locked, stored_at
 from vpr.repository.revisions import (
     WORKSPACE,
     find_revision,
-    list_experiments,
-    list_range,
     list_runs,
 )
 from vpr.run_files import QUERY_IMAGES
@@ -53,13 +52,10 @@ def leaderboard(
         list[str] | None,
         typer.Argument(
             metavar="[REVS]...",
-            help="Git revisions, ranges of commits, experiments, `workspace`, or queries.csv "
-            "files. Default: HEAD, every branch and every experiment.",
+            help="Git revisions, experiments, `workspace`, folders of finished runs, or "
+            "queries.csv files. Default: HEAD, every branch and every experiment.",
         ),
     ] = None,
-    experiments: Annotated[
-        bool, typer.Option("--experiments", help="All experiments, in addition to REVS or HEAD.")
-    ] = False,
     baseline: Annotated[
         str | None, typer.Option(help="Run to compare the others with. Default: the first.")
     ] = None,
@@ -72,11 +68,8 @@ def leaderboard(
     ] = 0,
 ) -> None:
     """Rank recorded runs by recall, with intervals and corrected tests against a baseline."""
-    named = [run for name in runs or [] for run in _expand(name)]
-    found = [*(named or ["HEAD"]), *list_experiments()] if experiments else named or list_runs()
-    if baseline is not None and baseline not in found:
-        found = [baseline, *found]
-    loaded, left_out = _load(found, required={*(runs or []), *([baseline] if baseline else [])})
+    required = [*(runs or []), *([baseline] if baseline else [])]
+    loaded, left_out = _load([*required, *([] if runs else list_runs())], required=required)
     board = rank_runs(
         loaded, load_params("evaluate", EvaluateParams), baseline=baseline or loaded[0].name
     )
@@ -119,15 +112,10 @@ def time_query(name: str, *, home: Path, count: int) -> float:
     """
     revision = find_revision(name if home == Path() else WORKSPACE)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = home if revision.files is None else Path(scratch)
-        for path, content in (revision.files or {}).items():
-            _place(folder / path).write_bytes(content)
+        folder = home
         if revision.files is not None:
-            cache = find_cache()
-            for file in list_files(list_locked(folder), cache):
-                stored, place = stored_at(cache, file.md5).absolute(), folder / file.path
-                if stored.is_file() and not file.md5.endswith(".dir") and not place.exists():
-                    _place(place).symlink_to(stored)
+            folder = Path(scratch)
+            _check_out(revision.files, folder)
         command = [sys.executable, "-c", SCRIPT, str(QUERY_IMAGES), str(count)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -136,16 +124,20 @@ def time_query(name: str, *, home: Path, count: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-def _place(file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file
+def _check_out(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files of a commit, and link what its dvc.lock records and DVC's cache has."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    cache = find_cache().absolute()
+    for file in list_files(list_locked(folder), cache):
+        stored, place = stored_at(cache, file.md5), folder / file.path
+        if stored.is_file() and not file.md5.endswith(".dir") and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(stored)
 
 
-def _expand(name: str) -> list[str]:
-    return list_range(name) if ".." in name and not name.endswith(".csv") else [name]
-
-
-def _load(names: list[str], *, required: set[str]) -> tuple[list[ComparedRun], list[str]]:
+def _load(names: list[str], *, required: list[str]) -> tuple[list[ComparedRun], list[str]]:
     """Load each run once; those that were not asked for by name may have no results.
 
     Returns:

@@ -12,6 +12,7 @@ from vpr.commands.compare.runs import ComparedRun, recorded_params
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
+from vpr.report.defaults import list_changes
 from vpr.repository.recorded_metrics import list_code_changes
 
 # Parameters that say what is measured and how it is shown, not how places are recognised.
@@ -192,23 +193,17 @@ def _recall(run: ComparedRun, n: int, params: EvaluateParams) -> tuple[float, In
     )  # fmt: skip
 
 
-def _method(run: ComparedRun) -> dict[str, Any]:
-    """List the parameters that say how places are recognised, by section and name."""
-    return {
-        f"{section}.{name}": value
-        for section, values in recorded_params(run).items()
-        if section not in NOT_OF_METHODS
-        for name, value in values.items()
-    }
+def _method(run: ComparedRun) -> dict[str, dict[str, Any]]:
+    """Select the parameters that say how places are recognised, by section and name."""
+    params = recorded_params(run)
+    return {section: params[section] for section in params if section not in NOT_OF_METHODS}
 
 
 def _list_changes(base: ComparedRun, run: ComparedRun) -> list[str]:
     """List the parameters and the code of a run that are not the baseline's."""
-    before = _method(base)
     changes = [
         f"{key}={'null' if value is None else value}"
-        for key, value in _method(run).items()
-        if key in before and before[key] != value
+        for key, _, value in list_changes(_method(base), _method(run))
     ]
     return [*changes, *(f"code: {path}" for path in list_code_changes(base.code, run.code))]
 
