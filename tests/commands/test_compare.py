@@ -12,9 +12,8 @@ import pytest
 
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run, set_key
-from vpr.commands.compare.command import compare
-from vpr.commands.compare.runs import ComparedRun, load_run
-from vpr.commands.compare.tables import Comparison, as_markdown, as_text
+from vpr.commands.compare.command import as_markdown, as_text, compare
+from vpr.commands.compare.runs import ComparedRun, Comparison, load_run
 from vpr.commands.report.command import report
 from vpr.commands.report.page import write_page
 from vpr.evaluation.comparison import (

@@ -13,9 +13,8 @@ from typing import Annotated
 
 import typer
 
-from vpr.commands.compare.command import pair_recalls
-from vpr.commands.compare.runs import ComparedRun, load_run
-from vpr.commands.compare.tables import HEADER, align, recall_rows
+from vpr.commands.compare.command import HEADER, align, recall_rows
+from vpr.commands.compare.runs import ComparedRun, load_run, pair_recalls
 from vpr.commands.serve.running import find_services
 from vpr.datasets.params import DatasetParams
 from vpr.evaluation.params import EvaluateParams

@@ -14,8 +14,7 @@ from vpr.importing.drawer import find_form, list_forms
 from vpr.importing.planning import USUAL_RADIUS_M, Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
 from vpr.importing.zips import unpacked
-from vpr.repository.dvc import as_override
-from vpr.repository.parameter_edits import set_params
+from vpr.repository.dvc import as_override, set_params
 
 
 def import_(

@@ -41,12 +41,12 @@ def verify(
         print(HOW)
         sys.exit(1)
     _mend(damaged)
-    for lost in _list_lost(damaged):
-        print(f"lost: {str(lost.path)!r} of {lost.owner}: no intact copy is here or in the remote")
-    left = _find_damage(cache)
+    lost, left = _list_lost(damaged), _find_damage(cache)
+    for out in lost:
+        print(f"lost: {str(out.path)!r} of {out.owner}: no intact copy is here or in the remote")
     for one in left:
         print(f"not mended: {one}")
-    if left or _list_lost(damaged):
+    if left or lost:
         sys.exit(1)
     print("Mended: all files are as recorded.")
 

@@ -22,8 +22,7 @@ from vpr.commands.berlin.challenge import (
     unpack_set,
 )
 from vpr.evaluation.details import RecordedRecall, list_recalls
-from vpr.repository.dvc import run_dvc
-from vpr.repository.parameter_edits import set_params
+from vpr.repository.dvc import run_dvc, set_params
 from vpr.run_files import RECALL, WEIGHTS
 from vpr.runtime.artefacts import built_aside, require_space
 from vpr.weights.checkpoints import Checkpoint, describe_checkpoint, parse_checkpoint

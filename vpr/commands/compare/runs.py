@@ -1,4 +1,4 @@
-"""Runs to compare: the rank of each query's first positive, from a revision or a bare table."""
+"""Runs, from a revision or a bare table, and their comparison query by query."""
 
 from __future__ import annotations
 
@@ -15,13 +15,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.evaluation.comparison import Answers
+from vpr.evaluation.comparison import (
+    Answers,
+    PairedRecall,
+    PairedRisk,
+    compare_ranks,
+    compare_risks,
+)
 from vpr.evaluation.details import list_recalls
+from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
+from vpr.evaluation.uncertainty import usable_block_length
 from vpr.repository.locked_run import Stages
-from vpr.repository.recorded_metrics import Protocol, read_code, read_lock, read_protocol
+from vpr.repository.recorded_metrics import (
+    Protocol,
+    check_same_protocol,
+    list_code_changes,
+    read_code,
+    read_lock,
+    read_protocol,
+)
 from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import QUERIES, RECALL
+from vpr.runtime.parameters import load_params
 
 COLUMNS = ("path", "first_correct_rank", "num_positives")
 PROBABILITY = "held_out_probability"
@@ -57,6 +73,29 @@ class ComparedRun:
     folder: Path = Path()
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs of one protocol.
+
+    Args:
+        checked: Data that both were measured on, by content hash.
+        recalls: Recall of both at each N.
+        risks: Risk and coverage of both; empty if one has no calibrated probabilities.
+        code_changes: Code that both used, but not in the same version.
+        block_length: Queries in a block of the bootstrap, as it was used.
+        confidence: Confidence of the intervals.
+    """
+
+    a: ComparedRun
+    b: ComparedRun
+    checked: Sequence[str]
+    recalls: Sequence[PairedRecall]
+    risks: Sequence[PairedRisk]
+    code_changes: Sequence[str]
+    block_length: int
+    confidence: float
+
+
 def load_run(name: str) -> ComparedRun:
     """Load a run of the repository in the current folder or in another one, or a bare table.
 
@@ -73,24 +112,78 @@ def load_run(name: str) -> ComparedRun:
     if name != WORKSPACE and (Path(name) / QUERIES).is_file():
         with chdir(name):
             return replace(load_run(WORKSPACE), name=name, folder=Path(name))
-    stages: Stages
     if name.endswith(".csv"):
-        rows = _parse_table(name, Path(name).read_text(encoding="utf-8"))
-        ranks = _ranks(name, rows)
-        deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
-        depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
-        protocol, code, stages = Protocol(_hash_columns(rows), None), {}, {}
-    else:
-        revision = find_revision(name)
-        stages = read_lock(revision)
-        rows = _parse_table(name, revision.read_text(QUERIES))
-        ranks = _ranks(name, rows)
-        recalls = list_recalls(json.loads(revision.read_text(RECALL)))
-        depths = tuple(one.n for one in recalls if not one.is_of_sequences)
-        protocol, code = read_protocol(stages), read_code(stages)
-        protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
-    paths, answers = [row["path"] for row in rows], _answers(name, rows, ranks)
-    return ComparedRun(name, paths, ranks, depths, answers, protocol, code, stages, rows)
+        return _parse_run(name, Path(name).read_text(encoding="utf-8"))
+    revision = find_revision(name)
+    stages = read_lock(revision)
+    recalls = list_recalls(json.loads(revision.read_text(RECALL)))
+    protocol, bare = read_protocol(stages), _parse_run(name, revision.read_text(QUERIES))
+    return replace(
+        bare, stages=stages, code=read_code(stages),
+        depths=tuple(one.n for one in recalls if not one.is_of_sequences),
+        protocol=replace(protocol, hashes={**bare.protocol.hashes, **protocol.hashes}),
+    )  # fmt: skip
+
+
+def _parse_run(name: str, text: str) -> ComparedRun:
+    """Parse a table of queries, with what it says of the protocol."""
+    rows = _parse_table(name, text)
+    ranks = _ranks(name, rows)
+    deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
+    return ComparedRun(
+        name, [row["path"] for row in rows], ranks,
+        tuple(n for n in STANDARD_DEPTHS if n <= deepest), _answers(name, rows, ranks),
+        Protocol(_hash_columns(rows), None), {}, rows=rows,
+    )  # fmt: skip
+
+
+def load_two(runs: Sequence[str]) -> list[ComparedRun]:
+    """Load two runs.
+
+    Raises:
+        ValueError: If the names are not two, or one of them has no results.
+    """
+    if len(runs) != 2:
+        raise ValueError(
+            f"expected two runs, found {', '.join(runs)}: `python -m vpr leaderboard` ranks several"
+        )
+    return [load_run(name) for name in runs]
+
+
+def compare_runs(a: ComparedRun, b: ComparedRun) -> Comparison:
+    """Compare two runs.
+
+    Raises:
+        ValueError: If they were measured differently or report no depth N in common.
+    """
+    params = load_params("evaluate", EvaluateParams)
+    checked = check_same_protocol(a.protocol, b.protocol, names=(a.name, b.name))
+    risks = []
+    if a.answers and b.answers:
+        risks = compare_risks(
+            a.answers, b.answers, block_length=params.block_length, num_samples=params.num_samples,
+            confidence=params.confidence, seed=params.seed,
+        )  # fmt: skip
+    return Comparison(
+        a, b, checked, pair_recalls(a, b, params), risks, list_code_changes(a.code, b.code),
+        usable_block_length(params.block_length, len(a.ranks)), params.confidence,
+    )  # fmt: skip
+
+
+def pair_recalls(a: ComparedRun, b: ComparedRun, params: EvaluateParams) -> list[PairedRecall]:
+    """Compare two runs of one protocol at each depth N that both report.
+
+    Raises:
+        ValueError: If there is no such depth.
+    """
+    depths = [n for n in a.depths if n in b.depths]
+    if not depths:
+        reported = "; ".join(f"{run.name} reports {run.depths}" for run in (a, b))
+        raise ValueError(f"no depth N in common: {reported}")
+    return compare_ranks(
+        a.ranks, b.ranks, ns=depths, block_length=params.block_length,
+        num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
+    )  # fmt: skip
 
 
 def recorded_params(run: ComparedRun) -> dict[str, dict[str, Any]]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from vpr.commands.compare.command import pair_recalls
-from vpr.commands.compare.runs import ComparedRun, recorded_params
+from vpr.commands.compare.runs import ComparedRun, pair_recalls, recorded_params
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval

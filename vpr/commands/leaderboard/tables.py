@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from vpr.commands.compare.tables import align, pipe
+from vpr.commands.compare.command import align, pipe
 from vpr.commands.leaderboard.standings import Entry, Leaderboard, Row
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vpr.commands.compare.command import compare_runs, load_two
+from vpr.commands.compare.runs import compare_runs, load_two
 from vpr.commands.locate.outputs import check_targets
 from vpr.commands.report.page import write_page
 

@@ -7,14 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vpr.commands.compare.runs import ComparedRun, recorded_params
-from vpr.commands.compare.tables import (
-    RISK_NAMES,
-    Comparison,
-    explain,
-    list_flips,
-    rank_in_words,
-)
+from vpr.commands.compare.command import RISK_NAMES, explain, list_flips, rank_in_words
+from vpr.commands.compare.runs import ComparedRun, Comparison, recorded_params
 from vpr.commands.report.pictures import Album, open_album
 from vpr.report.defaults import list_changes
 from vpr.report.pages import TEMPLATES, load_templates
