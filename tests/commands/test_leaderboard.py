@@ -19,9 +19,8 @@ from tests.support.repositories import run
 from vpr.__main__ import app
 from vpr.commands.compare.runs import ComparedRun
 from vpr.commands.leaderboard.command import time_query
-from vpr.commands.leaderboard.page import write_page
 from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
-from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text
+from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text, write_page
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
 from vpr.repository.locked_run import Entry, Stage

@@ -13,9 +13,15 @@ from typing import Annotated, Literal
 import typer
 
 from vpr.commands.compare.runs import ComparedRun, load_run
-from vpr.commands.leaderboard.page import INDEX, write_page
 from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
-from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text
+from vpr.commands.leaderboard.tables import (
+    INDEX,
+    as_csv,
+    as_latex,
+    as_markdown,
+    as_text,
+    write_page,
+)
 from vpr.evaluation.params import EvaluateParams
 from vpr.repository.dvc import find_cache
 from vpr.repository.recorded_outs import list_files, list_locked, stored_at
