@@ -23,7 +23,7 @@ from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
 from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text, write_page
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
-from vpr.repository.locked_run import Entry, Stage
+from vpr.repository.locked_run import Stage, Tracked
 from vpr.repository.recorded_metrics import LOCKED, Protocol
 
 PARAMS = EvaluateParams((1, 5), (5.0,), 1, 200, 0.95, 0, "distance", 0.01, "data/foreign")
@@ -44,7 +44,7 @@ def made(
         {"dataset": {"dir": f"data/{time}", "index": None}},
         {"trunk": {"encoder": "vgg16", **trunk}, "whiten": {"dim": dim}},
     ]
-    out = Entry("data/whitened/query.npy", "0", 128 + 40 * 4 * dim)
+    out = Tracked("data/whitened/query.npy", "0", 128 + 40 * 4 * dim)
     stages = {
         "prepare": Stage(params={"params.yaml": params[0]}),
         "whiten": Stage(outs=[out], params={"params.yaml": params[1]}),

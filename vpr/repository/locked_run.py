@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Tracked:
     """A file or a folder that a stage read or wrote; the MD5 hash of a folder ends in `.dir`."""
 
     path: str
@@ -31,8 +31,8 @@ class Entry:
 class Stage:
     """The last run of a stage; its parameters by file, then by section or key."""
 
-    deps: list[Entry] = field(default_factory=list)
-    outs: list[Entry] = field(default_factory=list)
+    deps: list[Tracked] = field(default_factory=list)
+    outs: list[Tracked] = field(default_factory=list)
     params: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

@@ -61,9 +61,11 @@ def as_latex(board: Leaderboard) -> str:
     """Write a tabular for a paper."""
     heads, *rows = _with_changes(board)
     columns = "l" + "r" * (len(heads) - 1)
-    table = pd.DataFrame(rows, columns=heads)
+    table = pd.DataFrame(rows, columns=heads).to_latex(
+        index=False, escape=True, column_format=columns
+    )
     notes = [f"% {line}" for line in [*explain(board), "The rules need the package booktabs."]]
-    return "\n".join([*notes, table.to_latex(index=False, escape=True, column_format=columns)])
+    return "\n".join([*notes, table.rstrip()])
 
 
 def as_csv(board: Leaderboard) -> str:
