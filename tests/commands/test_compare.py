@@ -98,10 +98,21 @@ def test_bare_tables_compare_as_deep_as_they_tell(tmp_path: Path) -> None:
         check_same_protocol(a.protocol, other.protocol, names=("a", "c"))
 
 
-@pytest.mark.parametrize("text", ["path,first_correct_rank,num_positives\nx,0,1\n", "a,b\n", ""])
-def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"a\.csv"):
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["x,0,1"], r"row\[0\]\.first_correct_rank = '0': Input should be greater than 0"),
+        (["x,1,1", "y,1.5,1"], r"row\[1\]\.first_correct_rank"),
+        (["x,1,1", "y,1,1,1"], r"row\[1\]\.path = \['1'\]"),
+        (["x,1,1", "y,1"], r"row\[1\]\.num_positives = None"),
+        (["x"], r"row\[0\]\.num_positives"),
+        ([], "expected a row per query, found none"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path: Path, rows: list[str], words: str) -> None:
+    lines = ["path,first_correct_rank,num_positives", *rows]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=rf"a\.csv: {words}"):
         load_run(str(tmp_path / "a.csv"))
 
 

@@ -58,7 +58,7 @@ def parse_stages(text: str, *, source: str | Path, lock: Path = LOCK) -> Stages:
     try:
         return TypeAdapter(_Lock).validate_python(parse_yaml(text, source=source)).stages
     except ValidationError as error:
-        problem = f"{source}: {_describe(error).lstrip('.')}"
+        problem = f"{source}: {describe_fault(error).lstrip('.')}"
     except ValueError as error:
         problem = str(error)
     raise ValueError(f"{problem}: {_advise(lock)}")
@@ -93,14 +93,15 @@ def locked_params(stage: str, section: str, form: type[T], *, lock: Path = LOCK)
     try:
         return TypeAdapter(form).validate_json(text, strict=True)
     except ValidationError as error:
-        words = f"{lock}: stage {stage}: {section}{_describe(error)}"
+        words = f"{lock}: stage {stage}: {section}{describe_fault(error)}"
         raise ValueError(f"{words}: {_advise(LOCK)}") from None
 
 
-def _describe(error: ValidationError) -> str:
+def describe_fault(error: ValidationError) -> str:
+    """Describe the first fault that pydantic found: `.key[number] = value: what was expected`."""
     problem = error.errors()[0]
-    place = "".join(f".{part}" for part in problem["loc"])
-    return f"{place} = {reprlib.repr(problem['input'])}: {problem['msg']}"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    return f"{''.join(parts)} = {reprlib.repr(problem['input'])}: {problem['msg']}"
 
 
 def _advise(lock: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from vpr.evaluation.comparison import (
     Answers,
@@ -26,7 +27,7 @@ from vpr.evaluation.details import list_recalls
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
 from vpr.evaluation.uncertainty import usable_block_length
-from vpr.repository.locked_run import Stages
+from vpr.repository.locked_run import Stages, describe_fault
 from vpr.repository.recorded_metrics import (
     Protocol,
     check_same_protocol,
@@ -39,8 +40,6 @@ from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import QUERIES, RECALL
 from vpr.runtime.parameters import load_params
 
-COLUMNS = ("path", "first_correct_rank", "num_positives")
-PROBABILITY = "held_out_probability"
 Row = dict[str, str]
 
 
@@ -125,15 +124,43 @@ def load_run(name: str) -> ComparedRun:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Query:
+    """What a comparison reads of a query's row."""
+
+    path: str
+    num_positives: str
+    first_correct_rank: PositiveInt | None
+    held_out_probability: float | None = None
+
+
 def _parse_run(name: str, text: str) -> ComparedRun:
     """Parse a table of queries, with what it says of the protocol."""
-    rows = _parse_table(name, text)
-    ranks = _ranks(name, rows)
+    # A row with too many fields then has no valid path.
+    rows: list[Row] = list(csv.DictReader(io.StringIO(text, newline=""), restkey="path"))
+    try:
+        queries = TypeAdapter(list[_Query]).validate_python(
+            [{column: value or None for column, value in row.items()} for row in rows]
+        )
+    except ValidationError as error:
+        raise ValueError(f"{name}: row{describe_fault(error)}") from None
+    if not queries:
+        raise ValueError(f"{name}: expected a row per query, found none")
+    ranks = np.array([query.first_correct_rank or NEVER for query in queries])
     deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
+    probabilities = [query.held_out_probability for query in queries]
+    is_calibrated = None not in probabilities
+    columns = {
+        "names of the queries": [query.path for query in queries],
+        "number of positives of each query": [query.num_positives for query in queries],
+    }
+    hashes = {thing: hashlib.sha256(json.dumps(values).encode()).hexdigest()
+              for thing, values in columns.items()}  # fmt: skip
     return ComparedRun(
-        name, [row["path"] for row in rows], ranks,
-        tuple(n for n in STANDARD_DEPTHS if n <= deepest), _answers(name, rows, ranks),
-        Protocol(_hash_columns(rows), None), {}, rows=rows,
+        name, [query.path for query in queries], ranks,
+        tuple(n for n in STANDARD_DEPTHS if n <= deepest),
+        Answers(np.array(probabilities, dtype=np.float64), ranks == 1) if is_calibrated else None,
+        Protocol(hashes, None), {}, rows=rows,
     )  # fmt: skip
 
 
@@ -200,51 +227,3 @@ def recorded_hashes(run: ComparedRun) -> dict[str, str]:
     """Collect the recorded hash of each out of a run, by path."""
     outs = (out for stage in run.stages.values() for out in stage.outs)
     return {out.path: out.md5 for out in outs}
-
-
-def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:
-    """Hash what a table of queries says of the protocol, for tables without a record."""
-    things = {"names of the queries": "path", "number of positives of each query": "num_positives"}
-    contents = {
-        thing: json.dumps([row[column] for row in rows]) for thing, column in things.items()
-    }
-    return {thing: hashlib.sha256(text.encode()).hexdigest() for thing, text in contents.items()}
-
-
-def _parse_table(name: str, text: str) -> list[Row]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    rows: list[Row] = list(reader)
-    columns = reader.fieldnames or []
-    if not rows or not set(COLUMNS) <= set(columns):
-        raise ValueError(
-            f"{name}: expected a row per query with {', '.join(COLUMNS)}, found {len(rows)} rows "
-            f"of {', '.join(columns) or 'nothing'}"
-        )
-    for number, row in enumerate(rows):
-        if set(row) != set(columns) or None in row.values():  # too many fields, or too few
-            raise ValueError(f"{name}: row {number}: expected {len(columns)} fields")
-    return rows
-
-
-def _ranks(name: str, rows: Sequence[Row]) -> NDArray[np.int64]:
-    ranks = np.full(len(rows), NEVER)
-    for number, row in enumerate(rows):
-        text = row["first_correct_rank"]
-        if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
-            raise ValueError(
-                f"{name}: row {number}, first_correct_rank: expected a whole number from 1, or "
-                f"nothing, found {text!r}"
-            )
-        if text:
-            ranks[number] = int(text)
-    return ranks
-
-
-def _answers(name: str, rows: Sequence[Row], ranks: NDArray[np.int64]) -> Answers | None:
-    texts = [row.get(PROBABILITY, "") for row in rows]
-    if not all(texts):  # not calibrated, or of a version without probabilities
-        return None
-    try:
-        return Answers(np.array(texts, dtype=np.float64), ranks == 1)
-    except ValueError as error:
-        raise ValueError(f"{name}: {PROBABILITY}: expected numbers: {error}") from None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from vpr.places.photos import with_slashes
+from vpr.repository.locked_run import describe_fault
 from vpr.retrieval.predictions import check_ranking, load_retrieval
 
 NOTHING = -1  # what faiss gives where it found no candidate; it never counts as found
@@ -40,7 +41,7 @@ def parse_rankings(
         ValueError: If the form is none of these, or it does not fit the ground truth.
     """
     if path.suffix == ".npz":
-        rows: list[Any] = load_retrieval(path).indices.tolist()
+        rows: list[list[int]] = load_retrieval(path).indices.tolist()
     else:
         rows = _parse_text(path, query, database)
     if len(rows) != len(query):
@@ -48,8 +49,6 @@ def parse_rankings(
             f"{path}: ranks {len(rows)} queries, but the ground truth has {len(query)}"
         )
     for number, row in enumerate(rows):
-        if not isinstance(row, list) or not all(type(index) is int for index in row):
-            raise ValueError(f"{path}: query {number}: expected a list of indices, found {row!r}")
         if len(database) in row:
             raise ValueError(
                 f"{path}: query {number}: index {len(database)} is not one of the {len(database)} "
@@ -65,48 +64,49 @@ def parse_rankings(
     return np.array(padded, dtype=np.int64)
 
 
-def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[Any]:
+def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[list[int]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: neither an .npz nor text in UTF-8: {error}") from None
-    if text.lstrip()[:1] in ("{", "["):
-        return _parse_json(path, text)
-    return list(_parse_names(path, text, query=query, database=database))
-
-
-def _parse_json(path: Path, text: str) -> list[Any]:
+    if text.lstrip()[:1] not in ("{", "["):
+        return _parse_names(path, text, query=query, database=database)
+    form = _Lists if '"predictions"' in text else _Submission
     try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: neither an .npz nor readable JSON: {error}") from None
-    if isinstance(content, dict) and isinstance(content.get("Query"), list):
-        return _by_id(path, content["Query"])
-    if isinstance(content, dict) and isinstance(content.get("predictions"), list):
-        rows: list[Any] = content["predictions"]
-        return rows
-    raise ValueError(
-        f'{path}: expected a submission, {{"Query": [{{"id": 0, "positive": [...]}}, ...]}}, or '
-        'a list of rankings, {"predictions": [[...], ...]}'
-    )
-
-
-def _by_id(path: Path, entries: list[Any]) -> list[Any]:
-    rankings: dict[int, Any] = {}
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not {"id", "positive"} <= entry.keys():
-            raise ValueError(f"{path}: Query[{number}]: expected an id and a list positive")
-        if type(entry["id"]) is not int or entry["id"] in rankings:
-            raise ValueError(
-                f"{path}: Query[{number}]: expected a whole number that no earlier entry has, "
-                f"found the id {entry['id']!r}"
-            )
-        rankings[entry["id"]] = entry["positive"]
-    missing = sorted(set(range(len(rankings))) - rankings.keys())
-    if missing:
-        from_1 = ": do they count from 1?" if missing == [0] and len(rankings) in rankings else ""
+        content = TypeAdapter(form).validate_json(text, strict=True)
+    except ValidationError as error:
         raise ValueError(
-            f"{path}: expected ids 0 to {len(rankings) - 1}, {missing[0]} is missing{from_1}"
+            f"{path}: {describe_fault(error).lstrip('.')}: expected a submission, "
+            '{"Query": [{"id": 0, "positive": [...]}, ...]}, or a list of rankings, '
+            '{"predictions": [[...], ...]}'
+        ) from None
+    return content.predictions if isinstance(content, _Lists) else _by_id(path, content.Query)
+
+
+@dataclass(frozen=True)
+class _Lists:
+    predictions: list[list[int]]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    id: int
+    positive: list[int]
+
+
+@dataclass(frozen=True)
+class _Submission:
+    Query: list[_Ranked]
+
+
+def _by_id(path: Path, entries: Sequence[_Ranked]) -> list[list[int]]:
+    rankings = {entry.id: entry.positive for entry in entries}
+    missing = sorted(set(range(len(entries))) - rankings.keys())
+    if missing:
+        from_1 = ": do they count from 1?" if missing == [0] and len(entries) in rankings else ""
+        raise ValueError(
+            f"{path}: expected ids 0 to {len(entries) - 1}, each once: {missing[0]} is missing"
+            f"{from_1}"
         )
     return [rankings[query] for query in range(len(rankings))]
 
