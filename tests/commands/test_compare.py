@@ -119,7 +119,7 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, rows: list[str], words:
 def test_names_cannot_break_the_tables(tmp_path: Path) -> None:
     paths = ["a|b.jpg", "`c`.jpg", "e", "d", "<b>.jpg"]
     rows = [{"path": path} for path in paths]
-    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}, {}, rows)
+    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}, rows)
             for name, ranks in (("A", A), ("B", B))]  # fmt: skip
     recalls = compare_ranks(A, B, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
     risks = [PairedRisk("area_under_risk_coverage", 0.45, 0.1, -0.35, (-0.5, -0.2))]

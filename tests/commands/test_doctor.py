@@ -17,14 +17,15 @@ from stages.prepare import prepare
 from tests.support.repositories import ROOT, change, run, set_key
 from vpr.__main__ import app
 from vpr.commands.doctor import machine
+from vpr.commands.doctor.command import fit_checkpoint
 from vpr.commands.doctor.dataset import (
     check_large,
     check_missing,
     check_small,
     check_training_positives,
 )
-from vpr.commands.doctor.inputs import check_sharing, check_sharing_of_weights, fit_checkpoint
 from vpr.commands.doctor.machine import check_disk
+from vpr.commands.doctor.sharing import check_sharing, check_sharing_of_weights
 from vpr.datasets.checks import check_positives
 from vpr.datasets.coordinate_checks import check_coordinates
 from vpr.datasets.findings import Level, load_notes

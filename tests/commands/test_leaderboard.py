@@ -56,7 +56,6 @@ def made(
         (1, 5),
         None,
         Protocol(measured, "25"),
-        {},
         stages,
     )
 

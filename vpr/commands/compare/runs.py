@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,7 +54,6 @@ class ComparedRun:
         depths: N of the recalls that it reports.
         answers: Calibrated probabilities; None if the run has none.
         protocol: Data and settings of the measurement.
-        code: Hash of the code that computed it, by path; empty for a bare table.
         stages: What dvc.lock records of each stage; empty for a bare table.
         rows: Its table of queries.
         folder: Folder of its repository.
@@ -66,10 +65,14 @@ class ComparedRun:
     depths: tuple[int, ...]
     answers: Answers | None
     protocol: Protocol
-    code: Mapping[str, str]
     stages: Stages = field(default_factory=dict)
     rows: Sequence[Row] = ()
     folder: Path = Path()
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Hash of the code that computed it, by path; empty for a bare table."""
+        return read_code(self.stages)
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,7 @@ def load_run(name: str) -> ComparedRun:
     recalls = list_recalls(json.loads(revision.read_text(RECALL)))
     protocol, bare = read_protocol(stages), _parse_run(name, revision.read_text(QUERIES))
     return replace(
-        bare, stages=stages, code=read_code(stages),
-        depths=tuple(one.n for one in recalls if not one.is_of_sequences),
+        bare, stages=stages, depths=tuple(one.n for one in recalls if not one.is_of_sequences),
         protocol=replace(protocol, hashes={**bare.protocol.hashes, **protocol.hashes}),
     )  # fmt: skip
 
@@ -160,7 +162,7 @@ def _parse_run(name: str, text: str) -> ComparedRun:
         name, [query.path for query in queries], ranks,
         tuple(n for n in STANDARD_DEPTHS if n <= deepest),
         Answers(np.array(probabilities, dtype=np.float64), ranks == 1) if is_calibrated else None,
-        Protocol(hashes, None), {}, rows=rows,
+        Protocol(hashes, None), rows=rows,
     )  # fmt: skip
 
 

@@ -10,15 +10,6 @@ from typing import Annotated
 import typer
 
 from vpr.commands.doctor.dataset import check_set
-from vpr.commands.doctor.inputs import (
-    check_sharing,
-    check_sharing_of_weights,
-    find_dataset,
-    find_weights,
-    fit_checkpoint,
-    fit_encoder,
-    fit_matcher,
-)
 from vpr.commands.doctor.machine import (
     check_faiss_gpu,
     check_packages,
@@ -32,13 +23,29 @@ from vpr.commands.doctor.sharing import (
     check_config,
     check_locks,
     check_remote,
+    check_sharing,
+    check_sharing_of_weights,
+    find_dataset,
+    find_weights,
 )
 from vpr.datasets.findings import Finding, Level
+from vpr.features.encoder import check_aggregator, check_resizing, find_split, load_encoder
+from vpr.features.params import TrunkParams
+from vpr.images.pixels import scaled_size
+from vpr.matchers.base.matcher import load_matcher
 from vpr.repository.dvc import find_cache, read_config
 from vpr.repository.recorded_outs import list_recorded
-from vpr.runtime.parameters import load_param
+from vpr.reranking.params import RerankParams
+from vpr.run_files import WEIGHTS
+from vpr.runtime.hashing import check_sha256
+from vpr.runtime.parameters import load_param, load_params
 from vpr.sections import check_sections
+from vpr.training.params import FinetuneParams
+from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.weights.params import PretrainedParams
+from vpr.weights.starting_weights import NAMES
 
+PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
 LABELS = {Level.FINE: "OK  ", Level.NOTE: "NOTE", Level.LOUD: "NOTE", Level.REFUSED: "FAIL"}
 
 
@@ -99,3 +106,53 @@ def _check_stores() -> Iterator[Finding]:
         yield check_cache(cache, list_recorded(Path()))
     except OSError as error:  # in dvc's own words
         yield Finding("remote and cache", str(error), Level.NOTE)
+
+
+def fit_encoder() -> str:
+    """Describe the encoder.
+
+    Raises:
+        ValueError: If other parameters do not fit it.
+    """
+    trunk = load_params("trunk", TrunkParams)
+    find_split(trunk.encoder, trunk.model, trunk.trainable_from)
+    encoder = load_encoder(trunk.encoder, trunk.model)
+    check_resizing(encoder, PHOTO_PX, scaled_size(PHOTO_PX[::-1], 1, trunk.scale_to))
+    check_aggregator(encoder, load_params("finetune", FinetuneParams).aggregator)
+    return f"params.yaml fits every stage; encoder {encoder.origin}"
+
+
+def fit_matcher() -> str:
+    """Describe the matcher.
+
+    Raises:
+        ValueError: If there is none of that name.
+        OSError: If its weights are missing.
+    """
+    rerank = load_params("rerank", RerankParams)
+    if rerank.model is None:
+        load_matcher(rerank.method)
+    return f"by {rerank.method}"
+
+
+def fit_checkpoint() -> str:
+    """Describe the checkpoint that the starting weights are, if they are one.
+
+    Raises:
+        ValueError: If it cannot be loaded, or does not fit the parameters.
+    """
+    given, trunk = load_params("pretrained", PretrainedParams), load_params("trunk", TrunkParams)
+    file = WEIGHTS / given.weights
+    if not file.is_file() or file.name in NAMES:
+        return "none to check"
+    if given.sha256 is not None:
+        check_sha256(file, given.sha256, source="pretrained.sha256")
+    found = parse_checkpoint(file, encoder=trunk.encoder, variant=trunk.model)
+    tuned = load_params("finetune", FinetuneParams)
+    for key in ("aggregator", "num_clusters", "vlad_version"):
+        brought = getattr(found, key)
+        if brought not in (None, getattr(tuned, key)):
+            raise ValueError(
+                f"{file} has a pool with {key} {brought}: set finetune.{key} = {brought}"
+            )
+    return describe_checkpoint(found)

@@ -1,4 +1,4 @@
-"""What the doctor says about the remote, DVC's record and its cache."""
+"""What the doctor says about files that DVC keeps: data set, weights, remote, record and cache."""
 
 from __future__ import annotations
 
@@ -6,15 +6,64 @@ import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from urllib.parse import urlsplit
 
 from vpr.datasets.findings import Finding, Level
+from vpr.datasets.formats import find_index
 from vpr.repository.recorded_outs import Recorded, list_files, list_locked, stored_at
+from vpr.repository.revisions import is_tracked
+from vpr.run_files import WEIGHTS
+from vpr.runtime.parameters import load_param, read_yaml, suggest
 
 PORTS = {"http": 80, "https": 443, "ssh": 22}
 AWS = "https://s3.amazonaws.com"  # where s3:// without endpointurl goes
 PATIENCE_S = 5.0
 HOW = "see docs/sharing.md"
+
+
+def find_dataset() -> str:
+    """Find the ground truth of the data set, or the stage that makes the set.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    folder = Path(load_param("dataset.dir", str))
+    if not folder.is_dir():
+        return _find_maker("dataset.dir", folder)
+    index = load_param("dataset.index", str | None)  # type: ignore[arg-type] # mypy: no type
+    return str(find_index(folder, index))
+
+
+def find_weights() -> str:
+    """Find the starting weights.
+
+    Raises:
+        ValueError: If they are not there.
+    """
+    file = WEIGHTS / load_param("pretrained.weights", str)
+    return str(file) if file.is_file() else _find_maker("pretrained.weights", file)
+
+
+def check_sharing() -> Finding:
+    """Check whether experiments in other folders, and other people, can get the data set."""
+    name, key = load_param("dataset.dir", str), "sharing_the_data_set"
+    folder = Path(name).resolve()
+    if not folder.is_relative_to(Path.cwd()):
+        words = (
+            f"{name} lies outside the repository: runs work only on this machine"
+            + ("" if Path(name).is_absolute() else ", and not in `dvc exp run --temp` or --queue")
+            + f". To share it: dvc add {name} -o data/{folder.name}, and set dataset.dir to that "
+            "folder"
+        )
+        return Finding(key, words, Level.NOTE)
+    return Finding(key, "tracked by DVC") if folder in _made_outs() else _find_tracker(key, name)
+
+
+def check_sharing_of_weights() -> Finding:
+    """Check whether experiments in other folders, and other people, can get the weights."""
+    file = WEIGHTS / load_param("pretrained.weights", str)
+    return _find_tracker("sharing_the_weights", str(file))
 
 
 def check_remote(config: Mapping[str, str]) -> Finding:
@@ -110,3 +159,37 @@ def check_cache(cache: Path, recorded: Sequence[Recorded]) -> Finding:
         return Finding("cache", words, Level.NOTE)
     held = f"{len(sizes)} of {len(recorded)} outs are here and have the recorded size"
     return Finding("cache", f"{held}; the others are in git, empty or not fetched")
+
+
+def _find_tracker(key: str, path: str) -> Finding:
+    if Path(f"{path}.dvc").exists():
+        return Finding(key, "tracked by DVC")
+    if is_tracked(Path(path)):
+        return Finding(key, "tracked by git")
+    words = (
+        f"{path} is tracked by neither DVC nor git, so `dvc exp run --temp` and --queue lack it: "
+        f"run `dvc add {quote(path)}`"
+    )
+    return Finding(key, words, Level.NOTE)
+
+
+def _find_maker(key: str, path: Path) -> str:
+    """Say which stage makes what is missing; raise ValueError if none does."""
+    if Path(f"{path}.dvc").exists():
+        raise ValueError(f"{path} is missing: fetch it with `dvc pull {path}.dvc`")
+    made = _made_outs()
+    if path.resolve() in made:
+        return f"{path} will be made by its stage"
+    there = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [entry.name.removesuffix(".dvc") for entry in there]
+    names += [out.name for out in made if out.parent == path.parent.resolve()]
+    raise ValueError(
+        f"{path} does not exist: put it there, or set {key} in params.yaml to what you have"
+        f"{suggest(path.name, names)}"
+    )
+
+
+def _made_outs() -> list[Path]:
+    """List outs of the stages in data/dvc.yaml, which are data sets."""
+    stages = read_yaml(Path("data/dvc.yaml")).get("stages", {})
+    return [Path(out).resolve() for stage in stages.values() for out in stage.get("outs", [])]

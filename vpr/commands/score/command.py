@@ -86,7 +86,8 @@ def score(
         places.database, places.query, radius_m=radius_m, max_heading_deg=max_heading
     )
     single = score_rankings(rankings, positives, _parse_depths(n))
-    content: dict[str, object] = single.by_name() | {
+    content: dict[str, object] = {
+        **single.by_name(),
         "num_queries": single.num_queries, "num_queries_answerable": single.num_answerable,
         "num_database": len(places.database.paths), "radius_m": radius_m,
     }  # fmt: skip

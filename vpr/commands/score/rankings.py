@@ -71,9 +71,11 @@ def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> li
         raise ValueError(f"{path}: neither an .npz nor text in UTF-8: {error}") from None
     if text.lstrip()[:1] not in ("{", "["):
         return _parse_names(path, text, query=query, database=database)
-    form = _Lists if '"predictions"' in text else _Submission
+    form: TypeAdapter[_Lists | _Submission] = TypeAdapter(
+        _Lists if '"predictions"' in text else _Submission
+    )
     try:
-        content = TypeAdapter(form).validate_json(text, strict=True)
+        content = form.validate_json(text, strict=True)
     except ValidationError as error:
         raise ValueError(
             f"{path}: {describe_fault(error).lstrip('.')}: expected a submission, "
