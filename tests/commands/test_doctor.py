@@ -101,7 +101,7 @@ def test_it_counts_what_is_odd_about_a_set_and_says_what_is_done(workplace: Path
     assert "36 m x 0 m, WGS 84 / UTM zone 33N" in lines["coordinates"]
     assert lines["database images without positives"].startswith("OK ")
     assert "`dvc add data/mine`" in lines["sharing the data set"]
-    for subject in ("Python", "packages", "GPU for torch", "GPU for faiss", "disk", "weights"):
+    for subject in ("Python", "packages", "GPU", "disk", "weights"):
         assert lines[subject].startswith("OK ")
 
 

@@ -10,13 +10,7 @@ from typing import Annotated
 import typer
 
 from vpr.commands.doctor.dataset import check_set
-from vpr.commands.doctor.machine import (
-    check_faiss_gpu,
-    check_packages,
-    check_python,
-    check_runs,
-    check_torch_gpu,
-)
+from vpr.commands.doctor.machine import check_gpu, check_packages, check_python, check_runs
 from vpr.commands.doctor.sharing import (
     check_cache,
     check_cache_path,
@@ -79,8 +73,7 @@ def _find(*, quick: bool) -> Iterator[Finding]:
     yield locks
     if not quick:
         yield _attempt("verification", fit_matcher)
-        yield check_torch_gpu()
-        yield check_faiss_gpu()
+        yield check_gpu()
         yield _attempt("checkpoint", fit_checkpoint)
         yield check_sharing()
         yield check_sharing_of_weights()

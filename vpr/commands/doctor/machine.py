@@ -52,20 +52,15 @@ def check_packages() -> Finding:
     return Finding("packages", "as in env.yaml")
 
 
-def check_torch_gpu() -> Finding:
-    """Report the device that the network runs on."""
+def check_gpu() -> Finding:
+    """Report the devices that the network and the search run on."""
+    network = f"the CPU ({torch.get_num_threads()} threads)"
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 1e9
-        return Finding("GPU for torch", f"{torch.cuda.get_device_name(0)}, {memory:.0f} GB")
-    words = f"none: the network runs on the CPU ({torch.get_num_threads()} threads)"
-    return Finding("GPU for torch", words)
-
-
-def check_faiss_gpu() -> Finding:
-    """Report the device that the search runs on."""
+        network = f"{torch.cuda.get_device_name(0)} ({memory:.0f} GB)"
     count = faiss.get_num_gpus()
-    words = f"{count} found" if count else "none: the search runs on the CPU, equally exact"
-    return Finding("GPU for faiss", words)
+    search = f"{count} of faiss" if count else "the CPU, equally exact"
+    return Finding("GPU", f"the network runs on {network}, the search on {search}")
 
 
 def check_runs() -> Finding:

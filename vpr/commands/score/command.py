@@ -99,13 +99,10 @@ def score(
         text = f"protocol {protocol}: {PROTOCOLS[protocol].describe()}\n{text}"
         content["protocol"] = protocol
     if sequence > 1:
-        along = rank_again(
-            rankings,
-            *(find_recordings(side.sequence, len(side.paths))
-              for side in (places.query, places.database)),
-            length=sequence,
-            velocities=velocity or load_params("sequence", SequenceParams).velocities,
-        )  # fmt: skip
+        velocities = velocity or load_params("sequence", SequenceParams).velocities
+        sides = (find_recordings(side.sequence, len(side.paths))
+                 for side in (places.query, places.database))  # fmt: skip
+        along = rank_again(rankings, *sides, length=sequence, velocities=velocities)
         again = score_rankings(along, positives, _parse_depths(n))
         text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
         text += again.as_table()
