@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from vpr.commands.doctor.dataset import check_set
-from vpr.commands.doctor.machine import check_gpu, check_packages, check_python, check_runs
+from vpr.commands.doctor.machine import check_gpu, check_packages, check_runs
 from vpr.commands.doctor.sharing import (
     check_cache,
     check_cache_path,
@@ -58,7 +59,7 @@ def doctor(
 
 def _find(*, quick: bool) -> Iterator[Finding]:
     """Yield one finding after the other; the quick part opens no image and no checkpoint."""
-    yield check_python()
+    yield Finding("Python", platform.python_version())  # pip refuses one that is too old
     yield check_packages()
     if problems := check_sections():
         yield from (Finding("parameters", problem, Level.REFUSED) for problem in problems)

@@ -1,9 +1,8 @@
-"""What the doctor says about the machine: Python, packages, GPU, disk, and runs at work."""
+"""What the doctor says about the machine: packages, GPU, disk, and runs at work."""
 
 from __future__ import annotations
 
 import math
-import platform
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,11 +28,6 @@ from vpr.runtime.parameters import read_yaml
 from vpr.training.params import FinetuneParams
 
 FLOAT_BYTES = 4
-
-
-def check_python() -> Finding:
-    """Report the version of Python; pip installs the packages on none that is too old."""
-    return Finding("Python", platform.python_version())
 
 
 def check_packages() -> Finding:
