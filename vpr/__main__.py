@@ -42,7 +42,7 @@ COMMANDS = {
     "loops": "loops",
     "remove": "amend",
     "report": "report.command",
-    "reproduce": "reproduce.command",
+    "reproduce": "reproduce",
     "score": "score.command",
     "serve": "serve.command",
     "summary": "summary",
@@ -50,7 +50,6 @@ COMMANDS = {
     "verify": "verify",
 }
 ANYWHERE = ("checkpoint", "score")  # commands that read no run of the repository
-ROOT_FILES = ("dvc.yaml", "params.yaml")
 
 
 class Commands(TyperGroup):
@@ -66,11 +65,9 @@ class Commands(TyperGroup):
         """Find the command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
+        module = import_module(f"vpr.commands.{COMMANDS[cmd_name]}")
+        name = cmd_name.replace("-", "_")
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        module, name = (
-            import_module(f"vpr.commands.{COMMANDS[cmd_name]}"),
-            cmd_name.replace("-", "_"),
-        )
         single.command(cmd_name)(getattr(module, name + "_" * iskeyword(name)))
         return typer.main.get_command(single)
 
@@ -84,16 +81,14 @@ app = typer.Typer(
 def main(context: typer.Context) -> None:
     """Visual place recognition: commands for what `dvc repro` has no command for."""
     here = Path.cwd()
-    asks_for_help = "--help" in sys.argv
-    if context.invoked_subcommand in ANYWHERE or asks_for_help or _is_root(here):
-        return
-    root = next((folder for folder in here.parents if _is_root(folder)), None)
-    if root is not None:
+    root = next((folder for folder in (here, *here.parents) if _is_root(folder)), here)
+    is_free = context.invoked_subcommand in ANYWHERE or "--help" in sys.argv
+    if root != here and not is_free:
         raise ValueError(f"{here} is below the repository's root: run the command in {root}")
 
 
 def _is_root(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in ROOT_FILES)
+    return all((folder / name).is_file() for name in ("dvc.yaml", "params.yaml"))
 
 
 def run() -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vpr.repository.parameter_edits import set_params
+from vpr.repository.dvc import set_params
 
 # The challenge's network, with random weights for lack of a checkpoint, and its epochs.
 CHALLENGE: dict[str, object] = {

@@ -12,9 +12,8 @@ import pytest
 
 from tests.support.browsing import chromium
 from tests.support.repositories import change, run, set_key
-from vpr.commands.compare.command import compare
-from vpr.commands.compare.runs import ComparedRun, load_run
-from vpr.commands.compare.tables import Comparison, as_markdown, as_text
+from vpr.commands.compare.command import as_markdown, as_text, compare
+from vpr.commands.compare.runs import ComparedRun, Comparison, load_run
 from vpr.commands.report.command import report, write_page
 from vpr.evaluation.comparison import (
     Answers,
@@ -24,7 +23,7 @@ from vpr.evaluation.comparison import (
     mcnemar_p_value,
 )
 from vpr.evaluation.recall import NEVER
-from vpr.repository.measured_on import Protocol, check_same_protocol
+from vpr.repository.recorded_metrics import Protocol, check_same_protocol
 
 A = np.array([1, 3, NEVER, 1, 2])
 B = np.array([1, 1, 5, NEVER, 1])
@@ -98,17 +97,28 @@ def test_bare_tables_compare_as_deep_as_they_tell(tmp_path: Path) -> None:
         check_same_protocol(a.protocol, other.protocol, names=("a", "c"))
 
 
-@pytest.mark.parametrize("text", ["path,first_correct_rank,num_positives\nx,0,1\n", "a,b\n", ""])
-def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"a\.csv"):
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["x,0,1"], r"row\[0\]\.first_correct_rank = '0': Input should be greater than 0"),
+        (["x,1,1", "y,1.5,1"], r"row\[1\]\.first_correct_rank"),
+        (["x,1,1", "y,1,1,1"], r"row\[1\]\.path = \['1'\]"),
+        (["x,1,1", "y,1"], r"row\[1\]\.num_positives = None"),
+        (["x"], r"row\[0\]\.num_positives"),
+        ([], "expected a row per query, found none"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path: Path, rows: list[str], words: str) -> None:
+    lines = ["path,first_correct_rank,num_positives", *rows]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=rf"a\.csv: {words}"):
         load_run(str(tmp_path / "a.csv"))
 
 
 def test_names_cannot_break_the_tables(tmp_path: Path) -> None:
     paths = ["a|b.jpg", "`c`.jpg", "e", "d", "<b>.jpg"]
     rows = [{"path": path} for path in paths]
-    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}, {}, rows)
+    runs = [ComparedRun(name, paths, ranks, (1,), None, Protocol({}, None), {}, rows)
             for name, ranks in (("A", A), ("B", B))]  # fmt: skip
     recalls = compare_ranks(A, B, ns=[1], **BOOTSTRAP)  # type: ignore[arg-type]
     risks = [PairedRisk("area_under_risk_coverage", 0.45, 0.1, -0.35, (-0.5, -0.2))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +14,29 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from stages.prepare import prepare
-from tests.support.repositories import ROOT, change, run
+from tests.support.repositories import ROOT, change, run, set_key
 from vpr.__main__ import app
 from vpr.commands.doctor import machine
+from vpr.commands.doctor.command import fit_checkpoint
 from vpr.commands.doctor.dataset import (
     check_large,
     check_missing,
-    check_sizes,
+    check_small,
     check_training_positives,
 )
-from vpr.commands.doctor.inputs import check_checkpoint, check_sharing, check_sharing_of_weights
 from vpr.commands.doctor.machine import check_disk
+from vpr.commands.doctor.sharing import check_sharing, check_sharing_of_weights
 from vpr.datasets.checks import check_positives
 from vpr.datasets.coordinate_checks import check_coordinates
 from vpr.datasets.findings import Level, load_notes
 from vpr.datasets.formats import parse_set
 from vpr.datasets.ground_truth import GroundTruth
-from vpr.encoders.vgg16 import make_encoder, random_weights
+from vpr.encoders.vgg16 import random_weights
+from vpr.features.params import TrunkParams
 from vpr.places.gathering import survey_images
 from vpr.places.index import ImageIndex
+from vpr.runtime.parameters import load_params
+from vpr.training.params import FinetuneParams
 from vpr.weights.checkpoint_files import save_checkpoint
 
 EAST, NORTH = 389_000.0, 5_818_000.0  # in Berlin, by EPSG:32633
@@ -96,7 +101,7 @@ def test_it_counts_what_is_odd_about_a_set_and_says_what_is_done(workplace: Path
     assert "36 m x 0 m, WGS 84 / UTM zone 33N" in lines["coordinates"]
     assert lines["database images without positives"].startswith("OK ")
     assert "`dvc add data/mine`" in lines["sharing the data set"]
-    for subject in ("Python", "packages", "GPU for torch", "GPU for faiss", "disk", "weights"):
+    for subject in ("Python", "packages", "GPU", "disk", "weights"):
         assert lines[subject].startswith("OK ")
 
 
@@ -204,9 +209,9 @@ def test_a_large_photo_needs_a_limit(tmp_path: Path) -> None:
     Image.new("L", (12_000, 9_000)).save(tmp_path / "a.jpg")
     facts = survey_images(tmp_path, ["a.jpg"], side="query")
     assert facts[0].problem is None
-    assert check_large(facts, 1024).ok
+    assert check_large(facts, 1024).level is Level.FINE
     refused = check_large(facts, None)
-    assert not refused.ok and "set trunk.max_side_px" in refused.words
+    assert refused.level is Level.REFUSED and "set trunk.max_side_px" in refused.words
 
 
 def places(*coordinates: tuple[float, float]) -> GroundTruth:
@@ -249,57 +254,67 @@ def test_the_real_sets_have_their_known_queries_without_positives(real_data: Pat
 def test_nordland_cannot_train_and_is_told_why(real_data: Path) -> None:
     nordland = parse_set(real_data / "nordland", None)
     found = check_training_positives(nordland, 5, 5)
-    assert not found.ok
+    assert found.level is Level.REFUSED
     assert "1000 of 1000 within 5 m: finetune can form no triplet" in found.words
     assert "finetune.epochs to 0, or prepare.radius_m to more" in found.words
-    assert check_training_positives(nordland, 5, 0).ok
+    assert check_training_positives(nordland, 5, 0).level is Level.FINE
 
 
 def test_the_disk_that_a_run_fills_is_added_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (320, 160)).save(tmp_path / "a.png")
-    given = {
-        "maker": make_encoder(), "split": "conv5_1",
-        "precision": torch.bfloat16, "scale_to": None, "store": "all",
-    }  # fmt: skip
+    tuned = replace(
+        load_params("finetune", FinetuneParams, path=ROOT / "params.yaml"),
+        aggregator="netvlad", num_clusters=100_000, descriptor_dim=None,
+    )  # fmt: skip
     # Twice: VGG16's 14,714,688 numbers in 4 bytes twice, 20 x 10 features of 512 in 2 bytes,
     # two descriptors of 100,000 x 512 in 4 bytes; the file's few bytes are lost in rounding.
-    words = check_disk(
-        [tmp_path / "a.png"], **given, descriptor_width=lambda dim: 100_000 * dim
-    ).words
+    trunk = TrunkParams("vgg16", None, "conv5_1", "bfloat16", None, None, "all")
+    words = check_disk([tmp_path / "a.png"], trunk, tuned).words
     total = 2 * (2 * 14_714_688 * 4 + 20 * 10 * 512 * 2 + 2 * 100_000 * 512 * 4)
     assert f"writes about {total / 1e9:.2f} GB" in words
     # Of twelve images, 134 MB of features each, those of one on each side are stored, or none.
-    large = given | {"precision": torch.float32, "scale_to": (2048, 8192)}
     for store, count in (("all", 12), (1, 2), (0, 0)):
-        photos = [tmp_path / "a.png"] * 12
-        words = check_disk(
-            photos, **(large | {"store": store}), descriptor_width=lambda dim: dim
-        ).words
+        large = replace(trunk, precision="float32", image_size=(2048, 8192), store=store)
+        words = check_disk([tmp_path / "a.png"] * 12, large, replace(tuned, num_clusters=1)).words
         total = 2 * (2 * 14_714_688 * 4 + count * 128 * 512 * 512 * 4 + 12 * 2 * 512 * 4)
         assert f"writes about {total / 1e9:.2f} GB" in words
+    total = 2 * (2 * 14_714_688 * 4 + 20 * 10 * 512 * 2 + 2 * 100_000 * 512 * 4)
     usage = shutil.disk_usage(tmp_path)._replace(free=total // 2)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: usage)
-    small = check_disk([tmp_path / "a.png"], **given, descriptor_width=lambda dim: 100_000 * dim)
-    assert not small.ok and "make room" in small.words
+    small = check_disk([tmp_path / "a.png"], trunk, tuned)
+    assert small.level is Level.REFUSED and "make room" in small.words
 
 
-def test_a_checkpoint_that_does_not_fit_names_the_parameter(tmp_path: Path) -> None:
+def test_a_checkpoint_that_does_not_fit_names_the_parameter(workplace: Path) -> None:
     pool = {"pool.conv.weight": torch.rand(4, 512, 1, 1), "pool.centroids": torch.rand(4, 512)}
-    file = tmp_path / "a.pth.tar"
+    file = Path("models/pretrained/a.pth.tar")
+    assert fit_checkpoint() == "none to check"  # imagenet
     save_checkpoint(file, random_weights(0) | pool, {}, form="nanne")
-    given = {"encoder": "vgg16", "variant": None, "sha256": None, "vlad_version": 1, "refit": False}
-    wrong = check_checkpoint(file, **given, aggregator="gem", num_clusters=4).words
-    assert "set finetune.aggregator = netvlad" in wrong
-    given["aggregator"] = "netvlad"
-    assert "4 clusters" in check_checkpoint(file, **given, num_clusters=4).words
-    assert "set finetune.num_clusters = 4" in check_checkpoint(file, **given, num_clusters=16).words
-    assert check_checkpoint(file, **given | {"refit": True}, num_clusters=16).ok
-    other = check_checkpoint(file, **given | {"sha256": "0" * 64}, num_clusters=4)
-    assert not other.ok and "expected SHA-256 000" in other.words
+    for key, value in {
+        "pretrained.weights": file.name, "trunk.encoder": "vgg16", "trunk.model": "null",
+        "trunk.trainable_from": "conv5_1", "finetune.aggregator": "gem",
+        "finetune.vlad_version": "1",
+    }.items():  # fmt: skip
+        set_key(workplace, key, value)
+    with pytest.raises(ValueError, match=r"set finetune\.aggregator = netvlad"):
+        fit_checkpoint()
+    set_key(workplace, "finetune.aggregator", "netvlad")
+    with pytest.raises(ValueError, match=r"set finetune\.num_clusters = 4"):
+        fit_checkpoint()
+    set_key(workplace, "finetune.clusters", "refit")
+    assert "4 clusters" in fit_checkpoint()
+    set_key(workplace, "finetune.clusters", "keep")
+    set_key(workplace, "finetune.num_clusters", "4")
+    assert "4 clusters" in fit_checkpoint()
+    set_key(workplace, "pretrained.sha256", f"'{'0' * 64}'")
+    with pytest.raises(ValueError, match="expected SHA-256 000"):
+        fit_checkpoint()
+    set_key(workplace, "pretrained.sha256", "null")
     file.write_bytes(b"no checkpoint")
-    assert "refused, nothing in it was run" in check_checkpoint(file, **given, num_clusters=4).words
+    line = doctor(code=1)["checkpoint"]
+    assert line.startswith("FAIL") and "refused, nothing in it was run" in line
 
 
 def test_small_images_and_links_are_found(tmp_path: Path) -> None:
@@ -309,7 +324,7 @@ def test_small_images_and_links_are_found(tmp_path: Path) -> None:
         *survey_images(tmp_path, ["a.png"], side="database"),
         *survey_images(tmp_path, ["b.png"], side="query"),
     ]
-    assert "1 of 2: database image 0 ('a.png'): smaller than 16 pixels" in check_sizes(facts).words
+    assert "1 of 2: database image 0 ('a.png'): below 16 pixels" in check_small(facts).words
     assert "a link leads out" in check_missing(facts).words
 
 
@@ -347,9 +362,9 @@ def test_what_git_or_dvc_tracks_is_shared_and_the_rest_is_to_be_added(
     for check, name in (
         (check_sharing, "data/mine"), (check_sharing_of_weights, "models/pretrained/own.pth"),
     ):  # fmt: skip
-        assert f"`dvc add {name}`" in check(Path()).words and check(Path()).is_note
+        assert f"`dvc add {name}`" in check().words and check().level is Level.NOTE
         run(tmp_path, "git", "add", name)
-        assert check(Path()).words == "tracked by git" and not check(Path()).is_note
+        assert (check().words, check().level) == ("tracked by git", Level.FINE)
         run(tmp_path, "git", "rm", "-rq", "--cached", name)
         Path(f"{name}.dvc").write_text("outs: []\n")
-        assert check(Path()).words == "tracked by DVC" and not check(Path()).is_note
+        assert (check().words, check().level) == ("tracked by DVC", Level.FINE)

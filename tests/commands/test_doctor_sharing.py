@@ -17,6 +17,7 @@ from vpr.commands.doctor.sharing import (
     check_locks,
     check_remote,
 )
+from vpr.datasets.findings import Finding, Level
 from vpr.repository.recorded_outs import Recorded, stored_at
 
 FILE = Recorded(Path("data/a.bin"), "a" * 32, "make", Path("data/a.bin"), 3)
@@ -39,56 +40,57 @@ def test_a_remote_that_listens_is_ok_and_one_that_does_not_is_told(form: str) ->
             if form == "s3":
                 settings = config("s3://vpr/store", endpointurl=f"http://{place}")
             finding = check_remote(settings)
-            assert words in str(finding)
-            assert finding.is_note == (words != "answers")
-            assert finding.ok  # a run here needs no remote
+            assert words in finding.words
+            assert finding.level is (Level.FINE if words == "answers" else Level.NOTE)
 
 
 def test_a_folder_that_nobody_pushed_to_is_a_note(tmp_path: Path) -> None:
-    assert "NOTE remote storage" in str(check_remote(config(str(tmp_path / "none"))))
-    assert "OK   remote storage" in str(check_remote(config(str(tmp_path))))
-    assert "NOTE remote: none is configured" in str(check_remote({}))
+    assert check_remote(config(str(tmp_path / "none"))).level is Level.NOTE
+    assert check_remote(config(str(tmp_path))) == Finding("remote storage", str(tmp_path))
+    assert "none is configured" in check_remote({}).words
 
 
 def test_emptied_settings_have_a_way_back_and_are_said_by_the_quick_part_too(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not check_config(tmp_path).is_note  # DVC needs none
+    monkeypatch.chdir(tmp_path)
+    assert check_config().level is Level.FINE  # DVC needs none
     (tmp_path / ".dvc").mkdir()
     for content in ("", "\n"):
         (tmp_path / ".dvc/config").write_text(content)
-        finding = check_config(tmp_path)
-        assert finding.ok and finding.is_note and finding.is_loud
+        finding = check_config()
+        assert finding.level is Level.LOUD
         assert "is empty" in finding.words
         assert "`git checkout .dvc/config`" in finding.words
     (tmp_path / ".dvc/config").write_text("['remote \"storage\"']\n    url = /공유 폴더\n", "utf-8")
-    assert not check_config(tmp_path).is_note
+    assert check_config().level is Level.FINE
 
 
 def test_a_cache_beyond_ascii_is_noted_as_it_stops_experiments_of_their_own_folder() -> None:
-    assert "OK   cache's path: /home/me/vpr/.dvc/cache" in str(
-        check_cache_path(Path("/home/me/vpr/.dvc/cache"))
-    )
+    assert check_cache_path(Path("/home/me/vpr/.dvc/cache")).level is Level.FINE
     for path in ("/home/me/연구/.dvc/cache", "/home/josé/.dvc/cache"):
         found = check_cache_path(Path(path))
-        assert found.ok and found.is_note
+        assert found.level is Level.NOTE
         assert found.words.startswith(f"{path} has letters beyond ASCII")
         assert "dvc cache dir --local" in found.words
 
 
 @pytest.mark.parametrize(
     "content, words",
-    [("", "expected sections"), ("stages: 5\n", "expected stages, found 5"), ("a: [", "readable")],
+    [
+        ("", "expected sections"),
+        ("stages: 5\n", "stages = 5: Input should be"),
+        ("a: [", "readable"),
+    ],
 )
 def test_a_lock_file_that_a_killed_dvc_left_empty_has_a_way_back(
-    tmp_path: Path, content: str, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: str
 ) -> None:
-    assert check_locks(tmp_path).ok  # nothing ran yet
-    (tmp_path / "dvc.lock").write_text(content)
-    finding = check_locks(tmp_path)
-    assert not finding.ok
-    assert words in str(finding)
-    assert "git checkout dvc.lock" in str(finding)
+    monkeypatch.chdir(tmp_path)
+    assert check_locks() == "0 outs"  # nothing ran yet
+    Path("dvc.lock").write_text(content)
+    with pytest.raises(ValueError, match=f"(?s){words}.*git checkout dvc.lock"):
+        check_locks()
 
 
 def put(cache: Path, md5: str, content: bytes) -> Path:
@@ -104,17 +106,17 @@ def test_a_cache_that_lacks_bytes_is_named_by_out(tmp_path: Path) -> None:
     ).encode()
     name = hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
     folder = Recorded(Path("data/b"), name, "make", Path("data/b"), 7)
-    assert "OK   cache: 0 outs have the recorded size; 1 others" in str(
-        check_cache(tmp_path, [FILE])
-    )  # not pulled
+    both = [FILE, folder]
+    assert check_cache(tmp_path, [FILE]).words.startswith("0 of 1 outs are here")  # not pulled
     put(tmp_path, FILE.md5, b"abc")
     put(tmp_path, name, listing)
     put(tmp_path, "c" * 32, b"1234")
     second = put(tmp_path, "d" * 32, b"567")
-    assert "OK   cache: 2 outs have the recorded size; 0 others" in str(
-        check_cache(tmp_path, [FILE, folder])
-    )
+    whole = check_cache(tmp_path, both)
+    assert whole.level is Level.FINE
+    assert whole.words.startswith("2 of 2 outs are here and have the recorded size")
     second.unlink()
-    assert "NOTE cache: data/b has 4 of 7 bytes" in str(check_cache(tmp_path, [FILE, folder]))
+    damaged = check_cache(tmp_path, both)
+    assert damaged.level is Level.NOTE and "data/b has 4 of 7 bytes" in damaged.words
     put(tmp_path, FILE.md5, b"ab")
-    assert "data/a.bin has 2 of 3 bytes" in str(check_cache(tmp_path, [FILE, folder]))
+    assert "data/a.bin has 2 of 3 bytes" in check_cache(tmp_path, both).words

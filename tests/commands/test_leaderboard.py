@@ -18,13 +18,13 @@ from tests.support.browsing import Browser, chromium
 from tests.support.repositories import run
 from vpr.__main__ import app
 from vpr.commands.compare.runs import ComparedRun
-from vpr.commands.leaderboard.page import write_page
+from vpr.commands.leaderboard.command import time_query
 from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
-from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text
-from vpr.commands.leaderboard.timing import time_query
+from vpr.commands.leaderboard.tables import as_csv, as_latex, as_markdown, as_text, write_page
 from vpr.evaluation.comparison import adjust_by_holm, mcnemar_p_value
 from vpr.evaluation.params import EvaluateParams
-from vpr.repository.measured_on import LOCKED, Protocol
+from vpr.repository.locked_run import Stage, Tracked
+from vpr.repository.recorded_metrics import LOCKED, Protocol
 
 PARAMS = EvaluateParams((1, 5), (5.0,), 1, 200, 0.95, 0, "distance", 0.01, "data/foreign")
 DAY, NIGHT = (
@@ -40,13 +40,14 @@ def made(
     """A run of 40 queries that answers the first ones, and the others at rank 3."""
     ranks = np.where(np.arange(40) < num_right, 1, 3)
     time = measured["positives"].split()[-1]
+    params = [
+        {"dataset": {"dir": f"data/{time}", "index": None}},
+        {"trunk": {"encoder": "vgg16", **trunk}, "whiten": {"dim": dim}},
+    ]
+    out = Tracked("data/whitened/query.npy", "0", 128 + 40 * 4 * dim)
     stages = {
-        "prepare": {"params": {"params.yaml": {"dataset": {"dir": f"data/{time}", "index": None}}}},
-        "trunk@query": {"params": {"params.yaml": {"trunk": {"encoder": "vgg16", **trunk}}}},
-        "whiten": {
-            "params": {"params.yaml": {"whiten": {"dim": dim}}},
-            "outs": [{"path": "data/whitened/query.npy", "md5": "0", "size": 128 + 40 * 4 * dim}],
-        },
+        "prepare": Stage(params={"params.yaml": params[0]}),
+        "whiten": Stage(outs=[out], params={"params.yaml": params[1]}),
     }
     return ComparedRun(
         name,
@@ -55,7 +56,6 @@ def made(
         (1, 5),
         None,
         Protocol(measured, "25"),
-        {},
         stages,
     )
 
@@ -134,7 +134,7 @@ def test_csv_has_numbers_in_full() -> None:
     assert worse["changes"] == "trunk.encoder=xfeat; whiten.dim=8"
 
 
-def test_several_sets_have_a_column_each_and_a_configuration_one_row() -> None:
+def test_several_sets_have_their_columns_and_a_configuration_one_row() -> None:
     runs = [
         made("day", 20), made("night", 4, measured=NIGHT),
         made("xfeat-day", 36, encoder="xfeat"),
@@ -149,8 +149,9 @@ def test_several_sets_have_a_column_each_and_a_configuration_one_row() -> None:
     assert xfeat["night"].paired.difference == pytest.approx(0.4)  # from the baseline by night
     assert board.num_comparisons == 3
     header, _, first, second, third = as_markdown(board).split("\n")[:5]
-    assert header.startswith("| run | day, recall@1, - day, p | night, recall@1")
-    assert "| alone | 1.000 (0.912-1.000) +0.500 < 0.001 |  |" in first
+    assert header.startswith("| run | day: recall@1 | day: @1 - day | day: p | night: recall@1 |")
+    assert "| alone | 1.000 (0.912-1.000) | +0.500 (" in first
+    assert "| < 0.001 |  |  |  |" in first  # not by night
     assert "| xfeat-day, xfeat-night | 0.900 (" in second
     assert "| day, night | 0.500 (" in third
     assert [row["set"] for row in csv.DictReader(io.StringIO(as_csv(board)))] == [
@@ -160,7 +161,7 @@ def test_several_sets_have_a_column_each_and_a_configuration_one_row() -> None:
 
 def test_sets_of_one_folder_are_told_apart_by_index_or_number() -> None:
     one, other = made("a", 1), made("b", 2, measured=NIGHT)
-    tables = [run.stages["prepare"]["params"]["params.yaml"] for run in (one, other)]
+    tables = [run.stages["prepare"].params["params.yaml"] for run in (one, other)]
     for index, names in (("day.mat", ["x (1)", "x (2)"]), ("night.mat", ["x/day", "x/night"])):
         tables[0]["dataset"] = {"dir": "data/x", "index": "day.mat"}
         tables[1]["dataset"] = {"dir": "data/x", "index": index}
@@ -247,7 +248,7 @@ def test_on_a_phone_each_run_is_a_card_with_every_number_named(
         "[...document.querySelectorAll('tbody tr:first-child td')].map(c => "
         "getComputedStyle(c, '::before').content)"
     )
-    assert heads == ['"recall@1"', '"recall@5"', '"difference"', '"p"', '"bytes"']
+    assert heads == ['"recall@1"', '"recall@5"', '"@1 - base"', '"p"', '"bytes"']
     browser.click("#turn")
     assert names(browser)[0] == "worse"
     assert browser.complaints() == []
@@ -304,8 +305,8 @@ def test_recorded_experiments_branches_and_commits_become_rows(
     heads = browser.texts("thead th")
     seconds = browser.texts("tbody tr:first-child td")[heads.index("s a query") - 1]
     assert 0.0005 < float(seconds) < 60
-    assert "@1 - deep" in ask("--experiments", "--baseline", "deep")
-    assert len(ask("HEAD~1..HEAD", "deep", "--format", "csv").split("\n")) == 4
+    assert "@1 - deep" in ask("--baseline", "deep")
+    assert len(ask("HEAD", "deep", "--format", "csv").split("\n")) == 4
     assert "metrics are out of date" in ask("HEAD", "stale")
     assert "neither a revision" in ask("HEAD", "depe")
     shutil.rmtree(pipeline / ".dvc/cache/files/md5")

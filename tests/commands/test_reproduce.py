@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from tests.support.repositories import ROOT
 from vpr.__main__ import app
-from vpr.commands.reproduce.command import choose_params, describe_result
-from vpr.commands.reproduce.published import (
+from vpr.commands.reproduce import (
     DIFFERENCES,
     as_table,
+    choose_params,
+    describe_result,
     find_published,
     list_published,
 )
@@ -31,10 +32,10 @@ def test_the_page_has_the_commands_table() -> None:
 def test_every_figure_has_a_protocol_a_source_and_a_sensible_value() -> None:
     figures = [(name, of) for one in list_published() for name, of in one.figures.items()]
     assert len(figures) >= 17
-    for name, figure in figures:
+    for name, (percent, source) in figures:
         assert name in PROTOCOLS
-        assert figure.source
-        assert 30 < figure.percent < 100  # in percent, not a fraction
+        assert source
+        assert 30 < percent < 100  # in percent, not a fraction
     methods = {one.method for one in list_published()}
     assert {key[0] for key in DIFFERENCES} <= methods
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.repositories import ROOT
 from vpr.commands.doctor.machine import check_runs
+from vpr.datasets.findings import Finding, Level
 from vpr.runtime.artefacts import SCRATCH, built_aside, replaced_whole, require_space, running_outs
 
 
@@ -130,13 +131,12 @@ def test_a_file_replaced_whole_is_old_or_new() -> None:
 
 
 def test_doctor_tells_runs_at_work_from_interrupted_ones() -> None:
-    assert str(check_runs(Path())) == "OK   runs: none running, none interrupted"
+    assert check_runs() == Finding("runs", "none running, none interrupted")
     with built_aside(Path("data/a"), key="one") as (place,):
-        told = str(check_runs(Path()))
-        assert told.startswith(f"FAIL runs: process {os.getpid()} is making data.a: wait")
+        assert check_runs().level is Level.REFUSED
+        assert check_runs().words.startswith(f"process {os.getpid()} is making data.a: wait")
         place.write_text("a")
     with pytest.raises(RuntimeError), built_aside(Path("data/a"), key="one"):
         raise RuntimeError
-    assert str(check_runs(Path())).startswith(
-        "NOTE runs: an interrupted run left .scratch/data.a: `dvc repro` resumes"
-    )
+    words = "an interrupted run left .scratch/data.a: `dvc repro` resumes from it or removes it"
+    assert check_runs() == Finding("runs", words, Level.NOTE)

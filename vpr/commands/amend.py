@@ -13,9 +13,8 @@ from typing import Annotated
 
 import typer
 
-from vpr.commands.compare.command import pair_recalls
-from vpr.commands.compare.runs import ComparedRun, load_run
-from vpr.commands.compare.tables import HEADER, align, recall_rows
+from vpr.commands.compare.command import HEADER, align, recall_rows
+from vpr.commands.compare.runs import ComparedRun, load_run, pair_recalls
 from vpr.commands.import_photos import ClockOffset, Copy, Form, Track
 from vpr.commands.serve.command import find_services
 from vpr.datasets.params import DatasetParams
@@ -33,8 +32,7 @@ from vpr.importing.bundles import unpacked
 from vpr.importing.collection import Asked, Side
 from vpr.importing.drawer import find_form
 from vpr.repository.dvc import run_dvc
-from vpr.repository.kept_run import read_record, restore_run
-from vpr.repository.recorded_outs import list_locked
+from vpr.repository.recorded_outs import list_locked, read_record, restore_run
 from vpr.repository.revisions import WORKSPACE
 from vpr.runtime.artefacts import claimed
 from vpr.runtime.parameters import load_params

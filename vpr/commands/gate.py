@@ -6,17 +6,16 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from vpr.repository.dvc import ask_dvc
-from vpr.repository.measured_on import check_same_protocol, read_protocol
-from vpr.repository.recorded_metrics import read_lock
+from vpr.repository.recorded_metrics import check_same_protocol, read_lock, read_protocol
 from vpr.repository.revisions import WORKSPACE, find_revision
 
 Diff = Mapping[str, Mapping[str, Mapping[str, Any]]]  # file, metric, then old and new
+Limit = tuple[str, float]  # metric, as `recall@1` or `metrics/recall.json:recall@1`, and bound
 
 
 def gate(
@@ -35,7 +34,12 @@ def gate(
         raise ValueError("expected a limit, found none: give --min or --max-drop")
     _check_runs(old, new, comparing=bool(drops))
     revisions = [old] if new == WORKSPACE else [old, new]
-    diff = parse_diff(ask_dvc("metrics", "diff", "--all", "--json", *revisions))
+    diff = json.loads(ask_dvc("metrics", "diff", "--all", "--json", *revisions))
+    if not any(diff.values()):  # DVC reports missing files by an empty object and exit code 0
+        raise ValueError(
+            "dvc metrics diff: expected metrics, found none on either side: run `dvc repro`, or "
+            "restore the files with `git checkout metrics` and `dvc pull`"
+        )
     verdicts = judge(diff, minima=minima, drops=drops)
     for passed, text in verdicts:
         print(f"{'ok  ' if passed else 'FAIL'}  {text}")
@@ -51,19 +55,6 @@ def _check_runs(old: str, new: str, *, comparing: bool) -> None:
         check_same_protocol(read_protocol(before), read_protocol(after), names=(old, new))
 
 
-@dataclass(frozen=True)
-class Limit:
-    """A bound on a metric.
-
-    Args:
-        metric: Name, `recall@1`, or with the file before it: `metrics/recall.json:recall@1`.
-        value: The bound.
-    """
-
-    metric: str
-    value: float
-
-
 def parse_limit(text: str) -> Limit:
     """Parse a bound as a person types it: `recall@1=0.5`.
 
@@ -77,28 +68,7 @@ def parse_limit(text: str) -> Limit:
         value = math.nan
     if not metric or not math.isfinite(value):
         raise ValueError(f"{text!r}: expected METRIC=NUMBER, such as recall@1=0.5")
-    return Limit(metric, value)
-
-
-def parse_diff(text: str) -> Diff:
-    """Parse what `dvc metrics diff --all --json` printed.
-
-    Raises:
-        ValueError: If it holds no metric: DVC reports a missing metrics file by an empty object
-            and exit code 0.
-    """
-    try:
-        diff = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"dvc metrics diff: expected JSON, found {text[:200]!r}: {error}"
-        ) from None
-    if not isinstance(diff, dict) or not any(diff.values()):
-        raise ValueError(
-            "dvc metrics diff: expected metrics, found none on either side: run `dvc repro`, or "
-            "restore the files with `git checkout metrics` and `dvc pull`"
-        )
-    return diff
+    return metric, value
 
 
 def judge(diff: Diff, *, minima: Sequence[Limit], drops: Sequence[Limit]) -> list[tuple[bool, str]]:
@@ -114,15 +84,15 @@ def judge(diff: Diff, *, minima: Sequence[Limit], drops: Sequence[Limit]) -> lis
         infinite keeps no limit.
     """
     verdicts = []
-    for limit in minima:
-        values, found = _values(diff, limit.metric, "new")
-        passed = values is not None and float(values[0]) >= limit.value
-        verdicts.append((passed, f"{limit.metric}: {found}; the minimum is {limit.value:g}"))
-    for limit in drops:
-        values, found = _values(diff, limit.metric, "old", "new")
+    for metric, least in minima:
+        values, found = _values(diff, metric, "new")
+        passed = values is not None and values[0] >= least
+        verdicts.append((passed, f"{metric}: {found}; the minimum is {least:g}"))
+    for metric, most in drops:
+        values, found = _values(diff, metric, "old", "new")
         # A drop of 0.02 is not above 0.02, though 0.52 - 0.50 is, in binary.
-        passed = values is not None and values[0] - values[1] <= limit.value + 1e-9
-        verdicts.append((passed, f"{limit.metric}: {found}; the maximum drop is {limit.value:g}"))
+        passed = values is not None and values[0] - values[1] <= most + 1e-9
+        verdicts.append((passed, f"{metric}: {found}; the maximum drop is {most:g}"))
     return verdicts
 
 

@@ -14,8 +14,7 @@ from vpr.importing.collection import Asked, Collection, LeftOut, Side
 from vpr.importing.drawer import find_form, list_forms
 from vpr.importing.splitting import USUAL_RADIUS_M, Plan, make_plan
 from vpr.importing.writing import MAP, TABLES, is_current, write_set
-from vpr.repository.dvc import as_override
-from vpr.repository.parameter_edits import set_params
+from vpr.repository.dvc import as_override, set_params
 
 Form = Annotated[str | None, typer.Option(help="Form of the sources, if in doubt.")]
 Track = Annotated[Path | None, typer.Option(help="GPX track or NMEA log with the positions.")]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from vpr.evaluation.details import ANSWERABLE, NUM_WITHOUT, RecordedRecall, list_recalls
-from vpr.repository.git import current_commit, differs_from_commit
-from vpr.repository.measured_on import Protocol, check_same_protocol, read_protocol
-from vpr.repository.recorded_metrics import read_lock
-from vpr.repository.revisions import WORKSPACE, find_revision
+from vpr.repository.recorded_metrics import Protocol, check_same_protocol, read_lock, read_protocol
+from vpr.repository.revisions import WORKSPACE, current_commit, differs_from_commit, find_revision
 from vpr.run_files import DETAILS, LOCK, PREDICTIONS, QUERIES, RECALL, REPORT, SUBMISSION
 
 FILES = {
@@ -31,8 +28,7 @@ def summary() -> None:
     """Print recall with its intervals, next to the last commit's where it differs."""
     here = find_revision(WORKSPACE)
     protocol = read_protocol(read_lock(here))
-    run = _parse(here.read_text(RECALL), RECALL)
-    details = _parse(here.read_text(DETAILS), DETAILS)
+    run, details = (json.loads(here.read_text(path)) for path in (RECALL, DETAILS))
     committed: Mapping[str, Any] = {}
     note = ""
     if current_commit() is not None:
@@ -50,7 +46,7 @@ def summary() -> None:
     print()
     for name, path in FILES.items():
         print(f"{name + ':':<12} {path}")
-    if differs_from_commit(str(LOCK)):
+    if differs_from_commit(LOCK):
         print(f"\n{CHANGED}")
 
 
@@ -63,7 +59,7 @@ def _load_committed(protocol: Protocol) -> Mapping[str, Any]:
     if not before.hashes.items() & protocol.hashes.items():
         raise ValueError("it ran on another data set")
     check_same_protocol(before, protocol, names=("the last commit", "this run"))
-    return _parse(last.read_text(RECALL), RECALL)
+    return dict(json.loads(last.read_text(RECALL)))
 
 
 def as_table(run: Mapping[str, Any], committed: Mapping[str, Any]) -> str:
@@ -110,14 +106,3 @@ def describe_without_positives(num_queries: int, details: Mapping[str, Any]) -> 
 def _format(one: RecordedRecall) -> str:
     low, high = one.intervals["block_bootstrap"]
     return f"{one.value:.3f} ({low:.3f}-{high:.3f})"
-
-
-def _parse(text: str, path: Path) -> Mapping[str, Any]:
-    try:
-        metrics = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON: {error}: run `dvc repro`") from None
-    expected = {RECALL: "num_queries", DETAILS: NUM_WITHOUT}[path]
-    if not isinstance(metrics, dict) or expected not in metrics:
-        raise ValueError(f"{path}: expected metrics of a run, found {text[:80]!r}")
-    return metrics

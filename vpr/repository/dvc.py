@@ -1,13 +1,22 @@
-"""Calls of the command dvc."""
+"""Calls of the command dvc, and parameters as it reads them."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.parameters import PARAMS_FILE, read_yaml
 
 DVC = (sys.executable, "-m", "dvc")  # of this Python, whatever PATH says
 PLAIN = re.compile(r"(?!(null|true|false|none|nan|inf)$)[A-Za-z][\w./-]*(:\w+)?", re.IGNORECASE)
@@ -51,25 +60,55 @@ def find_cache() -> Path:
     return Path(ask_dvc("cache", "dir").strip())
 
 
-def describe_cache_fault(cache: Path) -> str | None:
-    """Describe why experiments outside the workspace fail, if the cache's path is the reason.
-
-    DVC writes that path into the settings of their folders as ASCII.
-
-    Args:
-        cache: Result of `find_cache`.
-    """
-    if str(cache).isascii():
-        return None
-    return (
-        f"{cache} has letters beyond ASCII, which DVC cannot write into the settings of an "
-        "experiment's own folder: `dvc exp run --temp` fails with 'ascii' codec, --run-all never "
-        "ends. Move the repository to a path without them, or the cache: `dvc cache dir --local "
-        "/path/to/cache`"
-    )
-
-
 def read_config() -> dict[str, str]:
     """Read DVC's settings by key, with those of `.dvc/config.local` and of the user."""
     lines = ask_dvc("config", "--list").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null in full, as the file has it; ruamel's own leaves the place empty."""
+
+    def represent_none(self, data: object) -> ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
+
+
+def set_params(values: Mapping[str, object], *, path: Path = PARAMS_FILE) -> list[str]:
+    """Change values, and write the file only if one differs.
+
+    Args:
+        values: New values by section and name, as in `search.top_k`.
+        path: The parameter file.
+
+    Returns:
+        `key: old -> new` for each value that changed.
+
+    Raises:
+        ValueError: If the file is not readable or has no such key.
+    """
+    read_yaml(path)  # with its own words if it cannot be read
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.width = 1000  # no line is wrapped
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    content = yaml.load(path)
+    changed = []
+    for key, value in values.items():
+        section, name = key.split(".")
+        if section not in content or name not in content[section]:
+            raise ValueError(f"{path}: {key}: this key is missing")
+        old = content[section][name]
+        if old != value:
+            content[section][name] = value
+            was, becomes = ("null" if each is None else each for each in (old, value))
+            changed.append(f"{key}: {was} -> {becomes}")
+    if changed:
+        text = io.StringIO()
+        yaml.dump(content, text)
+        with replaced_whole(path) as file:
+            file.write(text.getvalue().encode())
+    return changed

@@ -5,29 +5,66 @@ from __future__ import annotations
 import dataclasses
 import json
 import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from vpr.runtime.parameters import read_yaml
+from vpr.run_files import LOCK
+from vpr.runtime.parameters import parse_yaml
 
 T = TypeVar("T")
 
-ADVICE = "get the recorded file back by `git checkout dvc.lock`, or make it again with `dvc repro`"
+
+@dataclass(frozen=True)
+class Tracked:
+    """A file or a folder that a stage read or wrote; the MD5 hash of a folder ends in `.dir`."""
+
+    path: str
+    md5: str = ""
+    size: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Stage:
-    params: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+@dataclass(frozen=True)
+class Stage:
+    """The last run of a stage; its parameters by file, then by section or key."""
+
+    deps: list[Tracked] = field(default_factory=list)
+    outs: list[Tracked] = field(default_factory=list)
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True)
+Stages = Mapping[str, Stage]
+
+
+@dataclass(frozen=True)
 class _Lock:
-    stages: dict[str, _Stage]
+    stages: dict[str, Stage]
 
 
-def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path("dvc.lock")) -> T:
+def parse_stages(text: str, *, source: str | Path, lock: Path = LOCK) -> Stages:
+    """Parse what a lock file records of each stage.
+
+    Args:
+        text: Content of the file.
+        source: Where it was read, for messages.
+        lock: Path of the file in the repository.
+
+    Raises:
+        ValueError: If it is damaged or not a record of DVC's.
+    """
+    try:
+        return TypeAdapter(_Lock).validate_python(parse_yaml(text, source=source)).stages
+    except ValidationError as error:
+        problem = f"{source}: {describe_fault(error).lstrip('.')}"
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(f"{problem}: {_advise(lock)}")
+
+
+def locked_params(stage: str, section: str, form: type[T], *, lock: Path = LOCK) -> T:
     """Read the parameters that a stage last ran with, even if params.yaml has changed since.
 
     Args:
@@ -40,7 +77,7 @@ def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path(
         ValueError: If the file is damaged or not a record of DVC's, or the stage never ran, or ran
             with code that has other parameters.
     """
-    stages = _load_stages(lock)
+    stages = parse_stages(lock.read_text(encoding="utf-8", errors="replace"), source=lock)
     try:
         values = stages[stage].params["params.yaml"][section]
     except KeyError:
@@ -56,20 +93,16 @@ def locked_params(stage: str, section: str, form: type[T], *, lock: Path = Path(
     try:
         return TypeAdapter(form).validate_json(text, strict=True)
     except ValidationError as error:
-        words = _describe(error)
-        raise ValueError(f"{lock}: stage {stage}: {section}{words}: {ADVICE}") from None
+        words = f"{lock}: stage {stage}: {section}{describe_fault(error)}"
+        raise ValueError(f"{words}: {_advise(LOCK)}") from None
 
 
-def _load_stages(lock: Path) -> dict[str, _Stage]:
-    try:
-        return TypeAdapter(_Lock).validate_python(read_yaml(lock)).stages
-    except ValidationError as error:
-        raise ValueError(f"{lock}: {_describe(error).lstrip('.')}: {ADVICE}") from None
-    except ValueError as error:
-        raise ValueError(f"{error}: {ADVICE}") from None
-
-
-def _describe(error: ValidationError) -> str:
+def describe_fault(error: ValidationError) -> str:
+    """Describe the first fault that pydantic found: `.key[number] = value: what was expected`."""
     problem = error.errors()[0]
-    place = "".join(f".{part}" for part in problem["loc"])
-    return f"{place} = {reprlib.repr(problem['input'])}: {problem['msg']}"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    return f"{''.join(parts)} = {reprlib.repr(problem['input'])}: {problem['msg']}"
+
+
+def _advise(lock: Path) -> str:
+    return f"get the recorded file back by `git checkout {lock}`, or make it again with `dvc repro`"

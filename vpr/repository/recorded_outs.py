@@ -1,4 +1,4 @@
-"""What DVC recorded of outs and data: the hashes in dvc.lock and .dvc files, and its cache."""
+"""What DVC recorded of outs and data, in dvc.lock and .dvc files, and its cache."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from vpr.repository.dvc import run_dvc
+from vpr.repository.locked_run import parse_stages
+from vpr.run_files import CALIBRATION, DETAILS, LOCK, QUERIES, RECALL
+from vpr.runtime.artefacts import replaced_whole
 from vpr.runtime.hashing import hash_file
 from vpr.runtime.parameters import read_yaml
 
-LOCKS = (Path("data/dvc.lock"), Path("dvc.lock"))  # data sets are made first
-DATA = ("data", "models")  # folders in which .dvc files may be
+LOCKS = (Path("data/dvc.lock"), LOCK)  # data sets are made first
+IN_GIT = (RECALL, QUERIES, DETAILS, CALIBRATION)  # outs that DVC's cache does not hold
 SETTLED_NS = 10**9  # age of a file from which another change has another time, on any disk
 FOLDER = ".dir"  # ends the hash of a folder, whose object lists its files
 
@@ -49,10 +52,11 @@ def list_recorded(root: Path) -> list[Recorded]:
         ValueError: If a file of DVC's is damaged.
     """
     found = list_locked(root)
-    pointers = [path for part in DATA for path in sorted((root / part).rglob("*.dvc"))]
-    for pointer in pointers:
+    for pointer in _find_pointers(root):
         home, owner = pointer.parent.relative_to(root), str(pointer.relative_to(root))
-        found += [_recorded(home, out, owner) for out in read_yaml(pointer).get("outs", [])]
+        for out in read_yaml(pointer).get("outs", []):
+            path = home / out["path"]
+            found.append(Recorded(path, out["md5"], owner, path, out.get("size")))
     return found
 
 
@@ -66,11 +70,13 @@ def list_locked(root: Path) -> list[Recorded]:
         ValueError: If a lock file is damaged.
     """
     found = []
-    for lock in LOCKS:
-        stages = _stages_of(root, lock) if (root / lock).exists() else {}
-        prefix = "" if lock.parent == Path() else f"{lock.parent}/dvc.yaml:"
-        for name, stage in stages.items():
-            found += [_recorded(Path(), out, prefix + name) for out in stage.get("outs", [])]
+    for lock in (lock for lock in LOCKS if (root / lock).exists()):
+        text = (root / lock).read_text(encoding="utf-8", errors="replace")
+        home = "" if lock.parent == Path() else f"{lock.parent}/dvc.yaml:"
+        for name, stage in parse_stages(text, source=lock, lock=lock).items():
+            for out in stage.outs:
+                path = Path(out.path)
+                found.append(Recorded(path, out.md5, home + name, path, out.size))
     return found
 
 
@@ -145,17 +151,24 @@ def hash_listing(hashes: Mapping[str, str]) -> str:
     return digest.hexdigest() + FOLDER
 
 
-def _stages_of(root: Path, lock: Path) -> dict[str, Any]:
-    way_back = f"bring it back with `git checkout {lock}`"
-    try:
-        stages = read_yaml(root / lock).get("stages")
-    except ValueError as error:
-        raise ValueError(f"{error}: {way_back}") from None
-    if not isinstance(stages, dict):
-        raise ValueError(f"{lock}: expected stages, found {stages!r}: {way_back}")
-    return stages
+def read_record() -> dict[Path, bytes]:
+    """Read what DVC records of the run, and the metrics, by path."""
+    paths = (*LOCKS, *IN_GIT, *_find_pointers(Path()))
+    return {path: path.read_bytes() for path in paths if path.is_file()}
 
 
-def _recorded(home: Path, out: dict[str, Any], owner: str) -> Recorded:
-    path = home / out["path"]
-    return Recorded(path, out["md5"], owner, path, out.get("size"))
+def restore_run(record: dict[Path, bytes]) -> bool:
+    """Bring back the run of a record, its outs from DVC's cache; return whether all are back.
+
+    What .dvc files follow stays as it is: a checkout would remove photos that are not recorded yet.
+    """
+    for path, content in record.items():
+        with replaced_whole(path) as file:
+            file.write(content)
+    stages = [str(lock.with_suffix(".yaml")) for lock in LOCKS if lock in record]
+    return not stages or run_dvc("checkout", "--force", *stages)
+
+
+def _find_pointers(root: Path) -> list[Path]:
+    """Find the .dvc files of data sets and weights."""
+    return [path for part in ("data", "models") for path in sorted((root / part).rglob("*.dvc"))]

@@ -1,4 +1,4 @@
-"""The repository's files in a commit, in an experiment of DVC's, or in the workspace."""
+"""What git knows: the files of a commit, an experiment of DVC's or the workspace, and changes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def find_revision(name: str) -> Revision:
 
 def list_runs() -> list[str]:
     """List HEAD, the other branches, and the experiments, by names for `find_revision`."""
-    head = _git("rev-parse", "HEAD").decode().strip()
+    head = current_commit()
     lines = _git("for-each-ref", "--format=%(objectname) %(refname:short)", "refs/heads")
     branches = [line.split(" ", 1) for line in lines.decode().splitlines()]
     others = [name for commit, name in branches if commit != head]
@@ -78,16 +78,19 @@ def list_experiments() -> list[str]:
     ]
 
 
-def list_range(words: str) -> list[str]:
-    """List the commits of a range such as `main~5..main`, the oldest first.
+def current_commit() -> str | None:
+    """Find the hash of the commit that is checked out; None outside a repository."""
+    return _git("rev-parse", "--verify", "--quiet", "HEAD").decode().strip() or None
 
-    Raises:
-        ValueError: If it names no commit.
-    """
-    commits = _git("rev-list", "--reverse", "--abbrev-commit", words).decode().split()
-    if not commits:
-        raise ValueError(f"{words}: expected a range of commits, found none; see `git log`")
-    return commits
+
+def differs_from_commit(path: Path) -> bool:
+    """Return whether a file differs from the last commit; False if there is no commit."""
+    return bool(_git("diff", "--name-only", "HEAD", "--", str(path)))
+
+
+def is_tracked(path: Path) -> bool:
+    """Return whether git tracks a file, or files below a folder."""
+    return bool(_git("ls-files", "--", str(path)))
 
 
 def _experiments() -> dict[str, list[str]]:
@@ -115,6 +118,8 @@ def _find_experiment(name: str) -> str:
 
 
 def _git(*words: str) -> bytes:
-    """Run git; what it prints, or nothing if it fails."""
-    done = subprocess.run(["git", *words], capture_output=True, check=False)
-    return done.stdout if done.returncode == 0 else b""
+    """Run git; what it prints, or nothing if it fails or is not installed."""
+    try:
+        return subprocess.run(["git", *words], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return b""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from vpr.console.progress import track
@@ -46,10 +47,12 @@ def unpack_set(source: Path, folder: Path) -> bool:
         require_space(Path(), sum(bundle.sizes[inner] for inner in files.values()))
         with built_aside(folder) as (aside,):
             for name, inner in track(files.items(), total=len(files), title="data set"):
-                (aside / name).parent.mkdir(parents=True, exist_ok=True)
-                (aside / name).write_bytes(read_file(bundle, inner))
+                file = aside / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(read_file(bundle, inner))
                 if name != GROUND_TRUTH:
-                    _check_image(bundle, inner, aside / name)
+                    with _named(bundle, inner, file):
+                        check_image(file)
     return True
 
 
@@ -65,25 +68,23 @@ def _find_files(bundle: Bundle) -> dict[str, str]:
     Raises:
         ValueError: If the ground truth is missing or another set's, or an image is missing.
     """
-    found = sorted(
-        (name for name in bundle.sizes if PurePosixPath(name).name == GROUND_TRUTH),
-        key=lambda name: (name.count("/"), name),
-    )
+    found = [name for name in bundle.sizes if PurePosixPath(name).name == GROUND_TRUTH]
     if not found:
         inside = ", ".join(sorted(bundle.sizes)[:8]) or "nothing"
         raise ValueError(
             f"{bundle.source}: expected the challenge's data set with {GROUND_TRUTH} in it, found "
             f"{inside}"
         )
-    names = _image_names(bundle, found[0])
-    root = _find_root(bundle, names[0], beside=found[0])
+    truth = min(found, key=lambda name: (name.count("/"), name))
+    names = _image_names(bundle, truth)
+    root = _find_root(bundle, names[0], beside=truth)
     missing = [name for name in names if root + name not in bundle.sizes]
     if missing:
         raise ValueError(
-            f"{bundle.source}: {len(missing)} of the {len(names)} images that {found[0]} names are "
+            f"{bundle.source}: {len(missing)} of the {len(names)} images that {truth} names are "
             f"missing below {root or 'its top'}: {', '.join(missing[:3])}"
         )
-    return {GROUND_TRUTH: found[0]} | {name: root + name for name in names}
+    return {GROUND_TRUTH: truth} | {name: root + name for name in names}
 
 
 def _check_same(bundle: Bundle, files: Mapping[str, str], folder: Path) -> None:
@@ -97,9 +98,11 @@ def _check_same(bundle: Bundle, files: Mapping[str, str], folder: Path) -> None:
             )
 
 
-def _check_image(bundle: Bundle, inner: str, file: Path) -> None:
+@contextmanager
+def _named(bundle: Bundle, inner: str, file: Path) -> Iterator[None]:
+    """Name a file by its place in the bundle where an error names the copy."""
     try:
-        check_image(file)
+        yield
     except ValueError as error:
         reason = str(error).removeprefix(f"{file}: ")
         raise ValueError(f"{bundle.source}: {inner}: {reason}") from None
@@ -109,11 +112,8 @@ def _image_names(bundle: Bundle, inner: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / GROUND_TRUTH
         file.write_bytes(read_file(bundle, inner))
-        try:
+        with _named(bundle, inner, file):
             truth = parse_dbstruct(file)
-        except ValueError as error:
-            reason = str(error).removeprefix(f"{file}: ")
-            raise ValueError(f"{bundle.source}: {inner}: {reason}") from None
     counts = len(truth.database.paths), len(truth.query.paths)
     if counts != (NUM_DATABASE, NUM_QUERY):
         raise ValueError(

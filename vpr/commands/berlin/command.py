@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import filecmp
 import json
 import re
@@ -21,9 +20,8 @@ from vpr.commands.berlin.challenge import (
     PUBLISHED_CORRECT,
     unpack_set,
 )
-from vpr.evaluation.details import list_recalls
-from vpr.repository.dvc import run_dvc
-from vpr.repository.parameter_edits import set_params
+from vpr.evaluation.details import RecordedRecall, list_recalls
+from vpr.repository.dvc import run_dvc, set_params
 from vpr.run_files import RECALL, WEIGHTS
 from vpr.runtime.artefacts import built_aside, require_space
 from vpr.weights.checkpoints import Checkpoint, describe_checkpoint, parse_checkpoint
@@ -57,12 +55,7 @@ def berlin(
     found = parse_checkpoint(checkpoint, encoder="vgg16")
     print(f"{checkpoint}: {describe_checkpoint(found)}")
     params = baseline_params(SET, weights, found)
-    try:
-        written = {SET: unpack_set(data, SET), weights: copy_checkpoint(checkpoint, weights)}
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise OSError(f"{Path.cwd()}: the disk is full; unfinished files were removed") from None
+    written = {SET: unpack_set(data, SET), weights: copy_checkpoint(checkpoint, weights)}
     for path, is_new in written.items():
         print(f"{path}: {'written' if is_new else 'exists already, with the same bytes'}")
     _run("add", "--quiet", str(SET), str(weights))
@@ -105,19 +98,24 @@ def baseline_params(folder: Path, weights: Path, checkpoint: Checkpoint) -> dict
     }  # fmt: skip
 
 
+def find_recall_at_1(metrics: Mapping[str, Any]) -> RecordedRecall | None:
+    """Find recall@1 of single queries in the content of metrics/recall.json."""
+    found = (one for one in list_recalls(metrics) if one.n == 1 and not one.is_of_sequences)
+    return next(found, None)
+
+
 def compare_with_published(metrics: Mapping[str, Any]) -> str:
     """Describe recall@1 of a run and the published one.
 
     Args:
         metrics: Content of metrics/recall.json.
     """
-    count = metrics["num_queries"]
-    found = [one for one in list_recalls(metrics) if one.n == 1 and not one.is_of_sequences]
-    ours = [f"{one.value:.2%} ({round(one.value * count)} of {count})" for one in found]
-    return (
-        f"recall@1    {''.join(ours) or 'not among evaluate.recall_at'}\n"
-        f"published   {PUBLISHED_CORRECT / NUM_QUERY:.2%} ({PUBLISHED_CORRECT} of {NUM_QUERY})"
-    )
+    found, count = find_recall_at_1(metrics), metrics["num_queries"]
+    ours = "not among evaluate.recall_at"
+    if found is not None:
+        ours = f"{found.value:.2%} ({round(found.value * count)} of {count})"
+    published = f"{PUBLISHED_CORRECT / NUM_QUERY:.2%} ({PUBLISHED_CORRECT} of {NUM_QUERY})"
+    return f"recall@1    {ours}\npublished   {published}"
 
 
 def place_checkpoint(source: Path, folder: Path) -> Path:

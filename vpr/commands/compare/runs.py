@@ -1,4 +1,4 @@
-"""Runs to compare: the rank of each query's first positive, from a revision or a bare table."""
+"""Runs, from a revision or a bare table, and their comparison query by query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +14,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt, TypeAdapter, ValidationError
 
-from vpr.evaluation.comparison import Answers
+from vpr.evaluation.comparison import (
+    Answers,
+    PairedRecall,
+    PairedRisk,
+    compare_ranks,
+    compare_risks,
+)
 from vpr.evaluation.details import list_recalls
+from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.recall import NEVER, STANDARD_DEPTHS
-from vpr.repository.measured_on import Protocol, read_code, read_protocol
-from vpr.repository.recorded_metrics import Stages, read_lock
+from vpr.evaluation.uncertainty import usable_block_length
+from vpr.repository.locked_run import Stages, describe_fault
+from vpr.repository.recorded_metrics import (
+    Protocol,
+    check_same_protocol,
+    list_code_changes,
+    read_code,
+    read_lock,
+    read_protocol,
+)
 from vpr.repository.revisions import WORKSPACE, find_revision
 from vpr.run_files import QUERIES, RECALL
+from vpr.runtime.parameters import load_params
 
-COLUMNS = ("path", "first_correct_rank", "num_positives")
-PROBABILITY = "held_out_probability"
 Row = dict[str, str]
 
 
@@ -39,7 +54,6 @@ class ComparedRun:
         depths: N of the recalls that it reports.
         answers: Calibrated probabilities; None if the run has none.
         protocol: Data and settings of the measurement.
-        code: Hash of the code that computed it, by path; empty for a bare table.
         stages: What dvc.lock records of each stage; empty for a bare table.
         rows: Its table of queries.
         folder: Folder of its repository.
@@ -51,10 +65,37 @@ class ComparedRun:
     depths: tuple[int, ...]
     answers: Answers | None
     protocol: Protocol
-    code: Mapping[str, str]
     stages: Stages = field(default_factory=dict)
     rows: Sequence[Row] = ()
     folder: Path = Path()
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Hash of the code that computed it, by path; empty for a bare table."""
+        return read_code(self.stages)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs of one protocol.
+
+    Args:
+        checked: Data that both were measured on, by content hash.
+        recalls: Recall of both at each N.
+        risks: Risk and coverage of both; empty if one has no calibrated probabilities.
+        code_changes: Code that both used, but not in the same version.
+        block_length: Queries in a block of the bootstrap, as it was used.
+        confidence: Confidence of the intervals.
+    """
+
+    a: ComparedRun
+    b: ComparedRun
+    checked: Sequence[str]
+    recalls: Sequence[PairedRecall]
+    risks: Sequence[PairedRisk]
+    code_changes: Sequence[str]
+    block_length: int
+    confidence: float
 
 
 def load_run(name: str) -> ComparedRun:
@@ -73,31 +114,112 @@ def load_run(name: str) -> ComparedRun:
     if name != WORKSPACE and (Path(name) / QUERIES).is_file():
         with chdir(name):
             return replace(load_run(WORKSPACE), name=name, folder=Path(name))
-    stages: Stages
     if name.endswith(".csv"):
-        rows = _parse_table(name, Path(name).read_text(encoding="utf-8"))
-        ranks = _ranks(name, rows)
-        deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
-        depths = tuple(n for n in STANDARD_DEPTHS if n <= deepest)
-        protocol, code, stages = Protocol(_hash_columns(rows), None), {}, {}
-    else:
-        revision = find_revision(name)
-        stages = read_lock(revision)
-        rows = _parse_table(name, revision.read_text(QUERIES))
-        ranks = _ranks(name, rows)
-        recalls = list_recalls(json.loads(revision.read_text(RECALL)))
-        depths = tuple(one.n for one in recalls if not one.is_of_sequences)
-        protocol, code = read_protocol(stages), read_code(stages)
-        protocol = replace(protocol, hashes={**_hash_columns(rows), **protocol.hashes})
-    paths, answers = [row["path"] for row in rows], _answers(name, rows, ranks)
-    return ComparedRun(name, paths, ranks, depths, answers, protocol, code, stages, rows)
+        return _parse_run(name, Path(name).read_text(encoding="utf-8"))
+    revision = find_revision(name)
+    stages = read_lock(revision)
+    recalls = list_recalls(json.loads(revision.read_text(RECALL)))
+    protocol, bare = read_protocol(stages), _parse_run(name, revision.read_text(QUERIES))
+    return replace(
+        bare, stages=stages, depths=tuple(one.n for one in recalls if not one.is_of_sequences),
+        protocol=replace(protocol, hashes={**bare.protocol.hashes, **protocol.hashes}),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Query:
+    """What a comparison reads of a query's row."""
+
+    path: str
+    num_positives: str
+    first_correct_rank: PositiveInt | None
+    held_out_probability: float | None = None
+
+
+def _parse_run(name: str, text: str) -> ComparedRun:
+    """Parse a table of queries, with what it says of the protocol."""
+    # A row with too many fields then has no valid path.
+    rows: list[Row] = list(csv.DictReader(io.StringIO(text, newline=""), restkey="path"))
+    try:
+        queries = TypeAdapter(list[_Query]).validate_python(
+            [{column: value or None for column, value in row.items()} for row in rows]
+        )
+    except ValidationError as error:
+        raise ValueError(f"{name}: row{describe_fault(error)}") from None
+    if not queries:
+        raise ValueError(f"{name}: expected a row per query, found none")
+    ranks = np.array([query.first_correct_rank or NEVER for query in queries])
+    deepest = max((int(rank) for rank in ranks[ranks < NEVER]), default=1)
+    probabilities = [query.held_out_probability for query in queries]
+    is_calibrated = None not in probabilities
+    columns = {
+        "names of the queries": [query.path for query in queries],
+        "number of positives of each query": [query.num_positives for query in queries],
+    }
+    hashes = {thing: hashlib.sha256(json.dumps(values).encode()).hexdigest()
+              for thing, values in columns.items()}  # fmt: skip
+    return ComparedRun(
+        name, [query.path for query in queries], ranks,
+        tuple(n for n in STANDARD_DEPTHS if n <= deepest),
+        Answers(np.array(probabilities, dtype=np.float64), ranks == 1) if is_calibrated else None,
+        Protocol(hashes, None), rows=rows,
+    )  # fmt: skip
+
+
+def load_two(runs: Sequence[str]) -> list[ComparedRun]:
+    """Load two runs.
+
+    Raises:
+        ValueError: If the names are not two, or one of them has no results.
+    """
+    if len(runs) != 2:
+        raise ValueError(
+            f"expected two runs, found {', '.join(runs)}: `python -m vpr leaderboard` ranks several"
+        )
+    return [load_run(name) for name in runs]
+
+
+def compare_runs(a: ComparedRun, b: ComparedRun) -> Comparison:
+    """Compare two runs.
+
+    Raises:
+        ValueError: If they were measured differently or report no depth N in common.
+    """
+    params = load_params("evaluate", EvaluateParams)
+    checked = check_same_protocol(a.protocol, b.protocol, names=(a.name, b.name))
+    risks = []
+    if a.answers and b.answers:
+        risks = compare_risks(
+            a.answers, b.answers, block_length=params.block_length, num_samples=params.num_samples,
+            confidence=params.confidence, seed=params.seed,
+        )  # fmt: skip
+    return Comparison(
+        a, b, checked, pair_recalls(a, b, params), risks, list_code_changes(a.code, b.code),
+        usable_block_length(params.block_length, len(a.ranks)), params.confidence,
+    )  # fmt: skip
+
+
+def pair_recalls(a: ComparedRun, b: ComparedRun, params: EvaluateParams) -> list[PairedRecall]:
+    """Compare two runs of one protocol at each depth N that both report.
+
+    Raises:
+        ValueError: If there is no such depth.
+    """
+    depths = [n for n in a.depths if n in b.depths]
+    if not depths:
+        reported = "; ".join(f"{run.name} reports {run.depths}" for run in (a, b))
+        raise ValueError(f"no depth N in common: {reported}")
+    return compare_ranks(
+        a.ranks, b.ranks, ns=depths, block_length=params.block_length,
+        num_samples=params.num_samples, confidence=params.confidence, seed=params.seed,
+    )  # fmt: skip
 
 
 def recorded_params(run: ComparedRun) -> dict[str, dict[str, Any]]:
     """Collect the recorded parameters of a run by section and name."""
     found: dict[str, dict[str, Any]] = {}
     for stage in run.stages.values():
-        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+        for key, value in stage.params.get("params.yaml", {}).items():
             section, _, name = key.partition(".")
             found.setdefault(section, {}).update({name: value} if name else value)
     return found
@@ -105,53 +227,5 @@ def recorded_params(run: ComparedRun) -> dict[str, dict[str, Any]]:
 
 def recorded_hashes(run: ComparedRun) -> dict[str, str]:
     """Collect the recorded hash of each out of a run, by path."""
-    outs = (out for stage in run.stages.values() for out in stage.get("outs", []))
-    return {out["path"]: out["md5"] for out in outs}
-
-
-def _hash_columns(rows: Sequence[Row]) -> dict[str, str]:
-    """Hash what a table of queries says of the protocol, for tables without a record."""
-    things = {"names of the queries": "path", "number of positives of each query": "num_positives"}
-    contents = {
-        thing: json.dumps([row[column] for row in rows]) for thing, column in things.items()
-    }
-    return {thing: hashlib.sha256(text.encode()).hexdigest() for thing, text in contents.items()}
-
-
-def _parse_table(name: str, text: str) -> list[Row]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    rows: list[Row] = list(reader)
-    columns = reader.fieldnames or []
-    if not rows or not set(COLUMNS) <= set(columns):
-        raise ValueError(
-            f"{name}: expected a row per query with {', '.join(COLUMNS)}, found {len(rows)} rows "
-            f"of {', '.join(columns) or 'nothing'}"
-        )
-    for number, row in enumerate(rows):
-        if set(row) != set(columns) or None in row.values():  # too many fields, or too few
-            raise ValueError(f"{name}: row {number}: expected {len(columns)} fields")
-    return rows
-
-
-def _ranks(name: str, rows: Sequence[Row]) -> NDArray[np.int64]:
-    ranks = np.full(len(rows), NEVER)
-    for number, row in enumerate(rows):
-        text = row["first_correct_rank"]
-        if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
-            raise ValueError(
-                f"{name}: row {number}, first_correct_rank: expected a whole number from 1, or "
-                f"nothing, found {text!r}"
-            )
-        if text:
-            ranks[number] = int(text)
-    return ranks
-
-
-def _answers(name: str, rows: Sequence[Row], ranks: NDArray[np.int64]) -> Answers | None:
-    texts = [row.get(PROBABILITY, "") for row in rows]
-    if not all(texts):  # not calibrated, or of a version without probabilities
-        return None
-    try:
-        return Answers(np.array(texts, dtype=np.float64), ranks == 1)
-    except ValueError as error:
-        raise ValueError(f"{name}: {PROBABILITY}: expected numbers: {error}") from None
+    outs = (out for stage in run.stages.values() for out in stage.outs)
+    return {out.path: out.md5 for out in outs}

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 import textwrap
-from dataclasses import replace
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from vpr.commands.compare.runs import ComparedRun, load_run
-from vpr.commands.leaderboard.page import INDEX, write_page
-from vpr.commands.leaderboard.standings import Leaderboard, Row, rank_runs
-from vpr.commands.leaderboard.tables import FORMATS
-from vpr.commands.leaderboard.timing import time_query
+from vpr.commands.leaderboard.standings import Leaderboard, rank_runs
+from vpr.commands.leaderboard.tables import (
+    INDEX,
+    as_csv,
+    as_latex,
+    as_markdown,
+    as_text,
+    write_page,
+)
 from vpr.evaluation.params import EvaluateParams
-from vpr.repository.revisions import list_experiments, list_range, list_runs
+from vpr.repository.dvc import find_cache
+from vpr.repository.recorded_outs import list_files, list_locked, stored_at
+from vpr.repository.revisions import (
+    WORKSPACE,
+    find_revision,
+    list_runs,
+)
+from vpr.run_files import QUERY_IMAGES
 from vpr.runtime.parameters import load_params
 
+FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "latex": as_latex}
 REASON_WIDTH = 120  # letters; `compare` tells all of it
 
-
-class Format(StrEnum):
-    """Formats of the table."""
-
-    TEXT = "text"
-    MD = "md"
-    CSV = "csv"
-    LATEX = "latex"
+# The first query is not counted: libraries and memory are set up with it.
+SCRIPT = """
+import sys, time
+sys.path.insert(0, "")  # the code of this folder, whatever Python is told to look into first
+from pathlib import Path
+import vpr
+run = vpr.load_run(".")
+photos = sorted(Path(sys.argv[1]).iterdir())
+run.locate(photos[0])
+chosen = photos[: int(sys.argv[2])]
+start = time.perf_counter()
+for photo in chosen:
+    run.locate(photo)
+print((time.perf_counter() - start) / len(chosen))
+"""
 
 
 def leaderboard(
@@ -36,59 +58,92 @@ def leaderboard(
         list[str] | None,
         typer.Argument(
             metavar="[REVS]...",
-            help="Git revisions, ranges of commits, experiments, `workspace`, or queries.csv "
-            "files. Default: HEAD, every branch and every experiment.",
+            help="Git revisions, experiments, `workspace`, folders of finished runs, or "
+            "queries.csv files. Default: HEAD, every branch and every experiment.",
         ),
     ] = None,
-    experiments: Annotated[
-        bool, typer.Option("--experiments", help="All experiments, in addition to REVS or HEAD.")
-    ] = False,
     baseline: Annotated[
         str | None, typer.Option(help="Run to compare the others with. Default: the first.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="Format of the table.")] = Format.TEXT,
+    format: Annotated[
+        Literal["text", "md", "csv", "latex"], typer.Option(help="Format of the table.")
+    ] = "text",
     html: Annotated[Path | None, typer.Option(help="Folder for an offline page.")] = None,
     time: Annotated[
         int, typer.Option(min=0, help="Number of queries of each run to time, with its own code.")
     ] = 0,
 ) -> None:
     """Rank recorded runs by recall, with intervals and corrected tests against a baseline."""
-    named = [run for name in runs or [] for run in _expand(name)]
-    found = [*(named or ["HEAD"]), *list_experiments()] if experiments else named or list_runs()
-    if baseline is not None and baseline not in found:
-        found = [baseline, *found]
-    loaded, left_out = _load(found, required={*(runs or []), *([baseline] if baseline else [])})
+    required = [*(runs or []), *([baseline] if baseline else [])]
+    loaded, left_out = _load([*required, *([] if runs else list_runs())], required=required)
     board = rank_runs(
         loaded, load_params("evaluate", EvaluateParams), baseline=baseline or loaded[0].name
     )
-    board = replace(board, left_out=left_out)
     if time:
-        board = _timed(board, time)
+        _time(board, time)
+    board.notes += [f"Left out: {reason}" for reason in left_out]
     print(FORMATS[format](board))
     if html is not None:
         count = write_page(html, board)
         print(f"\n{html / INDEX}: written, with {count} reports from DVC's cache")
 
 
-def _timed(board: Leaderboard, count: int) -> Leaderboard:
+def _time(board: Leaderboard, count: int) -> None:
     """Add the seconds a query to each row, one run after the other."""
-    rows: list[Row] = []
-    failed: list[str] = []
+    board.num_timed = count
     for row in board.rows:
         run = next(iter(row.entries.values())).run
         try:
-            rows.append(replace(row, seconds=time_query(run.name, home=run.folder, count=count)))
+            row.seconds = time_query(run.name, home=run.folder, count=count)
         except ValueError as error:
-            rows.append(row)
-            failed.append(str(error))
-    return replace(board, rows=rows, num_timed=count, not_timed=failed)
+            board.notes.append(f"Not timed: {error}")
 
 
-def _expand(name: str) -> list[str]:
-    return list_range(name) if ".." in name and not name.endswith(".csv") else [name]
+def time_query(name: str, *, home: Path, count: int) -> float:
+    """Measure the mean time from a photo to its answer, of a run's first queries.
+
+    Descriptor, search and verification count; loading the run does not. The run's files are taken
+    from git and DVC's cache into a temporary folder, where the code of that revision runs.
+
+    Args:
+        name: Name for `find_revision`, or of a folder.
+        home: That folder; the current one for revisions.
+        count: Number of queries.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        ValueError: If the run does not load there, as when the cache lacks a file.
+    """
+    revision = find_revision(name if home == Path() else WORKSPACE)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = home
+        if revision.files is not None:
+            folder = Path(scratch)
+            _check_out(revision.files, folder)
+        command = [sys.executable, "-c", SCRIPT, str(QUERY_IMAGES), str(count)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["failed"])[-1].removeprefix("ValueError: ")
+        raise ValueError(f"{name}: --time: {reason}")
+    return float(done.stdout.split()[-1])
 
 
-def _load(names: list[str], *, required: set[str]) -> tuple[list[ComparedRun], list[str]]:
+def _check_out(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files of a commit, and link what its dvc.lock records and DVC's cache has."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    cache = find_cache().absolute()
+    for file in list_files(list_locked(folder), cache):
+        stored, place = stored_at(cache, file.md5), folder / file.path
+        if stored.is_file() and not file.md5.endswith(".dir") and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(stored)
+
+
+def _load(names: list[str], *, required: list[str]) -> tuple[list[ComparedRun], list[str]]:
     """Load each run once; those that were not asked for by name may have no results.
 
     Returns:

@@ -33,7 +33,7 @@ function sort() {
 
 function choose(chosen) {
   const name = chosen < 0 ? "run" : menu.options[chosen + 1].textContent;
-  falling = chosen === column ? !falling : /recall|difference/.test(name);
+  falling = chosen === column ? !falling : /@\d/.test(name);
   column = chosen;
   sort();
 }

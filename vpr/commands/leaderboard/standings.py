@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
-from vpr.commands.compare.command import pair_recalls
-from vpr.commands.compare.runs import ComparedRun, recorded_params
+from vpr.commands.compare.runs import ComparedRun, pair_recalls, recorded_params
 from vpr.evaluation.comparison import PairedRecall, adjust_by_holm
 from vpr.evaluation.params import EvaluateParams
 from vpr.evaluation.uncertainty import block_bootstrap_interval, wilson_interval
-from vpr.repository.measured_on import list_code_changes
+from vpr.report.params import list_changes
+from vpr.repository.recorded_metrics import list_code_changes
 
 # Parameters that say what is measured and how it is shown, not how places are recognised.
 NOT_OF_METHODS = ("dataset", "prepare", "thumbnails", "sample", "evaluate", "report")
@@ -40,26 +38,29 @@ class Entry:
     p_value: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
     """A configuration, with its run on each data set.
 
     Args:
-        name: Names of its runs.
         entries: Its runs by the name of their data set.
         descriptor_bytes: Bytes of a descriptor in float32; None where it is not recorded.
         changes: Parameters and code that differ from the baseline's.
         seconds: Mean seconds from a photo to its answer, of its first run; None: not measured.
     """
 
-    name: str
     entries: Mapping[str, Entry]
     descriptor_bytes: int | None
     changes: Sequence[str]
     seconds: float | None = None
 
+    @property
+    def name(self) -> str:
+        """Names of its runs."""
+        return ", ".join(entry.run.name for entry in self.entries.values())
 
-@dataclass(frozen=True)
+
+@dataclass
 class Leaderboard:
     """The table.
 
@@ -70,9 +71,8 @@ class Leaderboard:
         baseline: Name of the row that the others are compared with.
         num_comparisons: Comparisons that p-values are adjusted for.
         confidence: Confidence of the intervals.
-        left_out: Runs that are not shown, each with the reason.
         num_timed: Queries that seconds are a mean of; 0: not measured.
-        not_timed: Runs whose seconds could not be measured, each with the reason.
+        notes: Runs that are not shown or could not be timed, each with the reason.
     """
 
     sets: Sequence[str]
@@ -81,9 +81,8 @@ class Leaderboard:
     baseline: str
     num_comparisons: int
     confidence: float
-    left_out: Sequence[str] = field(default_factory=list)
     num_timed: int = 0
-    not_timed: Sequence[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def rank_runs(runs: Sequence[ComparedRun], params: EvaluateParams, *, baseline: str) -> Leaderboard:
@@ -105,20 +104,29 @@ def rank_runs(runs: Sequence[ComparedRun], params: EvaluateParams, *, baseline: 
     groups = _group(runs, sets)
     base = next(group for group in groups if baseline in [run.name for run in group.values()])
     depth = _common_depth(runs)
-    rows = [_row(group, base, params, depth=depth) for group in groups]
-    compared = [
-        (number, name, entry.paired)
-        for number, row in enumerate(rows)
-        for name, entry in row.entries.items()
-        if entry.paired is not None
-    ]
-    adjusted = adjust_by_holm([paired.p_value for _, _, paired in compared])
-    for (number, name, _), p_value in zip(compared, adjusted, strict=True):
-        entry = replace(rows[number].entries[name], p_value=p_value)
-        rows[number] = replace(rows[number], entries={**rows[number].entries, name: entry})
+    paired = {
+        run.name: pair
+        for group in groups if group is not base
+        for name, run in group.items() if name in base
+        for pair in pair_recalls(base[name], run, params) if pair.n == depth
+    }  # fmt: skip
+    adjusted = adjust_by_holm([pair.p_value for pair in paired.values()])
+    p_values = dict(zip(paired, adjusted, strict=True))
+    rows = []
+    for group in groups:
+        entries = {
+            name: Entry(
+                run, {n: _recall(run, n, params) for n in run.depths}, paired.get(run.name),
+                p_values.get(run.name),
+            )
+            for name, run in group.items()
+        }  # fmt: skip
+        first = next(iter(group.values()))
+        changes = _list_changes(next(iter(base.values())), first)
+        rows.append(Row(entries, _descriptor_bytes(first), changes))
     order = list(dict.fromkeys(sets.values()))
     rows.sort(key=lambda row: [_sort_key(row.entries.get(name)) for name in order], reverse=True)
-    return Leaderboard(order, rows, depth, baseline, len(compared), params.confidence)
+    return Leaderboard(order, rows, depth, baseline, len(paired), params.confidence)
 
 
 def _sort_key(entry: Entry | None) -> list[float]:
@@ -173,27 +181,6 @@ def _group(runs: Sequence[ComparedRun], sets: Mapping[str, str]) -> list[dict[st
     return [group for _, group in groups]
 
 
-def _row(
-    group: Mapping[str, ComparedRun],
-    base: Mapping[str, ComparedRun],
-    params: EvaluateParams,
-    *,
-    depth: int,
-) -> Row:
-    entries = {}
-    for name, run in group.items():
-        entry = Entry(run, {n: _recall(run, n, params) for n in run.depths})
-        if group is not base and name in base:
-            pairs = pair_recalls(base[name], run, params)
-            entry = replace(entry, paired=next(pair for pair in pairs if pair.n == depth))
-        entries[name] = entry
-    first, basis = next(iter(group.values())), next(iter(base.values()))
-    code = list_code_changes(basis.code, first.code)
-    changes = [*_changed(_method(basis), _method(first)), *(f"code: {path}" for path in code)]
-    names = ", ".join(run.name for run in group.values())
-    return Row(names, entries, _descriptor_bytes(first), changes)
-
-
 def _recall(run: ComparedRun, n: int, params: EvaluateParams) -> tuple[float, Interval]:
     """Recall with its interval along the route; of all or none Wilson's, which has a width."""
     hits = run.ranks <= n
@@ -205,23 +192,22 @@ def _recall(run: ComparedRun, n: int, params: EvaluateParams) -> tuple[float, In
     )  # fmt: skip
 
 
-def _method(run: ComparedRun) -> dict[str, Any]:
-    """List the parameters that say how places are recognised, by section and name."""
-    return {
-        f"{section}.{name}": value
-        for section, values in recorded_params(run).items()
-        if section not in NOT_OF_METHODS
-        for name, value in values.items()
-    }
+def _method(run: ComparedRun) -> dict[str, dict[str, Any]]:
+    """Select the parameters that say how places are recognised, by section and name."""
+    params = recorded_params(run)
+    return {section: params[section] for section in params if section not in NOT_OF_METHODS}
 
 
-def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in b.items():
-        if key in a and a[key] != value:
-            yield f"{key}={'null' if value is None else value}"
+def _list_changes(base: ComparedRun, run: ComparedRun) -> list[str]:
+    """List the parameters and the code of a run that are not the baseline's."""
+    changes = [
+        f"{key}={'null' if value is None else value}"
+        for key, _, value in list_changes(_method(base), _method(run))
+    ]
+    return [*changes, *(f"code: {path}" for path in list_code_changes(base.code, run.code))]
 
 
 def _descriptor_bytes(run: ComparedRun) -> int | None:
-    outs = (out for stage in run.stages.values() for out in stage.get("outs", []))
-    sizes = [out["size"] for out in outs if out["path"] == QUERY_DESCRIPTORS and "size" in out]
-    return None if not sizes else int(np.rint((sizes[0] - NPY_HEADER) / len(run.ranks)))
+    outs = [out for stage in run.stages.values() for out in stage.outs]
+    sizes = [out.size for out in outs if out.path == QUERY_DESCRIPTORS and out.size is not None]
+    return round((sizes[0] - NPY_HEADER) / len(run.ranks)) if sizes else None

@@ -15,9 +15,15 @@ from typing import Annotated, Any
 
 import typer
 
-from vpr.commands.compare.command import compare_runs, load_two
-from vpr.commands.compare.runs import ComparedRun, recorded_hashes, recorded_params
-from vpr.commands.compare.tables import RISK_NAMES, Comparison, explain, list_flips, rank_in_words
+from vpr.commands.compare.command import RISK_NAMES, explain, list_flips, rank_in_words
+from vpr.commands.compare.runs import (
+    ComparedRun,
+    Comparison,
+    compare_runs,
+    load_two,
+    recorded_hashes,
+    recorded_params,
+)
 from vpr.commands.locate.outputs import check_targets
 from vpr.images.image_files import encoded_image
 from vpr.images.numbered import NumberedImages

@@ -14,7 +14,7 @@ import typer
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from vpr.commands.score.rankings import find_notes, parse_rankings
+from vpr.commands.score.rankings import parse_rankings
 from vpr.datasets.checks import check_places
 from vpr.datasets.findings import Level, list_notes, require_usable
 from vpr.datasets.formats import parse_set
@@ -27,6 +27,11 @@ from vpr.places.radius import find_same_places
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import rank_again
 from vpr.runtime.parameters import load_params
+
+COUNTS_FROM_1 = (
+    "NOTE predictions: no query ranks database image 0; if the file counts from 1, subtract 1 from "
+    "every index"
+)
 
 
 def score(
@@ -75,29 +80,33 @@ def score(
     rankings = parse_rankings(
         predictions, query=everything.query.paths, database=places.database.paths
     )[counted]
-    if predictions.suffix != ".npz":
-        notes = [*notes, *find_notes(rankings)]
+    if predictions.suffix != ".npz" and not (rankings == 0).any():
+        notes.append(COUNTS_FROM_1)
     positives = find_same_places(
         places.database, places.query, radius_m=radius_m, max_heading_deg=max_heading
     )
-    single = score_rankings(rankings, positives, radius_m=radius_m, ns=_depths(n))
-    text = single.as_text()
-    content: dict[str, float | int | str] = {**single.as_json()}
+    single = score_rankings(rankings, positives, _parse_depths(n))
+    content: dict[str, object] = {
+        **single.by_name(),
+        "num_queries": single.num_queries, "num_queries_answerable": single.num_answerable,
+        "num_database": len(places.database.paths), "radius_m": radius_m,
+    }  # fmt: skip
+    text = (
+        f"{single.num_queries} queries, {content['num_database']} database images, positives "
+        f"within {radius_m:g} m\n{single.as_table()}"
+    )
     if protocol is not None:
         text = f"protocol {protocol}: {PROTOCOLS[protocol].describe()}\n{text}"
         content["protocol"] = protocol
     if sequence > 1:
-        along = rank_again(
-            rankings,
-            *(find_recordings(side.sequence, len(side.paths))
-              for side in (places.query, places.database)),
-            length=sequence,
-            velocities=velocity or load_params("sequence", SequenceParams).velocities,
-        )  # fmt: skip
-        again = score_rankings(along, positives, radius_m=radius_m, ns=_depths(n))
+        velocities = velocity or load_params("sequence", SequenceParams).velocities
+        sides = (find_recordings(side.sequence, len(side.paths))
+                 for side in (places.query, places.database))  # fmt: skip
+        along = rank_again(rankings, *sides, length=sequence, velocities=velocities)
+        again = score_rankings(along, positives, _parse_depths(n))
         text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
-        text += again.table()
-        content |= again.recalls_by_name("sequence_")
+        text += again.as_table()
+        content |= again.by_name("sequence_")
     if json:
         print(dumps(content | ({"notes": notes} if notes else {}), indent=2))
     else:
@@ -113,62 +122,40 @@ class Score:
         recalls_answerable: Fraction of the queries that have a positive; empty if none has.
         num_queries: Number of queries.
         num_answerable: Number of queries that have a positive.
-        num_database: Number of database images.
-        radius_m: Radius of the positives, metres.
     """
 
     recalls: dict[int, float]
     recalls_answerable: dict[int, float]
     num_queries: int
     num_answerable: int
-    num_database: int
-    radius_m: float
 
-    def recalls_by_name(self, prefix: str = "") -> dict[str, float]:
+    def by_name(self, prefix: str = "") -> dict[str, float]:
         """Name each recall: `recall@N`, and `recall@N_answerable`."""
-        return {
-            **{f"{prefix}recall@{n}": of for n, of in self.recalls.items()},
-            **{f"{prefix}recall@{n}_answerable": of for n, of in self.recalls_answerable.items()},
-        }
+        every = {f"{prefix}recall@{n}": of for n, of in self.recalls.items()}
+        rest = {f"{prefix}recall@{n}_answerable": of for n, of in self.recalls_answerable.items()}
+        return every | rest
 
-    def as_json(self) -> dict[str, float | int]:
-        """Collect everything by name."""
-        return {
-            **self.recalls_by_name(), "num_queries": self.num_queries,
-            "num_queries_answerable": self.num_answerable, "num_database": self.num_database,
-            "radius_m": self.radius_m,
-        }  # fmt: skip
-
-    def as_text(self) -> str:
-        """Write what was scored, and the table."""
-        return (
-            f"{self.num_queries} queries, {self.num_database} database images, "
-            f"positives within {self.radius_m:g} m\n{self.table()}"
-        )
-
-    def table(self) -> str:
+    def as_table(self) -> str:
         """Write recall as a table, in percent as the papers have it."""
-        heads = f"of {self.num_queries}", f"of {self.num_answerable}"
-        lines = [
-            f"{'':10}{'all queries':>16}{'with a positive':>20}",
-            f"{'':10}{heads[0]:>16}{heads[1]:>20}",
+        rows = [
+            ("", "all queries", "with a positive"),
+            ("", f"of {self.num_queries}", f"of {self.num_answerable}"),
         ]
         for n, recall in self.recalls.items():
             rest = self.recalls_answerable.get(n)
             share = "-" if rest is None else f"{100 * rest:.2f} %"
-            lines.append(f"{f'recall@{n}':10}{f'{100 * recall:.2f} %':>16}{share:>20}")
-        return "\n".join(lines)
+            rows.append((f"recall@{n}", f"{100 * recall:.2f} %", share))
+        return "\n".join(f"{name:10}{every:>16}{rest:>20}" for name, every, rest in rows)
 
 
 def score_rankings(
-    rankings: NDArray[np.int64], positives: csr_array, *, radius_m: float, ns: Sequence[int] | None
+    rankings: NDArray[np.int64], positives: csr_array, ns: Sequence[int] | None
 ) -> Score:
     """Compute recall of rankings.
 
     Args:
         rankings: Database indices, best first, shape (num_queries, depth); -1: no candidate.
         positives: Query x database; stored entries are the positives.
-        radius_m: The radius that they were found with, the edge included.
         ns: The depths N; None: those of 1, 5, 10 and 20 that the rankings reach.
 
     Raises:
@@ -181,11 +168,9 @@ def score_rankings(
         raise ValueError(f"recall@N for N = {too_deep}: expected 1 to {depth}, the rankings' depth")
     ranks = first_correct_ranks(rankings, positives)
     answerable = np.diff(positives.indptr) > 0
-    return Score(
-        recall_of_ranks(ranks, chosen),
-        recall_of_ranks(ranks[answerable], chosen) if answerable.any() else {},
-        len(ranks), int(answerable.sum()), positives.shape[1], radius_m,
-    )  # fmt: skip
+    among_answerable = recall_of_ranks(ranks[answerable], chosen) if answerable.any() else {}
+    every = recall_of_ranks(ranks, chosen)
+    return Score(every, among_answerable, len(ranks), int(answerable.sum()))
 
 
 def _parse_truth(truth: Path) -> GroundTruth:
@@ -229,7 +214,7 @@ def _check_velocities(velocities: Sequence[float], *, length: int) -> None:
             )
 
 
-def _depths(text: str | None) -> list[int] | None:
+def _parse_depths(text: str | None) -> list[int] | None:
     try:
         return None if text is None else [int(part) for part in text.split(",")]
     except ValueError:

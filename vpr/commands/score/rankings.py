@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from vpr.places.photos import with_slashes
+from vpr.repository.locked_run import describe_fault
 from vpr.retrieval.predictions import check_ranking, load_retrieval
 
 NOTHING = -1  # what faiss gives where it found no candidate; it never counts as found
@@ -40,7 +41,7 @@ def parse_rankings(
         ValueError: If the form is none of these, or it does not fit the ground truth.
     """
     if path.suffix == ".npz":
-        rows: list[Any] = load_retrieval(path).indices.tolist()
+        rows: list[list[int]] = load_retrieval(path).indices.tolist()
     else:
         rows = _parse_text(path, query, database)
     if len(rows) != len(query):
@@ -48,10 +49,13 @@ def parse_rankings(
             f"{path}: ranks {len(rows)} queries, but the ground truth has {len(query)}"
         )
     for number, row in enumerate(rows):
-        if not isinstance(row, list) or not all(type(index) is int for index in row):
-            raise ValueError(f"{path}: query {number}: expected a list of indices, found {row!r}")
-    named = [np.array([i for i in row if i != NOTHING], dtype=object) for row in rows]
-    _check_base(named, len(database), source=path)
+        if len(database) in row:
+            raise ValueError(
+                f"{path}: query {number}: index {len(database)} is not one of the {len(database)} "
+                f"database images, 0 to {len(database) - 1}: does the file count from 1? Then "
+                "subtract 1 from every index"
+            )
+    named = (np.array([i for i in row if i != NOTHING], dtype=object) for row in rows)
     check_ranking(named, len(database), source=path)
     depth = max(map(len, rows), default=0)
     if depth == 0:
@@ -60,70 +64,51 @@ def parse_rankings(
     return np.array(padded, dtype=np.int64)
 
 
-def find_notes(rankings: NDArray[np.int64]) -> list[str]:
-    """Say that indices may count from 1, where no query ranks database image 0."""
-    if (rankings == 0).any():
-        return []
-    return [
-        "NOTE predictions: no query ranks database image 0; if the file counts from 1, subtract 1 "
-        "from every index"
-    ]
-
-
-def _check_base(
-    rankings: Sequence[NDArray[np.object_]], num_database: int, *, source: Path
-) -> None:
-    for query, ranking in enumerate(rankings):
-        if num_database in ranking:
-            raise ValueError(
-                f"{source}: query {query}: index {num_database} is not one of the {num_database} "
-                f"database images, 0 to {num_database - 1}: does the file count from 1? Then "
-                "subtract 1 from every index"
-            )
-
-
-def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[Any]:
+def _parse_text(path: Path, query: Sequence[str], database: Sequence[str]) -> list[list[int]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: neither an .npz nor text in UTF-8: {error}") from None
-    if text.lstrip()[:1] in ("{", "["):
-        return _parse_json(path, text)
-    return list(_parse_names(path, text, query=query, database=database))
-
-
-def _parse_json(path: Path, text: str) -> list[Any]:
-    try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: neither an .npz nor readable JSON: {error}") from None
-    if isinstance(content, dict) and isinstance(content.get("Query"), list):
-        return _by_id(path, content["Query"])
-    if isinstance(content, dict) and isinstance(content.get("predictions"), list):
-        rows: list[Any] = content["predictions"]
-        return rows
-    raise ValueError(
-        f'{path}: expected a submission, {{"Query": [{{"id": 0, "positive": [...]}}, ...]}}, or '
-        'a list of rankings, {"predictions": [[...], ...]}'
+    if text.lstrip()[:1] not in ("{", "["):
+        return _parse_names(path, text, query=query, database=database)
+    form: TypeAdapter[_Lists | _Submission] = TypeAdapter(
+        _Lists if '"predictions"' in text else _Submission
     )
-
-
-def _by_id(path: Path, entries: list[Any]) -> list[Any]:
-    rankings: dict[int, Any] = {}
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not {"id", "positive"} <= entry.keys():
-            raise ValueError(f"{path}: Query[{number}]: expected an id and a list positive")
-        if type(entry["id"]) is not int or entry["id"] in rankings:
-            raise ValueError(
-                f"{path}: Query[{number}]: expected a whole number that no earlier entry has, "
-                f"found the id {entry['id']!r}"
-            )
-        rankings[entry["id"]] = entry["positive"]
-    missing = sorted(set(range(len(rankings))) - rankings.keys())
-    if missing:
-        from_1 = ": do they count from 1?" if missing == [0] and len(rankings) in rankings else ""
+    try:
+        content = form.validate_json(text, strict=True)
+    except ValidationError as error:
         raise ValueError(
-            f"{path}: expected ids 0 to {len(rankings) - 1}, {missing[0]} is missing{from_1}"
+            f"{path}: {describe_fault(error).lstrip('.')}: expected a submission, "
+            '{"Query": [{"id": 0, "positive": [...]}, ...]}, or a list of rankings, '
+            '{"predictions": [[...], ...]}'
+        ) from None
+    return content.predictions if isinstance(content, _Lists) else _by_id(path, content.Query)
+
+
+@dataclass(frozen=True)
+class _Lists:
+    predictions: list[list[int]]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    id: int
+    positive: list[int]
+
+
+@dataclass(frozen=True)
+class _Submission:
+    Query: list[_Ranked]
+
+
+def _by_id(path: Path, entries: Sequence[_Ranked]) -> list[list[int]]:
+    rankings = {entry.id: entry.positive for entry in entries}
+    missing = sorted(set(range(len(entries))) - rankings.keys())
+    if missing:
+        from_1 = ": do they count from 1?" if missing == [0] and len(entries) in rankings else ""
+        raise ValueError(
+            f"{path}: expected ids 0 to {len(entries) - 1}, each once: {missing[0]} is missing"
+            f"{from_1}"
         )
     return [rankings[query] for query in range(len(rankings))]
 
@@ -146,21 +131,13 @@ def _parse_names(
         For each query the database indices of its lines, in their order.
 
     Raises:
-        ValueError: If the file is kapture's, a name is not in the ground truth, or a query has no
-            line.
+        ValueError: If a name is not in the ground truth, or a query has no line.
     """
-    lines = [line for line in map(str.strip, text.splitlines()) if line]
-    if any(line.startswith("# kapture") for line in lines[:1]) or _is_kapture(lines, query):
-        raise ValueError(
-            f"{path}: this is kapture's pairsfile (query, database image, score), whose order is "
-            "not a ranking: convert it to hloc's pairs, one line `query database_image` for each, "
-            "separated by a space, best first"
-        )
     queries = _number(query, side="query", source=path)
     images = _number(database, side="database", source=path)
     found: dict[int, list[int]] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("#"):
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        if not line or line.startswith("#"):
             continue
         asked, ranked = _parse_line(line, queries, images, source=f"{path}, line {number}")
         found.setdefault(asked, []).extend(ranked)
@@ -173,24 +150,18 @@ def _parse_names(
     return [found[index] for index in range(len(query))]
 
 
-def _is_kapture(lines: Sequence[str], query: Sequence[str]) -> bool:
-    """Return whether the first line's fields are separated by commas, a query first."""
-    first = next((line for line in lines if not line.startswith("#")), "")
-    fields = [_plain(field.strip()) for field in first.split(",")]
-    return len(fields) in (2, 3) and fields[0] in {_plain(name) for name in query}
-
-
 def _parse_line(
     line: str, queries: dict[str, int], images: dict[str, int], *, source: str
 ) -> tuple[int, list[int]]:
     words = line.split()
-    known = [_plain(word) for word in words]
-    if known[0] in queries and len(known) > 1 and all(name in images for name in known[1:]):
-        return queries[known[0]], [images[name] for name in known[1:]]
-    for asked, image in _splits(line):
-        if asked in queries and image in images:
-            return queries[asked], [images[image]]
-    if known[0] not in queries:
+    asked, *ranked = map(_plain, words)
+    if asked in queries and ranked and all(name in images for name in ranked):
+        return queries[asked], [images[name] for name in ranked]
+    for place in (place for place, letter in enumerate(line) if letter.isspace()):
+        pair = _plain(line[:place].strip()), _plain(line[place:].strip())
+        if pair[0] in queries and pair[1] in images:
+            return queries[pair[0]], [images[pair[1]]]
+    if asked not in queries:
         raise ValueError(
             f"{source}: {words[0]!r} is not a query of the ground truth, whose first is "
             f"{next(iter(queries))!r}"
@@ -200,13 +171,6 @@ def _parse_line(
         f"{source}: expected names of database images, such as {next(iter(images))!r}, after the "
         f"query, found {strange!r}"
     )
-
-
-def _splits(line: str) -> Iterator[tuple[str, str]]:
-    """List the two parts of a line at each of its spaces."""
-    for place, letter in enumerate(line):
-        if letter.isspace():
-            yield _plain(line[:place].strip()), _plain(line[place:].strip())
 
 
 def _number(names: Sequence[str], *, side: str, source: Path) -> dict[str, int]:

@@ -27,9 +27,9 @@ from vpr.locating.run import check_run, require_out
 from vpr.locating.run import load_run as load_whole
 from vpr.network.describing import describe_photos
 from vpr.places.index import find_recordings
-from vpr.repository.git import current_commit
 from vpr.repository.locked_run import locked_params
 from vpr.repository.recorded_outs import KnownHashes, hash_out, list_locked
+from vpr.repository.revisions import current_commit
 from vpr.retrieval.params import SequenceParams
 from vpr.retrieval.sequences import find_distances, rank_descriptors
 from vpr.run_files import (

@@ -1,1 +1,0 @@
-"""`python -m vpr reproduce`: a published method by a published protocol."""
