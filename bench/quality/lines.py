@@ -25,7 +25,6 @@ from vpr.matchers import lines
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, Verified, load_matcher
 from vpr.matchers.base.matching import find_inliers
 from vpr.matchers.lines import Lines
-from vpr.matchers.xfeat import load_detector
 
 Ends = NDArray[np.float32]  # of matched lines in one image, x and y in pixels, (num_lines, 2, 2)
 Flags = NDArray[np.bool_]  # whether each line counts, (num_lines,)
@@ -65,7 +64,7 @@ class _WholeLines(Lines):
     """
 
     def __init__(self, counter: Counter) -> None:
-        super().__init__(load_detector("bench"))
+        super().__init__("bench")
         self._counter = counter
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:

@@ -30,7 +30,7 @@ from bench.shared.trials import call, set_parameters, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
 from vpr.locating.loading import load_ranker
-from vpr.matchers.base import detectors, matching
+from vpr.matchers.base import learned, matching
 from vpr.places.positives import load_positives
 from vpr.reranking import reranker as reranking
 from vpr.reranking.reranker import Reranker
@@ -39,7 +39,7 @@ from vpr.retrieval.predictions import Predictions, load_predictions
 from vpr.run_files import POSITIVES, PREDICTIONS, QUERY_IMAGES, WHITENED
 
 PARTS = {
-    "detect": (reranking, "detect_points"), "match": (detectors, "match_mutually"),
+    "detect": (reranking, "detect_points"), "match": (learned, "match_mutually"),
     "geometry": (matching, "find_inliers"),
 }  # fmt: skip
 RULES: dict[str, int | None] = {"every candidate": None, "`inliers.stop: 1`": 1}

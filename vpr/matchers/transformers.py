@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from vpr.matchers.base.efficient_loftr import EfficientLoFTR
-from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, Verified
-from vpr.matchers.base.matching import keep_inliers, refuse_ratio
+from vpr.matchers.base.matcher import Folders, LocalPoints, Rules
+from vpr.matchers.base.matching import PointMatcher, refuse_ratio
 from vpr.runtime.device import find_device
 from vpr.runtime.external_code import external_code
 
@@ -31,7 +31,7 @@ LICENCE = "as published under Magic Leap's licence: for non-commercial research 
 LOFTR_LICENCE = "as published by zju-community/efficientloftr under Apache-2.0"
 
 
-class Glue:
+class Glue(PointMatcher):
     """Keypoints of an image, and a network that sees all keypoints of two.
 
     Args:
@@ -69,8 +69,9 @@ class Glue:
             points * np.array([width, height], np.float32), rows.cpu().numpy(), (height, width)
         )
 
-    def match(self, query: LocalPoints, database: LocalPoints) -> NDArray[np.int64]:
-        """Match keypoints; shape (num_matches, 2), in the query's order."""
+    def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Match keypoints, in the query's order; a ratio is refused."""
+        refuse_ratio(rules, KINDS[self._network.config.model_type])
         counts = len(query.points), len(database.points)
         if 0 in counts:
             return np.empty((0, 2), np.int64)
@@ -93,15 +94,6 @@ class Glue:
         partners = matched[0].reshape(2, -1)[0].cpu().numpy()[: counts[0]]
         kept = np.flatnonzero((partners >= 0) & (partners < counts[1]))
         return np.stack([kept, partners[kept]], axis=1).astype(np.int64)
-
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
-        """Find the matches that one geometry explains.
-
-        Raises:
-            ValueError: If a ratio is asked for.
-        """
-        refuse_ratio(rules, KINDS[self._network.config.model_type])
-        return keep_inliers(self.match(query, database), query, database, rules)
 
 
 def make_matcher_of(model: str, folders: Folders) -> Glue | EfficientLoFTR:
