@@ -45,11 +45,12 @@ def utility(
         )
     # Imported here: torch and scipy are slow to import, and a run without utility needs neither.
     from vpr.places.positives import load_radius
-    from vpr.reranking.keypoint_clusters import choose_keypoints, load_cluster_maps
     from vpr.reranking.utility import (
         choose_clusters,
+        choose_keypoints,
         find_low_clusters,
         find_negatives,
+        load_cluster_maps,
         measure_utility,
     )
 

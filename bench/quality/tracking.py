@@ -92,9 +92,7 @@ class Set:
         pairs = self.pairs.candidates[drive], self.pairs.log10_nfa[drive]
         for name, verified in (("", None), (", verified", pairs)):
             for words, moved_m in (("", np.full(len(drive), np.nan)), (", odometry", measured)):
-                beliefs = self.follower.follow(
-                    rows, self.retrieved[drive], moved_m, verified, smooth=False
-                )
+                beliefs = self.follower.follow(rows, self.retrieved[drive], moved_m, verified)
                 for method, those in (
                     ("filter", beliefs), ("smoother", self.follower.filter.smooth(beliefs)),
                 ):  # fmt: skip

@@ -14,8 +14,7 @@ from typing import Any
 
 from bench.shared.measuring import machine
 from bench.speed import extraction, memory, search, training, whole_job
-from bench.speed.chart import draw_chart
-from bench.speed.table import as_table
+from bench.speed.figures import as_table, draw_chart
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 # Minimum of a quick run: far below the measured values, so that only a large regression fails.

@@ -617,13 +617,11 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
     assert np.mean(np.abs(offsets - [40, 30]).max(axis=1) < 1) > 0.9
 
 
-def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
+def test_a_matcher_is_named_by_its_file() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
     with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, .*xfeat"):
         load_matcher("orb")
-    with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
-        load_matcher("geometric")
 
 
 def test_keypoints_of_another_width_and_type_are_stored_as_they_are(tmp_path: Path) -> None:

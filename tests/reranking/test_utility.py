@@ -21,9 +21,11 @@ from vpr.matchers.base.matcher import LocalPoints
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import load_radius, save_radius
-from vpr.reranking.keypoint_clusters import assign_positions, choose_keypoints, clusters_of
 from vpr.reranking.utility import (
+    assign_positions,
     choose_clusters,
+    choose_keypoints,
+    clusters_of,
     find_low_clusters,
     find_negatives,
     measure_utility,

@@ -190,7 +190,7 @@ def follower() -> Follower:
 def follow(follower: Follower, photos: np.ndarray) -> list[list[Belief]]:
     """Beliefs of the filter and of the smoother, without odometry or geometry."""
     unknown = np.full(len(photos), np.nan)
-    found = follower.follow(photos, rank(photos), unknown, None, smooth=False)
+    found = follower.follow(photos, rank(photos), unknown, None)
     return [found, follower.filter.smooth(found)]
 
 
@@ -219,7 +219,7 @@ def test_photos_of_a_stop_with_odometry_say_it_once(follower: Follower) -> None:
     wrong = np.tile(STREET[80], (30, 1))  # thirty times the same misleading photo
     photos = np.concatenate([see([*range(10, 30)]), wrong])
     moved_m = np.array([math.nan, *[5.0] * 20, *[0.0] * 29])
-    found = follower.follow(photos, rank(photos), moved_m, None, smooth=False)
+    found = follower.follow(photos, rank(photos), moved_m, None)
     last = [follower.estimate(found[number]) for number in (20, -1)]
     assert last[0].place == last[1].place
     assert last[0].off_map == pytest.approx(last[1].off_map)
@@ -230,8 +230,8 @@ def test_small_moves_add_up() -> None:
     follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
     metres = np.arange(50, 120)
     photos, moved_m = see([*(metres // 5)]), np.array([math.nan, *[1.0] * 69])
-    for smooth in (False, True):
-        found = follower.follow(photos, rank(photos), moved_m, None, smooth=smooth)
+    filtered = follower.follow(photos, rank(photos), moved_m, None)
+    for found in (filtered, follower.filter.smooth(filtered)):
         east = np.array([follower.estimate(belief).position[0] for belief in found])
         assert np.mean(np.abs(east - metres) <= 12) > 0.9
 
@@ -254,7 +254,8 @@ def test_where_no_place_was_seen_twice_nothing_is_learnt() -> None:
     far = 1000.0 * np.arange(100)[:, None] * [1, 0]
     assert not learn_contrast(STREET, far, radius_m=10).is_learnt
     one = Follower(STREET[:1], POSITIONS[:1], [np.arange(1)], radius_m=12, step_m=None)
-    found = one.follow(STREET[:2], np.zeros((2, 1), int), np.full(2, np.nan), None, smooth=True)
+    unknown = np.full(2, np.nan)
+    found = one.filter.smooth(one.follow(STREET[:2], np.zeros((2, 1), int), unknown, None))
     assert all(0 < one.estimate(belief).probability < 1 for belief in found)
 
 

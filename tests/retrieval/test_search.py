@@ -15,9 +15,9 @@ from vpr.retrieval.predictions import (
     load_predictions,
     load_retrieval,
     save_predictions,
+    save_submission,
 )
 from vpr.retrieval.ranking import rank_database
-from vpr.retrieval.submission import save_submission
 
 
 def unit(count: int, dim: int, seed: int) -> np.ndarray:

@@ -27,8 +27,12 @@ EXAMPLE = (
 )
 KINDS = {"superglue": "SuperGlue", "lightglue": "LightGlue"}  # with SuperPoint
 LOFTR = "efficientloftr"
-LICENCE = "as published under Magic Leap's licence: for non-commercial research only"
-LOFTR_LICENCE = "as published by zju-community/efficientloftr under Apache-2.0"
+MAGIC_LEAP = "as published under Magic Leap's licence: for non-commercial research only"
+LICENCES = {
+    "superglue": MAGIC_LEAP,
+    "lightglue": MAGIC_LEAP,
+    LOFTR: "as published by zju-community/efficientloftr under Apache-2.0",
+}
 
 
 class Glue(PointMatcher):
@@ -43,6 +47,7 @@ class Glue(PointMatcher):
         """Move the network to a GPU if there is one."""
         self._device = find_device()
         self._network, self._processor = network.to(self._device), processor
+        self.name = KINDS[network.config.model_type]
         self._size = int(processor.size["height"]), int(processor.size["width"])
         self.uses_gpu = self._device.type == "cuda"
 
@@ -71,7 +76,7 @@ class Glue(PointMatcher):
 
     def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
         """Match keypoints, in the query's order; a ratio is refused."""
-        refuse_ratio(rules, KINDS[self._network.config.model_type])
+        refuse_ratio(rules, self.name)
         counts = len(query.points), len(database.points)
         if 0 in counts:
             return np.empty((0, 2), np.int64)
@@ -135,12 +140,10 @@ def make_matcher_of(model: str, folders: Folders) -> Glue | EfficientLoFTR:
     wrong = {kind: sorted(names) for kind, names in report.items() if names}
     if wrong:
         raise ValueError(f"{setting}: the weights do not fit: {wrong!r:.300}")
-    network = network.eval().requires_grad_(False)
-    if config.model_type == LOFTR:
-        print(f"{setting}: {EfficientLoFTR.name}'s weights, {LOFTR_LICENCE}", file=sys.stderr)
-        return EfficientLoFTR(network, processor)
-    print(f"{setting}: {KINDS[config.model_type]}'s weights, {LICENCE}", file=sys.stderr)
-    return Glue(network, processor)
+    kind = EfficientLoFTR if config.model_type == LOFTR else Glue
+    matcher = kind(network.eval().requires_grad_(False), processor)
+    print(f"{setting}: {matcher.name}'s weights, {LICENCES[config.model_type]}", file=sys.stderr)
+    return matcher
 
 
 def _check_kind(config: Any, setting: str) -> None:  # noqa: ANN401

@@ -8,24 +8,11 @@ Structure from Motion with a Contrario Model Estimation, ACCV 2012.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from vpr.matchers.base.matcher import Geometry
 
-
-class Model(NamedTuple):
-    """A geometry that a few matches determine.
-
-    Args:
-        sample: Matches that determine it.
-        outcomes: At most so many models agree with a sample.
-    """
-
-    sample: int
-    outcomes: int
-
-
-MODELS: dict[Geometry, Model] = {"fundamental": Model(7, 3), "homography": Model(4, 1)}
+# Matches that determine a model, and the most models that agree with so many.
+MODELS: dict[Geometry, tuple[int, int]] = {"fundamental": (7, 3), "homography": (4, 1)}
 
 
 def chance_of_inlier(geometry: Geometry, size: tuple[int, int], *, tolerance_px: float) -> float:

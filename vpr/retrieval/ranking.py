@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.descriptors import row_blocks
+from vpr.retrieval.descriptors import exact_distances, row_blocks
 from vpr.runtime.ordered_map import is_over_cluster, ordered_map
 
 SPARE = 16  # candidates kept beyond top_k: enough unless the database repeats itself
@@ -142,14 +142,6 @@ def _nearest(
 @cache
 def _gpu() -> Any:  # noqa: ANN401 - faiss has no types
     return faiss.StandardGpuResources()  # reserves memory on the GPU: once, not for each block
-
-
-def exact_distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute Euclidean distances of unit rows from a query, from their differences in float64."""
-    differences = rows.astype(np.float64) - query
-    lengths = np.sqrt(np.square(differences).sum(axis=1)).clip(0, 2)
-    rounded: NDArray[np.float32] = lengths.astype(np.float32)
-    return rounded
 
 
 def rank_shards(
