@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.order import sequence
+from tests.support.route_files import order_along_route
 from vpr.places.index import ImageIndex, save_index
+from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval import filtering, following
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.evidence import learn_contrast
@@ -25,7 +26,7 @@ from vpr.retrieval.filtering import (
     PlaceFilter,
 )
 from vpr.retrieval.following import Follower
-from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.retrieval.predictions import Predictions, save_predictions
 from vpr.retrieval.ranking import rank_database
 
 PLACES = np.array([[0.0, 0.0], [5.0, 0.0], [10.0, 0.0], [10.0, 5.0], [200.0, 0.0]])
@@ -289,24 +290,8 @@ def test_the_stage_follows_each_recording_by_itself(
     save_index(Path("query.csv"), ImageIndex(names, nowhere, recordings, None, odometry))
     Path("radius.json").write_text('{"radius_m": 12.0}')
     save_predictions(Path("alone.npz"), Predictions(*rank_database(STREET, photos, top_k=5), 100))
-    Path("verified").mkdir()
-    for part, shape, kind in (
-        ("candidates", (0, 0), np.int64), ("matches", (0, 0), np.int64),
-        ("inliers", (0, 0), np.int64), ("log10_nfa", (0, 0), np.float64),
-        ("places", (0, 2, 2), np.uint16),
-    ):  # fmt: skip
-        np.save(f"verified/{part}.npy", np.empty(shape, kind))
-    Path("params.yaml").write_text(
-        f"sequence: {{method: {method}, length: 1, velocities: [1.0], contrast_reach: null, "
-        "step_m: null}\n"
-    )
-    sequence(
-        predictions=Path("alone.npz"), verified=Path("verified"),
-        database_descriptors=Path("database.npy"), query_descriptors=Path("query.npy"),
-        database=Path("database.csv"), query=Path("query.csv"), radius=Path("radius.json"),
-        sequenced=Path("along.npz"), estimates=Path("estimates.csv"),
-    )  # fmt: skip
-    ranked = load_predictions(Path("along.npz")).indices
+    save_verified(Path("verified"), NOTHING)
+    ranked = order_along_route(f"method: {method}, length: 1, velocities: [1.0]").indices
     assert ranked.shape == (60, 5)
     assert np.mean(np.abs(ranked[:, 0] - drive) <= 2) > 0.9
     table = np.loadtxt("estimates.csv", delimiter=",", skiprows=1)

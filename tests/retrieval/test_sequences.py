@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.order import sequence
+from tests.support.route_files import order_along_route
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.recordings import find_recordings
 from vpr.retrieval import sequences
 from vpr.retrieval.descriptors import save_descriptors
-from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.retrieval.predictions import Predictions, save_predictions
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.sequences import (
     enhance_contrast,
@@ -198,24 +198,10 @@ def route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     return np.arange(10, 50)
 
 
-def run_stage_with(length: int) -> Predictions:
-    Path("params.yaml").write_text(
-        f"sequence: {{method: lines, length: {length}, velocities: [0.8, 1.0], "
-        "contrast_reach: null, step_m: null}\n"
-    )
-    sequence(
-        predictions=Path("alone.npz"), verified=Path("verified"),
-        database_descriptors=Path("database.npy"), query_descriptors=Path("query.npy"),
-        database=Path("database.csv"), query=Path("query.csv"), radius=Path("radius.json"),
-        sequenced=Path("along.npz"), estimates=Path("estimates.csv"),
-    )  # fmt: skip
-    return load_predictions(Path("along.npz"))
-
-
 def test_off_is_the_same_file_and_on_finds_what_single_images_do_not(route: np.ndarray) -> None:
-    alone = run_stage_with(1)
+    alone = order_along_route("method: lines, length: 1, velocities: [0.8, 1.0]")
     assert Path("along.npz").read_bytes() == Path("alone.npz").read_bytes()
-    along = run_stage_with(7)
+    along = order_along_route("method: lines, length: 7, velocities: [0.8, 1.0]")
     assert along.indices.shape == alone.indices.shape
     assert np.mean(alone.indices[:, 0] == route) < 0.95
     assert np.mean(along.indices[:, 0] == route) == 1

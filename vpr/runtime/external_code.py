@@ -112,9 +112,17 @@ def run_entry(entry: Entry, *, setting: str) -> object:
 
 
 def _run_anew(entry: Entry, setting: str) -> object:
+    if entry.commit is None:
+        place, options = entry.place, {"source": "local"}
+    else:
+        # torch.hub looks a commit up among the branches' last ones only, so that its check against
+        # forks is skipped: whoever names a commit has looked it up in the repository.
+        place = f"{entry.place}:{entry.commit}"
+        options = {"trust_repo": True, "skip_validation": True}
+    load: Callable[..., object] = partial(torch.hub.load, place, entry.name, **options)
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            return _call(entry)
+            return load(*entry.args, **entry.kwargs)
     except EOFError:
         raise ValueError(
             f"{setting}: {entry.file} loads another repository by torch.hub, which asks "
@@ -128,21 +136,6 @@ def _run_anew(entry: Entry, setting: str) -> object:
             "there to here; or put a copy of the repository into a folder and name that in place "
             "of the repository and commit"
         ) from error
-
-
-def _call(entry: Entry) -> object:
-    """Call the entry.
-
-    torch.hub looks a commit up among the branches' last ones only, so that its check against
-    forks is skipped: whoever names a commit has looked it up in the repository.
-    """
-    load: Callable[..., object] = torch.hub.load
-    if entry.commit is None:
-        load = partial(load, entry.place, entry.name, source="local")
-    else:
-        place = f"{entry.place}:{entry.commit}"
-        load = partial(load, place, entry.name, trust_repo=True, skip_validation=True)
-    return load(*entry.args, **entry.kwargs)
 
 
 @contextmanager
