@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.quality.paired import compare
 from bench.quality.results import RERANKED, data_sets
 from bench.shared import markdown
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import temporary_clone
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives, load_radius
 from vpr.places.radius import metres_between
@@ -168,8 +168,7 @@ def main() -> None:
     ]  # fmt: skip
     with temporary_clone() as clone:
         for name, parameters in sets.items():
-            set_parameters(clone, parameters | RERANKED | {"inliers.stop": None})
-            call(clone, "dvc", "repro", "order")
+            run_stages(clone, parameters | RERANKED | {"inliers.stop": None}, "order")
             one = Set(clone, [1.0] if asked.gardens_point else VELOCITIES)
             for title, drive in make_drives(one.on_map).items():
                 if asked.gardens_point and title != "as driven":

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from bench.quality.choices import sets_for_choosing
 from bench.quality.paired import compare
-from bench.quality.results import RERANKED, data_sets
+from bench.quality.results import RERANKED, gardens_point
 from bench.shared import markdown
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import run_stages, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
 from vpr.locating.loading import load_ranker
@@ -103,16 +103,13 @@ def main() -> None:
     """Print a row for each set and rule."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--gardens-point", action="store_true")
-    sets = sets_for_choosing()
-    if parser.parse_args().gardens_point:
-        sets = {one.name: one.parameters for one in data_sets() if "Gardens" in one.name}
+    sets = gardens_point() if parser.parse_args().gardens_point else sets_for_choosing()
     parts = [*(f"{name}, ms" for name in PARTS), "all, ms"]
     recalls = ["recall@1, 5", "recall@1 against retrieval", "against every candidate"]
     print(markdown.head(["set", "verified", "pairs", *parts, "s a query", *recalls]), flush=True)
     with temporary_clone() as clone:
         for name, parameters in sets.items():
-            set_parameters(clone, parameters | RERANKED)
-            call(clone, "dvc", "repro", "order")
+            run_stages(clone, parameters | RERANKED, "order")
             loaded = load_ranker(clone, load_descriptors(clone / WHITENED)).reranker
             assert loaded is not None
             retrieved = load_predictions(clone / PREDICTIONS).indices
