@@ -166,8 +166,6 @@ def test_kept_keypoints_lie_on_kept_clusters_of_their_own_image(tmp_path: Path) 
     fewer = stored.only(kept)
     assert [len(fewer.of(image).points) for image in range(3)] == [2, 0, 1]
     np.testing.assert_array_equal(fewer.of(2).points, [[20, 5]])
-    with pytest.raises(ValueError, match="3 with keypoints, 2 with local features"):
-        choose_keypoints(stored, maps[:2], clusters)
 
 
 def test_files_say_how_much_is_saved_and_are_checked(tmp_path: Path) -> None:

@@ -227,13 +227,8 @@ def choose_keypoints(
         Shape (num_keypoints,).
 
     Raises:
-        ValueError: If there are not as many maps as images, or a map does not fit its image's size.
+        ValueError: If a map does not fit its image's size.
     """
-    if len(maps) != len(keypoints.sizes):
-        raise ValueError(
-            f"number of database images: {len(keypoints.sizes)} with keypoints, {len(maps)} with "
-            "local features"
-        )
     kept = [
         clusters[image, clusters_of(keypoints.of(image), won)].any(axis=0)
         for image, won in enumerate(maps)
