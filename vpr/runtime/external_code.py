@@ -113,7 +113,8 @@ def run_entry(entry: Entry, *, setting: str) -> object:
 
 def _run_anew(entry: Entry, setting: str) -> object:
     if entry.commit is None:
-        place, options = entry.place, {"source": "local"}
+        place = entry.place
+        options: dict[str, object] = {"source": "local"}
     else:
         # torch.hub looks a commit up among the branches' last ones only, so that its check against
         # forks is skipped: whoever names a commit has looked it up in the repository.
