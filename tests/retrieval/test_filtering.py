@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.route_files import order_along_route
+from tests.support.unit_rows import as_unit, unit_rows
 from vpr.places.index import ImageIndex, save_index
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval import filtering, following
@@ -154,14 +155,9 @@ def test_the_smoother_goes_on_where_a_stop_left_fewer_places(
     assert (smoothed.probability[~same] == 0).all()
 
 
-def unit(count: int, seed: int, dim: int = 64) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 # A street of 100 photos, 5 m apart, where neighbours look a little alike.
-SMOOTH = np.stack([unit(104, 0)[n : n + 4].sum(axis=0) for n in range(100)])
-STREET = (SMOOTH / np.linalg.norm(SMOOTH, axis=1, keepdims=True)).astype(np.float32)
+SMOOTH = np.stack([unit_rows(104, 64, 0)[n : n + 4].sum(axis=0) for n in range(100)])
+STREET = as_unit(SMOOTH)
 POSITIONS = np.column_stack([5.0 * np.arange(100), np.zeros(100)])
 
 DRIVES = {
@@ -175,8 +171,7 @@ DRIVES = {
 def see(drive: list[int]) -> np.ndarray:
     """Noisy photos of places; -1 is nowhere."""
     rows = np.stack([STREET[at] if at >= 0 else np.zeros(64) for at in drive])
-    rows = rows + 2.0 * unit(len(drive), 7)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return as_unit(rows + 2.0 * unit_rows(len(drive), 64, 7))
 
 
 def rank(photos: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.route_files import order_along_route
+from tests.support.unit_rows import as_unit, unit_rows
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.recordings import find_recordings
 from vpr.retrieval import sequences
@@ -103,9 +104,8 @@ def test_contrast_equals_a_loop_over_the_surroundings(reach: int | None) -> None
 @pytest.mark.parametrize("size", [1, 2, 3, 10])
 def test_contrast_within_recordings_too_short_for_it_does_not_scramble_them(size: int) -> None:
     # Each query is nearly an image; single images find it, and so must lines of one.
-    database, noise = unit(30, 0), unit(30, 1)
-    query = database + 0.3 * noise
-    query = (query / np.linalg.norm(query, axis=1, keepdims=True)).astype(np.float32)
+    database, noise = unit_rows(30, 16, 0), unit_rows(30, 16, 1)
+    query = as_unit(database + 0.3 * noise)
     assert rank_database(database, query, top_k=1)[0].ravel().tolist() == list(range(30))
     names = [str(image // size) for image in range(30)]
     ranked = rank_descriptors(
@@ -116,9 +116,8 @@ def test_contrast_within_recordings_too_short_for_it_does_not_scramble_them(size
 
 
 def test_a_few_lone_images_beside_a_long_recording_are_found_and_hide_none() -> None:
-    database, noise = unit(60, 0, dim=64), unit(60, 1, dim=64)
-    query = database + 0.3 * noise
-    query = (query / np.linalg.norm(query, axis=1, keepdims=True)).astype(np.float32)
+    database, noise = unit_rows(60, 64, 0), unit_rows(60, 64, 1)
+    query = as_unit(database + 0.3 * noise)
     names = ["drive"] * 40 + [f"photo {image}" for image in range(20)]
     ranked = rank_descriptors(
         database, query, find_recordings(names, 60), find_recordings(names, 60),
@@ -129,7 +128,7 @@ def test_a_few_lone_images_beside_a_long_recording_are_found_and_hide_none() -> 
 
 def test_rows_of_two_cameras_that_alternate_rank_as_one_camera_after_the_other() -> None:
     """The order of the rows does not change a score, only which index an image has."""
-    database, query = unit(24, 0), unit(20, 1)
+    database, query = unit_rows(24, 16, 0), unit_rows(20, 16, 1)
     rows = [np.r_[0:n:2, 1:n:2] for n in (24, 20)]  # first all of the left camera, then the right
     sides = [["left", "right"] * 12, ["left", "right"] * 10]
 
@@ -165,13 +164,8 @@ def test_rankings_count_down_from_one_and_images_not_named_count_nothing() -> No
     ]  # fmt: skip
 
 
-def unit(count: int, seed: int, dim: int = 16) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 def test_a_line_of_one_ranks_as_the_search_does_with_its_distances() -> None:
-    database, query = unit(30, 0), unit(8, 1)
+    database, query = unit_rows(30, 16, 0), unit_rows(8, 16, 1)
     expected = rank_database(database, query, top_k=5)
     ours = rank_descriptors(
         database, query, [np.arange(8)], [np.arange(30)],
@@ -185,9 +179,8 @@ def test_a_line_of_one_ranks_as_the_search_does_with_its_distances() -> None:
 def route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """A drive and the same again in noise that single images do not stand; its first image."""
     monkeypatch.chdir(tmp_path)
-    database = unit(60, 0)
-    noisy = database[10:50] + 1.2 * unit(40, 1)
-    query = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
+    database = unit_rows(60, 16, 0)
+    query = as_unit(database[10:50] + 1.2 * unit_rows(40, 16, 1))
     for name, rows in (("database", database), ("query", query)):
         save_descriptors(Path(f"{name}.npy"), iter([rows]), num_images=len(rows))
         # Nothing in coordinates tells where a query was: they are all the same.
