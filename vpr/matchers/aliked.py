@@ -15,13 +15,13 @@ WEIGHTS = packaged_weights(
     "pretrained_weights/aliked-n16.pth",
     "5be8704840ed662d9d8c561bf7279c222092674e7eb05fd0feab94899e9d82f2",
 )
-SMALLEST_PX = 6  # of a side; a smaller image has no room for a maximum and its surroundings
 
 
 class Aliked(LearnedMatcher):
     """Keypoints with unit descriptors of 128 values."""
 
     dim = 128
+    smallest_px = 6  # a maximum and its surroundings
     _network: Network
 
     def __init__(self, setting: str) -> None:
@@ -29,10 +29,6 @@ class Aliked(LearnedMatcher):
         network = Network("aliked-n16", max_num_keypoints=1, detection_threshold=0)
         load_all_but(network, WEIGHTS.load(setting), "dkd.hw_grid")
         super().__init__(network)
-
-    def bears(self, height: int, width: int) -> bool:
-        """Return whether an image has room for a maximum."""
-        return min(height, width) >= SMALLEST_PX
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
         """Find the strongest maxima, and their descriptors."""

@@ -15,13 +15,13 @@ WEIGHTS = packaged_weights(
     "pretrained_weights/disk-depth-save.pth",
     "9c2ee4ded238892dfa51569941372601e35e4a74aa6f84ea80053d2ab1c07abe",
 )
-STRIDE_PX = 16  # of the coarsest layer, which must have more than one position
 
 
 class Disk(LearnedMatcher):
     """Keypoints with unit descriptors of 128 values."""
 
     dim = 128
+    smallest_px = 17  # more than one position of the coarsest layer, whose stride is 16
     _network: Network
 
     def __init__(self, setting: str) -> None:
@@ -29,10 +29,6 @@ class Disk(LearnedMatcher):
         network = Network()
         network.load_state_dict(WEIGHTS.load(setting)["extractor"])
         super().__init__(network)
-
-    def bears(self, height: int, width: int) -> bool:
-        """Return whether the coarsest layer has more than one position."""
-        return max(height, width) > STRIDE_PX
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
         """Find the highest scores, and their descriptors."""

@@ -33,6 +33,7 @@ class LearnedMatcher(PointMatcher):
     """
 
     dim: ClassVar[int]  # of a descriptor
+    smallest_px: ClassVar[int] = 1  # of a side; a smaller image has no points
 
     def __init__(self, network: nn.Module) -> None:
         """Move the network to a GPU if there is one."""
@@ -44,7 +45,7 @@ class LearnedMatcher(PointMatcher):
         """Find the most confident keypoints of an image, best first; descriptors are float16."""
         height, width, _ = pixels.shape
         points, descriptors = torch.empty(0, 2), torch.empty(0, self.dim)
-        if self.bears(height, width):
+        if min(height, width) >= self.smallest_px:
             with torch.inference_mode():
                 points, descriptors = self.find(self.to_batch(pixels), max_keypoints)
         places: NDArray[np.float32] = points.float().cpu().numpy().reshape(-1, 2)
@@ -55,10 +56,6 @@ class LearnedMatcher(PointMatcher):
         """Convert RGB of shape (H, W, 3) to a batch of one, values 0 to 1, (1, 3, H, W)."""
         batch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float().div(255)
         return batch.to(self._device)
-
-    def bears(self, height: int, width: int) -> bool:
-        """Return whether the network can process an image of this size."""
-        return True
 
     @abstractmethod
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
