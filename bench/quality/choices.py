@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bench.quality.results import RERANKED, WHITENED, data_sets
 from bench.shared import markdown
-from bench.shared.trials import run_trial, temporary_clone
+from bench.shared.trials import run_stages, run_trial, temporary_clone
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.xfeat import XFeat
@@ -95,7 +95,7 @@ class _Unverified(XFeat):
 
 def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
     """Run the pipeline up to re-ranking by XFeat's points, and count each kind of matches."""
-    run_trial(clone, parameters | RERANKED, target="inliers")
+    run_stages(clone, parameters | RERANKED, "inliers")
     matcher = XFeat("bench")
     kinds = {
         "F": (matcher, Rules(None, "fundamental", 2.0)),

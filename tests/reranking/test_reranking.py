@@ -29,10 +29,9 @@ from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import with_photos
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
-from vpr.reranking.false_alarms import log10_false_alarms
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
-from vpr.reranking.reranking import Stop, order_by_inliers
+from vpr.reranking.reranking import Stop, log10_false_alarms, order_by_inliers
 from vpr.reranking.verification import verify_candidates
 from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
