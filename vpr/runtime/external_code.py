@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 import torch
 
 ALLOW = "VPR_ALLOW_HUB"
-FORM = re.compile(r"(?P<place>.+?):(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?")
-REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
+FORM = re.compile(
+    r"(?:(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})|(?P<folder>.+?))"
+    r":(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?"
+)
 
 
 class Entry(NamedTuple):
@@ -61,17 +63,15 @@ def parse_entry(text: str, *, setting: str, example: str, home: Path = Path()) -
     found = FORM.fullmatch(text)
     if found is None:
         raise ValueError(f"{setting}: expected {example}")
-    remote = REMOTE.fullmatch(found["place"])
-    place, commit = (
-        (remote["repo"], remote["commit"]) if remote else (str(home / found["place"]), None)
-    )
-    if remote is None and not Path(place, "hubconf.py").is_file():
+    place = found["repo"] or str(home / found["folder"])
+    if not found["repo"] and not Path(place, "hubconf.py").is_file():
         raise ValueError(
             f"{setting}: there is no file {Path(place, 'hubconf.py')}; a repository "
             "of GitHub is named with the 40 hexadecimal digits of a commit, so that its code "
             f"stays the same: expected {example}"
         )
-    return Entry(place, commit, found["entry"], *_parse_arguments(found["args"] or "", setting))
+    arguments = _parse_arguments(found["args"] or "", setting)
+    return Entry(place, found["commit"], found["entry"], *arguments)
 
 
 def _parse_arguments(text: str, setting: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
