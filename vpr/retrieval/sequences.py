@@ -53,12 +53,14 @@ def enhance_contrast(
         if reach is not None and len(images) >= min(2 * reach + 1, FEWEST_COMPARED):
             first[start:stop] = np.maximum(places[start:stop] - reach, start)
             after[start:stop] = np.minimum(places[start:stop] + reach + 1, stop)
-    means, squares = (
-        (sums[:, after] - sums[:, first]) / (after - first)
-        for values in (ordered, ordered**2)
-        for sums in [np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))]
-    )
-    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+
+    def mean_within(values: Floats) -> Floats:
+        sums = np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))
+        means: Floats = (sums[:, after] - sums[:, first]) / (after - first)
+        return means
+
+    means = mean_within(ordered)
+    deviations = np.sqrt(np.maximum(mean_within(ordered**2) - means**2, 0))
     enhanced = np.empty_like(ordered)
     enhanced[:, order] = (ordered - means) / (deviations + LEAST_DEVIATION)
     return enhanced
