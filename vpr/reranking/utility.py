@@ -67,16 +67,8 @@ def measure_utility(
 
     Returns:
         ES of shape (K,) and PS of shape (n, K).
-
-    Raises:
-        ValueError: If the descriptors, the maps and the index are not of the same images.
     """
-    count, num_clusters = present.shape
-    if not len(descriptors) == len(negatives) == count or descriptors.shape[1] % num_clusters:
-        raise ValueError(
-            f"utility: {count} images with local features, {len(negatives)} in the index, "
-            f"descriptors {descriptors.shape} for {num_clusters} clusters"
-        )
+    count, num_clusters = len(descriptors), present.shape[1]
     blocks = np.asarray(descriptors, np.float64).reshape(count, num_clusters, -1)
     sums = np.stack(
         [(cdist(block, block) * negatives).sum(axis=1) for block in blocks.transpose(1, 0, 2)],

@@ -100,11 +100,6 @@ def load_utility_maps(folder: Path, images: Sequence[int]) -> list[NDArray[np.fl
     """
     place = load_array(folder / "place.npy", what="utility of each place")
     kept = load_array(folder / "clusters.npy", what="clusters that are kept")
-    if place.ndim != 2 or place.shape != kept.shape or len(place) <= max(images):
-        raise ValueError(
-            f"{folder}: place.npy and clusters.npy: expected one row for each image and as many "
-            f"columns as clusters in both, found {place.shape} and {kept.shape}"
-        )
     names = [str(image) for image in images]
     maps = load_arrays(folder / "maps.npz", names, what="maps of clusters")
     beyond = np.where(kept, place - 1, 0).astype(np.float32)  # (n, K)
