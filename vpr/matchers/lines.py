@@ -102,7 +102,7 @@ def _sequences(points: LocalPoints) -> tuple[NDArray[np.float32], NDArray[np.int
 
 
 class Lines(XFeat):
-    """A matcher of lines only."""
+    """Lines whose samples XFeat describes."""
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the longest lines of an image.
