@@ -74,8 +74,8 @@ def sequence(
         return
     database_rows = load_descriptors(database_descriptors)
     query_rows = load_descriptors(query_descriptors)
-    sides = [_load_side(database, database_rows), _load_side(query, query_rows)]
-    (places, database_recordings), (drive, query_recordings) = sides
+    places, database_recordings = _load_side(database, database_rows)
+    drive, query_recordings = _load_side(query, query_rows)
     ranked = load_predictions(predictions).indices
     if params.method == "lines":
         indices = rank_descriptors(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-from vpr.retrieval.predictions import load_predictions
-from vpr.retrieval.submission import CHALLENGE_DEPTH, save_submission
+from vpr.retrieval.predictions import CHALLENGE_DEPTH, load_predictions, save_submission
 from vpr.runtime.artefacts import built_aside
 
 

@@ -33,39 +33,37 @@ def utility(
     """
     params, stored = load_params("utility", UtilityParams), load_keypoints(keypoints)
     method = load_param("rerank.method", str)
-    if params.keep == "all" or method == "none":
-        with built_aside(utility) as (aside,):
-            everything = np.ones(len(stored), dtype=bool)
-            save_utility(aside, everything, None, bytes_each=stored.bytes_each)
-        return
-    if len(stored) == 0:
-        raise ValueError(
-            f"utility.keep = {params.keep}: with rerank.method = {method} there are no keypoints "
-            "to choose from: set utility.keep to all"
+    kept, measured = np.ones(len(stored), dtype=bool), None
+    if params.keep != "all" and method != "none":
+        if not len(stored):
+            raise ValueError(
+                f"utility.keep = {params.keep}: with rerank.method = {method} there are no "
+                "keypoints to choose from: set utility.keep to all"
+            )
+        # Here: torch and scipy are slow to import, and a run without utility needs neither.
+        from vpr.places.positives import load_radius
+        from vpr.reranking.utility import (
+            choose_clusters,
+            choose_keypoints,
+            find_low_clusters,
+            find_negatives,
+            load_cluster_maps,
+            measure_utility,
         )
-    # Imported here: torch and scipy are slow to import, and a run without utility needs neither.
-    from vpr.places.positives import load_radius
-    from vpr.reranking.keypoint_clusters import choose_keypoints, load_cluster_maps
-    from vpr.reranking.utility import (
-        choose_clusters,
-        find_low_clusters,
-        find_negatives,
-        measure_utility,
-    )
 
-    negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
-    maps, present = load_cluster_maps(features, model)
-    if len(maps) != len(stored.sizes):
-        raise ValueError(
-            f"utility.keep = {params.keep}: features of {len(maps)} of {len(stored.sizes)} "
-            "database images are stored: set trunk.store to all"
-        )
-    environment, place = measure_utility(load_descriptors(descriptors), present, negatives)
-    low = find_low_clusters(environment, mode=params.mode)
-    clusters = choose_clusters(place, low, keep=params.keep, top=params.top)
-    with built_aside(utility) as (aside,):
+        negatives = find_negatives(load_index(database).coordinates, radius_m=load_radius(radius))
+        maps, present = load_cluster_maps(features, model)
+        if len(maps) != len(stored.sizes):
+            raise ValueError(
+                f"utility.keep = {params.keep}: features of {len(maps)} of {len(stored.sizes)} "
+                "database images are stored: set trunk.store to all"
+            )
+        environment, place = measure_utility(load_descriptors(descriptors), present, negatives)
+        low = find_low_clusters(environment, mode=params.mode)
+        clusters = choose_clusters(place, low, keep=params.keep, top=params.top)
         kept = choose_keypoints(stored, maps, clusters)
         measured = Utility(environment, low, place, clusters, maps)
+    with built_aside(utility) as (aside,):
         save_utility(aside, kept, measured, bytes_each=stored.bytes_each)
 
 

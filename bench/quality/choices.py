@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from bench.quality.results import RERANKED, WHITENED, data_sets
 from bench.shared import markdown
-from bench.shared.trials import run_trial, temporary_clone
+from bench.shared.trials import run_stages, run_trial, temporary_clone
 from vpr.matchers.base.keypoints import load_keypoints
-from vpr.matchers.base.matcher import Rules, Verified, load_matcher
-from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
+from vpr.matchers.xfeat import XFeat
 from vpr.places.positives import load_positives, positives_of
 from vpr.reranking.reranking import Stop
 from vpr.reranking.verification import verify_candidates
@@ -85,23 +85,22 @@ ORDERS: dict[str, Order] = {
 }
 
 
-class _Unverified:
-    """Takes every mutual match instead of verifying them like a matcher."""
+class _Unverified(XFeat):
+    """Takes every mutual match instead of verifying them."""
 
-    def verify(self, query, database, rules) -> Verified:  # type: ignore[no-untyped-def] # noqa: ANN001
-        described = (one.descriptors.astype(np.float32) for one in (query, database))
-        matches = match_mutually(*described, ratio=1.0)
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
+        matches = self.match(query, database, rules)
         return Verified(matches, len(matches))
 
 
 def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
     """Run the pipeline up to re-ranking by XFeat's points, and count each kind of matches."""
-    run_trial(clone, parameters | RERANKED, target="inliers")
-    matcher = load_matcher("xfeat")
+    run_stages(clone, parameters | RERANKED, "inliers")
+    matcher = XFeat("bench")
     kinds = {
         "F": (matcher, Rules(None, "fundamental", 2.0)),
         "H": (matcher, Rules(None, "homography", 6.0)),
-        "matches": (_Unverified(), Rules(None, "fundamental", 2.0)),
+        "matches": (_Unverified("bench"), Rules(None, "fundamental", 2.0)),
     }
     with contextlib.chdir(clone):
         retrieved = load_predictions(Path("data/predictions.npz"))
@@ -111,7 +110,7 @@ def find_candidates(clone: Path, parameters: dict[str, object]) -> Candidates:
     for name, (verifier, rules) in kinds.items():
         with tempfile.TemporaryDirectory() as folder:
             pairs = verify_candidates(
-                verifier, retrieved, *points, top=TOP, rules=rules, stop=EVERY, known=None,  # type: ignore[arg-type]
+                verifier, retrieved, *points, top=TOP, rules=rules, stop=EVERY, known=None,
                 saved=Path(folder),
             )  # fmt: skip
         counts[name] = pairs.inliers

@@ -6,9 +6,13 @@ and another pair of drives; everything else is as committed in params.yaml. It p
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.quality.trivial_descriptors import Method, describe, histogram, thumbnail
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from bench.shared import markdown
 from bench.shared.trials import CHALLENGE, run_trial, temporary_clone
 from vpr.evaluation.recall import recall_at
@@ -16,6 +20,30 @@ from vpr.places.positives import load_positives
 from vpr.retrieval.ranking import rank_database
 
 SEEDS = (0, 1, 2)
+Method = Callable[[Image.Image], NDArray[np.float64]]
+
+
+def thumbnail(photo: Image.Image) -> NDArray[np.float64]:
+    """The photo at 32x24 pixels, minus its mean, as one row."""
+    values = np.asarray(photo.resize((32, 24)), dtype=np.float64).ravel()
+    row: NDArray[np.float64] = values - values.mean()
+    return row
+
+
+def histogram(photo: Image.Image) -> NDArray[np.float64]:
+    """Counts of 32 levels of each colour channel, as one row."""
+    pixels = np.asarray(photo)
+    channels = [np.histogram(pixels[..., i], 32, (0, 256))[0] for i in range(3)]
+    return np.concatenate(channels).astype(np.float64)
+
+
+def describe(files: Sequence[Path], method: Method) -> NDArray[np.float32]:
+    """Unit rows (num_images, dim) of RGB photos."""
+    rows = np.stack([method(Image.open(file)) for file in files])
+    unit: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(
+        np.float32
+    )
+    return unit
 
 
 def trivial_recall(clone: Path, method: Method) -> float:

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from bench.quality.choices import HARD, sets_for_choosing
 from bench.quality.matchers import rerank_by
 from bench.shared import markdown
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import run_stages, set_parameters, temporary_clone
 from vpr.matchers import lines
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, Verified, load_matcher
 from vpr.matchers.base.matching import find_inliers
 from vpr.matchers.lines import Lines
-from vpr.matchers.xfeat import load_detector
 
 Ends = NDArray[np.float32]  # of matched lines in one image, x and y in pixels, (num_lines, 2, 2)
 Flags = NDArray[np.bool_]  # whether each line counts, (num_lines,)
@@ -65,7 +64,7 @@ class _WholeLines(Lines):
     """
 
     def __init__(self, counter: Counter) -> None:
-        super().__init__(load_detector("bench"))
+        super().__init__("bench")
         self._counter = counter
 
     def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
@@ -143,8 +142,7 @@ def main() -> None:
     settings: list[list[str]] = []
     with temporary_clone() as clone:
         for chosen in sets.values():
-            set_parameters(clone, chosen)
-            call(clone, "dvc", "repro", "search", "prepare")
+            run_stages(clone, chosen, "search", "prepare")
             with contextlib.chdir(clone):
                 ways.append(measure_ways())
                 settings.append(measure_settings(clone, chosen))

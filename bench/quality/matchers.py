@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from bench.quality.choices import HARD, sets_for_choosing
 from bench.quality.paired import compare
-from bench.quality.results import data_sets
+from bench.quality.results import gardens_point
 from bench.shared import markdown
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import run_stages, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.detection import detect_keypoints
@@ -95,7 +95,7 @@ def main() -> None:
     asked = parser.parse_args()
     sets = sets_for_choosing() | HARD
     if asked.gardens_point:
-        sets = {data.name: data.parameters for data in data_sets() if "Gardens" in data.name}
+        sets = gardens_point()
     if asked.only and asked.only not in sets:
         parser.error(f"--only {asked.only}: there are {', '.join(sets)}")
     against = ["against retrieval", f"against {asked.methods[0]}"]
@@ -103,8 +103,7 @@ def main() -> None:
     print(markdown.head(names), flush=True)
     with temporary_clone() as clone:
         for name in [asked.only] if asked.only else sets:
-            set_parameters(clone, sets[name])
-            call(clone, "dvc", "repro", "search", "prepare")
+            run_stages(clone, sets[name], "search", "prepare")
             with contextlib.chdir(clone):
                 before = ranks_of(load_predictions(Path("data/predictions.npz")).indices)
                 print(markdown.row([name, "none", f"{(before <= 1).mean():.3f}", *4 * "–"]))

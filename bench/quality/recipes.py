@@ -30,14 +30,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.quality.paired import compare
-from bench.quality.results import data_sets
+from bench.quality.results import gardens_point
 from bench.quality.validation_chart import correlate, draw_validation, tabulate_validation
 from bench.shared import markdown
 from bench.shared.trials import (
     CHALLENGE,
     CHALLENGE_PLACES,
     ROOT,
-    call,
+    run_stages,
     set_parameters,
     temporary_clone,
 )
@@ -96,12 +96,6 @@ class Trained:
         return float((self.ranks <= 1).mean())
 
 
-def prepare(clone: Path, parameters: Parameters) -> None:
-    """Run the pipeline up to the stored features."""
-    set_parameters(clone, parameters)
-    call(clone, "dvc", "repro", "trunk")
-
-
 def train_and_rank(clone: Path, parameters: Parameters) -> Trained:
     """Train without DVC from the stored features, and search."""
     set_parameters(clone, parameters)
@@ -134,7 +128,7 @@ def tabulate_recipes(
     trained: dict[str, list[Trained]] = {name: [] for name in recipes}
     for seed in streets:
         street = {**EPOCHS, **common, "sample.seed": seed, "finetune.seed": seed}
-        prepare(clone, street)
+        run_stages(clone, street, "trunk")
         for name, recipe in recipes.items():
             trained[name].append(train_and_rank(clone, street | recipe))
             print(seed, name, trained[name][-1].recall, file=sys.stderr, flush=True)
@@ -158,7 +152,7 @@ def sweep_validation(
     found = []
     for seed in streets:
         street = {**EPOCHS, **VALIDATED, **common, "sample.seed": seed}
-        prepare(clone, street)
+        run_stages(clone, street, "trunk")
         for name, recipe in recipes.items():
             trained = train_and_rank(clone, street | recipe)
             measured = {"validation": trained.recalls[-1], "recall@1": trained.recall}
@@ -180,14 +174,13 @@ def save_validation(found: list[dict[str, Any]], common: Parameters) -> None:
 def run_gardens_point(clone: Path, recipe: Parameters, common: Parameters) -> None:
     """Print the fixed recipe on Gardens Point, each light compared with no training."""
     rows = []
-    for data_set in data_sets():
-        if data_set.name.startswith("Gardens"):
-            chosen = {**data_set.parameters, **EPOCHS, **common}
-            prepare(clone, chosen)
-            before = train_and_rank(clone, chosen | {"finetune.epochs": 0})
-            after = train_and_rank(clone, chosen | recipe)
-            shares = [f"{trained.recall:.3f}" for trained in (before, after)]
-            rows.append([data_set.name, *shares, compare(before.ranks, after.ranks)])
+    for name, parameters in gardens_point().items():
+        chosen = {**parameters, **EPOCHS, **common}
+        run_stages(clone, chosen, "trunk")
+        before = train_and_rank(clone, chosen | {"finetune.epochs": 0})
+        after = train_and_rank(clone, chosen | recipe)
+        shares = [f"{trained.recall:.3f}" for trained in (before, after)]
+        rows.append([name, *shares, compare(before.ranks, after.ranks)])
     print(markdown.table(["set", "before training", "trained", "difference of recall@1"], rows))
 
 

@@ -93,6 +93,11 @@ def data_sets() -> list[DataSet]:
     return sets
 
 
+def gardens_point() -> dict[str, dict[str, object]]:
+    """Parameters of Gardens Point's sets, by name; none where VPR_REAL_DATA is not set."""
+    return {one.name: one.parameters for one in data_sets() if "Gardens" in one.name}
+
+
 def tabulate(measured: list[Measured], params: EvaluateParams) -> list[str]:
     """The table as lines of Markdown."""
     drawn = {"block_length": params.block_length, "num_samples": params.num_samples,

@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.shared.trials import call, set_parameters
+from bench.shared.trials import run_stages
 from stages.extract import extract
 from stages.inliers import inliers
 from stages.keypoints import keypoints
@@ -43,8 +43,7 @@ class Measured:
 
 def measure(clone: Path, parameters: dict[str, object]) -> Measured:
     """Run the pipeline with these parameters, and time its query side once more without DVC."""
-    set_parameters(clone, parameters)
-    call(clone, "dvc", "repro", "order")
+    run_stages(clone, parameters, "order")
     with contextlib.chdir(clone):
         ranked = load_predictions(Path("data/sequenced.npz"))
         ranks = first_correct_ranks(

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.paired import compare
-from bench.quality.results import RERANKED, data_sets
+from bench.quality.results import RERANKED, gardens_point
 from bench.shared import markdown
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import run_stages, temporary_clone
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives, load_radius
 from vpr.places.radius import metres_between
@@ -92,9 +92,7 @@ class Set:
         pairs = self.pairs.candidates[drive], self.pairs.log10_nfa[drive]
         for name, verified in (("", None), (", verified", pairs)):
             for words, moved_m in (("", np.full(len(drive), np.nan)), (", odometry", measured)):
-                beliefs = self.follower.follow(
-                    rows, self.retrieved[drive], moved_m, verified, smooth=False
-                )
+                beliefs = self.follower.follow(rows, self.retrieved[drive], moved_m, verified)
                 for method, those in (
                     ("filter", beliefs), ("smoother", self.follower.filter.smooth(beliefs)),
                 ):  # fmt: skip
@@ -155,12 +153,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--gardens-point", action="store_true")
     asked = parser.parse_args()
-    real = [one for one in data_sets() if "Gardens" in one.name]
     longer: dict[str, object] = {
         "sample.seed": 1, "sample.num_query": 160, "sample.off_map": 40
     }  # fmt: skip
     sets = (
-        {one.name: one.parameters for one in real}
+        gardens_point()
         if asked.gardens_point
         else {"Demo": {}, "Demo, another street, 40 of 160 queries off the map": longer}
     )
@@ -170,8 +167,7 @@ def main() -> None:
     ]  # fmt: skip
     with temporary_clone() as clone:
         for name, parameters in sets.items():
-            set_parameters(clone, parameters | RERANKED | {"inliers.stop": None})
-            call(clone, "dvc", "repro", "order")
+            run_stages(clone, parameters | RERANKED | {"inliers.stop": None}, "order")
             one = Set(clone, [1.0] if asked.gardens_point else VELOCITIES)
             for title, drive in make_drives(one.on_map).items():
                 if asked.gardens_point and title != "as driven":

@@ -53,15 +53,18 @@ def temporary_clone(*, cold: bool = False) -> Iterator[Path]:
 def run_trial(clone: Path, parameters: Mapping[str, object], *, target: str) -> dict[str, Any]:
     """Run the pipeline up to one stage with some committed parameters changed.
 
-    New values are by key, such as {"finetune.epochs": 0}.
-
     Returns:
         The content of metrics/recall.json.
     """
-    set_parameters(clone, parameters)
-    call(clone, "dvc", "repro", target)
+    run_stages(clone, parameters, target)
     metrics: dict[str, Any] = json.loads((clone / "metrics" / "recall.json").read_text())
     return metrics
+
+
+def run_stages(clone: Path, parameters: Mapping[str, object], *targets: str) -> None:
+    """Run the pipeline up to some stages, with some committed parameters changed."""
+    set_parameters(clone, parameters)
+    call(clone, "dvc", "repro", *targets)
 
 
 def set_parameters(clone: Path, parameters: Mapping[str, object]) -> None:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.shared.measuring import machine
-from bench.speed import extraction, memory, search, training, whole_job
-from bench.speed.chart import draw_chart
-from bench.speed.table import as_table
+from bench.speed import extraction, search, training, whole_job
+from bench.speed.figures import as_table, draw_chart
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 # Minimum of a quick run: far below the measured values, so that only a large regression fails.
@@ -39,7 +38,7 @@ def measure_all() -> dict[str, Any]:
         ),
         "training": training.measure(num_photos=16, num_plain=4, repeats=2),
         "search": search.measure(sizes=(10_000, 100_000), repeats=2),
-        "memory": memory.measure(num_database=50, num_query=30),
+        "memory": whole_job.measure_memory(num_database=50, num_query=30),
         "whole job": whole_job.measure(num_database=24, num_query=21),
     }
 

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 
 from bench.quality.choices import sets_for_choosing
 from bench.quality.paired import compare
-from bench.quality.results import RERANKED, data_sets
+from bench.quality.results import RERANKED, gardens_point
 from bench.shared import markdown
-from bench.shared.trials import call, set_parameters, temporary_clone
+from bench.shared.trials import run_stages, temporary_clone
 from vpr.evaluation.recall import first_correct_ranks
 from vpr.images.image_files import list_images, read_image
 from vpr.locating.run import load_ranker
-from vpr.matchers.base import detectors, matching
+from vpr.matchers.base import learned, matching
 from vpr.places.positives import load_positives
 from vpr.reranking import reranker as reranking
 from vpr.reranking.reranker import Reranker
@@ -38,7 +38,7 @@ from vpr.retrieval.predictions import Predictions, load_predictions
 from vpr.run_files import POSITIVES, PREDICTIONS, QUERY_IMAGES
 
 PARTS = {
-    "detect": (reranking, "detect_points"), "match": (detectors, "match_mutually"),
+    "detect": (reranking, "detect_points"), "match": (learned, "match_mutually"),
     "geometry": (matching, "find_inliers"),
 }  # fmt: skip
 RULES: dict[str, int | None] = {"every candidate": None, "`inliers.stop: 1`": 1}
@@ -102,16 +102,13 @@ def main() -> None:
     """Print a row for each set and rule."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--gardens-point", action="store_true")
-    sets = sets_for_choosing()
-    if parser.parse_args().gardens_point:
-        sets = {one.name: one.parameters for one in data_sets() if "Gardens" in one.name}
+    sets = gardens_point() if parser.parse_args().gardens_point else sets_for_choosing()
     parts = [*(f"{name}, ms" for name in PARTS), "all, ms"]
     recalls = ["recall@1, 5", "recall@1 against retrieval", "against every candidate"]
     print(markdown.head(["set", "verified", "pairs", *parts, "s a query", *recalls]), flush=True)
     with temporary_clone() as clone:
         for name, parameters in sets.items():
-            set_parameters(clone, parameters | RERANKED)
-            call(clone, "dvc", "repro", "order")
+            run_stages(clone, parameters | RERANKED, "order")
             loaded = load_ranker(clone).reranker
             assert loaded is not None
             retrieved = load_predictions(clone / PREDICTIONS).indices

@@ -15,9 +15,9 @@ from PIL import Image
 from bench.shared.photos import random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, read_plain, train_plain
 from bench.speed.extraction_scale import WAYS, tabulate
-from bench.speed.search_once import METHODS
+from bench.speed.figures import as_table
+from bench.speed.search import METHODS
 from bench.speed.side_by_side import LEAST, find_regressions
-from bench.speed.table import as_table
 from tests.support.repositories import ROOT
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import read_image

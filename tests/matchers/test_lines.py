@@ -10,25 +10,18 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.pictures import texture
-from vpr.matchers import lines, points_and_lines, xfeat
+from vpr.matchers import lines, points_and_lines
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules
-from vpr.matchers.lines import (
-    DIM,
-    SAMPLES,
-    SHORTEST_PX,
-    find_segments,
-    match_lines,
-    tag,
-)
-from vpr.matchers.xfeat import XFeat, load_detector
+from vpr.matchers.lines import DIM, SAMPLES, SHORTEST_PX, Lines, find_segments, match_lines, tag
+from vpr.matchers.xfeat import XFeat
 
 RULES = Rules(None, "fundamental", 2.0)
 Views = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
-def network() -> XFeat:
-    return load_detector("test")
+def network() -> Lines:
+    return Lines("test")
 
 
 @pytest.fixture(scope="module", params=[lines, points_and_lines])
@@ -101,8 +94,8 @@ def test_lines_match_as_in_a_plain_loop_even_turned_and_with_samples_dropped(see
         assert match_lines(first, second, ratio=1.0).tolist() == expected
 
 
-def test_lines_of_two_views_match_as_in_a_plain_loop(network: XFeat, views: Views) -> None:
-    first, second = (lines.Lines(network).detect(one, max_keypoints=300) for one in views)
+def test_lines_of_two_views_match_as_in_a_plain_loop(network: Lines, views: Views) -> None:
+    first, second = (network.detect(one, max_keypoints=300) for one in views)
     expected = list(match_slowly(first, second))
     assert len(expected) > 20
     assert match_lines(first, second, ratio=1.0).tolist() == expected
@@ -132,9 +125,9 @@ def test_the_edges_of_a_drawn_rectangle_are_found_the_longest_first() -> None:
     np.testing.assert_allclose(edges[1], [0, 0, 60, 60], atol=6)
 
 
-def test_samples_stand_at_equal_distances_from_end_to_end(network: XFeat, views: Views) -> None:
+def test_samples_stand_at_equal_distances_from_end_to_end(network: Lines, views: Views) -> None:
     pixels = views[1]
-    found = lines.Lines(network).detect(pixels, max_keypoints=52)
+    found = network.detect(pixels, max_keypoints=52)
     assert found.points.shape == (50, 2) and found.descriptors.shape == (50, DIM + 2)
     segments = find_segments(pixels)[:10]
     expected = [
@@ -145,33 +138,6 @@ def test_samples_stand_at_equal_distances_from_end_to_end(network: XFeat, views:
     np.testing.assert_allclose(
         found.descriptors[:, :DIM], network.describe(pixels, found.points), atol=1e-3
     )
-
-
-@pytest.mark.parametrize("size", [(240, 320), (200, 310), (30, 50)])
-def test_a_place_is_described_as_the_keypoint_there_is(
-    network: XFeat, size: tuple[int, int]
-) -> None:
-    pixels = texture(1)[: size[0], : size[1]]
-    found = network.detect(pixels, max_keypoints=40)
-    assert len(found.points) > 5
-    described = network.describe(pixels, found.points)
-    np.testing.assert_allclose(described, found.descriptors, atol=2e-3)
-
-
-def test_a_view_of_the_same_picture_has_inliers_and_another_has_next_to_none(
-    matcher: Matcher,
-) -> None:
-    whole = texture(2)
-    query, same, foreign = (
-        matcher.detect(pixels, max_keypoints=400)
-        for pixels in (whole[8:232, 16:304], whole, texture(3))
-    )
-    rules = Rules(None, "homography", 3.0)
-    pairs = matcher.verify(query, same, rules).inliers
-    assert len(pairs) > 30
-    offsets = same.points[pairs[:, 1]] - query.points[pairs[:, 0]]
-    np.testing.assert_allclose(np.median(offsets, axis=0), [16, 8], atol=1)
-    assert len(matcher.verify(query, foreign, rules).inliers) < len(pairs) / 5
 
 
 def test_bytes_are_the_same_again_and_on_another_number_of_threads(matcher: Matcher) -> None:
@@ -186,16 +152,6 @@ def test_bytes_are_the_same_again_and_on_another_number_of_threads(matcher: Matc
     assert first == again
 
 
-@pytest.mark.parametrize("size", [(240, 320), (9, 7), (1, 1), (3, 400)])
-def test_a_blank_or_tiny_picture_has_no_lines(matcher: Matcher, size: tuple[int, int]) -> None:
-    blank = matcher.detect(np.full((*size, 3), 90, np.uint8), max_keypoints=50)
-    assert blank.points.shape == (0, 2)
-    assert blank.descriptors.shape == (0, DIM + 2) and blank.descriptors.dtype == np.float16
-    other = matcher.detect(texture(0), max_keypoints=50)
-    for pair in ((blank, other), (other, blank), (blank, blank)):
-        assert matcher.verify(*pair, RULES).inliers.shape == (0, 2)
-
-
 def test_a_huge_picture_and_one_line_are_borne(matcher: Matcher) -> None:
     pixels = np.zeros((800, 1300, 3), np.uint8)
     pixels[350:] = 255
@@ -206,12 +162,12 @@ def test_a_huge_picture_and_one_line_are_borne(matcher: Matcher) -> None:
     assert matcher.verify(found, found, RULES).inliers.shape[1] == 2
 
 
-def test_half_of_the_rows_are_keypoints_and_match_as_keypoints_alone(network: XFeat) -> None:
-    both = points_and_lines.PointsAndLines(network)
+def test_half_of_the_rows_are_keypoints_and_match_as_keypoints_alone() -> None:
+    both = points_and_lines.PointsAndLines("test")
     a, b = (both.detect(p, max_keypoints=101) for p in (texture(5), texture(5)[9:, 4:]))
     lying = a.descriptors[:, DIM] != 0
     assert np.count_nonzero(~lying) == 51 and np.count_nonzero(lying) == 50
-    alone = xfeat.make_matcher().detect(texture(5), max_keypoints=51)
+    alone = XFeat("test").detect(texture(5), max_keypoints=51)
     np.testing.assert_array_equal(a.points[~lying], alone.points)
     np.testing.assert_array_equal(a.descriptors[~lying, :DIM], alone.descriptors)
     pairs = points_and_lines.match_points(a, b, 1.0)

@@ -51,7 +51,7 @@ def test_stored_points_are_matched_as_the_library_matches_two_photos(
     assert "non-commercial research only" in capsys.readouterr().err
     views = drawn_views()[0], drawn_views()[1][:120, :150]
     images = [matcher.detect(view, max_keypoints=most) for view in views]
-    found = matcher.match(*images)
+    found = matcher.match(*images, RULES)
 
     network.keypoint_detector.keypoint_decoder.max_keypoints = most
     photos = processor([view.copy() for view in views], do_grayscale=True, return_tensors="pt")

@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from vpr.matchers.base.matcher import Geometry, Rules
 from vpr.matchers.base.matching import find_inliers
-from vpr.reranking.false_alarms import chance_of_inlier, log10_false_alarms
+from vpr.reranking.reranking import chance_of_inlier, log10_false_alarms
 
 SIZE = (240, 320)
 

@@ -31,10 +31,9 @@ from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import with_photos
 from vpr.matchers.sift import Sift, make_matcher, root_sift
 from vpr.reranking import verification
-from vpr.reranking.false_alarms import log10_false_alarms
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
-from vpr.reranking.reranking import Stop, order_by_inliers
+from vpr.reranking.reranking import Stop, log10_false_alarms, order_by_inliers
 from vpr.reranking.verification import Work, verify_candidates
 from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
@@ -667,13 +666,11 @@ def test_a_view_is_found_among_the_keypoints_of_the_whole() -> None:
     assert np.mean(np.abs(offsets - [40, 30]).max(axis=1) < 1) > 0.9
 
 
-def test_a_matcher_is_named_by_its_file_and_an_old_name_is_told() -> None:
+def test_a_matcher_is_named_by_its_file() -> None:
     assert load_matcher("none") is None
     assert isinstance(load_matcher("sift"), Sift)
     with pytest.raises(ValueError, match=r"rerank\.method = orb: .*aliked, .*sift, .*xfeat"):
         load_matcher("orb")
-    with pytest.raises(ValueError, match="method = geometric: it is called sift now"):
-        load_matcher("geometric")
 
 
 def test_keypoints_of_another_width_and_type_are_stored_as_they_are(tmp_path: Path) -> None:

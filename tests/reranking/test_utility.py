@@ -20,9 +20,11 @@ from vpr.matchers.base.matcher import LocalPoints
 from vpr.network.head import load_head
 from vpr.places.index import ImageIndex, save_index
 from vpr.places.positives import load_radius, save_radius
-from vpr.reranking.keypoint_clusters import assign_positions, choose_keypoints, clusters_of
 from vpr.reranking.utility import (
+    assign_positions,
     choose_clusters,
+    choose_keypoints,
+    clusters_of,
     find_low_clusters,
     find_negatives,
     measure_utility,
@@ -163,8 +165,6 @@ def test_kept_keypoints_lie_on_kept_clusters_of_their_own_image(tmp_path: Path) 
     fewer = stored.only(kept)
     assert [len(fewer.of(image).points) for image in range(3)] == [2, 0, 1]
     np.testing.assert_array_equal(fewer.of(2).points, [[20, 5]])
-    with pytest.raises(ValueError, match="3 with keypoints, 2 with local features"):
-        choose_keypoints(stored, maps[:2], clusters)
 
 
 def test_files_say_how_much_is_saved_and_are_checked(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.order import sequence
+from tests.support.route_files import order_along_route
+from tests.support.unit_rows import as_unit, unit_rows
 from vpr.places.index import ImageIndex, save_index
+from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval import filtering, following
 from vpr.retrieval.descriptors import save_descriptors
 from vpr.retrieval.evidence import learn_contrast
@@ -25,7 +27,7 @@ from vpr.retrieval.filtering import (
     PlaceFilter,
 )
 from vpr.retrieval.following import Follower
-from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.retrieval.predictions import Predictions, save_predictions
 from vpr.retrieval.ranking import rank_database
 
 PLACES = np.array([[0.0, 0.0], [5.0, 0.0], [10.0, 0.0], [10.0, 5.0], [200.0, 0.0]])
@@ -153,14 +155,9 @@ def test_the_smoother_goes_on_where_a_stop_left_fewer_places(
     assert (smoothed.probability[~same] == 0).all()
 
 
-def unit(count: int, seed: int, dim: int = 64) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 # A street of 100 photos, 5 m apart, where neighbours look a little alike.
-SMOOTH = np.stack([unit(104, 0)[n : n + 4].sum(axis=0) for n in range(100)])
-STREET = (SMOOTH / np.linalg.norm(SMOOTH, axis=1, keepdims=True)).astype(np.float32)
+SMOOTH = np.stack([unit_rows(104, 64, 0)[n : n + 4].sum(axis=0) for n in range(100)])
+STREET = as_unit(SMOOTH)
 POSITIONS = np.column_stack([5.0 * np.arange(100), np.zeros(100)])
 
 DRIVES = {
@@ -174,8 +171,7 @@ DRIVES = {
 def see(drive: list[int]) -> np.ndarray:
     """Noisy photos of places; -1 is nowhere."""
     rows = np.stack([STREET[at] if at >= 0 else np.zeros(64) for at in drive])
-    rows = rows + 2.0 * unit(len(drive), 7)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return as_unit(rows + 2.0 * unit_rows(len(drive), 64, 7))
 
 
 def rank(photos: np.ndarray) -> np.ndarray:
@@ -190,7 +186,7 @@ def follower() -> Follower:
 def follow(follower: Follower, photos: np.ndarray) -> list[list[Belief]]:
     """Beliefs of the filter and of the smoother, without odometry or geometry."""
     unknown = np.full(len(photos), np.nan)
-    found = follower.follow(photos, rank(photos), unknown, None, smooth=False)
+    found = follower.follow(photos, rank(photos), unknown, None)
     return [found, follower.filter.smooth(found)]
 
 
@@ -219,7 +215,7 @@ def test_photos_of_a_stop_with_odometry_say_it_once(follower: Follower) -> None:
     wrong = np.tile(STREET[80], (30, 1))  # thirty times the same misleading photo
     photos = np.concatenate([see([*range(10, 30)]), wrong])
     moved_m = np.array([math.nan, *[5.0] * 20, *[0.0] * 29])
-    found = follower.follow(photos, rank(photos), moved_m, None, smooth=False)
+    found = follower.follow(photos, rank(photos), moved_m, None)
     last = [follower.estimate(found[number]) for number in (20, -1)]
     assert last[0].place == last[1].place
     assert last[0].off_map == pytest.approx(last[1].off_map)
@@ -230,8 +226,8 @@ def test_small_moves_add_up() -> None:
     follower = Follower(STREET, POSITIONS, [np.arange(100)], radius_m=12, step_m=None)
     metres = np.arange(50, 120)
     photos, moved_m = see([*(metres // 5)]), np.array([math.nan, *[1.0] * 69])
-    for smooth in (False, True):
-        found = follower.follow(photos, rank(photos), moved_m, None, smooth=smooth)
+    filtered = follower.follow(photos, rank(photos), moved_m, None)
+    for found in (filtered, follower.filter.smooth(filtered)):
         east = np.array([follower.estimate(belief).position[0] for belief in found])
         assert np.mean(np.abs(east - metres) <= 12) > 0.9
 
@@ -254,7 +250,8 @@ def test_where_no_place_was_seen_twice_nothing_is_learnt() -> None:
     far = 1000.0 * np.arange(100)[:, None] * [1, 0]
     assert not learn_contrast(STREET, far, radius_m=10).is_learnt
     one = Follower(STREET[:1], POSITIONS[:1], [np.arange(1)], radius_m=12, step_m=None)
-    found = one.follow(STREET[:2], np.zeros((2, 1), int), np.full(2, np.nan), None, smooth=True)
+    unknown = np.full(2, np.nan)
+    found = one.filter.smooth(one.follow(STREET[:2], np.zeros((2, 1), int), unknown, None))
     assert all(0 < one.estimate(belief).probability < 1 for belief in found)
 
 
@@ -288,24 +285,8 @@ def test_the_stage_follows_each_recording_by_itself(
     save_index(Path("query.csv"), ImageIndex(names, nowhere, recordings, None, odometry))
     Path("radius.json").write_text('{"radius_m": 12.0}')
     save_predictions(Path("alone.npz"), Predictions(*rank_database(STREET, photos, top_k=5), 100))
-    Path("verified").mkdir()
-    for part, shape, kind in (
-        ("candidates", (0, 0), np.int64), ("matches", (0, 0), np.int64),
-        ("inliers", (0, 0), np.int64), ("log10_nfa", (0, 0), np.float64),
-        ("places", (0, 2, 2), np.uint16),
-    ):  # fmt: skip
-        np.save(f"verified/{part}.npy", np.empty(shape, kind))
-    Path("params.yaml").write_text(
-        f"sequence: {{method: {method}, length: 1, velocities: [1.0], contrast_reach: null, "
-        "step_m: null}\n"
-    )
-    sequence(
-        predictions=Path("alone.npz"), verified=Path("verified"),
-        database_descriptors=Path("database.npy"), query_descriptors=Path("query.npy"),
-        database=Path("database.csv"), query=Path("query.csv"), radius=Path("radius.json"),
-        sequenced=Path("along.npz"), estimates=Path("estimates.csv"),
-    )  # fmt: skip
-    ranked = load_predictions(Path("along.npz")).indices
+    save_verified(Path("verified"), NOTHING)
+    ranked = order_along_route(f"method: {method}, length: 1, velocities: [1.0]").indices
     assert ranked.shape == (60, 5)
     assert np.mean(np.abs(ranked[:, 0] - drive) <= 2) > 0.9
     table = np.loadtxt("estimates.csv", delimiter=",", skiprows=1)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.order import sequence
+from tests.support.route_files import order_along_route
+from tests.support.unit_rows import as_unit, unit_rows
 from vpr.places.index import ImageIndex, find_recordings, save_index
 from vpr.retrieval import sequences
 from vpr.retrieval.descriptors import save_descriptors
-from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
+from vpr.retrieval.predictions import Predictions, save_predictions
 from vpr.retrieval.ranking import rank_database
 from vpr.retrieval.sequences import (
     enhance_contrast,
@@ -102,9 +103,8 @@ def test_contrast_equals_a_loop_over_the_surroundings(reach: int | None) -> None
 @pytest.mark.parametrize("size", [1, 2, 3, 10])
 def test_contrast_within_recordings_too_short_for_it_does_not_scramble_them(size: int) -> None:
     # Each query is nearly an image; single images find it, and so must lines of one.
-    database, noise = unit(30, 0), unit(30, 1)
-    query = database + 0.3 * noise
-    query = (query / np.linalg.norm(query, axis=1, keepdims=True)).astype(np.float32)
+    database, noise = unit_rows(30, 16, 0), unit_rows(30, 16, 1)
+    query = as_unit(database + 0.3 * noise)
     assert rank_database(database, query, top_k=1)[0].ravel().tolist() == list(range(30))
     names = [str(image // size) for image in range(30)]
     ranked = rank_descriptors(
@@ -115,9 +115,8 @@ def test_contrast_within_recordings_too_short_for_it_does_not_scramble_them(size
 
 
 def test_a_few_lone_images_beside_a_long_recording_are_found_and_hide_none() -> None:
-    database, noise = unit(60, 0, dim=64), unit(60, 1, dim=64)
-    query = database + 0.3 * noise
-    query = (query / np.linalg.norm(query, axis=1, keepdims=True)).astype(np.float32)
+    database, noise = unit_rows(60, 64, 0), unit_rows(60, 64, 1)
+    query = as_unit(database + 0.3 * noise)
     names = ["drive"] * 40 + [f"photo {image}" for image in range(20)]
     ranked = rank_descriptors(
         database, query, find_recordings(names, 60), find_recordings(names, 60),
@@ -128,7 +127,7 @@ def test_a_few_lone_images_beside_a_long_recording_are_found_and_hide_none() -> 
 
 def test_rows_of_two_cameras_that_alternate_rank_as_one_camera_after_the_other() -> None:
     """The order of the rows does not change a score, only which index an image has."""
-    database, query = unit(24, 0), unit(20, 1)
+    database, query = unit_rows(24, 16, 0), unit_rows(20, 16, 1)
     rows = [np.r_[0:n:2, 1:n:2] for n in (24, 20)]  # first all of the left camera, then the right
     sides = [["left", "right"] * 12, ["left", "right"] * 10]
 
@@ -164,13 +163,8 @@ def test_rankings_count_down_from_one_and_images_not_named_count_nothing() -> No
     ]  # fmt: skip
 
 
-def unit(count: int, seed: int, dim: int = 16) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 def test_a_line_of_one_ranks_as_the_search_does_with_its_distances() -> None:
-    database, query = unit(30, 0), unit(8, 1)
+    database, query = unit_rows(30, 16, 0), unit_rows(8, 16, 1)
     expected = rank_database(database, query, top_k=5)
     ours = rank_descriptors(
         database, query, [np.arange(8)], [np.arange(30)],
@@ -184,9 +178,8 @@ def test_a_line_of_one_ranks_as_the_search_does_with_its_distances() -> None:
 def route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """A drive and the same again in noise that single images do not stand; its first image."""
     monkeypatch.chdir(tmp_path)
-    database = unit(60, 0)
-    noisy = database[10:50] + 1.2 * unit(40, 1)
-    query = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
+    database = unit_rows(60, 16, 0)
+    query = as_unit(database[10:50] + 1.2 * unit_rows(40, 16, 1))
     for name, rows in (("database", database), ("query", query)):
         save_descriptors(Path(f"{name}.npy"), iter([rows]), num_images=len(rows))
         # Nothing in coordinates tells where a query was: they are all the same.
@@ -197,24 +190,10 @@ def route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     return np.arange(10, 50)
 
 
-def run_stage_with(length: int) -> Predictions:
-    Path("params.yaml").write_text(
-        f"sequence: {{method: lines, length: {length}, velocities: [0.8, 1.0], "
-        "contrast_reach: null, step_m: null}\n"
-    )
-    sequence(
-        predictions=Path("alone.npz"), verified=Path("verified"),
-        database_descriptors=Path("database.npy"), query_descriptors=Path("query.npy"),
-        database=Path("database.csv"), query=Path("query.csv"), radius=Path("radius.json"),
-        sequenced=Path("along.npz"), estimates=Path("estimates.csv"),
-    )  # fmt: skip
-    return load_predictions(Path("along.npz"))
-
-
 def test_off_is_the_same_file_and_on_finds_what_single_images_do_not(route: np.ndarray) -> None:
-    alone = run_stage_with(1)
+    alone = order_along_route("method: lines, length: 1, velocities: [0.8, 1.0]")
     assert Path("along.npz").read_bytes() == Path("alone.npz").read_bytes()
-    along = run_stage_with(7)
+    along = order_along_route("method: lines, length: 7, velocities: [0.8, 1.0]")
     assert along.indices.shape == alone.indices.shape
     assert np.mean(alone.indices[:, 0] == route) < 0.95
     assert np.mean(along.indices[:, 0] == route) == 1

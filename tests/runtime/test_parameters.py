@@ -86,28 +86,12 @@ def test_a_single_value_of_another_section_is_typed_too(tmp_path: Path) -> None:
         load_param("demo.nothing", int, path=file)
 
 
-def test_an_unknown_key_lists_the_near_one_first_and_says_where_it_belongs(tmp_path: Path) -> None:
+def test_an_unknown_key_or_section_lists_the_near_one_first(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(GOOD.replace("  side: null\n", "  sides: null\n"))
     with pytest.raises(ValueError, match=r"demo\.sides = None: unknown key; known are side, count"):
         load_params("demo", DemoParams, path=file)
-    file.write_text(GOOD.replace("demo:", "demo2:") + GOOD + "  margin: 0.1\nother:\n  margin: 1\n")
-    with pytest.raises(ValueError, match=r"unknown key \(there is other\.margin\); known are"):
-        load_params("demo", DemoParams, path=file)
-    (section, *_) = check_params({"other": OtherParams, "demo": DemoParams}, path=file)
+    file.write_text(GOOD.replace("demo:", "demo2:") + GOOD)
+    (section, other) = check_params({"other": OtherParams, "demo": DemoParams}, path=file)
     assert section.endswith("demo2: unknown section; known are demo, other")
-
-
-def test_a_key_that_moved_to_a_section_which_the_file_lacks_is_said_too(tmp_path: Path) -> None:
-    file = tmp_path / "params.yaml"
-    file.write_text(GOOD + "  margin: 0.1\n")
-    found = check_params({"other": OtherParams, "demo": DemoParams}, path=file)
-    assert len(found) == 2
-    assert "expected a section 'other'" in found[0]
-    assert "demo.margin = 0.1: unknown key (there is other.margin)" in found[1]
-
-
-def test_unknown_sections_are_found(tmp_path: Path) -> None:
-    file = tmp_path / "params.yaml"
-    file.write_text(GOOD + "extra:\n  a: 1\n")
-    assert "extra: unknown section" in check_params({"demo": DemoParams}, path=file)[0]
+    assert "expected a section 'other'" in other

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vpr.features.encoder import ALL, POOL, PREFIX, choose_variant, draw_state, load_package_state
-from vpr.runtime.package_weights import PackageWeights
+from vpr.runtime.tensors import PackageWeights
 
 MEAN, DEVIATION = 127.0, 128.0  # of pixels in 0..255, which the weights were trained with
 STRIDES = (1, 2, 2, 2, 1)  # of the first block of each stage; the stem has stride 2

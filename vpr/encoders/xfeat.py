@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vpr.features.encoder import POOL, PREFIX, choose_variant, draw_state, load_package_state
-from vpr.runtime.package_weights import XFEAT
+from vpr.runtime.tensors import XFEAT
 
 CHANNELS = 64
 STRIDE_PX, MULTIPLE_PX = 8, 32  # of the map; sides are scaled to multiples, at least one

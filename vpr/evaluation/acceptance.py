@@ -1,7 +1,7 @@
 """Is a photo of this map at all: the doubt about its first prediction, and the limit on it.
 
 The smaller the doubt, the surer. By distance it is the descriptors' distance, by inliers log10 NFA
-(`vpr.reranking.false_alarms`). The limit holds a false-acceptance rate: the share of photos of
+(`log10_false_alarms`). The limit holds a false-acceptance rate: the share of photos of
 places outside the map that are taken for photos of it.
 """
 

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from vpr.runtime.package_weights import PackageWeights
+from vpr.runtime.tensors import PackageWeights
 
 DRAWER = Path(__file__).parents[1] / "encoders"
 POOL = "pool"  # the split after the last layer: only what pools the local features trains

@@ -9,21 +9,26 @@ from __future__ import annotations
 from kornia.feature import ALIKED as Network
 from torch import Tensor
 
-from vpr.matchers.base.detectors import KorniaDetector, MutualMatcher, load_all_but, read_state
-from vpr.matchers.base.package_weights import ALIKED
+from vpr.matchers.base.learned import LearnedMatcher, load_all_but, packaged_weights
 
-SMALLEST_PX = 6  # of a side; a smaller image has no room for a maximum and its surroundings
+WEIGHTS = packaged_weights(
+    "pretrained_weights/aliked-n16.pth",
+    "5be8704840ed662d9d8c561bf7279c222092674e7eb05fd0feab94899e9d82f2",
+)
 
 
-class Aliked(KorniaDetector):
+class Aliked(LearnedMatcher):
     """Keypoints with unit descriptors of 128 values."""
 
     dim = 128
+    smallest_px = 6  # a maximum and its surroundings
     _network: Network
 
-    def bears(self, height: int, width: int) -> bool:
-        """Return whether an image has room for a maximum."""
-        return min(height, width) >= SMALLEST_PX
+    def __init__(self, setting: str) -> None:
+        """Load the weights of the package; `setting` asks for them, for messages."""
+        network = Network("aliked-n16", max_num_keypoints=1, detection_threshold=0)
+        load_all_but(network, WEIGHTS.load(setting), "dkd.hw_grid")
+        super().__init__(network)
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
         """Find the strongest maxima, and their descriptors."""
@@ -32,13 +37,6 @@ class Aliked(KorniaDetector):
         return features.keypoints, features.descriptors
 
 
-def load_detector(setting: str) -> Aliked:
-    """Load ALIKED with the weights of the package, see `read_state`."""
-    network = Network("aliked-n16", max_num_keypoints=1, detection_threshold=0)
-    load_all_but(network, read_state(ALIKED, setting), "dkd.hw_grid")
-    return Aliked(network.eval())
-
-
-def make_matcher() -> MutualMatcher:
+def make_matcher() -> Aliked:
     """Make the matcher with the weights of the package, which is not imported."""
-    return MutualMatcher(load_detector("rerank.method = aliked"))
+    return Aliked("rerank.method = aliked")

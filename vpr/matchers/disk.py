@@ -9,21 +9,26 @@ from __future__ import annotations
 from kornia.feature import DISK as Network
 from torch import Tensor
 
-from vpr.matchers.base.detectors import KorniaDetector, MutualMatcher, read_state
-from vpr.matchers.base.package_weights import DISK
+from vpr.matchers.base.learned import LearnedMatcher, packaged_weights
 
-STRIDE_PX = 16  # of the coarsest layer, which must have more than one position
+WEIGHTS = packaged_weights(
+    "pretrained_weights/disk-depth-save.pth",
+    "9c2ee4ded238892dfa51569941372601e35e4a74aa6f84ea80053d2ab1c07abe",
+)
 
 
-class Disk(KorniaDetector):
+class Disk(LearnedMatcher):
     """Keypoints with unit descriptors of 128 values."""
 
     dim = 128
+    smallest_px = 17  # more than one position of the coarsest layer, whose stride is 16
     _network: Network
 
-    def bears(self, height: int, width: int) -> bool:
-        """Return whether the coarsest layer has more than one position."""
-        return max(height, width) > STRIDE_PX
+    def __init__(self, setting: str) -> None:
+        """Load the weights of the package; `setting` asks for them, for messages."""
+        network = Network()
+        network.load_state_dict(WEIGHTS.load(setting)["extractor"])
+        super().__init__(network)
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
         """Find the highest scores, and their descriptors."""
@@ -32,13 +37,6 @@ class Disk(KorniaDetector):
         return features.keypoints[surest], features.descriptors[surest]
 
 
-def load_detector(setting: str) -> Disk:
-    """Load DISK with the weights of the package, see `read_state`."""
-    network = Network()
-    network.load_state_dict(read_state(DISK, setting)["extractor"])  # type: ignore[arg-type]
-    return Disk(network.eval())
-
-
-def make_matcher() -> MutualMatcher:
+def make_matcher() -> Disk:
     """Make the matcher with the weights of the package, which is not imported."""
-    return MutualMatcher(load_detector("rerank.method = disk"))
+    return Disk("rerank.method = disk")

@@ -59,7 +59,7 @@ class Foreign(PhotoMatcher):
             found = self._matcher.match(query.copy(), database.copy())  # type: ignore[union-attr]
             if not isinstance(found, tuple | list) or len(found) != 3:
                 raise ValueError(f"match: expected points, points and scores, found {found!r:.80}")
-            first, second, scores = (np.asarray(array, np.float32) for array in found)
+            first, second = (np.asarray(points, np.float32) for points in found[:2])
             if not first.size and not second.size:  # in whatever shape
                 first = second = np.empty((0, 2), np.float32)
             forms = (2,), (2, 2)  # a point, and a line's two ends
@@ -68,10 +68,6 @@ class Foreign(PhotoMatcher):
                     "match: expected points (n, 2) or lines' ends (n, 2, 2) of both photos, found "
                     f"{first.shape} and {second.shape}"
                 )
-            if scores.shape != (len(first),):
-                raise ValueError(f"match: expected {len(first)} scores, found {scores.shape}")
-            if not np.isfinite(scores).all():
-                raise ValueError("match: a score is NaN or infinite")
             return _points_of(first, query), _points_of(second, database)
 
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
-from vpr.matchers.base.matching import choose_mutual, keep_inliers
-from vpr.matchers.xfeat import DIM, XFeat, load_detector
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import choose_mutual
+from vpr.matchers.xfeat import DIM, XFeat
 
 SAMPLES = 5
 SHORTEST_PX = 8.0
@@ -45,25 +45,6 @@ def find_segments(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     order = np.argsort(-lengths, kind="stable")
     longest: NDArray[np.float32] = segments[order[lengths[order] >= SHORTEST_PX]]
     return longest
-
-
-def detect_lines(xfeat: XFeat, pixels: NDArray[np.uint8], *, max_rows: int) -> LocalPoints:
-    """Find and describe the longest line segments of an image.
-
-    The pixels are RGB of shape (H, W, 3). At most `max_rows` samples are kept; a line has all of
-    its samples or none.
-
-    Returns:
-        Descriptors as float16 (num_lines * SAMPLES, 66), line after line.
-    """
-    segments = find_segments(pixels)[: min(max_rows // SAMPLES, MOST_LINES)]
-    share = np.linspace(0, 1, SAMPLES, dtype=np.float32)[:, None]
-    places = segments[:, None, :2] * (1 - share) + segments[:, None, 2:] * share
-    points = places.reshape(-1, 2)
-    described = xfeat.describe(pixels, points) if len(points) else np.empty((0, DIM), np.float32)
-    numbers = 1 + np.arange(len(segments)).repeat(SAMPLES)
-    along = np.tile(np.arange(SAMPLES), len(segments))
-    return LocalPoints(points, tag(described, numbers, along), (pixels.shape[0], pixels.shape[1]))
 
 
 def tag(
@@ -120,28 +101,32 @@ def _sequences(points: LocalPoints) -> tuple[NDArray[np.float32], NDArray[np.int
     return described, rows
 
 
-class Lines:
-    """A matcher of lines only.
-
-    Args:
-        xfeat: Network that describes places of an image.
-    """
-
-    def __init__(self, xfeat: XFeat) -> None:
-        """Keep the network."""
-        self._xfeat = xfeat
-        self.uses_gpu = xfeat.uses_gpu
+class Lines(XFeat):
+    """Lines whose samples XFeat describes."""
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
-        """Find the longest lines of an image."""
-        return detect_lines(self._xfeat, pixels, max_rows=max_keypoints)
+        """Find the longest lines of an image.
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
-        """Find the ends of matched lines that one geometry explains; by default without a ratio."""
-        matches = match_lines(query, database, ratio=rules.ratio or 1.0)
-        return keep_inliers(matches, query, database, rules)
+        At most `max_keypoints` samples are kept; a line has all of its samples or none.
+
+        Returns:
+            Descriptors as float16 (num_lines * SAMPLES, 66), line after line.
+        """
+        segments = find_segments(pixels)[: min(max_keypoints // SAMPLES, MOST_LINES)]
+        share = np.linspace(0, 1, SAMPLES, dtype=np.float32)[:, None]
+        places = segments[:, None, :2] * (1 - share) + segments[:, None, 2:] * share
+        points = places.reshape(-1, 2)
+        described = self.describe(pixels, points) if len(points) else np.empty((0, DIM), np.float32)
+        numbers = 1 + np.arange(len(segments)).repeat(SAMPLES)
+        along = np.tile(np.arange(SAMPLES), len(segments))
+        size = pixels.shape[0], pixels.shape[1]
+        return LocalPoints(points, tag(described, numbers, along), size)
+
+    def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Match the ends of lines; by default without a ratio test."""
+        return match_lines(query, database, ratio=rules.ratio or 1.0)
 
 
 def make_matcher() -> Lines:
     """Make the matcher with the weights of the package, which is not imported."""
-    return Lines(load_detector("rerank.method = lines"))
+    return Lines("rerank.method = lines")

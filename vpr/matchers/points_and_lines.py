@@ -5,28 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
-from vpr.matchers.base.matching import keep_inliers, match_mutually
-from vpr.matchers.lines import NO_LINE, detect_lines, match_lines, on_lines, tag
-from vpr.matchers.xfeat import DIM, XFeat, load_detector
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import match_mutually
+from vpr.matchers.lines import NO_LINE, Lines, match_lines, on_lines, tag
+from vpr.matchers.xfeat import DIM, XFeat
 
 
-class PointsAndLines:
-    """Half of the rows for keypoints, the other half for lines.
-
-    Args:
-        xfeat: Network that finds keypoints and describes places of an image.
-    """
-
-    def __init__(self, xfeat: XFeat) -> None:
-        """Keep the network."""
-        self._xfeat = xfeat
-        self.uses_gpu = xfeat.uses_gpu
+class PointsAndLines(Lines):
+    """Half of the rows for keypoints, the other half for lines."""
 
     def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
         """Find the most confident keypoints, then the longest lines, as in `vpr.matchers.lines`."""
-        keypoints = self._xfeat.detect(pixels, max_keypoints=max_keypoints - max_keypoints // 2)
-        lines = detect_lines(self._xfeat, pixels, max_rows=max_keypoints // 2)
+        keypoints = XFeat.detect(self, pixels, max_keypoints=max_keypoints - max_keypoints // 2)
+        lines = super().detect(pixels, max_keypoints=max_keypoints // 2)
         none = np.full(len(keypoints.points), NO_LINE)
         tagged = tag(keypoints.descriptors.astype(np.float32), none, none)
         return LocalPoints(
@@ -35,13 +26,12 @@ class PointsAndLines:
             keypoints.size,
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
-        """Find the matches of points and ends that one geometry explains."""
+    def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Match points, then ends of lines; by default without a ratio test."""
         ratio = rules.ratio or 1.0
-        matches = np.concatenate(
+        return np.concatenate(
             [match_points(query, database, ratio), match_lines(query, database, ratio=ratio)]
         )
-        return keep_inliers(matches, query, database, rules)
 
 
 def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDArray[np.int64]:
@@ -57,4 +47,4 @@ def match_points(query: LocalPoints, database: LocalPoints, ratio: float) -> NDA
 
 def make_matcher() -> PointsAndLines:
     """Make the matcher with the weights of the package, which is not imported."""
-    return PointsAndLines(load_detector("rerank.method = points_and_lines"))
+    return PointsAndLines("rerank.method = points_and_lines")

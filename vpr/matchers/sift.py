@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
-from vpr.matchers.base.matching import keep_inliers, match_mutually
+from vpr.matchers.base.matcher import LocalPoints, Rules
+from vpr.matchers.base.matching import PointMatcher, match_mutually
 
 DIM = 128
 RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
 
 
-class Sift:
+class Sift(PointMatcher):
     """Lowe's SIFT (IJCV 2004), whose descriptors are matched as RootSIFT."""
 
     def __reduce__(self) -> tuple[Callable[[], Sift], tuple[()]]:
@@ -48,11 +48,10 @@ class Sift:
             (pixels.shape[0], pixels.shape[1]),
         )
 
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
-        """Find the mutual matches that one geometry explains; by default with Lowe's ratio."""
+    def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Match mutual nearest neighbours; by default with Lowe's ratio."""
         described = root_sift(query.descriptors), root_sift(database.descriptors)
-        matches = match_mutually(*described, ratio=rules.ratio or RATIO)
-        return keep_inliers(matches, query, database, rules)
+        return match_mutually(*described, ratio=rules.ratio or RATIO)
 
 
 def make_matcher() -> Sift:

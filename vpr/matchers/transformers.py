@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from vpr.matchers.base.efficient_loftr import EfficientLoFTR
-from vpr.matchers.base.matcher import Folders, LocalPoints, Rules, Verified
-from vpr.matchers.base.matching import keep_inliers, refuse_ratio
+from vpr.matchers.base.matcher import Folders, LocalPoints, Rules
+from vpr.matchers.base.matching import PointMatcher, refuse_ratio
 from vpr.runtime.device import find_device
 from vpr.runtime.external_code import external_code
 
@@ -27,11 +27,15 @@ EXAMPLE = (
 )
 KINDS = {"superglue": "SuperGlue", "lightglue": "LightGlue"}  # with SuperPoint
 LOFTR = "efficientloftr"
-LICENCE = "as published under Magic Leap's licence: for non-commercial research only"
-LOFTR_LICENCE = "as published by zju-community/efficientloftr under Apache-2.0"
+MAGIC_LEAP = "as published under Magic Leap's licence: for non-commercial research only"
+LICENCES = {
+    "superglue": MAGIC_LEAP,
+    "lightglue": MAGIC_LEAP,
+    LOFTR: "as published by zju-community/efficientloftr under Apache-2.0",
+}
 
 
-class Glue:
+class Glue(PointMatcher):
     """Keypoints of an image, and a network that sees all keypoints of two.
 
     Args:
@@ -43,6 +47,7 @@ class Glue:
         """Move the network to a GPU if there is one."""
         self._device = find_device()
         self._network, self._processor = network.to(self._device), processor
+        self.name = KINDS[network.config.model_type]
         self._size = int(processor.size["height"]), int(processor.size["width"])
         self.uses_gpu = self._device.type == "cuda"
 
@@ -69,8 +74,9 @@ class Glue:
             points * np.array([width, height], np.float32), rows.cpu().numpy(), (height, width)
         )
 
-    def match(self, query: LocalPoints, database: LocalPoints) -> NDArray[np.int64]:
-        """Match keypoints; shape (num_matches, 2), in the query's order."""
+    def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Match keypoints, in the query's order; a ratio is refused."""
+        refuse_ratio(rules, self.name)
         counts = len(query.points), len(database.points)
         if 0 in counts:
             return np.empty((0, 2), np.int64)
@@ -93,15 +99,6 @@ class Glue:
         partners = matched[0].reshape(2, -1)[0].cpu().numpy()[: counts[0]]
         kept = np.flatnonzero((partners >= 0) & (partners < counts[1]))
         return np.stack([kept, partners[kept]], axis=1).astype(np.int64)
-
-    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
-        """Find the matches that one geometry explains.
-
-        Raises:
-            ValueError: If a ratio is asked for.
-        """
-        refuse_ratio(rules, KINDS[self._network.config.model_type])
-        return keep_inliers(self.match(query, database), query, database, rules)
 
 
 def make_matcher_of(model: str, folders: Folders) -> Glue | EfficientLoFTR:
@@ -143,12 +140,10 @@ def make_matcher_of(model: str, folders: Folders) -> Glue | EfficientLoFTR:
     wrong = {kind: sorted(names) for kind, names in report.items() if names}
     if wrong:
         raise ValueError(f"{setting}: the weights do not fit: {wrong!r:.300}")
-    network = network.eval().requires_grad_(False)
-    if config.model_type == LOFTR:
-        print(f"{setting}: {EfficientLoFTR.name}'s weights, {LOFTR_LICENCE}", file=sys.stderr)
-        return EfficientLoFTR(network, processor)
-    print(f"{setting}: {KINDS[config.model_type]}'s weights, {LICENCE}", file=sys.stderr)
-    return Glue(network, processor)
+    kind = EfficientLoFTR if config.model_type == LOFTR else Glue
+    matcher = kind(network.eval().requires_grad_(False), processor)
+    print(f"{setting}: {matcher.name}'s weights, {LICENCES[config.model_type]}", file=sys.stderr)
+    return matcher
 
 
 def _check_kind(config: Any, setting: str) -> None:  # noqa: ANN401

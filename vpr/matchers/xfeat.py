@@ -12,18 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vpr.matchers.base.detectors import KorniaDetector, MutualMatcher, read_state
-from vpr.runtime.package_weights import XFEAT
+from vpr.matchers.base.learned import LearnedMatcher
+from vpr.runtime.tensors import XFEAT
 
 DIM = 64
 MULTIPLE_PX = 32  # sides are scaled to multiples, at least one, as kornia does for keypoints
 
 
-class XFeat(KorniaDetector):
+class XFeat(LearnedMatcher):
     """Keypoints with unit descriptors of 64 values."""
 
     dim = DIM
     _network: Network
+
+    def __init__(self, setting: str) -> None:
+        """Load the weights of the package; `setting` asks for them, for messages."""
+        network = Network()
+        network.net.load_state_dict(XFEAT.load(setting))
+        super().__init__(network)
 
     def find(self, batch: Tensor, max_keypoints: int) -> tuple[Tensor, Tensor]:
         """Find the most confident keypoints, and their descriptors."""
@@ -52,13 +58,6 @@ class XFeat(KorniaDetector):
         return described
 
 
-def load_detector(setting: str) -> XFeat:
-    """Load XFeat with the weights of the package, see `read_state`."""
-    network = Network()
-    network.net.load_state_dict(read_state(XFEAT, setting))
-    return XFeat(network.eval())
-
-
-def make_matcher() -> MutualMatcher:
+def make_matcher() -> XFeat:
     """Make the matcher with the weights of the package, which is not imported."""
-    return MutualMatcher(load_detector("rerank.method = xfeat"))
+    return XFeat("rerank.method = xfeat")

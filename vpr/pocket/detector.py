@@ -17,14 +17,13 @@ from torch.nn import functional
 
 from vpr.images.image_files import list_images, read_image
 from vpr.locating.run import check_run
-from vpr.matchers.base.detectors import read_state
 from vpr.matchers.base.matcher import load_matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.pocket.graph import INPUT, open_session, trace
 from vpr.pocket.model_file import NUM_CHECKS, spread
 from vpr.repository.locked_run import locked_params
 from vpr.run_files import DATABASE_IMAGES, LOCK
-from vpr.runtime.package_weights import XFEAT
+from vpr.runtime.tensors import XFEAT
 
 OUTPUTS = ["keypoints", "descriptors"]
 MULTIPLE_PX = 32
@@ -42,7 +41,7 @@ class Detector(nn.Module):
         """Load the weights of the package."""
         super().__init__()
         self.whole, self.size, self.max_keypoints = XFeat().eval(), size, max_keypoints
-        self.whole.net.load_state_dict(read_state(XFEAT, "export-model --detector"))
+        self.whole.net.load_state_dict(XFEAT.load("export-model --detector"))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Places x, y (N, 2), the best first, and descriptors (N, 64) of RGB (1, H, W, 3)."""

@@ -1,4 +1,4 @@
-"""Utility of NetVLAD's clusters: for the environment as a whole, and for each place.
+"""Utility of NetVLAD's clusters, for the environment and for each place, and keypoints on them.
 
 Keetha, Milford and Garg, "A Hierarchical Dual Model of Environment- and Place-Specific Utility for
 Visual Place Recognition", RA-L 2021. A cluster is useful where its block of the descriptor differs
@@ -7,11 +7,23 @@ between places; both numbers come from the reference map only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from torch.nn import functional
 
+from vpr.features.batches import positions_per_batch
+from vpr.features.local_features import LocalFeatures, batches_of_one_shape, load_features
+from vpr.features.model import load_model
+from vpr.matchers.base.keypoints import Keypoints
+from vpr.matchers.base.matcher import LocalPoints
+from vpr.network.head import Head, load_head
 from vpr.places.radius import is_within
+from vpr.runtime.device import find_device
 
 
 def find_negatives(coordinates: NDArray[np.float64], *, radius_m: float) -> NDArray[np.bool_]:
@@ -55,16 +67,8 @@ def measure_utility(
 
     Returns:
         ES of shape (K,) and PS of shape (n, K).
-
-    Raises:
-        ValueError: If the descriptors, the maps and the index are not of the same images.
     """
-    count, num_clusters = present.shape
-    if not len(descriptors) == len(negatives) == count or descriptors.shape[1] % num_clusters:
-        raise ValueError(
-            f"utility: {count} images with local features, {len(negatives)} in the index, "
-            f"descriptors {descriptors.shape} for {num_clusters} clusters"
-        )
+    count, num_clusters = len(descriptors), present.shape[1]
     blocks = np.asarray(descriptors, np.float64).reshape(count, num_clusters, -1)
     sums = np.stack(
         [(cdist(block, block) * negatives).sum(axis=1) for block in blocks.transpose(1, 0, 2)],
@@ -139,3 +143,86 @@ def choose_clusters(
         np.put_along_axis(best, order[:, :top], values=True, axis=1)
         useful &= best
     return useful
+
+
+def assign_positions(
+    head: Head, features: LocalFeatures, device: torch.device
+) -> Iterator[NDArray[np.int64]]:
+    """Find the cluster with the largest soft assignment at each position.
+
+    Yields:
+        Shape (num_scales, H', W') for each image, in order.
+    """
+    head = head.to(device)
+    pool = head.netvlad()
+    for run in batches_of_one_shape(features.shapes, max_area=positions_per_batch(device)):
+        with torch.inference_mode():
+            maps = head.encode(features.maps(run).to(device))
+            won = pool.assign(functional.normalize(maps, dim=1)).argmax(dim=1)  # (N, P)
+        yield from won.view(len(won), head.num_scales, -1, maps.shape[3]).cpu().numpy()
+
+
+def load_cluster_maps(
+    features: Path, model: Path
+) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
+    """Find the winning clusters of a side's images, by a stored model.
+
+    Returns:
+        Maps (num_scales, H', W'), one for each image, and whether a cluster is present in an image,
+        that is, wins at least one of its positions, shape (num_images, K).
+    """
+    head, stored = load_head(load_model(model)), load_features(features)
+    clusters = head.netvlad().centroids
+    maps = list(assign_positions(head, stored, find_device()))
+    present = np.zeros((len(maps), len(clusters)), dtype=bool)
+    for image, won in enumerate(maps):
+        present[image, np.unique(won)] = True
+    return maps, present
+
+
+def clusters_of(keypoints: LocalPoints, won: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the clusters of each keypoint: those of its position, one at each scale.
+
+    `won` is the cluster of each position of the image's maps, shape (num_scales, H', W').
+
+    Returns:
+        Shape (num_scales, num_keypoints).
+
+    Raises:
+        ValueError: If the maps do not fit the image's size.
+    """
+    height, width = keypoints.size
+    rows, columns = won.shape[1:]
+    step = max(height, width) / max(rows, columns)  # pixels between positions
+    if abs(height / step - rows) >= 1 or abs(width / step - columns) >= 1:
+        raise ValueError(
+            f"utility.keep: a map of {rows}x{columns} positions does not lie on an image of "
+            f"{height}x{width} pixels"
+        )
+    # By the step: what is left over at the right and below has no position of its own.
+    column, row = (keypoints.points / step).astype(np.int64).T
+    clusters: NDArray[np.int64] = won[:, row.clip(0, rows - 1), column.clip(0, columns - 1)]
+    return clusters
+
+
+def choose_keypoints(
+    keypoints: Keypoints, maps: Sequence[NDArray[np.int64]], clusters: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Choose keypoints that lie on a cluster that their image keeps, at any scale.
+
+    Args:
+        keypoints: Keypoints of the database.
+        maps: Cluster of each position, (num_scales, H', W') for each image.
+        clusters: Whether an image keeps a cluster, shape (num_images, K).
+
+    Returns:
+        Shape (num_keypoints,).
+
+    Raises:
+        ValueError: If a map does not fit its image's size.
+    """
+    kept = [
+        clusters[image, clusters_of(keypoints.of(image), won)].any(axis=0)
+        for image, won in enumerate(maps)
+    ]
+    return np.concatenate(kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,15 +49,14 @@ def save_utility(
     folder.mkdir()
     np.save(folder / "kept.npy", kept)
     count = int(np.count_nonzero(kept))
-    metrics = {
+    metrics = {  # of re-ranking: without it there is nothing to report
         "keypoints": len(kept),
         "keypoints_kept": count,
         "keypoint_bytes": bytes_each * len(kept),
         "keypoint_bytes_saved": bytes_each * (len(kept) - count),
     }
-    if len(kept) == 0:  # re-ranking is off: nothing to report
-        metrics = {}
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    reported = metrics if len(kept) else {}
+    (folder / "metrics.json").write_text(json.dumps(reported, indent=2) + "\n")
     if utility is not None:
         np.save(folder / "place.npy", utility.place)
         np.save(folder / "clusters.npy", utility.clusters)
@@ -66,11 +64,9 @@ def save_utility(
             str(image): clusters.astype(np.uint16) for image, clusters in enumerate(utility.maps)
         }
         save_arrays(folder / "maps.npz", won)
-        with (folder / "environment.csv").open("w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["cluster", "utility", "low"])
-            pairs = zip(utility.environment.tolist(), utility.low.tolist(), strict=True)
-            table.writerows([cluster, *pair] for cluster, pair in enumerate(pairs))
+        pairs = zip(utility.environment.tolist(), utility.low.tolist(), strict=True)
+        rows = [f"{cluster},{value},{low}" for cluster, (value, low) in enumerate(pairs)]
+        (folder / "environment.csv").write_text("\n".join(["cluster,utility,low", *rows]) + "\n")
 
 
 def load_kept(path: Path, *, num_keypoints: int) -> NDArray[np.bool_]:
@@ -104,11 +100,6 @@ def load_utility_maps(folder: Path, images: Sequence[int]) -> list[NDArray[np.fl
     """
     place = load_array(folder / "place.npy", what="utility of each place")
     kept = load_array(folder / "clusters.npy", what="clusters that are kept")
-    if place.ndim != 2 or place.shape != kept.shape or len(place) <= max(images):
-        raise ValueError(
-            f"{folder}: place.npy and clusters.npy: expected one row for each image and as many "
-            f"columns as clusters in both, found {place.shape} and {kept.shape}"
-        )
     names = [str(image) for image in images]
     maps = load_arrays(folder / "maps.npz", names, what="maps of clusters")
     beyond = np.where(kept, place - 1, 0).astype(np.float32)  # (n, K)

@@ -21,8 +21,7 @@ from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Matcher, Rules, uses_gpu
 from vpr.matchers.base.photos import PhotoMatcher, in_memory
 from vpr.matchers.base.threads import count_cores, map_on_cores
-from vpr.reranking.false_alarms import chance_of_inlier, log10_false_alarms
-from vpr.reranking.reranking import Stop
+from vpr.reranking.reranking import Stop, chance_of_inlier, log10_false_alarms
 from vpr.reranking.verified_pairs import (
     NOT_VERIFIED,
     WHOLE,
@@ -47,7 +46,7 @@ class Pair(NamedTuple):
         places: Where the inliers are, as in `VerifiedPairs.places`, at any size of the images,
             shape (num_inliers, 2, 2).
         num_matches: Matches before geometry.
-        log10_nfa: See `vpr.reranking.false_alarms`.
+        log10_nfa: See `log10_false_alarms`.
     """
 
     places: NDArray[np.uint16]

@@ -46,7 +46,7 @@ class VerifiedPairs:
             candidate that was not looked at, since it could not come first (`inliers.stop`).
         inliers: Number of inliers of each candidate, same shape.
         log10_nfa: log10 of how often chance would give so many inliers among the matches, same
-            shape; at most 0, see `vpr.reranking.false_alarms`.
+            shape; at most 0, see `log10_false_alarms`.
         places: Where the inliers are, pair after pair: x and y in the query and in the database
             image, in 65,535ths of width and height, shape (inliers.sum(), 2, 2).
     """

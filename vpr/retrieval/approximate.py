@@ -12,9 +12,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.descriptors import row_blocks
+from vpr.retrieval.descriptors import exact_distances, row_blocks
 from vpr.retrieval.index_kinds import Effort, Kind, is_well_trained, refuse
-from vpr.retrieval.ranking import best, exact_distances, rank_database
+from vpr.retrieval.ranking import best, rank_database
 from vpr.runtime.hashing import hash_work
 from vpr.runtime.store import Store, content_key
 

@@ -92,3 +92,11 @@ def row_blocks(descriptors: NDArray[np.float32]) -> list[slice]:
     """Split rows into slices that take about 64 MiB each."""
     step = max(1, BLOCK_BYTES // (4 * descriptors.shape[1]))
     return [slice(start, start + step) for start in range(0, len(descriptors), step)]
+
+
+def exact_distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute Euclidean distances of unit rows from a query, from their differences in float64."""
+    differences = rows.astype(np.float64) - query
+    lengths = np.sqrt(np.square(differences).sum(axis=1)).clip(0, 2)
+    rounded: NDArray[np.float32] = lengths.astype(np.float32)
+    return rounded

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.filtering import Evidence
+from vpr.retrieval.filtering import Evidence, Floats, Ints
 
 BACKGROUND = 1000  # places that a similarity is compared with, spread over the database
 MOST_LEARNT = 500  # places that stand in for queries
@@ -23,9 +23,8 @@ DEMO, ALIKE = (0.9, -0.55), 0.5  # what the demo's database teaches, for others 
 BET = 0.1
 DISPERSION = 60.0
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Rows = NDArray[np.float32]
+Verified = tuple[Ints, Floats]  # places whose geometry was verified, and their log10 NFA
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +60,13 @@ class Contrast:
         """
         return float(np.clip((1 - row @ before) / max(1 - self.alike, 1e-3), 0, 1))
 
-    def of(
-        self, query: Rows, database: Rows, verified: tuple[Ints, Floats] | None = None
-    ) -> Evidence:
+    def of(self, query: Rows, database: Rows, verified: Verified | None = None) -> Evidence:
         """Look at a photo.
 
         Args:
             query: Its descriptor, shape (dim,).
             database: Descriptors of all places, shape (num_places, dim), in memory or mapped.
-            verified: Places whose geometry was verified and their log10 NFA, shape
-                (num_candidates,) each; None: nothing was verified.
+            verified: Shape (num_candidates,) each; None: nothing was verified.
 
         Returns:
             Log likelihood ratios of places, by their indices, which ascend.

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 LEAVE = 0.05  # probability to leave the map from one photo to the next
 ENTER = 0.05  # probability to enter it, at any place alike
 STARTS_OFF = 0.5  # probability that a drive begins off the map
-BEND = (
-    0.05  # likelihood of a place nearer than the metres moved: the road bends, or one turned back
-)
+# Likelihood of a place nearer than the metres moved: the road bends, or one turned back.
+BEND = 0.05
 DRIFT = 0.1  # standard error of measured metres, as a share of them
 FARTHEST = 5.0  # mean steps, or standard errors, to the farthest place that a move reaches
 TAIL = 2.0  # of steps that are not measured: the shape of Lomax's distribution
@@ -147,16 +146,18 @@ class PlaceFilter:
             1,000 places and every place is a candidate.
         """
         is_measured = not math.isnan(moved_m)
-        # Small moves add up: a drive of one metre a photo would else never leave its place.
-        total_m = moved_m + (0.0 if before is None else before.waiting_m)
-        move: Move | None = Move(total_m if is_measured else pace * self.step_m, is_measured)
-        stays = is_measured and total_m < self.spacing_m / 2
-        if before is None or stays:
-            move = None
+        move: Move | None = None
+        weight, waiting_m = 1.0, 0.0
+        if before is not None:
+            # Small moves add up: a drive of one metre a photo would else never leave its place.
+            total_m = moved_m + before.waiting_m
+            if is_measured:
+                weight = min(1.0, moved_m / self.spacing_m)
+            if is_measured and total_m < self.spacing_m / 2:
+                waiting_m = total_m
+            else:
+                move = Move(total_m if is_measured else pace * self.step_m, is_measured)
         places, expected, expected_off = self._predict(before, candidates, move)
-        weight = (
-            1.0 if math.isnan(moved_m) or before is None else min(1.0, moved_m / self.spacing_m)
-        )
         found = expected * np.exp(weight * evidence(places))
         least = min(LEAST * (found.sum() + expected_off), found.max())  # one place at least
         kept = np.flatnonzero(found >= least)
@@ -166,7 +167,7 @@ class PlaceFilter:
         total = found.sum() + expected_off
         return Belief(
             places, np.maximum(found / total, RARE), max(expected_off / total, RARE), expected,
-            expected_off, move, total_m if before is not None and stays else 0.0,
+            expected_off, move, waiting_m,
         )  # fmt: skip
 
     def _predict(

@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vpr.retrieval.evidence import Contrast, learn_contrast
-from vpr.retrieval.filtering import Belief, Estimate, PlaceFilter
+from vpr.retrieval.evidence import Rows, Verified, learn_contrast
+from vpr.retrieval.filtering import Belief, Estimate, Floats, Ints, PlaceFilter
 
 MOST_WHOLE = 10_000  # places that are all looked at for each photo
 STANDS = 0.15  # newness of a photo below which the camera stands still
 STEP = 5.0  # spacings of the database from one photo of a drive to the next, if nothing tells more
 COLUMNS = ("index", "place", "probability", "easting", "northing", "circle_m", "off_map")
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def find_spacing(positions: Floats, recordings: Sequence[Ints], *, radius_m: float) -> float:
@@ -42,7 +38,7 @@ class Follower:
 
     def __init__(
         self,
-        database: NDArray[np.float32],
+        database: Rows,
         positions: Floats,
         recordings: Sequence[Ints],
         *,
@@ -51,16 +47,16 @@ class Follower:
     ) -> None:
         """Learn what similarities say."""
         self.database, self.radius_m = database, radius_m
-        self.contrast: Contrast = learn_contrast(database, positions, radius_m=radius_m)
+        self.contrast = learn_contrast(database, positions, radius_m=radius_m)
         spacing_m = find_spacing(positions, recordings, radius_m=radius_m)
         self.filter = PlaceFilter(positions, step_m=step_m or STEP * spacing_m, spacing_m=spacing_m)
 
     def step(
         self,
-        before: tuple[Belief, NDArray[np.float32]] | None,
-        row: NDArray[np.float32],
+        before: tuple[Belief, Rows] | None,
+        row: Rows,
         moved_m: float,
-        verified: tuple[Ints, Floats] | None,
+        verified: Verified | None,
         candidates: Ints,
         pace: float = 1.0,
     ) -> Belief:
@@ -71,8 +67,7 @@ class Follower:
             row: Descriptor of the photo, shape (dim,).
             moved_m: Metres moved since the photo before; NaN: unknown, and a photo that hardly
                 differs from the one before was taken at the same place.
-            verified: Places whose geometry was verified and their log10 NFA, shape
-                (num_candidates,) each; None: nothing was verified.
+            verified: Shape (num_candidates,) each; None: nothing was verified.
             candidates: The most similar places, if there are more than 10,000: only at these may
                 the drive enter the map then.
             pace: As for `PlaceFilter.step`.
@@ -88,13 +83,7 @@ class Follower:
         return self.filter.step(before[0], evidence, places, moved_m, pace)
 
     def follow(
-        self,
-        query: NDArray[np.float32],
-        ranked: Ints,
-        moved_m: Floats,
-        verified: tuple[Ints, Floats] | None,
-        *,
-        smooth: bool,
+        self, query: Rows, ranked: Ints, moved_m: Floats, verified: Verified | None
     ) -> list[Belief]:
         """Follow one drive.
 
@@ -102,24 +91,22 @@ class Follower:
             query: Unit rows in the order of the drive, shape (num_photos, dim).
             ranked: The most similar places of each, shape (num_photos, depth).
             moved_m: Metres moved before each photo, NaN where unknown, shape (num_photos,).
-            verified: Candidates and their log10 NFA, shape (num_photos, num_candidates) each; None:
-                nothing was verified.
-            smooth: Whether each belief also knows the photos after it.
+            verified: Shape (num_photos, num_candidates) each; None: nothing was verified.
         """
         beliefs: list[Belief] = []
         for number, row in enumerate(query):
             pairs = None if verified is None else (verified[0][number], verified[1][number])
             before = (beliefs[-1], query[number - 1]) if beliefs else None
             beliefs.append(self.step(before, row, moved_m[number], pairs, ranked[number]))
-        return self.filter.smooth(beliefs) if smooth else beliefs
+        return beliefs
 
     def follow_all(
         self,
-        query: NDArray[np.float32],
+        query: Rows,
         ranked: Ints,
         drives: Sequence[Ints],
         odometry: Floats | None,
-        verified: tuple[Ints, Floats] | None,
+        verified: Verified | None,
         *,
         smooth: bool,
     ) -> list[Belief]:
@@ -131,7 +118,7 @@ class Follower:
             drives: Queries of each drive, in order; together they are all.
             odometry: Metres travelled, shape (num_queries,); None: unknown.
             verified: As for `follow`, of all queries.
-            smooth: As for `follow`.
+            smooth: Whether each belief also knows the photos after it.
 
         Returns:
             Beliefs in the order of the queries.
@@ -142,11 +129,12 @@ class Follower:
             if odometry is not None:
                 moved_m[1:] = np.abs(np.diff(odometry[photos]))
             pairs = None if verified is None else (verified[0][photos], verified[1][photos])
-            found = self.follow(query[photos], ranked[photos], moved_m, pairs, smooth=smooth)
+            found = self.follow(query[photos], ranked[photos], moved_m, pairs)
+            found = self.filter.smooth(found) if smooth else found
             beliefs |= zip(photos.tolist(), found, strict=True)
         return [beliefs[photo] for photo in range(len(query))]
 
-    def rank(self, beliefs: Sequence[Belief], query: NDArray[np.float32], top_k: int) -> Ints:
+    def rank(self, beliefs: Sequence[Belief], query: Rows, top_k: int) -> Ints:
         """Rank places by their probability, and those that have none by similarity.
 
         Returns:

@@ -1,7 +1,8 @@
-"""The file of predictions: for each query the ranked database."""
+"""Files of rankings: predictions, the database ranked for each query, and the challenge's form."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from vpr.runtime.npz import load_arrays, save_arrays
 
 PARTS = ("indices", "distances", "num_database")
 MAX_DISTANCE = 2.001  # the largest of unit vectors, plus rounding
+CHALLENGE_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,20 @@ def check_ranking(
             )
         if len(np.unique(ranking)) != len(ranking):
             raise ValueError(f"{source}: query {row}: the ranking has a database image twice")
+
+
+def save_submission(path: Path, predictions: Predictions) -> None:
+    """Write `{"Query": [{"id": 0, "positive": [...]}, ...]}`, best first, indented by 4.
+
+    Ids are rows of the ground truth's query list, positives rows of its database list, both from
+    zero, as in the challenge's own example.
+
+    Raises:
+        ValueError: If a query's predictions are not a valid ranking.
+    """
+    check_ranking(predictions.indices, predictions.num_database, source=path)
+    entries = [
+        {"id": query, "positive": ranking}
+        for query, ranking in enumerate(predictions.indices.tolist())
+    ]
+    path.write_text(json.dumps({"Query": entries}, indent=4))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,17 +10,20 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.retrieval.descriptors import row_blocks
+from vpr.retrieval.descriptors import exact_distances, row_blocks
 from vpr.runtime.ordered_map import is_over_cluster, ordered_map
 
 SPARE = 16  # candidates kept beyond top_k: enough unless the database repeats itself
 ROUNDING = 1e-5  # error of faiss's squared distances of unit rows: 3.5e-6 seen at 65,536 dimensions
 GPU_DEPTH = 2048  # faiss's limit of candidates on a GPU
 
+Shard = tuple[int, NDArray[np.float32]]  # its first row's index in the database, and its rows
+Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]  # indices and distances, (queries, depth)
+
 
 def rank_database(
     database: NDArray[np.float32], query: NDArray[np.float32], *, top_k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> Ranking:
     """Rank the database for each query, the nearest descriptors first.
 
     The database is read block by block, so that it may be larger than memory. faiss selects the
@@ -42,13 +45,8 @@ def rank_database(
         ValueError: If top_k is larger than the database, or the descriptors differ in length.
     """
     check_sizes(database, query, top_k)
-    ranked = [
-        _rank_block(database, np.ascontiguousarray(query[rows]), top_k)
-        for rows in row_blocks(query)
-    ]
-    return (
-        np.concatenate([ranking[0] for ranking in ranked]),
-        np.concatenate([ranking[1] for ranking in ranked]),
+    return _joined(
+        (_rank_block(database, block, top_k) for _, block in _blocks(query)), np.concatenate
     )
 
 
@@ -70,17 +68,30 @@ def check_sizes(database: NDArray[np.float32], query: NDArray[np.float32], top_k
         )
 
 
-def _rank_block(
-    database: NDArray[np.float32], query: NDArray[np.float32], top_k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    candidates, squares = _find_candidates(database, query, min(top_k + SPARE, len(database)))
-    ranked = [
-        best(images, exact_distances(database[images], row), top_k)
-        for images, row in zip(candidates, query, strict=True)
-    ]
-    indices = np.stack([ranking[0] for ranking in ranked])
-    distances = np.stack([ranking[1] for ranking in ranked])
-    if candidates.shape[1] < len(database):
+def _blocks(rows: NDArray[np.float32]) -> Iterator[Shard]:
+    for block in row_blocks(rows):
+        yield block.start, np.ascontiguousarray(rows[block])
+
+
+def _joined(
+    rankings: Iterable[Ranking], join: Callable[[Sequence[NDArray[Any]]], NDArray[Any]]
+) -> Ranking:
+    indices, distances = zip(*rankings, strict=True)
+    return join(indices), join(distances)
+
+
+def _rank_block(database: NDArray[np.float32], query: NDArray[np.float32], top_k: int) -> Ranking:
+    num_kept = min(top_k + SPARE, len(database))
+    nearest = (_nearest(query, *block, num_kept) for block in _blocks(database))
+    candidates, squares = merge_rankings(nearest, num_kept)
+    indices, distances = _joined(
+        (
+            best(images, exact_distances(database[images], row), top_k)
+            for images, row in zip(candidates, query, strict=True)
+        ),
+        np.stack,
+    )
+    if num_kept < len(database):
         reach = np.square(distances[:, -1].astype(np.float64)) + ROUNDING  # of the squares
         unsure = np.flatnonzero(squares[:, -1] <= reach + ROUNDING)
         if len(unsure):
@@ -90,75 +101,47 @@ def _rank_block(
     return indices, distances
 
 
-def _find_candidates(
-    database: NDArray[np.float32], query: NDArray[np.float32], num_kept: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    indices = np.empty((len(query), 0), dtype=np.int64)
-    squares = np.empty((len(query), 0), dtype=np.float32)
-    for rows in row_blocks(database):
-        block = np.ascontiguousarray(database[rows])
-        nearest, places = _nearest(query, block, min(num_kept, len(block)))
-        indices = np.concatenate([indices, places + rows.start], axis=1)
-        squares = np.concatenate([squares, nearest], axis=1)
-        kept = np.argsort(squares, axis=1, kind="stable")[:, :num_kept]
-        indices = np.take_along_axis(indices, kept, axis=1)
-        squares = np.take_along_axis(squares, kept, axis=1)
-    return indices, squares
-
-
 def _rank_within(
     database: NDArray[np.float32],
     query: NDArray[np.float32],
     reach: NDArray[np.float64],
     top_k: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    kept = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in query]
-    for rows in row_blocks(database):
-        block = np.ascontiguousarray(database[rows])
-        for number, (indices, distances) in enumerate(kept):
-            row = query[number]
+) -> Ranking:
+    """Rank the images whose squared distances are within each query's reach."""
+    kept: list[Ranking] = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in query]
+    for start, block in _blocks(database):
+        for number, row in enumerate(query):
             near = np.flatnonzero(faiss.pairwise_distances(row[None], block)[0] <= reach[number])
+            indices, distances = kept[number]
             kept[number] = best(
-                np.concatenate([indices, near + rows.start]),
+                np.concatenate([indices, near + start]),
                 np.concatenate([distances, exact_distances(block[near], row)]),
                 top_k,
             )
-    return np.stack([ranking[0] for ranking in kept]), np.stack([ranking[1] for ranking in kept])
+    return _joined(kept, np.stack)
 
 
-def best(
-    indices: NDArray[np.int64], distances: NDArray[np.float32], top_k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def best(indices: NDArray[np.int64], distances: NDArray[np.float32], top_k: int) -> Ranking:
     """Keep the nearest of some images, the nearest first, equal distances by lower index."""
     order = np.lexsort((indices, distances))[:top_k]
     return indices[order], distances[order]
 
 
 def _nearest(
-    query: NDArray[np.float32], block: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    query: NDArray[np.float32], start: int, block: NDArray[np.float32], num_kept: int
+) -> Ranking:
+    """Rank a block of the database by faiss; the distances are squares."""
+    count = min(num_kept, len(block))
     if faiss.get_num_gpus() > 0 and count <= GPU_DEPTH:
         squares, places = faiss.knn_gpu(_gpu(), query, block, count)
     else:
         squares, places = faiss.knn(query, block, count)
-    return squares, places
+    return places + start, squares
 
 
 @cache
 def _gpu() -> Any:  # noqa: ANN401 - faiss has no types
     return faiss.StandardGpuResources()  # reserves memory on the GPU: once, not for each block
-
-
-def exact_distances(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute Euclidean distances of unit rows from a query, from their differences in float64."""
-    differences = rows.astype(np.float64) - query
-    lengths = np.sqrt(np.square(differences).sum(axis=1)).clip(0, 2)
-    rounded: NDArray[np.float32] = lengths.astype(np.float32)
-    return rounded
-
-
-Shard = tuple[int, NDArray[np.float32]]  # its first row's index in the database, and its rows
-Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]  # indices and distances, as rank_database's
 
 
 def rank_shards(
@@ -175,11 +158,9 @@ def rank_shards(
     if not is_over_cluster():
         return rank_database(database, query, top_k=top_k)
     check_sizes(database, query, top_k)
-    shards = ((rows.start, np.ascontiguousarray(database[rows])) for rows in row_blocks(database))
-    threads, uses_gpu = faiss.omp_get_max_threads(), faiss.get_num_gpus() > 0
     ranked = ordered_map(
-        make_ranker, (np.ascontiguousarray(query), top_k), shards,
-        threads=threads, uses_gpu=uses_gpu,
+        make_ranker, (np.ascontiguousarray(query), top_k), _blocks(database),
+        threads=faiss.omp_get_max_threads(), uses_gpu=faiss.get_num_gpus() > 0,
     )  # fmt: skip
     return merge_rankings(ranked, top_k)
 

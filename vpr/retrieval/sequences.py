@@ -9,14 +9,20 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.retrieval.descriptors import exact_distances
+
+Rows = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
 BLOCK_QUERIES = 256  # queries whose rows of the matrix are in memory together
 LEAST_DEVIATION = 1e-6  # of similarities, so that equal ones do not stand out
 FEWEST_COMPARED = 11  # images of a recording: one and the paper's ten neighbours
 
 
 def enhance_contrast(
-    similarity: NDArray[np.float64], recordings: Sequence[NDArray[np.int64]], *, reach: int | None
-) -> NDArray[np.float64]:
+    similarity: Floats, recordings: Sequence[Ints], *, reach: int | None
+) -> Floats:
     """Compare each similarity with a query's others, in their standard deviations.
 
     A query that is similar to everything says little: what counts is to stand out. Milford and
@@ -47,20 +53,20 @@ def enhance_contrast(
         if reach is not None and len(images) >= min(2 * reach + 1, FEWEST_COMPARED):
             first[start:stop] = np.maximum(places[start:stop] - reach, start)
             after[start:stop] = np.minimum(places[start:stop] + reach + 1, stop)
-    means, squares = (
-        (sums[:, after] - sums[:, first]) / (after - first)
-        for values in (ordered, ordered**2)
-        for sums in [np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))]
-    )
-    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+
+    def mean_within(values: Floats) -> Floats:
+        sums = np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))
+        means: Floats = (sums[:, after] - sums[:, first]) / (after - first)
+        return means
+
+    means = mean_within(ordered)
+    deviations = np.sqrt(np.maximum(mean_within(ordered**2) - means**2, 0))
     enhanced = np.empty_like(ordered)
     enhanced[:, order] = (ordered - means) / (deviations + LEAST_DEVIATION)
     return enhanced
 
 
-def score_lines(
-    similarity: NDArray[np.float64], *, length: int, velocities: Sequence[float]
-) -> NDArray[np.float64]:
+def score_lines(similarity: Floats, *, length: int, velocities: Sequence[float]) -> Floats:
     """Best mean along the straight lines through each query and database image.
 
     A line has one point for each of `length` queries around the one it is for, as many before as
@@ -86,31 +92,31 @@ def score_lines(
         total, count = np.zeros(similarity.shape), np.zeros(similarity.shape)
         for offset in range(first, last + 1):
             shift = math.floor(exact * offset + Fraction(1, 2))
-            here, there = _overlap(similarity.shape, offset, shift)
-            total[here] += similarity[there]
+            here = _with_neighbour(similarity.shape, offset, shift)
+            total[here] += similarity[_with_neighbour(similarity.shape, -offset, -shift)]
             count[here] += 1
         best = np.maximum(best, total / count)
     return best
 
 
-def _overlap(shape: tuple[int, ...], *offsets: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Find the points whose neighbour at an offset is inside, and those neighbours."""
-    sizes = [max(size - abs(offset), 0) for size, offset in zip(shape, offsets, strict=True)]
-    pairs = list(zip(sizes, offsets, strict=True))
-    here = tuple(slice(max(-offset, 0), max(-offset, 0) + size) for size, offset in pairs)
-    return here, tuple(slice(max(offset, 0), max(offset, 0) + size) for size, offset in pairs)
+def _with_neighbour(shape: tuple[int, ...], *offsets: int) -> tuple[slice, ...]:
+    """Find the points of a matrix whose neighbour at an offset is inside."""
+    return tuple(
+        slice(max(-offset, 0), max(size - max(offset, 0), 0))
+        for size, offset in zip(shape, offsets, strict=True)
+    )
 
 
 def rank_lines(
-    matrix: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-    query: Sequence[NDArray[np.int64]],
-    database: Sequence[NDArray[np.int64]],
+    matrix: Callable[[Ints], Floats],
+    query: Sequence[Ints],
+    database: Sequence[Ints],
     *,
     length: int,
     velocities: Sequence[float],
     top_k: int,
     above: float = -math.inf,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Rank the database for each query by its best line, none of which leaves its recordings.
 
     Args:
@@ -143,7 +149,7 @@ def rank_lines(
     return ranked
 
 
-def matrix_of_rankings(indices: NDArray[np.int64], num_database: int) -> NDArray[np.float64]:
+def matrix_of_rankings(indices: Ints, num_database: int) -> Floats:
     """Similarity implied by rankings: from 1 for the first down to 0 for images not ranked.
 
     Indices have shape (num_queries, depth), best first; -1 is not a candidate.
@@ -158,16 +164,16 @@ def matrix_of_rankings(indices: NDArray[np.int64], num_database: int) -> NDArray
 
 
 def rank_descriptors(
-    database: NDArray[np.float32],
-    query: NDArray[np.float32],
-    query_recordings: Sequence[NDArray[np.int64]],
-    database_recordings: Sequence[NDArray[np.int64]],
+    database: Rows,
+    query: Rows,
+    query_recordings: Sequence[Ints],
+    database_recordings: Sequence[Ints],
     *,
     length: int,
     velocities: Sequence[float],
     reach: int | None,
     top_k: int,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Rank the database for each query by lines through the matrix of dot products.
 
     Args:
@@ -184,7 +190,7 @@ def rank_descriptors(
         Database indices, best first, shape (num_queries, top_k).
     """
 
-    def matrix(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def matrix(rows: Ints) -> Floats:
         similarity = (query[rows] @ database.T).astype(np.float64)
         return enhance_contrast(similarity, database_recordings, reach=reach)
 
@@ -195,13 +201,13 @@ def rank_descriptors(
 
 
 def rank_again(
-    rankings: NDArray[np.int64],
-    query_recordings: Sequence[NDArray[np.int64]],
-    database_recordings: Sequence[NDArray[np.int64]],
+    rankings: Ints,
+    query_recordings: Sequence[Ints],
+    database_recordings: Sequence[Ints],
     *,
     length: int,
     velocities: Sequence[float],
-) -> NDArray[np.int64]:
+) -> Ints:
     """Re-rank the rankings of single images, by lines through them.
 
     Rankings are database indices, best first, shape (num_queries, depth), with -1 for no candidate;
@@ -217,16 +223,11 @@ def rank_again(
     )  # fmt: skip
 
 
-def find_distances(
-    database: NDArray[np.float32], query: NDArray[np.float32], indices: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def find_distances(database: Rows, query: Rows, indices: Ints) -> Rows:
     """Euclidean distances of each query's descriptor to those of its predictions.
 
     Returns:
         Shape (num_queries, top_k), in [0, 2].
     """
-    rows = [
-        np.linalg.norm(database[images].astype(np.float64) - descriptor, axis=1)
-        for descriptor, images in zip(query, indices, strict=True)
-    ]
-    return np.stack(rows).astype(np.float32)
+    pairs = zip(indices, query, strict=True)
+    return np.stack([exact_distances(database[images], row) for images, row in pairs])

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 import torch
 
 ALLOW = "VPR_ALLOW_HUB"
-FORM = re.compile(r"(?P<place>.+?):(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?")
-REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})")
+FORM = re.compile(
+    r"(?:(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})|(?P<folder>.+?))"
+    r":(?P<entry>[A-Za-z_]\w*)(?:\((?P<args>.*)\))?"
+)
 
 
 class Entry(NamedTuple):
@@ -61,17 +63,15 @@ def parse_entry(text: str, *, setting: str, example: str, home: Path = Path()) -
     found = FORM.fullmatch(text)
     if found is None:
         raise ValueError(f"{setting}: expected {example}")
-    remote = REMOTE.fullmatch(found["place"])
-    place, commit = (
-        (remote["repo"], remote["commit"]) if remote else (str(home / found["place"]), None)
-    )
-    if remote is None and not Path(place, "hubconf.py").is_file():
+    place = found["repo"] or str(home / found["folder"])
+    if not found["repo"] and not Path(place, "hubconf.py").is_file():
         raise ValueError(
             f"{setting}: there is no file {Path(place, 'hubconf.py')}; a repository "
             "of GitHub is named with the 40 hexadecimal digits of a commit, so that its code "
             f"stays the same: expected {example}"
         )
-    return Entry(place, commit, found["entry"], *_parse_arguments(found["args"] or "", setting))
+    arguments = _parse_arguments(found["args"] or "", setting)
+    return Entry(place, found["commit"], found["entry"], *arguments)
 
 
 def _parse_arguments(text: str, setting: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -112,9 +112,18 @@ def run_entry(entry: Entry, *, setting: str) -> object:
 
 
 def _run_anew(entry: Entry, setting: str) -> object:
+    if entry.commit is None:
+        place = entry.place
+        options: dict[str, object] = {"source": "local"}
+    else:
+        # torch.hub looks a commit up among the branches' last ones only, so that its check against
+        # forks is skipped: whoever names a commit has looked it up in the repository.
+        place = f"{entry.place}:{entry.commit}"
+        options = {"trust_repo": True, "skip_validation": True}
+    load: Callable[..., object] = partial(torch.hub.load, place, entry.name, **options)
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            return _call(entry)
+            return load(*entry.args, **entry.kwargs)
     except EOFError:
         raise ValueError(
             f"{setting}: {entry.file} loads another repository by torch.hub, which asks "
@@ -128,21 +137,6 @@ def _run_anew(entry: Entry, setting: str) -> object:
             "there to here; or put a copy of the repository into a folder and name that in place "
             "of the repository and commit"
         ) from error
-
-
-def _call(entry: Entry) -> object:
-    """Call the entry.
-
-    torch.hub looks a commit up among the branches' last ones only, so that its check against
-    forks is skipped: whoever names a commit has looked it up in the repository.
-    """
-    load: Callable[..., object] = torch.hub.load
-    if entry.commit is None:
-        load = partial(load, entry.place, entry.name, source="local")
-    else:
-        place = f"{entry.place}:{entry.commit}"
-        load = partial(load, place, entry.name, trust_repo=True, skip_validation=True)
-    return load(*entry.args, **entry.kwargs)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import lru_cache
@@ -30,9 +30,7 @@ def load_params(section: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
             key, a missing key, or a value of the wrong type or outside its range. One message names
             the file and every offending key with its value.
     """
-    content = read_yaml(path)
-    owners = {name: list(values) for name, values in content.items() if isinstance(values, dict)}
-    return _parse_section(content, section, form, owners=owners, path=path)
+    return _parse_section(read_yaml(path), section, form, path)
 
 
 def load_param(key: str, form: type[T], *, path: Path = PARAMS_FILE) -> T:
@@ -62,14 +60,13 @@ def check_params(forms: dict[str, type], *, path: Path = PARAMS_FILE) -> list[st
     """
     content = read_yaml(path)
     problems = [
-        f"{path}: {section}: unknown section; known are {', '.join(_near_first(section, forms))}"
+        f"{path}: {section}: unknown section; known are {_near_first(section, forms)}"
         for section in content
         if section not in forms
     ]
-    owners = {section: _keys_of(form) for section, form in forms.items()}
     for section, form in forms.items():
         try:
-            _parse_section(content, section, form, owners=owners, path=path)
+            _parse_section(content, section, form, path)
         except ValueError as error:
             problems.append(str(error))
     return problems
@@ -117,29 +114,16 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _parse_section(
-    content: Mapping[str, Any],
-    section: str,
-    form: type[T],
-    *,
-    owners: Mapping[str, Sequence[str]],
-    path: Path,
-) -> T:
-    """Parse a section; `owners` has the keys of each, to say where a misplaced one belongs."""
+def _parse_section(content: Mapping[str, Any], section: str, form: type[T], path: Path) -> T:
     values = content.get(section)
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected a section {section!r} with keys, found {values!r}")
-    keys = _keys_of(form)
-    problems = []
-    for key in (key for key in values if key not in keys):
-        others = [
-            f"{other}.{key}" for other, its in owners.items() if other != section and key in its
-        ]
-        belongs = f" (there is {' and '.join(others)})" if others else ""
-        problems.append(
-            f"{section}.{key} = {values[key]!r}: unknown key{belongs}; known are "
-            f"{', '.join(_near_first(key, keys))}"
-        )
+    keys = [field.name for field in dataclasses.fields(form)]  # type: ignore[arg-type]
+    problems = [
+        f"{section}.{key} = {value!r}: unknown key; known are {_near_first(key, keys)}"
+        for key, value in values.items()
+        if key not in keys
+    ]
     known = {key: value for key, value in values.items() if key in keys}
     try:
         parsed = _validate(form, known)
@@ -150,13 +134,9 @@ def _parse_section(
     return parsed
 
 
-def _keys_of(form: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(form)]
-
-
-def _near_first(word: object, known: Iterable[str]) -> list[str]:
+def _near_first(word: object, known: Iterable[str]) -> str:
     near = get_close_matches(str(word), list(known))
-    return [*near, *(name for name in known if name not in near)]
+    return ", ".join([*near, *(name for name in known if name not in near)])
 
 
 def _validate(form: type[T], value: object) -> T:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from vpr.runtime.store import content_key
 
 DRAWER = Path(__file__).parents[1]
-RENAMED = {"geometric": "sift"}
 ANY_NUMBER = 2**31
 Geometry = Literal["fundamental", "homography"]
 
@@ -134,26 +133,24 @@ def load_matcher(
     """
     methods = sorted(file.stem for file in DRAWER.glob("[!_]*.py"))
     if method not in methods:
-        advice = f": it is called {RENAMED[method]} now" if method in RENAMED else ""
         raise ValueError(
-            f"rerank.method = {method}{advice}: there is no file vpr/matchers/{method}.py; there "
-            f"are {', '.join(methods)}"
+            f"rerank.method = {method}: there is no file vpr/matchers/{method}.py; there are "
+            f"{', '.join(methods)}"
         )
     # By name: networks are slow to import, and most methods need few of them.
     drawer = import_module(f"vpr.matchers.{method}")
-    matcher: Matcher | None
-    if not hasattr(drawer, "make_matcher_of"):
-        if model is not None:
-            raise ValueError(
-                f"rerank.model = {model}: rerank.method = {method} takes no model: set "
-                "rerank.model to null"
-            )
-        matcher = drawer.make_matcher()
-    elif model is None:
+    takes_model = hasattr(drawer, "make_matcher_of")
+    if takes_model and model is None:
         raise ValueError(
             f"rerank.model = null: rerank.method = {method} needs {drawer.EXAMPLE}; see "
             "docs/reranking.md"
         )
-    else:
-        matcher = drawer.make_matcher_of(model, folders)
+    if model is not None and not takes_model:
+        raise ValueError(
+            f"rerank.model = {model}: rerank.method = {method} takes no model: set rerank.model to "
+            "null"
+        )
+    matcher: Matcher | None = (
+        drawer.make_matcher_of(model, folders) if takes_model else drawer.make_matcher()
+    )
     return matcher

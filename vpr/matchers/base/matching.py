@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,28 @@ from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 MIN_MATCHES = {"fundamental": 8, "homography": 4}  # with fewer, any model fits
 # More iterations find more inliers of chance, and no place more: docs/experiments/reranking.md.
 CONFIDENCE, MOST_ITERATIONS = 0.999, 1000
+
+
+class PointMatcher(ABC):
+    """A `Matcher` that stores the points of an image, and pairs those of two images."""
+
+    uses_gpu = False
+
+    @abstractmethod
+    def detect(self, pixels: NDArray[np.uint8], *, max_keypoints: int) -> LocalPoints:
+        """Find and describe the strongest points of an image, as in `Matcher`."""
+
+    @abstractmethod
+    def match(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> NDArray[np.int64]:
+        """Find the rows of both images that match, shape (num_matches, 2).
+
+        Raises:
+            ValueError: If the rules have a ratio, and the matcher has no ratio test.
+        """
+
+    def verify(self, query: LocalPoints, database: LocalPoints, rules: Rules) -> Verified:
+        """Find the matches that one geometry explains."""
+        return keep_inliers(self.match(query, database, rules), query, database, rules)
 
 
 def match_mutually(

@@ -1,4 +1,4 @@
-"""Search is exact, and its files and the submission are checked."""
+"""Files of descriptors, of predictions and of the submission are checked."""
 
 from __future__ import annotations
 
@@ -8,66 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vpr.retrieval import descriptors as descriptors_room
+from tests.support.unit_rows import unit_rows
 from vpr.retrieval.descriptors import load_descriptors, save_descriptors
 from vpr.retrieval.predictions import (
     Predictions,
     load_predictions,
     load_retrieval,
     save_predictions,
+    save_submission,
 )
-from vpr.retrieval.ranking import rank_database
-from vpr.retrieval.submission import save_submission
-
-
-def unit(count: int, dim: int, seed: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def brute_force(database: np.ndarray, query: np.ndarray, top_k: int) -> tuple:
-    """By the definition: every distance in float64, sorted by (distance, index)."""
-    rows = []
-    for one in query.astype(np.float64):
-        away = np.sqrt(((database - one) ** 2).sum(axis=1)).astype(np.float32)
-        rows.append(sorted(zip(away.tolist(), range(len(database)), strict=True))[:top_k])
-    return np.array([[i for _, i in row] for row in rows]), np.array(
-        [[d for d, _ in row] for row in rows]
-    )
-
-
-@pytest.mark.parametrize("block_bytes", [2**26, 700])
-def test_search_equals_brute_force_in_one_block_and_in_many(
-    monkeypatch: pytest.MonkeyPatch, block_bytes: int
-) -> None:
-    monkeypatch.setattr(descriptors_room, "BLOCK_BYTES", block_bytes)
-    database, query = unit(90, 16, 0), unit(25, 16, 1)
-    indices, distances = rank_database(database, query, top_k=7)
-    expected = brute_force(database, query, 7)
-    np.testing.assert_array_equal(indices, expected[0])
-    np.testing.assert_allclose(distances, expected[1], atol=1e-6)
-    assert indices.dtype == np.int64
-    assert distances.dtype == np.float32
-
-
-def test_equal_distances_go_by_lower_index_also_across_blocks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(descriptors_room, "BLOCK_BYTES", 3 * 16 * 4)
-    one = unit(1, 16, 0)
-    database = np.concatenate([unit(4, 16, 1), np.repeat(one, 6, axis=0)])
-    indices, distances = rank_database(database, one, top_k=4)
-    assert indices.tolist() == [[4, 5, 6, 7]]
-    assert distances.tolist() == [[0, 0, 0, 0]]
-
-
-def test_more_predictions_than_images_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"search.top_k = 6, but the database has only 5"):
-        rank_database(unit(5, 4, 0), unit(2, 4, 1), top_k=6)
 
 
 def test_descriptors_survive_their_file_and_are_checked(tmp_path: Path) -> None:
-    rows = unit(5, 4, 0)
+    rows = unit_rows(5, 4, 0)
     file = tmp_path / "d.npy"
     save_descriptors(file, iter([rows[:2], rows[2:]]), num_images=5)
     np.testing.assert_array_equal(load_descriptors(file), rows)
