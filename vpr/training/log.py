@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,10 @@ import pandas as pd
 
 from vpr.features.model import Model, save_model
 from vpr.network.aggregator import Clustering
-from vpr.training.records import EpochRecord, Record
-from vpr.training.state import TrainingState
+from vpr.training.epochs import MEANS
+from vpr.training.state import Record, TrainingState
+
+COLUMNS = ("loss", "num_triplets", "num_skipped", *MEANS[1:])  # of loss.csv without an epoch
 
 
 def announce_epochs(records: Iterable[Record], state: TrainingState) -> None:
@@ -28,7 +29,8 @@ def announce_epochs(records: Iterable[Record], state: TrainingState) -> None:
     start = time.monotonic()
     for record in records:
         seconds, start = time.monotonic() - start, time.monotonic()
-        print(f"epoch {len(state.records)}: {record.in_words()}", end="")
+        words = ", ".join(f"{name} {_rounded(value)}" for name, value in record.items())
+        print(f"epoch {len(state.records)}: {words}", end="")
         print(f", validation recall {state.recalls[-1]:.3f}" if state.recalls else "", end="")
         print(f", {seconds:.1f} s", flush=True)
 
@@ -45,7 +47,9 @@ def save_training(folder: Path, start: Model, state: TrainingState, *, select_be
         select_best: Whether to save the model of the best validation recall instead of the last.
     """
     folder.mkdir(exist_ok=True)  # a killed run may have left it
-    _records_table(state.records).to_csv(folder / "loss.csv", index=False)
+    columns = ["epoch", *(state.records[0] if state.records else COLUMNS)]
+    rows = [{"epoch": number, **record} for number, record in enumerate(state.records, start=1)]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "loss.csv", index=False)
     recalls = {"epoch": range(len(state.recalls)), "recall@5": state.recalls}
     pd.DataFrame(recalls).to_csv(folder / "validation.csv", index=False)
     selected = _last_best(state.recalls) if select_best else len(state.records)
@@ -59,11 +63,8 @@ def _last_best(recalls: list[float]) -> int:
     return len(recalls) - 1 - int(np.argmax(recalls[::-1]))
 
 
-def _records_table(records: list[Record]) -> pd.DataFrame:
-    of = type(records[0]) if records else EpochRecord
-    columns = ["epoch", *(field.name for field in fields(of))]
-    rows = [{"epoch": number, **asdict(record)} for number, record in enumerate(records, start=1)]
-    return pd.DataFrame(rows, columns=columns)
+def _rounded(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
 def _summarise(state: TrainingState, selected: int) -> dict[str, float | int]:
@@ -75,7 +76,7 @@ def _summarise(state: TrainingState, selected: int) -> dict[str, float | int]:
         summary["num_clusters"] = len(state.head.pool.centroids)
     if state.records:
         last = state.records[-1]
-        summary |= {"last_loss": last.loss, "last_active_share": last.active_share}
+        summary |= {"last_loss": last["loss"], "last_active_share": last["active_share"]}
     if state.recalls:
         summary |= {"selected_validation_recall@5": state.recalls[selected]}
     return summary

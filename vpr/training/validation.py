@@ -114,9 +114,7 @@ def held_out_recall(
 
 def _beyond_gap(positives: csr_array, first: int, route: NDArray[np.int64], gap: int) -> csr_array:
     """Rows of the held-out images, without the positives within the gap; stored zeros stay."""
-    held_out = positives[first:]
-    rows = np.repeat(np.arange(held_out.shape[0]), np.diff(held_out.indptr))
-    kept = np.abs(route[held_out.indices] - route[first + rows]) > gap
-    counts = np.bincount(rows[kept], minlength=held_out.shape[0])
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return csr_array((held_out.data[kept], held_out.indices[kept], indptr), shape=held_out.shape)
+    held_out = positives[first:].tocoo()
+    rows, columns = held_out.coords
+    kept = np.abs(route[columns] - route[first + rows]) > gap
+    return csr_array((held_out.data[kept], (rows[kept], columns[kept])), shape=held_out.shape)
