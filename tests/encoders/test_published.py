@@ -32,7 +32,7 @@ STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6",
 GEM = {"p": "1.p", "linear.weight": "3.weight", "linear.bias": "3.bias"}
 GEM_BACK = {theirs: ours for ours, theirs in GEM.items()}
 NAMES = {path.stem for path in Path(ROOT, "vpr/encoders").glob("*.py")
-         if "choose_method" in path.read_text()}  # fmt: skip
+         if "encoder_maker" in path.read_text()}  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -340,15 +340,12 @@ TINY = '''
 """A method of a test's."""
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import Method, choose_method
+from vpr.features.published import Method, encoder_maker
 from vpr.features.timm_networks import Source
 
 SIZES = {"channel_pool.weight": (2, 128, 1, 1)}
 METHODS = {"8": Method(Source("resnet18", "layer2"), "convap", 8, SIZES, InputRule((64, 64)), {})}
-
-
-def make_encoder(variant):
-    return choose_method("tiny", variant, METHODS, licence="none")
+make_encoder = encoder_maker("tiny", METHODS, licence="none")
 '''
 
 

@@ -9,7 +9,7 @@ at github.com/amaralibey/Bag-of-Queries 1a4965e (MIT); weights: `resnet50_16384.
 from __future__ import annotations
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import DINOV2, Figures, Method, PublishedEncoder, Shapes, choose_method
+from vpr.features.published import DINOV2, Figures, Method, Shapes, encoder_maker
 from vpr.features.timm_networks import Source
 
 README = "README at 1a4965e"
@@ -42,11 +42,4 @@ METHODS = {
     ),
 }  # fmt: skip
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder: `resnet50_16384` or `dinov2_12288`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("boq", variant, METHODS, licence="MIT")
+make_encoder = encoder_maker("boq", METHODS, licence="MIT")

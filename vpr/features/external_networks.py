@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vpr.runtime.external_code import external_code
 
@@ -46,6 +48,45 @@ class Adopted(nn.Module, ABC):
     @abstractmethod
     def run(self, values: Tensor) -> Tensor:
         """Run the network; what its code raises is left as it is."""
+
+
+class FrozenNorm(nn.Module):
+    """BatchNorm that stays as it was trained, its scales and shifts included if it has some."""
+
+    weight: Tensor | None
+    bias: Tensor | None
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, trained: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+        """Keep its tensors as buffers."""
+        super().__init__()
+        self.eps = trained.eps
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            tensor = getattr(trained, name)
+            self.register_buffer(name, None if tensor is None else tensor.detach())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise (N, C, ...)."""
+        return functional.batch_norm(
+            values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )  # fmt: skip
+
+
+def freeze_norms(network: nn.Module, kind: type[nn.BatchNorm1d | nn.BatchNorm2d]) -> None:
+    """Replace every normalisation of a kind by one that never changes."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, kind):
+                module.add_module(name, FrozenNorm(child))
+
+
+def fold_norm(conv: Any, norm: Any) -> None:  # noqa: ANN401 - modules of other libraries
+    """Fold a normalisation that never changes into the weights of the convolution before it."""
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+        norm.bias,
+    )  # fmt: skip
 
 
 def run_measured(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import ALL, POOL, PREFIX, draw_state
+from vpr.features.encoder import ALL, POOL, PREFIX, Encoder, draw_state
 from vpr.features.external_networks import Adopted, keep_layers, run_measured
 from vpr.features.input_rules import InputRule
 from vpr.features.timm_networks import Source, find_plan, make_network, meta_network
@@ -23,7 +23,7 @@ RESNET = {"0": "conv1", "1": "bn1"} | {str(n + 3): f"layer{n}" for n in (1, 2, 3
 SMALLEST_PX = 32  # side of an image below which no map is no surprise
 
 
-class NetworkOfTimm:
+class NetworkOfTimm(Encoder):
     """A network of timm; timm is imported when something of it is first asked for.
 
     Convolutional networks are split before any stage or block that the image passes one after the
@@ -39,18 +39,17 @@ class NetworkOfTimm:
     """
 
     weights: tuple[str, ...] = ("random",)
-    num_scales = 1
 
     def __init__(self, source: Source, origin: str, rule: InputRule | None = None) -> None:
         """Keep the names."""
         self.source, self.origin, self.rule = source, origin, rule
 
-    @property
+    @cached_property
     def splits(self) -> tuple[str, ...]:
         """All, layers that can be the first to train, and the pool."""
         return (ALL, *find_plan(self.source).splits, POOL)
 
-    @property
+    @cached_property
     def values_per_pixel(self) -> int:
         """Computed for the model's own size of image."""
         return _values_per_pixel(self.source)
@@ -87,9 +86,6 @@ class NetworkOfTimm:
         if any(s in every or s.startswith(_heads(self.source)) for s in spellings):
             return None
         return name
-
-    def fold(self, frozen: nn.Module) -> None:
-        """Leave the frozen part as it is."""
 
     def _place(self, split: str) -> int:
         plan = find_plan(self.source)

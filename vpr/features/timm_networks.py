@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import did_you_mean
-from vpr.features.external_networks import find_chain
+from vpr.features.external_networks import find_chain, freeze_norms
 from vpr.runtime.external_code import external_code
 
 Network = Any  # one of timm's, which has no types
@@ -101,10 +101,7 @@ def make_network(source: Source) -> Network:
     if source.as_dinov2:
         _check_positions(network, source)
         network._pos_embed = partial(_embed_positions, network)
-    for place, module in list(network.named_modules()):
-        if isinstance(module, nn.BatchNorm1d):
-            parent, _, child = place.rpartition(".")
-            setattr(network.get_submodule(parent), child, _FrozenNorm(module))
+    freeze_norms(network, nn.BatchNorm1d)
     return network
 
 
@@ -147,27 +144,6 @@ def _embed_positions(network: Network, patches: Tensor) -> Tensor:
     tokens = torch.cat([network.cls_token.expand(batch, -1, -1), patches.flatten(1, 2)], dim=1)
     embedded: Tensor = network.pos_drop(tokens + torch.cat([own, grid], dim=1))
     return embedded
-
-
-class _FrozenNorm(nn.Module):
-    """BatchNorm of tokens that stays as it was trained, its scales and shifts included."""
-
-    weight: Tensor
-    bias: Tensor
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, trained: nn.BatchNorm1d) -> None:
-        super().__init__()
-        self.eps = trained.eps
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            tensor = getattr(trained, name)
-            self.register_buffer(name, None if tensor is None else tensor.detach())
-
-    def forward(self, values: Tensor) -> Tensor:
-        return functional.batch_norm(
-            values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-        )  # fmt: skip
 
 
 @lru_cache(maxsize=8)
