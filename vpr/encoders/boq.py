@@ -13,6 +13,7 @@ from vpr.features.published import DINOV2, Figures, Method, Shapes, encoder_make
 from vpr.features.timm_networks import Source
 
 README = "README at 1a4965e"
+PROTOCOLS = ("pitts30k-test", "msls-val", "nordland-1", "nordland-10")
 
 
 def _sizes(channels: int, dim: int) -> Shapes:
@@ -22,13 +23,8 @@ def _sizes(channels: int, dim: int) -> Shapes:
     }  # fmt: skip
 
 
-def _figures(pitts: float, msls: float, nordland_1: float, nordland_10: float) -> Figures:
-    return {
-        "pitts30k-test": (pitts, README),
-        "msls-val": (msls, README),
-        "nordland-1": (nordland_1, README),
-        "nordland-10": (nordland_10, README),
-    }
+def _figures(*percent: float) -> Figures:
+    return {name: (value, README) for name, value in zip(PROTOCOLS, percent, strict=True)}
 
 
 METHODS = {

@@ -18,7 +18,7 @@ from vpr.features.encoder import (
     draw_state,
     load_package_state,
 )
-from vpr.features.external_networks import Adopted, fold_norm, keep_layers
+from vpr.features.external_networks import Chain, fold_norm
 from vpr.runtime.package_weights import PackageWeights
 
 MEAN, DEVIATION = 127.0, 128.0  # of pixels in 0..255, which the weights were trained with
@@ -29,6 +29,7 @@ CHANNELS = {
     "lite0": (16, 24, 40, 80, 112), "lite1": (16, 24, 40, 80, 112), "lite2": (16, 24, 48, 88, 120),
 }  # fmt: skip
 STEM, STEM_CHANNELS = ("conv_stem", "bn1"), 32
+SUBJECT = "trunk.encoder = efficientnet_lite"  # of messages
 SHA256 = {
     "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
@@ -60,24 +61,27 @@ class EfficientNetLite(Encoder):
     values_per_pixel = 60  # the second stage's 96 channels at half the size, before and after
 
     def __init__(self, variant: str) -> None:
-        """Name the splits: all, the blocks but the first, and the pool."""
+        """Name the layers."""
         self.variant = variant
-        names = [f"blocks.{stage}.{block}" for stage, block in _places(variant)]
-        self.layers = (*STEM, *names)
-        self.splits = (ALL, *names[1:], POOL)
+        self.layers = (*STEM, *(f"blocks.{stage}.{block}" for stage, block in _places(variant)))
         self.origin = (
             f"EfficientNet-{variant.capitalize()} (Apache-2.0), weights of the package "
             f"{_package(variant).package} (Apache-2.0)"
         )
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All, the blocks but the first, and the pool."""
+        return (ALL, *self.layers[len(STEM) + 1 :], POOL)
+
     def frozen(self, split: str) -> nn.Module:
         """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
-        return _OfPixels(self.variant, self.layers[: self._place(split)])
+        return _OfPixels(_network(self.variant), self.layers[: self._place(split)], SUBJECT)
 
     def trainable(self, split: str) -> nn.Module:
         """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
         layers = self.layers[self._place(split) :]
-        return _Layers(self.variant, layers) if layers else nn.Sequential()
+        return Chain(_network(self.variant), layers, SUBJECT) if layers else nn.Sequential()
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (C, H', W') of what the frozen part makes of one image."""
@@ -135,34 +139,23 @@ def make_encoder(variant: str | None) -> EfficientNetLite:
     return EfficientNetLite(choose_variant("efficientnet_lite", variant, tuple(REPEATS)))
 
 
-class _Layers(Adopted):
-    """Some layers of the network, under timm's names of the whole."""
-
-    def __init__(self, variant: str, layers: tuple[str, ...]) -> None:
-        import timm  # here, since a run whose head is the pool alone need not wait for it
-        from timm.layers.norm_act import freeze_batch_norm_2d
-
-        # BatchNorm stays as it was trained, its scales and shifts included.
-        network = freeze_batch_norm_2d(
-            timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
-        )
-        keep_layers(network, layers)
-        super().__init__(network, "trunk.encoder = efficientnet_lite")
-        self.layers = layers
-
-    def run(self, maps: Tensor) -> Tensor:
-        for name in self.layers:
-            maps = self.get_submodule(name)(maps)
-        return maps
-
-
-class _OfPixels(_Layers):
+class _OfPixels(Chain):
     """Layers of which the first sees an image."""
 
     def run(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
         scaled = (pixels.float() - MEAN) / DEVIATION
         return super().run(scaled.permute(0, 3, 1, 2).to(self.network.conv_stem.weight.dtype))
+
+
+def _network(variant: str) -> nn.Module:
+    """Make timm's, whose BatchNorm stays as it was trained, its scales and shifts included."""
+    import timm  # here, since a run whose head is the pool alone need not wait for it
+    from timm.layers.norm_act import freeze_batch_norm_2d
+
+    network = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
+    frozen: nn.Module = freeze_batch_norm_2d(network)
+    return frozen
 
 
 def _places(variant: str) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class HubEncoder(Encoder):
             f"run with {ALLOW}=1 alone"
         )
 
-    @cached_property
+    @property
     def values_per_pixel(self) -> int:
         """Twice the input and output of its widest layer, with the image beside them."""
         return _measure(self.variant)[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import ALL, POOL, PREFIX, Encoder, choose_variant
+from vpr.features.encoder import ALL, POOL, PREFIX, Encoder, choose_variant, tensor_shapes
 from vpr.features.input_rules import MEAN, STD, normalise
 from vpr.runtime.hashing import check_sha256
 
@@ -124,15 +124,12 @@ def random_weights(seed: int) -> dict[str, Tensor]:
     """
     source = torch.Generator().manual_seed(seed)
     state = {}
-    with torch.device("meta"):
-        whole = build_layers(0, NUM_MODULES)
-        shapes = {name: tuple(tensor.shape) for name, tensor in whole.state_dict().items()}
-    for name, shape in shapes.items():
+    for name, shape in tensor_shapes(Vgg16()).items():
         tensor = torch.zeros(shape)
         if name.endswith("weight"):
             fan_out = shape[0] * math.prod(shape[2:])
             tensor.normal_(0, math.sqrt(2 / fan_out), generator=source)
-        state[PREFIX + name] = tensor
+        state[name] = tensor
     return state
 
 

@@ -11,13 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import PREFIX, Encoder, choose_variant, draw_state, load_package_state
-from vpr.features.external_networks import (
-    Adopted,
-    FrozenNorm,
-    fold_norm,
-    freeze_norms,
-    keep_layers,
-)
+from vpr.features.external_networks import Adopted, FrozenNorm, fold_norm, freeze_norms, keep_layers
 from vpr.runtime.package_weights import XFEAT
 
 CHANNELS = 64

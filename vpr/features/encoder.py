@@ -29,17 +29,21 @@ class Encoder(Protocol):
     Args:
         origin: What it is, whose weights it takes and their licences, in words.
         weights: Names of weights that it knows, such as `random` and `imagenet`.
-        splits: Allowed splits, by the layer's name; `POOL` is one of them, `ALL` if layers can
-            train.
         num_scales: Maps of one image that stand one below the other in its local features.
-        values_per_pixel: Values that the frozen part holds at once for each pixel, at most.
     """
 
     origin: str
     weights: tuple[str, ...]
-    splits: tuple[str, ...] = (POOL,)
     num_scales: int = 1
-    values_per_pixel: int
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Allowed splits, by the layer's name; `POOL` is one of them, `ALL` if layers can train."""
+        return (POOL,)
+
+    @property
+    def values_per_pixel(self) -> int:
+        """Values that the frozen part holds at once for each pixel, at most."""
 
     def frozen(self, split: str) -> nn.Module:
         """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
@@ -72,6 +76,7 @@ class Encoder(Protocol):
 
     def fold(self, frozen: nn.Module) -> None:
         """Fold what stays constant, such as BatchNorm, into the weights of a loaded frozen part."""
+        return
 
 
 @runtime_checkable

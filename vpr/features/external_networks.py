@@ -50,6 +50,44 @@ class Adopted(nn.Module, ABC):
         """Run the network; what its code raises is left as it is."""
 
 
+class Chain(Adopted):
+    """Layers of a network that run one after the other; all others are taken away.
+
+    Args:
+        network: The network, changed in place.
+        layers: Their names in it.
+        subject: What messages begin with.
+    """
+
+    def __init__(self, network: nn.Module, layers: tuple[str, ...], subject: str) -> None:
+        """Keep the layers."""
+        keep_layers(network, layers)
+        super().__init__(network, subject)
+        self.layers = layers
+
+    def run(self, values: Tensor) -> Tensor:
+        """Run the layers."""
+        for name in self.layers:
+            values = self.get_submodule(name)(values)
+        return values
+
+
+def keep_layers(network: nn.Module, layers: tuple[str, ...]) -> None:
+    """Take away all layers but those of these names; the network changes in place."""
+    for name, module in list(network.named_modules()):
+        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
+        if above and not inside:
+            module._parameters.clear()
+            module._buffers.clear()
+        if not above and not inside:
+            parent, _, child = name.rpartition(".")
+            try:
+                del network.get_submodule(parent)._modules[child]
+            except AttributeError:  # went with its parent
+                continue
+
+
 class FrozenNorm(nn.Module):
     """BatchNorm that stays as it was trained, its scales and shifts included if it has some."""
 
@@ -119,27 +157,6 @@ def run_measured(
     for hook in hooks:
         hook.remove()
     return made, 2 * -(-max(sizes) // num_pixels) + 6
-
-
-def keep_layers(network: nn.Module, layers: tuple[str, ...]) -> None:
-    """Take away all but some layers.
-
-    Args:
-        network: Changed in place.
-        layers: Names of those that stay.
-    """
-    for name, module in list(network.named_modules()):
-        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
-        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
-        if above and not inside:
-            module._parameters.clear()
-            module._buffers.clear()
-        if not above and not inside:
-            parent, _, child = name.rpartition(".")
-            try:
-                del network.get_submodule(parent)._modules[child]
-            except AttributeError:  # went with its parent
-                continue
 
 
 def find_chain(network: nn.Module, images: Tensor, run: Callable[[], Tensor]) -> tuple[str, ...]:
