@@ -12,8 +12,8 @@ from vpr.run_files import WEIGHTS
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
+from vpr.weights.checkpoints import load_starting_model
 from vpr.weights.params import PretrainedParams
-from vpr.weights.starting_weights import load_starting_model
 
 
 def pretrained(*, frozen: Path, trainable: Path) -> None:

@@ -16,8 +16,7 @@ from vpr.features.input_rules import MEAN, STD
 from vpr.features.model import Model, load_model, save_model
 from vpr.features.trunk import announce_features, load_trunk
 from vpr.runtime.external_code import ALLOW
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -24,8 +24,7 @@ from vpr.features.published import PublishedEncoder
 from vpr.features.trunk import Trunk, load_trunk
 from vpr.network.aggregator import pool_shapes, sized_tensors
 from vpr.network.head import load_head
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 Read = Callable[[slow.File, np.ndarray, "Case"], Tensor]
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}

@@ -54,8 +54,8 @@ from vpr.run_files import WEIGHTS
 from vpr.runtime.parameters import load_param, load_params
 from vpr.sections import check_sections
 from vpr.training.params import FinetuneParams
+from vpr.weights.checkpoints import NAMES
 from vpr.weights.params import PretrainedParams
-from vpr.weights.starting_weights import NAMES
 
 ROOT = Path()
 PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
