@@ -13,15 +13,13 @@ from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint, load_saved, save_after_each
-from vpr.training.data import TrainingData, load_training_data
-from vpr.training.log import announce_epochs, save_training
-from vpr.training.loop import Recipe, Schedule, train
+from vpr.training.data import TrainingData, Validation, count_held_out, load_training_data
+from vpr.training.loop import Recipe, Schedule, announce_epochs, save_training, train
 from vpr.training.losses import make_batch_loss
 from vpr.training.mining import TripletRecipe
 from vpr.training.params import FinetuneParams
 from vpr.training.place_batches import PlacesRecipe
 from vpr.training.state import TrainingState
-from vpr.training.validation import Validation, count_held_out
 
 
 def finetune(

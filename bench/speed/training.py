@@ -32,7 +32,7 @@ from vpr.training.epochs import Batch, Measure, describe_database, train_epoch
 from vpr.training.losses import make_batch_loss, measure_places, measure_triplets
 from vpr.training.mining import group_triplets
 from vpr.training.place_batches import draw_places, group_places, label_places
-from vpr.training.state import make_optimizer
+from vpr.training.state import TrainingState
 
 BERLIN = 314  # database images, and as many anchors
 SPACING_M, RADIUS_M = 11.0, 50.0  # of Berlin's database
@@ -127,12 +127,12 @@ def _train(
     model: Model, features: LocalFeatures, batches: list[Batch], measure: Measure, *, mines: bool
 ) -> None:
     head = load_head(model)
-    optimizer = make_optimizer(head, momentum=0.9, weight_decay=0.001)
-    optimizer.param_groups[0]["lr"] = 1e-5
+    state = TrainingState.start(head, seed=0, momentum=0.9, weight_decay=0.001)
+    state.optimizer.param_groups[0]["lr"] = 1e-5
     if mines:
         describe_database(head, features, CPU)
     train_epoch(
-        head, optimizer, features, batches, measure, clip_norm=None, title="epoch", device=CPU
+        head, state.optimizer, features, batches, measure, clip_norm=None, title="epoch", device=CPU
     )
 
 

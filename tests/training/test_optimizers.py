@@ -12,12 +12,11 @@ from tests.training.test_training import FEATURES, PLACES, go_on, head, start
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
 from vpr.runtime.parameters import load_params, read_yaml
-from vpr.training.data import TrainingData
+from vpr.training.data import TrainingData, Validation
 from vpr.training.epochs import take_step
 from vpr.training.loop import Schedule
 from vpr.training.params import FinetuneParams
-from vpr.training.state import make_optimizer
-from vpr.training.validation import Validation
+from vpr.training.state import TrainingState
 
 __all__ = ["head"]  # fixtures
 
@@ -52,7 +51,9 @@ def test_a_gradient_that_is_too_long_is_scaled_and_its_own_norm_is_told(head: He
 
 
 def test_adamw_is_torch_s(head: Head) -> None:
-    made = make_optimizer(head, momentum=0.9, weight_decay=0.2, kind="adamw")
+    made = TrainingState.start(
+        head, seed=0, momentum=0.9, weight_decay=0.2, optimizer="adamw"
+    ).optimizer
     assert isinstance(made, torch.optim.AdamW)
     assert made.defaults["weight_decay"] == 0.2
 

@@ -19,7 +19,7 @@ from vpr.features.local_features import LocalFeatures
 from vpr.features.model import load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
-from vpr.training.data import TrainingData
+from vpr.training.data import TrainingData, Validation
 from vpr.training.epochs import describe_database, describe_distinct, train_epoch
 from vpr.training.loop import Schedule, train
 from vpr.training.losses import measure_triplets
@@ -31,7 +31,6 @@ from vpr.training.mining import (
     mine_triplets,
 )
 from vpr.training.state import Record, TrainingState
-from vpr.training.validation import Validation
 
 CPU = torch.device("cpu")
 NUM = 6

@@ -15,10 +15,9 @@ from vpr.features.local_features import LocalFeatures
 from vpr.features.model import Model, load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
-from vpr.training.data import TrainingData
-from vpr.training.log import save_training
+from vpr.training.data import TrainingData, count_held_out, held_out_recall
+from vpr.training.loop import is_stalled, save_training
 from vpr.training.state import TrainingState
-from vpr.training.validation import count_held_out, held_out_recall, is_stalled
 
 RECORD = {"loss": 1.0, "num_triplets": 1, "active_share": 1.0}
 

@@ -44,10 +44,17 @@ class TrainingState:
         cls, head: Head, *, seed: int, momentum: float, weight_decay: float,
         optimizer: Literal["sgd", "adamw"] = "sgd",
     ) -> TrainingState:  # fmt: skip
-        """Make the state before the first epoch; each epoch sets its own learning rate."""
-        make = partial(
-            make_optimizer, head, momentum=momentum, weight_decay=weight_decay, kind=optimizer
+        """Make the state before the first epoch; each epoch sets its own learning rate.
+
+        AdamW has two averages of its own (0.9, 0.999) instead of `momentum`. SGD adds
+        `weight_decay` to the gradient, AdamW shrinks the weights by it.
+        """
+        group = [{"params": list(head.parameters())}]  # in a group they may be nothing
+        make: Callable[[], torch.optim.Optimizer] = partial(
+            torch.optim.SGD, group, momentum=momentum, weight_decay=weight_decay
         )
+        if optimizer == "adamw":
+            make = partial(torch.optim.AdamW, group, weight_decay=weight_decay)
         return cls(head, make, np.random.default_rng(seed))
 
     @cached_property
@@ -82,23 +89,3 @@ class TrainingState:
         self.records = list(state["records"])
         self.recalls = list(state["recalls"])
         self.best = state["best"]
-
-
-def make_optimizer(
-    head: Head,
-    *,
-    momentum: float,
-    weight_decay: float,
-    kind: Literal["sgd", "adamw"] = "sgd",
-) -> torch.optim.Optimizer:
-    """Make torch's optimizer over everything in the head, which may be nothing.
-
-    Its learning rate is torch's own; each epoch sets it.
-
-    AdamW has two averages of its own (0.9, 0.999) instead of `momentum`. SGD adds `weight_decay` to
-    the gradient, AdamW shrinks the weights by it.
-    """
-    group = [{"params": list(head.parameters())}]
-    if kind == "adamw":
-        return torch.optim.AdamW(group, weight_decay=weight_decay)
-    return torch.optim.SGD(group, momentum=momentum, weight_decay=weight_decay)
