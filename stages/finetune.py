@@ -13,14 +13,13 @@ from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint, load_saved, save_after_each
-from vpr.training.data import TrainingData, load_training_data
-from vpr.training.log import announce_epochs, save_training
-from vpr.training.loop import Schedule, train
-from vpr.training.losses import LOSSES, make_batch_loss
+from vpr.training.data import TrainingData, Validation, count_held_out, load_training_data
+from vpr.training.loop import Recipe, Schedule, announce_epochs, save_training, train
+from vpr.training.losses import make_batch_loss
+from vpr.training.mining import TripletRecipe
 from vpr.training.params import FinetuneParams
-from vpr.training.recipes import PlacesRecipe, Recipe, TripletRecipe
+from vpr.training.place_batches import PlacesRecipe
 from vpr.training.state import TrainingState
-from vpr.training.validation import Validation, count_held_out
 
 
 def finetune(
@@ -65,7 +64,7 @@ def make_schedule(params: FinetuneParams) -> Schedule:
     """Make the schedule that the parameters describe."""
     return Schedule(
         params.epochs, params.lr, cosine=params.schedule == "cosine",
-        warmup_epochs=params.warmup, patience=params.patience,
+        warmup_epochs=params.warmup, clip_norm=params.clip_norm, patience=params.patience,
     )  # fmt: skip
 
 
@@ -76,12 +75,11 @@ def make_recipe(params: FinetuneParams, seen: TrainingData) -> Recipe:
             seen,
             make_batch_loss(params.loss, margin=params.margin, mined=params.mining == "hard"),
             places_per_batch=params.places_per_batch, images_per_place=params.images_per_place,
-            clip_norm=params.clip_norm, negative_radius_m=params.negative_radius_m,
+            negative_radius_m=params.negative_radius_m,
         )  # fmt: skip
     return TripletRecipe(
-        seen, LOSSES[params.loss], margin=params.margin, batch_triplets=params.batch_triplets,
-        clip_norm=params.clip_norm, hard=params.mining == "hard",
-        nearest_positive=params.positive == "nearest",
+        seen, margin=params.margin, batch_triplets=params.batch_triplets,
+        hard=params.mining == "hard", nearest_positive=params.positive == "nearest",
         negative_radius_m=params.negative_radius_m, refresh_epochs=params.refresh_epochs,
     )  # fmt: skip
 

@@ -12,8 +12,8 @@ from vpr.run_files import WEIGHTS
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
+from vpr.weights.checkpoints import load_starting_model
 from vpr.weights.params import PretrainedParams
-from vpr.weights.starting_weights import load_starting_model
 
 
 def pretrained(*, frozen: Path, trainable: Path) -> None:
@@ -23,8 +23,7 @@ def pretrained(*, frozen: Path, trainable: Path) -> None:
     """
     encoder = load_param("trunk.encoder", str)
     variant: str | None = load_param("trunk.model", str | None)  # type: ignore[arg-type] # mypy: no type
-    asked = load_param("trunk.trainable_from", str | int)  # type: ignore[arg-type] # mypy: no type
-    split = find_split(encoder, variant, asked)
+    split = find_split(encoder, variant, load_param("trunk.trainable_from", str))
     params = load_params("pretrained", PretrainedParams)
     weights = WEIGHTS / params.weights
     if params.sha256 is not None:

@@ -31,7 +31,7 @@ from vpr.network.initial_model import start_model
 from vpr.places.radius import find_positives
 from vpr.retrieval.ranking import rank_database
 from vpr.runtime.device import find_device
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model
 
 MOST_PHOTOS = 64  # that clusters are computed from
 

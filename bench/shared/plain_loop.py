@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.shared.photos import CUT
-from vpr.encoders.vgg16 import MEAN, STD, build_layers
+from vpr.encoders.vgg16 import build_layers
+from vpr.features.input_rules import MEAN, STD
 
 
 class PlainClusters(nn.Module):

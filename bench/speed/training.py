@@ -27,15 +27,15 @@ from vpr.images.image_files import read_image
 from vpr.network.head import load_head
 from vpr.places.positives import positives_of
 from vpr.places.radius import find_training_positives
-from vpr.training.epochs import describe_database, train_epoch
-from vpr.training.losses import make_batch_loss, triplet_loss
-from vpr.training.mining import Triplets
-from vpr.training.optimizers import make_optimizer, set_rate
-from vpr.training.place_batches import Batch, draw_places, group_places
-from vpr.training.place_epochs import train_on_places
+from vpr.training.epochs import Batch, Measure, describe_database, train_epoch
+from vpr.training.losses import make_batch_loss, measure_places, measure_triplets
+from vpr.training.mining import group_triplets
+from vpr.training.place_batches import draw_places, group_places, label_places
+from vpr.training.state import TrainingState
 
 BERLIN = 314  # database images, and as many anchors
 SPACING_M, RADIUS_M = 11.0, 50.0  # of Berlin's database
+MARGIN = 0.1**0.5
 PLACES, IMAGES = 16, 2  # of a batch, as in params.yaml; of a place, as docs/training.md has it
 
 
@@ -99,7 +99,8 @@ def _batches(num_photos: int, rng: np.random.Generator) -> list[Batch]:
     positives = find_training_positives(route, radius_m=RADIUS_M)
     places = draw_places(positives, images_per_place=IMAGES, rng=rng)
     near = [positives_of(positives, image).astype(np.int64) for image in range(num_photos)]
-    return group_places(places, near, places_per_batch=PLACES, rng=rng)
+    groups = group_places(places, near, places_per_batch=PLACES, rng=rng)
+    return [label_places(group) for group in groups]
 
 
 def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtype) -> LocalFeatures:
@@ -111,23 +112,25 @@ def _store(model: Model, photos: list[Path], folder: Path, precision: torch.dtyp
 
 
 def _epoch(model: Model, features: LocalFeatures, rows: NDArray[np.int64]) -> None:
-    head = load_head(model)
-    optimizer = make_optimizer(head, momentum=0.9, weight_decay=0.001)
-    set_rate(optimizer, 1e-5)
-    describe_database(head, features, CPU)
-    train_epoch(
-        head, optimizer, features, Triplets(rows, num_skipped=0), loss=triplet_loss,
-        margin=0.1**0.5, batch_triplets=8, clip_norm=None, title="epoch", device=CPU,
-    )  # fmt: skip
+    batches = group_triplets(rows, batch_triplets=8)
+    _train(model, features, batches, partial(measure_triplets, margin=MARGIN), mines=True)
 
 
 def _epoch_of_places(model: Model, features: LocalFeatures, batches: list[Batch]) -> None:
+    loss = make_batch_loss("triplet", margin=MARGIN, mined=True)
+    _train(model, features, batches, partial(measure_places, loss=loss), mines=False)
+
+
+def _train(
+    model: Model, features: LocalFeatures, batches: list[Batch], measure: Measure, *, mines: bool
+) -> None:
     head = load_head(model)
-    optimizer = make_optimizer(head, momentum=0.9, weight_decay=0.001)
-    set_rate(optimizer, 1e-5)
-    loss = make_batch_loss("triplet", margin=0.1**0.5, mined=True)
-    train_on_places(
-        head, optimizer, features, batches, loss=loss, clip_norm=None, title="epoch", device=CPU
+    state = TrainingState.start(head, seed=0, momentum=0.9, weight_decay=0.001)
+    state.optimizer.param_groups[0]["lr"] = 1e-5
+    if mines:
+        describe_database(head, features, CPU)
+    train_epoch(
+        head, state.optimizer, features, batches, measure, clip_norm=None, title="epoch", device=CPU
     )
 
 

@@ -16,8 +16,7 @@ from vpr.features.encoder import POOL, find_split, tensor_shapes
 from vpr.features.model import Model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 
 @pytest.fixture(scope="module")

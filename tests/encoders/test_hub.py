@@ -16,8 +16,7 @@ from vpr.features.input_rules import MEAN, STD
 from vpr.features.model import Model, load_model, save_model
 from vpr.features.trunk import announce_features, load_trunk
 from vpr.runtime.external_code import ALLOW
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -166,17 +165,17 @@ def test_the_global_generator_is_left_alone(folder: Path) -> None:
 
 def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
     name = f"gmberton/EigenPlaces@{COMMIT}:get_trained_model(backbone=ResNet18,fc_output_dim=256)"
-    source = parse_source(name)
-    assert source.entry == (
+    entry, rule = parse_source(name)
+    assert entry == (
         "gmberton/EigenPlaces", COMMIT, "get_trained_model", (),
         {"backbone": "ResNet18", "fc_output_dim": 256},
     )  # fmt: skip
-    assert source.rule.size_px is None
-    source = parse_source(f"a/b@{COMMIT}:make('x y', -1, 0.5, flag=True, none=None)@64x48")
-    assert source.entry.args == ("x y", -1, 0.5)
-    assert source.entry.kwargs == {"flag": True, "none": None}
-    assert source.rule.size_px == (64, 48)
-    assert parse_source(f"a/b@{COMMIT}:make").entry.args == ()
+    assert rule.size_px is None
+    entry, rule = parse_source(f"a/b@{COMMIT}:make('x y', -1, 0.5, flag=True, none=None)@64x48")
+    assert entry.args == ("x y", -1, 0.5)
+    assert entry.kwargs == {"flag": True, "none": None}
+    assert rule.size_px == (64, 48)
+    assert parse_source(f"a/b@{COMMIT}:make")[0].args == ()
 
 
 @pytest.mark.parametrize(
@@ -193,12 +192,12 @@ def test_a_repository_its_commit_its_entry_and_arguments_are_read() -> None:
 def test_known_models_get_images_of_their_own_size(
     call: str, size: tuple[int, int] | None, multiple: int
 ) -> None:
-    rule = parse_source(call.format(COMMIT)).rule
+    _, rule = parse_source(call.format(COMMIT))
     assert (rule.size_px, rule.multiple_px) == (size, multiple)
 
 
 def test_sfrs_sees_pixels_of_0_to_255_less_their_mean() -> None:
-    rule = parse_source(f"yxgeee/OpenIBL@{COMMIT}:vgg16_netvlad(pretrained=True)").rule
+    _, rule = parse_source(f"yxgeee/OpenIBL@{COMMIT}:vgg16_netvlad(pretrained=True)")
     white = [(1 - mean) / std for mean, std in zip(rule.mean, rule.std, strict=True)]
     assert np.allclose(white, [255 - 123.68, 255 - 116.779, 255 - 103.939])
 

@@ -24,15 +24,14 @@ from vpr.features.published import PublishedEncoder
 from vpr.features.trunk import Trunk, load_trunk
 from vpr.network.aggregator import pool_shapes, sized_tensors
 from vpr.network.head import load_head
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 Read = Callable[[slow.File, np.ndarray, "Case"], Tensor]
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 GEM = {"p": "1.p", "linear.weight": "3.weight", "linear.bias": "3.bias"}
 GEM_BACK = {theirs: ours for ours, theirs in GEM.items()}
 NAMES = {path.stem for path in Path(ROOT, "vpr/encoders").glob("*.py")
-         if "choose_method" in path.read_text()}  # fmt: skip
+         if "encoder_maker" in path.read_text()}  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -340,15 +339,12 @@ TINY = '''
 """A method of a test's."""
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import Method, choose_method
+from vpr.features.published import Method, encoder_maker
 from vpr.features.timm_networks import Source
 
 SIZES = {"channel_pool.weight": (2, 128, 1, 1)}
 METHODS = {"8": Method(Source("resnet18", "layer2"), "convap", 8, SIZES, InputRule((64, 64)), {})}
-
-
-def make_encoder(variant):
-    return choose_method("tiny", variant, METHODS, licence="none")
+make_encoder = encoder_maker("tiny", METHODS, licence="none")
 '''
 
 

@@ -23,8 +23,7 @@ from vpr.features.encoder import ALL, POOL, PREFIX, load_encoder, tensor_shapes
 from vpr.features.model import Model, save_model
 from vpr.features.trunk import load_trunk
 from vpr.network.head import Head
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -52,7 +52,7 @@ from vpr.network.initial_model import start_model
 from vpr.places.index import load_index
 from vpr.places.positives import load_positives
 from vpr.retrieval.ranking import rank_database
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model
 
 METRES = (0, 15, 30, 45)  # north of 52.5, 13.3
 SPACING = {"spacing": 15.0}

@@ -37,6 +37,7 @@ def table(tmp_path: Path) -> Callable[..., Collection]:
         "\ufeffFile Name,Lat,Lng\r\n0.jpg,52.504167,13.335833\r\n",
         "image;Longitude;Latitude\n0.jpg;13,335833;52,504167\n",
         "filename\tGPSLatitude\tGPSLongitude\n0\t52.504167\t13.335833\n",
+        "img,X,Y\n0.jpg,13.335833,52.504167\n",
         'path,lon,lat,note\n".\\0.jpg",13.335833,52.504167,"a, b"\n',
         "path,lat,lon,easting,northing\n0.jpg,52.504167,13.335833,1,2\n",
     ],
@@ -53,6 +54,7 @@ def test_degrees_are_found_under_the_names_that_they_have(
     ("text", "crs", "expected"),
     [
         ("path,easting,northing\n0.jpg,389000.5,5817000.25\n", "EPSG:32633", "EPSG:32633"),
+        ("path,X,Y\n0.jpg,389000.5,5817000.25\n", "EPSG:25833", "EPSG:25833"),
         ("path,east,north\n0.jpg,389000.5,5817000.25\n", "none", None),
     ],
 )
@@ -109,7 +111,7 @@ def test_a_row_that_cannot_be_used_is_left_out_with_its_reason(
         ("path,lat,lon\n", {}, "the table is empty"),
         ("a,lat,lon\nx,1,2\n", {}, "--column path=NAME"),
         ("path,a,b\n0.jpg,1,2\n", {}, "--column latitude=NAME"),
-        ("path,x,y\n0.jpg,1,2\n", {}, "--column latitude=NAME"),
+        ("path,x,y\n0.jpg,1,2\n1.jpg,30,40\n", {}, "could be degrees or metres"),
         ("path,easting,northing\n0.jpg,1,2\n", {}, "--crs EPSG:32633"),
         ("path,lat,lon\nno.jpg,1,2\n", {}, "--images names their folder"),
         ("path,lat,lon\n0.jpg,1,2\n", {"columns": {"latitude": "phi"}}, "phi"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,9 @@ from vpr.features.model import Model
 from vpr.features.trunk import announce_features, load_trunk
 from vpr.network.aggregator import draw_pool
 from vpr.network.head import load_head
-from vpr.training.losses import make_batch_loss
-from vpr.training.place_epochs import train_on_places
+from vpr.training.epochs import train_epoch
+from vpr.training.losses import make_batch_loss, measure_places
+from vpr.training.place_batches import label_places
 
 NETWORKS = [
     ("vgg16", None, "conv5_1", "0.weight"),
@@ -62,18 +65,18 @@ def test_a_network_with_dropout_trains_without_chance() -> None:
     shapes = np.full((4, 2), 224)
     rows = np.random.default_rng(0).integers(0, 256, (4 * 224**2, 3)).astype(np.float32)
     features = features_of(rows, shapes)
-    batches = [[np.array([0, 1]), np.array([2, 3])]]
-    loss = make_batch_loss("triplet", margin=0.9, mined=True)
+    batches = [label_places([np.array([0, 1]), np.array([2, 3])])]
+    measure = partial(measure_places, loss=make_batch_loss("triplet", margin=0.9, mined=True))
     heads = [load_head(start("timm", "swin_tiny_patch4_window7_224", ALL)) for _ in range(2)]
     records = [
-        train_on_places(
-            head, torch.optim.SGD(head.parameters(), lr=1e-3), features, batches, loss=loss,
+        train_epoch(
+            head, torch.optim.SGD(head.parameters(), lr=1e-3), features, batches, measure,
             clip_norm=None, title="", device=torch.device("cpu"),
         )
         for head in heads
     ]  # fmt: skip
     assert records[0] == records[1]
-    assert records[0].gradient_norm > 0
+    assert records[0]["gradient_norm"] > 0
 
 
 def test_float16_of_pixels_is_refused_on_a_cpu_as_of_features() -> None:

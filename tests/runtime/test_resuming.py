@@ -27,7 +27,7 @@ from vpr.places.positives import save_positives
 from vpr.places.radius import find_training_positives
 from vpr.runtime.artefacts import SCRATCH
 from vpr.runtime.resuming import fingerprint
-from vpr.training.optimizers import take_step
+from vpr.training.epochs import take_step
 
 CPU = torch.device("cpu")
 SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 2 1, 1
@@ -201,7 +201,7 @@ def test_training_that_is_killed_in_mid_epoch_gives_the_bytes_of_a_straight_run(
     finetune(**inputs, model=Path("straight"))
     steps = []
 
-    def stop_in_the_second_epoch(*args: object, **options: object) -> float:
+    def stop_in_the_second_epoch(*args: object, **options: object) -> torch.Tensor:
         steps.append(1)
         if len(steps) == num_steps:
             raise KeyboardInterrupt
@@ -209,9 +209,8 @@ def test_training_that_is_killed_in_mid_epoch_gives_the_bytes_of_a_straight_run(
 
     record = pd.read_csv("straight/loss.csv").iloc[0]
     num_steps = 2 + int(record["num_batches"] if recipe else np.ceil(record["num_triplets"] / 8))
-    room = "place_epochs" if recipe else "epochs"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(f"vpr.training.{room}.take_step", stop_in_the_second_epoch)
+        patch.setattr("vpr.training.epochs.take_step", stop_in_the_second_epoch)
         finetune(**inputs, model=Path("resumed"))
     capsys.readouterr()
     finetune(**inputs, model=Path("resumed"))

@@ -12,10 +12,11 @@ from tests.training.test_training import FEATURES, PLACES, go_on, head, start
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
 from vpr.runtime.parameters import load_params, read_yaml
-from vpr.training.data import TrainingData
-from vpr.training.optimizers import make_optimizer, rate_factor, take_step
+from vpr.training.data import TrainingData, Validation
+from vpr.training.epochs import take_step
+from vpr.training.loop import Schedule
 from vpr.training.params import FinetuneParams
-from vpr.training.validation import Validation
+from vpr.training.state import TrainingState
 
 __all__ = ["head"]  # fixtures
 
@@ -24,17 +25,18 @@ def test_the_cosine_is_that_of_torch() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     theirs = torch.optim.SGD([weight], lr=0.3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=7)
+    ours = Schedule(7, lr=0.3, cosine=True)
     for epoch in range(7):
-        ours = 0.3 * rate_factor(epoch, epochs=7, warmup_epochs=0, cosine=True)
-        assert ours == pytest.approx(schedule.get_last_lr()[0])
+        assert ours.rate(epoch) == pytest.approx(schedule.get_last_lr()[0])
         theirs.step()
         schedule.step()
 
 
 def test_warm_up_rises_in_equal_steps_and_the_cosine_begins_after_it() -> None:
-    factors = [rate_factor(e, epochs=7, warmup_epochs=3, cosine=False) for e in range(7)]
+    constant, cosine = (Schedule(7, lr=1, warmup_epochs=3, cosine=c) for c in (False, True))
+    factors = [constant.rate(epoch) for epoch in range(7)]
     assert factors == [0.25, 0.5, 0.75, 1, 1, 1, 1]
-    factors = [rate_factor(e, epochs=7, warmup_epochs=3, cosine=True) for e in range(3, 7)]
+    factors = [cosine.rate(epoch) for epoch in range(3, 7)]
     assert factors == pytest.approx(0.5 + 0.5 * np.cos(np.pi * np.arange(4) / 4))
 
 
@@ -43,13 +45,15 @@ def test_a_gradient_that_is_too_long_is_scaled_and_its_own_norm_is_told(head: He
     loss = sum((p * 3).sum() for p in head.parameters())
     count = sum(p.numel() for p in head.parameters())
     norm = take_step(head, torch.optim.SGD(head.parameters(), lr=1.0), loss, clip_norm=0.5)
-    assert norm == pytest.approx(3 * count**0.5)
+    assert norm.item() == pytest.approx(3 * count**0.5)
     moved = torch.cat([(p - b).flatten() for p, b in zip(head.parameters(), before, strict=True)])
     assert moved.norm().item() == pytest.approx(0.5, rel=1e-4)
 
 
 def test_adamw_is_torch_s(head: Head) -> None:
-    made = make_optimizer(head, momentum=0.9, weight_decay=0.2, kind="adamw")
+    made = TrainingState.start(
+        head, seed=0, momentum=0.9, weight_decay=0.2, optimizer="adamw"
+    ).optimizer
     assert isinstance(made, torch.optim.AdamW)
     assert made.defaults["weight_decay"] == 0.2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,16 @@ from tests.training.test_training import CPU, FEATURES, PLACES, head, same
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
+from vpr.training.epochs import train_epoch
 from vpr.training.loop import Schedule, train
-from vpr.training.losses import make_batch_loss
-from vpr.training.place_batches import draw_places, find_near, group_places
-from vpr.training.place_epochs import train_on_places
-from vpr.training.recipes import PlacesRecipe
+from vpr.training.losses import make_batch_loss, measure_places
+from vpr.training.place_batches import (
+    PlacesRecipe,
+    draw_places,
+    find_near,
+    group_places,
+    label_places,
+)
 from vpr.training.state import TrainingState
 
 __all__ = ["head"]  # fixtures
@@ -175,15 +181,15 @@ def start(head: Head, *, seed: int = 0) -> TrainingState:
     )
 
 
-def recipe(*, clip_norm: float | None = 1.0) -> PlacesRecipe:
+def recipe() -> PlacesRecipe:
     return PlacesRecipe(
         TrainingData(FEATURES, find_training_positives(PLACES, radius_m=10), PLACES),
         make_batch_loss("multi_similarity", margin=0.9, mined=True),
-        places_per_batch=3, images_per_place=2, clip_norm=clip_norm, negative_radius_m=None,
+        places_per_batch=3, images_per_place=2, negative_radius_m=None,
     )  # fmt: skip
 
 
-SCHEDULE = Schedule(5, lr=0.01, cosine=True, warmup_epochs=2)
+SCHEDULE = Schedule(5, lr=0.01, cosine=True, warmup_epochs=2, clip_norm=1.0)
 
 
 def test_places_that_are_saved_and_loaded_between_epochs_end_at_the_same_bits(
@@ -198,11 +204,12 @@ def test_places_that_are_saved_and_loaded_between_epochs_end_at_the_same_bits(
     resumed.load_state_dict(torch.load(tmp_path / "a", weights_only=True))
     assert len(list(train(resumed, recipe(), SCHEDULE, validation=None, device=CPU))) == 3
     assert resumed.records == straight.records
+    assert all(record["num_images"] == len(PLACES) for record in straight.records)
     assert same(resumed.head, straight.head)
     assert not same(straight.head, head)
 
 
-def test_the_record_of_an_epoch_is_that_of_its_batches(head: Head) -> None:
+def test_the_means_of_an_epoch_are_those_of_its_batches(head: Head) -> None:
     batches = [[np.array([0, 1]), np.array([3, 4])], [np.array([2]), np.array([5])]]
     with torch.no_grad():
         rows = torch.cat([head(FEATURES.maps([image])) for image in range(6)])
@@ -211,18 +218,18 @@ def test_the_record_of_an_epoch_is_that_of_its_batches(head: Head) -> None:
         return float((rows[i] - rows[j]).norm())
 
     still = torch.optim.SGD(head.parameters(), lr=0.0)
-    record = train_on_places(
-        head, still, FEATURES, batches, loss=make_batch_loss("triplet", margin=2.0, mined=False),
-        clip_norm=None, title="", device=CPU,
+    loss = make_batch_loss("triplet", margin=2.0, mined=False)
+    means = train_epoch(
+        head, still, FEATURES, list(map(label_places, batches)),
+        partial(measure_places, loss=loss), clip_norm=None, title="", device=CPU,
     )  # fmt: skip
-    assert (record.num_batches, record.num_places, record.num_images) == (2, 4, 6)
-    assert record.active_share == pytest.approx(4 / 6)  # the second batch has no positive
-    assert record.positive_distance == pytest.approx((gap(0, 1) + gap(3, 4)) / 2, abs=1e-3)
+    assert means["active_share"] == pytest.approx(4 / 6)  # the second batch has no positive
+    assert means["positive_distance"] == pytest.approx((gap(0, 1) + gap(3, 4)) / 2, abs=1e-3)
     nearest = [min(gap(i, 3), gap(i, 4)) for i in (0, 1)] + [
         min(gap(0, j), gap(1, j)) for j in (3, 4)
     ]
     expected = (sum(nearest) + 2 * gap(2, 5)) / 6
-    assert record.negative_distance == pytest.approx(expected, abs=1e-3)
+    assert means["negative_distance"] == pytest.approx(expected, abs=1e-3)
     pairs_of = {(0, 1): (3, 4), (1, 0): (3, 4), (3, 4): (0, 1), (4, 3): (0, 1)}
     terms = [gap(a, p) - gap(a, n) + 2 for (a, p), others in pairs_of.items() for n in others]
-    assert record.loss == pytest.approx(np.mean(terms) / 2, abs=1e-3)
+    assert means["loss"] == pytest.approx(np.mean(terms) / 2, abs=1e-3)

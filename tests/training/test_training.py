@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ from vpr.features.local_features import LocalFeatures, features_of
 from vpr.features.model import load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
-from vpr.training.data import TrainingData
-from vpr.training.epochs import describe_database, group_losses, train_epoch
+from vpr.training.data import TrainingData, Validation
+from vpr.training.epochs import describe_database, describe_distinct, train_epoch
 from vpr.training.loop import Schedule, train
-from vpr.training.losses import triplet_loss
-from vpr.training.mining import Triplets, find_anchors, find_negatives, mine_triplets
-from vpr.training.recipes import TripletRecipe
-from vpr.training.records import Record
-from vpr.training.state import TrainingState
-from vpr.training.validation import Validation
+from vpr.training.losses import measure_triplets
+from vpr.training.mining import (
+    TripletRecipe,
+    find_anchors,
+    find_negatives,
+    group_triplets,
+    mine_triplets,
+)
+from vpr.training.state import Record, TrainingState
 
 CPU = torch.device("cpu")
 NUM = 6
@@ -53,6 +57,7 @@ def make_features(shapes: list[tuple[int, int]]) -> LocalFeatures:
     return features_of(rows, np.array(shapes))
 
 
+MEASURE = partial(measure_triplets, margin=2.0)
 FEATURES = make_features([(2, 3), (3, 2), (2, 3), (2, 3), (3, 2), (2, 3)])
 
 
@@ -65,8 +70,7 @@ def mine(positives: csr_array, *, hard: bool, margin: float = 0.3, seed: int = 0
         anchors, positives, negatives, descriptors, hard=hard, nearest_positive=True,
         margin=margin, rng=np.random.default_rng(seed),
     )  # fmt: skip
-    assert len(triplets.images) + triplets.num_skipped == len(anchors)
-    for anchor, near, far in triplets.images:
+    for anchor, near, far in triplets:
         assert abs(int(anchor) - int(near)) == 1
         assert abs(int(anchor) - int(far)) > 1
         if hard:
@@ -74,7 +78,7 @@ def mine(positives: csr_array, *, hard: bool, margin: float = 0.3, seed: int = 0
             allowed = [i for i in range(NUM) if abs(i - anchor) > 1]
             assert away[far] == pytest.approx(away[allowed].min())
             assert away[far] < away[near] + margin
-    return triplets.images
+    return triplets
 
 
 @pytest.mark.parametrize("hard", [True, False])
@@ -101,9 +105,9 @@ def test_without_any_positive_there_is_a_clear_error() -> None:
 
 def test_gradient_of_a_group_is_the_mean_over_its_triplets(head: Head) -> None:
     group = np.array([[0, 1, 3], [1, 2, 5], [4, 3, 0]])
-    group_losses(head, FEATURES, group, loss=triplet_loss, margin=2.0, device=CPU)[
-        0
-    ].mean().backward()
+    ((images, roles),) = group_triplets(group, batch_triplets=3)
+    descriptors = describe_distinct(head, FEATURES, images.tolist(), CPU)
+    measure_triplets(descriptors, roles, margin=2.0).losses.mean().backward()
     together = [parameter.grad.clone() for parameter in head.parameters()]
     sums = [torch.zeros_like(gradient) for gradient in together]
     for triplet in group:
@@ -131,9 +135,8 @@ def go_on(
     validation: Validation | None = None, refresh_epochs: int = 1, patience: int | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     recipe = TripletRecipe(
-        TrainingData(FEATURES, positives, PLACES), triplet_loss, margin=0.5, batch_triplets=4,
-        clip_norm=None, hard=False, nearest_positive=True, negative_radius_m=None,
-        refresh_epochs=refresh_epochs,
+        TrainingData(FEATURES, positives, PLACES), margin=0.5, batch_triplets=4, hard=False,
+        nearest_positive=True, negative_radius_m=None, refresh_epochs=refresh_epochs,
     )  # fmt: skip
     schedule = Schedule(epochs, lr=0.05, patience=patience)
     return train(state, recipe, schedule, validation=validation, device=CPU)
@@ -143,9 +146,9 @@ def test_loss_falls_and_one_seed_repeats(head: Head, positives: csr_array) -> No
     first, records = run(head, positives, seed=0, epochs=30)
     again, _ = run(head, positives, seed=0, epochs=30)
     other, _ = run(head, positives, seed=1, epochs=30)
-    early, late = (np.mean([r.loss for r in part]) for part in (records[:5], records[-5:]))
+    early, late = (np.mean([r["loss"] for r in part]) for part in (records[:5], records[-5:]))
     assert late < 0.7 * early
-    assert all(r.num_triplets == NUM for r in records)  # 4 and then a group of 2
+    assert all(r["num_triplets"] == NUM for r in records)  # 4 and then a group of 2
     assert torch.equal(first.pool.centroids, again.pool.centroids)
     assert not torch.equal(first.pool.centroids, other.pool.centroids)
 
@@ -205,7 +208,7 @@ def test_the_positive_is_the_nearest_descriptor_or_any(positives: csr_array) -> 
                 mine_triplets(
                     anchors, positives, negatives, descriptors, hard=False,
                     nearest_positive=nearest, margin=0.3, rng=rng,
-                ).images[0, 1]
+                )[0, 1]
             )
             for _ in range(30)
         }  # fmt: skip
@@ -221,7 +224,7 @@ def test_descriptors_for_mining_are_refreshed_when_they_are_due(
         computed.append(describe_database(*network))
         return computed[-1]
 
-    monkeypatch.setattr("vpr.training.recipes.describe_database", describe)
+    monkeypatch.setattr("vpr.training.mining.describe_database", describe)
     state = start(head, seed=0)
     counts = [len(computed) for _ in go_on(state, positives, epochs=5, refresh_epochs=2)]
     assert counts == [1, 1, 2, 2, 3]
@@ -237,8 +240,8 @@ def test_training_that_diverges_stops_and_names_the_rate(
     optimizer = torch.optim.SGD(ours.parameters(), lr=1e38, weight_decay=1e4)  # to infinity
     with pytest.raises(ValueError, match=f"{words} .*: try a smaller finetune.lr"):
         train_epoch(
-            ours, optimizer, FEATURES, Triplets(images, num_skipped=0), loss=triplet_loss,
-            margin=2.0, batch_triplets=1, clip_norm=None, title="", device=CPU,
+            ours, optimizer, FEATURES, group_triplets(images, batch_triplets=1), MEASURE,
+            clip_norm=None, title="", device=CPU,
         )  # fmt: skip
 
 
@@ -246,10 +249,9 @@ def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head
     images = np.array([[0, 1, 3], [1, 2, 5], [4, 3, 0]])
     ours, literal = copy.deepcopy(head), copy.deepcopy(head)
     optimizer = torch.optim.SGD(ours.parameters(), lr=0.1)
-    record = train_epoch(
-        ours, optimizer, FEATURES, Triplets(images, num_skipped=2), loss=triplet_loss, margin=2.0,
-        batch_triplets=2, clip_norm=None,
-        title="", device=CPU,
+    means = train_epoch(
+        ours, optimizer, FEATURES, group_triplets(images, batch_triplets=2), MEASURE,
+        clip_norm=None, title="", device=CPU,
     )  # fmt: skip
     losses, near, far, norms = [], [], [], []
     for group in (images[:2], images[2:]):
@@ -267,10 +269,10 @@ def test_an_epoch_is_a_step_per_group_and_the_short_last_group_counts(head: Head
                 parameter -= 0.1 * gradient
     for mine, its in zip(ours.parameters(), literal.parameters(), strict=True):
         torch.testing.assert_close(mine, its, atol=1e-5, rtol=1e-4)
-    assert (record.num_triplets, record.num_skipped, record.active_share) == (3, 2, 1.0)
-    measured = [record.loss, record.positive_distance, record.negative_distance]
+    assert means["active_share"] == 1
+    measured = [means[name] for name in ("loss", "positive_distance", "negative_distance")]
     assert measured == pytest.approx([np.mean(losses), np.mean(near), np.mean(far)], abs=1e-4)
-    assert record.gradient_norm == pytest.approx(np.mean(norms), rel=1e-3)
+    assert means["gradient_norm"] == pytest.approx(np.mean(norms), rel=1e-3)
 
 
 def test_frozen_tensors_do_not_move_and_all_others_do(finished_pipeline: Path) -> None:

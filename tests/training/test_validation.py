@@ -15,13 +15,11 @@ from vpr.features.local_features import features_of
 from vpr.features.model import Model, load_model
 from vpr.network.head import Head
 from vpr.places.radius import find_training_positives
-from vpr.training.data import TrainingData
-from vpr.training.log import save_training
-from vpr.training.records import EpochRecord
+from vpr.training.data import TrainingData, count_held_out, held_out_recall
+from vpr.training.loop import is_stalled, save_training
 from vpr.training.state import TrainingState
-from vpr.training.validation import count_held_out, held_out_recall, is_stalled
 
-RECORD = EpochRecord(1.0, 1, 0, 1.0, 1.0, 1.0, 1.0)
+RECORD = {"loss": 1.0, "num_triplets": 1, "active_share": 1.0}
 
 
 def rows(*degrees: float) -> np.ndarray:

@@ -17,8 +17,7 @@ from vpr.features.trunk import load_trunk
 from vpr.network.aggregator import draw_pool
 from vpr.network.head import load_head
 from vpr.network.initial_model import start_model
-from vpr.weights.checkpoints import parse_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 NUMBERS = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 SIZES = {"convap": 64, "mixvpr": 128, "boq": 2048, "gem": 32}

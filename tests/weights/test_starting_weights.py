@@ -13,7 +13,7 @@ from vpr.encoders.vgg16 import random_weights
 from vpr.features.model import Model, load_model, save_model
 from vpr.run_files import WEIGHTS
 from vpr.weights.checkpoint_files import save_checkpoint
-from vpr.weights.starting_weights import load_starting_model
+from vpr.weights.checkpoints import load_starting_model
 
 STATE = random_weights(0) | {
     "pool.conv.weight": torch.rand(4, 512, 1, 1),

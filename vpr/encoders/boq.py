@@ -9,10 +9,11 @@ at github.com/amaralibey/Bag-of-Queries 1a4965e (MIT); weights: `resnet50_16384.
 from __future__ import annotations
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import DINOV2, Figures, Method, PublishedEncoder, Shapes, choose_method
+from vpr.features.published import DINOV2, Figures, Method, Shapes, encoder_maker
 from vpr.features.timm_networks import Source
 
 README = "README at 1a4965e"
+PROTOCOLS = ("pitts30k-test", "msls-val", "nordland-1", "nordland-10")
 
 
 def _sizes(channels: int, dim: int) -> Shapes:
@@ -22,13 +23,8 @@ def _sizes(channels: int, dim: int) -> Shapes:
     }  # fmt: skip
 
 
-def _figures(pitts: float, msls: float, nordland_1: float, nordland_10: float) -> Figures:
-    return {
-        "pitts30k-test": (pitts, README),
-        "msls-val": (msls, README),
-        "nordland-1": (nordland_1, README),
-        "nordland-10": (nordland_10, README),
-    }
+def _figures(*percent: float) -> Figures:
+    return {name: (value, README) for name, value in zip(PROTOCOLS, percent, strict=True)}
 
 
 METHODS = {
@@ -42,11 +38,4 @@ METHODS = {
     ),
 }  # fmt: skip
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder: `resnet50_16384` or `dinov2_12288`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("boq", variant, METHODS, licence="MIT")
+make_encoder = encoder_maker("boq", METHODS, licence="MIT")

@@ -10,7 +10,7 @@ tensors: bilinear, for 4,096 values bicubic. float32.
 from __future__ import annotations
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import Method, PublishedEncoder, choose_method
+from vpr.features.published import Method, encoder_maker
 from vpr.features.timm_networks import Source
 
 README = "README at 77ffffc"
@@ -27,11 +27,4 @@ METHODS = {
     for dim in (8192, 4096, 2048, 512)
 }  # fmt: skip
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder: `resnet50_8192`, `resnet50_4096`, `resnet50_2048` or `resnet50_512`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("convap", variant, METHODS, licence="none stated")
+make_encoder = encoder_maker("convap", METHODS, licence="none stated")

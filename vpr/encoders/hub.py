@@ -8,12 +8,11 @@ from __future__ import annotations
 import copy
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import POOL, PREFIX
+from vpr.features.encoder import PREFIX, Encoder
 from vpr.features.external_networks import Adopted, run_measured
 from vpr.features.input_rules import InputRule
 from vpr.runtime.external_code import ALLOW, Entry, external_code, parse_entry, run_entry
@@ -58,14 +57,7 @@ BROKEN = {
 }  # fmt: skip
 
 
-class Source(NamedTuple):
-    """Where a model comes from, how it is made, and what images it takes."""
-
-    entry: Entry
-    rule: InputRule
-
-
-class HubEncoder:
+class HubEncoder(Encoder):
     """A model of torch.hub, all of it frozen.
 
     Args:
@@ -73,13 +65,12 @@ class HubEncoder:
     """
 
     weights = ("pretrained",)
-    splits = (POOL,)
-    num_scales = 1
 
     def __init__(self, variant: str) -> None:
         """Read the name; no external code runs before something of the model is asked for."""
-        self.variant, self.source = variant, parse_source(variant)
-        self.is_fixed = self.source.entry.commit is not None
+        self.variant = variant
+        entry, self.rule = parse_source(variant)
+        self.is_fixed = entry.commit is not None
         self.origin = (
             f"{variant} by torch.hub: foreign code and weights, under licences of their own; they "
             f"run with {ALLOW}=1 alone"
@@ -94,11 +85,7 @@ class HubEncoder:
         """Make the whole model: RGB uint8 (N, H, W, 3) -> (N, D, 1, 1)."""
         with external_code(f"trunk.model = {self.variant}"):
             network = copy.deepcopy(_load(self.variant)).to(torch.empty(0).device)
-        return _OfPixels(network, self.source.rule, f"trunk.model = {self.variant}")
-
-    def trainable(self, split: str) -> nn.Module:
-        """Make what passes descriptors on as they are."""
-        return nn.Sequential()
+        return _OfPixels(network, self.rule, f"trunk.model = {self.variant}")
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (D, 1, 1) of an image's descriptor, whatever its size."""
@@ -106,7 +93,7 @@ class HubEncoder:
 
     def size_seen(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Height and width that an image is resized to."""
-        return self.source.rule.size_seen(height_px, width_px)
+        return self.rule.size_seen(height_px, width_px)
 
     def initial_state(self, weights: str, seed: int) -> tuple[dict[str, Tensor], str]:
         """The weights that come with the model."""
@@ -120,9 +107,6 @@ class HubEncoder:
             "pretrained.weights to pretrained"
         )
 
-    def fold(self, frozen: nn.Module) -> None:
-        """Leave it as it is."""
-
 
 def make_encoder(variant: str | None) -> HubEncoder:
     """Make the encoder of a model, such as `owner/name@commit:entry(key=value)`.
@@ -135,8 +119,8 @@ def make_encoder(variant: str | None) -> HubEncoder:
     return HubEncoder(variant)
 
 
-def parse_source(variant: str) -> Source:
-    """Read where a model comes from.
+def parse_source(variant: str) -> tuple[Entry, InputRule]:
+    """Read where a model comes from and how it is made, and what images it takes.
 
     Args:
         variant: As `parse_entry` reads it, each form with `@HxW` after it if images are to be
@@ -160,7 +144,7 @@ def parse_source(variant: str) -> Source:
         rule = rule._replace(size_px=(height, width))
     if rule.size_px is not None and min(rule.size_px) < 1:
         raise ValueError(f"{setting}: expected a size of at least 1x1 pixels")
-    return Source(entry, rule)
+    return entry, rule
 
 
 class _OfPixels(Adopted):
@@ -198,7 +182,7 @@ def _load(variant: str) -> nn.Module:
         ValueError: If the entry does not make a model.
     """
     setting = f"trunk.model = {variant}"
-    network = run_entry(parse_source(variant).entry, setting=setting)
+    network = run_entry(parse_source(variant)[0], setting=setting)
     network = network.module if isinstance(network, nn.DataParallel) else network
     if not isinstance(network, nn.Module):
         raise ValueError(f"{setting}: expected a torch.nn.Module, found {type(network).__name__}")
@@ -208,7 +192,7 @@ def _load(variant: str) -> nn.Module:
 @lru_cache(maxsize=2)
 def _measure(variant: str) -> tuple[int, int]:
     """Dimensions of the descriptor, and values held for each pixel, by one black image."""
-    network, rule = _load(variant), parse_source(variant).rule
+    network, (_, rule) = _load(variant), parse_source(variant)
     with torch.device("cpu"), external_code(f"trunk.model = {variant}"):
         images = rule.images(torch.zeros(1, PROBE_PX, PROBE_PX, 3, dtype=torch.uint8))
         made, values = run_measured(

@@ -9,7 +9,7 @@ image to the nearest multiples of 14; in the paper photos are 322 x 322 first. f
 from __future__ import annotations
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import DINOV2, Method, PublishedEncoder, choose_method
+from vpr.features.published import DINOV2, Method, encoder_maker
 
 SIZES = {
     "score.0.weight": (512, 768, 1, 1), "score.3.weight": (64, 512, 1, 1),
@@ -23,11 +23,4 @@ METHODS = {
     "322x322": Method(SOURCE, "salad", 8448, SIZES, InputRule((322, 322)), FIGURES),
 }
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder: `own_size` or, as in the paper, `322x322`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("megaloc", variant, METHODS, licence="MIT")
+make_encoder = encoder_maker("megaloc", METHODS, licence="MIT")

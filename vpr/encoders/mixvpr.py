@@ -9,7 +9,7 @@ resized to 320 x 320, the only size, bilinear, as Pillow does. float32.
 from __future__ import annotations
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import Figures, Method, PublishedEncoder, choose_method
+from vpr.features.published import Figures, Method, encoder_maker
 from vpr.features.timm_networks import Source
 
 RULE = InputRule((320, 320), in_bytes=True)
@@ -29,11 +29,4 @@ METHODS = {
     "resnet50_128": _method(64, 2, {}),
 }  # fmt: skip
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder: `resnet50_4096`, `resnet50_512` or `resnet50_128`.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("mixvpr", variant, METHODS, licence="none stated")
+make_encoder = encoder_maker("mixvpr", METHODS, licence="none stated")

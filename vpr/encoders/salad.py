@@ -11,7 +11,7 @@ Pillow does. The authors evaluate with autocast to float16.
 from __future__ import annotations
 
 from vpr.features.input_rules import InputRule
-from vpr.features.published import DINOV2, Method, PublishedEncoder, choose_method
+from vpr.features.published import DINOV2, Method, encoder_maker
 
 SIZES = {
     "score.0.weight": (512, 768, 1, 1), "score.3.weight": (64, 512, 1, 1),
@@ -28,11 +28,4 @@ METHOD = Method(
 )  # fmt: skip
 METHODS = {"8448": METHOD, "cliquemining": METHOD._replace(published={})}
 
-
-def make_encoder(variant: str | None) -> PublishedEncoder:
-    """Make the encoder: `8448`, or `cliquemining` for its weights.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
-    return choose_method("salad", variant, METHODS, licence="GPL-3.0")
+make_encoder = encoder_maker("salad", METHODS, licence="GPL-3.0")

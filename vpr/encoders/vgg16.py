@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import http.client
 import math
-import urllib.error
 from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from vpr.features.encoder import ALL, POOL, PREFIX, choose_variant
+from vpr.features.encoder import ALL, POOL, PREFIX, Encoder, choose_variant, tensor_shapes
+from vpr.features.input_rules import MEAN, STD, normalise
 from vpr.runtime.hashing import check_sha256
 
 NUM_MODULES = 29  # features[:-2]: conv5_3 is the last, before its ReLU and pooling
@@ -24,14 +24,11 @@ CONV_MODULES = tuple(LAYERS.values())
 POOL_MODULES = (4, 9, 16, 23)  # each halves height and width, rounding down
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)  # around them
 
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in [0, 1]
-STD = (0.229, 0.224, 0.225)
-
 IMAGENET_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"  # torchvision's
 IMAGENET_SHA256 = "397923af"  # its first digits, which torchvision has in the file's name
 
 
-class Vgg16:
+class Vgg16(Encoder):
     """VGG16 up to conv5_3 without its ReLU.
 
     Simonyan & Zisserman, ICLR 2015; Arandjelović et al., CVPR 2016, section 5.1.
@@ -40,13 +37,12 @@ class Vgg16:
     origin = "VGG16; ImageNet's weights by torchvision (BSD-3-Clause)"
     weights = ("imagenet", "random")
     splits = (ALL, *list(LAYERS)[1:], POOL)
-    num_scales = 1
     # conv1_2's input and output have 64 channels each; measured on a CPU: 139 to 156 values.
     values_per_pixel = 160
 
     def frozen(self, split: str) -> nn.Module:
         """Make the layers before the split: RGB uint8 (N, H, W, 3) -> (N, C, H', W')."""
-        return _OfPixels(_layers(0, _first(split)))
+        return _OfPixels(OrderedDict(build_layers(0, _first(split)).named_children()))
 
     def trainable(self, split: str) -> nn.Module:
         """Make the layers from the split on: (N, C, H', W') -> (N, 512, H'', W'')."""
@@ -65,13 +61,6 @@ class Vgg16:
             return random_weights(seed), f"random weights of seed {seed}"
         return _imagenet_weights(), "VGG16 trained on ImageNet, by torchvision"
 
-    def canonical(self, name: str) -> str:
-        """Return the name itself: `vpr.weights.checkpoints` knows all public forms."""
-        return name
-
-    def fold(self, frozen: nn.Module) -> None:
-        """Leave the frozen part as it is: it has no BatchNorm."""
-
 
 def make_encoder(variant: str | None = None) -> Vgg16:
     """Make the encoder, of which there is one."""
@@ -85,41 +74,17 @@ class _OfPixels(nn.Sequential):
     def forward(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
         precision = next(self.parameters()).dtype
-        maps: Tensor = super().forward(normalise_pixels(pixels).to(precision))  # type: ignore[no-untyped-call] # torch's own
+        maps: Tensor = super().forward(normalise(pixels, MEAN, STD).to(precision))  # type: ignore[no-untyped-call] # torch's own
         return maps
 
 
-def normalise_pixels(images: Tensor) -> Tensor:
-    """Scale pixels to [0, 1], then by ImageNet's mean and deviation.
-
-    Args:
-        images: RGB of shape (N, H, W, 3), uint8.
-
-    Returns:
-        Shape (N, 3, H, W), float32, in channels_last memory.
-    """
-    mean = torch.tensor(MEAN, device=images.device)
-    std = torch.tensor(STD, device=images.device)
-    return images.float().div(255).sub(mean).div(std).permute(0, 3, 1, 2)  # (N, 3, H, W)
-
-
 def build_layers(first: int, last: int) -> nn.Sequential:
-    """Make the modules first..last-1, named by their place in the whole encoder.
+    """Make the modules first..last-1 of 29, named by their place in the whole encoder.
 
-    The names make the keys of a part's state_dict those of the whole: `24.weight` is conv5_1's.
-
-    Args:
-        first: Index of the first module.
-        last: Index after the last module, at most 29.
-
-    Returns:
-        The modules in order; the weights are not initialised.
+    The names make the keys of a part's state_dict those of the whole: `24.weight` is conv5_1's. The
+    weights are not initialised. Made without torchvision, whose import takes longer than many a
+    stage.
     """
-    return nn.Sequential(_layers(first, last))
-
-
-def _layers(first: int, last: int) -> OrderedDict[str, nn.Module]:
-    """Make layers without torchvision, whose import takes longer than many a stage."""
     part: OrderedDict[str, nn.Module] = OrderedDict()
     for index in range(first, last):
         if index in CONV_MODULES:
@@ -129,7 +94,7 @@ def _layers(first: int, last: int) -> OrderedDict[str, nn.Module]:
             part[str(index)] = nn.MaxPool2d(kernel_size=2, stride=2)
         else:
             part[str(index)] = nn.ReLU(inplace=True)
-    return part
+    return nn.Sequential(part)
 
 
 class _Convolution(nn.Conv2d):
@@ -159,14 +124,12 @@ def random_weights(seed: int) -> dict[str, Tensor]:
     """
     source = torch.Generator().manual_seed(seed)
     state = {}
-    with torch.device("meta"):
-        shapes = {n: tuple(t.shape) for n, t in build_layers(0, NUM_MODULES).state_dict().items()}
-    for name, shape in shapes.items():
+    for name, shape in tensor_shapes(Vgg16()).items():
         tensor = torch.zeros(shape)
         if name.endswith("weight"):
             fan_out = shape[0] * math.prod(shape[2:])
             tensor.normal_(0, math.sqrt(2 / fan_out), generator=source)
-        state[PREFIX + name] = tensor
+        state[name] = tensor
     return state
 
 
@@ -176,7 +139,7 @@ def _imagenet_weights() -> dict[str, Tensor]:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(IMAGENET_URL, str(file), hash_prefix=IMAGENET_SHA256)
-        except (urllib.error.URLError, http.client.HTTPException, RuntimeError, OSError) as error:
+        except (http.client.HTTPException, RuntimeError, OSError) as error:
             raise OSError(
                 f"pretrained.weights = imagenet: {IMAGENET_URL} could not be downloaded ({error}). "
                 f"On a machine with access download it, and put it here as {file}; or put it into "

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from vpr.features.encoder import POOL, PREFIX, choose_variant, draw_state, load_package_state
+from vpr.features.encoder import PREFIX, Encoder, choose_variant, draw_state, load_package_state
+from vpr.features.external_networks import Adopted, FrozenNorm, fold_norm, freeze_norms, keep_layers
 from vpr.runtime.tensors import XFEAT
 
 CHANNELS = 64
@@ -20,22 +20,16 @@ PARTS = ("skip1", "block1", "block2", "block3", "block4", "block5", "block_fusio
 HEADS = ("heatmap_head.", "keypoint_head.", "fine_matcher.")  # for keypoints, not used here
 
 
-class XFeatEncoder:
+class XFeatEncoder(Encoder):
     """XFeat without its heads; all of it is frozen."""
 
     origin = f"XFeat (Apache-2.0), weights of the package {XFEAT.package} (Apache-2.0)"
     weights = ("imagenet", "random")
-    splits = (POOL,)
-    num_scales = 1
     values_per_pixel = 40  # the first block's four channels at full size, and what surrounds them
 
     def frozen(self, split: str) -> nn.Module:
         """Make the whole encoder: RGB uint8 (N, H, W, 3) -> (N, 64, H', W')."""
         return _XFeat()
-
-    def trainable(self, split: str) -> nn.Module:
-        """Make what passes local features on as they are."""
-        return nn.Sequential()
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (64, H', W') of what it makes of one image."""
@@ -64,11 +58,8 @@ class XFeatEncoder:
                 continue
             layers = list(module)
             for conv, norm in pairwise(layers):
-                if isinstance(conv, nn.Conv2d) and isinstance(norm, _Norm):
-                    conv.weight, conv.bias = fuse_conv_bn_weights(
-                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
-                        None, None,
-                    )  # fmt: skip
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenNorm):
+                    fold_norm(conv, norm)
                     module[layers.index(norm)] = nn.Identity()
 
 
@@ -78,61 +69,34 @@ def make_encoder(variant: str | None) -> XFeatEncoder:
     return XFeatEncoder()
 
 
-class _Norm(nn.Module):
-    """BatchNorm without scale and shift, as it was trained; it never changes."""
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
-        super().__init__()
-        self.eps = norm.eps
-        for name in ("running_mean", "running_var"):
-            self.register_buffer(name, getattr(norm, name))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return functional.batch_norm(maps, self.running_mean, self.running_var, eps=self.eps)
-
-
-class _XFeat(nn.Module):
+class _XFeat(Adopted):
     """kornia's layers up to the fused map, under the published names."""
 
-    skip1: nn.Module
-    block1: nn.Module
-    block2: nn.Module
-    block3: nn.Module
-    block4: nn.Module
-    block5: nn.Module
-    block_fusion: nn.Module
-
     def __init__(self) -> None:
-        super().__init__()
         # Here, since a stage whose head is the pool alone needs none of it.
         from kornia.feature.xfeat import XFeatModel
 
-        whole = XFeatModel()
-        for name in PARTS:
-            self.add_module(name, getattr(whole, name))
-        for module in list(self.modules()):
-            for name, child in module.named_children():
-                if isinstance(child, nn.BatchNorm2d):
-                    module.add_module(name, _Norm(child))
+        network = XFeatModel()
+        keep_layers(network, PARTS)
+        freeze_norms(network, nn.BatchNorm2d)
+        super().__init__(network, "trunk.encoder = xfeat")
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def run(self, pixels: Tensor) -> Tensor:
+        net = self.network
         grey = pixels.float().mean(dim=3)[:, None] / 255  # (N, 1, H, W)
         size = [_scaled(side) for side in grey.shape[2:]]
         if list(grey.shape[2:]) != size:
             grey = functional.interpolate(grey, size, mode="bilinear", align_corners=False)
         grey = functional.instance_norm(grey).to(next(self.parameters()).dtype)
-        second = self.block2(self.block1(grey) + self.skip1(grey))
-        third = self.block3(second)
-        fourth = self.block4(third)
-        fifth = self.block5(fourth)
+        second = net.block2(net.block1(grey) + net.skip1(grey))
+        third = net.block3(second)
+        fourth = net.block4(third)
+        fifth = net.block5(fourth)
         for maps in (fourth, fifth):
             third = third + functional.interpolate(
                 maps, third.shape[2:], mode="bilinear", align_corners=False
             )
-        fused: Tensor = self.block_fusion(third)
+        fused: Tensor = net.block_fusion(third)
         return fused
 
 

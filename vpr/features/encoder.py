@@ -18,36 +18,28 @@ POOL = "pool"  # the split after the last layer: only what pools the local featu
 ALL = "all"  # the split before the first layer: pixels are what is stored, and every layer trains
 PREFIX = "encoder."  # of the encoder's tensors in a model, as the reference has it
 
-# What trunk.trainable_from was before layers had names: the index of a module of VGG16.
-NUMBERED = {
-    2: "conv1_2", 5: "conv2_1", 7: "conv2_2", 10: "conv3_1", 12: "conv3_2", 14: "conv3_3",
-    17: "conv4_1", 19: "conv4_2", 21: "conv4_3", 24: "conv5_1", 26: "conv5_2", 28: "conv5_3",
-    29: POOL,
-}  # fmt: skip
-
 
 class Encoder(Protocol):
     """Image -> local features, in a frozen part that is stored and a part that trains.
 
     The split names the first layer that trains. Names of tensors are the same in whichever part
-    they are, so that a model's state does not depend on its split.
+    they are, so that a model's state does not depend on its split. The defaults here are those of
+    an encoder that is frozen as a whole.
+
+    Args:
+        origin: What it is, whose weights it takes and their licences, in words.
+        weights: Names of weights that it knows, such as `random` and `imagenet`.
+        num_scales: Maps of one image that stand one below the other in its local features.
     """
 
-    @property
-    def origin(self) -> str:
-        """What it is, whose weights it takes and their licences, in words."""
-
-    @property
-    def weights(self) -> tuple[str, ...]:
-        """Names of weights that it knows, such as `random` and `imagenet`."""
+    origin: str
+    weights: tuple[str, ...]
+    num_scales: int = 1
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Allowed splits, by the layer's name; `POOL` is one of them, `ALL` if layers can train."""
-
-    @property
-    def num_scales(self) -> int:
-        """Maps of one image that stand one below the other in its local features."""
+        return (POOL,)
 
     @property
     def values_per_pixel(self) -> int:
@@ -58,6 +50,7 @@ class Encoder(Protocol):
 
     def trainable(self, split: str) -> nn.Module:
         """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
+        return nn.Sequential()
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Compute the shape (C, H', W') of what the frozen part makes of one image."""
@@ -79,9 +72,11 @@ class Encoder(Protocol):
 
     def canonical(self, name: str) -> str | None:
         """Find the name in a model of a tensor in a public file; None if it is not used."""
+        return name
 
     def fold(self, frozen: nn.Module) -> None:
         """Fold what stays constant, such as BatchNorm, into the weights of a loaded frozen part."""
+        return
 
 
 @runtime_checkable
@@ -130,11 +125,7 @@ def is_fixed(encoder: Encoder) -> bool:
 
 
 def check_aggregator(encoder: Encoder, aggregator: str) -> None:
-    """Refuse another aggregator than the one that an encoder's weights bring.
-
-    Args:
-        encoder: The encoder.
-        aggregator: The value of `finetune.aggregator`.
+    """Refuse another `finetune.aggregator` than the one that an encoder's weights bring.
 
     Raises:
         ValueError: If it is another.
@@ -212,27 +203,24 @@ def choose_variant(name: str, variant: str | None, variants: tuple[str, ...]) ->
     return chosen
 
 
-def find_split(name: str, variant: str | None, value: str | int) -> str:
-    """Find the layer that `trunk.trainable_from` names.
+def find_split(name: str, variant: str | None, split: str) -> str:
+    """Return the value of `trunk.trainable_from`, if it is a split of an encoder.
 
     Args:
         name: The encoder's.
         variant: The value of `trunk.model`.
-        value: The layer's name, or the index of a module of VGG16, which older parameters have.
+        split: The value.
 
     Raises:
         ValueError: If the encoder cannot be split there.
     """
-    split = NUMBERED.get(value, str(value)) if isinstance(value, int) else value
     splits = load_encoder(name, variant).splits
     if split not in splits:
         raise ValueError(
-            f"trunk.trainable_from = {value}: expected the first layer of {name} that trains, or "
+            f"trunk.trainable_from = {split}: expected the first layer of {name} that trains, or "
             f"{POOL} if only the pool does, one of {', '.join(splits)}"
             f"{did_you_mean(split, splits)}"
         )
-    if split != value:
-        print(f"note: trunk.trainable_from = {value}: layers go by name now: write {split}")
     return split
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vpr.runtime.external_code import external_code
 
@@ -48,6 +50,83 @@ class Adopted(nn.Module, ABC):
         """Run the network; what its code raises is left as it is."""
 
 
+class Chain(Adopted):
+    """Layers of a network that run one after the other; all others are taken away.
+
+    Args:
+        network: The network, changed in place.
+        layers: Their names in it.
+        subject: What messages begin with.
+    """
+
+    def __init__(self, network: nn.Module, layers: tuple[str, ...], subject: str) -> None:
+        """Keep the layers."""
+        keep_layers(network, layers)
+        super().__init__(network, subject)
+        self.layers = layers
+
+    def run(self, values: Tensor) -> Tensor:
+        """Run the layers."""
+        for name in self.layers:
+            values = self.get_submodule(name)(values)
+        return values
+
+
+def keep_layers(network: nn.Module, layers: tuple[str, ...]) -> None:
+    """Take away all layers but those of these names; the network changes in place."""
+    for name, module in list(network.named_modules()):
+        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
+        if above and not inside:
+            module._parameters.clear()
+            module._buffers.clear()
+        if not above and not inside:
+            parent, _, child = name.rpartition(".")
+            try:
+                del network.get_submodule(parent)._modules[child]
+            except AttributeError:  # went with its parent
+                continue
+
+
+class FrozenNorm(nn.Module):
+    """BatchNorm that stays as it was trained, its scales and shifts included if it has some."""
+
+    weight: Tensor | None
+    bias: Tensor | None
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, trained: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+        """Keep its tensors as buffers."""
+        super().__init__()
+        self.eps = trained.eps
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            tensor = getattr(trained, name)
+            self.register_buffer(name, None if tensor is None else tensor.detach())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise (N, C, ...)."""
+        return functional.batch_norm(
+            values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )  # fmt: skip
+
+
+def freeze_norms(network: nn.Module, kind: type[nn.BatchNorm1d | nn.BatchNorm2d]) -> None:
+    """Replace every normalisation of a kind by one that never changes."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, kind):
+                module.add_module(name, FrozenNorm(child))
+
+
+def fold_norm(conv: Any, norm: Any) -> None:  # noqa: ANN401 - modules of other libraries
+    """Fold a normalisation that never changes into the weights of the convolution before it."""
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+        norm.bias,
+    )  # fmt: skip
+
+
 def run_measured(
     network: nn.Module, run: Callable[[], Tensor], *, num_pixels: int
 ) -> tuple[Tensor, int]:
@@ -78,27 +157,6 @@ def run_measured(
     for hook in hooks:
         hook.remove()
     return made, 2 * -(-max(sizes) // num_pixels) + 6
-
-
-def keep_layers(network: nn.Module, layers: tuple[str, ...]) -> None:
-    """Take away all but some layers.
-
-    Args:
-        network: Changed in place.
-        layers: Names of those that stay.
-    """
-    for name, module in list(network.named_modules()):
-        inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
-        above = not name or any(layer.startswith(f"{name}.") for layer in layers)
-        if above and not inside:
-            module._parameters.clear()
-            module._buffers.clear()
-        if not above and not inside:
-            parent, _, child = name.rpartition(".")
-            try:
-                del network.get_submodule(parent)._modules[child]
-            except AttributeError:  # went with its parent
-                continue
 
 
 def find_chain(network: nn.Module, images: Tensor, run: Callable[[], Tensor]) -> tuple[str, ...]:

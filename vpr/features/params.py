@@ -21,7 +21,7 @@ class TrunkParams:
 
     encoder: str
     model: str | None
-    trainable_from: str | int
+    trainable_from: str
     precision: Literal["float32", "bfloat16", "float16"]
     max_side_px: Side | None
     image_size: tuple[Side, Side] | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from vpr.features.encoder import choose_variant
@@ -80,20 +80,20 @@ class PublishedEncoder(NetworkOfTimm):
         return super().map_shape(split, *self.size_seen(height_px, width_px))
 
 
-def choose_method(
-    name: str, variant: str | None, methods: Mapping[str, Method], *, licence: str
-) -> PublishedEncoder:
-    """Make the encoder of a method.
+def encoder_maker(
+    name: str, methods: Mapping[str, Method], *, licence: str
+) -> Callable[[str | None], PublishedEncoder]:
+    """Make the function `make_encoder` of a published method's file.
 
     Args:
         name: The value of `trunk.encoder`.
-        variant: The value of `trunk.model`; None for the first.
-        methods: By the values of `trunk.model`.
+        methods: By the values of `trunk.model`, the first of which is the default.
         licence: Of the authors' code.
-
-    Raises:
-        ValueError: If there is no such model.
     """
-    chosen = choose_variant(name, variant, tuple(methods))
-    origin = f"{name} {chosen}, the authors' weights ({licence}) on timm's network (Apache-2.0)"
-    return PublishedEncoder(methods[chosen], origin)
+
+    def make_encoder(variant: str | None) -> PublishedEncoder:
+        chosen = choose_variant(name, variant, tuple(methods))
+        origin = f"{name} {chosen}, the authors' weights ({licence}) on timm's network (Apache-2.0)"
+        return PublishedEncoder(methods[chosen], origin)
+
+    return make_encoder

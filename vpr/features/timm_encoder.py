@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr.features.encoder import ALL, POOL, PREFIX, draw_state
-from vpr.features.external_networks import Adopted, keep_layers, run_measured
+from vpr.features.encoder import ALL, POOL, PREFIX, Encoder, draw_state
+from vpr.features.external_networks import Adopted, Chain, keep_layers, run_measured
 from vpr.features.input_rules import InputRule
 from vpr.features.timm_networks import Source, find_plan, make_network, meta_network
 
@@ -23,7 +23,7 @@ RESNET = {"0": "conv1", "1": "bn1"} | {str(n + 3): f"layer{n}" for n in (1, 2, 3
 SMALLEST_PX = 32  # side of an image below which no map is no surprise
 
 
-class NetworkOfTimm:
+class NetworkOfTimm(Encoder):
     """A network of timm; timm is imported when something of it is first asked for.
 
     Convolutional networks are split before any stage or block that the image passes one after the
@@ -39,7 +39,6 @@ class NetworkOfTimm:
     """
 
     weights: tuple[str, ...] = ("random",)
-    num_scales = 1
 
     def __init__(self, source: Source, origin: str, rule: InputRule | None = None) -> None:
         """Keep the names."""
@@ -61,7 +60,11 @@ class NetworkOfTimm:
 
     def trainable(self, split: str) -> nn.Module:
         """Make the layers from the split on: (N, C, H', W') -> (N, D, H'', W'')."""
-        return nn.Sequential() if split == POOL else _OfMaps(self.source, self._place(split))
+        if split == POOL:
+            return nn.Sequential()
+        source, plan = self.source, find_plan(self.source)
+        layers = Chain(make_network(source), plan.layers[self._place(split) :], source.subject)
+        return layers if plan.kind == "chain" else _OfTokens(layers, source)
 
     def map_shape(self, split: str, height_px: int, width_px: int) -> tuple[int, int, int]:
         """Shape (C, H', W') of what the frozen part makes of one image, by running it on meta.
@@ -88,9 +91,6 @@ class NetworkOfTimm:
             return None
         return name
 
-    def fold(self, frozen: nn.Module) -> None:
-        """Leave the frozen part as it is."""
-
     def _place(self, split: str) -> int:
         plan = find_plan(self.source)
         return len(plan.layers) if split == POOL else plan.splits[split]
@@ -116,38 +116,35 @@ class _OfPixels(Adopted):
                 self.settings |= {"return_prefix_tokens": True}
         super().__init__(network, source.subject)
         self.plan = plan
-        self.rule = rule or InputRule(mean=plan.mean, std=plan.deviation)
+        self.rule = rule or plan.rule
 
     def run(self, pixels: Tensor) -> Tensor:
         """Feature maps (N, C, H', W') of RGB (N, H, W, 3), uint8, in the weights' precision."""
         images = _crop(self.rule.images(pixels), self.plan.patch_px)
         images = images.to(next(self.parameters()).dtype)
         if self.plan.kind == "chain":
-            return _run(self.network, self.kept, images)
+            for name in self.kept:
+                images = self.get_submodule(name)(images)
+            return images
         made = self.network.forward_intermediates(images, **self.settings)[-1]
         if isinstance(made, Tensor):
             return made
         return _add_rows(*made)
 
 
-class _OfMaps(Adopted):
-    """The layers from the one of number `first` on."""
+class _OfTokens(Adopted):
+    """Blocks of a transformer, for maps whose first rows have its prefix tokens."""
 
-    def __init__(self, source: Source, first: int) -> None:
-        network, plan = make_network(source), find_plan(source)
-        kept = plan.layers[first:]
-        keep_layers(network, kept)
-        super().__init__(network, source.subject)
-        self.plan, self.kept, self.keeps_token = plan, kept, source.keeps_token
+    def __init__(self, blocks: Chain, source: Source) -> None:
+        super().__init__(blocks, source.subject)
+        self.num_prefix, self.keeps_token = find_plan(source).num_prefix, source.keeps_token
 
     def run(self, maps: Tensor) -> Tensor:
         """Local features (N, D, H'', W'') of maps (N, C, H', W')."""
-        if self.plan.kind == "chain":
-            return _run(self.network, self.kept, maps)
-        count, width = self.plan.num_prefix, maps.shape[3]
+        count, width = self.num_prefix, maps.shape[3]
         flat = maps.flatten(2).transpose(1, 2)  # (N, H' * W', C)
         patches = flat[:, -(-count // width) * width :]
-        tokens = _run(self.network, self.kept, torch.cat([flat[:, :count], patches], dim=1))
+        tokens = self.network.run(torch.cat([flat[:, :count], patches], dim=1))
         made = _in_rows(tokens[:, count:].transpose(1, 2), width)
         return _add_rows(made, tokens[:, :count]) if self.keeps_token else made
 
@@ -162,12 +159,6 @@ def _add_rows(maps: Tensor, prefix: Tensor) -> Tensor:
 def _in_rows(flat: Tensor, width: int) -> Tensor:
     """Maps (N, C, H, W) of positions (N, C, H * W), row after row."""
     return flat.reshape(*flat.shape[:2], -1, width)
-
-
-def _run(network: nn.Module, layers: tuple[str, ...], values: Tensor) -> Tensor:
-    for name in layers:
-        values = network.get_submodule(name)(values)
-    return values
 
 
 def _crop(images: Tensor, patch_px: tuple[int, int]) -> Tensor:

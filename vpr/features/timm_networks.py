@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr.features.encoder import did_you_mean
-from vpr.features.external_networks import find_chain
+from vpr.features.external_networks import find_chain, freeze_norms
+from vpr.features.input_rules import InputRule
 from vpr.runtime.external_code import external_code
 
 Network = Any  # one of timm's, which has no types
@@ -56,7 +57,7 @@ class Plan(NamedTuple):
         norm: Whether the model's last norm follows there.
         patch_px: Height and width that an image's are cropped to multiples of.
         num_prefix: Tokens that stand for no patch: the class token and registers.
-        mean, deviation: Of RGB in [0, 1], which the weights were trained with.
+        rule: Normalises photos as the weights were trained with.
     """
 
     kind: str
@@ -66,8 +67,7 @@ class Plan(NamedTuple):
     norm: bool
     patch_px: tuple[int, int]
     num_prefix: int
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    rule: InputRule
 
 
 def create(source: Source, *, pretrained: bool = False) -> Network:
@@ -101,20 +101,13 @@ def make_network(source: Source) -> Network:
     if source.as_dinov2:
         _check_positions(network, source)
         network._pos_embed = partial(_embed_positions, network)
-    for place, module in list(network.named_modules()):
-        if isinstance(module, nn.BatchNorm1d):
-            parent, _, child = place.rpartition(".")
-            setattr(network.get_submodule(parent), child, _FrozenNorm(module))
+    freeze_norms(network, nn.BatchNorm1d)
     return network
 
 
+@lru_cache(maxsize=8)
 def meta_network(source: Source) -> Network:
     """Make the whole network without values, whatever layer is its last in use."""
-    return _meta_network(source._replace(layer=None))
-
-
-@lru_cache(maxsize=8)
-def _meta_network(source: Source) -> Network:
     with torch.device("meta"):
         return make_network(source)
 
@@ -149,27 +142,6 @@ def _embed_positions(network: Network, patches: Tensor) -> Tensor:
     return embedded
 
 
-class _FrozenNorm(nn.Module):
-    """BatchNorm of tokens that stays as it was trained, its scales and shifts included."""
-
-    weight: Tensor
-    bias: Tensor
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, trained: nn.BatchNorm1d) -> None:
-        super().__init__()
-        self.eps = trained.eps
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            tensor = getattr(trained, name)
-            self.register_buffer(name, None if tensor is None else tensor.detach())
-
-    def forward(self, values: Tensor) -> Tensor:
-        return functional.batch_norm(
-            values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-        )  # fmt: skip
-
-
 @lru_cache(maxsize=8)
 def find_plan(source: Source) -> Plan:
     """Find out how the map is made, by an image without values that passes the network.
@@ -189,7 +161,8 @@ def find_plan(source: Source) -> Plan:
     patch_px = tuple(patch) if isinstance(patch, tuple | list) else (patch, patch)
     plan = Plan(
         "whole", (), {}, len(infos) - 1, True, patch_px,
-        getattr(network, "num_prefix_tokens", 0), tuple(own["mean"]), tuple(own["std"]),
+        getattr(network, "num_prefix_tokens", 0),
+        InputRule(mean=tuple(own["mean"]), std=tuple(own["std"])),
     )  # fmt: skip
     # timm gives maps of stages and blocks, but nothing that goes on from one, nor what lies between
     # stages: so the layers that a convolutional network is a chain of are found by watching it.
@@ -209,23 +182,17 @@ def find_plan(source: Source) -> Plan:
 
 def _end_at(plan: Plan, layer: str, infos: list[str], subject: str) -> Plan:
     """The plan up to a layer."""
-    if plan.kind == "whole":
-        if layer in infos:
-            return plan._replace(map_index=infos.index(layer), norm=False)
-        names = infos
-    else:
-        ends = [n for n, one in enumerate(plan.layers) if f"{one}.".startswith(f"{layer}.")]
-        if ends:
-            kept = plan.layers[: ends[-1] + 1]
-            splits = {split: n for split, n in plan.splits.items() if n < len(kept)}
-            norm = kept[-1] == "norm"
-            return plan._replace(
-                layers=kept, splits=splits, norm=norm, map_index=len(kept) - norm - 1
-            )
-        names = [*plan.layers]
+    if plan.kind == "whole" and layer in infos:
+        return plan._replace(map_index=infos.index(layer), norm=False)
+    ends = [n for n, name in enumerate(plan.layers) if f"{name}.".startswith(f"{layer}.")]
+    if ends:
+        kept = plan.layers[: ends[-1] + 1]
+        splits = {split: n for split, n in plan.splits.items() if n < len(kept)}
+        norm = kept[-1] == "norm"
+        return plan._replace(layers=kept, splits=splits, norm=norm, map_index=len(kept) - norm - 1)
     raise ValueError(
         f"{subject}:{layer}: the model has no layer {layer} that a map can be taken "
-        f"after; there are {', '.join(dict.fromkeys([*infos, *names]))}"
+        f"after; there are {', '.join(dict.fromkeys([*infos, *plan.layers]))}"
     )
 
 

@@ -52,8 +52,8 @@ from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import PARAMS_FILE, load_params, read_yaml
 from vpr.training.params import FinetuneParams
+from vpr.weights.checkpoints import load_starting_model
 from vpr.weights.params import PretrainedParams
-from vpr.weights.starting_weights import load_starting_model
 
 CLONE = Path(__file__).resolve().parents[2]
 MODEL, DESCRIPTORS, INDEX, SETTINGS = "model.pt", "database.npy", "database.csv", "map.json"

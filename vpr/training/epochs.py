@@ -1,8 +1,9 @@
-"""Training the head with triplets, from stored features."""
+"""An epoch of training from stored features: a step of the optimizer for each batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from vpr.console.progress import track
 from vpr.features.local_features import LocalFeatures
 from vpr.network.head import Head, extract_descriptors
-from vpr.training.losses import Loss
-from vpr.training.mining import Triplets
-from vpr.training.optimizers import take_step
-from vpr.training.records import EpochRecord
+from vpr.training.losses import Measured
+
+Batch = tuple[NDArray[np.int64], Tensor]  # images, each once, (N,), and their roles in the loss
+Measure = Callable[[Tensor, Tensor], Measured]  # of descriptors (N, dim) and their roles
+MEANS = ("loss", "active_share", "positive_distance", "negative_distance", "gradient_norm")
 
 
 def describe_database(
@@ -30,95 +32,59 @@ def train_epoch(
     head: Head,
     optimizer: torch.optim.Optimizer,
     features: LocalFeatures,
-    triplets: Triplets,
+    batches: Sequence[Batch],
+    measure: Measure,
     *,
-    loss: Loss,
-    margin: float,
-    batch_triplets: int,
     clip_norm: float | None,
     title: str,
     device: torch.device,
-) -> EpochRecord:
-    """Train on the triplets once: a step for each group, along its mean gradient.
+) -> dict[str, float]:
+    """Train on the batches once: a step for each, along the gradient of its mean loss.
 
-    The last group may be short; its mean is over what it has. The head changes in place. `margin`
-    is Euclidean; `clip_norm` is the largest Euclidean norm of a step's gradient (None: unlimited).
+    The head changes in place. `clip_norm` is the largest Euclidean norm of a step's gradient; None:
+    unlimited.
 
     Returns:
-        Means over the epoch; zeros if there was no triplet.
+        Means over what was measured, by `MEANS`; zeros if there was no batch.
 
     Raises:
         ValueError: If the loss, its gradient or a weight is NaN or infinite.
     """
     head.to(device)
-    groups = [
-        triplets.images[start : start + batch_triplets]
-        for start in range(0, len(triplets.images), batch_triplets)
-    ]
-    sums, norms = np.zeros(4), []
-    for group in track(groups, total=len(groups), title=title):
+    sums, counts = np.zeros(len(MEANS)), np.zeros(len(MEANS))
+    for images, roles in track(batches, total=len(batches), title=title):
         optimizer.zero_grad()
-        measured = group_losses(head, features, group, loss=loss, margin=margin, device=device)
-        norms.append(take_step(head, optimizer, measured[0].mean(), clip_norm=clip_norm))
-        losses, near, far = (values.detach().double() for values in measured)
-        sums += [float(values.sum()) for values in (losses, losses > 0, near, far)]
-        require_finite([*sums, norms[-1]])
-    require_finite_weights(head)
-    means = (sums / max(len(triplets.images), 1)).tolist()
-    return EpochRecord(
-        loss=means[0],
-        num_triplets=len(triplets.images),
-        num_skipped=triplets.num_skipped,
-        active_share=means[1],
-        positive_distance=means[2],
-        negative_distance=means[3],
-        gradient_norm=float(np.mean(norms)) if norms else 0.0,
-    )
-
-
-def require_finite(measured: Sequence[float]) -> None:
-    """Stop a training that diverges.
-
-    Raises:
-        ValueError: If a step's loss or gradient is NaN or infinite.
-    """
-    if not np.isfinite(measured).all():
-        raise ValueError("the loss or its gradient is NaN or infinite: try a smaller finetune.lr")
-
-
-def require_finite_weights(head: Head) -> None:
-    """Stop a training whose last step diverged, which no later loss would show.
-
-    Raises:
-        ValueError: If a weight is NaN or infinite.
-    """
+        descriptors = describe_distinct(head, features, images.tolist(), device)
+        measured = measure(descriptors, roles.to(device))
+        norm = take_step(head, optimizer, measured.losses.mean(), clip_norm=clip_norm)
+        values = [value.detach().double() for value in (*measured, norm)]
+        sums += [value.sum().item() for value in values]
+        counts += [value.numel() for value in values]
     if not all(bool(torch.isfinite(weights).all()) for weights in head.parameters()):
         raise ValueError("a weight is NaN or infinite: try a smaller finetune.lr")
+    return dict(zip(MEANS, (sums / np.maximum(counts, 1)).tolist(), strict=True))
 
 
-def group_losses(
-    head: Head,
-    features: LocalFeatures,
-    group: NDArray[np.int64],
-    *,
-    loss: Loss,
-    margin: float,
-    device: torch.device,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute the losses of a group, describing each distinct image once.
+def take_step(
+    head: Head, optimizer: torch.optim.Optimizer, loss: Tensor, *, clip_norm: float | None
+) -> Tensor:
+    """Step along the gradient of a loss; the head's gradients are zero before.
 
-    `group` has the anchor, positive and negative of each triplet, shape (T, 3); `margin` is
-    Euclidean.
+    If the Euclidean norm of the gradient over all weights is above `clip_norm`, the gradient is
+    scaled down to it.
 
     Returns:
-        Loss, distance to the positive and distance to the negative of each triplet, shape (T,).
+        The gradient's norm before clipping.
+
+    Raises:
+        ValueError: If the loss or its gradient is NaN or infinite.
     """
-    images, places = np.unique(group, return_inverse=True)
-    descriptors = describe_distinct(head, features, images.tolist(), device)
-    anchor, near, far = descriptors[torch.from_numpy(places.reshape(-1, 3)).to(device)].unbind(1)
-    losses = loss(anchor, near, far, margin)  # (T,)
-    distance = nn.PairwiseDistance()
-    return losses, distance(anchor, near), distance(anchor, far)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(head.parameters(), math.inf if clip_norm is None else clip_norm)
+    if not (loss.isfinite() and norm.isfinite()):
+        raise ValueError("the loss or its gradient is NaN or infinite: try a smaller finetune.lr")
+    optimizer.step()
+    return norm
 
 
 def describe_distinct(

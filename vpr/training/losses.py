@@ -1,38 +1,51 @@
-"""Losses that the head trains with, by their names in `finetune.loss`."""
+"""Losses that the head trains with: of triplets, and by the names in `finetune.loss` of places."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 # Of the multi-similarity loss, as in GSV-Cities (Ali-bey et al., Neurocomputing 2022).
 ALPHA, BETA, BASE, EPSILON = 1.0, 50.0, 0.0, 0.1
 
 
-def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+class Measured(NamedTuple):
+    """What a loss has measured on a batch.
+
+    Args:
+        losses: Of each triplet, or one of all places; their mean is what a step lowers.
+        active: Whether each triplet's loss is above 0, or each image has a gradient.
+        near: Euclidean distances of positives.
+        far: Euclidean distances of negatives.
+    """
+
+    losses: Tensor
+    active: Tensor
+    near: Tensor
+    far: Tensor
+
+
+def measure_triplets(descriptors: Tensor, triplets: Tensor, *, margin: float) -> Measured:
     """Compute max(0, d(anchor, positive) - d(anchor, negative) + margin) of each triplet.
 
     Arandjelović et al., CVPR 2016, section 4, with the Euclidean distance instead of its square, as
     in the challenge's code.
 
     Args:
-        anchor: Unit descriptors, shape (T, dim).
-        positive: Unit descriptors of the same places, same shape.
-        negative: Unit descriptors of other places, same shape.
+        descriptors: Unit rows (N, dim).
+        triplets: Rows of anchor, positive and negative, shape (T, 3).
         margin: Euclidean distance.
-
-    Returns:
-        Shape (T,).
     """
-    losses: Tensor = nn.TripletMarginLoss(margin=margin, reduction="none")(
-        anchor, positive, negative
-    )
-    return losses
+    anchor, near, far = descriptors[triplets].unbind(1)  # (T, dim)
+    losses = functional.triplet_margin_loss(anchor, near, far, margin=margin, reduction="none")
+    distance = functional.pairwise_distance
+    return Measured(losses, losses > 0, distance(anchor, near), distance(anchor, far))
 
 
-Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 BatchLoss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -67,10 +80,8 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
         loss = losses.TripletMarginLoss(margin=margin, distance=euclidean, reducer=reducer)
     elif name == "contrastive":
         loss = losses.ContrastiveLoss(pos_margin=0, neg_margin=margin, distance=euclidean)
-    elif name == "multi_similarity":
-        loss = losses.MultiSimilarityLoss(alpha=ALPHA, beta=BETA, base=BASE, distance=cosine)
     else:
-        raise ValueError(f"finetune.loss = {name}: there is no such loss of places")
+        loss = losses.MultiSimilarityLoss(alpha=ALPHA, beta=BETA, base=BASE, distance=cosine)
 
     def measure(descriptors: Tensor, places: Tensor) -> Tensor:
         pairs = miner(descriptors, places) if mined else None
@@ -80,21 +91,24 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
     return measure
 
 
-def measure_distances(descriptors: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Measure how far images of one place are apart, and how near images of other places are.
+def measure_places(descriptors: Tensor, places: Tensor, *, loss: BatchLoss) -> Measured:
+    """Compute the loss of a batch of places, how far apart images of one are, how near of others.
 
     Args:
-        descriptors: Shape (N, dim).
+        descriptors: Unit rows (N, dim).
         places: Place number of each descriptor, shape (N,).
+        loss: Made by `make_batch_loss`.
 
     Returns:
-        Euclidean distances of all pairs of one place, and of each image to the nearest of another
-        place; either may be empty.
+        The one loss, the distances of all pairs of one place, and of each image to the nearest of
+        another place; either may be empty.
     """
-    distances = torch.cdist(descriptors, descriptors)
+    value = loss(descriptors, places)
+    (gradient,) = torch.autograd.grad(value, descriptors, retain_graph=True)
+    distances = torch.cdist(descriptors.detach(), descriptors.detach())
     same = places[:, None] == places[None]
     nearest = distances.masked_fill(same, torch.inf).amin(dim=1)
-    return distances[same.triu(diagonal=1)], nearest[nearest.isfinite()]
-
-
-LOSSES: dict[str, Loss] = {"triplet": triplet_loss}
+    return Measured(
+        value[None], gradient.ne(0).any(dim=1), distances[same.triu(diagonal=1)],
+        nearest[nearest.isfinite()],
+    )  # fmt: skip

@@ -1,30 +1,85 @@
-"""Choosing triplets: an anchor, a positive and a negative, all of the database."""
+"""Training on triplets: an anchor, a positive and a negative, all of the database."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from vpr.places.positives import positives_of
 from vpr.places.radius import is_within
+from vpr.training.data import TrainingData
+from vpr.training.epochs import Batch, describe_database
+from vpr.training.losses import Measured, measure_triplets
+from vpr.training.state import TrainingState
 
 POOL_SIZE = 1000  # negatives considered for an anchor, as in the references
 
 
 @dataclass(frozen=True)
-class Triplets:
-    """The triplets of one epoch.
+class TripletRecipe:
+    """Each anchor with a mined positive and negative, all three described in its step.
 
     Args:
-        images: Anchor, positive and negative, shape (num_triplets, 3).
-        num_skipped: Anchors for which no negative violates the margin.
+        seen: The database without its held-out images.
+        margin: Triplet-loss margin, Euclidean.
+        hard: Whether negatives are the hardest that violate the margin, instead of any.
+        nearest_positive: Whether positives are the nearest in descriptor space, instead of any.
+        negative_radius_m: Images within it are not negatives either; None: only positives are not.
+        refresh_epochs: Epochs after which the descriptors that mining uses are recomputed.
     """
 
-    images: NDArray[np.int64]
-    num_skipped: int
+    seen: TrainingData
+    margin: float
+    batch_triplets: int
+    hard: bool
+    nearest_positive: bool
+    negative_radius_m: float | None
+    refresh_epochs: int
+
+    @cached_property
+    def anchors(self) -> NDArray[np.int64]:
+        """Images with a positive."""
+        return find_anchors(self.seen.positives)
+
+    @cached_property
+    def negatives(self) -> list[NDArray[np.int64]]:
+        """Negatives of each anchor."""
+        seen, radius_m = self.seen, self.negative_radius_m
+        negatives = [
+            find_negatives(seen.positives, seen.coordinates, int(anchor), radius_m=radius_m)
+            for anchor in self.anchors
+        ]
+        if not any(map(len, negatives)):
+            raise ValueError(
+                "every database image is a positive of every other or within "
+                f"finetune.negative_radius_m = {radius_m or 'null'} of it: there are no negatives "
+                "to train with; set finetune.epochs to 0, or decrease the radius"
+            )
+        return negatives
+
+    def draw(
+        self, state: TrainingState, device: torch.device
+    ) -> tuple[list[Batch], dict[str, int]]:
+        """Mine the triplets of an epoch."""
+        anchors, negatives = self.anchors, self.negatives
+        if state.mined is None or len(state.records) % self.refresh_epochs == 0:
+            state.mined = describe_database(state.head, self.seen.features, device)
+        triplets = mine_triplets(
+            anchors, self.seen.positives, negatives, state.mined, hard=self.hard,
+            nearest_positive=self.nearest_positive, margin=self.margin, rng=state.rng,
+        )  # fmt: skip
+        counts = {"num_triplets": len(triplets), "num_skipped": len(anchors) - len(triplets)}
+        return group_triplets(triplets, batch_triplets=self.batch_triplets), counts
+
+    def measure(self, descriptors: Tensor, triplets: Tensor) -> Measured:
+        """Measure the triplet loss."""
+        return measure_triplets(descriptors, triplets, margin=self.margin)
 
 
 def find_anchors(positives: csr_array) -> NDArray[np.int64]:
@@ -83,7 +138,7 @@ def mine_triplets(
     nearest_positive: bool,
     margin: float,
     rng: np.random.Generator,
-) -> Triplets:
+) -> NDArray[np.int64]:
     """Choose one triplet for each anchor that has one, in random order.
 
     Hard mining takes, among up to 1000 random negatives, the one nearest in descriptor space, if it
@@ -99,6 +154,9 @@ def mine_triplets(
         nearest_positive: Whether to take the positive nearest in descriptor space instead of any.
         margin: Margin of the triplet loss, a Euclidean distance.
         rng: Source of randomness.
+
+    Returns:
+        Anchor, positive and negative of each, shape (num_triplets, 3).
     """
     rows = []
     for place in rng.permutation(len(anchors)):
@@ -113,8 +171,7 @@ def mine_triplets(
         hardest = int(np.argmin(to_pool))
         if not hard or to_pool[hardest] < to_near[pick] + margin:
             rows.append((anchor, int(near[pick]), int(pool[hardest])))
-    images = np.array(rows, dtype=np.int64).reshape(-1, 3)
-    return Triplets(images, num_skipped=len(anchors) - len(rows))
+    return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
 def _distances(
@@ -123,3 +180,12 @@ def _distances(
     cosines = descriptors[others] @ descriptors[anchor]
     distances: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * cosines, 0))  # for unit vectors
     return distances
+
+
+def group_triplets(triplets: NDArray[np.int64], *, batch_triplets: int) -> list[Batch]:
+    """Cut triplets (T, 3) into batches in their order; the last may be short."""
+    batches = []
+    for start in range(0, len(triplets), batch_triplets):
+        images, roles = np.unique(triplets[start : start + batch_triplets], return_inverse=True)
+        batches.append((images, torch.from_numpy(roles.reshape(-1, 3))))
+    return batches

@@ -1,17 +1,68 @@
-"""Batches of places: every image once an epoch, no two places of a batch near each other."""
+"""Training on places: every image once an epoch, no two places of a batch near each other."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from vpr.places.positives import positives_of
 from vpr.places.radius import find_training_positives
 from vpr.training.data import TrainingData
+from vpr.training.epochs import Batch
+from vpr.training.losses import BatchLoss, Measured, measure_places
+from vpr.training.state import TrainingState
 
-Place = NDArray[np.int64]
-Batch = list[Place]
+Place = NDArray[np.int64]  # its images
+
+
+@dataclass(frozen=True)
+class PlacesRecipe:
+    """P places of up to K images in each step; every image is described once an epoch.
+
+    Args:
+        seen: The database without its held-out images.
+        places_per_batch: Maximum places of a batch, P.
+        images_per_place: Maximum images of a place, K.
+        negative_radius_m: Images within it are never in two places of one batch, as positives never
+            are; None: only positives.
+    """
+
+    seen: TrainingData
+    loss: BatchLoss
+    places_per_batch: int
+    images_per_place: int
+    negative_radius_m: float | None
+
+    @cached_property
+    def near(self) -> list[NDArray[np.int64]]:
+        """For each image those that are too near to be its negatives."""
+        return find_near(self.seen, radius_m=self.negative_radius_m)
+
+    def draw(
+        self, state: TrainingState, device: torch.device
+    ) -> tuple[list[Batch], dict[str, int]]:
+        """Cut the route into new places, and distribute them over batches."""
+        places = draw_places(
+            self.seen.positives, images_per_place=self.images_per_place, rng=state.rng
+        )
+        groups = group_places(
+            places, self.near, places_per_batch=self.places_per_batch, rng=state.rng
+        )
+        counts = {
+            "num_batches": len(groups), "num_places": len(places),
+            "num_images": sum(map(len, places)),
+        }  # fmt: skip
+        return [label_places(group) for group in groups], counts
+
+    def measure(self, descriptors: Tensor, places: Tensor) -> Measured:
+        """Measure the loss of a batch."""
+        return measure_places(descriptors, places, loss=self.loss)
 
 
 def find_near(seen: TrainingData, *, radius_m: float | None) -> list[NDArray[np.int64]]:
@@ -80,7 +131,7 @@ def group_places(
     *,
     places_per_batch: int,
     rng: np.random.Generator,
-) -> list[Batch]:
+) -> list[list[Place]]:
     """Distribute places over batches of about equal size, near ones never in one batch.
 
     Args:
@@ -96,7 +147,7 @@ def group_places(
         ValueError: If no batch holds two places, so that there is no negative, or no place holds
             two images, so that there is no positive.
     """
-    batches: list[Batch] = [[] for _ in range(-(-len(places) // places_per_batch))]
+    batches: list[list[Place]] = [[] for _ in range(-(-len(places) // places_per_batch))]
     forbidden: list[set[int]] = [set() for _ in batches]
     for number in rng.permutation(len(places)):
         place = places[number]
@@ -115,7 +166,12 @@ def group_places(
     return [batch for batch in batches if batch]
 
 
-def _require_pairs(places: list[Place], batches: list[Batch]) -> None:
+def label_places(places: list[Place]) -> Batch:
+    """List the images of a batch, with the numbers of their places."""
+    return np.concatenate(places), torch.repeat_interleave(torch.tensor(list(map(len, places))))
+
+
+def _require_pairs(places: list[Place], batches: list[list[Place]]) -> None:
     if max(map(len, places)) < 2:
         raise ValueError(
             f"none of the {len(places)} database images has another one within the radius, so no "

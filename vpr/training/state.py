@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.network.head import Head
-from vpr.training.optimizers import make_optimizer
-from vpr.training.records import Record, make_record
+
+Record = dict[str, float]  # of an epoch: a row of loss.csv, by docs/training.md's names of columns
 
 
 @dataclass
@@ -44,10 +44,17 @@ class TrainingState:
         cls, head: Head, *, seed: int, momentum: float, weight_decay: float,
         optimizer: Literal["sgd", "adamw"] = "sgd",
     ) -> TrainingState:  # fmt: skip
-        """Make the state before the first epoch; each epoch sets its own learning rate."""
-        make = partial(
-            make_optimizer, head, momentum=momentum, weight_decay=weight_decay, kind=optimizer
+        """Make the state before the first epoch; each epoch sets its own learning rate.
+
+        AdamW has two averages of its own (0.9, 0.999) instead of `momentum`. SGD adds
+        `weight_decay` to the gradient, AdamW shrinks the weights by it.
+        """
+        group = [{"params": list(head.parameters())}]  # in a group they may be nothing
+        make: Callable[[], torch.optim.Optimizer] = partial(
+            torch.optim.SGD, group, momentum=momentum, weight_decay=weight_decay
         )
+        if optimizer == "adamw":
+            make = partial(torch.optim.AdamW, group, weight_decay=weight_decay)
         return cls(head, make, np.random.default_rng(seed))
 
     @cached_property
@@ -68,7 +75,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.bit_generator.state,
             "mined": None if self.mined is None else torch.from_numpy(self.mined),
-            "records": [asdict(record) for record in self.records],
+            "records": self.records,
             "recalls": self.recalls,
             "best": self.best,
         }
@@ -79,6 +86,6 @@ class TrainingState:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
         self.mined = None if state["mined"] is None else state["mined"].numpy()
-        self.records = [make_record(record) for record in state["records"]]
+        self.records = list(state["records"])
         self.recalls = list(state["recalls"])
         self.best = state["best"]

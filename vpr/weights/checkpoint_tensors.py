@@ -8,13 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vpr.features.encoder import (
-    PREFIX,
-    BringsAggregator,
-    Encoder,
-    count_channels,
-    tensor_shapes,
-)
+from vpr.features.encoder import PREFIX, BringsAggregator, Encoder, count_channels, tensor_shapes
 from vpr.network.aggregator import pool_shapes, recognise_aggregator, sized_tensors
 
 # Keys that mean the weights; also deep-visual-geo-localization-benchmark's and DeepSpeed's.
@@ -28,7 +22,6 @@ OURS = (PREFIX, "pool.", "WPCA.")
 WRAPPERS = ("module", "_orig_mod")
 OUTER = ("model", "net")  # attributes that hold the network in a Lightning module and others
 COUNTERS = ("n_averaged",)  # of torch.optim.swa_utils.AveragedModel
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 DEPTH = 4  # of nested mappings that are looked through
 
 
@@ -76,17 +69,13 @@ def choose_set(
     return place, every[place]
 
 
-def has_tensors(value: object) -> bool:
+def has_tensors(value: object, depth: int = DEPTH) -> bool:
     """Whether a value is a tensor, or mappings and lists in it hold one."""
-    waiting, seen = [value], set[int]()
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Tensor):
-            return True
-        if id(one) not in seen and isinstance(one, Mapping | list | tuple):
-            seen.add(id(one))
-            waiting.extend(one.values() if isinstance(one, Mapping) else one)
-    return False
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if depth and isinstance(value, list | tuple):
+        return any(has_tensors(item, depth - 1) for item in value)
+    return isinstance(value, Tensor)
 
 
 def _walk(
@@ -104,18 +93,45 @@ def _names(inner: Mapping[object, Any]) -> list[str]:
     return [k for k, value in inner.items() if isinstance(k, str) and isinstance(value, Tensor)]
 
 
-def rename_tensors(
-    inner: Mapping[object, Any], maker: Encoder
-) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Name values as the reference does.
+def fit_tensors(inner: Mapping[Any, Any], maker: Encoder) -> tuple[dict[str, Tensor], str]:
+    """Take the tensors of an encoder, with or without an aggregator, from those of a file.
 
     Args:
-        inner: Values by the names in a file.
+        inner: Values by the names in the file.
         maker: The encoder.
 
     Returns:
-        Values by the reference's names, the file's names by those, and a line for each bad name.
+        Tensors by the reference's names, float32, in the order we store them, and the name of the
+        first in the file.
+
+    Raises:
+        ValueError: With a line for each bad name and each missing, unknown or unfit tensor.
     """
+    sources, problems = _rename(inner, maker)
+    found = {name: inner[source] for name, source in sources.items()}
+    try:
+        expected = _expected_shapes(found, maker)
+    except ValueError as error:
+        raise ValueError("\n  ".join([*problems, str(error)])) from None
+    problems += [f"{name}: missing" for name in expected if name not in found]
+    problems += [
+        f"{source}: not part of the network"
+        for name, source in sources.items()
+        if name not in expected
+    ]
+    problems += [
+        f"{sources[name]}: {problem}"
+        for name, shape in expected.items()
+        if name in found and (problem := _problem(found[name], shape))
+    ]
+    if problems:
+        raise ValueError("\n  ".join(problems))
+    state = {name: found[name].detach().float().contiguous() for name in expected}
+    return state, sources[next(iter(state))]
+
+
+def _rename(inner: Mapping[object, Any], maker: Encoder) -> tuple[dict[str, str], list[str]]:
+    """Names in a file by the reference's, and a line for each bad one."""
     names = [name for name in inner if isinstance(name, str) and name not in COUNTERS]
     problems = [f"{name!r}: expected a name" for name in inner if not isinstance(name, str)]
     if any(name.startswith("features.") for name in names):  # torchvision's whole VGG16
@@ -123,22 +139,18 @@ def rename_tensors(
     sources: dict[str, str] = {}
     for name in names:
         canonical = _canonical(name, maker)
-        if canonical is None:
-            continue
         if canonical in sources:
             problems.append(f"{canonical}: is there twice, as {sources[canonical]} and {name}")
-        sources[canonical] = name
-    return {name: inner[source] for name, source in sources.items()}, sources, problems
+        if canonical is not None:
+            sources[canonical] = name
+    return sources, problems
 
 
-def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str, tuple[int, ...]]:
+def _expected_shapes(state: Mapping[str, object], maker: Encoder) -> dict[str, tuple[int, ...]]:
     """Compute the shapes of a network with this aggregator, in the order we store them.
 
-    Args:
-        state: Tensors by the reference's names; they say which aggregator it is and its sizes: how
-            many clusters K NetVLAD has, whether its assignment has a bias (vladv2) and how many
-            dimensions whitening keeps.
-        maker: The encoder.
+    Tensors of the state say which aggregator it is and its sizes: how many clusters K NetVLAD has,
+    whether its assignment has a bias (vladv2) and how many dimensions whitening keeps.
 
     Raises:
         ValueError: If another aggregator than NetVLAD does not fit the encoder.
@@ -162,35 +174,6 @@ def expected_shapes(state: Mapping[str, object], *, maker: Encoder) -> dict[str,
         shapes["WPCA.0.weight"] = (kept, full, 1, 1)
         shapes["WPCA.0.bias"] = (kept,)
     return shapes
-
-
-def find_problems(
-    state: Mapping[str, object], sources: Mapping[str, str], *, maker: Encoder
-) -> list[str]:
-    """List all that keeps tensors from being an encoder with NetVLAD.
-
-    Args:
-        state: Content of a file, by the reference's names.
-        sources: The names in the file, by the reference's.
-        maker: The encoder.
-
-    Returns:
-        A line for each missing, unknown or unfit tensor; empty if all fit.
-    """
-    try:
-        expected = expected_shapes(state, maker=maker)
-    except ValueError as error:
-        return [str(error)]
-    missing = [f"{name}: missing" for name in expected if name not in state]
-    unknown = [
-        f"{sources[name]}: not part of the network" for name in state if name not in expected
-    ]
-    unfit = [
-        f"{sources[name]}: {problem}"
-        for name, shape in expected.items()
-        if name in state and (problem := _problem(state[name], shape))
-    ]
-    return missing + unknown + unfit
 
 
 def _canonical(name: str, maker: Encoder) -> str | None:
@@ -217,11 +200,9 @@ def _problem(tensor: object, shape: tuple[int, ...]) -> str | None:
         return f"expected a tensor, found {type(tensor).__name__}"
     if tuple(tensor.shape) != shape:
         return f"expected shape {shape}, found {tuple(tensor.shape)}"
-    if tensor.dtype not in FLOATS:
+    if not tensor.is_floating_point():
         return f"expected floating point values, found {tensor.dtype}"
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         return f"expected plain values, found {tensor.layout} on {tensor.device}"
-    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
-        return f"expected {tensor.numel()} values, found fewer that are repeated"
     # After the conversion that we store: a float64 can be too large for a float32.
     return None if bool(tensor.float().isfinite().all()) else "has values that are not finite"

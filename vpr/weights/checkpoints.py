@@ -1,25 +1,28 @@
-"""Checkpoints of other people: every public form of an encoder's weights with NetVLAD, in one."""
+"""Starting weights: by a name that the encoder knows, or a checkpoint of any public form."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from vpr.features.encoder import PREFIX, NamesWeights, load_encoder
-from vpr.network.aggregator import recognise_aggregator
-from vpr.weights.checkpoint_files import StoredArray, read_checkpoint
-from vpr.weights.checkpoint_tensors import (
-    choose_set,
-    expected_shapes,
-    find_problems,
-    has_tensors,
-    rename_tensors,
-)
+from vpr.features.encoder import PREFIX, BringsAggregator, NamesWeights, load_encoder
+from vpr.features.model import Model
+from vpr.network.aggregator import draw_published, recognise_aggregator
+from vpr.weights.checkpoint_files import read_checkpoint
+from vpr.weights.checkpoint_tensors import choose_set, fit_tensors, has_tensors
+
+# Text files in models/pretrained that stand for weights; an encoder knows some of them.
+NAMES = ("random", "imagenet", "pretrained")
+# What stands beside the tensors, by its names in pytorch-NetVlad's files and the benchmark's.
+NOTES = {
+    "epoch": ("epoch", "epoch_num"),
+    "recalls": ("recalls",),
+    "best_score": ("best_score", "best_r5"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,45 @@ class Checkpoint:
         return len(self.state["WPCA.0.bias"]) if "WPCA.0.bias" in self.state else None
 
 
+def load_starting_model(
+    path: Path, *, encoder: str, variant: str | None, split: str, seed: int
+) -> tuple[Model, str]:
+    """Find the tensors that a model starts with, and in words where they come from.
+
+    Args:
+        path: A file in models/pretrained: one of `NAMES`, whose weights the encoder draws or
+            finds, or a checkpoint.
+        encoder: The encoder's name.
+        variant: Which of its models.
+        split: The first layer that trains.
+        seed: Seed of random weights.
+
+    Raises:
+        ValueError: If a checkpoint is refused, or the encoder knows no such weights, or those on
+            this machine are damaged.
+        OSError: If named weights are not on this machine and cannot be downloaded.
+    """
+    if path.name in NAMES:
+        maker = load_encoder(encoder, variant)
+        if path.name not in maker.weights:
+            raise ValueError(
+                f"pretrained.weights = {path.name}: trunk.encoder = {encoder} knows "
+                f"{' and '.join(maker.weights)}; set it to one of them, or to a file of "
+                "models/pretrained if the encoder takes one"
+            )
+        state, words = maker.initial_state(path.name, seed)
+        aggregator = None
+        if isinstance(maker, BringsAggregator):
+            aggregator = maker.aggregator
+            state |= draw_published(maker, seed)
+    else:
+        found = parse_checkpoint(path, encoder=encoder, variant=variant)
+        variant, state, words = found.variant, found.state, describe_checkpoint(found)
+        aggregator = found.aggregator
+    model = Model(encoder, variant, split, state, aggregator or "netvlad")
+    return model, f"{path.name}: {words}"
+
+
 def parse_checkpoint(
     path: Path, *, encoder: str | None = None, variant: str | None = None, key: str | None = None
 ) -> Checkpoint:
@@ -107,22 +149,15 @@ def parse_checkpoint(
         place, inner = choose_set(content, maker, key)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    found, sources, problems = rename_tensors(inner, maker)
-    problems += find_problems(found, sources, maker=maker)
-    if problems:
-        words = "\n  ".join(problems)
-        raise ValueError(f"{path}: not a checkpoint of {encoder}:\n  {words}")
-    names = list(expected_shapes(found, maker=maker))
-    state = {name: found[name].detach().float().contiguous() for name in names}
-    prefix = sources[names[0]].removesuffix(names[0].removeprefix(PREFIX))
+    try:
+        state, first = fit_tensors(inner, maker)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a checkpoint of {encoder}:\n  {error}") from None
+    prefix = first.removesuffix(next(iter(state)).removeprefix(PREFIX))
     form = f"{container}, {f'tensors under {place}' if place else 'bare tensors'}, named {prefix}*"
-    if not place:
-        return Checkpoint(encoder, variant, state, form, {}, note)
-    unread = [
-        str(other)
-        for other, value in content.items()
-        if str(other) != place.partition(".")[0] and has_tensors(value)
-    ]
+    others = {str(key): value for key, value in content.items()} if place else {}
+    others.pop(place.partition(".")[0], None)
+    unread = [name for name, value in others.items() if has_tensors(value)]
     form += f" (not read: {', '.join(unread)})" if unread else ""
     return Checkpoint(encoder, variant, state, form, _notes(content), note)
 
@@ -140,12 +175,13 @@ def add_whitening(
     Raises:
         ValueError: If the whitening is empty, or does not fit the network.
     """
-    state = {**checkpoint.state, **whitening}
+    if not whitening:
+        raise ValueError(f"{source}: is empty: the stage whiten was off (whiten.dim = 0)")
     maker = load_encoder(checkpoint.encoder, checkpoint.variant)
-    problems = find_problems(state, {name: name for name in state}, maker=maker)
-    if problems or "WPCA.0.weight" not in state:
-        words = problems or ["it is empty: the stage whiten was off (whiten.dim = 0)"]
-        raise ValueError(f"{source}: not a whitening for this network:\n  " + "\n  ".join(words))
+    try:
+        state, _ = fit_tensors({**checkpoint.state, **whitening}, maker)
+    except ValueError as error:
+        raise ValueError(f"{source}: not a whitening for this network:\n  {error}") from None
     return replace(checkpoint, state=state)
 
 
@@ -170,30 +206,17 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
-    """Read notes that stand beside the tensors, as far as their form is known."""
-    notes: dict[str, Any] = {}
-    epoch = content.get("epoch", content.get("epoch_num"))
-    if isinstance(epoch, int):
-        notes["epoch"] = epoch
-    recalls = _plain(content.get("recalls"))
-    if isinstance(recalls, Mapping):
-        recalls = {str(n): _plain(value) for n, value in recalls.items()}  # JSON has text as keys
-        if _are_numbers(recalls.values()) and all(n.isdecimal() for n in recalls):
-            notes["recalls"] = {int(n): value for n, value in recalls.items()}
-    elif isinstance(recalls, list) and _are_numbers(recalls):
-        notes["recalls"] = recalls
-    score = _plain(content.get("best_score", content.get("best_r5")))
-    if isinstance(score, int | float):
-        notes["best_score"] = score
+    """Read notes that stand beside the tensors, as far as they are numbers."""
+    notes = {}
+    for name, keys in NOTES.items():
+        value = next((content[key] for key in keys if key in content), None)
+        if isinstance(value, Mapping):  # JSON has text as keys
+            value = {int(n): number for n, number in value.items() if str(n).isdecimal()}
+        numbers = list(value.values()) if isinstance(value, dict) else value
+        if _is_number(numbers) or (isinstance(numbers, list) and all(map(_is_number, numbers))):
+            notes[name] = value
     return notes
 
 
-def _plain(value: object) -> object:
-    """A number or array of numpy's in Python's types."""
-    if isinstance(value, StoredArray):
-        return value.values
-    return value.item() if isinstance(value, np.number | np.bool_) else value
-
-
-def _are_numbers(values: Collection[object]) -> bool:
-    return len(values) <= 100 and all(isinstance(value, int | float) for value in values)
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)

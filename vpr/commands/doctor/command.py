@@ -36,9 +36,8 @@ from vpr.runtime.hashing import check_sha256
 from vpr.runtime.parameters import load_param, load_params
 from vpr.sections import check_sections
 from vpr.training.params import FinetuneParams
-from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
+from vpr.weights.checkpoints import NAMES, describe_checkpoint, parse_checkpoint
 from vpr.weights.params import PretrainedParams
-from vpr.weights.starting_weights import NAMES
 
 PHOTO_PX = (3000, 4000)  # height and width of a photo, before any is looked at
 LABELS = {Level.FINE: "OK  ", Level.NOTE: "NOTE", Level.LOUD: "NOTE", Level.REFUSED: "FAIL"}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vpr.images.file_kinds import READ_SUFFIXES
 from vpr.importing.collection import NO_POSITION, Asked, Collection, LeftOut, Shot, Side
@@ -34,6 +36,8 @@ COLUMNS = {  # names in small letters, without signs
     "longitude": ("longitude", "lon", "lng", "long", "gpslongitude"),
     "easting": ("easting", "east", "utmeast", "utmeasting", "utme", "eastingm"),
     "northing": ("northing", "north", "utmnorth", "utmnorthing", "utmn", "northingm"),
+    "x": ("x", "coordx", "xcoord"),
+    "y": ("y", "coordy", "ycoord"),
     "sequence": ("sequence", "sequenceid", "sequencekey", "drive", "track", "recording", "run"),
     "heading": ("heading", "bearing", "direction", "azimuth", "compass", "compassangle", "ca",
                 "gpsimgdirection"),
@@ -45,7 +49,7 @@ SIDES: dict[str, Side] = {
     **dict.fromkeys(("database", "db", "reference", "ref", "gallery", "map"), "database"),
     **dict.fromkeys(("query", "queries", "q", "probe"), "query"),
 }  # fmt: skip
-GLOBE, PLANE = ("longitude", "latitude"), ("easting", "northing")
+GLOBE, PLANE, EITHER = ("longitude", "latitude"), ("easting", "northing"), ("x", "y")
 
 Row = Mapping[str, Any]
 
@@ -70,6 +74,12 @@ def read(source: Path, asked: Asked) -> Collection:
     first = next(rows, {})
     columns = _find_columns(source, first, asked)
     place = _find_place(source, columns, asked)
+    if place == EITHER:
+        first, *others = listed = [first, *rows]
+        rows = iter(others)
+        names = [columns[axis] for axis in EITHER]
+        place = _tell_degrees(source, listed, names)
+        columns |= dict(zip(place, names, strict=True))
     if place == PLANE:
         found.crs = _crs_of(source, asked)
     folder = source.parent if asked.images is None else asked.images
@@ -139,7 +149,7 @@ def _find_place(source: Path, columns: Mapping[str, str], asked: Asked) -> tuple
     Raises:
         ValueError: If there are none.
     """
-    by_wish = sorted((GLOBE, PLANE), key=lambda pair: pair[0] not in asked.columns)
+    by_wish = sorted((GLOBE, PLANE, EITHER), key=lambda pair: pair[0] not in asked.columns)
     place = next((pair for pair in by_wish if columns.keys() >= set(pair)), None)
     if place is None and asked.labels:
         raise ValueError(
@@ -147,6 +157,26 @@ def _find_place(source: Path, columns: Mapping[str, str], asked: Asked) -> tuple
             "longitude=NAME, or easting and northing; or --no-labels"
         )
     return place
+
+
+def _tell_degrees(source: Path, rows: Sequence[Row], names: Sequence[str]) -> tuple[str, str]:
+    """Tell whether columns x and y are longitude and latitude, or metres.
+
+    Within 1 x 1 metres there is no route, and within more than 1 x 1 degrees no town.
+
+    Raises:
+        ValueError: If they could be both.
+    """
+    read = [[number(row.get(name)) for name in names] for row in rows]
+    values = np.array([pair for pair in read if None not in pair], np.float64).reshape(-1, 2)
+    if (np.abs(values) > (180, 90)).any():
+        return PLANE
+    if len(values) and (np.ptp(values, axis=0) < 1).all():
+        return GLOBE
+    raise ValueError(
+        f"{source}: {names[0]} and {names[1]} could be degrees or metres: --column longitude="
+        f"{names[0]} --column latitude={names[1]}, or easting and northing"
+    )
 
 
 def _crs_of(source: Path, asked: Asked) -> str | None:
