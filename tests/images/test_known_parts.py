@@ -18,6 +18,7 @@ import pytest
 from tests.support.disks import small_disk
 from tests.support.repositories import ROOT
 from tests.support.store_kills import kills_at_each_step
+from vpr.images import known_parts
 from vpr.images.known_parts import MOST_PHOTOS, Work, cut_parts, write_parts
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
 from vpr.runtime.parts import Arrays, Rows, load_parts
@@ -161,6 +162,16 @@ def test_without_links_a_list_keeps_its_share_and_with_them_all(
         seen = []
         write("out", photos, known(max_bytes=4 * 150_000, is_shared=True), seen)
     assert seen == []
+
+
+def test_equal_photos_take_no_other_photos_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_parts, "SECONDS_BETWEEN_SAVES", 0.0)  # each is saved
+    photos = write_photos([1, 2, 3, 4])
+    photos[1].write_bytes(photos[0].read_bytes())
+    for store in (UNKNOWN, known(), known()):
+        write("out", photos, store)
+        rows = b"".join(file.read_bytes()[128:] for file in sorted(Path("out/letters").iterdir()))
+        assert rows == b"".join(photo.read_bytes() for photo in photos)
 
 
 def test_no_photos_make_empty_arrays() -> None:
