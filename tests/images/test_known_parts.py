@@ -21,7 +21,7 @@ from tests.support.store_kills import kills_at_each_step
 from vpr.images import known_parts
 from vpr.images.known_parts import MOST_PHOTOS, Work, cut_parts, write_parts
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
-from vpr.runtime.parts import Arrays, Rows, load_parts
+from vpr.runtime.parts import Arrays, Rows, load_parts, save_part
 from vpr.runtime.store import Store
 
 NAMES = ("letters", "lengths")
@@ -248,3 +248,20 @@ def test_a_disk_that_fills_up_meanwhile_costs_what_the_store_lacks(
             seen: list[int] = []
             assert write("out", photos, known(max_bytes=500_000, is_shared=True), seen) == fresh
             assert len(seen) < 300
+
+
+def test_more_parts_than_files_may_be_open_are_mapped() -> None:
+    code = """
+import resource
+from pathlib import Path
+from tests.images.test_known_parts import NAMES, load_parts
+resource.setrlimit(resource.RLIMIT_NOFILE, (30, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+rows, _ = load_parts(Path("many"), NAMES, what="letters")
+assert [part.tolist() for part in rows] == [[number] for number in range(200)]
+"""
+    for number in range(200):
+        part = [[np.array([number], np.uint8), np.array([[1]])]]
+        save_part(Path("many"), NAMES, part, first=number)
+    subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
+    )

@@ -6,7 +6,9 @@ photos share a file is for who writes them, see `vpr.images.known_parts`.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +100,7 @@ def load_parts(folder: Path, names: Sequence[str], *, what: str) -> list[list[ND
     if not firsts:
         raise ValueError(f"{folder / names[-1]}: there is no {part_file(folder, names[-1], 0).name}"
                          f": expected a folder of {what}: make it by `dvc repro`")  # fmt: skip
+    _allow_open_files(len(firsts) * (len(names) - 1))
     loaded = [
         [
             load_array(part_file(folder, name, first), what=f"a file of {what}", mapped=mapped)
@@ -111,3 +114,12 @@ def load_parts(folder: Path, names: Sequence[str], *, what: str) -> list[list[ND
             missing = part_file(folder, names[-1], expected)
             raise ValueError(f"{missing}: missing: the next file of {what} is {first:06d}.npy")
     return loaded
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files, usually 1,024: each array that is mapped is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        most = soft + count if hard == resource.RLIM_INFINITY else min(soft + count, hard)
+        with suppress(ValueError, OSError):  # macOS has another limit yet
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
