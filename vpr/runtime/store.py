@@ -28,7 +28,6 @@ EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp r
 CHECK_BYTES = 16
 BLOCK_BYTES = 4096  # of most file systems
 PARTS, LIST = "parts", "list"  # folder of all parts, and the file of each that describes it
-LINKS = ("hardlink", "symlink")  # of DVC's `cache.type`: outs and cache are the same files
 
 
 def content_key(*parts: bytes) -> str:
@@ -103,11 +102,15 @@ def open_store() -> Store | None:
 
 
 def _links_outs(folder: Path) -> bool:
-    """Return whether DVC links outs to its cache, as the repository's own settings say."""
+    """Return whether DVC makes outs its cache's files, as the repository's own settings say.
+
+    It does if `hardlink` is the first kind in `cache.type`. With another first it copies outs to
+    its cache, and replaces them by links to the copies.
+    """
     settings = configparser.ConfigParser(interpolation=None)
     settings.read([folder / "config", folder / "config.local"])
     kinds = settings.get("cache", "type", fallback="").strip("'\" ")
-    return any(kind.strip() in LINKS for kind in kinds.split(","))
+    return kinds.split(",")[0].strip() == "hardlink"
 
 
 class Store:
