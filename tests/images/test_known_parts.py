@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -248,6 +250,33 @@ def test_a_disk_that_fills_up_meanwhile_costs_what_the_store_lacks(
             seen: list[int] = []
             assert write("out", photos, known(max_bytes=500_000, is_shared=True), seen) == fresh
             assert len(seen) < 300
+
+
+def test_another_users_store_is_read_and_a_copy_is_whole_or_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def fill_up(source: IO[bytes], copy: IO[bytes]) -> None:
+        copy.write(source.read(100))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    photos = write_photos(range(100))
+    fresh = write("fresh", photos, UNKNOWN)
+    for name in ("link", "utime"):
+        monkeypatch.setattr(os, name, refuse)
+    assert write("out", photos, known(max_bytes=10**15)) == fresh
+    assert "note: results are not kept for later runs: " in capsys.readouterr().err
+    assert not list(Path("store").rglob("*.npy"))
+    for _ in range(2):
+        seen: list[int] = []
+        assert write("out", photos, known(), seen) == fresh
+    assert seen == []
+    monkeypatch.setattr(shutil, "copyfileobj", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        write("out", photos, known())
+    assert not [file for file in Path("out").rglob("*") if file.is_file()]
 
 
 def test_more_parts_than_files_may_be_open_are_mapped() -> None:

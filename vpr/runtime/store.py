@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr.runtime.artefacts import replaced_whole
+
 LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
 USUAL_GB = "6"  # holds the values of 10,000 photos with the usual parameters
 FOLDER = Path(".dvc/tmp/vpr")  # of the repository; git and DVC ignore it
@@ -201,8 +203,9 @@ class Store:
             if isinstance(content, Path):
                 link_file(content, aside)
             else:
-                _require_space(path.parent, self.max_bytes)
                 aside.write_bytes(_check(content) + content)
+            if aside.stat().st_nlink == 1:
+                _require_space(path.parent, self.max_bytes)
             size = _size_of(aside.stat())
             aside.replace(path)
             self._trim(size)
@@ -256,22 +259,24 @@ def _read(path: Path) -> bytes | None:
 
 
 def touch_part(part: Part) -> None:
-    """Note that a part is used now.
+    """Note that a part is used now, if this user may.
 
     Raises:
         FileNotFoundError: If it was deleted.
     """
-    os.utime(part.folder / LIST)
+    with suppress(PermissionError):
+        os.utime(part.folder / LIST)
 
 
 def link_file(file: Path, path: Path) -> None:
-    """Give a file a second name, or copy it where the disk has no links."""
+    """Give a file a second name, or copy it whole where the disk has no links."""
     try:
         os.link(file, path)
     except FileNotFoundError:
         raise
     except OSError:
-        shutil.copyfile(file, path)
+        with file.open("rb") as source, replaced_whole(path) as copy:
+            shutil.copyfileobj(source, copy)
 
 
 def _stamp(file: Path) -> list[int]:
