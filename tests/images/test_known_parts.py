@@ -294,3 +294,12 @@ assert [part.tolist() for part in rows] == [[number] for number in range(200)]
     subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
     )
+
+
+def test_a_part_has_the_bytes_of_its_photos_arrays_saved_as_one() -> None:
+    maps = [np.arange(12.0, dtype=np.float32).reshape(2, 6).T, np.empty((0, 2), np.float32)]
+    counts = [np.array([[len(rows)]]) for rows in maps]
+    files = save_part(Path("part"), NAMES, zip(maps, counts, strict=True), first=7)
+    for file, arrays in zip(files, (maps, counts), strict=True):
+        np.save("whole.npy", np.concatenate(arrays))
+        assert file.read_bytes() == Path("whole.npy").read_bytes()

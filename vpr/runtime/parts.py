@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from vpr.runtime.artefacts import replaced_whole
@@ -77,9 +78,21 @@ def save_part(
         file = part_file(folder, name, first)
         file.parent.mkdir(parents=True, exist_ok=True)
         with replaced_whole(file) as stream:
-            np.save(stream, np.concatenate(rows))
+            _write_rows(stream, rows)
         files.append(file)
     return files
+
+
+def _write_rows(stream: IO[bytes], rows: Sequence[NDArray[Any]]) -> None:
+    """Write arrays as `np.save` writes them concatenated, without a second copy in memory."""
+    (kind,) = {(array.dtype, array.shape[1:]) for array in rows}
+    header = {
+        "descr": npy.dtype_to_descr(kind[0]), "fortran_order": False,
+        "shape": (sum(map(len, rows)), *kind[1]),
+    }  # fmt: skip
+    npy.write_array_header_1_0(stream, header)
+    for array in rows:
+        stream.write(array.tobytes())
 
 
 def load_parts(folder: Path, names: Sequence[str], *, what: str) -> list[list[NDArray[Any]]]:
