@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.hashing import hash_file
 
 LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
 USUAL_GB = "6"  # holds the values of 10,000 photos with the usual parameters
@@ -163,7 +164,7 @@ class Store:
             value = _read(folder / LIST)
             if value is None:
                 continue
-            digests, counts, stamps = unpack_arrays(value)
+            digests, counts, stamps, _ = unpack_arrays(value)
             files = [folder / f"{number}.npy" for number in range(len(stamps))]
             with suppress(FileNotFoundError):  # it was deleted now
                 if [_stamp(file) for file in files] == stamps.tolist():
@@ -179,13 +180,15 @@ class Store:
         """
         folder = self._parts(key) / content_key(*digests)
         with suppress(FileNotFoundError):  # it was deleted now
-            stamps = []
+            stamps, hashes = [], []
             for number, file in enumerate(files):
                 if not self._keep(kept := folder / f"{number}.npy", file):
                     return
                 stamps.append(_stamp(kept))
+                hashes.append(hash_file(kept))
             rows = np.array([list(digest) for digest in digests], np.uint8)
-            self._keep(folder / LIST, pack_arrays(rows, counts, np.array(stamps)))
+            parts = rows, counts, np.array(stamps), np.array(hashes)
+            self._keep(folder / LIST, pack_arrays(*parts))
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / key
@@ -266,6 +269,14 @@ def touch_part(part: Part) -> None:
     """
     with suppress(PermissionError):
         os.utime(part.folder / LIST)
+
+
+def list_hashes(folder: Path) -> Iterator[tuple[Path, str]]:
+    """List the files of a store's parts, and the MD5 hash that each had when it was kept."""
+    for listing in sorted(folder.glob(f"{PARTS}/*/*/{LIST}")):
+        value = _read(listing)
+        for number, md5 in enumerate([] if value is None else unpack_arrays(value)[-1].tolist()):
+            yield listing.with_name(f"{number}.npy"), md5
 
 
 def link_file(file: Path, path: Path) -> None:
