@@ -156,3 +156,13 @@ def test_a_store_shares_its_files_with_dvc_where_dvc_does_not_copy_them(
     run(tmp_path, "dvc", "add", "-q", "out.npy")
     (part,) = store.list_parts(KEYS[0])
     assert part.files[0].samefile(out) == store.is_shared == (kinds == "hardlink,copy")
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_linked_files_count_unless_they_are_dvcs(tmp_path: Path, is_shared: bool) -> None:
+    store = Store(tmp_path / "store", max_bytes=100 * 4096, is_shared=is_shared)
+    for number in range(40):
+        (out := tmp_path / f"{number}.npy").write_bytes(bytes(8 * 4096))
+        store.keep_part(KEYS[0], [bytes([number])], np.array([[1]]), [out])
+    num_parts = len(store.list_parts(KEYS[0]))
+    assert num_parts == 40 if is_shared else 5 < num_parts < 13

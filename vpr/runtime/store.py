@@ -207,9 +207,10 @@ class Store:
                 link_file(content, aside)
             else:
                 aside.write_bytes(_check(content) + content)
-            if aside.stat().st_nlink == 1:
+            status = aside.stat()
+            if not self._is_of_dvc(status):
                 _require_space(path.parent, self.max_bytes)
-            size = _size_of(aside.stat())
+            size = self._size_of(status)
             aside.replace(path)
             self._trim(size)
         except FileNotFoundError:  # the folder was deleted now, by another process or by hand
@@ -229,7 +230,7 @@ class Store:
             if self._untrimmed <= self.max_bytes // 10:
                 return
             self._untrimmed = 0
-            entries = sorted(_entries(self._folder))
+            entries = sorted(self._entries())
             excess = sum(size for _, size, _ in entries) - self.max_bytes * 9 // 10
             for _, size, path in entries:
                 if excess <= 0:
@@ -239,6 +240,27 @@ class Store:
                 else:
                     path.unlink(missing_ok=True)
                 excess -= size
+
+    def _entries(self) -> list[tuple[int, int, Path]]:
+        """When each value and each part was last used, its size on the disk, and its path."""
+        entries = []
+        for path in [*self._folder.glob("[!p]*/*"), *self._folder.glob(f"{PARTS}/*/*")]:
+            with suppress(FileNotFoundError):  # another process removed it
+                if path.is_dir():
+                    inside = [file.stat() for file in path.iterdir()]
+                    used = max((status.st_mtime_ns for status in inside), default=0)
+                    entries.append((used, sum(map(self._size_of, inside)), path))
+                else:
+                    status = path.stat()
+                    entries.append((status.st_mtime_ns, self._size_of(status), path))
+        return entries
+
+    def _size_of(self, status: os.stat_result) -> int:
+        """Bytes on the disk, by POSIX whatever a block is; none of a file that DVC has too."""
+        return 0 if self._is_of_dvc(status) else status.st_blocks * 512
+
+    def _is_of_dvc(self, status: os.stat_result) -> bool:
+        return self.is_shared and status.st_nlink > 1
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:
@@ -294,23 +316,3 @@ def _stamp(file: Path) -> list[int]:
     """Return what any change of a file changes; a copy with its times, as by `cp -a`, is equal."""
     status = file.stat()
     return [status.st_mtime_ns, status.st_size]
-
-
-def _entries(folder: Path) -> list[tuple[int, int, Path]]:
-    """When each value and each part was last used, its size on the disk, and its path."""
-    entries = []
-    for path in [*folder.glob("[!p]*/*"), *folder.glob(f"{PARTS}/*/*")]:
-        with suppress(FileNotFoundError):  # another process removed it
-            if path.is_dir():
-                inside = [file.stat() for file in path.iterdir()]
-                used = max((status.st_mtime_ns for status in inside), default=0)
-                entries.append((used, sum(map(_size_of, inside)), path))
-            else:
-                status = path.stat()
-                entries.append((status.st_mtime_ns, _size_of(status), path))
-    return entries
-
-
-def _size_of(status: os.stat_result) -> int:
-    """Bytes on the disk, by POSIX whatever a block is; none if they are another folder's too."""
-    return status.st_blocks * 512 if status.st_nlink == 1 else 0
