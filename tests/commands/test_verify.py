@@ -6,9 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.repositories import ROOT, run
+from vpr.runtime.store import FOLDER, Store
 
 STAGE = """
 stages:
@@ -105,6 +107,21 @@ def test_what_has_no_whole_copy_anywhere_is_made_again_or_named(repository: Path
         flip(file)
     output = verify(repository, "--mend", code=1)
     assert "lost: 'data/given.txt' of data/given.txt.dvc" in output
+
+
+def test_a_byte_changed_in_the_store_is_named_and_its_part_forgotten(repository: Path) -> None:
+    store = Store(repository / FOLDER, max_bytes=10**6)
+    for photo in (b"one", b"two"):
+        (repository / "rows.npy").write_bytes(photo)
+        store.keep_part("key", [photo], np.array([[1]]), [repository / "rows.npy"])
+        (repository / "rows.npy").unlink()
+    parts = store.list_parts("key")
+    damaged = parts[0]
+    flip(damaged.files[0])
+    assert len(store.list_parts("key")) == 2  # by size and time
+    assert "0.npy: damaged in the store of results\nThe damaged" in verify(repository, "--mend")
+    (whole,) = store.list_parts("key")
+    assert whole.digests == parts[1].digests
 
 
 def test_what_is_absent_is_not_damaged(repository: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -18,9 +20,10 @@ import pytest
 from tests.support.disks import small_disk
 from tests.support.repositories import ROOT
 from tests.support.store_kills import kills_at_each_step
+from vpr.images import known_parts
 from vpr.images.known_parts import MOST_PHOTOS, Work, cut_parts, write_parts
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
-from vpr.runtime.parts import Arrays, Rows, load_parts
+from vpr.runtime.parts import Arrays, Rows, load_parts, save_part
 from vpr.runtime.store import Store
 
 NAMES = ("letters", "lengths")
@@ -163,6 +166,16 @@ def test_without_links_a_list_keeps_its_share_and_with_them_all(
     assert seen == []
 
 
+def test_equal_photos_take_no_other_photos_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_parts, "SECONDS_BETWEEN_SAVES", 0.0)  # each is saved
+    photos = write_photos([1, 2, 3, 4])
+    photos[1].write_bytes(photos[0].read_bytes())
+    for store in (UNKNOWN, known(), known()):
+        write("out", photos, store)
+        rows = b"".join(file.read_bytes()[128:] for file in sorted(Path("out/letters").iterdir()))
+        assert rows == b"".join(photo.read_bytes() for photo in photos)
+
+
 def test_no_photos_make_empty_arrays() -> None:
     assert set(write("out", [], UNKNOWN)) == {f"{name}/000000.npy" for name in NAMES}
     assert [len(part) for (part,) in load_parts(Path("out"), NAMES, what="letters")] == [0, 0]
@@ -237,3 +250,56 @@ def test_a_disk_that_fills_up_meanwhile_costs_what_the_store_lacks(
             seen: list[int] = []
             assert write("out", photos, known(max_bytes=500_000, is_shared=True), seen) == fresh
             assert len(seen) < 300
+
+
+def test_another_users_store_is_read_and_a_copy_is_whole_or_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def fill_up(source: IO[bytes], copy: IO[bytes]) -> None:
+        copy.write(source.read(100))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    photos = write_photos(range(100))
+    fresh = write("fresh", photos, UNKNOWN)
+    for name in ("link", "utime"):
+        monkeypatch.setattr(os, name, refuse)
+    assert write("out", photos, known(max_bytes=10**15)) == fresh
+    assert "note: results are not kept for later runs: " in capsys.readouterr().err
+    assert not list(Path("store").rglob("*.npy"))
+    for _ in range(2):
+        seen: list[int] = []
+        assert write("out", photos, known(), seen) == fresh
+    assert seen == []
+    monkeypatch.setattr(shutil, "copyfileobj", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        write("out", photos, known())
+    assert not [file for file in Path("out").rglob("*") if file.is_file()]
+
+
+def test_more_parts_than_files_may_be_open_are_mapped() -> None:
+    code = """
+import resource
+from pathlib import Path
+from tests.images.test_known_parts import NAMES, load_parts
+resource.setrlimit(resource.RLIMIT_NOFILE, (30, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+rows, _ = load_parts(Path("many"), NAMES, what="letters")
+assert [part.tolist() for part in rows] == [[number] for number in range(200)]
+"""
+    for number in range(200):
+        part = [[np.array([number], np.uint8), np.array([[1]])]]
+        save_part(Path("many"), NAMES, part, first=number)
+    subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
+    )
+
+
+def test_a_part_has_the_bytes_of_its_photos_arrays_saved_as_one() -> None:
+    maps = [np.arange(12.0, dtype=np.float32).reshape(2, 6).T, np.empty((0, 2), np.float32)]
+    counts = [np.array([[len(rows)]]) for rows in maps]
+    files = save_part(Path("part"), NAMES, zip(maps, counts, strict=True), first=7)
+    for file, arrays in zip(files, (maps, counts), strict=True):
+        np.save("whole.npy", np.concatenate(arrays))
+        assert file.read_bytes() == Path("whole.npy").read_bytes()

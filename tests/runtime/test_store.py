@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.repositories import ROOT
+from tests.support.repositories import ROOT, run
 from vpr.runtime.store import FOLDER, Store, content_key, open_store, pack_arrays, unpack_arrays
 
 KEYS = [content_key(bytes([number])) for number in range(8)]
@@ -138,3 +138,31 @@ def test_the_copies_that_experiments_run_in_share_the_store_of_their_repository(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert open_store() is None
+
+
+@pytest.mark.parametrize("kinds", ["hardlink,copy", "reflink,hardlink,copy"])
+def test_a_store_shares_its_files_with_dvc_where_dvc_does_not_copy_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: str
+) -> None:
+    monkeypatch.delenv("VPR_STORE_GB", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path(".dvc").mkdir()
+    settings = f"[core]\n    no_scm = true\n[cache]\n    type = {kinds!r}\n"
+    Path(".dvc/config").write_text(settings)
+    store, out = open_store(), Path("out.npy")
+    assert store is not None
+    out.write_bytes(b"rows")
+    store.keep_part(KEYS[0], [b"photo"], np.array([[1]]), [out])
+    run(tmp_path, "dvc", "add", "-q", "out.npy")
+    (part,) = store.list_parts(KEYS[0])
+    assert part.files[0].samefile(out) == store.is_shared == (kinds == "hardlink,copy")
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_linked_files_count_unless_they_are_dvcs(tmp_path: Path, is_shared: bool) -> None:
+    store = Store(tmp_path / "store", max_bytes=100 * 4096, is_shared=is_shared)
+    for number in range(40):
+        (out := tmp_path / f"{number}.npy").write_bytes(bytes(8 * 4096))
+        store.keep_part(KEYS[0], [bytes([number])], np.array([[1]]), [out])
+    num_parts = len(store.list_parts(KEYS[0]))
+    assert num_parts == 40 if is_shared else 5 < num_parts < 13

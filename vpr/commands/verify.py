@@ -1,4 +1,4 @@
-"""`python -m vpr verify`: are the cache, the outs and the data what DVC recorded?
+"""`python -m vpr verify`: are cache, outs and data what DVC recorded, and the store's files whole?
 
 DVC hashes a file once and then goes by its size and time, and trusts its cache altogether.
 """
@@ -23,8 +23,9 @@ from vpr.repository.recorded_outs import (
     stored_at,
 )
 from vpr.runtime.artefacts import SCRATCH
+from vpr.runtime.store import FOLDER, list_hashes
 
-# A damaged file, in the cache or a part of an out, and its record; None: this commit has none.
+# A damaged file of the cache, the store or an out, and its record; None: this commit has none.
 Damage = dict[Path, Recorded | None]
 HOW = """To restore them: python -m vpr verify --mend
 (from intact copies here, else from the remote, else by running the stage again)"""
@@ -33,7 +34,7 @@ HOW = """To restore them: python -m vpr verify --mend
 def verify(
     mend: Annotated[bool, typer.Option("--mend", help="Restoration of damaged files.")] = False,
 ) -> None:
-    """Hash the cache, the outs and the data again, which DVC does not, and name what differs."""
+    """Hash cache, store, outs and data again, which DVC does not, and name what differs."""
     cache = find_cache()
     damaged = _find_damage(cache)
     for file, recorded in damaged.items():
@@ -56,7 +57,7 @@ def verify(
 
 
 def _find_damage(cache: Path) -> Damage:
-    """Hash the whole cache, and every out that is here; what is absent is not damaged."""
+    """Hash the cache, the store and every out that is here; what is absent is not damaged."""
     files = list(list_files(list_recorded(Path()), cache))
     names = {stored_at(cache, one.md5): one for one in files}
     objects = sorted(path for path in (cache / "files/md5").glob("??/*") if path.is_file())
@@ -65,6 +66,8 @@ def _find_damage(cache: Path) -> Damage:
         for path in track(objects, total=len(objects), title="cache")
         if not is_whole(path, path.parent.name + path.name)
     }
+    kept = ((path, md5) for path, md5 in list_hashes(FOLDER) if path.is_file())
+    damaged |= {path: None for path, md5 in kept if not is_whole(path, md5)}
     here = [one for one in files if one.path.is_file()]
     for one in track(here, total=len(here), title="outs and data"):
         if not is_whole(one.path, one.md5):
@@ -74,6 +77,8 @@ def _find_damage(cache: Path) -> Damage:
 
 def _describe(file: Path, recorded: Recorded | None) -> str:
     """Write one line for a terminal."""
+    if FOLDER in file.parents:
+        return f"{file}: damaged in the store of results"
     if recorded is None:
         return f"{file}: damaged in the cache; this commit does not use it"
     whose = f"{str(recorded.path)!r} of {recorded.owner}"

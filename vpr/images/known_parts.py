@@ -103,7 +103,9 @@ def write_parts(work: Work, photos: Sequence[Photo], known: KnownPhotos) -> None
     for part in left:
         values = []
         for index in part:
-            value = found.read(digests[index]) or saver.load(digests[index])
+            value = None
+            if index not in awaited:  # those that are come in order, equal ones before or not
+                value = found.read(digests[index]) or saver.load(digests[index])
             if value is None:  # also one that was there, and was deleted since
                 (value,) = [next(computed)] if index in awaited else work.compute([index])
                 saver.save(digests[index], value)

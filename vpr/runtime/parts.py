@@ -6,13 +6,16 @@ photos share a file is for who writes them, see `vpr.images.known_parts`.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from vpr.runtime.artefacts import replaced_whole
@@ -75,9 +78,21 @@ def save_part(
         file = part_file(folder, name, first)
         file.parent.mkdir(parents=True, exist_ok=True)
         with replaced_whole(file) as stream:
-            np.save(stream, np.concatenate(rows))
+            _write_rows(stream, rows)
         files.append(file)
     return files
+
+
+def _write_rows(stream: IO[bytes], rows: Sequence[NDArray[Any]]) -> None:
+    """Write arrays as `np.save` writes them concatenated, without a second copy in memory."""
+    (kind,) = {(array.dtype, array.shape[1:]) for array in rows}
+    header = {
+        "descr": npy.dtype_to_descr(kind[0]), "fortran_order": False,
+        "shape": (sum(map(len, rows)), *kind[1]),
+    }  # fmt: skip
+    npy.write_array_header_1_0(stream, header)
+    for array in rows:
+        stream.write(array.tobytes())
 
 
 def load_parts(folder: Path, names: Sequence[str], *, what: str) -> list[list[NDArray[Any]]]:
@@ -98,6 +113,7 @@ def load_parts(folder: Path, names: Sequence[str], *, what: str) -> list[list[ND
     if not firsts:
         raise ValueError(f"{folder / names[-1]}: there is no {part_file(folder, names[-1], 0).name}"
                          f": expected a folder of {what}: make it by `dvc repro`")  # fmt: skip
+    _allow_open_files(len(firsts) * (len(names) - 1))
     loaded = [
         [
             load_array(part_file(folder, name, first), what=f"a file of {what}", mapped=mapped)
@@ -111,3 +127,12 @@ def load_parts(folder: Path, names: Sequence[str], *, what: str) -> list[list[ND
             missing = part_file(folder, names[-1], expected)
             raise ValueError(f"{missing}: missing: the next file of {what} is {first:06d}.npy")
     return loaded
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files, usually 1,024: each array that is mapped is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        most = soft + count if hard == resource.RLIM_INFINITY else min(soft + count, hard)
+        with suppress(ValueError, OSError):  # macOS has another limit yet
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -13,13 +13,16 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.hashing import hash_file
 
 LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
 USUAL_GB = "6"  # holds the values of 10,000 photos with the usual parameters
@@ -28,7 +31,6 @@ EXPERIMENTS = (".dvc", "tmp", "exps")  # below it are the copies that `dvc exp r
 CHECK_BYTES = 16
 BLOCK_BYTES = 4096  # of most file systems
 PARTS, LIST = "parts", "list"  # folder of all parts, and the file of each that describes it
-LINKS = ("hardlink", "symlink")  # of DVC's `cache.type`: outs and cache are the same files
 
 
 def content_key(*parts: bytes) -> str:
@@ -103,11 +105,15 @@ def open_store() -> Store | None:
 
 
 def _links_outs(folder: Path) -> bool:
-    """Return whether DVC links outs to its cache, as the repository's own settings say."""
+    """Return whether DVC makes outs its cache's files, as the repository's own settings say.
+
+    It does if `hardlink` is the first kind in `cache.type`. With another first it copies outs to
+    its cache, and replaces them by links to the copies.
+    """
     settings = configparser.ConfigParser(interpolation=None)
     settings.read([folder / "config", folder / "config.local"])
     kinds = settings.get("cache", "type", fallback="").strip("'\" ")
-    return any(kind.strip() in LINKS for kind in kinds.split(","))
+    return kinds.split(",")[0].strip() == "hardlink"
 
 
 class Store:
@@ -158,7 +164,7 @@ class Store:
             value = _read(folder / LIST)
             if value is None:
                 continue
-            digests, counts, stamps = unpack_arrays(value)
+            digests, counts, stamps, _ = unpack_arrays(value)
             files = [folder / f"{number}.npy" for number in range(len(stamps))]
             with suppress(FileNotFoundError):  # it was deleted now
                 if [_stamp(file) for file in files] == stamps.tolist():
@@ -174,13 +180,15 @@ class Store:
         """
         folder = self._parts(key) / content_key(*digests)
         with suppress(FileNotFoundError):  # it was deleted now
-            stamps = []
+            stamps, hashes = [], []
             for number, file in enumerate(files):
                 if not self._keep(kept := folder / f"{number}.npy", file):
                     return
                 stamps.append(_stamp(kept))
+                hashes.append(hash_file(kept))
             rows = np.array([list(digest) for digest in digests], np.uint8)
-            self._keep(folder / LIST, pack_arrays(rows, counts, np.array(stamps)))
+            parts = rows, counts, np.array(stamps), np.array(hashes)
+            self._keep(folder / LIST, pack_arrays(*parts))
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / key
@@ -198,9 +206,11 @@ class Store:
             if isinstance(content, Path):
                 link_file(content, aside)
             else:
-                _require_space(path.parent, self.max_bytes)
                 aside.write_bytes(_check(content) + content)
-            size = _size_of(aside.stat())
+            status = aside.stat()
+            if not self._is_of_dvc(status):
+                _require_space(path.parent, self.max_bytes)
+            size = self._size_of(status)
             aside.replace(path)
             self._trim(size)
         except FileNotFoundError:  # the folder was deleted now, by another process or by hand
@@ -220,7 +230,7 @@ class Store:
             if self._untrimmed <= self.max_bytes // 10:
                 return
             self._untrimmed = 0
-            entries = sorted(_entries(self._folder))
+            entries = sorted(self._entries())
             excess = sum(size for _, size, _ in entries) - self.max_bytes * 9 // 10
             for _, size, path in entries:
                 if excess <= 0:
@@ -230,6 +240,27 @@ class Store:
                 else:
                     path.unlink(missing_ok=True)
                 excess -= size
+
+    def _entries(self) -> list[tuple[int, int, Path]]:
+        """When each value and each part was last used, its size on the disk, and its path."""
+        entries = []
+        for path in [*self._folder.glob("[!p]*/*"), *self._folder.glob(f"{PARTS}/*/*")]:
+            with suppress(FileNotFoundError):  # another process removed it
+                if path.is_dir():
+                    inside = [file.stat() for file in path.iterdir()]
+                    used = max((status.st_mtime_ns for status in inside), default=0)
+                    entries.append((used, sum(map(self._size_of, inside)), path))
+                else:
+                    status = path.stat()
+                    entries.append((status.st_mtime_ns, self._size_of(status), path))
+        return entries
+
+    def _size_of(self, status: os.stat_result) -> int:
+        """Bytes on the disk, by POSIX whatever a block is; none of a file that DVC has too."""
+        return 0 if self._is_of_dvc(status) else status.st_blocks * 512
+
+    def _is_of_dvc(self, status: os.stat_result) -> bool:
+        return self.is_shared and status.st_nlink > 1
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:
@@ -253,45 +284,35 @@ def _read(path: Path) -> bytes | None:
 
 
 def touch_part(part: Part) -> None:
-    """Note that a part is used now.
+    """Note that a part is used now, if this user may.
 
     Raises:
         FileNotFoundError: If it was deleted.
     """
-    os.utime(part.folder / LIST)
+    with suppress(PermissionError):
+        os.utime(part.folder / LIST)
+
+
+def list_hashes(folder: Path) -> Iterator[tuple[Path, str]]:
+    """List the files of a store's parts, and the MD5 hash that each had when it was kept."""
+    for listing in sorted(folder.glob(f"{PARTS}/*/*/{LIST}")):
+        value = _read(listing)
+        for number, md5 in enumerate([] if value is None else unpack_arrays(value)[-1].tolist()):
+            yield listing.with_name(f"{number}.npy"), md5
 
 
 def link_file(file: Path, path: Path) -> None:
-    """Give a file a second name, or copy it where the disk has no links."""
+    """Give a file a second name, or copy it whole where the disk has no links."""
     try:
         os.link(file, path)
     except FileNotFoundError:
         raise
     except OSError:
-        shutil.copyfile(file, path)
+        with file.open("rb") as source, replaced_whole(path) as copy:
+            shutil.copyfileobj(source, copy)
 
 
 def _stamp(file: Path) -> list[int]:
     """Return what any change of a file changes; a copy with its times, as by `cp -a`, is equal."""
     status = file.stat()
     return [status.st_mtime_ns, status.st_size]
-
-
-def _entries(folder: Path) -> list[tuple[int, int, Path]]:
-    """When each value and each part was last used, its size on the disk, and its path."""
-    entries = []
-    for path in [*folder.glob("[!p]*/*"), *folder.glob(f"{PARTS}/*/*")]:
-        with suppress(FileNotFoundError):  # another process removed it
-            if path.is_dir():
-                inside = [file.stat() for file in path.iterdir()]
-                used = max((status.st_mtime_ns for status in inside), default=0)
-                entries.append((used, sum(map(_size_of, inside)), path))
-            else:
-                status = path.stat()
-                entries.append((status.st_mtime_ns, _size_of(status), path))
-    return entries
-
-
-def _size_of(status: os.stat_result) -> int:
-    """Bytes on the disk, by POSIX whatever a block is; none if they are another folder's too."""
-    return status.st_blocks * 512 if status.st_nlink == 1 else 0
