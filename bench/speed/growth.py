@@ -2,8 +2,9 @@
 
 Run from the repository's root: `make bench-scale` (`python -m bench.speed.growth`); `--quick` uses
 few photos. `dvc repro` runs the committed pipeline and parameters in a temporary clone, whose outs
-are links to DVC's cache (`cache.type` `hardlink,copy`), on a set of its own: photos of 256x192, each a drawn one turned about the vertical axis. Then a running service
-takes the larger map over, and answers one of the new photos.
+are links to DVC's cache (`cache.type` is `hardlink,copy`), on a set of its own: photos of 256x192,
+each a drawn one turned about the vertical axis. Then a running service takes the larger map over,
+and answers one of the new photos.
 """
 
 from __future__ import annotations
