@@ -1,4 +1,4 @@
-"""What the service answers, and how OpenAPI describes it: forms, examples, every refusal."""
+"""Answers of the service, and their description in OpenAPI: forms, examples, refusals."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def places_of(run: Run) -> PlacesAnswer:
 
 
 def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str, Any]:
-    """Add to the matches of a photo where their pictures are, and the points that verify them.
+    """Add to the matches of a photo the addresses of their pictures, and the verifying points.
 
     Args:
         photo: One object of what `locate --json` writes.
@@ -220,7 +220,7 @@ def describe_body(*, several: bool) -> dict[str, Any]:
 def describe_refusals(
     *statuses: int, own: Refusals = MappingProxyType({})
 ) -> dict[int | str, dict[str, Any]]:
-    """Describe the refusals that any request may get, and some more; `own` are a route's own."""
+    """Describe refusals: those of any request, some by status, and a route's own (`own`)."""
     words = {**REFUSALS, **own}
     return {
         status: {
