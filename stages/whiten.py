@@ -42,7 +42,7 @@ def whiten(
 
 
 def find_or_fit(database: Path, model: Path, params: WhitenParams) -> Whitening:
-    """Return the whitening of the weights, or fit one if they have none or `directions` is refit."""
+    """Return the weights' whitening, or fit one if they have none or `directions` is refit."""
     # Imported here: torch and scikit-learn take seconds, and are not needed if whitening is off.
     from vpr.features.model import load_model
 

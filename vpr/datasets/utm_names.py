@@ -35,9 +35,9 @@ def parse_utm_names(path: Path) -> GroundTruth:
         path: The database's folder; `queries` lies beside it. Subfolders are looked into.
 
     Returns:
-        The images by their paths below the set's folder, sorted as texts, a note on files that
-        are none, and the UTM zone if the names have one that fits their coordinates. Images in a
-        format that is not read are listed too, so that a stage stops by their name.
+        The images by their paths below the set's folder, sorted as texts, a note on other files,
+        and the UTM zone if the names have one that fits their coordinates. Images in formats that
+        are not supported are listed too, so that a stage stops and names them.
 
     Raises:
         ValueError: If a side has no images, a name has no easting and northing, or names are in
@@ -136,7 +136,7 @@ def _heading(name: str) -> float:
 def _read_zone(
     root: Path, names: list[str], places: NDArray[np.float64]
 ) -> tuple[str | None, str | None]:
-    """Read the UTM zone that names tell, as 33N; none, and a note, if it contradicts their places.
+    """Read the UTM zone in the names, as 33N; None and a note if it contradicts the coordinates.
 
     Raises:
         ValueError: If names are in several zones, whose metres cannot be compared.

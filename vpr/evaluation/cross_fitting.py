@@ -184,8 +184,8 @@ def find_wrong_support(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Measure what speaks for the first wrong prediction, as if the right place were not there.
 
-    Predictions within the radius of the query, and a margin as wide, are masked. Where nothing that
-    is left has inliers, none were looked for, and the query says nothing of wrong places.
+    Predictions within the radius of the query, and a margin as wide, are masked. If no other
+    prediction has inliers, none was verified, and the query is left out.
 
     Args:
         ranked: The predictions of the queries.

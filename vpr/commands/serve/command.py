@@ -128,7 +128,7 @@ def _check_token(host: str, token: str | None, *, without_token: bool) -> str | 
 def find_services(folder: Path) -> list[int]:
     """Find the process ids of services on this machine that answer from the run in a folder.
 
-    They are found by their command line, and write no file.
+    They are recognised by their command lines, so they write no PID file.
     """
     found = []
     for process in PROCESSES.glob("[0-9]*"):

@@ -130,7 +130,7 @@ class Service:
     async def _of(
         self, upload: EncodedImage, seconds: list[float], compute: Callable[[EncodedImage], R]
     ) -> R:
-        """Decode a photo and pass it to `compute`; the seconds of decoding are added to `seconds`."""
+        """Decode a photo and pass it to `compute`; `seconds` gets the time of decoding."""
         async with self.decoded:
             start = time.monotonic()
             decoded = await self.decoders.decode(upload)

@@ -110,10 +110,10 @@ def _align(times: Floats, motion: Floats, track: Track, *, told: float | None) -
         times: Seconds since the film's start, shape (num_measurements,).
         motion: How fast the picture moves at them, in any unit.
         track: A track that covers the film.
-        told: When it began as its own clock says, which goes first if a start near it fits.
+        told: Start by its own clock, which is preferred if a start near it fits.
 
     Raises:
-        ValueError: If the speed hardly changes, or several starts fit alike.
+        ValueError: If the speed hardly changes, or several starts fit equally well.
     """
     if len(times) < 2 / EVERY_S:
         raise ValueError("the film is too short to tell its clock's offset")
