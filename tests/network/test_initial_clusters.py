@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from vpr.features.local_features import LocalFeatures, arrays_of, features_of
 from vpr.features.model import Model
 from vpr.network import initial_clusters
 from vpr.network.initial_clusters import draw_rows, initial_pool, sample_encoded
@@ -31,20 +29,10 @@ class Head:
         return features.float()
 
 
-@dataclass
-class Features:
-    """Stored features, a map (1, DIM, H, W) of each photo."""
-
-    photos: list[Tensor]
-
-    @property
-    def shapes(self) -> np.ndarray:
-        """Height and width of each map."""
-        return np.array([photo.shape[2:] for photo in self.photos])
-
-    def maps(self, images: Sequence[int]) -> Tensor:
-        """Maps of photos of one size."""
-        return torch.cat([self.photos[image] for image in images])
+def stored(listed: list[Tensor]) -> LocalFeatures:
+    """Stored features, from a map (1, C, H, W) of each photo."""
+    rows, shapes = zip(*map(arrays_of, listed), strict=True)
+    return features_of(np.concatenate(rows), np.concatenate(shapes))
 
 
 def photos(count: int, seed: int = 0) -> list[Tensor]:
@@ -61,7 +49,7 @@ def photos(count: int, seed: int = 0) -> list[Tensor]:
 
 
 def sample(listed: list[Tensor], seed: int = 0) -> np.ndarray:
-    return sample_encoded(Head(), Features(listed), seed=seed, device=CPU)  # type: ignore[arg-type]
+    return sample_encoded(Head(), stored(listed), seed=seed, device=CPU)  # type: ignore[arg-type]
 
 
 def pool_of(listed: list[Tensor], seed: int = 0) -> dict[str, Tensor]:
@@ -156,7 +144,7 @@ def test_clusters_of_the_weights_are_kept_or_found_anew_without_their_whitening(
         "WPCA.0.bias": torch.rand(2),
     }  # fmt: skip
     model = starting_model(**weights)
-    features = Features([torch.rand(1, 112, 3, 4) for _ in range(4)])
+    features = stored([torch.rand(1, 112, 3, 4) for _ in range(4)])
     given = {"aggregator": "netvlad", "descriptor_dim": None, "seed": 0, "device": CPU}
     kept, words = start_model(model, features, num_clusters=3, vlad_version=2, **given)  # type: ignore[arg-type]
     assert words == "pool of 3 clusters (vladv2) from the weights"
