@@ -11,7 +11,7 @@ from typing import Any
 
 from vpr.commands.serve.admission import Refusal
 from vpr.commands.serve.photos import FORM, RAW
-from vpr.commands.serve.run import Run
+from vpr.commands.serve.run import ServedRun
 from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
@@ -151,7 +151,7 @@ class PlacesAnswer:
     towards: list[float | None] | None
 
 
-def threshold_of(run: Run) -> Threshold:
+def threshold_of(run: ServedRun) -> Threshold:
     """Find what a photo of the map must reach."""
     calibration = run.places.calibration
     if calibration is None or not calibration.decides:
@@ -159,7 +159,7 @@ def threshold_of(run: Run) -> Threshold:
     return Threshold(calibration.by, calibration.map_limit)
 
 
-def places_of(run: Run) -> PlacesAnswer:
+def places_of(run: ServedRun) -> PlacesAnswer:
     """List the places, in the database's order."""
     database = run.places.database
     easting, northing = database.coordinates.T.tolist()
@@ -185,7 +185,7 @@ def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str,
     return photo
 
 
-def read_picture(run: Run, image: int) -> bytes:
+def read_picture(run: ServedRun, image: int) -> bytes:
     """Read the small picture of a place, without metadata, as the report shows it.
 
     Args:

@@ -30,7 +30,7 @@ from vpr.commands.serve.answers import (
     read_picture,
 )
 from vpr.commands.serve.pages import STATIC, Background, documentation, front_page, read_static
-from vpr.commands.serve.run import Run, Version
+from vpr.commands.serve.run import ServedRun, Version
 from vpr.commands.serve.service import Answering, Service
 from vpr.commands.serve.track import add_drives
 
@@ -48,7 +48,7 @@ Length = Annotated[
 ]  # fmt: skip
 
 
-def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
+def make_app(run: ServedRun, limits: Limits, access: Access) -> ASGIApp:
     """Make the application.
 
     Args:

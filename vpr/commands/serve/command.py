@@ -69,14 +69,14 @@ def serve(
         from vpr.commands.serve.access import Access
         from vpr.commands.serve.admission import Limits
         from vpr.commands.serve.app import make_app
-        from vpr.commands.serve.run import load_run
+        from vpr.commands.serve.run import load_served_run
         from vpr.commands.serve.slow_senders import CONNECTIONS, impatient_protocols
 
         limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
         hosts = LOOPBACK if token is None and host in LOOPBACK else None
         protocol, sockets = impatient_protocols(seconds)
         config = uvicorn.Config(
-            make_app(load_run(), limits, Access(token, hosts, origins, background)),
+            make_app(load_served_run(), limits, Access(token, hosts, origins, background)),
             http=protocol, ws=sockets, ws_max_size=limits.num_bytes, access_log=False,
             ws_per_message_deflate=False,  # a small message would be a large one
             server_header=False,

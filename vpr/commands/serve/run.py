@@ -22,9 +22,7 @@ from vpr.images.numbered import NumberedImages
 from vpr.locating.drives import Before, Tracker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
-from vpr.locating.run import Run as Whole
-from vpr.locating.run import check_run, require_out
-from vpr.locating.run import load_run as load_whole
+from vpr.locating.run import Run, check_run, load_run, require_out
 from vpr.network.describing import describe_photos
 from vpr.places.index import find_recordings
 from vpr.repository.locked_run import locked_params
@@ -82,7 +80,7 @@ class Version:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class ServedRun:
     """A loaded run, from which the service answers.
 
     Photos are described one at a time: the last bits of a convolution may depend on how many it
@@ -209,7 +207,7 @@ class Run:
         return locate_ranked(photos, ranked, places, [None] * len(photos), top=top)
 
 
-def load_run(last: Run | None = None) -> Run:
+def load_served_run(last: ServedRun | None = None) -> ServedRun:
     """Load the run that dvc.lock records, from files that have its hashes.
 
     Args:
@@ -227,12 +225,12 @@ def load_run(last: Run | None = None) -> Run:
     network = None
     if last and last.trunk == trunk and last.version.hashes[NETWORK] == hashes[NETWORK]:
         network = last.ranker.network
-    loaded = load_whole(Path(), network=network)
+    loaded = load_run(Path(), network=network)
     if not loaded.places.database.has_places:
         raise ValueError("the positions of this run's database are unknown: serve cannot say where")
     sequence = locked_params("order", "sequence", SequenceParams)
     rows = WHITENED.open("rb")
-    run = Run(
+    run = ServedRun(
         loaded.ranker, loaded.places, NumberedImages(THUMBNAILS), loaded.dataset.crs, trunk,
         sequence, _describe(loaded, trunk, sequence, hashes), since, read, (rows, _state(rows)),
     )  # fmt: skip
@@ -244,7 +242,7 @@ def load_run(last: Run | None = None) -> Run:
 
 
 def _describe(
-    loaded: Whole, trunk: TrunkParams, sequence: SequenceParams, hashes: dict[str, str]
+    loaded: Run, trunk: TrunkParams, sequence: SequenceParams, hashes: dict[str, str]
 ) -> Version:
     """Describe the run to clients, without paths of this machine."""
     reranker, size = loaded.ranker.reranker, trunk.image_size

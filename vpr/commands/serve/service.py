@@ -21,7 +21,7 @@ from vpr.commands.locate.outputs import as_plain
 from vpr.commands.serve.admission import Bodies, Limits, Refusal, Slots, address_of
 from vpr.commands.serve.answers import TrackAnswer, complete, threshold_of
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, read_uploads
-from vpr.commands.serve.run import Run, load_run
+from vpr.commands.serve.run import ServedRun, load_served_run
 from vpr.commands.serve.sessions import Sessions
 from vpr.images.image_files import EncodedImage
 
@@ -37,7 +37,7 @@ class Service:
         limits: Limits of each request, and of all together.
     """
 
-    def __init__(self, run: Run, limits: Limits) -> None:
+    def __init__(self, run: ServedRun, limits: Limits) -> None:
         """Start the decoders; an event loop must be running."""
         self.run, self.limits = run, limits
         self.bodies = Bodies(limits)
@@ -78,7 +78,7 @@ class Service:
         async with self.taking_over:
             start = time.monotonic()
             try:
-                self.run = await asyncio.to_thread(load_run, self.run)
+                self.run = await asyncio.to_thread(load_served_run, self.run)
                 seconds = time.monotonic() - start
                 LOG.info("Answering from the run that was loaded now, in %.2f s", seconds)
             except Exception as error:  # of whatever kind: the service goes on
