@@ -32,7 +32,7 @@ REFUSALS: Refusals = {
     403: ("A page of another origin asked", "pages of other addresses may not ask this service."),
     404: ("Not here", "image 999: the database has 120, from 0."),
     408: ("Sent too slowly", "the body took more than 10 seconds, or was the slowest of too many."),
-    410: ("Replaced since", "image 3: its picture was replaced since the run was loaded."),
+    410: ("Replaced later", "image 3: its picture was replaced since the run was loaded."),
     413: ("Too large", "the body has more than 16,000,000 bytes: send a smaller photo."),
     415: ("Of another type", "Content-Type is 'text/html': send a photo as image/*, ..."),
     422: ("Not a readable photo, or not such a value", "photo.jpg: not a readable image."),
@@ -43,11 +43,11 @@ REFUSALS: Refusals = {
 OF_SESSIONS: Refusals = {
     404: ("No such session",
           "session: there is none of this name, or it ended after 600 seconds without a photo: "
-          "leave it out to begin another."),
+          "leave it out to begin a new one."),
     409: ("Session busy: ask again after Retry-After seconds",
-          "session: its photo before is still being looked at: send one after another."),
+          "session: its previous photo is still in progress: send one at a time."),
     410: ("Another run answers now",
-          "session: another run answers now: leave it out to begin another."),
+          "session: another run answers now: leave it out to begin a new one."),
 }  # fmt: skip
 OF_ALL = (400, 401, 403, 500)
 OF_PHOTOS = (408, 413, 415, 422, 503)

@@ -170,7 +170,7 @@ async def _refuse(asked: Request | WebSocket, error: Exception) -> Response:
         case HTTPException():
             refusal = Refusal(error.status_code, f"{error.detail}: /docs lists what is here.")
         case ClientDisconnect():
-            refusal = Refusal(400, "the body did not end.")
+            refusal = Refusal(400, "the body is incomplete.")
         case _:
             refusal = Refusal(500, "the service failed: its log says where.")
     response = refusal.response()

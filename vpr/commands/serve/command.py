@@ -60,7 +60,7 @@ def serve(
     origins = _check_origins(origin or [])
     background = parse_background(tiles, attribution)
     if sys.platform != "linux":
-        raise ValueError("serve limits what its decoders take, as only Linux can: run it there")
+        raise ValueError("serve limits the memory of its decoders, which needs Linux: run it there")
     import python_multipart  # noqa: F401 - forms are refused without it, but no sooner
     import uvicorn
 

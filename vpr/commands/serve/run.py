@@ -227,7 +227,7 @@ def load_served_run(last: ServedRun | None = None) -> ServedRun:
         network = last.ranker.network
     loaded = load_run(Path(), network=network)
     if not loaded.places.database.has_places:
-        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
+        raise ValueError("serve needs positions, and those of this run's database are unknown")
     sequence = locked_params("order", "sequence", SequenceParams)
     rows = WHITENED.open("rb")
     run = ServedRun(

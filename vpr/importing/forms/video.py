@@ -116,7 +116,7 @@ def _align(times: Floats, motion: Floats, track: Track, *, told: float | None) -
         ValueError: If the speed hardly changes, or several starts fit equally well.
     """
     if len(times) < 2 / EVERY_S:
-        raise ValueError("the film is too short to tell its clock's offset")
+        raise ValueError("the film is too short to estimate its clock's offset")
     first, last = float(track.times[0]) - times[0], float(track.times[-1]) - times[-1]
     ranges = [(told - NEAR_S, told + NEAR_S)] if told is not None else []
     reasons = ["the track is shorter than the film"]
@@ -133,8 +133,8 @@ def _align(times: Floats, motion: Floats, track: Track, *, told: float | None) -
                 f"correlation {fits[best]:.2f}, the next best {others.max(initial=-1):.2f}"
             )
     raise ValueError(
-        f"its clock's offset cannot be told from its motion ({reasons[-1]}; at constant speed "
-        "nothing tells it): give --clock-offset SECONDS, 0 if it is right"
+        f"its clock's offset cannot be estimated from its motion ({reasons[-1]}; it needs "
+        "changes of speed): give --clock-offset SECONDS, 0 if it is right"
     )
 
 
