@@ -99,7 +99,7 @@ def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
     heading = np.array([_heading(name) for name in images])
     unread = [name for name, deg in zip(images, heading, strict=True) if math.isinf(deg)]
     if unread:
-        notes.append(f"field {HEADING} of {len(unread)} names is no heading (first {unread[0]!r})")
+        notes.append(f"field {HEADING} of {len(unread)} names is not a heading (first {unread[0]!r})")
     heading[np.isinf(heading)] = np.nan
     places = np.array([_place(root / name) for name in images])
     known = None if np.isnan(heading).all() else heading
@@ -124,7 +124,7 @@ def _place(file: Path) -> tuple[float, float]:
 
 
 def _heading(name: str) -> float:
-    """Read the heading of a name: NaN if it has none, infinite if it is no number of degrees."""
+    """Read the heading of a name: NaN if it has none, infinite if it is not a number of degrees."""
     field = ([*PurePosixPath(name).name.split("@"), *[""] * HEADING])[HEADING].strip()
     try:
         heading = float(field or "nan")

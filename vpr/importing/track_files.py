@@ -167,9 +167,9 @@ def _is_fixed(point: Any) -> bool:  # noqa: ANN401 - mapillary_tools is optional
 
 
 def _find_start(points: list[Any]) -> float | None:
-    """Find when a film began, since 1970, from its points; None if none tells the time.
+    """Find when a film began, since 1970, from its points; None if none has a time.
 
-    A GoPro up to the HERO10 tells the time of the first point of each packet, and the library gives
+    A GoPro up to the HERO10 gives the time of the first point of each packet, and the library gives
     it to all of the packet; those without a time get one that is up to a packet late.
     """
     timed = [(epoch, point.time) for point in points if (epoch := _epoch_of(point)) is not None]

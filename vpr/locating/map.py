@@ -149,7 +149,7 @@ class Map(Locator):
         missing = [name for name in (SETTINGS, MODEL, DESCRIPTORS, INDEX)
                    if not (home / name).is_file()]  # fmt: skip
         if missing:
-            raise ValueError(f"{home}: is no map: it has no {missing[0]}")
+            raise ValueError(f"{home}: is not a map: it has no {missing[0]}")
         sections = load_sections(home / SETTINGS)
         network = start_network(load_model(home / MODEL), sections.trunk)
         database, index = load_descriptors(home / DESCRIPTORS), load_index(home / INDEX)

@@ -147,7 +147,7 @@ def log10_false_alarms(
         chance: See `chance_of_inlier`.
 
     Returns:
-        At most 0, the value of whatever chance is expected to give once or more.
+        At most 0, the value where chance is expected to give as many once or more.
     """
     sample, outcomes = MODELS[geometry]
     if num_inliers <= sample:

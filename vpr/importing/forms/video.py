@@ -25,7 +25,7 @@ FINE_S = 0.1  # between two offsets of the clock that are tried
 NEAR_S = 180.0  # offsets from the film's own clock that are tried first
 LEAST_CORRELATION = 0.6
 LEAST_LEAD = 0.1  # of the best offset, over all that are not its neighbours
-APART_S = 10.0  # from the best, where offsets are no neighbours
+APART_S = 10.0  # from the best offset; farther ones compete with it
 LEAST_CHANGE = 0.15  # of speed, as a fraction of its mean; less says nothing
 
 Floats = NDArray[np.float64]
@@ -139,7 +139,7 @@ def _align(times: Floats, motion: Floats, track: Track, *, told: float | None) -
 
 
 def _correlation(motion: Floats, speeds: Floats) -> float:
-    """Correlate after ranking, as flow is no linear function of speed; -1 where speed is even."""
+    """Correlate after ranking, as flow is not linear in speed; -1 where speed is constant."""
     if not speeds.std() > LEAST_CHANGE * speeds.mean():
         return -1.0
     flow, speed = (np.argsort(np.argsort(x, kind="stable")) for x in (motion, speeds))
