@@ -99,7 +99,8 @@ def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
     heading = np.array([_heading(name) for name in images])
     unread = [name for name, deg in zip(images, heading, strict=True) if math.isinf(deg)]
     if unread:
-        notes.append(f"field {HEADING} of {len(unread)} names is not a heading (first {unread[0]!r})")
+        words = f"{len(unread)} names is not a heading (first {unread[0]!r})"
+        notes.append(f"field {HEADING} of {words}")
     heading[np.isinf(heading)] = np.nan
     places = np.array([_place(root / name) for name in images])
     known = None if np.isnan(heading).all() else heading
