@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from vpr.console.entry import run_stage
@@ -19,6 +18,7 @@ from vpr.retrieval.whitening import (
 )
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_params
+from vpr.runtime.store import link_file
 
 
 def whiten(
@@ -27,7 +27,7 @@ def whiten(
 ) -> None:  # fmt: skip
     """Whiten both sides by the weights' own whitening, or by one fitted on the database.
 
-    With whitening off, `whitening` has no rows and the descriptors are copied.
+    With whitening off, `whitening` has no rows and the descriptors are the same files.
     """
     params = load_params("whiten", WhitenParams)
     mapping = find_or_fit(database, model, params) if params.dim else None
@@ -35,7 +35,7 @@ def whiten(
         save_whitening(aside[0], mapping)
         for source, path in zip((database, query), aside[1:], strict=True):
             if mapping is None:
-                shutil.copyfile(source, path)
+                link_file(source, path)
             else:
                 rows = load_descriptors(source)
                 save_descriptors(path, whiten_rows(rows, mapping), num_images=len(rows))

@@ -428,7 +428,7 @@ def test_the_record_of_another_code_is_refused(tmp_path: Path) -> None:
         ),
         (
             "stages: {trunk@database: {params: {params.yaml: {trunk: {encoder: vgg16, model: null, "
-            "trainable_from: 24, precision: 7, max_side_px: null, store: all, "
+            "trainable_from: conv5_1, precision: 7, max_side_px: null, store: all, "
             "image_size: null}}}}}",
             r"trunk@database: trunk\.precision = 7: Input should be 'float32'",
         ),

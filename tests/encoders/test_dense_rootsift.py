@@ -158,7 +158,7 @@ def test_stages_carry_the_features_to_descriptors_and_the_pool_trains(model: Pat
     assert set(frozen.tensors) == {"encoder.bins_px", "encoder.step_px"}
     assert load_model(model / "trainable.pt").tensors == {}
     stored = load_features(model / "features")
-    assert stored.rows.shape[1] == 128
+    assert stored.rows.of(0).shape[1] == 128
     trunk = load_trunk(frozen, torch.bfloat16)
     assert trunk.map_shape(44, 60) == (128, *stored.shapes[0]) == (128, 4 * 5, 7)
     loss = (model / "model" / "loss.csv").read_text().split("\n")

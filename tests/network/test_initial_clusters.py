@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vpr.features.local_features import LocalFeatures, arrays_of, features_of
+from vpr.features.local_features import LocalFeatures, features_of, position_rows
 from vpr.features.model import Model
 from vpr.network import initial_clusters
 from vpr.network.initial_clusters import draw_rows, initial_pool, sample_encoded
@@ -29,12 +29,6 @@ class Head:
         return features.float()
 
 
-def stored(listed: list[Tensor]) -> LocalFeatures:
-    """Stored features, from a map (1, C, H, W) of each photo."""
-    rows, shapes = zip(*map(arrays_of, listed), strict=True)
-    return features_of(np.concatenate(rows), np.concatenate(shapes))
-
-
 def photos(count: int, seed: int = 0) -> list[Tensor]:
     """Maps of two sizes, around a few directions."""
     rng = torch.Generator().manual_seed(seed)
@@ -46,6 +40,11 @@ def photos(count: int, seed: int = 0) -> list[Tensor]:
         rows = near + 0.3 * torch.randn(*size, DIM, generator=rng)
         listed.append(rows.permute(2, 0, 1)[None].bfloat16())
     return listed
+
+
+def stored(listed: list[Tensor]) -> LocalFeatures:
+    shapes = np.array([photo.shape[2:] for photo in listed])
+    return features_of(np.concatenate(list(map(position_rows, listed))), shapes)
 
 
 def sample(listed: list[Tensor], seed: int = 0) -> np.ndarray:
