@@ -22,6 +22,7 @@ from vpr.evaluation.cross_fitting import Sample, calibrate
 from vpr.evaluation.curves import ranking_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
+    Metrics,
     describe_reranking,
     summarise_errors,
     summarise_recall,
@@ -98,12 +99,8 @@ def evaluate(
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
         if load_param("sequence.method", str) != "lines" or load_param("sequence.length", int) > 1:
-            along = first_correct_ranks(load_predictions(sequenced).indices, truth)
-            metrics |= {
-                f"sequence_{name}": value  # another protocol, which uses the queries' order
-                for name, value in summary(along).items()
-                if name.startswith("recall@")
-            }
+            along = summary(first_correct_ranks(load_predictions(sequenced).indices, truth))
+            metrics |= _name_sequence_recalls(along)
     else:
         metrics["num_queries"] = len(ranks)
     table = tabulate_queries(
@@ -121,6 +118,12 @@ def evaluate(
         for name, curve in drawn.items():
             curve.to_csv(curves / f"{name}.csv", index=False)
         save_calibration(calibration, fitted)
+
+
+def _name_sequence_recalls(summary: Metrics) -> Metrics:
+    """Name the recalls of another protocol, which uses the queries' order."""
+    recalls = {name: value for name, value in summary.items() if name.startswith("recall@")}
+    return {f"sequence_{name}": value for name, value in recalls.items()}
 
 
 def _load_foreign(
