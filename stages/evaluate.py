@@ -22,6 +22,7 @@ from vpr.evaluation.cross_fitting import Sample, calibrate
 from vpr.evaluation.curves import ranking_curves
 from vpr.evaluation.details import save_metrics
 from vpr.evaluation.metrics import (
+    Metrics,
     describe_reranking,
     summarise_errors,
     summarise_recall,
@@ -55,23 +56,27 @@ def evaluate(
     which answers about other photos are derived.
     """
     params = load_params("evaluate", EvaluateParams)
-    ranked, truth = load_predictions(predictions), load_positives(positives)
-    before, indices = load_retrieval(retrieved), (load_index(database), load_index(query))
+    rate, confidence, by = params.accept_false_rate, params.confidence, params.accept_by
+    before, ranked = load_retrieval(retrieved), load_predictions(predictions)
+    truth = load_positives(positives)
+    indices = load_index(database), load_index(query)
     for rankings in (before, ranked):
         check_sizes(rankings, truth, *indices)
-    ranks, depth = first_correct_ranks(ranked.indices, truth), ranked.indices.shape[1]
-    num_positives, depths = np.diff(truth.indptr), reached_depths(params.recall_at, depth)
+    known, true_places = (index.coordinates for index in indices)
     is_labelled = all(index.has_places for index in indices)
-    pairs, by = load_verified(verified), params.accept_by
+    depth = ranked.indices.shape[1]
+    depths = reached_depths(params.recall_at, depth)
+    ranks = first_correct_ranks(ranked.indices, truth)
+    num_positives = np.diff(truth.indptr)
+    pairs = load_verified(verified)
     evidence = pairs.of_predictions(ranked)
-    doubts, places = doubts_about(by, ranked, evidence), indices[0].coordinates[ranked.indices]
-    at, (elsewhere, other_doubts) = indices[1].coordinates, _load_foreign(foreign, by, depth)
+    doubts, places = doubts_about(by, ranked, evidence), known[ranked.indices]
+    foreign_images, foreign_doubts = _load_foreign(foreign, by, depth)
     sample = Sample(
-        by, doubts, places, at, ranks == 1,
+        by, doubts, places, true_places, ranks == 1,
         (num_positives == 0) & is_labelled,
-        other_doubts[:, 0], load_radius(radius), pairs.candidates.shape[1],
+        foreign_doubts[:, 0], load_radius(radius), pairs.candidates.shape[1],
     )  # fmt: skip
-    rate, confidence = params.accept_false_rate, params.confidence
     fitted, held = calibrate(
         sample, rate=rate, confidence=confidence, block_length=params.block_length
     )
@@ -81,37 +86,44 @@ def evaluate(
     )  # fmt: skip
     found = load_notes(notes)
     drawn = answer_curves(sample, held)
-    others = fitted.judge(other_doubts, indices[0].coordinates[elsewhere])
     metrics = summarise_map_question(sample, fitted, rate=rate, confidence=confidence)
     if is_labelled:
-        metrics |= summary(ranks) | summarise_errors(metres_between(places[:, 0], at))
+        about_foreign = fitted.judge(foreign_doubts, known[foreign_images])
+        metrics |= summary(ranks)
+        metrics |= summarise_errors(metres_between(places[:, 0], true_places))
         metrics |= summarise_answers(
-            sample, fitted, held, drawn, [answer.state for answer in others], confidence=confidence
-        )
+            sample, fitted, held, drawn, [answer.state for answer in about_foreign],
+            confidence=confidence,
+        )  # fmt: skip
         metrics |= describe_reranking(before, ranked, truth, evidence, ns=depths)
         metrics |= summarise_same_way(ranked.indices, truth, *indices, ns=depths)
         metrics |= summarise_without(ranks, list_copies(found), ns=depths)
         if load_param("sequence.method", str) != "lines" or load_param("sequence.length", int) > 1:
-            along = first_correct_ranks(load_predictions(sequenced).indices, truth)
-            metrics |= {
-                f"sequence_{name}": value  # another protocol, which uses the queries' order
-                for name, value in summary(along).items()
-                if name.startswith("recall@")
-            }
+            along = summary(first_correct_ranks(load_predictions(sequenced).indices, truth))
+            metrics |= _name_sequence_recalls(along)
     else:
         metrics["num_queries"] = len(ranks)
     table = tabulate_queries(
         ranked, truth, *indices, answers=fitted.judge(doubts, places), held_out=held.probability,
         evidence=evidence,
     )  # fmt: skip
-    drawn |= ranking_curves(ranks, depth=depth, top1=places[:, 0], query=at, radii_m=params.radii_m)
-    with built_aside(recall, details, queries, curves, calibration) as aside:
-        save_metrics(aside[0], aside[1], metrics | {"notes": found})
-        table.to_csv(aside[2], index=False)
-        aside[3].mkdir()
+    drawn |= ranking_curves(
+        ranks, depth=depth, top1=places[:, 0], query=true_places, radii_m=params.radii_m
+    )
+    outs = (recall, details, queries, curves, calibration)
+    with built_aside(*outs) as (recall, details, queries, curves, calibration):
+        save_metrics(recall, details, metrics | {"notes": found})
+        table.to_csv(queries, index=False)
+        curves.mkdir()
         for name, curve in drawn.items():
-            curve.to_csv(aside[3] / f"{name}.csv", index=False)
-        save_calibration(aside[4], fitted)
+            curve.to_csv(curves / f"{name}.csv", index=False)
+        save_calibration(calibration, fitted)
+
+
+def _name_sequence_recalls(summary: Metrics) -> Metrics:
+    """Name the recalls of another protocol, which uses the queries' order."""
+    recalls = {name: value for name, value in summary.items() if name.startswith("recall@")}
+    return {f"sequence_{name}": value for name, value in recalls.items()}
 
 
 def _load_foreign(

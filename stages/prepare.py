@@ -64,18 +64,18 @@ def prepare(
     training_pairs = keep_same_way(training_pairs, headings, headings, max_deg=max_deg)
     outs = (
         positives, training_positives, radius, notes,
-        database, query, database_images, query_images, database_thumbnails, query_thumbnails,
+        database, database_images, database_thumbnails, query, query_images, query_thumbnails,
     )  # fmt: skip
     code = partial(hash_work, installed_version("pillow"), installed_version("numpy"), inputs=())
     inspected = known_photos(partial(code, "inspection"))
     drawn = known_photos(partial(code, "thumbnail", small))
-    with built_aside(*outs) as aside:
-        save_positives(aside[0], pairs)
-        save_positives(aside[1], training_pairs)
-        save_radius(aside[2], radius_m)
+    with built_aside(*outs) as (positives, training_positives, radius, notes, *sides):
+        save_positives(positives, pairs)
+        save_positives(training_positives, training_pairs)
+        save_radius(radius, radius_m)
         facts: list[ImageFacts] = []
-        for (side, index), table, images, pictures in zip(
-            truth.sides(), aside[4:6], aside[6:8], aside[8:], strict=True
+        for (side, index), (table, images, pictures) in zip(
+            truth.sides(), (sides[:3], sides[3:]), strict=True
         ):
             save_index(table, index)
             facts += gather_images(dataset, index.paths, images, side=side, known=inspected)
@@ -84,7 +84,7 @@ def prepare(
                 max_side_px=small.max_side_px, quality=small.quality, known=drawn,
             )  # fmt: skip
         findings += check_images(facts)
-        save_notes(aside[3], findings)
+        save_notes(notes, findings)
     for note in list_notes(findings):
         print(note)
 

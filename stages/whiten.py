@@ -25,10 +25,9 @@ def whiten(
     *, database: Path, query: Path, model: Path,
     whitening: Path, whitened_database: Path, whitened_query: Path,
 ) -> None:  # fmt: skip
-    """Whiten both sides by the weights' own whitening, if it is kept, or by one that is fitted.
+    """Whiten both sides by the weights' own whitening, or by one fitted on the database.
 
-    It is fitted on the database; nothing is on queries. If off, `whitening` has no rows and the
-    descriptors are the same files.
+    With whitening off, `whitening` has no rows and the descriptors are the same files.
     """
     params = load_params("whiten", WhitenParams)
     mapping = find_or_fit(database, model, params) if params.dim else None
@@ -43,7 +42,7 @@ def whiten(
 
 
 def find_or_fit(database: Path, model: Path, params: WhitenParams) -> Whitening:
-    """Find the whitening of the weights, or fit one if they have none or it is not to be kept."""
+    """Return the weights' whitening, or fit one if they have none or `directions` is refit."""
     # Imported here: torch and scikit-learn take seconds, and are not needed if whitening is off.
     from vpr.features.model import load_model
 

@@ -33,7 +33,7 @@ from tests.support.services import Service, proxied, serving
 from vpr.commands.locate.outputs import as_json
 from vpr.commands.serve.admission import Limits
 from vpr.commands.serve.command import _listen, find_services
-from vpr.commands.serve.run import load_run
+from vpr.commands.serve.run import load_served_run
 from vpr.commands.serve.service import Service as Answering
 from vpr.commands.serve.slow_senders import CONNECTIONS
 from vpr.images.image_files import EncodedImage
@@ -143,7 +143,7 @@ def test_photos_that_arrive_together_reach_the_network_one_at_a_time(
 ) -> None:
     # In a batch the bits of most descriptors change here, though some distances agree by chance.
     monkeypatch.chdir(finished_pipeline)
-    loaded, numbers = load_run(), []
+    loaded, numbers = load_served_run(), []
     for part in (loaded.ranker.network.trunk, loaded.ranker.network.head):
         part.register_forward_pre_hook(lambda _, given: numbers.append(len(given[0])))
 
@@ -186,7 +186,7 @@ def test_photos_in_order_are_followed_where_the_run_follows_its_queries(
 ) -> None:
     monkeypatch.chdir(finished_pipeline)
     files = sorted(Path("data/sample/queries").glob("*.jpg"))
-    loaded = load_run()
+    loaded = load_served_run()
     smoothed = replace(loaded, sequence=replace(loaded.sequence, method="smoother"))
     uploads = [EncodedImage(Path(file.name), file.read_bytes()) for file in files]
 

@@ -263,7 +263,7 @@ def still_open(client: socket.socket) -> bool:
 def test_a_photo_of_too_many_pixels_or_too_few_is_told_its_size(service: Service) -> None:
     large = service.post("/v1/locate?top=1", encoded("PNG", (1000, 1001)), "image/png")
     assert (large.status, large.content["error"]) == (
-        422, "photo: it has 1000 x 1001 pixels, at most 1,000,000 are taken.",
+        422, "photo: it has 1000 x 1001 pixels, at most 1,000,000 are accepted.",
     )  # fmt: skip
     small = service.post("/v1/locate", encoded("PNG", (3, 3)), "image/png")
     assert small.status == 422 and "photo: 3x3 pixels are too few" in small.content["error"]

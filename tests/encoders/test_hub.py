@@ -14,7 +14,7 @@ from vpr.encoders.hub import KNOWN, make_encoder, parse_source
 from vpr.features.encoder import POOL, check_resizing, count_channels, load_encoder, tensor_shapes
 from vpr.features.input_rules import MEAN, STD
 from vpr.features.model import Model, load_model, save_model
-from vpr.features.trunk import announce_features, load_trunk
+from vpr.features.trunk import check_features, load_trunk
 from vpr.runtime.external_code import ALLOW
 from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
@@ -142,9 +142,9 @@ def test_a_scaled_photo_is_refused_before_a_model_of_its_own_size_runs(
     maker = load_encoder("hub", f"{folder}:colours(dim=2)@20x28")
     state, _ = maker.initial_state("pretrained", 0)
     trunk = load_trunk(Model("hub", maker.variant, POOL, state), torch.float32)
-    announce_features(images, [(48, 64)], trunk, device)
+    check_features(images, [(48, 64)], trunk, device)
     with pytest.raises(ValueError, match=r"set both to null"):
-        announce_features(images, [(24, 32)], trunk, device)
+        check_features(images, [(24, 32)], trunk, device)
 
 
 def test_foreign_code_runs_with_leave_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from vpr.features.batches import pixels_per_batch, positions_per_batch, require_
 from vpr.features.extraction import extract_features
 from vpr.features.local_features import LocalFeatures, load_features, save_features
 from vpr.features.model import Model
-from vpr.features.trunk import Trunk, announce_features, load_trunk
+from vpr.features.trunk import Trunk, check_features, load_trunk
 from vpr.images.image_files import read_image
 from vpr.network.head import Head, extract_descriptors, load_head
 from vpr.runtime.device import check_precision
@@ -208,11 +208,11 @@ def test_features_beyond_the_disk_are_refused_before_the_first(
     images, sizes = [Path("a.jpg"), Path("b.jpg")], [(48, 64)] * 2
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 2 * num_bytes))
     trunk = load_trunk(model, torch.bfloat16)
-    announce_features(images, sizes, trunk, CPU)
+    check_features(images, sizes, trunk, CPU)
     assert "2 images, local features of 0 MB" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 2 * num_bytes - 1))
     with pytest.raises(OSError, match=r"DVC's cache.*make room"):
-        announce_features(images, sizes, trunk, CPU)
+        check_features(images, sizes, trunk, CPU)
 
 
 def test_features_out_of_range_stop_by_name(

@@ -198,7 +198,7 @@ def test_several_cameras_are_asked_for(tmp_path: Path) -> None:
         for topic in ("/left", "/right"):
             bag.write_photo(START + second, jpeg(0), topic)
     path = bag.close()
-    with pytest.raises(ValueError, match="--topic with one of /left, /right"):
+    with pytest.raises(ValueError, match="--topic: one of /left, /right"):
         read(path)
     assert len(read(path, topic="/left").shots) == 3
 

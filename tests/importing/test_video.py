@@ -439,7 +439,7 @@ def test_a_phones_own_date_goes_before_the_one_that_lacks_a_zone(tmp_path: Path)
     ("lines", "words"),
     [
         ([gga(0, 0), gga(1, 10)], "expected a track of at least two points with times in UTC"),
-        ([rmc(0, 0, date="160299")], r"is dated 1999-02-16: its receiver's count of weeks"),
+        ([rmc(0, 0, date="160299")], r"is dated 1999-02-16: its receiver's week counter"),
         (["\udcff\0", "no sentence"], "expected a track"),
         # Without a hemisphere, without a longitude, of another kind.
         (

@@ -109,7 +109,7 @@ def test_a_map_reads_back_and_what_is_none_is_named(photos: Path, street: Map) -
     again = vpr.Map.load(photos.parent / f"{photos.name}.map")
     file = sorted(photos.iterdir())[4]
     assert again.locate(file) == street.locate(file)
-    with pytest.raises(ValueError, match=r"photos\d*: is no map: it has no map\.json"):
+    with pytest.raises(ValueError, match=r"photos\d*: is not a map: it has no map\.json"):
         vpr.Map.load(photos)
     with pytest.raises(AttributeError, match="no attribute 'Mapp'"):
         vpr.Mapp  # noqa: B018

@@ -12,7 +12,7 @@ from vpr.encoders.vgg16 import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, tensor_shapes
 from vpr.features.local_features import features_of
 from vpr.features.model import Model
-from vpr.features.trunk import announce_features, load_trunk
+from vpr.features.trunk import check_features, load_trunk
 from vpr.network.aggregator import draw_pool
 from vpr.network.head import load_head
 from vpr.training.epochs import train_epoch
@@ -82,7 +82,7 @@ def test_a_network_with_dropout_trains_without_chance() -> None:
 def test_float16_of_pixels_is_refused_on_a_cpu_as_of_features() -> None:
     trunk = load_trunk(start("vgg16", None, ALL), torch.float16)
     with pytest.raises(ValueError, match="float16"):
-        announce_features(["a"], [(48, 64)], trunk, torch.device("cpu"))
+        check_features(["a"], [(48, 64)], trunk, torch.device("cpu"))
 
 
 def test_pixels_are_exact_in_every_precision() -> None:

@@ -117,7 +117,7 @@ def test_field_9_of_a_name_is_the_heading(tmp_path: Path) -> None:
     assert found[0] is not None and found[1] is not None
     assert sorted(found[0].tolist())[:2] == [123.5, 350.0]
     np.testing.assert_array_equal(np.sort(found[1]), [0, 12, UNKNOWN])
-    assert "field 9 of 1 names is no heading" in " ".join(truth.notes)
+    assert "field 9 of 1 names is not a heading" in " ".join(truth.notes)
 
 
 def test_positives_without_a_limit_are_the_same_object() -> None:

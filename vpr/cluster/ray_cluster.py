@@ -148,7 +148,7 @@ def _nodes() -> list[dict[str, Any]]:
 
 
 def _can_take(node: dict[str, Any], needed: Mapping[str, float]) -> bool:
-    """Whether a node lives, computes at all, and has so many CPUs and GPUs."""
+    """Return whether a node is alive, runs tasks, and has the CPUs and GPUs needed."""
     has = node["Resources"]
     computes = bool(node["Alive"]) and has.get("CPU", 0) > 0
     return computes and all(has.get(name, 0) >= count for name, count in needed.items())

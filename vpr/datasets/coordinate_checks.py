@@ -113,10 +113,10 @@ def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: s
 def _doubts(
     truth: GroundTruth, every: NDArray[np.float64], system: CRS, name: str
 ) -> Iterator[tuple[Level, str]]:
-    """Yield what may be right and often is not.
+    """Yield findings on coordinates that are possible but often wrong.
 
     Raises:
-        ValueError: If the system's metres are none on the ground.
+        ValueError: If a metre of the system is not a metre on the ground.
     """
     middle, degrees = np.median(every, axis=0), to_degrees(system, every)
     (here,) = to_degrees(system, middle[None])

@@ -35,7 +35,7 @@ def parse_dbstruct(path: Path) -> GroundTruth:
         Both sides and the radius.
 
     Raises:
-        ValueError: If the file is no such file, or its parts disagree; the message names them.
+        ValueError: If it is not a dbStruct file, or its parts disagree; the message names them.
     """
     form, parts, names = _read_parts(path)
     num_database, num_query, radius, squared = (

@@ -48,7 +48,7 @@ def as_number(value: NDArray[Any], part: str) -> float:
     """Return an array as one number; `part` names it in the message, as `set.mat: numQ`.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not one number.
     """
     if value.size != 1 or value.dtype.kind not in "iuf":
         raise ValueError(f"{part}: expected one number, found {value.shape} of {value.dtype}")
@@ -59,7 +59,7 @@ def as_coordinates(values: NDArray[Any], num_names: int, part: str) -> NDArray[n
     """Return an array as easting and northing of each name.
 
     Raises:
-        ValueError: If it has not two numbers for each; `part` names it.
+        ValueError: If it does not have two numbers per name; `part` names it.
     """
     if values.shape != (num_names, 2) or values.dtype.kind not in "iuf":
         raise ValueError(

@@ -179,7 +179,7 @@ def _span(seen: Inspection) -> float:
 
 
 def _noted(key: str, some: Sequence[ImageFacts], total: int, why: str) -> Finding:
-    """Note some of the photos, the first by name; without any all is fine."""
+    """Make a finding of some photos, with the first names; without photos it is `none`."""
     if not some:
         return Finding(key, "none")
     named = ", ".join(fact.label for fact in some[:NUM_NAMED])

@@ -40,9 +40,9 @@ def read_dbstruct(path: Path) -> tuple[tuple[str, ...], list[NDArray[Any]]]:
     """Read the variable dbStruct of a .mat file of MATLAB 5 to 7.
 
     Returns:
-        Names of its fields, none if it is an array of cells; and the value of each field or cell:
-        numbers; text as a string for each row, or for each cell, shape (rows,); bytes that describe
-        what is neither.
+        Names of its fields (empty if it is an array of cells), and the value of each field or cell:
+        numbers, a string for each row or cell of a text, shape (rows,), or bytes that describe any
+        other type.
 
     Raises:
         ValueError: If the file is a MATLAB 7.3 one, is damaged, or has no such variable.

@@ -35,7 +35,7 @@ def check_order(truth: GroundTruth, *, radius_m: float) -> Finding:
 
     Args:
         truth: Both sides of the set.
-        radius_m: Images as near as this show the same place, so a step between them is no jump.
+        radius_m: Images as near as this show the same place, so a step between them is not a jump.
     """
     words: list[str] = []
     numbers: dict[str, float] = {}

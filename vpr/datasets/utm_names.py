@@ -35,9 +35,9 @@ def parse_utm_names(path: Path) -> GroundTruth:
         path: The database's folder; `queries` lies beside it. Subfolders are looked into.
 
     Returns:
-        The images by their paths below the set's folder, sorted as texts, a note on files that
-        are none, and the UTM zone if the names have one that fits their coordinates. Images in a
-        format that is not read are listed too, so that a stage stops by their name.
+        The images by their paths below the set's folder, sorted as texts, a note on other files,
+        and the UTM zone if the names have one that fits their coordinates. Images in formats that
+        are not supported are listed too, so that a stage stops and names them.
 
     Raises:
         ValueError: If a side has no images, a name has no easting and northing, or names are in
@@ -99,7 +99,8 @@ def _read_side(root: Path, side: str) -> tuple[ImageIndex, str | None]:
     heading = np.array([_heading(name) for name in images])
     unread = [name for name, deg in zip(images, heading, strict=True) if math.isinf(deg)]
     if unread:
-        notes.append(f"field {HEADING} of {len(unread)} names is no heading (first {unread[0]!r})")
+        words = f"{len(unread)} names is not a heading (first {unread[0]!r})"
+        notes.append(f"field {HEADING} of {words}")
     heading[np.isinf(heading)] = np.nan
     places = np.array([_place(root / name) for name in images])
     known = None if np.isnan(heading).all() else heading
@@ -124,7 +125,7 @@ def _place(file: Path) -> tuple[float, float]:
 
 
 def _heading(name: str) -> float:
-    """Read the heading of a name: NaN if it has none, infinite if it is no number of degrees."""
+    """Read the heading of a name: NaN if it has none, infinite if it is not a number of degrees."""
     field = ([*PurePosixPath(name).name.split("@"), *[""] * HEADING])[HEADING].strip()
     try:
         heading = float(field or "nan")
@@ -136,7 +137,7 @@ def _heading(name: str) -> float:
 def _read_zone(
     root: Path, names: list[str], places: NDArray[np.float64]
 ) -> tuple[str | None, str | None]:
-    """Read the UTM zone that names tell, as 33N; none, and a note, if it contradicts their places.
+    """Read the UTM zone in the names, as 33N; None and a note if it contradicts the coordinates.
 
     Raises:
         ValueError: If names are in several zones, whose metres cannot be compared.

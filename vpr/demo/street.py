@@ -59,7 +59,7 @@ class Building:
         shop: Colour of the shop's sign, or None for a house without a shop.
         bays: Windows per row.
         window: Share of a bay and of a storey that a window takes.
-        seed: Of everything that tells it from a house of the same style.
+        seed: Seed of what distinguishes it from other houses of the style.
     """
 
     side: int

@@ -63,7 +63,7 @@ class DenseRootSift(nn.Module):
     gradient's eight orientation maps. Values are ordered row, column, orientation, as OpenCV's.
 
     The grid is the same at each scale; where a window leaves the image, there is no gradient. The
-    scales' maps stand one below the other, since NetVLAD does not care for position.
+    scales' maps are stacked vertically, since NetVLAD does not care for position.
 
     Args:
         bins_px: Width of a spatial bin at each scale, in pixels.

@@ -1,10 +1,10 @@
 """Known, unsure or unknown: which place a photo shows, how surely, and how that was calibrated.
 
 Two questions with a threshold each. Is the photo of this map at all? The doubt about its first
-prediction decides (`vpr.evaluation.acceptance`). Which place of the map? That is told by its
-support: how strong the evidence for the first prediction is, and how far it leads the best one
-elsewhere. What support wrong places reach is seen by masking the right ones of each query. Where
-the photo was taken is the mean of the predictions that agree, with a circle around it.
+prediction decides (`vpr.evaluation.acceptance`). Which place of the map? The support of the first
+prediction decides: how strong its evidence is, and how far it leads the best prediction elsewhere.
+The support of wrong places is measured by masking the right ones of each query. The position is the
+mean of the predictions that agree, with a circle around it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ since neighbouring queries resemble each other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -124,25 +125,21 @@ def calibrate(
         confidence=confidence,
     )  # fmt: skip
     place = fit(np.ones(count, bool))
-    states: list[State | None] = [None] * count
-    excess = np.full(count, -np.inf)  # of the log odds over the least of a known place
-    odds, wrong_odds = np.full(count, np.nan), np.full(len(owners), np.nan)
-    wrong_known = np.zeros(len(owners), bool)
     models = [fit(blocks != block) for block in range(blocks[-1] + 1)]
     fitted = [model for model in models if model is not None]
     if place is None or len(fitted) < len(models):
         place = None
+        odds, least = np.full(count, np.nan), np.full(count, np.inf)
+        wrong_odds = np.full(len(owners), np.nan)
     else:
+        odds = _log_odds_of_blocks(fitted, support, blocks)
+        wrong_odds = _log_odds_of_blocks(fitted, wrong, blocks[owners])
         least = np.array([model.least_log_odds for model in fitted])[blocks]
-        for block, model in enumerate(fitted):
-            here, theirs = blocks == block, blocks[owners] == block
-            odds[here] = model.log_odds(support[here])
-            wrong_odds[theirs] = model.log_odds(wrong[theirs])
-        wrong_known = wrong_odds > least[owners]
-        excess = odds - least
         place = replace(place, covariance=_jackknife([model.weights for model in fitted]))
+    wrong_known = wrong_odds > least[owners]
+    states: list[State | None] = [None] * count
     if map_limit is not None:
-        states = [*find_states(sample.doubts[:, 0], excess, map_limit, 0.0)]
+        states = [*find_states(sample.doubts[:, 0], odds - least, map_limit, 0.0)]
     errors = metres_between(mean_place(sample.ranked.weights(), sample.places), sample.truth)
     names = np.array([state or "" for state in states])
     groups = {state: names == state for state in ("known", "unsure")}
@@ -156,6 +153,16 @@ def calibrate(
     return calibration, HeldOut(
         expit(odds), states, expit(wrong_odds), wrong_known, errors, circles
     )
+
+
+def _log_odds_of_blocks(
+    models: Sequence[PlaceModel], support: NDArray[np.float64], blocks: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Compute the log odds of each support by the model that did not see its block."""
+    odds = np.full(len(support), np.nan)
+    for block, model in enumerate(models):
+        odds[blocks == block] = model.log_odds(support[blocks == block])
+    return odds
 
 
 def _held_out_circles(
@@ -184,8 +191,8 @@ def find_wrong_support(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Measure what speaks for the first wrong prediction, as if the right place were not there.
 
-    Predictions within the radius of the query, and a margin as wide, are masked. Where nothing that
-    is left has inliers, none were looked for, and the query says nothing of wrong places.
+    Predictions within the radius of the query, and a margin as wide, are masked. If no other
+    prediction has inliers, none was verified, and the query is left out.
 
     Args:
         ranked: The predictions of the queries.

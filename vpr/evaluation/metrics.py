@@ -104,7 +104,7 @@ def describe_reranking(
 def summarise_without(
     ranks: NDArray[np.int64], copies: Sequence[int], *, ns: Sequence[int]
 ) -> Metrics:
-    """Summarise recall over the queries that are no copies of database photos.
+    """Summarise recall over the queries that are not copies of database photos.
 
     Args:
         ranks: Rank of each query's first positive, from 1.

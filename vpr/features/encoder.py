@@ -29,7 +29,7 @@ class Encoder(Protocol):
     Args:
         origin: What it is, whose weights it takes and their licences, in words.
         weights: Names of weights that it knows, such as `random` and `imagenet`.
-        num_scales: Maps of one image that stand one below the other in its local features.
+        num_scales: Maps of one image that are stacked vertically in its local features.
     """
 
     origin: str

@@ -51,12 +51,12 @@ class Adopted(nn.Module, ABC):
 
 
 class Chain(Adopted):
-    """Layers of a network that run one after the other; all others are taken away.
+    """Layers of a network that run one after the other; all others are removed.
 
     Args:
         network: The network, changed in place.
         layers: Their names in it.
-        subject: What messages begin with.
+        subject: Beginning of error messages.
     """
 
     def __init__(self, network: nn.Module, layers: tuple[str, ...], subject: str) -> None:
@@ -73,7 +73,7 @@ class Chain(Adopted):
 
 
 def keep_layers(network: nn.Module, layers: tuple[str, ...]) -> None:
-    """Take away all layers but those of these names; the network changes in place."""
+    """Remove all layers except those named; the network changes in place."""
     for name, module in list(network.named_modules()):
         inside = any(name == layer or name.startswith(f"{layer}.") for layer in layers)
         above = not name or any(layer.startswith(f"{name}.") for layer in layers)
@@ -112,7 +112,7 @@ class FrozenNorm(nn.Module):
 
 
 def freeze_norms(network: nn.Module, kind: type[nn.BatchNorm1d | nn.BatchNorm2d]) -> None:
-    """Replace every normalisation of a kind by one that never changes."""
+    """Replace every normalisation of a kind by a `FrozenNorm`."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, kind):
@@ -120,7 +120,7 @@ def freeze_norms(network: nn.Module, kind: type[nn.BatchNorm1d | nn.BatchNorm2d]
 
 
 def fold_norm(conv: Any, norm: Any) -> None:  # noqa: ANN401 - modules of other libraries
-    """Fold a normalisation that never changes into the weights of the convolution before it."""
+    """Fold a frozen normalisation into the weights of the convolution before it."""
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
         norm.bias,

@@ -16,7 +16,7 @@ from torch import Tensor
 from vpr.console.progress import track
 from vpr.features.batches import one_by_one, run_batch
 from vpr.features.local_features import NAMES, NO_IMAGES, arrays_of
-from vpr.features.trunk import Trunk, announce_features
+from vpr.features.trunk import Trunk, check_features
 from vpr.images.image_files import Photo, encoded_image, path_of
 from vpr.images.known_parts import Work, write_parts
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
@@ -49,7 +49,7 @@ def store_features(
     def compute(new: Sequence[int]) -> Iterator[Arrays]:
         photos = [images[index] for index in new]
         sizes = [size(photo) for photo in photos]
-        announce_features(photos, sizes, trunk, device)
+        check_features(photos, sizes, trunk, device)
         for maps in extract_features(trunk, photos, sizes, read, device):
             yield from map(arrays_of, one_by_one(maps))
 

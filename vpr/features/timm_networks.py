@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         map_index: Of the map among the model's intermediates, where its own code makes it.
         norm: Whether the model's last norm follows there.
         patch_px: Height and width that an image's are cropped to multiples of.
-        num_prefix: Tokens that stand for no patch: the class token and registers.
+        num_prefix: Tokens without a patch: the class token and registers.
         rule: Normalises photos as the weights were trained with.
     """
 

@@ -115,7 +115,7 @@ def known_by_trunk(
     return known_photos(partial(fingerprint, *seen, inputs=inputs, device=device))
 
 
-def announce_features(
+def check_features(
     images: Sequence[Photo],
     sizes: Sequence[tuple[int, int]],
     trunk: Trunk,
@@ -123,13 +123,13 @@ def announce_features(
     *,
     stored: bool = True,
 ) -> None:
-    """Print how large the features will be, before the first is computed.
+    """Check that features can be computed and stored, before the first is; print their size.
 
     Args:
         images: The files, as messages name them.
         sizes: Height and width of each as the trunk will see it, in pixels.
         trunk: The trunk that will make the features.
-        device: Where.
+        device: Where the trunk runs.
         stored: Whether they go to the disk.
 
     Raises:

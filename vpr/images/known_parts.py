@@ -2,8 +2,8 @@
 
 A part ends after a photo whose hash is a multiple of `NUM_PHOTOS` (content-defined chunking, as in
 Muthitacharoen et al., A low-bandwidth network file system, SOSP 2001). So a photo that is added,
-removed or moved changes the part that it is in, and no other; those are found in the store, and
-linked rather than written.
+removed or moved changes only the part that it is in; the others are found in the store, and linked
+instead of written.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from vpr.runtime.store import (
 )
 
 NUM_PHOTOS, MOST_PHOTOS = 64, 256  # of a part, on average and at most
-SECONDS_BETWEEN_SAVES = 5.0  # what a kill costs at most
+SECONDS_BETWEEN_SAVES = 5.0  # of work, which a kill costs at most
 
 
 class Work(NamedTuple):
-    """What is computed for photos, and where it goes.
+    """A computation on photos, and the folder that it fills.
 
     Args:
         what: Title, for messages.
@@ -118,7 +118,7 @@ def write_parts(work: Work, photos: Sequence[Photo], known: KnownPhotos) -> None
 
 
 class _Found:
-    """What the store has of some photos."""
+    """Parts of the store that hold some of the photos."""
 
     def __init__(self, known: KnownPhotos, digests: Sequence[bytes]) -> None:
         self._store, self._digests = known.store, digests
@@ -138,7 +138,7 @@ class _Found:
         return digest in self._places
 
     def link(self, work: Work, part: range) -> bool:
-        """Give the files of a whole part a name in the folder; False if it is not there."""
+        """Link the files of a whole part into the folder; return False if the store lacks it."""
         found = self._parts.get(tuple(self._digests[part.start : part.stop]))
         if found is None:
             return False
@@ -154,7 +154,7 @@ class _Found:
         return False
 
     def read(self, digest: bytes) -> Arrays | None:
-        """Read the arrays of one photo; None if they are not there."""
+        """Read the arrays of one photo; None if the store lacks them."""
         part, row = self._places.get(digest, (None, 0))
         if part is None:
             return None
@@ -170,7 +170,7 @@ class _Found:
         return [array[start:end] for array, start, end in rows]
 
     def keep(self, part: range, counts: NDArray[np.int64], files: Sequence[Path]) -> None:
-        """Keep a part, as long as the photos of this list have not filled their share."""
+        """Keep a part, until the photos of this list have filled their share of the store."""
         if self._store is None:
             return
         self._num_bytes += sum(file.stat().st_size for file in files)
@@ -180,7 +180,7 @@ class _Found:
             self._num_left_out += len(part)
 
     def report(self, work: Work, num_photos: int) -> None:
-        """Say what did not fit."""
+        """Print how many photos did not fit into the store."""
         if self._num_left_out:
             print(
                 f"{work.what}: the store holds {num_photos - self._num_left_out} of {num_photos} "
@@ -190,7 +190,7 @@ class _Found:
 
 
 class _Saver:
-    """Saves photos one by one where a part takes longer than a kill may cost."""
+    """Saves photos one by one if a part takes longer than `SECONDS_BETWEEN_SAVES`."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -208,7 +208,7 @@ class _Saver:
         return unpack_arrays(file.read_bytes()) if file.exists() else None
 
     def clear(self) -> None:
-        """Forget what is in a part now."""
+        """Delete the saved photos, whose part is written now."""
         shutil.rmtree(self._work.saved, ignore_errors=True)
         self._since = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What was computed for a photo, found again by the photo's bytes: a new photo costs a photo.
+"""Values computed for photos, found again by the photos' bytes: only new photos cost time.
 
 Values must not depend on the other photos, nor on the photo's name: then any order and any mix of
 photos, known and new, give the bytes of a run without a store.
@@ -19,7 +19,7 @@ from vpr.runtime.store import LIMIT, Store, content_key, open_store, size_kept
 Value = TypeVar("Value")
 
 NUM_THREADS = 4  # reading and hashing release the interpreter
-SHARE = 4  # the part of the store, 1 / SHARE, that the photos of one list fill at most
+SHARE = 4  # the photos of one list take at most 1 / SHARE of the store
 
 
 class Form(NamedTuple, Generic[Value]):
@@ -40,7 +40,7 @@ class KnownPhotos:
 
     Args:
         store: Store of the repository; None: every value is computed, and none is kept.
-        key: Hash of what else than the photo's bytes a value depends on.
+        key: Hash of everything that a value depends on, except the photo's bytes.
     """
 
     store: Store | None
@@ -55,8 +55,8 @@ class KnownPhotos:
     ) -> Iterator[Value]:
         """Find the values of photos in the store, or compute and keep them.
 
-        A list longer than its share of the store holds keeps its first photos' values: with all of
-        them each run would push out what the next one needs first.
+        If the values exceed the list's share of the store, only those of the first photos are kept:
+        with all of them, each run would evict what the next one needs first.
 
         Args:
             what: Title of the values, for messages.
@@ -114,7 +114,7 @@ def known_photos(make_key: Callable[[], str]) -> KnownPhotos:
     """Open the store for the values of photos, unless there is none.
 
     Args:
-        make_key: Hashes what else than the photo's bytes a value depends on.
+        make_key: Hashes everything that a value depends on, except the photo's bytes.
     """
     store = None if is_over_mixed_cluster() else open_store()
     return UNKNOWN if store is None else KnownPhotos(store, make_key())

@@ -130,7 +130,7 @@ def place_among(
     if table.has_places and crs is None and any(part.crs is not None for part in parts):
         raise ValueError(
             "dataset.crs = null: the set's coordinates have no reference system, so photos with a "
-            "position on Earth cannot be placed among them: name it if it has one"
+            "position on Earth cannot be placed among them: set it if there is one"
         )
     shots, _, _, left_out = place_shots(
         [(None, part) for part in parts], crs=crs if table.has_places else None,

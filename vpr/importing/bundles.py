@@ -160,8 +160,8 @@ def _unpack(bundle: Bundle, folder: Path) -> None:
     packed, total = bundle.source.stat(), sum(bundle.sizes.values())
     if total > MOST_TIMES * packed.st_size + SPARE_BYTES:
         raise ValueError(
-            f"{bundle.source}: would unpack to {total:,} bytes from {packed.st_size:,}, which "
-            "photos cannot: nothing is unpacked"
+            f"{bundle.source}: would unpack to {total:,} bytes from {packed.st_size:,}, more "
+            "than photos can: nothing is unpacked"
         )
     require_space(Path(), total)
     folder.mkdir(parents=True)

@@ -17,7 +17,7 @@ SEPARATORS = ",;\t|"
 def read_rows(
     path: Path, needed: Sequence[str] = (), *, left_out: LeftOut | None = None
 ) -> Iterator[dict[str, str]]:
-    """Read the rows of a table with a header; blank lines and blanks around cells do not count.
+    """Read the rows of a table with a header; blank lines and blanks around cells are ignored.
 
     Args:
         path: The table, as programs and spreadsheets write it.

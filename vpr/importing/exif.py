@@ -130,7 +130,7 @@ def to_utc(taken: Taken) -> float | None:
 
 
 def parse_moment(text: str) -> float | None:
-    """Read `2026-10-02T08:00:02Z`; None if it is no time, or has no zone."""
+    """Read `2026-10-02T08:00:02Z`; None if it is not a time, or has no zone."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Photos on one plane, each under a name of its own: the UTM zone of their median, for all."""
+"""Photos on one plane, the UTM zone of their median, each with a unique name."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def safe_name(parts: Iterable[str]) -> str:
 
 
 def natural_order(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Give a key to sort names by as people count: 2.jpg before 10.jpg."""
+    """Make a key that sorts names by their numbers: 2.jpg before 10.jpg."""
     parts = enumerate(re.split(r"(\d+)", name))
     return [(int(part), "") if place % 2 else (0, part) for place, part in parts], name
 

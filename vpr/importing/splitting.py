@@ -95,7 +95,7 @@ def split(
         hours_east: The sun's time less UTC, to tell days.
 
     Returns:
-        Both sides; how they were told apart; and whether the queries' positions may be compared
+        Both sides; how they were split; and whether the queries' positions may be compared
         with the answers.
     """
     sides: Sides = {"database": [], "query": []}

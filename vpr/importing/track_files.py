@@ -21,7 +21,7 @@ SUFFIXES = (".gpx", ".nmea")
 SENTENCE = re.compile(r"(?:\[(\d{1,16})\])?\s*(\$(?!P)[A-Z]{2}(?:RMC|GGA),[^\[\r\n]*)")
 FIXED = range(1, 6)  # qualities of a GGA's fix; 0 is none, and 6 to 8 are estimates
 DIRECTIONS = ("NE", "NW", "SE", "SW")
-FIRST_YEAR = 2000  # an earlier date is of a receiver whose count of weeks began again
+FIRST_YEAR = 2000  # an earlier date is of a receiver whose week counter rolled over
 GPS_EPOCH_S = 315_964_800 - 18  # of GPS seconds, since 1970, less leap seconds
 WORST_DILUTION = 1000  # in hundredths, of a GoPro's fix
 BRACKETS = re.compile(r"\[(\d{1,16})\]")  # BlackVue's clock in milliseconds, before each sentence
@@ -101,7 +101,7 @@ def parse_nmea(lines: Iterable[str], *, source: object) -> Iterator[Fix]:
             continue
         if day is not None and day.year < FIRST_YEAR:
             raise ValueError(
-                f"{source}: is dated {day:%Y-%m-%d}: its receiver's count of weeks began again, so "
+                f"{source}: is dated {day:%Y-%m-%d}: its receiver's week counter rolled over, so "
                 "no time in it is right"
             )
         clock = float(match[1]) / 1000 if match[1] else None
@@ -167,9 +167,9 @@ def _is_fixed(point: Any) -> bool:  # noqa: ANN401 - mapillary_tools is optional
 
 
 def _find_start(points: list[Any]) -> float | None:
-    """Find when a film began, since 1970, from its points; None if none tells the time.
+    """Find when a film began, since 1970, from its points; None if none has a time.
 
-    A GoPro up to the HERO10 tells the time of the first point of each packet, and the library gives
+    A GoPro up to the HERO10 gives the time of the first point of each packet, and the library gives
     it to all of the packet; those without a time get one that is up to a packet late.
     """
     timed = [(epoch, point.time) for point in points if (epoch := _epoch_of(point)) is not None]

@@ -62,7 +62,7 @@ TOP_K = 20
 
 
 class Sections(NamedTuple):
-    """Sections of parameters that a map is located in with, by their names in params.yaml."""
+    """Sections of parameters for locating in a map, by their names in params.yaml."""
 
     trunk: TrunkParams
     keypoints: KeypointsParams
@@ -149,7 +149,7 @@ class Map(Locator):
         missing = [name for name in (SETTINGS, MODEL, DESCRIPTORS, INDEX)
                    if not (home / name).is_file()]  # fmt: skip
         if missing:
-            raise ValueError(f"{home}: is no map: it has no {missing[0]}")
+            raise ValueError(f"{home}: is not a map: it has no {missing[0]}")
         sections = load_sections(home / SETTINGS)
         network = start_network(load_model(home / MODEL), sections.trunk)
         database, index = load_descriptors(home / DESCRIPTORS), load_index(home / INDEX)
@@ -166,7 +166,7 @@ class Map(Locator):
         return cls(places, Ranker(network, database, None, database, search, top_k, reranker))
 
     def locate_all(self, photos: Sequence[str | PathLike[str]], *, top: int = 5) -> list[Located]:
-        """Find where each of some photos was taken; fewer photos than `top` are all given."""
+        """Find where photos were taken; a map with fewer than `top` photos returns all of them."""
         return super().locate_all(photos, top=min(top, len(self.places.database.paths)))
 
 
@@ -207,9 +207,9 @@ def _find_keypoints(to: Path, files: Sequence[Photo], sections: Sections, models
     """Find the keypoints of a map's photos as the stage keypoints does, and write them.
 
     Args:
-        to: Folder to create; it is not with `rerank.method: none`.
+        to: Folder to create, except with `rerank.method: none`.
         files: The photos.
-        sections: How matches are verified.
+        sections: Parameters of verification.
         models: Folder beside which the matchers' models are.
 
     Raises:
@@ -232,7 +232,7 @@ def _find_keypoints(to: Path, files: Sequence[Photo], sections: Sections, models
 def _load_verification(
     keypoints: Path, sections: Sections, *, top_k: int, radius_m: float
 ) -> tuple[Reranker | None, Calibration | None]:
-    """Load what verifies a photo, and derives from the matches whether it is of the map.
+    """Load the re-ranker, and the calibration by which a photo is of the map or not.
 
     Without queries no evidence tells a right place of the map from a wrong one, so a photo is
     unsure or unknown and never known. The limit between the two is that of the background model,
@@ -240,7 +240,7 @@ def _load_verification(
 
     Args:
         keypoints: The map's folder of keypoints.
-        sections: How matches are verified.
+        sections: Parameters of verification.
         top_k: Photos that are ranked.
         radius_m: Within which photos show the same place.
 

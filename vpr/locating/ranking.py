@@ -67,8 +67,8 @@ class Ranker:
     Args:
         database: Descriptors of the database, by this network, shape (num_database, K * C).
         whitening: Whitening before the search; None if it is off.
-        whitened: What is searched: the whitened database, or the database itself.
-        search: Search in it.
+        whitened: Rows that are searched: the whitened database, or the database itself.
+        search: Search in these rows.
         top_k: Images that the run keeps for each of its queries; it verifies the first of these.
         reranker: Re-ranker of photos; None: the run does not re-rank.
     """

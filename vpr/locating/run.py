@@ -97,7 +97,7 @@ class Locator:
         return locate_ranked(photos, ranked, self.places, queries, top=top)
 
     def paths_of_queries(self) -> list[list[Path]]:
-        """Where the set's own queries lie, in one or more folders; a map has none."""
+        """List the paths of the set's queries, in one or more folders; a map has none."""
         return []
 
 
@@ -114,7 +114,7 @@ class Run(Locator):
     dataset: DatasetParams
 
     def paths_of_queries(self) -> list[list[Path]]:
-        """Where they lie in the data set, and where they are gathered."""
+        """List the queries in the data set, and their copies in data/images."""
         home, images = self.folder / self.dataset.dir, list_images(self.folder / QUERY_IMAGES)
         return [[home / path for path in self.places.truth.query.paths], list(map(path_of, images))]
 
@@ -124,7 +124,7 @@ def load_run(folder: Path, *, network: Network | None = None) -> Run:
 
     Args:
         folder: Folder of the repository.
-        network: That of the run, if it is loaded already.
+        network: Network of the run, if it is loaded already.
 
     Raises:
         ValueError: If a file is missing or damaged; the message says how to get it.

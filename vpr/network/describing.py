@@ -25,7 +25,7 @@ from vpr.features.local_features import (
     position_rows,
 )
 from vpr.features.model import Model
-from vpr.features.trunk import Trunk, announce_features, load_trunk
+from vpr.features.trunk import Trunk, check_features, load_trunk
 from vpr.images.image_files import Photo, read_image, read_size
 from vpr.images.known_photos import Form, KnownPhotos
 from vpr.images.pixels import ScaleTo
@@ -84,7 +84,7 @@ def describe_photos(network: Network, photos: Sequence[Photo]) -> Iterator[Descr
     """
     trunk, device = network.trunk, network.device
     sizes = [read_size(photo, scale_to=network.scale_to) for photo in photos]
-    announce_features(photos, sizes, trunk, device, stored=False)
+    check_features(photos, sizes, trunk, device, stored=False)
     read = partial(read_image, scale_to=network.scale_to)
     batches = extract_features(trunk, photos, sizes, read, device)
     maps = chain.from_iterable(map(one_by_one, batches))

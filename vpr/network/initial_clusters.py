@@ -1,7 +1,7 @@
 """Initial clusters of NetVLAD, from local features of the database.
 
-Every choice is made by what the features are, not by where an image is in the list: the same images
-in any order give the same clusters, and one more image moves few of them.
+Choices depend on the features, not on the order of images: the same images in any order give the
+same clusters, and one more image changes few of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sample_encoded(
     The references take 100 positions of each of 500 images; a smaller set gives more of each. Only
     the encoder part of the head runs. The images are those of the lowest hashes (bottom-k sampling:
     Cohen and Kaplan, PODC 2007), so one more of N images changes the sample with a probability of
-    500 / N; where all are taken it adds its own, and may cost each other image a position.
+    500 / N; if all are taken, it adds its own positions, and each other image may lose one.
 
     Returns:
         Unit rows of shape (at most about 50,000, C).
@@ -105,13 +105,14 @@ def initial_pool(
 
 
 def draw_rows(samples: NDArray[np.float32], draws: NDArray[np.uint64], count: int) -> list[int]:
-    """Draw rows for k-means to start from, far from each other: k-means++.
+    """Draw the rows that k-means starts from, far from each other: k-means++.
 
-    The first is drawn evenly, each other with a probability proportional to its squared distance to
-    the nearest before (Arthur and Vassilvitskii, SODA 2007). That row is drawn whose exponential
-    variate, a hash of the row, is the smallest in units of its weight (Efraimidis and Spirakis,
-    2006), so that a row more is mostly not drawn and changes no other. Of one try for each: with
-    the best of several, as in scikit-learn, small changes of their sums would decide.
+    The first is drawn uniformly, each other with a probability proportional to its squared distance
+    from the nearest row drawn before (Arthur and Vassilvitskii, SODA 2007). The draw takes the row
+    with the smallest ratio of an exponential variate, a hash of the row, to its weight (Efraimidis
+    and Spirakis, 2006); so one more row is usually not drawn, and then changes nothing. There is
+    one trial per draw: with the best of several, as in scikit-learn, small changes of their sums
+    would decide.
 
     Args:
         samples: Unit rows, shape (num_samples, C).
@@ -132,7 +133,7 @@ def draw_rows(samples: NDArray[np.float32], draws: NDArray[np.uint64], count: in
 
 
 def _image_key(features: LocalFeatures, image: int, seed: int) -> str:
-    """Hash an image by its middle position: of a million images, all others are not read."""
+    """Hash the middle position of an image, so that of a million images little is read."""
     rows = features.rows.of(image)
     form = repr((seed, features.shapes[image].tolist())).encode()
     return content_key(form, rows[len(rows) // 2].tobytes())
@@ -158,14 +159,14 @@ def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _exponentials(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Turn any numbers into variates of mean 1."""
+    """Turn any numbers into exponential variates of mean 1."""
     evenly = ((_mix(numbers) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1)
     variates: NDArray[np.float64] = -np.log(evenly)
     return variates
 
 
 def _squares(samples: NDArray[np.float32], row: int) -> NDArray[np.float32]:
-    """Squared distance of each unit row to one of them, shape (num_samples,)."""
+    """Compute the squared distance of each unit row from one of them, shape (num_samples,)."""
     squares: NDArray[np.float32] = np.maximum(2 - 2 * (samples @ samples[row]), 0)
     squares[row] = 0  # exactly
     return squares

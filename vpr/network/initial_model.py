@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr.features.encoder import count_channels
@@ -53,44 +55,39 @@ def start_model(
         )
     if aggregator != "netvlad":
         return _start_without_clusters(
-            replace(model, aggregator=aggregator),
-            features,
-            out_dim=descriptor_dim,
-            seed=seed,
+            replace(model, aggregator=aggregator), features, out_dim=descriptor_dim, seed=seed,
             device=device,
-        )
+        )  # fmt: skip
     if refit:
         model = replace(model, tensors=_without_clusters(model.tensors))
+    words = f"pool of {num_clusters} clusters (vladv{vlad_version})"
     if "pool.centroids" in model.tensors:
         _check_pool(model, num_clusters=num_clusters, vlad_version=vlad_version)
-        return model, f"pool of {num_clusters} clusters (vladv{vlad_version}) from the weights"
+        return model, f"{words} from the weights"
+    samples = _sample(model, features, num_clusters=num_clusters, seed=seed, device=device)
+    pool = initial_pool(samples, num_clusters=num_clusters, vlad_version=vlad_version, seed=seed)
+    return model.with_tensors(pool), f"{words} by k-means of {len(samples)} features"
+
+
+def _sample(
+    model: Model, features: LocalFeatures, *, num_clusters: int, seed: int, device: torch.device
+) -> NDArray[np.float32]:
     if not len(features.shapes):
         raise ValueError(
             "trunk.store = 0: clusters are found in stored features: store those of some images, "
             "such as 10000"
         )
     dim = count_channels(model.make_encoder())
-    blank = {
+    blank = {  # a head needs a pool
         "pool.conv.weight": torch.zeros(num_clusters, dim, 1, 1),
         "pool.centroids": torch.zeros(num_clusters, dim),
     }
-    samples = sample_encoded(
-        load_head(model.with_tensors(blank)), features, seed=seed, device=device
-    )
-    pool = initial_pool(samples, num_clusters=num_clusters, vlad_version=vlad_version, seed=seed)
-    return model.with_tensors(pool), (
-        f"pool of {num_clusters} clusters (vladv{vlad_version}) by k-means of "
-        f"{len(samples)} features"
-    )
+    head = load_head(model.with_tensors(blank))
+    return sample_encoded(head, features, seed=seed, device=device)
 
 
 def _start_without_clusters(
-    model: Model,
-    features: LocalFeatures,
-    *,
-    out_dim: int | None,
-    seed: int,
-    device: torch.device,
+    model: Model, features: LocalFeatures, *, out_dim: int | None, seed: int, device: torch.device
 ) -> tuple[Model, str]:
     dim = count_channels(model.make_encoder())
     drawn: dict[str, Tensor] = {}

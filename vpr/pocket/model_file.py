@@ -40,7 +40,7 @@ MOST_FLOAT16 = 65_504  # larger ones, as a whitening may have, would be infinite
 def write_model(
     out: Path, source: Source, *, precision: Precision, size: tuple[int, int] | None
 ) -> Iterator[str]:
-    """Write a graph and its card beside it, if it makes the pipeline's descriptors.
+    """Write a graph and its card, if its descriptors agree with the pipeline's.
 
     Args:
         out: File to create or replace; its folder exists.

@@ -118,7 +118,7 @@ def _find_experiment(name: str) -> str:
 
 
 def _git(*words: str) -> bytes:
-    """Run git; what it prints, or nothing if it fails or is not installed."""
+    """Run git and return its output; empty if it fails or is not installed."""
     try:
         return subprocess.run(["git", *words], capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

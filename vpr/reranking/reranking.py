@@ -1,4 +1,4 @@
-"""What inliers are worth: an order of the candidates, and how surely a pair is not chance.
+"""An order of candidates by inliers, and how often chance would give so many of them.
 
 The number of false alarms is after Moisan and Stival, A Probabilistic Criterion to Detect Rigid
 Point Matches Between Two Images and Estimate the Fundamental Matrix, IJCV 2004; for the homography
@@ -147,7 +147,7 @@ def log10_false_alarms(
         chance: See `chance_of_inlier`.
 
     Returns:
-        At most 0, the value of whatever chance is expected to give once or more.
+        At most 0, the value where chance is expected to give as many once or more.
     """
     sample, outcomes = MODELS[geometry]
     if num_inliers <= sample:

@@ -71,7 +71,7 @@ class Task(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A task, and what is known of it before.
+    """A task, and its pairs that are known already.
 
     Args:
         known: What the store has of each candidate, None where it has nothing; of the first
@@ -93,7 +93,7 @@ class KnownPairs:
 
     Args:
         store: Store of the repository.
-        key: Hash of what else than the two images' points a pair depends on.
+        key: Hash of everything that a pair depends on, except the two images' points.
     """
 
     store: Store
@@ -175,15 +175,15 @@ def verify_unknown(
     stop: Stop,
     known: KnownPairs | None,
 ) -> Iterator[tuple[VerifiedPairs, int]]:
-    """Verify what the store does not have, and keep it there.
+    """Verify the pairs that the store does not have, and keep them there.
 
-    A query of which all is known is no work: without any, `verify` is not called.
+    Queries whose pairs are all known are skipped; if none is left, `verify` is not called.
 
     Args:
         verify: Makes the pairs of each work, in order.
         tasks: The queries.
         stop: When a query's first predictions are settled.
-        known: Where pairs are found and kept; None: all are verified, and none is kept.
+        known: The store's pairs; None: all are verified, and none is kept.
 
     Yields:
         The pairs of each query, in order, and how many of them were known.

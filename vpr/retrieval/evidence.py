@@ -1,4 +1,4 @@
-"""What a photo's similarity to a place says: a likelihood ratio that is learnt on the database."""
+"""Likelihood ratio of a place, given a photo's similarity to it, learnt on the database."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from vpr.retrieval.filtering import Evidence, Floats, Ints
 
 BACKGROUND = 1000  # places that a similarity is compared with, spread over the database
-MOST_LEARNT = 500  # places that stand in for queries
+MOST_LEARNT = 500  # places that are used as queries
 APART = 2  # radii between places that are different for sure
 TRUST = 0.5  # of what is learnt: queries differ from the database in light and season
 FEWEST = 20  # pairs of one place that something can be learnt from
-DEMO, ALIKE = (0.9, -0.55), 0.5  # what the demo's database teaches, for others that teach nothing
+DEMO, ALIKE = (0.9, -0.55), 0.5  # learnt on the demo's database, for others with too few pairs
 
 # A probability p to be verified so well by chance bets BET * p ** (BET - 1) against chance (Vovk
 # and Wang, E-values, Annals of Statistics 2021). log10 of p falls more slowly than log10 NFA, by
@@ -61,7 +61,7 @@ class Contrast:
         return float(np.clip((1 - row @ before) / max(1 - self.alike, 1e-3), 0, 1))
 
     def of(self, query: Rows, database: Rows, verified: Verified | None = None) -> Evidence:
-        """Look at a photo.
+        """Compute the evidence of a photo.
 
         Args:
             query: Its descriptor, shape (dim,).
@@ -87,7 +87,7 @@ class Contrast:
 
 
 def learn_contrast(database: Rows, positions: Floats, *, radius_m: float) -> Contrast:
-    """Learn what similarities say from pairs of the database; nothing is known of queries.
+    """Learn the likelihood ratio of similarities from pairs of the database, without queries.
 
     Args:
         database: Unit rows, shape (num_places, dim).
@@ -95,7 +95,7 @@ def learn_contrast(database: Rows, positions: Floats, *, radius_m: float) -> Con
         radius_m: Within which two photos show the same place.
 
     Returns:
-        Where there are too few pairs of one place, what the demo's database teaches.
+        The contrast; with too few pairs of one place, with the values of the demo's database.
     """
     from scipy.spatial import cKDTree  # both here, since they take a second to import
     from sklearn.linear_model import LogisticRegression

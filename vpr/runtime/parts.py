@@ -1,7 +1,7 @@
-"""Arrays of many photos in files of some photos each, so that a photo more changes one file.
+"""Arrays of photos in files of some photos each, so that one more photo changes one file.
 
-Files are named by their first photo: `features/000000.npy`, `features/000071.npy`, ... Which
-photos share a file is for who writes them, see `vpr.images.known_parts`.
+Files are named by their first photo: `features/000000.npy`, `features/000071.npy`, ... The writer
+decides which photos share a file, see `vpr.images.known_parts`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def part_file(folder: Path, name: str, first: int) -> Path:
 def save_part(
     folder: Path, names: Sequence[str], photos: Iterable[Arrays], *, first: int = 0
 ) -> list[Path]:
-    """Write the arrays of neighbouring photos; the last file is there only once all are whole.
+    """Write the arrays of neighbouring photos; the last file appears when all are complete.
 
     Args:
         folder: Folder to write to.

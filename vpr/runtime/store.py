@@ -1,7 +1,7 @@
-"""Results that are found again by their content: a folder of bounded size, to delete at any time.
+"""Results that are found again by their inputs: a folder of bounded size, which may be deleted.
 
-A key is a hash of everything that a value was computed from, so an entry is right for ever or
-damaged, and nothing else depends on whether it is there. Any number of processes share the folder.
+A key is a hash of everything that a value was computed from, so an entry is valid for ever unless
+damaged, and results do not depend on whether it exists. Any number of processes share the folder.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def size_kept(value: bytes) -> int:
 
 
 class Part(NamedTuple):
-    """Arrays of neighbouring photos, in files that are perhaps an out's too.
+    """Arrays of neighbouring photos, in files that may be links to those of an out.
 
     Args:
         folder: Folder of the part in the store.
@@ -117,15 +117,15 @@ def _links_outs(folder: Path) -> bool:
 
 
 class Store:
-    """Values of any kind by key; those that were not used for longest go first.
+    """Values of any kind by key; the least recently used are deleted first.
 
-    A value that cannot be written is not kept, with one note: the work goes on without it. On a
-    disk with less than `max_bytes` free none is, since the outs need the rest.
+    If a value cannot be written, one note says so, and the work goes on. While the disk has less
+    than `max_bytes` free, no value is kept, since the outs need the space.
 
     Args:
         folder: Folder of the entries; it need not exist.
-        max_bytes: Size on the disk that is kept. Other processes may add a tenth each.
-        is_shared: Whether files of parts will be those of DVC's cache, which then cost nothing.
+        max_bytes: Maximum size on the disk, to which each other process may add a tenth.
+        is_shared: Whether files of parts are links to DVC's cache, which take no space.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, is_shared: bool = False) -> None:
@@ -313,6 +313,6 @@ def link_file(file: Path, path: Path) -> None:
 
 
 def _stamp(file: Path) -> list[int]:
-    """Return what any change of a file changes; a copy with its times, as by `cp -a`, is equal."""
+    """Return numbers that a change of the file changes, and a copy by `cp -a` does not."""
     status = file.stat()
     return [status.st_mtime_ns, status.st_size]

@@ -1,4 +1,4 @@
-"""Epochs of training, one after another, with a line for each, and the files that they leave."""
+"""The loop over epochs, their printed lines, the learning rate, and the files of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses that the head trains with: of triplets, and by the names in `finetune.loss` of places."""
+"""Losses of training: on triplets, and on places by their names in `finetune.loss`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALPHA, BETA, BASE, EPSILON = 1.0, 50.0, 0.0, 0.1
 
 
 class Measured(NamedTuple):
-    """What a loss has measured on a batch.
+    """Losses of a batch, and distances in it.
 
     Args:
         losses: Of each triplet, or one of all places; their mean is what a step lowers.
@@ -92,7 +92,7 @@ def make_batch_loss(name: str, *, margin: float, mined: bool) -> BatchLoss:
 
 
 def measure_places(descriptors: Tensor, places: Tensor, *, loss: BatchLoss) -> Measured:
-    """Compute the loss of a batch of places, how far apart images of one are, how near of others.
+    """Compute the loss of a batch of places, and distances within and between them.
 
     Args:
         descriptors: Unit rows (N, dim).

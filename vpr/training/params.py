@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-OF_BATCHES = ("multi_similarity", "contrastive")  # losses that need more than triplets
-
 
 @dataclass(frozen=True)
 class FinetuneParams:
@@ -52,7 +50,7 @@ class FinetuneParams:
                 f"patience = {self.patience} needs a validation_fraction above 0: set one, or "
                 "set patience to null"
             )
-        if self.batch == "triplets" and self.loss in OF_BATCHES:
+        if self.batch == "triplets" and self.loss != "triplet":
             raise ValueError(
                 f"loss = {self.loss} compares all images of a batch: set batch to places, or loss "
                 "to triplet"

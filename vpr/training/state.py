@@ -49,7 +49,7 @@ class TrainingState:
         AdamW has two averages of its own (0.9, 0.999) instead of `momentum`. SGD adds
         `weight_decay` to the gradient, AdamW shrinks the weights by it.
         """
-        group = [{"params": list(head.parameters())}]  # in a group they may be nothing
+        group = [{"params": list(head.parameters())}]  # a group may be empty, a list not
         make: Callable[[], torch.optim.Optimizer] = partial(
             torch.optim.SGD, group, momentum=momentum, weight_decay=weight_decay
         )
@@ -59,7 +59,7 @@ class TrainingState:
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Make it when training begins: torch imports its compiler for it, which takes a second."""
+        """Optimizer, made when training begins: torch imports its compiler, which takes 1 s."""
         return self.make_optimizer()
 
     def note_recall(self, recall: float) -> None:

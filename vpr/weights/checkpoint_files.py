@@ -47,7 +47,7 @@ def _empty_array(*_: object) -> StoredArray:
 
 
 def _number(*stored: Any) -> float:  # noqa: ANN401 - numpy's type and bytes
-    """Stand in for numpy's `scalar`."""
+    """Replace numpy's `scalar`."""
     number: float = multiarray.scalar(*stored).item()
     return number
 

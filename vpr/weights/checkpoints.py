@@ -206,7 +206,7 @@ def describe_checkpoint(checkpoint: Checkpoint) -> str:
 
 
 def _notes(content: Mapping[object, Any]) -> dict[str, Any]:
-    """Read notes that stand beside the tensors, as far as they are numbers."""
+    """Read the notes beside the tensors that are numbers."""
     notes = {}
     for name, keys in NOTES.items():
         value = next((content[key] for key in keys if key in content), None)

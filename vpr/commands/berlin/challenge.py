@@ -100,7 +100,7 @@ def _check_same(bundle: Bundle, files: Mapping[str, str], folder: Path) -> None:
 
 @contextmanager
 def _named(bundle: Bundle, inner: str, file: Path) -> Iterator[None]:
-    """Name a file by its place in the bundle where an error names the copy."""
+    """Replace the copy's path in an error by the file's place in the bundle."""
     try:
         yield
     except ValueError as error:
@@ -119,7 +119,7 @@ def _image_names(bundle: Bundle, inner: str) -> list[str]:
         raise ValueError(
             f"{bundle.source}: {inner}: Berlin Kudamm has {NUM_DATABASE} database and {NUM_QUERY} "
             f"query images, found {counts[0]} and {counts[1]}: for another set see the README, "
-            "Your own data"
+            "Your own photos"
         )
     names = [*truth.database.paths, *truth.query.paths]
     for name in names:

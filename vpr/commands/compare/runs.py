@@ -128,7 +128,7 @@ def load_run(name: str) -> ComparedRun:
 
 @dataclass(frozen=True)
 class _Query:
-    """What a comparison reads of a query's row."""
+    """Columns of a query's row that a comparison reads."""
 
     path: str
     num_positives: str
@@ -137,7 +137,7 @@ class _Query:
 
 
 def _parse_run(name: str, text: str) -> ComparedRun:
-    """Parse a table of queries, with what it says of the protocol."""
+    """Parse a table of queries, which also identifies the queries and their positives."""
     # A row with too many fields then has no valid path.
     rows: list[Row] = list(csv.DictReader(io.StringIO(text, newline=""), restkey="path"))
     try:

@@ -151,7 +151,7 @@ def check_conversions(facts: Sequence[ImageFacts]) -> Finding:
 def _refuse(
     key: str, some: Sequence[ImageFacts], facts: Sequence[ImageFacts], advice: str = ""
 ) -> Finding:
-    """Refuse a set for some of its images, if there are any."""
+    """Make a finding that refuses the set if it has such images."""
     if not some:
         return Finding(key, f"none of {len(facts)}")
     return Finding(key, _listed(some, facts) + advice, Level.REFUSED)

@@ -66,12 +66,12 @@ class Leaderboard:
 
     Args:
         sets: Names of the data sets; a protocol's where one is named.
-        rows: The best recall on the first set first.
+        rows: By recall on the first set, best first.
         depth: The N at which runs are compared.
         baseline: Name of the row that the others are compared with.
         num_comparisons: Comparisons that p-values are adjusted for.
         confidence: Confidence of the intervals.
-        num_timed: Queries that seconds are a mean of; 0: not measured.
+        num_timed: Number of queries that were timed; 0: not measured.
         notes: Runs that are not shown or could not be timed, each with the reason.
     """
 
@@ -199,7 +199,7 @@ def _method(run: ComparedRun) -> dict[str, dict[str, Any]]:
 
 
 def _list_changes(base: ComparedRun, run: ComparedRun) -> list[str]:
-    """List the parameters and the code of a run that are not the baseline's."""
+    """List the parameters and the code of a run that differ from the baseline's."""
     changes = [
         f"{key}={'null' if value is None else value}"
         for key, _, value in list_changes(_method(base), _method(run))

@@ -45,7 +45,7 @@ class Cell(NamedTuple):
 
 
 def as_text(board: Leaderboard) -> str:
-    """Aligned lines for a terminal; what differs from the baseline stands below."""
+    """Aligned lines for a terminal; differences from the baseline are listed below."""
     lines = align(_list_texts(board))
     changes = [f"{row.name}: {', '.join(row.changes)}" for row in board.rows if row.changes]
     return "\n".join([*lines, "", *explain(board), "", *changes]).rstrip()

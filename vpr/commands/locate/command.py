@@ -86,7 +86,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     What else a folder holds is counted on standard error.
 
     Raises:
-        ValueError: If a path is no file, a folder holds no image, or a name is not UTF-8: no
+        ValueError: If a path is not a file, a folder holds no image, or a name is not UTF-8: no
             table, page or JSON could hold it.
     """
     found = [photo for path in paths for photo in (_inside(path) if path.is_dir() else [path])]

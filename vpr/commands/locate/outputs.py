@@ -28,12 +28,12 @@ def check_targets(
     """Check, before anything is computed for them, that files can be written.
 
     Args:
-        targets: The files by the options that name them; None: it was not given.
+        targets: The files by the options that name them; None: not given.
         sheet_px: Width and height of the picture that `--show` names.
 
     Raises:
-        ValueError: If one is a folder, lies in none or where nothing may be written, or its
-            option is `--show` and its name ends as that of no picture so large.
+        ValueError: If one is a folder, its folder is missing or not writable, or the format of the
+            picture that `--show` names cannot hold its size.
     """
     for option, path in targets.items():
         if path is None:
@@ -76,7 +76,7 @@ def require_globe(options: Mapping[str, Path | None], places: Places) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print in whatever letters the terminal has."""
+    """Print text, with ? for letters that the terminal's encoding lacks."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, errors="replace").decode(encoding))
 
@@ -132,7 +132,7 @@ def as_json(located: Sequence[Located]) -> str:
 
 
 def as_plain(located: Sequence[Located]) -> list[dict[str, Any]]:
-    """List what JSON writes of each photo; of `OPTIONAL` and `TRUTH`, what is known."""
+    """List the values of each photo for JSON; of `OPTIONAL` and `TRUTH`, only known ones."""
     content = [asdict(one) for one in located]
     for one in content:
         one["matches"] = list(map(_without_none, one["matches"]))
@@ -167,7 +167,7 @@ def save_csv(path: Path, located: Sequence[Located]) -> None:
 
 
 def save_geojson(path: Path, located: Sequence[Located]) -> None:
-    """Write a point for each match; none may lack its place."""
+    """Write a point for each match; every match must have coordinates."""
     write_features(path, [
         feature("Point", [match.longitude, match.latitude], _without_none({
             "query": one.photo, "rank": match.rank, "database": match.database,

@@ -63,13 +63,9 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="JSON output.")] = False,
 ) -> None:
     """Compute recall of predictions against a ground truth, over both denominators in use."""
-    everything = _parse_truth(truth)
-    radius_m = everything.radius_m if radius is None else radius
-    if protocol is None and (radius_m is None or not 0 < radius_m < math.inf):
-        raise ValueError(
-            f"--radius: expected metres above 0, found {radius_m} ({truth}, {everything.form}, has "
-            f"{everything.radius_m})"
-        )
+    everything, depths = _parse_truth(truth), _parse_depths(n)
+    if protocol is None:
+        _check_radius(truth, everything, radius)
     if max_heading is not None:
         _check_headings(truth, everything, protocol)
     places, radius_m, counted = follow_protocol(
@@ -85,7 +81,7 @@ def score(
     positives = find_same_places(
         places.database, places.query, radius_m=radius_m, max_heading_deg=max_heading
     )
-    single = score_rankings(rankings, positives, _parse_depths(n))
+    single = score_rankings(rankings, positives, depths)
     content: dict[str, object] = {
         **single.by_name(),
         "num_queries": single.num_queries, "num_queries_answerable": single.num_answerable,
@@ -103,7 +99,7 @@ def score(
         sides = (find_recordings(side.sequence, len(side.paths))
                  for side in (places.query, places.database))  # fmt: skip
         along = rank_again(rankings, *sides, length=sequence, velocities=velocities)
-        again = score_rankings(along, positives, _parse_depths(n))
+        again = score_rankings(along, positives, depths)
         text += f"\nsequences of {sequence}, another protocol: it uses the order of the queries\n"
         text += again.as_table()
         content |= again.by_name("sequence_")
@@ -181,6 +177,15 @@ def _parse_truth(truth: Path) -> GroundTruth:
         return parse_set(folder, name)
     except ValueError as error:  # its words are those of params.yaml
         raise ValueError(f"--truth {truth}: {error}") from None
+
+
+def _check_radius(truth: Path, places: GroundTruth, asked_m: float | None) -> None:
+    radius_m = places.radius_m if asked_m is None else asked_m
+    if radius_m is None or not 0 < radius_m < math.inf:
+        raise ValueError(
+            f"--radius: expected metres above 0, found {radius_m} ({truth}, {places.form}, has "
+            f"{places.radius_m})"
+        )
 
 
 def _check_headings(truth: Path, places: GroundTruth, protocol: str | None) -> None:

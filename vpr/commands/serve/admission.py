@@ -1,4 +1,4 @@
-"""What one client, and all together, may take of the service."""
+"""Limits of the service, for one client and for all together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Limits:
         num_photos: Photos of a sequence.
         seconds: For the head of a request to arrive, for its body, and for a photo to be decoded.
         bodies: Bodies that are received at once; half of them from one address.
-        queue: Requests that are decoded or waiting at once; further ones are sent away.
+        queue: Requests that are decoded or waiting at once; further ones are refused.
     """
 
     num_bytes: int
@@ -53,7 +53,7 @@ class Refusal(Exception):
         self.status, self.sentence = status, sentence
 
     def response(self) -> JSONResponse:
-        """Write it as `{"error": sentence}`; of those that may ask again it says when."""
+        """Make the response `{"error": sentence}`, with Retry-After if the client may ask again."""
         headers = {"Retry-After": str(RETRY_AFTER)} if self.status in BUSY else {}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
@@ -80,8 +80,8 @@ class Body:
 class Bodies:
     """Places for bodies that are being received.
 
-    Those who send slowly must not keep others out. So a body that finds no free place takes that
-    of the slowest one, of its own address if that has its half.
+    Slow senders must not block others. So a body that finds no free place takes that of the
+    slowest one, of its own address if that has half of the places.
 
     Args:
         limits: How many there are, and how long a body may take.
@@ -126,7 +126,7 @@ class Bodies:
 
 
 class Held(Protocol):
-    """What takes a place for a client, at an address."""
+    """Something that takes a place for a client."""
 
     address: str
 
@@ -135,12 +135,12 @@ H = TypeVar("H", bound=Held)
 
 
 def find_crowd(held: Collection[H], address: str, most: int) -> list[H]:
-    """Find those of which one must leave before another comes from an address.
+    """Find the holders of which one must leave before an address gets another place.
 
     Args:
-        held: All that have places.
-        address: Where the other comes from.
-        most: How many places there are.
+        held: All holders of places.
+        address: Address of the client that asks.
+        most: Number of places.
 
     Returns:
         Those of that address if it has half of the places; all if no place is free; else none.
@@ -155,9 +155,9 @@ class Slots:
     """Slots that clients take and give back.
 
     Args:
-        most: How many there are.
-        most_each: How many of them one address may have.
-        words: What those do that have taken theirs.
+        most: Number of slots.
+        most_each: Number of slots that one address may have.
+        words: What the holders do, for messages, such as `requests are waiting`.
     """
 
     def __init__(self, most: int, most_each: int, words: str) -> None:

@@ -1,4 +1,4 @@
-"""What the service answers, and how OpenAPI describes it: forms, examples, every refusal."""
+"""Answers of the service, and their description in OpenAPI: forms, examples, refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from vpr.commands.serve.admission import Refusal
 from vpr.commands.serve.photos import FORM, RAW
-from vpr.commands.serve.run import Run
+from vpr.commands.serve.run import ServedRun
 from vpr.evaluation.params import By
 from vpr.images.image_files import encoded_image, path_of
 from vpr.images.shards import Member
@@ -32,7 +32,7 @@ REFUSALS: Refusals = {
     403: ("A page of another origin asked", "pages of other addresses may not ask this service."),
     404: ("Not here", "image 999: the database has 120, from 0."),
     408: ("Sent too slowly", "the body took more than 10 seconds, or was the slowest of too many."),
-    410: ("Replaced since", "image 3: its picture was replaced since the run was loaded."),
+    410: ("Replaced later", "image 3: its picture was replaced since the run was loaded."),
     413: ("Too large", "the body has more than 16,000,000 bytes: send a smaller photo."),
     415: ("Of another type", "Content-Type is 'text/html': send a photo as image/*, ..."),
     422: ("Not a readable photo, or not such a value", "photo.jpg: not a readable image."),
@@ -43,11 +43,11 @@ REFUSALS: Refusals = {
 OF_SESSIONS: Refusals = {
     404: ("No such session",
           "session: there is none of this name, or it ended after 600 seconds without a photo: "
-          "leave it out to begin another."),
+          "leave it out to begin a new one."),
     409: ("Session busy: ask again after Retry-After seconds",
-          "session: its photo before is still being looked at: send one after another."),
+          "session: its previous photo is still in progress: send one at a time."),
     410: ("Another run answers now",
-          "session: another run answers now: leave it out to begin another."),
+          "session: another run answers now: leave it out to begin a new one."),
 }  # fmt: skip
 OF_ALL = (400, 401, 403, 500)
 OF_PHOTOS = (408, 413, 415, 422, 503)
@@ -151,7 +151,7 @@ class PlacesAnswer:
     towards: list[float | None] | None
 
 
-def threshold_of(run: Run) -> Threshold:
+def threshold_of(run: ServedRun) -> Threshold:
     """Find what a photo of the map must reach."""
     calibration = run.places.calibration
     if calibration is None or not calibration.decides:
@@ -159,7 +159,7 @@ def threshold_of(run: Run) -> Threshold:
     return Threshold(calibration.by, calibration.map_limit)
 
 
-def places_of(run: Run) -> PlacesAnswer:
+def places_of(run: ServedRun) -> PlacesAnswer:
     """List the places, in the database's order."""
     database = run.places.database
     easting, northing = database.coordinates.T.tolist()
@@ -170,7 +170,7 @@ def places_of(run: Run) -> PlacesAnswer:
 
 
 def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str, Any]:
-    """Add to the matches of a photo where their pictures are, and the points that verify them.
+    """Add to the matches of a photo the addresses of their pictures, and the verifying points.
 
     Args:
         photo: One object of what `locate --json` writes.
@@ -185,7 +185,7 @@ def complete(photo: dict[str, Any], ranked: Ranked, *, pairs: bool) -> dict[str,
     return photo
 
 
-def read_picture(run: Run, image: int) -> bytes:
+def read_picture(run: ServedRun, image: int) -> bytes:
     """Read the small picture of a place, without metadata, as the report shows it.
 
     Args:
@@ -220,7 +220,7 @@ def describe_body(*, several: bool) -> dict[str, Any]:
 def describe_refusals(
     *statuses: int, own: Refusals = MappingProxyType({})
 ) -> dict[int | str, dict[str, Any]]:
-    """Describe the refusals that any request may get, and some more; `own` are a route's own."""
+    """Describe refusals: those of any request, some by status, and a route's own (`own`)."""
     words = {**REFUSALS, **own}
     return {
         status: {

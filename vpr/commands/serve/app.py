@@ -30,7 +30,7 @@ from vpr.commands.serve.answers import (
     read_picture,
 )
 from vpr.commands.serve.pages import STATIC, Background, documentation, front_page, read_static
-from vpr.commands.serve.run import Run, Version
+from vpr.commands.serve.run import ServedRun, Version
 from vpr.commands.serve.service import Answering, Service
 from vpr.commands.serve.track import add_drives
 
@@ -48,7 +48,7 @@ Length = Annotated[
 ]  # fmt: skip
 
 
-def make_app(run: Run, limits: Limits, access: Access) -> ASGIApp:
+def make_app(run: ServedRun, limits: Limits, access: Access) -> ASGIApp:
     """Make the application.
 
     Args:
@@ -170,7 +170,7 @@ async def _refuse(asked: Request | WebSocket, error: Exception) -> Response:
         case HTTPException():
             refusal = Refusal(error.status_code, f"{error.detail}: /docs lists what is here.")
         case ClientDisconnect():
-            refusal = Refusal(400, "the body did not end.")
+            refusal = Refusal(400, "the body is incomplete.")
         case _:
             refusal = Refusal(500, "the service failed: its log says where.")
     response = refusal.response()

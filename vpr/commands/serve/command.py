@@ -60,7 +60,7 @@ def serve(
     origins = _check_origins(origin or [])
     background = parse_background(tiles, attribution)
     if sys.platform != "linux":
-        raise ValueError("serve limits what its decoders take, as only Linux can: run it there")
+        raise ValueError("serve limits the memory of its decoders, which needs Linux: run it there")
     import python_multipart  # noqa: F401 - forms are refused without it, but no sooner
     import uvicorn
 
@@ -69,14 +69,14 @@ def serve(
         from vpr.commands.serve.access import Access
         from vpr.commands.serve.admission import Limits
         from vpr.commands.serve.app import make_app
-        from vpr.commands.serve.run import load_run
+        from vpr.commands.serve.run import load_served_run
         from vpr.commands.serve.slow_senders import CONNECTIONS, impatient_protocols
 
         limits = Limits(megabytes * 10**6, megapixels * 10**6, photos, seconds, bodies, queue)
         hosts = LOOPBACK if token is None and host in LOOPBACK else None
         protocol, sockets = impatient_protocols(seconds)
         config = uvicorn.Config(
-            make_app(load_run(), limits, Access(token, hosts, origins, background)),
+            make_app(load_served_run(), limits, Access(token, hosts, origins, background)),
             http=protocol, ws=sockets, ws_max_size=limits.num_bytes, access_log=False,
             ws_per_message_deflate=False,  # a small message would be a large one
             server_header=False,
@@ -128,7 +128,7 @@ def _check_token(host: str, token: str | None, *, without_token: bool) -> str | 
 def find_services(folder: Path) -> list[int]:
     """Find the process ids of services on this machine that answer from the run in a folder.
 
-    They are found by their command line, and write no file.
+    They are recognised by their command lines, so they write no PID file.
     """
     found = []
     for process in PROCESSES.glob("[0-9]*"):

@@ -35,7 +35,7 @@ def decode(content: bytes, *, max_pixels: int) -> bytes:
     try:
         height, width = read_size(photo, scale_to=None)
         if height * width > max_pixels:
-            words = f"it has {width} x {height} pixels, at most {max_pixels:,} are taken"
+            words = f"it has {width} x {height} pixels, at most {max_pixels:,} are accepted"
             return words.encode()
         pixels = read_image(photo, scale_to=None)
     except MemoryError:

@@ -1,6 +1,6 @@
-"""The page for people, and the description for programmers; nothing in them is from elsewhere.
+"""The page, and the description of the API; both load nothing from other hosts.
 
-Except the background of the page's map: tiles from an address, or from a PMTiles file.
+The exception is the background of the page's map: tiles from an address, or from a PMTiles file.
 """
 
 from __future__ import annotations

@@ -22,9 +22,7 @@ from vpr.images.numbered import NumberedImages
 from vpr.locating.drives import Before, Tracker
 from vpr.locating.matches import Located, Places, locate_ranked
 from vpr.locating.ranking import Ranked, Ranker, rank_photos
-from vpr.locating.run import Run as Whole
-from vpr.locating.run import check_run, require_out
-from vpr.locating.run import load_run as load_whole
+from vpr.locating.run import Run, check_run, load_run, require_out
 from vpr.network.describing import describe_photos
 from vpr.places.index import find_recordings
 from vpr.repository.locked_run import locked_params
@@ -62,12 +60,12 @@ class Version:
     """Which run answers.
 
     Args:
-        run: Twelve letters; others if anything that answers are made of has changed.
+        run: Twelve letters, a hash of all that answers depend on.
         max_side_px: Longer side that photos are scaled down to, in pixels; a client may send them
             smaller than they are, but not smaller than this. null: photos keep their size.
         commit: Commit of git; null outside a repository.
         encoder: Name, and which of its models.
-        aggregator: What makes descriptors of its features.
+        aggregator: Aggregator of its features.
         dataset: Name of the data set's folder, its reference system and number of places.
         hashes: MD5 by path, as dvc.lock records them.
     """
@@ -82,23 +80,23 @@ class Version:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """What answers are made of.
+class ServedRun:
+    """A loaded run, from which the service answers.
 
     Photos are described one at a time: the last bits of a convolution may depend on how many it
     sees at once (see `vpr.features.batches`), and an answer must not depend on who else asks.
 
     Args:
         ranker: The network and the search.
-        places: Of the database.
-        pictures: Small ones of the database's images.
+        places: Places of the database.
+        pictures: Thumbnails of the database's images.
         crs: Reference system of the places.
         trunk: How photos are described.
         sequence: How several photos in order are ranked.
-        version: Which run it is, as clients are told.
+        version: Identity of the run, for clients.
         since: When it was loaded, seconds since 1970.
         read: Hashes of the files, so that the next run reads only what changed.
-        mapped: The file of the searched rows, open, and its state when it was checked.
+        mapped: The open file of the searched rows, and its state when it was checked.
     """
 
     ranker: Ranker
@@ -130,7 +128,7 @@ class Run:
 
     @cached_property
     def tracker(self) -> Tracker:
-        """What drives are followed with; made for the first photo of one."""
+        """Tracker of drives, made for the first photo of one."""
         return Tracker(self.ranker, self.places, crs=self.crs, step_m=self.sequence.step_m)
 
     def follow(self, photo: Photo, before: Before | None, moved_m: float) -> Before:
@@ -197,24 +195,24 @@ class Run:
     def locate(
         self, photos: Sequence[Path], ranked: Sequence[Ranked], *, top: int, alone: bool
     ) -> list[Located]:
-        """Say what `locate` says; photos that were sent are none of the set's own queries.
+        """Locate photos as `locate` does; none of them is a query of the data set.
 
         Args:
             photos: Their names.
-            ranked: What was ranked for each.
+            ranked: Ranking of each.
             top: Matches of each.
-            alone: Whether each was ranked by itself; only for such rankings there is a calibration.
+            alone: Whether each was ranked by itself; only such rankings are calibrated.
         """
         places = self.places if alone else replace(self.places, calibration=None)
         return locate_ranked(photos, ranked, places, [None] * len(photos), top=top)
 
 
-def load_run(last: Run | None = None) -> Run:
+def load_served_run(last: ServedRun | None = None) -> ServedRun:
     """Load the run that dvc.lock records, from files that have its hashes.
 
     Args:
-        last: The run that answers now: files that are as they were are not hashed again, and its
-            network goes on if it is the same.
+        last: The run that answers now; its unchanged files are not hashed again, and its network
+            is reused if it is the same.
 
     Raises:
         ValueError: If a file is missing, damaged, or not the recorded one.
@@ -227,12 +225,12 @@ def load_run(last: Run | None = None) -> Run:
     network = None
     if last and last.trunk == trunk and last.version.hashes[NETWORK] == hashes[NETWORK]:
         network = last.ranker.network
-    loaded = load_whole(Path(), network=network)
+    loaded = load_run(Path(), network=network)
     if not loaded.places.database.has_places:
-        raise ValueError("the positions of this run's database are unknown: serve cannot say where")
+        raise ValueError("serve needs positions, and those of this run's database are unknown")
     sequence = locked_params("order", "sequence", SequenceParams)
     rows = WHITENED.open("rb")
-    run = Run(
+    run = ServedRun(
         loaded.ranker, loaded.places, NumberedImages(THUMBNAILS), loaded.dataset.crs, trunk,
         sequence, _describe(loaded, trunk, sequence, hashes), since, read, (rows, _state(rows)),
     )  # fmt: skip
@@ -244,9 +242,9 @@ def load_run(last: Run | None = None) -> Run:
 
 
 def _describe(
-    loaded: Whole, trunk: TrunkParams, sequence: SequenceParams, hashes: dict[str, str]
+    loaded: Run, trunk: TrunkParams, sequence: SequenceParams, hashes: dict[str, str]
 ) -> Version:
-    """Say of which run answers are; where its files lie on this machine is nobody's concern."""
+    """Describe the run to clients, without paths of this machine."""
     reranker, size = loaded.ranker.reranker, trunk.image_size
     parts: list[object] = [hashes, asdict(trunk), asdict(sequence)]
     sides = [max(size) if size else trunk.max_side_px]

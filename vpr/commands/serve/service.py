@@ -21,7 +21,7 @@ from vpr.commands.locate.outputs import as_plain
 from vpr.commands.serve.admission import Bodies, Limits, Refusal, Slots, address_of
 from vpr.commands.serve.answers import TrackAnswer, complete, threshold_of
 from vpr.commands.serve.photos import NUM_DECODERS, Decoders, read_uploads
-from vpr.commands.serve.run import Run, load_run
+from vpr.commands.serve.run import ServedRun, load_served_run
 from vpr.commands.serve.sessions import Sessions
 from vpr.images.image_files import EncodedImage
 
@@ -33,11 +33,11 @@ class Service:
     """Answers requests from one run after another.
 
     Args:
-        run: The first.
+        run: The first run.
         limits: Limits of each request, and of all together.
     """
 
-    def __init__(self, run: Run, limits: Limits) -> None:
+    def __init__(self, run: ServedRun, limits: Limits) -> None:
         """Start the decoders; an event loop must be running."""
         self.run, self.limits = run, limits
         self.bodies = Bodies(limits)
@@ -57,14 +57,14 @@ class Service:
 
     @asynccontextmanager
     async def receive(self, request: Request, *, most: int) -> AsyncIterator[list[EncodedImage]]:
-        """Receive the photos of a request, and keep its place until it is answered.
+        """Receive the photos of a request, and hold its slot until it is answered.
 
         Args:
             request: The request, of which nothing was read.
-            most: Photos that are taken.
+            most: Maximum number of photos.
 
         Raises:
-            Refusal: If there is no place, or the body cannot be read.
+            Refusal: If no slot is free, or the body cannot be read.
         """
         address = address_of(request)
         self.queue.require_one(address)
@@ -78,7 +78,7 @@ class Service:
         async with self.taking_over:
             start = time.monotonic()
             try:
-                self.run = await asyncio.to_thread(load_run, self.run)
+                self.run = await asyncio.to_thread(load_served_run, self.run)
                 seconds = time.monotonic() - start
                 LOG.info("Answering from the run that was loaded now, in %.2f s", seconds)
             except Exception as error:  # of whatever kind: the service goes on
@@ -130,7 +130,7 @@ class Service:
     async def _of(
         self, upload: EncodedImage, seconds: list[float], compute: Callable[[EncodedImage], R]
     ) -> R:
-        """Decode a photo, and compute something of it; the seconds of decoding are noted."""
+        """Decode a photo and pass it to `compute`; `seconds` gets the time of decoding."""
         async with self.decoded:
             start = time.monotonic()
             decoded = await self.decoders.decode(upload)
@@ -146,7 +146,7 @@ class Service:
     async def track(
         self, upload: EncodedImage, session: str | None, address: str, moved_m: float | None
     ) -> TrackAnswer:
-        """Follow a drive to its next photo; one that cannot be read leaves it where it was.
+        """Follow a drive to its next photo; if that cannot be read, the drive stays where it was.
 
         Args:
             upload: The photo.
@@ -155,7 +155,7 @@ class Service:
             moved_m: Metres since the photo before; None: unknown.
 
         Raises:
-            Refusal: If the photo cannot be read, or the drive not be followed.
+            Refusal: If the photo cannot be read, or the drive cannot be followed.
         """
         run, metres = self.run, math.nan if moved_m is None else moved_m
         with self.sessions.open(session, address, run.since) as drive:

@@ -83,15 +83,15 @@ class Sessions:
         if drive is None:
             raise Refusal(
                 404, f"session: there is none of this name, or it ended after {IDLE_SECONDS:g} "
-                "seconds without a photo: leave it out to begin another.",
+                "seconds without a photo: leave it out to begin a new one.",
             )  # fmt: skip
         if drive.is_busy:
             raise Refusal(
-                409, "session: its photo before is still being looked at: send one after another."
+                409, "session: its previous photo is still in progress: send one at a time."
             )
         if drive.run != run:
             del self.drives[name]
-            raise Refusal(410, "session: another run answers now: leave it out to begin another.")
+            raise Refusal(410, "session: another run answers now: leave it out to begin a new one.")
         return drive
 
     def _begin(self, address: str, run: float, now: float) -> Drive:

@@ -36,11 +36,11 @@ class _Reading:
     """A folder that is being read.
 
     Args:
-        asked: What the command line says.
-        found: What was found up to now.
+        asked: Options of the command line.
+        found: Photos found so far.
         track: Positions by time, for photos that have none.
-        overrides: Positions by name, that go first.
-        num_magnetic: Photos whose direction is from magnetic north, in degrees unknown.
+        overrides: Positions by name, which take precedence.
+        num_magnetic: Photos whose direction is from magnetic north, by an unknown angle from true.
         num_zoneless: Photos whose clock has no zone.
     """
 

@@ -105,7 +105,7 @@ def _choose_topic(source: Path, reader: Reader, asked: str | None) -> str:
     chosen = [topic for topic in topics if asked in (None, topic)]
     if len(chosen) != 1:
         raise ValueError(
-            f"{source}: which topic has the photos? --topic with one of "
+            f"{source}: choose the topic of the photos by --topic: one of "
             f"{', '.join(topics) or 'none: the bag has no images'}"
         )
     return chosen[0]

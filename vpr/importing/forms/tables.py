@@ -63,7 +63,7 @@ def read(source: Path, asked: Asked) -> Collection:
     """Read a table; rows that cannot be used are left out.
 
     Raises:
-        ValueError: If it is no table, or does not tell which columns are meant.
+        ValueError: If it is not a table, or its columns are ambiguous.
     """
     suffix = source.suffix.lower()
     found = Collection(f"a table, {suffix}")

@@ -25,7 +25,7 @@ FINE_S = 0.1  # between two offsets of the clock that are tried
 NEAR_S = 180.0  # offsets from the film's own clock that are tried first
 LEAST_CORRELATION = 0.6
 LEAST_LEAD = 0.1  # of the best offset, over all that are not its neighbours
-APART_S = 10.0  # from the best, where offsets are no neighbours
+APART_S = 10.0  # from the best offset; farther ones compete with it
 LEAST_CHANGE = 0.15  # of speed, as a fraction of its mean; less says nothing
 
 Floats = NDArray[np.float64]
@@ -110,13 +110,13 @@ def _align(times: Floats, motion: Floats, track: Track, *, told: float | None) -
         times: Seconds since the film's start, shape (num_measurements,).
         motion: How fast the picture moves at them, in any unit.
         track: A track that covers the film.
-        told: When it began as its own clock says, which goes first if a start near it fits.
+        told: Start by its own clock, which is preferred if a start near it fits.
 
     Raises:
-        ValueError: If the speed hardly changes, or several starts fit alike.
+        ValueError: If the speed hardly changes, or several starts fit equally well.
     """
     if len(times) < 2 / EVERY_S:
-        raise ValueError("the film is too short to tell its clock's offset")
+        raise ValueError("the film is too short to estimate its clock's offset")
     first, last = float(track.times[0]) - times[0], float(track.times[-1]) - times[-1]
     ranges = [(told - NEAR_S, told + NEAR_S)] if told is not None else []
     reasons = ["the track is shorter than the film"]
@@ -133,13 +133,13 @@ def _align(times: Floats, motion: Floats, track: Track, *, told: float | None) -
                 f"correlation {fits[best]:.2f}, the next best {others.max(initial=-1):.2f}"
             )
     raise ValueError(
-        f"its clock's offset cannot be told from its motion ({reasons[-1]}; at constant speed "
-        "nothing tells it): give --clock-offset SECONDS, 0 if it is right"
+        f"its clock's offset cannot be estimated from its motion ({reasons[-1]}; it needs "
+        "changes of speed): give --clock-offset SECONDS, 0 if it is right"
     )
 
 
 def _correlation(motion: Floats, speeds: Floats) -> float:
-    """Correlate after ranking, as flow is no linear function of speed; -1 where speed is even."""
+    """Correlate after ranking, as flow is not linear in speed; -1 where speed is constant."""
     if not speeds.std() > LEAST_CHANGE * speeds.mean():
         return -1.0
     flow, speed = (np.argsort(np.argsort(x, kind="stable")) for x in (motion, speeds))

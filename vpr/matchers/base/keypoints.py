@@ -55,7 +55,7 @@ class Keypoints:
         """
         points, rows = (np.array(rows.of(image)) for rows in (self.points, self.descriptors))
         if not (np.isfinite(points).all() and np.isfinite(rows).all()):
-            raise ValueError(f"{self.source}: those of image {image} are NaN or infinite")
+            raise ValueError(f"{self.source}: the keypoints of image {image} are NaN or infinite")
         if self.kept is not None:
             start, end = self.points.starts[image : image + 2]
             points, rows = points[self.kept[start:end]], rows[self.kept[start:end]]
