@@ -83,10 +83,11 @@ def test_a_stage_gives_the_same_lock_with_nodes_that_have_no_checkout(
 ) -> None:
     lock = (pipeline / "dvc.lock").read_bytes()
     stage = ("dvc", "repro", "-s", "-f", "trunk@database")
-    assert "Ray: up to" not in cluster.run(pipeline, *stage)  # all is found in the store
-    assert (pipeline / "dvc.lock").read_bytes() == lock
     output = cluster.run(pipeline, *stage, VPR_STORE_GB="0")
     assert "Ray: up to 2 tasks at once on nodes 127.0.0.1, 127.0.0.1" in output
+    assert (pipeline / "dvc.lock").read_bytes() == lock
+    cluster.run(pipeline, *stage)
+    assert "Ray: up to" not in cluster.run(pipeline, *stage)  # all is found in the store
     assert (pipeline / "dvc.lock").read_bytes() == lock
 
 
@@ -132,7 +133,7 @@ def test_pairs_that_were_verified_before_are_not_sent(cluster: RayCluster, pipel
     for num_found, is_sent in ((16, True), (24, False)):
         output = cluster.run(pipeline, *stage)
         assert f"24 pairs of 8 queries, {num_found} of them found in the store" in output
-        assert ("Ray: up to 2 tasks at once" in output) == is_sent
+        assert ("Ray: up to " in output) == is_sent, output
         assert (pipeline / "dvc.lock").read_bytes() == lock
 
 

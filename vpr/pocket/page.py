@@ -132,8 +132,10 @@ def write_runtime(folder: Path, package: Path | None) -> None:
         folder.mkdir()
         with tarfile.open(file) as archive:
             for name in FILES:
-                archive.extract(f"package/dist/{name}", scratch, filter="data")
-                shutil.copyfile(Path(scratch, "package/dist", name), folder / name)
+                stream = archive.extractfile(f"package/dist/{name}")
+                if stream is None:
+                    raise ValueError(f"{file}: package/dist/{name} is not a file")
+                (folder / name).write_bytes(stream.read())
     about = {"package": PACKAGE, "integrity": INTEGRITY, "licence": "MIT"}
     (folder / "package.json").write_text(json.dumps(about, indent=2) + "\n")
 
