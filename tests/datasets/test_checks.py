@@ -33,7 +33,7 @@ def checked(
 ) -> dict[str, Finding]:  # fmt: skip
     asked = database[:6] if query is None else query
     truth = GroundTruth(listed("database", database), listed("query", asked), None, "by hand",
-                        utm_zone=zone)  # fmt: skip
+                        utm_zones=(zone,) if zone else ())  # fmt: skip
     return {one.key: one for one in check_places(truth, radius_m=radius_m, crs=crs)}
 
 
@@ -155,6 +155,13 @@ def test_a_zone_in_the_names_must_be_that_of_the_system() -> None:
         found = checked(BERLIN, zone="33N", crs=crs)["coordinates"]
         assert found.level is Level.REFUSED
         assert "file names give UTM zone 33N: set dataset.crs: EPSG:32633" in found.words
+
+
+def test_zones_that_no_one_system_holds_want_none() -> None:
+    truth = GroundTruth(listed("database", BERLIN), listed("query", BERLIN), None, "by hand",
+                        utm_zones=("10N", "33N"))  # fmt: skip
+    found = {one.key: one for one in check_places(truth, radius_m=25, crs="EPSG:32633")}
+    assert "zone 10N and 33N: set dataset.crs: null" in found["coordinates"].words
 
 
 def test_names_of_one_file_are_one_name_however_they_are_written() -> None:

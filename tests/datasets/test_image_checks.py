@@ -73,6 +73,18 @@ def test_copies_on_one_side_are_a_note(tmp_path: Path) -> None:
     assert "; 1 within the database side" in found.words
 
 
+def test_a_camera_that_stands_still_is_noted(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"database/{number}.png", scene(number % 2))
+    for number in range(4):
+        save(tmp_path / f"query/{number}.png", scene(2, 9, 200) + 4 * (number > 1))
+    found = checked(tmp_path)["standstill"]
+    assert found.level is Level.NOTE and found.numbers == {
+        "photos": 2
+    }  # three steps, and the light changes in one
+    assert "query image 1" in found.words
+
+
 @pytest.mark.parametrize("change", ["jpeg", "smaller", "colour", "turned back by EXIF"])
 def test_a_copy_that_was_written_anew_is_found_by_its_looks(tmp_path: Path, change: str) -> None:
     for number in range(3):

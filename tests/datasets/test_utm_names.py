@@ -80,7 +80,7 @@ def test_one_utm_zone_is_taken_from_the_names(
         place(tmp_path, "database", number, zone=of)
     place(tmp_path, "queries", 0, zone=query)
     truth = parse_set(tmp_path, None)
-    assert truth.utm_zone == zone and truth.notes == ()
+    assert truth.utm_zones == ((zone,) if zone else ()) and truth.notes == ()
 
 
 # T is 40 to 48 degrees north; S is 32 to 40, or meant as the southern hemisphere.
@@ -92,9 +92,24 @@ def test_a_zone_that_contradicts_the_place_is_noted_and_not_taken(
         place(tmp_path, "database", number, zone="33@U@52.50@13.37")
     place(tmp_path, "queries", 0, zone=zone)
     truth = parse_set(tmp_path, None)
-    assert truth.utm_zone is None
+    assert truth.utm_zones == ()
     (note,) = truth.notes
     assert f"(first 'queries/@389000@5818000@{zone}@" in note
+
+
+def test_cities_in_zones_far_apart_are_one_set_without_a_map(tmp_path: Path) -> None:
+    # Copenhagen and San Francisco, as the downloader's MSLS has them.
+    for side in ("database", "queries"):
+        for name in (
+            "@347000.1@6173000.2@33@U@55.68@12.57",
+            "@551000.1@4181000.2@10@S@37.77@-122.42",
+        ):
+            (tmp_path / side).mkdir(exist_ok=True)
+            (tmp_path / side / f"{name}@key@@@@@@day_forward@.jpg").touch()
+    truth = parse_set(tmp_path, None)
+    assert truth.utm_zones == ("10N", "33N")
+    (note,) = truth.notes
+    assert "2 UTM zones (10N: database/@551000.1@" in note and "there is no map" in note
 
 
 @pytest.mark.parametrize(

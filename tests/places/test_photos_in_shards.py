@@ -87,6 +87,16 @@ def test_a_photo_that_a_shard_hides_is_not_found_and_the_true_reason_is_told(
         find_photo(tmp_path, "c.jpg")
 
 
+@pytest.mark.parametrize("name", ["0.tar.gz", "0.TGZ", "a/0.zip", "0.tar.zst"])
+def test_a_compressed_archive_is_told_where_a_photo_is_missing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    pack(tmp_path / name, {"a.jpg": b"1"}, "w:gz")
+    with pytest.raises(FileNotFoundError) as caught:
+        find_photo(tmp_path, "a.jpg")
+    assert f"1 archives are compressed and not read ({Path(name).name!r})" in str(caught.value)
+    assert "shards" not in str(caught.value)
+
+
 def test_a_shard_in_large_letters_is_one(tmp_path: Path) -> None:
     pack(tmp_path / "0.TAR", {"a.jpg": b"1"})
     assert encoded_image(find_photo(tmp_path, "./a.jpg")).content == b"1"

@@ -195,6 +195,16 @@ def test_zips_that_torch_would_not_write_are_refused(tmp_path: Path) -> None:
     assert not survives(file)
 
 
+def test_a_zip_whose_members_overlap_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "overlap.pt"
+    pack(file, {"a/data.pkl": b"\x80\x02}.", "a/data/0": bytes(10_000)})
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.infolist().extend([archive.infolist()[1]] * 9)
+        archive.comment = b"makes zipfile write its directory anew"
+    with pytest.raises(ValueError, match=r"overlap\.pt.*declare \d+ bytes"):
+        parse_checkpoint(file)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no checkpoint", b"PK\x03\x04 broken", b"\xff" * 8 + b"{}", b"\0" * 8 + b"{"]
 )

@@ -257,19 +257,19 @@ def test_one_message_lists_all_that_is_wrong(tmp_path: Path) -> None:
         assert words in message
 
 
-def test_values_that_fit_no_float32_or_are_not_plain_are_refused(tmp_path: Path) -> None:
+def test_values_that_fit_no_float32_or_are_repeated_or_not_plain_are_refused(
+    tmp_path: Path,
+) -> None:
     changed: dict[str, Any] = dict(STATE)
     changed["encoder.0.bias"] = torch.full((64,), 1e300, dtype=torch.float64)
+    changed["encoder.2.bias"] = torch.zeros(1).expand(64)
     changed["encoder.5.bias"] = torch.zeros(128, device="meta")
     changed["encoder.7.bias"] = 3
     changed[8] = torch.zeros(1)
     message = refused(tmp_path, changed)
-    for words in (
-        "encoder.0.bias: has values that are not",
-        "encoder.5.bias: expected plain",
-        "encoder.7.bias: expected a tensor, found int",
-        "8: expected a name",
-    ):
+    for words in ("encoder.0.bias: has values that are not", "encoder.2.bias: expected 64 values",
+                  "encoder.5.bias: expected plain", "encoder.7.bias: expected a tensor, found int",
+                  "8: expected a name"):  # fmt: skip
         assert words in message
 
 

@@ -83,11 +83,14 @@ def _advise(side: str, degrees: NDArray[np.float64]) -> str:
 
 def _require_zone(truth: GroundTruth, system: CRS, name: str) -> None:
     """Refuse a system that is not the one that the file names tell."""
-    if truth.utm_zone not in (None, system.utm_zone):
-        raise ValueError(
-            f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
-            f"{truth.utm_zone}: set dataset.crs: EPSG:{utm_crs(str(truth.utm_zone)).to_epsg()}"
-        )
+    if not truth.utm_zones or truth.utm_zones == (system.utm_zone,):
+        return
+    several, (zone, *_) = len(truth.utm_zones) > 1, truth.utm_zones
+    raise ValueError(
+        f"dataset.crs = {name} ({system.name}), but the file names give UTM zone "
+        f"{' and '.join(truth.utm_zones)}: set dataset.crs: "
+        f"{'null' if several else f'EPSG:{utm_crs(zone).to_epsg()}'}"
+    )
 
 
 def _require_metres(side: str, places: NDArray[np.float64], system: CRS, name: str) -> None:

@@ -23,8 +23,8 @@ class GroundTruth:
             if the format does not say.
         form: The format it came in, in words.
         notes: Things found next to it and not used, a sentence each.
-        utm_zone: UTM zone of the coordinates, where the format names it: number and hemisphere, as
-            33N.
+        utm_zones: UTM zones of the coordinates, where the format names them: number and hemisphere,
+            as 33N; several if they are so far apart that no image of one is near one of another.
     """
 
     database: ImageIndex
@@ -32,7 +32,7 @@ class GroundTruth:
     radius_m: float | None
     form: str
     notes: tuple[str, ...] = ()
-    utm_zone: str | None = None
+    utm_zones: tuple[str, ...] = ()
 
     def sides(self) -> tuple[tuple[str, ImageIndex], tuple[str, ImageIndex]]:
         """Name and images of each side."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ DEEP_LEVELS = 64  # of 256: 14 bits in a container of 16 fill as many, a full ra
 FEW_LEVELS = 16  # of 256, in a photo of 8 bits: nearly one colour
 NEAR_LEVELS = 2.0  # of 255, root mean square over small grey pictures: JPEG and scaling leave less
 PLAIN_LEVELS = 8.0  # standard deviation of a small picture that shows nothing to compare
+STANDSTILL_SHARE = 0.02  # of all photos: a stop at a light is no reason for a note
 CHUNK = 2**23  # pairs compared at once
 NUM_NAMED = 3  # photos named in one line
 
@@ -37,6 +39,7 @@ def check_images(facts: Sequence[ImageFacts]) -> list[Finding]:
     checks = (
         _copies,
         _near_copies,
+        _standstill,
         _deep_levels,
         _white_levels,
         _plain_photos,
@@ -92,6 +95,24 @@ def _near_copies(photos: Sequence[Seen]) -> Finding:
     )
     rows = [query[row][0].number for row, _ in pairs]
     return Finding(key, words, Level.LOUD, {"queries": len(pairs), "query_rows": rows})
+
+
+def _standstill(photos: Sequence[Seen]) -> Finding:
+    """Find photos that look like the one before, as of a camera that stands still."""
+    some = [
+        fact
+        for side in ("database", "query")
+        for before, (fact, seen) in pairwise(photo for photo in photos if photo[0].side == side)
+        if _levels(seen).std() >= PLAIN_LEVELS
+        and np.sqrt(np.mean((_grey([before]) - _grey([(fact, seen)])) ** 2)) < NEAR_LEVELS
+    ]
+    if len(some) <= STANDSTILL_SHARE * len(photos):
+        return Finding("standstill", f"{len(some)} photos look like the one before them")
+    return _noted(
+        "standstill", some, len(photos),
+        "they look like the photo before them, as copies do and frames of a camera that stands "
+        "still: they weigh one place more than others",
+    )  # fmt: skip
 
 
 def _share(rows: Sequence[object], photos: Sequence[Seen]) -> float:

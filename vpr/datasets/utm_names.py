@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,6 +27,8 @@ NUM_ZONES = 60
 BANDS = "CDEFGHJKLMNPQRSTUVWX"  # of latitude, from the south; N is the first north of the equator
 SOUTHERNMOST, BAND_DEG, LAST_BAND_DEG = -80, 8, 12
 MARGIN_DEG = 0.5  # a drive may cross the border of a band
+APART_M = 1e5  # zones farther apart in the plane are never compared
+APART_DEG = 1.0  # and on the ground are not neighbours
 
 
 def parse_utm_names(path: Path) -> GroundTruth:
@@ -36,23 +39,23 @@ def parse_utm_names(path: Path) -> GroundTruth:
 
     Returns:
         The images by their paths below the set's folder, sorted as texts, a note on other files,
-        and the UTM zone if the names have one that fits their coordinates. Images in formats that
-        are not supported are listed too, so that a stage stops and names them.
+        and the UTM zones that the names have and that fit their coordinates. Images in formats
+        that are not supported are listed too, so that a stage stops and names them.
 
     Raises:
         ValueError: If a side has no images, a name has no easting and northing, or names are in
-            several UTM zones.
+            several UTM zones whose metres could be taken for near each other.
     """
     root = path.parent
     (database, first_note), (query, other_note) = (_read_side(root, side) for side in SIDES)
-    zone, zone_note = _read_zone(
+    zones, zone_note = _read_zones(
         root, [*database.paths, *query.paths],
         np.concatenate([database.coordinates, query.coordinates]),
     )  # fmt: skip
     notes = (first_note, other_note, zone_note)
     return GroundTruth(
         database, query, None, "@easting@northing@ names",
-        notes=tuple(note for note in notes if note), utm_zone=zone,
+        notes=tuple(note for note in notes if note), utm_zones=zones,
     )  # fmt: skip
 
 
@@ -134,13 +137,13 @@ def _heading(name: str) -> float:
     return math.inf if abs(heading) > FULL_CIRCLE_DEG else heading % FULL_CIRCLE_DEG
 
 
-def _read_zone(
+def _read_zones(
     root: Path, names: list[str], places: NDArray[np.float64]
-) -> tuple[str | None, str | None]:
-    """Read the UTM zone in the names, as 33N; None and a note if it contradicts the coordinates.
+) -> tuple[tuple[str, ...], str | None]:
+    """Read the UTM zones in the names, as 33N; none and a note if they contradict the coordinates.
 
     Raises:
-        ValueError: If names are in several zones, whose metres cannot be compared.
+        ValueError: If names are in several zones whose metres could be taken for near each other.
     """
     rows: dict[tuple[str, str], list[int]] = {}
     for row, name in enumerate(names):
@@ -148,21 +151,46 @@ def _read_zone(
         if number or letter:
             rows.setdefault((number, letter.upper()), []).append(row)
     zones = {fields: _zone(*fields) for fields in rows}
-    first = {zone: names[rows[fields][0]] for fields, zone in zones.items() if zone is not None}
-    if len(first) > 1:
-        told = "; ".join(f"{zone}: {name}" for zone, name in sorted(first.items()))
-        raise ValueError(
-            f"{root}: the names are in {len(first)} UTM zones ({told}), whose metres cannot be "
-            "compared: `python -m vpr import` makes one set of them, or a set for each"
+    members: dict[str, list[int]] = {}
+    for fields, zone in zones.items():
+        if zone is not None:
+            members.setdefault(zone, []).extend(rows[fields])
+    note = None
+    if len(members) > 1:
+        told = "; ".join(f"{zone}: {names[min(members[zone])]}" for zone in sorted(members))
+        if not _are_apart({zone: places[np.array(those)] for zone, those in members.items()}):
+            raise ValueError(
+                f"{root}: the names are in {len(members)} UTM zones ({told}), whose metres cannot "
+                "be compared: `python -m vpr import` makes one set of them, or a set for each"
+            )
+        note = (
+            f"the names are in {len(members)} UTM zones ({told}), too far apart for an image of "
+            "one to be a positive of another: distances within each count, and there is no map"
         )
     for (number, letter), those in rows.items():
         zone = zones[number, letter]
         if zone is None or not _in_band(letter, zone, places[np.array(those)]):
-            return None, (
+            return (), (
                 f"zone {number} and letter {letter} do not fit easting and northing (first "
                 f"{names[those[0]]!r}), so no zone is taken from the names: is dataset.crs right?"
             )
-    return next(iter(first), None), None
+    return tuple(sorted(members)), note
+
+
+def _are_apart(places: dict[str, NDArray[np.float64]]) -> bool:
+    """Return whether places of no two zones are near in the plane or on the ground."""
+    ground = {zone: to_degrees(utm_crs(zone), there) for zone, there in places.items()}
+    return all(
+        _gap(places[zone], places[other]) >= APART_M
+        and _gap(ground[zone], ground[other]) >= APART_DEG
+        for zone, other in combinations(places, 2)
+    )
+
+
+def _gap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Measure the gap between the boxes around places, along the axis where it is larger."""
+    gaps = np.maximum(one.min(axis=0) - other.max(axis=0), other.min(axis=0) - one.max(axis=0))
+    return float(gaps.max())
 
 
 def _zone(number: str, letter: str) -> str | None:

@@ -14,6 +14,9 @@ from vpr.images.shards import Member, describe_unread_members, list_members
 Stamp = tuple[Path, int, int]  # of a shard: where, when it was changed, how large
 Found = tuple[Stamp, Member]
 
+COMPRESSED = (  # endings of archives that cannot be read from an offset
+    ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".7z", ".rar",
+)  # fmt: skip
 _KNOWN: dict[Path, dict[str, Found]] = {}  # the members of each data set's folder
 
 
@@ -34,7 +37,7 @@ def find_photo(root: Path, name: str) -> Photo:
         member = find_member(root.resolve(), with_slashes(name))
         if member is not None:
             return member
-        reasons = "".join(_describe_shards(root.resolve()))
+        reasons = "".join(_describe_archives(root.resolve()))
         raise FileNotFoundError(
             f"{name!r}: there is no such file in {root.resolve()}{reasons}"
         ) from None
@@ -139,7 +142,7 @@ def _list_shards(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*.[tT][aA][rR]") if path.is_file())
 
 
-def _describe_shards(root: Path) -> Iterator[str]:
+def _describe_archives(root: Path) -> Iterator[str]:
     """Say where else than in files of their own the photos of a folder may be, and why not here."""
     shards = _list_shards(root)
     if shards:
@@ -148,6 +151,12 @@ def _describe_shards(root: Path) -> Iterator[str]:
         unread = describe_unread_members(shard)
         if unread is not None:
             yield f"; {unread}"
+    packed = sorted(path for path in root.rglob("*") if path.name.lower().endswith(COMPRESSED))
+    if packed:
+        yield (
+            f"; {len(packed)} archives are compressed and not read ({packed[0].name!r}): unpack "
+            "them, or pack them again as plain .tar"
+        )
 
 
 def _stamp(shard: Path) -> Stamp | None:

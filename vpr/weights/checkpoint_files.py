@@ -118,9 +118,17 @@ def save_checkpoint(
         elif form == "nanne":
             write_tensors(file, {**notes, "state_dict": plain, "parallel": False})
         else:
-            # One entry, since the library orders several by chance.
-            metadata = {NOTES_KEY: json.dumps(notes)} if notes else {"format": "pt"}
-            file.write(safetensors.torch.save(plain, metadata))
+            metadata = {"format": "pt", NOTES_KEY: json.dumps(notes)} if notes else {"format": "pt"}
+            file.write(_stable_safetensors(plain, metadata))
+
+
+def _stable_safetensors(state: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """Write safetensors with a sorted header: the library orders metadata by chance."""
+    data = safetensors.torch.save(state, metadata)
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # tensors are to begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
 def _check_zip(path: Path) -> None:
@@ -129,6 +137,9 @@ def _check_zip(path: Path) -> None:
         compressed = [member.filename for member in members if member.compress_type]
         if compressed:
             raise ValueError(f"expected stored members, as torch writes, {compressed[0]} is packed")
+        declared, found = sum(member.file_size for member in members), path.stat().st_size
+        if declared > found:
+            raise ValueError(f"its members declare {declared} bytes, the file has {found}")
         damaged = archive.testzip()
         if damaged:
             raise ValueError(f"{damaged} does not match its checksum: fetch the file again")

@@ -204,5 +204,7 @@ def _problem(tensor: object, shape: tuple[int, ...]) -> str | None:
         return f"expected floating point values, found {tensor.dtype}"
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         return f"expected plain values, found {tensor.layout} on {tensor.device}"
+    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+        return f"expected {tensor.numel()} values, found fewer that are repeated"
     # After the conversion that we store: a float64 can be too large for a float32.
     return None if bool(tensor.float().isfinite().all()) else "has values that are not finite"
