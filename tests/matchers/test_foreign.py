@@ -15,7 +15,7 @@ from tests.support.pictures import drawn_views
 from tests.support.repositories import ROOT
 from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.matcher import Folders, LocalPoints, Matcher, Rules, load_matcher
-from vpr.reranking.verification import Pair, verify_pair
+from vpr.reranking.pairs import Pair, verify_pair
 from vpr.runtime.external_code import ALLOW
 
 RULES = Rules(None, "homography", 3.0)

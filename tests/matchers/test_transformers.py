@@ -22,7 +22,7 @@ from tests.support.transformers_model import SIZE, write_loftr, write_model
 from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.efficient_loftr import match_cells, refine_matches
 from vpr.matchers.base.matcher import Folders, Matcher, Rules, load_matcher
-from vpr.reranking.verification import verify_pair
+from vpr.reranking.pairs import verify_pair
 
 RULES = Rules(None, "homography", 3.0)
 KINDS = ("superglue", "lightglue")

@@ -15,8 +15,8 @@ from tests.support.services import serving
 from vpr.images.image_files import list_images, read_image
 from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.matcher import Rules, load_matcher
+from vpr.reranking.pairs import Task, gather_pairs, verify_pair
 from vpr.reranking.reranking import Stop
-from vpr.reranking.verification import Task, gather_pairs, verify_pair
 from vpr.reranking.verified_pairs import (
     FORMS,
     VerifiedPairs,

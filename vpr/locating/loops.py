@@ -22,7 +22,7 @@ from vpr.matchers.base.detection import detect_points
 from vpr.matchers.base.matcher import LocalPoints
 from vpr.matchers.base.photos import PhotoMatcher
 from vpr.network.describing import describe_photos
-from vpr.reranking.verification import verify_pair
+from vpr.reranking.pairs import verify_pair
 
 RATE = 0.01  # of photos that chance may close a loop for, where nothing is calibrated
 REMEMBERED = 512  # photos whose local features are in memory

@@ -15,9 +15,9 @@ from vpr.matchers.base.matcher import Matcher
 from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher
 from vpr.matchers.base.threads import count_cores, map_on_cores, one_thread_each
+from vpr.reranking.pairs import Task, gather_pairs, verify_pair
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranking import Stop, rerank
-from vpr.reranking.verification import Task, gather_pairs, verify_pair
 from vpr.reranking.verified_pairs import VerifiedPairs
 from vpr.retrieval.predictions import Predictions
 
