@@ -16,9 +16,8 @@ from vpr.retrieval.whitening import (
     save_whitening,
     whiten_rows,
 )
-from vpr.runtime.artefacts import built_aside
+from vpr.runtime.artefacts import built_aside, link_file
 from vpr.runtime.parameters import load_params
-from vpr.runtime.store import link_file
 
 
 def whiten(

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.support.repositories import ROOT, run
-from vpr.runtime.store import FOLDER, Store, content_key, open_store, pack_arrays, unpack_arrays
+from vpr.runtime.npz import pack_arrays, unpack_arrays
+from vpr.runtime.store import FOLDER, Store, content_key, open_store
 
 KEYS = [content_key(bytes([number])) for number in range(8)]
 

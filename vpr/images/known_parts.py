@@ -9,9 +9,7 @@ instead of written.
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -22,19 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr.images.image_files import Photo, encoded_image
-from vpr.images.known_photos import NUM_THREADS, SHARE, KnownPhotos
-from vpr.runtime.artefacts import HALF, replaced_whole
+from vpr.images.known_photos import (
+    NUM_THREADS,
+    SHARE,
+    KnownPhotos,
+    report_found,
+    report_kept,
+)
+from vpr.runtime.artefacts import HALF, link_file, replaced_whole
+from vpr.runtime.npz import pack_arrays, unpack_arrays
 from vpr.runtime.ordered_map import map_ahead
 from vpr.runtime.parts import Arrays, part_file, save_part
-from vpr.runtime.store import (
-    LIMIT,
-    Part,
-    content_key,
-    link_file,
-    pack_arrays,
-    touch_part,
-    unpack_arrays,
-)
+from vpr.runtime.store import Part, content_key, touch_part
 
 NUM_PHOTOS, MOST_PHOTOS = 64, 256  # of a part, on average and at most
 SECONDS_BETWEEN_SAVES = 5.0  # of work, which a kill costs at most
@@ -94,10 +91,7 @@ def write_parts(work: Work, photos: Sequence[Photo], known: KnownPhotos) -> None
     left = [part for part in parts if not found.link(work, part)]
     unsaved = {index for part in left for index in part}.difference(saved)
     new = sorted(index for index in unsaved if digests[index] not in found)
-    num_found = len(digests) - num_done - len(new)
-    if num_found:
-        print(f"{work.what}: {num_found} of {len(photos)} photos were found in the store",
-              file=sys.stderr)  # fmt: skip
+    report_found(work.what, len(digests) - num_done - len(new), len(photos))
     computed, awaited = iter(work.compute(new)) if new else iter(()), set(new)
     saver = _Saver(work)
     for part in left:
@@ -181,12 +175,7 @@ class _Found:
 
     def report(self, work: Work, num_photos: int) -> None:
         """Print how many photos did not fit into the store."""
-        if self._num_left_out:
-            print(
-                f"{work.what}: the store holds {num_photos - self._num_left_out} of {num_photos} "
-                f"photos: {LIMIT}={math.ceil(SHARE * self._num_bytes / 1e9)} holds all",
-                file=sys.stderr,
-            )
+        report_kept(work.what, num_photos - self._num_left_out, num_photos, self._num_bytes)
 
 
 class _Saver:

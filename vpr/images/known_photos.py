@@ -73,9 +73,7 @@ class KnownPhotos:
             return
         keys = list(map_ahead(self._key_of, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
         is_known = [store.has(key) for key in keys]
-        if any(is_known):
-            found = f"{sum(is_known)} of {len(keys)} photos were found in the store"
-            print(f"{what}: {found}", file=sys.stderr)
+        report_found(what, sum(is_known), len(keys))
         new = [index for index, known in enumerate(is_known) if not known]
         computed = iter(compute(new)) if new else iter(())
         share, num_bytes, num_kept = store.max_bytes // SHARE, 0, 0
@@ -95,16 +93,27 @@ class KnownPhotos:
                 num_kept += 1
             yield value
         next(computed, None)  # to its end
-        if num_kept < len(keys):
-            enough = math.ceil(SHARE * num_bytes / 1e9)
-            print(
-                f"{what}: the store holds {num_kept} of {len(keys)} photos: {LIMIT}={enough} "
-                "holds all",
-                file=sys.stderr,
-            )
+        report_kept(what, num_kept, len(keys), num_bytes)
 
     def _key_of(self, photo: Photo) -> str:
         return content_key(self.key.encode(), encoded_image(photo).content)
+
+
+def report_found(what: str, num_found: int, num_photos: int) -> None:
+    """Print how many photos' values the store had, if any."""
+    if num_found:
+        found = f"{num_found} of {num_photos} photos were found in the store"
+        print(f"{what}: {found}", file=sys.stderr)
+
+
+def report_kept(what: str, num_kept: int, num_photos: int, num_bytes: int) -> None:
+    """Print how many photos' values the store keeps, unless all; `num_bytes` is what all take."""
+    if num_kept < num_photos:
+        print(
+            f"{what}: the store holds {num_kept} of {num_photos} photos: "
+            f"{LIMIT}={math.ceil(SHARE * num_bytes / 1e9)} holds all",
+            file=sys.stderr,
+        )
 
 
 UNKNOWN = KnownPhotos(None, "")  # without a store

@@ -70,6 +70,17 @@ def replaced_whole(path: Path) -> Iterator[IO[bytes]]:
         aside.unlink(missing_ok=True)
 
 
+def link_file(file: Path, path: Path) -> None:
+    """Give a file a second name, or copy it whole where the disk has no links."""
+    try:
+        os.link(file, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        with file.open("rb") as source, replaced_whole(path) as copy:
+            shutil.copyfileobj(source, copy)
+
+
 def running_outs(scratch: Path = SCRATCH) -> dict[str, int]:
     """List the outs that are being made now, with the process that makes each."""
     locks = {path: _lock(path) for path in scratch.glob("*.lock")}

@@ -8,6 +8,7 @@ from every Python, field by field as PKWARE's APPNOTE has them.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,3 +92,19 @@ def load_array(path: Path, *, what: str, mapped: bool = False) -> NDArray[Any]:
     except Exception as error:  # numpy raises many kinds on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: not {what}: {reason}") from None
+
+
+def pack_arrays(*arrays: NDArray[Any]) -> bytes:
+    """Pack arrays of any shapes and types into one value."""
+    stream = io.BytesIO()
+    for array in arrays:
+        np.save(stream, array)
+    return stream.getvalue()
+
+
+def unpack_arrays(value: bytes) -> list[NDArray[Any]]:
+    """Give the arrays that `pack_arrays` packed."""
+    stream, arrays = io.BytesIO(value), []
+    while stream.tell() < len(value):
+        arrays.append(np.load(stream))
+    return arrays

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import io
 import os
 import shutil
 import sys
@@ -16,13 +15,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.runtime.artefacts import replaced_whole
+from vpr.runtime.artefacts import link_file
 from vpr.runtime.hashing import hash_file
+from vpr.runtime.npz import pack_arrays, unpack_arrays
 
 LIMIT = "VPR_STORE_GB"  # not a parameter: results do not depend on it
 USUAL_GB = "6"  # holds the values of 10,000 photos with the usual parameters
@@ -39,22 +39,6 @@ def content_key(*parts: bytes) -> str:
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()
-
-
-def pack_arrays(*arrays: NDArray[Any]) -> bytes:
-    """Pack arrays of any shapes and types into one value."""
-    stream = io.BytesIO()
-    for array in arrays:
-        np.save(stream, array)
-    return stream.getvalue()
-
-
-def unpack_arrays(value: bytes) -> list[NDArray[Any]]:
-    """Give the arrays that `pack_arrays` packed."""
-    stream, arrays = io.BytesIO(value), []
-    while stream.tell() < len(value):
-        arrays.append(np.load(stream))
-    return arrays
 
 
 def size_kept(value: bytes) -> int:
@@ -299,17 +283,6 @@ def list_hashes(folder: Path) -> Iterator[tuple[Path, str]]:
         value = _read(listing)
         for number, md5 in enumerate([] if value is None else unpack_arrays(value)[-1].tolist()):
             yield listing.with_name(f"{number}.npy"), md5
-
-
-def link_file(file: Path, path: Path) -> None:
-    """Give a file a second name, or copy it whole where the disk has no links."""
-    try:
-        os.link(file, path)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        with file.open("rb") as source, replaced_whole(path) as copy:
-            shutil.copyfileobj(source, copy)
 
 
 def _stamp(file: Path) -> list[int]:

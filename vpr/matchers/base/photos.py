@@ -17,7 +17,7 @@ from vpr.matchers.base.detection import is_blank
 from vpr.matchers.base.keypoints import Keypoints
 from vpr.matchers.base.matcher import LocalPoints, Rules, Verified
 from vpr.matchers.base.matching import keep_inliers, refuse_ratio
-from vpr.runtime.store import link_file
+from vpr.runtime.artefacts import link_file
 
 Pixels = NDArray[np.uint8]  # RGB, (H, W, 3)
 PHOTOS = "photos"  # in a folder of keypoints, so that only those who match photos need them
