@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,13 +98,16 @@ def _near_copies(photos: Sequence[Seen]) -> Finding:
 
 def _standstill(photos: Sequence[Seen]) -> Finding:
     """Find photos that look like the one before, as of a camera that stands still."""
-    some = [
-        fact
-        for side in ("database", "query")
-        for before, (fact, seen) in pairwise(photo for photo in photos if photo[0].side == side)
-        if _levels(seen).std() >= PLAIN_LEVELS
-        and np.sqrt(np.mean((_grey([before]) - _grey([(fact, seen)])) ** 2)) < NEAR_LEVELS
-    ]
+    some: list[ImageFacts] = []
+    for side in ("database", "query"):
+        taken = [photo for photo in photos if photo[0].side == side]
+        grey = _grey(taken).reshape(-1, SMALL_PX**2)
+        gaps = np.sqrt(((grey[1:] - grey[:-1]) ** 2).mean(axis=1))
+        some += [
+            fact
+            for (fact, seen), gap in zip(taken[1:], gaps, strict=True)
+            if gap < NEAR_LEVELS and _levels(seen).std() >= PLAIN_LEVELS
+        ]
     if len(some) <= STANDSTILL_SHARE * len(photos):
         return Finding("standstill", f"{len(some)} photos look like the one before them")
     return _noted(
