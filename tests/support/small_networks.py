@@ -14,9 +14,11 @@ SMALLER = {
     "vit_small_patch14_dinov2": THIN,
     "vit_small_patch14_reg4_dinov2": THIN,
     "swin_s3_tiny_224": {"embed_dim": 24, "depths": (1, 1, 2, 1)},
-    "swin_tiny_patch4_window7_224": {"embed_dim": 24, "depths": (1, 1, 1, 1)},
+    "swin_tiny_patch4_window7_224": {
+        "embed_dim": 24, "depths": (1, 1, 1, 1), "drop_path_rate": 0.5
+    },
     "hiera_tiny_224": {"embed_dim": 24, "stages": (1, 1, 1, 1)},
-}
+}  # fmt: skip
 
 
 def _register(network: str, smaller: dict[str, object]) -> None:
