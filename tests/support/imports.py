@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 
-import pytest
 
+@contextmanager
+def imported_anew(*packages: str) -> Iterator[None]:
+    """Forget the modules of packages, and afterwards those that were imported meanwhile."""
 
-def forget(patch: pytest.MonkeyPatch, *packages: str) -> None:
-    """Let modules of packages be imported anew, until the end of the test."""
-    for name in list(sys.modules):
-        if name.partition(".")[0] in packages:
-            patch.delitem(sys.modules, name)
+    def take_out() -> dict[str, ModuleType]:
+        names = [name for name in sys.modules if name.partition(".")[0] in packages]
+        return {name: sys.modules.pop(name) for name in names}
+
+    before = take_out()
+    try:
+        yield
+    finally:
+        take_out()
+        sys.modules.update(before)
