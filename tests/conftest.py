@@ -62,6 +62,13 @@ def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 @pytest.fixture
+def narrow_vgg16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VGG16 with an eighth of its channels, for what does not depend on how many there are."""
+    eighth = (3, 8, 8, 16, 16, *[32] * 3, *[64] * 6)
+    monkeypatch.setattr("vpr.encoders.vgg16.CHANNELS", eighth)
+
+
+@pytest.fixture
 def pipeline(finished_pipeline: Path, tmp_path: Path) -> Path:
     """A copy of the finished pipeline, cache included, to do with as one likes."""
     return Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))

@@ -105,14 +105,10 @@ def test_reading_that_takes_too_long_or_crashes_is_ended(
 ) -> None:
     file = tmp_path / "a.mat"
     savemat(file, cells())
-    limit = "import resource as r\nr.setrlimit(r.RLIMIT_CPU, (1, 2))\n"
-    for name, code, words in (
-        ("slow", f"{limit}while 1: pass", "SIGXCPU"),
-        ("crash", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
-    ):  # fmt: skip
-        (tmp_path / f"{name}.py").write_text(code)
-        monkeypatch.setattr(mat_files, "__file__", str(tmp_path / f"{name}.py"))
-        with pytest.raises(ValueError, match=rf"not a readable .mat file .*ended with {words}"):
+    for name in ("SIGXCPU", "SIGSEGV"):
+        (tmp_path / "dies.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{name})")
+        monkeypatch.setattr(mat_files, "__file__", str(tmp_path / "dies.py"))
+        with pytest.raises(ValueError, match=rf"not a readable .mat file .*ended with {name}"):
             parse_dbstruct(file)
 
 
@@ -138,7 +134,7 @@ def read_mutations(home: Path, *, first: int, count: int) -> list[str]:
 
 
 def test_mutated_files_are_parsed_with_all_checks_or_refused(tmp_path: Path) -> None:
-    read_mutations(tmp_path, first=0, count=24)
+    read_mutations(tmp_path, first=0, count=15)  # which end in eleven different ways
 
 
 @pytest.mark.soak

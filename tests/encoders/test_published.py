@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,7 @@ class Case(NamedTuple):
     more: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=1)
 def network_of(file: slow.File, case: Case) -> torch.nn.Module:
     """Timm's network with a file's tensors under timm's names."""
     network = timm.create_model(case.network, num_classes=0)
@@ -188,7 +190,9 @@ def write_names(case: Case, maker: PublishedEncoder) -> dict[str, Tensor]:
     """Random tensors by the names that the authors' file has."""
     torch.manual_seed(0)
     tensors: dict[str, Tensor] = {}
-    for name, tensor in timm.create_model(case.network, num_classes=0).state_dict().items():
+    with torch.device("meta"):
+        theirs = timm.create_model(case.network, num_classes=0).state_dict()
+    for name, tensor in theirs.items():
         used = maker.canonical(name) != name and maker.canonical(name) is not None
         if not used and name not in case.more and "num_batches" not in name:
             continue
@@ -197,7 +201,7 @@ def write_names(case: Case, maker: PublishedEncoder) -> dict[str, Tensor]:
             name = f"{STAGES[first]}.{rest}" if first in STAGES else name
         name = case.before + name.removeprefix("features.")
         counts = tensor.dtype == torch.int64
-        tensors[name] = tensor if counts else drawn(name, tuple(tensor.shape))
+        tensors[name] = torch.tensor(0) if counts else drawn(name, tuple(tensor.shape))
     if "mask_token" in case.more:
         tensors[f"{case.before}mask_token"] = torch.zeros(1, 768)
     shapes = pool_shapes(maker.aggregator, sized_tensors(maker), maker.map_shape(POOL, 1, 1)[0])

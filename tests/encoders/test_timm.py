@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import tests.support.small_networks  # noqa: F401 - registers them
+from tests.support.imports import imported_anew
 from tests.support.published_readings import dinov2_tokens
-from tests.support.repositories import ROOT
 from vpr.aggregators.netvlad import NetVLAD
 from vpr.encoders.timm import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, load_encoder, tensor_shapes
@@ -27,9 +28,8 @@ from vpr.weights.checkpoints import load_starting_model, parse_checkpoint
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-TINY_VIT, DINO, REGISTERS = (
-    "vit_tiny_patch16_224", "vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2",
-)  # fmt: skip
+DINO, REGISTERS = "vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2"
+SMALL_VIT, SMALL_DINO = "small_vit_tiny_patch16_224", f"small_{DINO}"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def pixels() -> torch.Tensor:
     return torch.from_numpy(rng.integers(0, 256, (2, 75, 93, 3), dtype=np.uint8))
 
 
+@cache
 def random_state(variant: str) -> dict[str, torch.Tensor]:
     return make_encoder(variant).initial_state("random", 1)[0]
 
@@ -67,7 +68,7 @@ def run_trunk(
     return maps
 
 
-@pytest.mark.parametrize("variant", ["resnet10t", "resnet18", "mobilenetv3_small_050"])
+@pytest.mark.parametrize("variant", ["resnet10t", "small_resnet18", "mobilenetv3_small_050"])
 def test_a_convolutional_networks_map_is_the_last_of_timms_features(
     variant: str, pixels: torch.Tensor
 ) -> None:
@@ -82,22 +83,25 @@ def test_a_convolutional_networks_map_is_the_last_of_timms_features(
 
 
 def test_a_layer_after_the_colon_is_the_last_in_use(pixels: torch.Tensor) -> None:
-    state = random_state("resnet18:layer3")
-    network = timm.create_model("resnet18", features_only=True, out_indices=(3,)).eval()
+    state = random_state("small_resnet18:layer3")
+    network = timm.create_model("small_resnet18", features_only=True, out_indices=(3,)).eval()
     network.load_state_dict({n.removeprefix(PREFIX): t for n, t in state.items()}, strict=False)
     with torch.inference_mode():
         (expected,) = network(normalised(pixels, IMAGENET))
-    maps = run_trunk("resnet18:layer3", state, POOL, pixels)
-    assert maps.shape == (2, 256, 5, 6)
+    maps = run_trunk("small_resnet18:layer3", state, POOL, pixels)
+    assert maps.shape == (2, 64, 5, 6)
     torch.testing.assert_close(maps, expected, atol=1e-5, rtol=1e-5)
     assert not any(name.startswith("encoder.layer4") for name in state)
-    assert make_encoder("resnet18:layer3").splits[-2:] == ("layer3.1", POOL)
+    assert make_encoder("small_resnet18:layer3").splits[-2:] == ("layer3.1", POOL)
 
 
 @pytest.mark.parametrize(
     ("variant", "patch", "prefix", "scale"),
-    [(TINY_VIT, 16, 1, HALVES), (DINO, 14, 1, IMAGENET), (REGISTERS, 14, 5, IMAGENET)],
-)
+    [
+        (SMALL_VIT, 16, 1, HALVES), (SMALL_DINO, 14, 1, IMAGENET),
+        (f"small_{REGISTERS}", 14, 5, IMAGENET),
+    ],
+)  # fmt: skip
 def test_a_transformers_map_is_its_last_patch_tokens(
     variant: str, patch: int, prefix: int, scale: tuple, pixels: torch.Tensor
 ) -> None:
@@ -118,14 +122,14 @@ def test_a_transformers_map_is_its_last_patch_tokens(
 def test_a_block_after_the_colon_gives_its_tokens_without_the_last_norm(
     pixels: torch.Tensor,
 ) -> None:
-    variant = f"{TINY_VIT}:blocks.4"
+    variant = f"{SMALL_VIT}:blocks.1"
     state = random_state(variant)
-    assert not any(name.startswith(("encoder.blocks.5", "encoder.norm.")) for name in state)
-    network = timm.create_model(TINY_VIT, num_classes=0, dynamic_img_size=True).eval()
+    assert not any(name.startswith(("encoder.blocks.2", "encoder.norm.")) for name in state)
+    network = timm.create_model(SMALL_VIT, num_classes=0, dynamic_img_size=True).eval()
     network.load_state_dict({n.removeprefix(PREFIX): t for n, t in state.items()}, strict=False)
     with torch.inference_mode():
         (expected,) = network.forward_intermediates(
-            normalised(pixels[:, 5:69, 6:86], HALVES), indices=[4], intermediates_only=True
+            normalised(pixels[:, 5:69, 6:86], HALVES), indices=[1], intermediates_only=True
         )
     maps = run_trunk(variant, state, POOL, pixels)
     torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
@@ -133,7 +137,7 @@ def test_a_block_after_the_colon_gives_its_tokens_without_the_last_norm(
 
 @pytest.mark.parametrize(
     ("variant", "norm"),
-    [("swin_s3_tiny_224", True), ("hrnet_w18_small", True), ("hiera_tiny_224", False)],
+    [("small_swin_s3_tiny_224", True), ("hrnet_w18_small", True), ("small_hiera_tiny_224", False)],
 )
 def test_a_model_that_cannot_be_split_runs_whole(variant: str, norm: bool) -> None:
     assert make_encoder(variant).splits == (ALL, POOL)
@@ -153,8 +157,9 @@ def test_a_model_that_cannot_be_split_runs_whole(variant: str, norm: bool) -> No
 @pytest.mark.parametrize(
     ("variant", "split"),
     [
-        ("resnet18", "layer3"), ("resnet18", "layer4.1"), ("mobilenetv3_small_050", "blocks.3"),
-        (TINY_VIT, "blocks.6"), (REGISTERS, "blocks.11"),
+        ("small_resnet18", "layer3"), ("small_resnet18", "layer4.1"),
+        ("mobilenetv3_small_050", "blocks.3"), (SMALL_VIT, "blocks.1"),
+        (f"small_{REGISTERS}", "blocks.2"),
     ],
 )  # fmt: skip
 def test_both_parts_together_are_the_whole_wherever_it_is_split(
@@ -183,21 +188,21 @@ def test_prefix_tokens_stand_in_rows_above_the_map() -> None:
     assert maker.map_shape("blocks.3", 45, 99) == (384, 3 + 1, 7)
 
 
-@pytest.mark.parametrize("split", [POOL, "blocks.6"])
+@pytest.mark.parametrize("split", [POOL, "blocks.1"])
 def test_a_class_token_stays_above_the_map_and_positions_are_dinov2s(
     split: str, pixels: torch.Tensor
 ) -> None:
-    variant = f"{DINO}+token"
+    variant = f"{SMALL_DINO}+token"
     state = random_state(variant)
-    assert state.keys() == random_state(DINO).keys()
-    network = timms_own(DINO, state, dynamic_img_size=True)
+    assert state.keys() == random_state(SMALL_DINO).keys()
+    network = timms_own(SMALL_DINO, state, dynamic_img_size=True)
     with torch.inference_mode():
         tokens = network.norm(dinov2_tokens(network, normalised(pixels[:, 2:72, 4:88], IMAGENET)))
         frozen, rest = Model("timm", variant, split, state).parts()
         maps = run_trunk(variant, frozen.tensors, split, pixels)
-        assert maps.shape == (2, 384, 1 + 5, 6)
+        assert maps.shape == (2, 64, 1 + 5, 6)
         if split != POOL:
-            head = Head(make_encoder(variant), split, NetVLAD(2, 384, with_bias=False)).eval()
+            head = Head(make_encoder(variant), split, NetVLAD(2, 64, with_bias=False)).eval()
             head.load_state_dict(head.state_dict() | rest.tensors)
             maps = head.encode(maps)
     torch.testing.assert_close(maps[:, :, 0, 0], tokens[:, 0], atol=1e-4, rtol=1e-4)
@@ -245,7 +250,7 @@ def test_batch_norm_keeps_its_statistics_while_the_last_stage_trains(pixels: tor
     assert all(p.grad is not None for p in head.encoder.parameters())
 
 
-@pytest.mark.parametrize("variant", ["resnet10t", "densenet121", TINY_VIT])
+@pytest.mark.parametrize("variant", ["resnet10t", "small_densenet121", SMALL_VIT])
 def test_a_file_of_timms_is_read_strictly_and_its_classifier_left_out(
     variant: str, tmp_path: Path
 ) -> None:
@@ -315,7 +320,7 @@ def test_a_file_named_by_its_tag_gives_the_map_that_the_tagged_name_gives(
 
 
 def test_bfloat16_turns_local_features_by_little(pixels: torch.Tensor) -> None:
-    for variant in ("resnet10t", DINO):
+    for variant in ("resnet10t", SMALL_DINO):
         state = random_state(variant)
         exact = run_trunk(variant, state, POOL, pixels)
         trunk = load_trunk(Model("timm", variant, POOL, state), torch.bfloat16)
@@ -360,25 +365,19 @@ def test_other_weights_by_name_are_told() -> None:
         make_encoder("mixer_s16_224").initial_state("pretrained", 0)
 
 
-def test_weights_out_of_reach_say_which_file_to_put_where(tmp_path: Path) -> None:
-    code = (
-        "from vpr.encoders.timm import make_encoder\n"
-        "make_encoder('vit_small_patch14_dinov2').initial_state('pretrained', 0)"
-    )
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | offline, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    last = done.stderr.strip().split("\n")[-1]
-    assert last.startswith("OSError: pretrained.weights = pretrained: https://huggingface.co/timm/")
-    assert "put it here as models/pretrained/vit_small_patch14_dinov2.lvd142m.safetensors" in last
+def test_weights_out_of_reach_say_which_file_to_put_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(OSError, match=(
+        r"^pretrained\.weights = pretrained: https://huggingface\.co/timm/[^\n]*"
+        r"put it here as models/pretrained/resnet10t\.c3_in1k\.safetensors"
+    )):  # fmt: skip
+        make_encoder("resnet10t").initial_state("pretrained", 0)
 
 
 def test_a_head_that_is_the_pool_alone_does_not_import_timm() -> None:
-    code = (
-        "import sys\nfrom vpr.features.encoder import load_encoder\n"
-        "load_encoder('timm', 'resnet10t').trainable('pool')\n"
-        "sys.exit('timm' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    with imported_anew("vpr", "timm"):
+        import_module("vpr.features.encoder").load_encoder("timm", "resnet10t").trainable(POOL)
+        assert "vpr.features.timm_networks" in sys.modules and "timm" not in sys.modules

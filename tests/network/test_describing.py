@@ -22,7 +22,7 @@ from vpr.runtime.artefacts import SCRATCH
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow_vgg16: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", PIXELS)
     monkeypatch.setitem(batches.POSITIONS_PER_BATCH, "cpu", POSITIONS)

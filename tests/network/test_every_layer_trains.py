@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import tests.support.small_networks  # noqa: F401 - registers them
 from vpr.encoders.vgg16 import make_encoder
 from vpr.features.encoder import ALL, POOL, PREFIX, find_split, load_encoder, tensor_shapes
 from vpr.features.local_features import features_of
@@ -19,11 +20,13 @@ from vpr.training.epochs import train_epoch
 from vpr.training.losses import make_batch_loss, measure_places
 from vpr.training.place_batches import label_places
 
+pytestmark = pytest.mark.usefixtures("narrow_vgg16")
+SWIN = "small_swin_tiny_patch4_window7_224"  # runs whole, with dropout of paths
 NETWORKS = [
     ("vgg16", None, "conv5_1", "0.weight"),
     ("efficientnet_lite", "lite0", "blocks.4.2", "conv_stem.weight"),
-    ("timm", "vit_tiny_patch16_224", "blocks.11", "patch_embed.proj.weight"),
-    ("timm", "hrnet_w18_small", POOL, "conv1.weight"),
+    ("timm", "small_vit_tiny_patch16_224", "blocks.2", "patch_embed.proj.weight"),
+    ("timm", SWIN, POOL, "patch_embed.proj.weight"),
 ]
 
 
@@ -67,7 +70,7 @@ def test_a_network_with_dropout_trains_without_chance() -> None:
     features = features_of(rows, shapes)
     batches = [label_places([np.array([0, 1]), np.array([2, 3])])]
     measure = partial(measure_places, loss=make_batch_loss("triplet", margin=0.9, mined=True))
-    heads = [load_head(start("timm", "swin_tiny_patch4_window7_224", ALL)) for _ in range(2)]
+    heads = [load_head(start("timm", SWIN, ALL)) for _ in range(2)]
     records = [
         train_epoch(
             head, torch.optim.SGD(head.parameters(), lr=1e-3), features, batches, measure,

@@ -21,7 +21,7 @@ from vpr.retrieval.ranking import rank_database
 from vpr.runtime.parameters import load_params
 from vpr.runtime.store import Store
 
-KINDS = ("IVF16,Flat", "HNSW16", "IVF16,SQ8", "IVF16,PQ8x4fs", "OPQ8,IVF16,PQ8x4", "PCAR16,Flat",
+KINDS = ("IVF16,Flat", "HNSW16", "IVF16,SQ8", "IVF16,PQ8x4fs", "OPQ2,IVF16,PQ8x4", "PCAR16,Flat",
          "HNSW8,SQ8", "PQ8x4")  # fmt: skip
 DIM = 32
 
@@ -125,7 +125,7 @@ def objects_of(index) -> list:  # noqa: ANN001 - faiss has no types
     "text",
     ["SQ8", "PQ8x4fs", "PCAR16,Flat", "HNSW8", "HNSW8,SQ8", "PCAR16,HNSW8", "IVF16,Flat",
      "IVF16,PQ8x4fsr", "IVF16_HNSW8,Flat", "IVF16_HNSW8,SQ8", "IVF16_HNSW8,PQ8x4",
-     "PCAR16,IVF16_HNSW8,PQ8x4fs", "OPQ8,IVF16_HNSW8,Flat"],
+     "PCAR16,IVF16_HNSW8,PQ8x4fs", "OPQ2,IVF16_HNSW8,Flat"],
 )  # fmt: skip
 def test_effort_reaches_every_object_that_an_index_is_made_of(text: str) -> None:
     index = build(text)
@@ -143,7 +143,7 @@ def test_effort_reaches_every_object_that_an_index_is_made_of(text: str) -> None
         assert graphs == ([expected[1 if of_lists else 2]] if "HNSW" in text else [])
 
 
-@pytest.mark.parametrize("text", ["PQ4x5", "HNSW8,PQ4x5"])
+@pytest.mark.parametrize("text", ["PQ2x5", "HNSW8,PQ2x5"])
 def test_codes_are_not_ordered_for_a_search_that_does_not_look_at_their_order(text: str) -> None:
     ours, theirs = build(text), faiss.index_factory(DIM, text)
     before = faiss.omp_get_max_threads()

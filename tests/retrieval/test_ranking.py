@@ -120,15 +120,17 @@ def test_merged_shards_are_the_ranking_of_the_whole_to_the_bit(rows: int) -> Non
     assert merged[0].dtype == whole[0].dtype
 
 
-ROOM = 128 * 2**20  # bytes of data that the search may take
-NUM_DATABASE, DIM_IN_MEMORY = 20_000, 2048  # 164 MB
+BLOCK, ROOM = 20 * 2**20, 40 * 2**20  # bytes read at once, and of data that the search may take
+NUM_DATABASE, DIM_IN_MEMORY = 9_000, 2048  # 74 MB
 
 LIMITED = """
 import re, resource, sys
 from pathlib import Path
 import numpy as np
-from vpr.retrieval.descriptors import load_descriptors
+from vpr.retrieval import descriptors
 from vpr.retrieval.ranking import rank_database
+descriptors.BLOCK_BYTES = int(sys.argv[3])
+load_descriptors = descriptors.load_descriptors
 folder = Path(sys.argv[1])
 database, query = (load_descriptors(folder / f"{side}.npy") for side in ("database", "query"))
 rank_database(database[:100], query, top_k=20)  # starts the threads, whose stacks are data
@@ -154,7 +156,7 @@ def test_a_database_larger_than_memory_gives_the_same_answer(tmp_path: Path) -> 
         sides.append(as_unit(rows))
         np.save(tmp_path / f"{side}.npy", sides[-1])
     assert sides[0].nbytes > ROOM
-    command = [sys.executable, "-c", LIMITED, str(tmp_path), str(ROOM)]
+    command = [sys.executable, "-c", LIMITED, str(tmp_path), str(ROOM), str(BLOCK)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ranked = np.load(tmp_path / "ranked.npz")

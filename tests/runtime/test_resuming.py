@@ -34,7 +34,7 @@ SIZES = [(48, 32)] * 5 + [(32, 64)] * 3 + [(48, 32)]  # in batches of 2: 2 2 1, 
 
 
 @pytest.fixture(autouse=True)
-def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow_vgg16: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(batches.PIXELS_PER_BATCH, "cpu", 2 * 64 * 32)
     monkeypatch.setattr(known_parts, "SECONDS_BETWEEN_SAVES", 0)
@@ -171,7 +171,7 @@ def write_training_data() -> dict[str, Path]:
     save_model(Path("below.pt"), below)
     save_model(Path("above.pt"), above)
     torch.manual_seed(0)
-    save_features(Path("features"), [torch.randn(12, 512, 3, 4)])
+    save_features(Path("features"), [torch.randn(12, 64, 3, 4)])
     names = {"database": "database.csv", "positives": "near.npz", "frozen": "below.pt",
              "trainable": "above.pt", "features": "features"}  # fmt: skip
     return {option: Path(name) for option, name in names.items()}

@@ -17,12 +17,12 @@ STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 @register_model
 def shallow_dinov2(pretrained: bool = False, **settings: object) -> nn.Module:
-    return timm.create_model("vit_base_patch14_dinov2", depth=2, **settings)
+    return timm.create_model("vit_base_patch14_dinov2", depth=2, mlp_ratio=1 / 4, **settings)
 
 
 @register_model
 def shallow_resnet50(pretrained: bool = False, **settings: object) -> nn.Module:
-    return timm.create_model("resnet50", layers=(1, 1, 1, 1), **settings)
+    return timm.create_model("resnet50", layers=(1, 1, 1, 1), base_width=16, **settings)
 
 
 @register_model

@@ -18,7 +18,7 @@ from PIL import Image
 from stages.extract import extract
 from stages.trunk import trunk
 from vpr.aggregators.netvlad import NetVLAD
-from vpr.encoders.vgg16 import random_weights
+from vpr.encoders import vgg16
 from vpr.features import batches
 from vpr.features.model import Model, load_model, save_model
 from vpr.network.head import load_head
@@ -36,8 +36,9 @@ def make_inputs(folder: Path) -> None:
     for number, (width, height) in enumerate(SIZES):
         pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"images/{number:06d}.png")
-    state = random_weights(0) | {
-        "pool.conv.weight": torch.randn(4, 512, 1, 1), "pool.centroids": torch.rand(4, 512)
+    width = vgg16.CHANNELS[-1]
+    state = vgg16.random_weights(0) | {
+        "pool.conv.weight": torch.randn(4, width, 1, 1), "pool.centroids": torch.rand(4, width)
     }  # fmt: skip
     model = Model("vgg16", None, "conv5_1", state)
     save_model(folder / "model.pt", model)

@@ -16,10 +16,13 @@ from vpr.features.encoder import draw_state, load_encoder
 from vpr.weights.checkpoint_files import Form, save_checkpoint
 from vpr.weights.checkpoints import describe_checkpoint, parse_checkpoint
 
-STATE = random_weights(0) | {
-    "pool.conv.weight": torch.rand(4, 512, 1, 1),
-    "pool.centroids": torch.rand(4, 512),
-}
+STATE: dict[str, torch.Tensor] = {}
+
+
+@pytest.fixture(autouse=True)
+def draw_state_of_vgg16(narrow_vgg16: None) -> None:
+    STATE.update(random_weights(0))
+    STATE.update({"pool.conv.weight": torch.rand(4, 64, 1, 1), "pool.centroids": torch.rand(4, 64)})
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -45,12 +48,12 @@ def test_the_challenges_own_form_loads(tmp_path: Path, old_numpy: bool) -> None:
     assert found.notes == {"epoch": 13, "recalls": {1: 0.84, 5: 0.93}, "best_score": 0.93}
     assert (found.num_clusters, found.state["pool.centroids"].shape[1], found.vlad_version) == (
         4,
-        512,
+        64,
         1,
     )
     assert found.whitening_dim is None
     assert "legacy pickle" in describe_checkpoint(found)
-    assert "4 clusters x 512 dimensions (vladv1), no whitening" in describe_checkpoint(found)
+    assert "4 clusters x 64 dimensions (vladv1), no whitening" in describe_checkpoint(found)
 
 
 def test_a_bare_state_dict_loads_in_both_containers(tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_the_benchmarks_form_loads_with_its_bias_and_its_array_of_recalls(tmp_pa
 
 
 def test_whitening_loads_with_the_pool_and_not_without_it(tmp_path: Path) -> None:
-    whitening = {"WPCA.0.weight": torch.rand(8, 2048, 1, 1), "WPCA.0.bias": torch.rand(8)}
+    whitening = {"WPCA.0.weight": torch.rand(8, 256, 1, 1), "WPCA.0.bias": torch.rand(8)}
     torch.save({"state_dict": STATE | whitening}, tmp_path / "wpca.pth.tar")
     found = parse_checkpoint(tmp_path / "wpca.pth.tar")
     assert same(found.state, STATE | whitening)
@@ -246,13 +249,13 @@ def test_one_message_lists_all_that_is_wrong(tmp_path: Path) -> None:
     changed: dict[str, Any] = dict(STATE)
     del changed["encoder.0.bias"]
     changed["extra.weight"] = torch.zeros(1)
-    changed["encoder.2.bias"] = torch.zeros(63)
-    changed["encoder.5.bias"] = torch.full((128,), float("nan"))
-    changed["encoder.7.bias"] = torch.zeros(128, dtype=torch.int64)
+    changed["encoder.2.bias"] = torch.zeros(7)
+    changed["encoder.5.bias"] = torch.full((16,), float("nan"))
+    changed["encoder.7.bias"] = torch.zeros(16, dtype=torch.int64)
     changed["encoder.module.10.bias"] = changed["encoder.10.bias"]
     message = refused(tmp_path, changed)
     for words in ("encoder.10.bias: is there twice", "encoder.0.bias: missing",
-                  "extra.weight: not part", "(64,), found (63,)",
+                  "extra.weight: not part", "(8,), found (7,)",
                   "encoder.5.bias: has values", "encoder.7.bias: expected floating"):  # fmt: skip
         assert words in message
 
@@ -261,13 +264,13 @@ def test_values_that_fit_no_float32_or_are_repeated_or_not_plain_are_refused(
     tmp_path: Path,
 ) -> None:
     changed: dict[str, Any] = dict(STATE)
-    changed["encoder.0.bias"] = torch.full((64,), 1e300, dtype=torch.float64)
-    changed["encoder.2.bias"] = torch.zeros(1).expand(64)
-    changed["encoder.5.bias"] = torch.zeros(128, device="meta")
+    changed["encoder.0.bias"] = torch.full((8,), 1e300, dtype=torch.float64)
+    changed["encoder.2.bias"] = torch.zeros(1).expand(8)
+    changed["encoder.5.bias"] = torch.zeros(16, device="meta")
     changed["encoder.7.bias"] = 3
     changed[8] = torch.zeros(1)
     message = refused(tmp_path, changed)
-    for words in ("encoder.0.bias: has values that are not", "encoder.2.bias: expected 64 values",
+    for words in ("encoder.0.bias: has values that are not", "encoder.2.bias: expected 8 values",
                   "encoder.5.bias: expected plain", "encoder.7.bias: expected a tensor, found int",
                   "8: expected a name"):  # fmt: skip
         assert words in message
