@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from PIL import Image
 
 from bench.shared.photos import random_model
 from bench.shared.plain_loop import PlainNetwork, describe_plain, read_plain, train_plain
+from bench.speed import gpu, scale
 from bench.speed.extraction_scale import WAYS, tabulate
 from bench.speed.figures import as_table
 from bench.speed.search import METHODS
 from bench.speed.side_by_side import LEAST, find_regressions
-from tests.support.repositories import ROOT
 from vpr.features.trunk import load_trunk
 from vpr.images.image_files import read_image
 from vpr.network.head import load_head
@@ -98,15 +97,16 @@ def test_a_stage_that_did_not_run_again_leaves_its_cells_empty() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_the_gpu_measurement_says_that_there_is_none() -> None:
-    command = [sys.executable, "-m", "bench.speed.gpu"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "torch sees none" in done.stderr
+    with pytest.raises(SystemExit, match="torch sees none"):
+        gpu.main()
 
 
-def test_the_bench_of_indices_measures_every_way_and_compares_it_with_exact_search() -> None:
-    command = [sys.executable, "-m", "bench.speed.scale", "--quick"]
-    words = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_the_bench_of_indices_measures_every_way_and_compares_it_with_exact_search(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["scale", "--quick"])
+    scale.main()
+    words = capsys.readouterr().out
     rows = [line.split(" | ") for line in words.splitlines() if line.startswith("| 2,000")]
     assert [row[1] for row in rows] == [
         "`exact`", "`IVF128,Flat`", "`HNSW32`", "`IVF128,PQ64x4fs`"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFilter
 from selenium.webdriver.common.keys import Keys
+from websocket import WebSocketBadStatusException, create_connection
 
 from tests.support.browsing import Browser, chromium
 from tests.support.servers import http_server
@@ -65,6 +66,14 @@ def send(browser: Browser, *photos: Path) -> None:
     """Choose photos and wait for the answer."""
     browser.choose_file("#file", *photos)
     browser.wait(ANSWERED)
+
+
+def test_without_the_token_only_the_page_is_given(service: Service) -> None:
+    assert service.ask("GET", "/v1/version").status == 401
+    assert service.ask("GET", "/v1/version", Authorization="Bearer of bad news").status == 401
+    with pytest.raises(WebSocketBadStatusException, match="401"):
+        create_connection(f"ws://127.0.0.1:{service.port}/v1/track")
+    assert service.ask("GET", "/").status == 200
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from tests.support.disks import small_disk
-from tests.support.repositories import ROOT
-from tests.support.store_kills import kills_at_each_step
+from tests.support.store_kills import ended, forked, kills_at_each_step
 from vpr.images import known_parts
 from vpr.images.known_parts import MOST_PHOTOS, Work, cut_parts, write_parts
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
@@ -183,24 +182,21 @@ def test_no_photos_make_empty_arrays() -> None:
 
 def test_parts_are_the_same_after_a_kill_and_beside_another_process() -> None:
     photos = write_photos(range(300))
-    code = """
-import os, signal, sys
-from pathlib import Path
-from tests.images.test_known_parts import EMPTY, NAMES, Work, arrays_of, known, write_parts
-photos = [Path(f"{number}.txt") for number in range(300)]
-def compute(new):
-    for count, index in enumerate(new):
-        if count == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield arrays_of(photos[index].read_bytes())
-write_parts(Work("letters", Path(sys.argv[2]), NAMES, EMPTY, compute), photos, known())
-"""
-    words, path = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
-    for stop in ("3", "250"):
+
+    def write_until(stop: int, folder: str) -> None:
+        def compute(new: Sequence[int]) -> Iterator[Arrays]:
+            for count, index in enumerate(new):
+                if count == stop:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                yield arrays_of(photos[index].read_bytes())
+
+        write_parts(Work("letters", Path(folder), NAMES, EMPTY, compute), photos, known())
+
+    for stop in (3, 250):
         shutil.rmtree("store", ignore_errors=True)
-        both = [subprocess.Popen([*words, end, f"out{end}"], env=path) for end in (stop, "-1")]
-        assert both[1].wait() == 0
-        assert both[0].wait() in (-signal.SIGKILL, 0)  # 0: it found what the other had kept
+        both = [forked(partial(write_until, end, f"out{end}")) for end in (stop, -1)]
+        assert ended(both[1]) == 0
+        assert ended(both[0]) in (-signal.SIGKILL, 0)  # 0: it found what the other had kept
         fresh = write("fresh", photos, UNKNOWN)
         assert {name: Path("out-1", name).read_bytes() for name in fresh} == fresh
         assert write("again", photos, known()) == fresh
@@ -280,20 +276,19 @@ def test_another_users_store_is_read_and_a_copy_is_whole_or_not_there(
 
 
 def test_more_parts_than_files_may_be_open_are_mapped() -> None:
-    code = """
-import resource
-from pathlib import Path
-from tests.images.test_known_parts import NAMES, load_parts
-resource.setrlimit(resource.RLIMIT_NOFILE, (30, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-rows, _ = load_parts(Path("many"), NAMES, what="letters")
-assert [part.tolist() for part in rows] == [[number] for number in range(200)]
-"""
     for number in range(200):
         part = [[np.array([number], np.uint8), np.array([[1]])]]
         save_part(Path("many"), NAMES, part, first=number)
-    subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
-    )
+
+    def load_with_few() -> None:
+        limit = len(list(Path("/proc/self/fd").iterdir())) + 30
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        )
+        rows, _ = load_parts(Path("many"), NAMES, what="letters")
+        assert [part.tolist() for part in rows] == [[number] for number in range(200)]
+
+    assert ended(forked(load_with_few)) == 0
 
 
 def test_a_part_has_the_bytes_of_its_photos_arrays_saved_as_one() -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.repositories import ROOT
-from tests.support.store_kills import kills_at_each_step
+from tests.support.store_kills import ended, forked, kills_at_each_step
 from tests.support.streamed_stage import make_inputs, run_stages
 from vpr.features import extraction
 from vpr.images.known_photos import Form, KnownPhotos
@@ -64,12 +62,11 @@ def reorder() -> None:
     rename_all([*photos()[5:], *photos()[4::-1]])
 
 
-CHANGES = {add: 1, remove: 0, replace: 1, reorder: 0}  # photos through the network
-
-
-@pytest.mark.parametrize("stored, changes", [("all", [*CHANGES]), (0, [add, reorder])])
+@pytest.mark.parametrize(
+    "stored, changes", [("all", [(add, remove), (replace, reorder)]), (0, [(add, reorder)])]
+)
 def test_a_changed_folder_sends_what_is_new_through_the_network_and_gives_a_fresh_runs_bytes(
-    stored: str | int, changes: list[Callable[[], None]], tmp_path: Path,
+    stored: str | int, changes: list[tuple[Callable[[], None], ...]], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     make_inputs(tmp_path)
@@ -97,12 +94,13 @@ def test_a_changed_folder_sends_what_is_new_through_the_network_and_gives_a_fres
     assert run("first") == fresh
     assert run("same") == (*fresh[:2], 0)
     assert "12 of 12 photos were found in the store" in capsys.readouterr().err
-    for change in changes:  # each renames photos
-        change()
-        found = run(change.__name__)
-        assert found[2] == CHANGES[change], change
+    for pair in changes:  # which renames photos, and has one that is new
+        for change in pair:
+            change()
+        found = run("changed")
+        assert found[2] == 1, pair
         Path(".dvc").rename("set-aside")
-        assert run("without")[:2] == found[:2], change
+        assert run("without")[:2] == found[:2], pair
         Path("set-aside").rename(".dvc")
     shutil.rmtree(FOLDER)
     assert run("deleted")[:2] == found[:2]
@@ -160,27 +158,19 @@ def test_a_list_beyond_its_share_of_the_store_keeps_its_first_values_and_says_wh
 
 def test_values_are_the_same_after_a_kill_and_beside_another_process() -> None:
     files, seen = write_names(200), []
-    code = """
-import os, signal, sys
-from pathlib import Path
-from vpr.images.known_photos import Form, KnownPhotos
-from vpr.runtime.store import Store
-files = [Path(f"{index}.txt") for index in range(200)]
-known = KnownPhotos(Store(Path("store"), max_bytes=10**7), "key")
-compute = lambda new: (files[index].read_text() for index in new)
-values = known.look_up("names", files, compute, Form(str.encode, bytes.decode))
-for number, value in enumerate(values):
-    assert value == files[number].read_text()
-    if number == int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-    words, path = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
-    for stop in ("3", "150"):
-        both = [subprocess.Popen([*words, end], env=path) for end in (stop, "-1")]
-        assert [process.wait() for process in both] == [-signal.SIGKILL, 0]
-    assert list(known().look_up("names", files, read(files, seen), TEXT)) == [
-        file.read_text() for file in files
-    ]
+    expected = [file.read_text() for file in files]
+
+    def look_up(stop: int | None) -> None:
+        values = known().look_up("names", files, read(files, []), TEXT)
+        for number, value in enumerate(values):
+            assert value == expected[number]
+            if number == stop:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    for stop in (3, 150):
+        both = [forked(partial(look_up, end)) for end in (stop, None)]
+        assert list(map(ended, both)) == [-signal.SIGKILL, 0]
+    assert list(known().look_up("names", files, read(files, seen), TEXT)) == expected
     assert seen == []
 
 

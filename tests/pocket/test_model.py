@@ -218,7 +218,10 @@ def test_the_detector_finds_the_pipelines_keypoints(
 def test_a_run_without_its_model_is_refused_before_anything_is_written(
     finished_pipeline: Path, tmp_path: Path
 ) -> None:
-    broken = Path(shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True))
+    caches = shutil.ignore_patterns(".git", "cache")
+    broken = Path(
+        shutil.copytree(finished_pipeline, tmp_path / "repo", symlinks=True, ignore=caches)
+    )
     (broken / MODEL).unlink()
     with pytest.raises(ValueError, match=r"model\.pt is missing: run `dvc repro`"):
         export_model(tmp_path / "g.onnx", run=broken, precision="int8")

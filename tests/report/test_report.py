@@ -39,28 +39,107 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return make_report()
 
 
-def test_every_page_loads_without_complaint_or_network(browser: Browser, folder: Path) -> None:
-    for page in ("index.html", "map.html", "gallery.html"):
-        browser.open(folder / page)
-        assert browser.load_images() == []
-        assert browser.complaints() == []
-
-
-def test_the_overview_shows_recall_its_interval_and_every_curve(
-    browser: Browser, folder: Path
+@pytest.mark.parametrize("page", ["index.html", "map.html", "gallery.html"])
+def test_every_page_loads_without_network_and_names_each_control_and_image(
+    browser: Browser, folder: Path, page: str
 ) -> None:
-    browser.open(folder / "index.html")
-    (card,) = browser.texts(".card")
+    browser.open(folder / page, "#query=1")
+    assert browser.load_images() == []
+    assert browser.complaints() == []
+    tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = {"button", "link", "radio", "combobox", "searchbox", "spinbutton", "image", "img"}
+    nodes = [
+        (node["role"]["value"], node.get("name", {}).get("value"))
+        for node in tree
+        if not node["ignored"] and node["role"]["value"] in roles
+    ]
+    assert nodes
+    assert [role for role, name in nodes if not name] == []
+    assert [n for n in tree if not n["ignored"] and n["role"]["value"] == "main"]
+
+
+@pytest.fixture
+def overview(browser: Browser, folder: Path) -> Browser:
+    """The overview, as the test before left it where that read it too."""
+    if browser.driver.current_url != (folder / "index.html").as_uri():
+        browser.open(folder / "index.html")
+    return browser
+
+
+def test_the_overview_shows_recall_its_interval_and_every_curve(overview: Browser) -> None:
+    (card,) = overview.texts(".card")
     assert card.split("\n") == ["recall@1", "67.0 %", "50.0 % to 80.0 % along the route"]
-    notes = browser.texts("section[aria-labelledby=headline] .note")
+    notes = overview.texts("section[aria-labelledby=headline] .note")
     assert notes[1] == "Protocol st-lucia: 1,549 database images."
     charts = ["scores", "recall", "errors", "precision-recall", "risk-coverage", "loss"]
-    assert browser.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
-    browser.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 5")
-    assert browser.run("document.querySelector('#recall').layout.yaxis.range") == pytest.approx(
+    assert overview.run("[...document.querySelectorAll('.chart')].map(c => c.id)") == charts
+    overview.wait("document.querySelectorAll('.chart .scatterlayer .trace').length === 5")
+    assert overview.run("document.querySelector('#recall').layout.yaxis.range") == pytest.approx(
         [0.665, 0.705]  # not from 0
     )
-    assert browser.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
+    assert overview.run("document.querySelector('#recall').data[0].y") == [0.67, 0.7]
+
+
+def test_only_parameters_off_the_default_are_open(overview: Browser) -> None:
+    (section,) = overview.texts("section[aria-labelledby=params]")
+    assert section.split("\n") == [
+        "Parameters", "not the default value default", "evaluate.accept_by distance inliers",
+        "All parameters",
+    ]  # fmt: skip
+    overview.click("section[aria-labelledby=params] summary")
+    assert "batch_triplets" in overview.texts("section[aria-labelledby=params]")[0]
+
+
+def test_what_changes_the_numbers_stands_below_them(overview: Browser) -> None:
+    (note,) = overview.texts("section[aria-labelledby=notes] li")
+    assert note == "near copies: 3 queries nearly equal <b>a database photo</b>"
+
+
+def test_an_overview_of_a_calibrated_run_says_its_limit(overview: Browser) -> None:
+    (section,) = overview.texts("section[aria-labelledby=acceptance]")
+    assert section.split("\n") == [
+        "Known, unsure or unknown: calibrated",
+        "Is it this map? Of 420 photos from outside it 0.5 % are accepted (0.1 % to 1.7 %).",
+        "answer queries photos from elsewhere", "known 75.0 % 0.0 %",
+        "unsure 25.0 % 5.0 %", "unknown 0.0 % 95.0 %",
+    ]  # fmt: skip
+
+
+def test_utility_is_drawn_where_it_was_measured(overview: Browser, folder: Path) -> None:
+    assert overview.texts(".pictures li") == [
+        f"database image {number}" for number in (0, 16, 32, 47, 63, 79)
+    ]
+    with Image.open(folder / "utility" / "000047.jpg") as picture:
+        left, right = (picture.getpixel((x, 24)) for x in (8, 56))
+    assert left[0] > 1.5 * left[2]  # it glows
+    assert max(right) - min(right) < 8  # grey
+
+
+def test_dark_readers_get_a_dark_page(overview: Browser) -> None:
+    scheme = [{"name": "prefers-color-scheme", "value": "dark"}]
+    overview.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    overview.wait("getComputedStyle(document.body).backgroundColor === 'rgb(18, 22, 27)'")
+    overview.wait("document.querySelector('#recall').layout.paper_bgcolor === '#1b2128'")
+    overview.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_overview_pictures_the_worst_queries_and_leads_to_them(overview: Browser) -> None:
+    assert len(overview.texts(".failures li")) == 8
+    metres = overview.run(
+        "ALL_WRONG = REPORT.top.metres.filter((_, i) => !isRight(i)).map(m => m[0])"
+    )
+    assert overview.texts(".failures li")[0].split("\n")[0].endswith(f"{max(metres):.1f} m away")
+    query = overview.run("WORST[0]")
+    overview.click(".failures a")
+    overview.wait(f"document.activeElement.querySelector('h2')?.id === 'query-{query}'")
+
+
+def headings(browser: Browser) -> list[str]:
+    """The queries of the gallery, by one question."""
+    found: list[str] = browser.run(
+        "[...document.querySelectorAll('article h2')].map(h => h.textContent)"
+    )
+    return found
 
 
 def click_at(browser: Browser, element: str) -> None:
@@ -71,20 +150,6 @@ def click_at(browser: Browser, element: str) -> None:
     for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
         event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
         browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
-
-
-def test_the_overview_pictures_the_worst_queries_and_leads_to_them(
-    browser: Browser, folder: Path
-) -> None:
-    browser.open(folder / "index.html")
-    assert len(browser.texts(".failures li")) == 8
-    metres = browser.run(
-        "ALL_WRONG = REPORT.top.metres.filter((_, i) => !isRight(i)).map(m => m[0])"
-    )
-    assert browser.texts(".failures li")[0].split("\n")[0].endswith(f"{max(metres):.1f} m away")
-    query = browser.run("WORST[0]")
-    browser.click(".failures a")
-    browser.wait(f"document.activeElement.querySelector('h2')?.id === 'query-{query}'")
 
 
 def test_right_and_wrong_scores_are_drawn_with_the_threshold(
@@ -103,7 +168,7 @@ def test_right_and_wrong_scores_are_drawn_with_the_threshold(
     click_at(browser, f"[...{bars}].at(-1)")
     browser.wait("location.pathname.endsWith('gallery.html')")
     assert browser.texts("#status") == [f"{NUM_WRONG} of 120 queries, page 1 of 1"]
-    assert all("✗ wrong" in text for text in browser.texts("article h2"))
+    assert all("✗ wrong" in text for text in headings(browser))
     browser.click("#all")
     browser.wait("document.querySelector('#asked').hidden")
     assert browser.texts("#status") == ["120 of 120 queries, page 1 of 3"]
@@ -122,27 +187,15 @@ def test_a_point_leads_to_its_queries(
 ) -> None:
     browser.open(folder / "index.html")
     browser.wait(f"document.querySelectorAll('#{chart} .point').length === 2")
+    link = browser.run(
+        f"document.querySelector('#{chart}-title').parentElement.querySelector('a').hash"
+    )
     click_at(browser, f"document.querySelector('#{chart} .point')")
     browser.wait("document.querySelector('#asked-words')")
     assert browser.texts("#asked-words") == [f"Only queries {words}."]
     assert browser.texts("#status")[0].startswith(f"{count} of 120 queries")
-    browser.open(folder / "index.html")
-    link = browser.run(
-        f"document.querySelector('#{chart}-title').parentElement.querySelector('a').hash"
-    )
     browser.open(folder / "gallery.html", link)  # of the table, for keys and screen readers
     assert browser.texts("#asked-words") == [f"Only queries {words}."]
-
-
-def test_only_parameters_off_the_default_are_open(browser: Browser, folder: Path) -> None:
-    browser.open(folder / "index.html")
-    (section,) = browser.texts("section[aria-labelledby=params]")
-    assert section.split("\n") == [
-        "Parameters", "not the default value default", "evaluate.accept_by distance inliers",
-        "All parameters",
-    ]  # fmt: skip
-    browser.click("section[aria-labelledby=params] summary")
-    assert "batch_triplets" in browser.texts("section[aria-labelledby=params]")[0]
 
 
 def test_the_defaults_are_the_projects_parameters() -> None:
@@ -150,23 +203,6 @@ def test_the_defaults_are_the_projects_parameters() -> None:
     lines = [f"  {json.dumps(name)}: {json.dumps(section)}" for name, section in values.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     assert DEFAULTS.read_text() == text, f"write this to {DEFAULTS}:\n{text}"
-
-
-def test_what_changes_the_numbers_stands_below_them(browser: Browser, folder: Path) -> None:
-    browser.open(folder / "index.html")
-    (note,) = browser.texts("section[aria-labelledby=notes] li")
-    assert note == "near copies: 3 queries nearly equal <b>a database photo</b>"
-
-
-def test_an_overview_of_a_calibrated_run_says_its_limit(browser: Browser, folder: Path) -> None:
-    browser.open(folder / "index.html")
-    (section,) = browser.texts("section[aria-labelledby=acceptance]")
-    assert section.split("\n") == [
-        "Known, unsure or unknown: calibrated",
-        "Is it this map? Of 420 photos from outside it 0.5 % are accepted (0.1 % to 1.7 %).",
-        "answer queries photos from elsewhere", "known 75.0 % 0.0 %",
-        "unsure 25.0 % 5.0 %", "unknown 0.0 % 95.0 %",
-    ]  # fmt: skip
 
 
 def test_a_run_that_is_not_calibrated_calls_no_query_accepted(
@@ -190,21 +226,10 @@ def test_a_run_that_is_not_calibrated_calls_no_query_accepted(
         and "this run has 9" in section
     )
     browser.open(report / "gallery.html")
-    assert not any("accepted" in text for text in browser.texts("article h2"))
+    assert not any("accepted" in text for text in headings(browser))
     assert browser.texts("[data-count=accepted-wrong]") == ["(not calibrated)"]
     assert browser.run("document.querySelector('[value=accepted-wrong]').disabled")
     assert browser.complaints() == []
-
-
-def test_utility_is_drawn_where_it_was_measured(browser: Browser, folder: Path) -> None:
-    browser.open(folder / "index.html")
-    assert browser.texts(".pictures li") == [
-        f"database image {number}" for number in (0, 16, 32, 47, 63, 79)
-    ]
-    with Image.open(folder / "utility" / "000047.jpg") as picture:
-        left, right = (picture.getpixel((x, 24)) for x in (8, 56))
-    assert left[0] > 1.5 * left[2]  # it glows
-    assert max(right) - min(right) < 8  # grey
 
 
 def test_filters_show_the_queries_they_name(browser: Browser, folder: Path) -> None:
@@ -212,13 +237,13 @@ def test_filters_show_the_queries_they_name(browser: Browser, folder: Path) -> N
     assert browser.texts("#status") == ["120 of 120 queries, page 1 of 3"]
     browser.click("input[value=wrong]")
     assert browser.texts("#status") == [f"{NUM_WRONG} of 120 queries, page 1 of 1"]
-    assert all("✗ wrong" in text for text in browser.texts("article h2"))
-    assert browser.texts("article h2")[0].startswith("Query 2: drive/002.jpg")
+    assert all("✗ wrong" in text for text in headings(browser))
+    assert headings(browser)[0].startswith("Query 2: drive/002.jpg")
     browser.click("input[value=right]")
     assert browser.texts("#status") == ["80 of 120 queries, page 1 of 2"]
     browser.click("input[value=accepted-wrong]")
     assert browser.texts("#status") == [f"{NUM_WRONG // 2} of 120 queries, page 1 of 1"]
-    assert not any("not accepted" in text for text in browser.texts("article h2"))
+    assert not any("not accepted" in text for text in headings(browser))
 
 
 def test_search_and_sorting_find_a_query(browser: Browser, folder: Path) -> None:
@@ -302,10 +327,10 @@ def test_the_map_draws_every_query_and_shows_the_one_that_is_clicked(
 
 def test_hostile_names_are_only_text(browser: Browser, folder: Path) -> None:
     browser.open(folder / "gallery.html", "#query=113")
-    headings = browser.run("[...document.querySelectorAll('article h2')].map(h => h.textContent)")
+    shown = headings(browser)
     for number, name in enumerate(HOSTILE, start=113):
         assert any(text.startswith(f"Query {number}: {name}✓") or
-                   text.startswith(f"Query {number}: {name}✗") for text in headings)  # fmt: skip
+                   text.startswith(f"Query {number}: {name}✗") for text in shown)  # fmt: skip
     browser.open(folder / "map.html")
     for number, name in enumerate(HOSTILE, start=113):
         browser.run(f"location.hash = '#query={number}'")
@@ -323,23 +348,6 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, folder: Path, page: str
     browser.open(folder / name, f"#{query}" if query else "")
     assert browser.run("document.documentElement.scrollWidth") <= 360
     browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_each_control_and_image_has_a_name_for_screen_readers(
-    browser: Browser, folder: Path
-) -> None:
-    for page in ("index.html", "map.html", "gallery.html"):
-        browser.open(folder / page, "#query=1")
-        tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-        roles = {"button", "link", "radio", "combobox", "searchbox", "spinbutton", "image", "img"}
-        nodes = [
-            (node["role"]["value"], node.get("name", {}).get("value"))
-            for node in tree
-            if not node["ignored"] and node["role"]["value"] in roles
-        ]
-        assert nodes
-        assert [role for role, name in nodes if not name] == []
-        assert [n for n in tree if not n["ignored"] and n["role"]["value"] == "main"]
 
 
 def test_the_matches_of_a_prediction_are_drawn_when_they_are_asked_for(
@@ -363,15 +371,6 @@ def test_the_matches_of_a_prediction_are_drawn_when_they_are_asked_for(
     browser.run(f"{buttons}[0].click()")  # again: away
     browser.wait("document.querySelectorAll('canvas').length === 0")
     assert browser.complaints() == []
-
-
-def test_dark_readers_get_a_dark_page(browser: Browser, folder: Path) -> None:
-    browser.open(folder / "index.html")
-    scheme = [{"name": "prefers-color-scheme", "value": "dark"}]
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-    browser.wait("getComputedStyle(document.body).backgroundColor === 'rgb(18, 22, 27)'")
-    browser.wait("document.querySelector('#recall').layout.paper_bgcolor === '#1b2128'")
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_equal_runs_give_equal_reports(

@@ -1,4 +1,4 @@
-"""Kills at each step that a process takes in the store's folder, one after the other."""
+"""Work in forks of this process, and kills at each step that they take in the store's folder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,33 @@ def kills_at_each_step(store: Path, work: Callable[[], object]) -> Iterator[int]
         The number of the step, after each kill; it ends once the work does.
     """
     for step in itertools.count():
-        child = os.fork()
-        if child == 0:
+
+        def work_until_killed(step: int = step) -> None:
             _die_at(step, str(store.resolve()))
             work()
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if os.waitstatus_to_exitcode(status) == 0:
+
+        code = ended(forked(work_until_killed))
+        if code == 0:
             return
-        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, status
+        assert code == -signal.SIGKILL, code
         yield step
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Run some work in a process that has imported what this one has; give its id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:  # whatever was raised
+            os._exit(1)
+    return child
+
+
+def ended(child: int) -> int:
+    """Wait for the end of a process, and give its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _die_at(step: int, folder: str) -> None:
