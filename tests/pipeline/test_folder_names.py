@@ -25,7 +25,6 @@ def home(finished_pipeline: Path, tmp_path: Path) -> Path:
 def test_the_pipeline_that_all_tests_share_ran_in_such_a_path(finished_pipeline: Path) -> None:
     assert " " in str(finished_pipeline)
     assert not str(finished_pipeline).isascii()
-    assert stages_run(run(finished_pipeline, "dvc", "repro", "--dry")) == set()
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.test_declarations import STAGES
 from tests.support.disks import small_disk
 from tests.support.kills import losses, snapshot, strike
 from tests.support.repositories import run
@@ -36,26 +38,25 @@ def test_stages_that_were_killed_leave_nothing_and_the_next_run_completes(
         blow = strike(pipeline, stage, number, target, moment)
         assert blow.seconds_to_end < 10
         assert "Traceback" not in blow.output
-    assert losses(pipeline, undisturbed) == []
-
-
-def test_ctrl_c_is_one_line_and_no_traceback(pipeline: Path) -> None:
+    # Ctrl-C is one line, to the whole group as a terminal sends it.
     blow = strike(pipeline, "trunk@query", signal.SIGINT, "group", 0.5)
     assert blow.seconds_to_end < 10
     ours = [line for line in blow.output.split("\n") if "interrupted" in line]
     assert len(ours) == 1
     assert "Traceback" not in blow.output
+    assert losses(pipeline, undisturbed) == []
 
 
 def test_a_second_run_beside_an_orphan_is_told_so_at_once(pipeline: Path) -> None:
+    submit = shlex.split(STAGES["submit"]["cmd"])
     with subprocess.Popen(
         [sys.executable, "-c", ORPHAN], cwd=pipeline, stdout=subprocess.PIPE
     ) as orphan:
         assert orphan.stdout and orphan.stdout.readline()
-        output = run(pipeline, "dvc", "repro", "-s", "-f", "submit", code=255)
+        output = run(pipeline, *submit, code=1)
         orphan.kill()
     assert f"data/submission/submit.json: process {orphan.pid} is making it" in output
-    run(pipeline, "dvc", "repro", "-s", "-f", "submit")
+    run(pipeline, *submit)
     assert list((pipeline / ".scratch").iterdir()) == []
 
 

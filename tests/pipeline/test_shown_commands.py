@@ -45,11 +45,6 @@ RUN = [
         r"(?s)0006\.jpg: .*1  distance ",
     ),
     Shown(
-        "vpr locate photo.jpg --run /path/to/run",
-        {"vpr": "python -m vpr", "photo.jpg": "data/sample/queries/0006.jpg", "/path/to/run": "."},
-        r"(?s)0006\.jpg: .*1  distance ",
-    ),
-    Shown(
         "vpr locate photos/ --run /path/to/run --csv places.csv",
         {"vpr": "python -m vpr", "photos/": "data/sample/queries", "/path/to/run": ".",
          "places.csv": "../places.csv"},
@@ -162,7 +157,8 @@ LONG_RUN = [
     ),
     Shown("python -m vpr compare HEAD finetuned", {}, "B = finetuned: 8 queries"),
 ]  # fmt: skip
-OTHER_WORDS = {  # commands that differ from one that is run only in the order of their options
+OTHER_WORDS = {  # commands that differ from one that is run only in options' order or a path
+    "vpr locate photo.jpg --run /path/to/run",
     "dvc exp run -S trunk.encoder=xfeat -S trunk.model=null",
     "dvc exp run -S trunk.encoder=xfeat -S trunk.model=null -n xfeat",
 }

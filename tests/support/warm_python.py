@@ -29,9 +29,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
-    "PIL.Image", "cv2", "dvc.cli", "dvc.commands.experiments", "dvc.repo", "faiss", "numpy",
-    "pandas", "pydantic", "pyproj", "ruamel.yaml", "scipy.sparse", "scipy.spatial", "scipy.stats",
-    "sklearn.cluster", "sklearn.decomposition", "torch", "torch._dynamo", "torchvision",
+    "PIL.Image", "cv2", "dvc.cli", "dvc.commands.experiments", "dvc.repo", "faiss", "networkx",
+    "numpy", "pandas", "pydantic.main", "pyparsing", "pyproj", "ruamel.yaml", "scipy.io",
+    "scipy.sparse", "scipy.spatial", "scipy.stats", "scmrepo.git", "sklearn.cluster",
+    "sklearn.decomposition", "torch", "torch._dynamo", "torchvision",
 )  # fmt: skip
 # Read when a process starts or a library is loaded, so another value needs a new process.
 AT_START = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_", "LC_", "LANG", "LD_", "CUDA_", "TORCH_", "TZ")
