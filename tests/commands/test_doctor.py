@@ -45,7 +45,7 @@ QUERY = ["again.png", "missing.png", "text.jpg", "wide.png"]
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_dvc: None) -> Path:
     """What the doctor looks at, with a set `data/mine` that has one of each oddity."""
     for name in ("params.yaml", "env.yaml", "data/dvc.yaml", "models/pretrained/imagenet"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
