@@ -24,6 +24,22 @@ def real_data() -> Path:
     return Path(str(folder)).resolve()
 
 
+@pytest.fixture(scope="module")
+def mat_files_read_once() -> Iterator[None]:
+    """Equal .mat files are read once by the tests of a file: each reading starts a process."""
+    known: dict[bytes, Any] = {}
+
+    def read(path: Path) -> Any:  # noqa: ANN401 - what read_dbstruct returns
+        content = path.read_bytes()
+        if content not in known:
+            known[content] = read_dbstruct(path)
+        return known[content]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpr.datasets.dbstruct.read_dbstruct", read)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the whole session, which all worker processes share."""
@@ -75,22 +91,6 @@ def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
             make(folder)
             done.touch()
     return folder
-
-
-@pytest.fixture(scope="module")
-def mat_files_read_once() -> Iterator[None]:
-    """Equal .mat files are read once by the tests of a file: each reading starts a process."""
-    known: dict[bytes, Any] = {}
-
-    def read(path: Path) -> Any:  # noqa: ANN401 - what read_dbstruct returns
-        content = path.read_bytes()
-        if content not in known:
-            known[content] = read_dbstruct(path)
-        return known[content]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpr.datasets.dbstruct.read_dbstruct", read)
-        yield
 
 
 @pytest.fixture
