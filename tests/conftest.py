@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
 from tests.support.repositories import make_pipeline, missing_program, require, run, set_key
+from tests.support.warm_python import warm_path
+from vpr.datasets.mat_files import read_dbstruct
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +24,22 @@ def real_data() -> Path:
     return Path(str(folder)).resolve()
 
 
+@pytest.fixture(scope="module")
+def mat_files_read_once() -> Iterator[None]:
+    """Equal .mat files are read once by the tests of a file: each reading starts a process."""
+    known: dict[bytes, Any] = {}
+
+    def read(path: Path) -> Any:  # noqa: ANN401 - what read_dbstruct returns
+        content = path.read_bytes()
+        if content not in known:
+            known[content] = read_dbstruct(path)
+        return known[content]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpr.datasets.dbstruct.read_dbstruct", read)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the whole session, which all worker processes share."""
@@ -29,7 +48,16 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_pipeline(shared_folder: Path) -> Path:
+def warm_dvc() -> Iterator[None]:
+    """DVC that code in this process asks starts warm, as in `run`."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "VPR_COLD_TESTS" not in os.environ:
+            patch.setattr("vpr.repository.dvc.DVC", (f"{warm_path()}/dvc",))
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished_pipeline(shared_folder: Path, warm_dvc: None) -> Path:
     """A DVC repository in which the pipeline ran once on a small demo set; not to be changed.
 
     All worker processes share it. Its path has spaces and Korean letters, as a user's may have.
@@ -39,12 +67,16 @@ def finished_pipeline(shared_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_wider_pipeline(finished_pipeline: Path, shared_folder: Path) -> Path:
-    """The finished pipeline, evaluated once more with a radius of 60 m, uncommitted."""
+    """The finished pipeline, evaluated once more with a radius of 60 m, uncommitted.
+
+    The network is not trained again; what it made is committed to DVC as if it had been.
+    """
 
     def widen(folder: Path) -> None:
         shutil.copytree(finished_pipeline, folder, symlinks=True, dirs_exist_ok=True)
         set_key(folder, "prepare.radius_m", "60")
-        run(folder, "dvc", "repro", "evaluate")
+        run(folder, "dvc", "repro", "--single-item", "prepare", "evaluate")
+        run(folder, "dvc", "commit", "-q", "-f")
 
     return made_once(shared_folder / "wider", widen)
 

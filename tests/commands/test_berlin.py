@@ -40,6 +40,8 @@ from vpr.weights.checkpoints import parse_checkpoint
 
 NAME = "pittsburgh_checkpoint.pth.tar"
 
+pytestmark = pytest.mark.usefixtures("mat_files_read_once")
+
 
 @pytest.fixture(scope="session")
 def stand_ins(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -221,7 +221,7 @@ def test_runs_without_a_depth_in_common_and_code_that_never_ran_are_refused(
 ) -> None:
     monkeypatch.chdir(pipeline)
     change(pipeline, "- 1\n    - 5\n    - 10\n    - 20", "- 2")
-    run(pipeline, "dvc", "repro", "evaluate")
+    run(pipeline, "dvc", "repro", "--single-item", "evaluate")
     with pytest.raises(ValueError, match=r"HEAD reports \(1, 5\); workspace reports \(2,\)"):
         compare(["HEAD", "workspace"])
     with (pipeline / "stages/search.py").open("a") as file:

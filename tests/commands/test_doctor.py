@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from stages.prepare import prepare
 from tests.support.repositories import ROOT, change, run, set_key
 from vpr.__main__ import app
-from vpr.commands.doctor import machine
+from vpr.commands.doctor import command, machine
 from vpr.commands.doctor.command import fit_checkpoint
 from vpr.commands.doctor.dataset import (
     check_large,
@@ -45,7 +45,7 @@ QUERY = ["again.png", "missing.png", "text.jpg", "wide.png"]
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def whole_workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_dvc: None) -> Path:
     """What the doctor looks at, with a set `data/mine` that has one of each oddity."""
     for name in ("params.yaml", "env.yaml", "data/dvc.yaml", "models/pretrained/imagenet"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +74,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def workplace(whole_workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, where DVC is not asked, which would take most of the time."""
+    monkeypatch.setattr(command, "_check_stores", lambda: ())
+    return whole_workplace
+
+
 def doctor(*options: str, code: int = 0) -> dict[str, str]:
     """What it prints, by subject."""
     done = CliRunner().invoke(app, ["doctor", *options])
@@ -82,11 +89,15 @@ def doctor(*options: str, code: int = 0) -> dict[str, str]:
     return {line[5:].split(": ", 1)[0]: line for line in lines}
 
 
-def test_it_counts_what_is_odd_about_a_set_and_says_what_is_done(workplace: Path) -> None:
+def test_it_counts_what_is_odd_about_a_set_and_says_what_is_done(
+    whole_workplace: Path,
+) -> None:
     lines = doctor(code=1)
+    assert "none is configured" in lines["remote"]
+    assert "dvc cache dir: ERROR" in lines["remote and cache"]  # outside a repository
     assert lines["missing images"] == (
         "FAIL missing images: 1 of 9: query image 1 ('missing.png'): there is no such file in "
-        f"{workplace / 'data/mine'}"
+        f"{whole_workplace / 'data/mine'}"
     )
     assert lines["damaged images"].startswith("FAIL damaged images: 1 of 9: query image 2")
     assert "1 queries are copies of database photos" in lines["copies"]

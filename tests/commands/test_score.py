@@ -20,6 +20,8 @@ DATABASE = ImageIndex(list("abcd"), np.array([[0.0, 0], [20, 0], [40, 0], [60, 0
 QUERY = ImageIndex(list("xyz"), np.array([[0.0, 0], [43, 4], [900, 0]]))
 RANKING = [[0, 1], [3, 2], [1, 0]]
 
+pytestmark = pytest.mark.usefixtures("mat_files_read_once")
+
 
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:

@@ -79,7 +79,7 @@ def test_the_command_names_the_files_and_what_a_changed_lock_means(
     assert "metrics/report/index.html" in out
 
     set_key(pipeline, "evaluate.confidence", "0.5")
-    run(pipeline, "dvc", "repro", "evaluate")
+    run(pipeline, "dvc", "repro", "--single-item", "evaluate")
     summary()
     out = capsys.readouterr().out
     assert len(re.findall(rf"recall@1  {recall:.3f} \(\S+ +{recall:.3f} \(", out)) == 1

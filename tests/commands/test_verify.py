@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.repositories import ROOT, run
+from vpr.__main__ import app
 from vpr.runtime.store import FOLDER, Store
 
 STAGE = """
@@ -38,13 +40,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def repository(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return Path(shutil.copytree(whole, tmp_path / "repo", symlinks=True))
+def repository(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_dvc: None
+) -> Path:
+    """A copy of it, as the current folder."""
+    folder = Path(shutil.copytree(whole, tmp_path / "repo", symlinks=True))
+    monkeypatch.chdir(folder)
+    return folder
 
 
-def verify(repository: Path, *options: str, code: int = 0) -> str:
-    return run(repository, "python", "-m", "vpr", "verify", *options, code=code)
+def verify(*options: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["verify", *options])
+    assert done.exit_code == code, done.output
+    return done.output
 
 
 def flip(file: Path, *, keep_time: bool = True) -> None:
@@ -67,23 +75,23 @@ def stored(repository: Path, content: bytes) -> Path:
 def test_a_byte_changed_in_an_out_is_found_where_dvc_sees_none_and_comes_from_the_cache(
     repository: Path,
 ) -> None:
-    assert "All files here are as recorded" in verify(repository)
+    assert "All files here are as recorded" in verify()
     run(repository, "dvc", "status")
     flip(repository / "data/made/1.txt")
     assert "up to date" in run(repository, "dvc", "status")
-    assert "'data/made/1.txt' of make: differs from the record" in verify(repository, code=1)
-    assert "Mended" in verify(repository, "--mend")
+    assert "'data/made/1.txt' of make: differs from the record" in verify(code=1)
+    assert "Mended" in verify("--mend")
     assert (repository / "data/made/1.txt").read_text() == "one\n"
     (aside,) = (repository / ".scratch").glob("damaged-*/*")
     assert aside.read_text() == "nne\n"
 
 
 def test_a_byte_changed_in_the_cache_is_named_and_comes_from_the_out(repository: Path) -> None:
-    file = stored(repository, b"two\n")
+    file = stored(repository, b"two\n").relative_to(repository)
     flip(file)
-    output = verify(repository, code=1)
+    output = verify(code=1)
     assert f"{file}: damaged in the cache, where it is 'data/made/2.txt' of make" in output
-    assert "Mended" in verify(repository, "--mend")
+    assert "Mended" in verify("--mend")
     assert file.read_text() == "two\n"
 
 
@@ -91,7 +99,7 @@ def test_what_has_no_whole_copy_here_comes_from_the_remote(repository: Path) -> 
     run(repository, "dvc", "push", "-q")
     for file in (stored(repository, b"given"), repository / "data/given.txt"):
         flip(file)
-    output = verify(repository, "--mend")
+    output = verify("--mend")
     assert "$ dvc pull data/given.txt" in output
     assert (repository / "data/given.txt").read_text() == "given"
 
@@ -100,12 +108,12 @@ def test_what_has_no_whole_copy_anywhere_is_made_again_or_named(repository: Path
     listing = next((repository / ".dvc/cache/files/md5").glob("??/*.dir"))
     for file in (stored(repository, b"two\n"), repository / "data/made/2.txt", listing):
         flip(file)
-    output = verify(repository, "--mend")
+    output = verify("--mend")
     assert "$ dvc repro --force --single-item make" in output
     assert (repository / "data/made/2.txt").read_text() == "two\n"
     for file in (stored(repository, b"given"), repository / "data/given.txt"):
         flip(file)
-    output = verify(repository, "--mend", code=1)
+    output = verify("--mend", code=1)
     assert "lost: 'data/given.txt' of data/given.txt.dvc" in output
 
 
@@ -119,7 +127,7 @@ def test_a_byte_changed_in_the_store_is_named_and_its_part_forgotten(repository:
     damaged = parts[0]
     flip(damaged.files[0])
     assert len(store.list_parts("key")) == 2  # by size and time
-    assert "0.npy: damaged in the store of results\nThe damaged" in verify(repository, "--mend")
+    assert "0.npy: damaged in the store of results\nThe damaged" in verify("--mend")
     (whole,) = store.list_parts("key")
     assert whole.digests == parts[1].digests
 
@@ -127,4 +135,4 @@ def test_a_byte_changed_in_the_store_is_named_and_its_part_forgotten(repository:
 def test_what_is_absent_is_not_damaged(repository: Path) -> None:
     shutil.rmtree(repository / ".dvc/cache")
     shutil.rmtree(repository / "data/made")
-    assert "All files here are as recorded" in verify(repository)
+    assert "All files here are as recorded" in verify()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repositories import ROOT, change, run, set_key, stages_run
+from tests.support.repositories import ROOT, run, set_key, stages_run
 
 ASIDE = ("dvc", "exp", "run", "--temp", "evaluate", "-S", "evaluate.num_samples=100")
 
@@ -42,7 +42,7 @@ def test_make_sets_up_and_runs_in_a_clone_there(home: Path) -> None:
     (site,) = (clone / ".venv/lib").glob("python*/site-packages")
     (site / "installed.pth").write_text(sysconfig.get_path("purelib") + "\n")  # pip adds nothing
     run(clone, "dvc", "checkout", "-q")
-    change(clone, "num_samples: 2000", "num_samples: 100")
+    set_key(clone, "evaluate.num_samples", "100")
     output = run(clone, "make", "run")
     assert ".venv/bin/python -m pip install" in output
     assert stages_run(output) == {"evaluate", "report"}

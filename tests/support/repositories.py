@@ -35,6 +35,7 @@ SMALL = {  # a dozen small images, so that a whole run takes seconds
     "finetune.epochs": "1",
     "rerank.method": "none",
     "evaluate.accept_by": "distance",
+    "evaluate.num_samples": "200",
 }
 
 

@@ -36,6 +36,7 @@ IMPORTED = (
 )  # fmt: skip
 # Read when a process starts or a library is loaded, so another value needs a new process.
 AT_START = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_", "LC_", "LANG", "LD_", "CUDA_", "TORCH_", "TZ")
+UTF8 = ("PYTHONIOENCODING", "utf-8")  # as the server has it anyway
 COLD = b"cold"
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
@@ -74,7 +75,7 @@ def warm_path() -> str:
     atexit.register(end)
     bin_folder = Path(sys.executable).parent
     words = CLIENT.format(python=sys.executable, folder=bin_folder, address=home / "server")
-    for name in ("python", "dvc"):
+    for name in ("python", "python3", "dvc"):
         (home / name).write_text(words)
         (home / name).chmod(0o700)
     return str(home)
@@ -86,7 +87,7 @@ def main(address: str) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()
-    assert threading.active_count() == 1
+    assert threading.active_count() == 1 and sys.stdout.encoding == UTF8[1]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes
     watcher = os.fork()
     if watcher == 0:  # ends the server with the process of pytest
@@ -108,7 +109,11 @@ def main(address: str) -> None:
 
 def of_start(environment: Mapping[str, str]) -> dict[str, str]:
     """Select the variables that are read when a process starts."""
-    return {name: value for name, value in environment.items() if name.startswith(AT_START)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(AT_START) and (name, value) != UTF8
+    }
 
 
 def serve(client: socket.socket, started_with: dict[str, str]) -> None:
