@@ -8,6 +8,7 @@ from pathlib import Path
 from vpr.console.entry import run_stage
 
 from vpr.images.image_files import list_images, read_image
+from vpr.images.known_parts import hash_photos
 from vpr.images.known_photos import UNKNOWN, known_photos
 from vpr.matchers.base.detection import store_keypoints
 from vpr.matchers.base.keypoints import save_keypoints
@@ -36,10 +37,12 @@ def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
     of_model = [] if model is None else [weights]
     make_key = partial(matching_key, matcher, method, model, params)
     sees_photos = isinstance(matcher, PhotoMatcher)
-    with built_aside(keypoints, key=make_key(inputs=[images, *of_model])) as (aside,):
+    files = list_images(images)
+    digests = hash_photos(files)
+    with built_aside(keypoints, key=make_key(digests, inputs=of_model)) as (aside,):
         store_keypoints(
-            aside, matcher, list_images(images), partial(read_image, scale_to=params.max_side_px),
-            max_keypoints=params.max_keypoints,
+            aside, matcher, files, partial(read_image, scale_to=params.max_side_px),
+            max_keypoints=params.max_keypoints, digests=digests,
             known=UNKNOWN if sees_photos else known_photos(partial(make_key, inputs=of_model)),
         )  # fmt: skip
         if sees_photos:

@@ -14,6 +14,7 @@ from vpr.features.model import load_model
 from vpr.features.params import TrunkParams
 from vpr.features.trunk import known_by_trunk, load_trunk
 from vpr.images.image_files import list_images, read_image, read_size
+from vpr.images.known_parts import hash_photos
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
@@ -25,14 +26,16 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     params, device = load_params("trunk", TrunkParams), find_device()
     # Loaded first: the keys cover the code that is imported.
     network = load_trunk(load_model(frozen), getattr(torch, params.precision))
-    key = fingerprint(params, inputs=(images, frozen), device=device)
+    files = params.stored(list_images(images))
+    digests = hash_photos(files)
+    key = fingerprint(params, digests, inputs=(frozen,), device=device)
     scale_to = params.scale_to
     known = known_by_trunk("features", network, scale_to, inputs=(frozen,), device=device)
     read = partial(read_image, scale_to=scale_to)
     with built_aside(features, key=key) as (aside,):
         store_features(
-            aside, network, params.stored(list_images(images)), read,
-            size=partial(read_size, scale_to=scale_to), device=device, known=known,
+            aside, network, files, read,
+            size=partial(read_size, scale_to=scale_to), device=device, known=known, digests=digests,
         )  # fmt: skip
 
 

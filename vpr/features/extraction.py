@@ -35,11 +35,12 @@ def store_features(
     size: Callable[[Photo], tuple[int, int]],
     device: torch.device,
     known: KnownPhotos = UNKNOWN,
+    digests: Sequence[bytes] | None = None,
 ) -> None:
     """Compute the features of images, except those that are known or that the folder has already.
 
     `read` returns the RGB pixels of a file, (H, W, 3), and `size` their height and width without
-    decoding.
+    decoding; `digests` are those of `write_parts`.
 
     Raises:
         ValueError: If an image does not decode, or is too small or too large.
@@ -53,7 +54,8 @@ def store_features(
         for maps in extract_features(trunk, photos, sizes, read, device):
             yield from map(arrays_of, one_by_one(maps))
 
-    write_parts(Work("local features", folder, NAMES, NO_IMAGES, compute), images, known)
+    work = Work("local features", folder, NAMES, NO_IMAGES, compute)
+    write_parts(work, images, known, digests)
 
 
 def extract_features(

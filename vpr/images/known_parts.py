@@ -71,15 +71,26 @@ def cut_parts(digests: Sequence[bytes]) -> list[range]:
     return parts
 
 
-def write_parts(work: Work, photos: Sequence[Photo], known: KnownPhotos) -> None:
+def hash_photos(photos: Sequence[Photo]) -> list[bytes]:
+    """Hash the bytes of photos, each read once."""
+    return list(map_ahead(_hash_photo, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
+
+
+def write_parts(
+    work: Work,
+    photos: Sequence[Photo],
+    known: KnownPhotos,
+    digests: Sequence[bytes] | None = None,
+) -> None:
     """Write the arrays of photos, computing only those that are neither in the store nor saved.
 
-    Parts that an interrupted run left in the folder stay.
+    Parts that an interrupted run left in the folder stay. `digests` are what `hash_photos` gives,
+    if the caller has them.
     """
     if not photos:
         save_part(work.folder, work.names, [work.empty])
         return
-    digests = list(map_ahead(_hash_photo, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
+    digests = hash_photos(photos) if digests is None else digests
     found = _Found(known, digests)
     for file in work.folder.rglob(f"*{HALF}"):  # what a kill left
         file.unlink()

@@ -63,15 +63,20 @@ def store_keypoints(
     *,
     max_keypoints: int,
     known: KnownPhotos,
+    digests: Sequence[bytes],
 ) -> None:
-    """Write the keypoints of images, computing those that neither store nor folder have."""
+    """Write the keypoints of images, computing those that neither store nor folder have.
+
+    `digests` are those of `write_parts`.
+    """
 
     def compute(new: Sequence[int]) -> Iterator[Arrays]:
         photos = [images[index] for index in new]
         found = detect_keypoints(matcher, photos, read, max_keypoints=max_keypoints)
         return map(arrays_of, found)
 
-    write_parts(Work("keypoints", folder, NAMES, NO_IMAGES, compute), images, known)
+    work = Work("keypoints", folder, NAMES, NO_IMAGES, compute)
+    write_parts(work, images, known, digests)
 
 
 def detect_keypoints(
