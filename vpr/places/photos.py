@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from posixpath import normpath
+from posixpath import lexists, normpath
 from unicodedata import normalize
 
 from vpr.images.image_files import Photo
@@ -31,16 +31,18 @@ def find_photo(root: Path, name: str) -> Photo:
         ValueError: As `find_image`, or if a shard is damaged.
         FileNotFoundError: If there is neither such a file nor such a member.
     """
+    home, path = root.resolve(), with_slashes(name)
+    member = _known_member(home, path)  # of a million, each costs only this
+    if member is not None and not lexists(f"{home}/{path}"):
+        return member
     try:
         return find_image(root, name)
     except FileNotFoundError:
-        member = find_member(root.resolve(), with_slashes(name))
+        member = find_member(home, path)
         if member is not None:
             return member
-        reasons = "".join(_describe_archives(root.resolve()))
-        raise FileNotFoundError(
-            f"{name!r}: there is no such file in {root.resolve()}{reasons}"
-        ) from None
+        reasons = "".join(_describe_archives(home))
+        raise FileNotFoundError(f"{name!r}: there is no such file in {home}{reasons}") from None
 
 
 def find_image(root: Path, name: str) -> Path:
@@ -130,12 +132,16 @@ def find_member(root: Path, name: str) -> Member | None:
     Raises:
         ValueError: If a shard is damaged or compressed, or two hold the same name.
     """
-    plain = plain_name(name)
-    found = _KNOWN.get(root, {}).get(plain)
-    if found is None or _stamp(found[1].shard) != found[0]:  # perhaps in a new or changed shard
+    member = _known_member(root, name)
+    if member is None:  # perhaps in a new or changed shard
         _KNOWN[root] = _members(root, tuple(map(_stamp, _list_shards(root))))
-        found = _KNOWN[root].get(plain)
-    return None if found is None else found[1]
+        member = _known_member(root, name)
+    return member
+
+
+def _known_member(root: Path, name: str) -> Member | None:
+    found = _KNOWN.get(root, {}).get(plain_name(name))
+    return None if found is None or _stamp(found[1].shard) != found[0] else found[1]
 
 
 def _list_shards(root: Path) -> list[Path]:

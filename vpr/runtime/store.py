@@ -128,10 +128,11 @@ class Store:
 
     def find(self, key: str) -> bytes | None:
         """Return the value of a key; None if there is none, or it is damaged."""
-        value = _read(self._path(key))
+        path = self._path(key)
+        value = _read(path)
         if value is not None:
             with suppress(OSError):
-                os.utime(self._path(key))  # used now
+                os.utime(path)  # used now
             with self._lock:
                 self.num_found += 1
         return value
@@ -175,7 +176,7 @@ class Store:
             self._keep(folder / LIST, pack_arrays(*parts))
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / key
+        return Path(f"{self._folder}/{key[:2]}/{key}")
 
     def _parts(self, key: str) -> Path:
         return self._folder / PARTS / key
