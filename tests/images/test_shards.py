@@ -23,6 +23,7 @@ from vpr.images.inspection import check_image, inspect_image
 from vpr.images.numbered import NumberedImages
 from vpr.images.shards import list_members, write_shards
 from vpr.places.gathering import gather_images
+from vpr.runtime.store import Store
 
 KINDS = [
     ("JPEG", {"quality": 90}), ("PNG", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {}),
@@ -197,3 +198,34 @@ def test_numbers_of_seven_digits_come_after_those_of_six(tmp_path: Path) -> None
         (tmp_path / f"{number}.jpg").touch()
     with pytest.raises(ValueError, match=r"expected an image 000000, found 999999\.jpg"):
         list_images(tmp_path)
+
+
+def test_shards_that_the_store_shares_with_dvc_are_linked_and_one_more_file_costs_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SHARD_BYTES", 4_000)
+    files = [(f"{number:06d}.jpg", bytes([number]) * 1_000) for number in range(10)]
+    more = [*files, ("000010.jpg", b"new")]
+    made: dict[str, dict[str, tuple[bytes, int]]] = {}
+    for name, photos, is_shared in (
+        ("first", files, True), ("again", files, True), ("more", more, True),
+        ("plain", more, False), ("unlike", [*files[1:], files[0]], True),
+    ):  # fmt: skip
+        (tmp_path / name).mkdir()
+        store = Store(tmp_path / "store", max_bytes=10**6, is_shared=is_shared)
+        write_shards(tmp_path / name, photos, store)
+        made[name] = {
+            shard.name: (shard.read_bytes(), shard.stat().st_ino)
+            for shard in (tmp_path / name).iterdir()
+        }
+    assert len(made["first"]) == 4 and made["again"] == made["first"]  # the same files of the disk
+    kept = {shard for shard, file in made["more"].items() if made["first"].get(shard) == file}
+    assert kept == {"000000.tar", "000003.tar", "000006.tar"}
+    assert {s: data for s, (data, _) in made["more"].items()} == {
+        s: data for s, (data, _) in made["plain"].items()
+    }
+    assert not {ino for _, ino in made["unlike"].values()} & {
+        ino for _, ino in made["first"].values()
+    }
+    last = tmp_path / "unlike" / "000000.tar"
+    assert [encoded_image(file).content for file in list_members(last)] == [files[0][1]]

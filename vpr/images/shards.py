@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vpr.runtime.artefacts import link_file
+from vpr.runtime.store import Store, content_key, touch_part
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 SUFFIX = ".tar"
-SHARD_BYTES = 2**28  # a shard is closed once it is as large
+SHARD_BYTES = 2**25  # a shard is closed once it is as large
 
 
 class Member(NamedTuple):
@@ -105,29 +111,66 @@ def _check_end(shard: Path, end: int) -> None:
                 )
 
 
-def write_shards(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write files into shards of about 256 MiB; the same files make the same bytes.
+def write_shards(
+    folder: Path, files: Iterable[tuple[str, bytes]], store: Store | None = None
+) -> None:
+    """Write files into shards of about 32 MiB; the same files make the same bytes.
 
     Args:
         folder: Folder to write shards to, each named by its first file: `000000.tar`.
         files: Name and content of each, drawn as they are written.
+        store: If its files are links to DVC's cache, a shard that was written before is linked, so
+            that one more file costs a shard.
     """
-    upcoming = iter(files)
-    one = next(upcoming, None)
-    while one is not None:
-        shard = (folder / one[0]).with_suffix(SUFFIX)
-        with shard.open("wb") as file, _new_archive(file) as archive:
-            while one is not None and archive.offset < SHARD_BYTES:  # tell() writes its buffer
-                entry = tarfile.TarInfo(one[0])
-                entry.size = len(one[1])
-                archive.addfile(entry, io.BytesIO(one[1]))
-                one = next(upcoming, None)
+    for group in _groups(files):
+        shard = (folder / group[0][0]).with_suffix(SUFFIX)
+        if store is None or not store.is_shared:
+            _write_shard(shard, group)
+            continue
+        key = content_key(
+            b"shard", *(part for name, data in group for part in (name.encode(), data))
+        )
+        if not _link_shard(shard, key, store):
+            _write_shard(shard, group)
+            store.keep_part(key, [bytes.fromhex(key)], np.array([[len(group)]]), [shard])
 
 
-def write_files(folder: Path, files: Iterable[tuple[str, bytes]], *, in_shards: bool) -> None:
-    """Write files into a folder, or into shards there."""
+def _groups(files: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    group: list[tuple[str, bytes]] = []
+    num_bytes = 0
+    for name, content in files:
+        group.append((name, content))
+        num_bytes += tarfile.BLOCKSIZE * (1 - -len(content) // tarfile.BLOCKSIZE)  # with its header
+        if num_bytes >= SHARD_BYTES:
+            yield group
+            group, num_bytes = [], 0
+    if group:
+        yield group
+
+
+def _write_shard(shard: Path, group: Iterable[tuple[str, bytes]]) -> None:
+    with shard.open("wb") as file, _new_archive(file) as archive:
+        for name, content in group:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def _link_shard(shard: Path, key: str, store: Store) -> bool:
+    for part in store.list_parts(key):
+        with suppress(FileNotFoundError):  # it was deleted now
+            link_file(part.files[0], shard)
+            touch_part(part)
+            return True
+    return False
+
+
+def write_files(
+    folder: Path, files: Iterable[tuple[str, bytes]], *, in_shards: bool, store: Store | None
+) -> None:
+    """Write files into a folder, or into shards there, as `write_shards` does."""
     if in_shards:
-        write_shards(folder, files)
+        write_shards(folder, files, store)
         return
     for name, content in files:
         (folder / name).write_bytes(content)

@@ -53,7 +53,8 @@ def draw_thumbnails(
     pictures = known.look_up(f"thumbnails of {folder.name}", images, compute, Form(bytes, bytes))
     names = map(thumbnail_name, range(len(images)))
     in_shards = isinstance(images[0], Member)
-    write_files(folder, zip(names, pictures, strict=True), in_shards=in_shards)
+    files = zip(names, pictures, strict=True)
+    write_files(folder, files, in_shards=in_shards, store=known.store)
 
 
 def draw_thumbnail(image: Photo, *, max_side_px: int, quality: int) -> bytes:

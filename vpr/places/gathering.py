@@ -97,7 +97,8 @@ def gather_images(
 
     photos = list(map(find, range(len(names))))
     inspections = known.look_up(f"{side} images", photos, compute, INSPECTION)
-    write_files(folder, files(inspections), in_shards=isinstance(photos[0], Member))
+    in_shards = isinstance(photos[0], Member)
+    write_files(folder, files(inspections), in_shards=in_shards, store=known.store)
     return facts
 
 
