@@ -33,7 +33,7 @@ def finetune(
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
     inputs = (features, database, positives, frozen, trainable)
-    key = fingerprint(params, inputs=inputs, device=device)
+    key = fingerprint(params, inputs=inputs, device=device) if params.epochs else None
     with built_aside(model, key=key) as (aside,):
         whole = load_training_data(features=features, positives=positives, index=database)
         num_held_out = count_held_out(len(whole.coordinates), params.validation_fraction)

@@ -12,7 +12,6 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -79,6 +78,8 @@ def initial_pool(
     Raises:
         ValueError: If there are fewer samples than clusters, or the samples are all alike.
     """
+    from sklearn.cluster import KMeans  # here, since it takes a second to import
+
     samples = samples[samples.any(axis=1)]  # of zero length: they have no direction
     if len(samples) < num_clusters:
         raise ValueError(
