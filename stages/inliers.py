@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
+import numpy as np
+
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.keys import matching_key
 from vpr.matchers.base.matcher import Folders, load_matcher
@@ -14,7 +16,7 @@ from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
 from vpr.reranking.reranking import Stop
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import KnownPairs, verify_candidates
+from vpr.reranking.verification import KnownPairs, check_sizes, verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
@@ -50,14 +52,19 @@ def inliers(
     ranked, queries = load_retrieval(predictions), load_keypoints(query_keypoints)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points)))
-    inputs = [predictions, database_keypoints, query_keypoints, kept]
+    check_sizes(ranked, points, queries)
+    candidates = np.unique(ranked.indices[:, : params.top]).tolist()
+    seen = [points.of(image).key for image in candidates]  # of a large map only some
+    seen += [queries.of(query).key for query in range(len(queries.sizes))]
+    inputs = [predictions]
     named = [] if model is None else [weights, foreign]  # what the matcher itself is made of
     if isinstance(matcher, PhotoMatcher):
         points = with_photos(points, database_keypoints)
         queries = with_photos(queries, query_keypoints)
+        inputs += [database_keypoints, query_keypoints]
     stop = Stop(params.stop, load_param("rerank.half_inliers", float))
     make_key = partial(matching_key, matcher, method, model)
-    key = make_key(params, stop, inputs=[*inputs, *named])
+    key = make_key(params, stop, seen, inputs=[*inputs, *named])
     store = None if is_over_mixed_cluster() else open_store()
     known = None if store is None else KnownPairs(store, make_key(params.rules, inputs=named))
     with built_aside(verified, key=key) as (aside,):

@@ -19,17 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr.images.image_files import Photo, encoded_image
+from vpr.images.image_files import Photo
 from vpr.images.known_photos import (
-    NUM_THREADS,
     SHARE,
     KnownPhotos,
+    on_contents,
     report_found,
     report_kept,
 )
 from vpr.runtime.artefacts import HALF, link_file, replaced_whole
 from vpr.runtime.npz import pack_arrays, unpack_arrays
-from vpr.runtime.ordered_map import map_ahead
 from vpr.runtime.parts import Arrays, part_file, save_part
 from vpr.runtime.store import Part, content_key, touch_part
 
@@ -73,7 +72,7 @@ def cut_parts(digests: Sequence[bytes]) -> list[range]:
 
 def hash_photos(photos: Sequence[Photo]) -> list[bytes]:
     """Hash the bytes of photos, each read once."""
-    return list(map_ahead(_hash_photo, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
+    return on_contents(_hash_content, photos)
 
 
 def write_parts(
@@ -213,8 +212,8 @@ class _Saver:
         self._since = time.monotonic()
 
 
-def _hash_photo(photo: Photo) -> bytes:
-    return hashlib.sha256(encoded_image(photo).content).digest()
+def _hash_content(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _saved(work: Work, digest: bytes) -> Path:

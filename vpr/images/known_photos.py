@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from vpr.images.image_files import Photo, encoded_image
@@ -19,6 +20,7 @@ from vpr.runtime.store import LIMIT, Store, content_key, open_store, size_kept
 Value = TypeVar("Value")
 
 NUM_THREADS = 4  # reading and hashing release the interpreter
+PHOTOS_A_TASK = 32  # a task of its own costs as much as hashing a small photo
 SHARE = 4  # the photos of one list take at most 1 / SHARE of the store
 
 
@@ -71,7 +73,7 @@ class KnownPhotos:
         if store is None:
             yield from compute(range(len(photos)))
             return
-        keys = list(map_ahead(self._key_of, photos, threads=NUM_THREADS, ahead=2 * NUM_THREADS))
+        keys = on_contents(self._key_of, photos)
         is_known = [store.has(key) for key in keys]
         report_found(what, sum(is_known), len(keys))
         new = [index for index, known in enumerate(is_known) if not known]
@@ -95,8 +97,20 @@ class KnownPhotos:
         next(computed, None)  # to its end
         report_kept(what, num_kept, len(keys), num_bytes)
 
-    def _key_of(self, photo: Photo) -> str:
-        return content_key(self.key.encode(), encoded_image(photo).content)
+    def _key_of(self, content: bytes) -> str:
+        return content_key(self.key.encode(), content)
+
+
+def on_contents(function: Callable[[bytes], Value], photos: Sequence[Photo]) -> list[Value]:
+    """Apply a hash to the bytes of each photo, on threads that read `PHOTOS_A_TASK` each."""
+
+    def apply(start: int) -> list[Value]:
+        some = photos[start : start + PHOTOS_A_TASK]
+        return [function(encoded_image(photo).content) for photo in some]
+
+    starts = range(0, len(photos), PHOTOS_A_TASK)
+    hashed = map_ahead(apply, starts, threads=NUM_THREADS, ahead=2 * NUM_THREADS)
+    return list(chain.from_iterable(hashed))
 
 
 def report_found(what: str, num_found: int, num_photos: int) -> None:

@@ -105,7 +105,7 @@ def verify_candidates(
     Raises:
         ValueError: If the keypoints are of a different number of images than the predictions.
     """
-    _check_sizes(predictions, database, query)
+    check_sizes(predictions, database, query)
     saved.mkdir(parents=True, exist_ok=True)
     parts = [load_part(file) for file in sorted(saved.glob("*.npz"))]
     done = sum(len(part.candidates) for part in parts)
@@ -257,7 +257,12 @@ def _no_pixels() -> NDArray[np.uint8]:
     return np.empty((0, 0, 3), np.uint8)
 
 
-def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:
+def check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:
+    """Check that keypoints are of as many images as predictions.
+
+    Raises:
+        ValueError: If they are not.
+    """
     expected = (len(predictions.indices), predictions.num_database)
     found = (len(query.sizes), len(database.sizes))
     if expected != found:
