@@ -33,6 +33,7 @@ def finetune(
     """
     params, device = load_params("finetune", FinetuneParams), find_device()
     inputs = (features, database, positives, frozen, trainable)
+    # Without epochs there is nothing to resume, and so no need to read all features once more.
     key = fingerprint(params, inputs=inputs, device=device) if params.epochs else None
     with built_aside(model, key=key) as (aside,):
         whole = load_training_data(features=features, positives=positives, index=database)

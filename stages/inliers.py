@@ -7,8 +7,6 @@ from pathlib import Path
 
 from vpr.console.entry import run_stage
 
-import numpy as np
-
 from vpr.matchers.base.keypoints import load_keypoints
 from vpr.matchers.base.keys import matching_key
 from vpr.matchers.base.matcher import Folders, load_matcher
@@ -16,7 +14,7 @@ from vpr.matchers.base.photos import PhotoMatcher, with_photos
 from vpr.reranking.params import InliersParams
 from vpr.reranking.reranking import Stop
 from vpr.reranking.utility_files import load_kept
-from vpr.reranking.verification import KnownPairs, check_sizes, verify_candidates
+from vpr.reranking.verification import KnownPairs, hash_points, verify_candidates
 from vpr.reranking.verified_pairs import NOTHING, save_verified
 from vpr.retrieval.predictions import load_retrieval
 from vpr.runtime.artefacts import built_aside
@@ -52,10 +50,7 @@ def inliers(
     ranked, queries = load_retrieval(predictions), load_keypoints(query_keypoints)
     points = load_keypoints(database_keypoints)
     points = points.only(load_kept(kept, num_keypoints=len(points)))
-    check_sizes(ranked, points, queries)
-    candidates = np.unique(ranked.indices[:, : params.top]).tolist()
-    seen = [points.of(image).key for image in candidates]  # of a large map only some
-    seen += [queries.of(query).key for query in range(len(queries.sizes))]
+    seen = hash_points(ranked, points, queries, top=params.top)
     inputs = [predictions]
     named = [] if model is None else [weights, foreign]  # what the matcher itself is made of
     if isinstance(matcher, PhotoMatcher):

@@ -18,6 +18,7 @@ from vpr.matchers.base.params import KeypointsParams
 from vpr.matchers.base.photos import PhotoMatcher, save_photos
 from vpr.runtime.artefacts import built_aside
 from vpr.runtime.parameters import load_param, load_params
+from vpr.runtime.store import content_key
 
 
 def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
@@ -39,7 +40,8 @@ def keypoints(*, images: Path, weights: Path, keypoints: Path) -> None:
     sees_photos = isinstance(matcher, PhotoMatcher)
     files = list_images(images)
     digests = hash_photos(files)
-    with built_aside(keypoints, key=make_key(digests, inputs=of_model)) as (aside,):
+    key = make_key(content_key(*digests), inputs=of_model)
+    with built_aside(keypoints, key=key) as (aside,):
         store_keypoints(
             aside, matcher, files, partial(read_image, scale_to=params.max_side_px),
             max_keypoints=params.max_keypoints, digests=digests,

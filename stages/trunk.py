@@ -19,6 +19,7 @@ from vpr.runtime.artefacts import built_aside
 from vpr.runtime.device import find_device
 from vpr.runtime.parameters import load_params
 from vpr.runtime.resuming import fingerprint
+from vpr.runtime.store import content_key
 
 
 def trunk(*, images: Path, frozen: Path, features: Path) -> None:
@@ -28,7 +29,7 @@ def trunk(*, images: Path, frozen: Path, features: Path) -> None:
     network = load_trunk(load_model(frozen), getattr(torch, params.precision))
     files = params.stored(list_images(images))
     digests = hash_photos(files)
-    key = fingerprint(params, digests, inputs=(frozen,), device=device)
+    key = fingerprint(params, content_key(*digests), inputs=(frozen,), device=device)
     scale_to = params.scale_to
     known = known_by_trunk("features", network, scale_to, inputs=(frozen,), device=device)
     read = partial(read_image, scale_to=scale_to)

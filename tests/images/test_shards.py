@@ -20,6 +20,8 @@ from vpr.images.image_files import (
     read_size,
 )
 from vpr.images.inspection import check_image, inspect_image
+from vpr.images.known_photos import KnownPhotos
+from vpr.images.known_shards import write_files
 from vpr.images.numbered import NumberedImages
 from vpr.images.shards import list_members, write_shards
 from vpr.places.gathering import gather_images
@@ -207,13 +209,14 @@ def test_shards_that_the_store_shares_with_dvc_are_linked_and_one_more_file_cost
     files = [(f"{number:06d}.jpg", bytes([number]) * 1_000) for number in range(10)]
     more = [*files, ("000010.jpg", b"new")]
     made: dict[str, dict[str, tuple[bytes, int]]] = {}
-    for name, photos, is_shared in (
-        ("first", files, True), ("again", files, True), ("more", more, True),
-        ("plain", more, False), ("unlike", [*files[1:], files[0]], True),
+    for name, photos, is_shared, code in (
+        ("first", files, True, "1"), ("again", files, True, "1"), ("more", more, True, "1"),
+        ("plain", more, False, "1"), ("unlike", [*files[1:], files[0]], True, "1"),
+        ("new code", files, True, "2"),
     ):  # fmt: skip
         (tmp_path / name).mkdir()
         store = Store(tmp_path / "store", max_bytes=10**6, is_shared=is_shared)
-        write_shards(tmp_path / name, photos, store)
+        write_files(tmp_path / name, photos, in_shards=True, known=KnownPhotos(store, code))
         made[name] = {
             shard.name: (shard.read_bytes(), shard.stat().st_ino)
             for shard in (tmp_path / name).iterdir()
@@ -224,8 +227,10 @@ def test_shards_that_the_store_shares_with_dvc_are_linked_and_one_more_file_cost
     assert {s: data for s, (data, _) in made["more"].items()} == {
         s: data for s, (data, _) in made["plain"].items()
     }
-    assert not {ino for _, ino in made["unlike"].values()} & {
-        ino for _, ino in made["first"].values()
-    }
+    for other in ("unlike", "new code"):
+        linked = {ino for _, ino in made[other].values()} & {
+            ino for _, ino in made["first"].values()
+        }
+        assert linked == set(), other
     last = tmp_path / "unlike" / "000000.tar"
     assert [encoded_image(file).content for file in list_members(last)] == [files[0][1]]

@@ -79,6 +79,9 @@ def test_a_photo_that_a_shard_hides_is_not_found_and_the_true_reason_is_told(
     )
     assert "link" not in str(caught.value)
     assert encoded_image(find_photo(tmp_path, "b.jpg")).content == b"2"
+    for name in ("/home/me/set/a.jpg", "c/../b.jpg"):  # also once the shard is known
+        with pytest.raises(ValueError, match="expected a path below the data set's folder"):
+            find_photo(tmp_path, name)
     with tarfile.open(tmp_path / "0.tar", "a") as archive:
         entry = tarfile.TarInfo("c.jpg")
         entry.type, entry.linkname = tarfile.LNKTYPE, "b.jpg"

@@ -7,6 +7,7 @@ import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from vpr.reranking import verification
 from vpr.reranking.params import InliersParams, RerankParams
 from vpr.reranking.reranker import Reranker
 from vpr.reranking.reranking import Stop, log10_false_alarms, order_by_inliers
-from vpr.reranking.verification import Work, verify_candidates
+from vpr.reranking.verification import Work, hash_points, verify_candidates
 from vpr.reranking.verified_pairs import NOT_VERIFIED, VerifiedPairs, load_verified
 from vpr.retrieval.predictions import Predictions, load_predictions, save_predictions
 from vpr.runtime.external_code import ALLOW
@@ -397,6 +398,23 @@ def test_the_score_of_a_pair_depends_on_that_pair_alone(street: None) -> None:
         np.testing.assert_array_equal(again.inliers[0, ::-1], scores[row])
     with pytest.raises(ValueError, match=r"predictions have \(3, 5\), keypoints \(3, 4\)"):
         verify(Predictions(orders, far, 5), query, "other")
+
+    def hashed(database: list[LocalPoints], query: list[LocalPoints], top: int) -> str:
+        for side, images in (("database", database), ("query", query)):
+            shutil.rmtree(f"hashed {side}", ignore_errors=True)
+            save_keypoints(Path(f"hashed {side}"), images)
+        points = (load_keypoints(Path(f"hashed {side}")) for side in ("database", "query"))
+        return hash_points(Predictions(orders, far, 4), *points, top=top)
+
+    # The key of a run that goes on: image 3 is no candidate among the first one, but among two.
+    images, asked = [database.of(row) for row in range(4)], [query.of(row) for row in range(3)]
+    for top, changes in ((1, (True, True, True, False)), (2, (True, True, True, True))):
+        known = hashed(images, asked, top)
+        for row, is_changed in enumerate(changes):
+            moved = replace(images[row], size=(9, 9))
+            others = [*images[:row], moved, *images[row + 1 :]]
+            assert (hashed(others, asked, top) != known) == is_changed
+        assert hashed(images, [asked[1], asked[0], asked[2]], top) != known
 
 
 def test_the_rule_stops_when_no_other_candidate_can_come_among_the_first() -> None:

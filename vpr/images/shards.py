@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from vpr.runtime.artefacts import link_file
-from vpr.runtime.store import Store, content_key, touch_part
-
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+File = tuple[str, bytes]  # name and content
 
 SUFFIX = ".tar"
 SHARD_BYTES = 2**25  # a shard is closed once it is as large
@@ -111,69 +108,42 @@ def _check_end(shard: Path, end: int) -> None:
                 )
 
 
-def write_shards(
-    folder: Path, files: Iterable[tuple[str, bytes]], store: Store | None = None
-) -> None:
-    """Write files into shards of about 32 MiB; the same files make the same bytes.
-
-    Args:
-        folder: Folder to write shards to, each named by its first file: `000000.tar`.
-        files: Name and content of each, drawn as they are written.
-        store: If its files are links to DVC's cache, a shard that was written before is linked, so
-            that one more file costs a shard.
-    """
-    for group in _groups(files):
-        shard = (folder / group[0][0]).with_suffix(SUFFIX)
-        if store is None or not store.is_shared:
-            _write_shard(shard, group)
-            continue
-        key = content_key(
-            b"shard", *(part for name, data in group for part in (name.encode(), data))
-        )
-        if not _link_shard(shard, key, store):
-            _write_shard(shard, group)
-            store.keep_part(key, [bytes.fromhex(key)], np.array([[len(group)]]), [shard])
-
-
-def _groups(files: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    group: list[tuple[str, bytes]] = []
-    num_bytes = 0
-    for name, content in files:
-        group.append((name, content))
-        num_bytes += tarfile.BLOCKSIZE * (1 - -len(content) // tarfile.BLOCKSIZE)  # with its header
-        if num_bytes >= SHARD_BYTES:
-            yield group
-            group, num_bytes = [], 0
-    if group:
-        yield group
-
-
-def _write_shard(shard: Path, group: Iterable[tuple[str, bytes]]) -> None:
+def write_shard(shard: Path, files: Iterable[File]) -> None:
+    """Write files into one shard; the same files make the same bytes."""
     with shard.open("wb") as file, _new_archive(file) as archive:
-        for name, content in group:
+        for name, content in files:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
 
 
-def _link_shard(shard: Path, key: str, store: Store) -> bool:
-    for part in store.list_parts(key):
-        with suppress(FileNotFoundError):  # it was deleted now
-            link_file(part.files[0], shard)
-            touch_part(part)
-            return True
-    return False
-
-
-def write_files(
-    folder: Path, files: Iterable[tuple[str, bytes]], *, in_shards: bool, store: Store | None
+def write_shards(
+    folder: Path,
+    files: Iterable[File],
+    write: Callable[[Path, list[File]], None] = write_shard,
 ) -> None:
-    """Write files into a folder, or into shards there, as `write_shards` does."""
-    if in_shards:
-        write_shards(folder, files, store)
-        return
+    """Write files into shards of about 32 MiB.
+
+    Args:
+        folder: Folder to write shards to, each named by its first file: `000000.tar`.
+        files: Name and content of each, drawn as they are written.
+        write: Writes one shard, given its path and its files.
+    """
+    for group in _groups(files):
+        write((folder / group[0][0]).with_suffix(SUFFIX), group)
+
+
+def _groups(files: Iterable[File]) -> Iterator[list[File]]:
+    group: list[File] = []
+    num_bytes = 0
     for name, content in files:
-        (folder / name).write_bytes(content)
+        group.append((name, content))
+        num_bytes += tarfile.BLOCKSIZE * (1 + math.ceil(len(content) / tarfile.BLOCKSIZE))
+        if num_bytes >= SHARD_BYTES:
+            yield group
+            group, num_bytes = [], 0
+    if group:
+        yield group
 
 
 def _new_archive(file: IO[bytes]) -> tarfile.TarFile:

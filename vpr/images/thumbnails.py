@@ -12,7 +12,8 @@ from PIL import Image
 from vpr.console.progress import track
 from vpr.images.image_files import Photo, read_image
 from vpr.images.known_photos import UNKNOWN, Form, KnownPhotos
-from vpr.images.shards import Member, write_files
+from vpr.images.known_shards import write_files
+from vpr.images.shards import Member
 from vpr.runtime.ordered_map import map_ahead
 
 NUM_THREADS = 4  # decoding and encoding release the interpreter
@@ -54,7 +55,7 @@ def draw_thumbnails(
     names = map(thumbnail_name, range(len(images)))
     in_shards = isinstance(images[0], Member)
     files = zip(names, pictures, strict=True)
-    write_files(folder, files, in_shards=in_shards, store=known.store)
+    write_files(folder, files, in_shards=in_shards, known=known)
 
 
 def draw_thumbnail(image: Photo, *, max_side_px: int, quality: int) -> bytes:

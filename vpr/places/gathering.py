@@ -11,7 +11,8 @@ from vpr.console.progress import track
 from vpr.images.image_files import Photo, encoded_image
 from vpr.images.inspection import INSPECTION, Inspection, inspect_image
 from vpr.images.known_photos import UNKNOWN, KnownPhotos
-from vpr.images.shards import Member, write_files
+from vpr.images.known_shards import write_files
+from vpr.images.shards import Member
 from vpr.places.photos import find_photo
 from vpr.runtime.ordered_map import map_ahead
 
@@ -98,7 +99,7 @@ def gather_images(
     photos = list(map(find, range(len(names))))
     inspections = known.look_up(f"{side} images", photos, compute, INSPECTION)
     in_shards = isinstance(photos[0], Member)
-    write_files(folder, files(inspections), in_shards=in_shards, store=known.store)
+    write_files(folder, files(inspections), in_shards=in_shards, known=known)
     return facts
 
 

@@ -32,6 +32,7 @@ def find_photo(root: Path, name: str) -> Photo:
         FileNotFoundError: If there is neither such a file nor such a member.
     """
     home, path = root.resolve(), with_slashes(name)
+    check_name(name, home=home)
     member = _known_member(home, path)  # of a million, each costs only this
     if member is not None and not lexists(f"{home}/{path}"):
         return member

@@ -105,7 +105,7 @@ def verify_candidates(
     Raises:
         ValueError: If the keypoints are of a different number of images than the predictions.
     """
-    check_sizes(predictions, database, query)
+    _check_sizes(predictions, database, query)
     saved.mkdir(parents=True, exist_ok=True)
     parts = [load_part(file) for file in sorted(saved.glob("*.npz"))]
     done = sum(len(part.candidates) for part in parts)
@@ -135,6 +135,20 @@ def verify_candidates(
         file=sys.stderr,
     )
     return concatenate_pairs(parts)
+
+
+def hash_points(
+    predictions: Predictions, database: Keypoints, query: Keypoints, *, top: int
+) -> str:
+    """Hash the points that `verify_candidates` reads: of a large map, those of candidates only.
+
+    Raises:
+        ValueError: If the keypoints are of a different number of images than the predictions.
+    """
+    _check_sizes(predictions, database, query)
+    candidates = np.unique(predictions.indices[:, :top]).tolist()
+    points = chain(map(database.of, candidates), map(query.of, range(len(query.sizes))))
+    return content_key(*(image.key.encode() for image in points))
 
 
 def verify_unknown(
@@ -257,12 +271,7 @@ def _no_pixels() -> NDArray[np.uint8]:
     return np.empty((0, 0, 3), np.uint8)
 
 
-def check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:
-    """Check that keypoints are of as many images as predictions.
-
-    Raises:
-        ValueError: If they are not.
-    """
+def _check_sizes(predictions: Predictions, database: Keypoints, query: Keypoints) -> None:
     expected = (len(predictions.indices), predictions.num_database)
     found = (len(query.sizes), len(database.sizes))
     if expected != found:
